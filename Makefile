@@ -1,0 +1,112 @@
+# Needs make and Python 3.11+ with venv; everything else is built in .venv.
+#   make demo ONCE=1                  exits when the demo has ended
+#   make test ARGS="-k budget"        passes ARGS on to pytest
+#   make PYTHON=python3.13 test       builds .venv with another interpreter
+
+PYTHON ?= python3
+UV ?= uv
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# ------------------------------------------------------------------------------------------------ run
+
+.PHONY: demo
+demo: $(VENV)/.project ## Walk a Zap through everything that can happen to a popup (ONCE=1 exits afterwards)
+	@$(BIN)/zapwright demo $(if $(filter 1,$(ONCE)),--once) $(ARGS)
+
+.PHONY: up
+up: $(VENV)/.project ## Start the store, the API, a worker and, without a real upstream, the simulator
+	@$(BIN)/zapwright up $(ARGS)
+
+# ------------------------------------------------------------------------------------------------ check
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the whole suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: lint types imports ## Lint, types and architecture
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Style, format and spelling
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+
+.PHONY: types
+types: $(VENV)/.dev ## Types, strictly
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: $(VENV)/.dev ## Imports point inwards
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.dev ## Rewrite the sources in our format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: coverage
+coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must be reached whole
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest tests/unit tests/contract $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+	@$(BIN)/coverage report --include='orchestrator/core/*' --fail-under=100
+
+# ------------------------------------------------------------------------------------------------ measure
+
+.PHONY: bench
+bench: bench-fallback ## Every benchmark
+
+.PHONY: bench-fallback
+bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
+	@JSON=$(JSON) $(BIN)/python -m bench.fallback $(ARGS)
+
+# ------------------------------------------------------------------------------------------------ build
+
+.PHONY: lock
+lock: ## Pin every requirement by hash (needs uv)
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv (or UV=/path/to/uv)" >&2; exit 1; }
+	@$(LOCK) pyproject.toml --group pyproject.toml:build --output-file requirements/runtime.txt $(ARGS)
+	@$(LOCK) pyproject.toml --group pyproject.toml:dev --constraint requirements/runtime.txt --output-file requirements/dev.txt $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what the other targets built; data directories stay
+	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A stamp is as new as the last installation of what it depends on, so that a second run has nothing to do.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Zapwright needs Python 3.11 or newer with its venv module; choose one with PYTHON=..." >&2; exit 1; }
+	@echo "Building $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt | $(BIN)/python
+	@echo "Installing $$(grep -c == $<) packages from $< ..."
+	@$(PIP) install --require-hashes --requirement $<
+	@touch $@
+
+$(VENV)/.project: pyproject.toml $(VENV)/.runtime
+	@echo "Installing zapwright ..."
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.project
+	@echo "Installing $$(grep -c == $<) packages from $< ..."
+	@$(PIP) install --require-hashes --requirement $<
+	@touch $@

@@ -1,0 +1,1 @@
+"""Zapwright's orchestrator: Zap-creation sessions as persisted state machines."""

@@ -1,0 +1,1 @@
+"""What Zapwright knows, without any I/O: standard library and `transitions` only."""

@@ -1,0 +1,137 @@
+"""Decisions: a session, a signal and the time give the session after it, its events and what else must be written.
+
+Pure: no clock, chance, I/O or log. A signal that is not for this moment raises a SignalRefusedError and changes
+nothing; one that was heard before, or comes too late to matter, gives an outcome that says so and changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from orchestrator.core.decide import creation, listing, popups, steps, time
+from orchestrator.core.decide.draft import Decision, Draft
+from orchestrator.core.errors import SessionLockedError
+from orchestrator.core.events import EventName
+from orchestrator.core.ports import CredentialState
+from orchestrator.core.schedule import Policy
+from orchestrator.core.session import Instant, Session, Step
+from orchestrator.core.signals import (
+    ActionChosen,
+    AppChosen,
+    AuthenticationSelected,
+    AuthenticationsListed,
+    AuthenticationsRefreshed,
+    BuilderSignal,
+    ClaimContested,
+    CredentialChanged,
+    Hinted,
+    InputsGiven,
+    MessageReceived,
+    PopupBlocked,
+    PopupCancelled,
+    PopupOpened,
+    PopupSignal,
+    SessionCancelled,
+    SessionChanged,
+    Signal,
+    StepAdded,
+    StepChanged,
+    StepRemoved,
+    StepReset,
+    StepSignal,
+    TimePassed,
+    ZapAnswered,
+    ZapRequested,
+)
+
+__all__ = ["Decision", "decide", "found"]
+
+
+def found(session: Session, *, policy: Policy, now: Instant) -> Decision:
+    """Begin a new session, whose steps may already be there.
+
+    Apps of its steps are chosen by signals of their own afterwards.
+    """
+    draft = Draft(session, now=now, policy=policy)
+    draft.tell(EventName.SESSION_CREATED, steps=[step.id for step in session.steps])
+    return draft.decision()
+
+
+def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) -> Decision:
+    """Say what the session becomes. Raises SignalRefusedError or StepNotFoundError; then nothing has changed."""
+    draft = Draft(session, now=now, policy=policy)
+    match signal:
+        case SessionChanged() | SessionCancelled() | StepAdded():
+            _about_the_session(draft, signal)
+        case AuthenticationsListed():
+            listing.listed(draft, signal)
+        case CredentialChanged(state=state):
+            draft.tell(EventName.SIGNED_IN if state is CredentialState.ACTIVE else EventName.SIGN_IN_NEEDED)
+        case TimePassed():
+            time.passed(draft, signal)
+        case ZapRequested():
+            creation.requested(draft, signal)
+        case ZapAnswered():
+            creation.answered(draft, signal)
+        case _:
+            _about_a_step(draft, signal)
+    return draft.decision()
+
+
+def _about_the_session(draft: Draft, signal: SessionChanged | SessionCancelled | StepAdded) -> None:
+    match signal:
+        case SessionCancelled():
+            steps.session_cancelled(draft)
+        case SessionChanged():
+            steps.session_changed(draft, signal)
+        case StepAdded():
+            steps.added(draft, signal)
+
+
+def _about_a_step(draft: Draft, signal: StepSignal) -> None:
+    step = draft.step(signal.step_id)
+    if not draft.session.is_open:
+        raise SessionLockedError(session_id=draft.session.id, status=draft.session.status)
+    match signal:
+        case PopupOpened() | Hinted() | MessageReceived() | PopupCancelled() | PopupBlocked():
+            _about_a_popup(draft, step, signal)
+        case AuthenticationsRefreshed():
+            listing.refreshed(draft, step, signal)
+        case AuthenticationSelected():
+            listing.selected(draft, step, signal)
+        case ClaimContested():
+            listing.contested(draft, step, signal)
+        case _:
+            _about_its_building(draft, step, signal)
+
+
+def _about_its_building(draft: Draft, step: Step, signal: BuilderSignal) -> None:
+    match signal:
+        case StepChanged():
+            steps.changed(draft, step, signal)
+        case StepRemoved():
+            steps.removed(draft, step)
+        case StepReset():
+            steps.reset(draft, step)
+        case AppChosen():
+            steps.app_chosen(draft, step, signal)
+        case ActionChosen():
+            steps.action_chosen(draft, step, signal)
+        case InputsGiven():
+            steps.inputs_given(draft, step, signal)
+        case _:
+            assert_never(signal)
+
+
+def _about_a_popup(draft: Draft, step: Step, signal: PopupSignal) -> None:
+    match signal:
+        case PopupOpened():
+            popups.opened(draft, step, signal)
+        case Hinted():
+            popups.hinted(draft, step, signal)
+        case MessageReceived():
+            popups.message_received(draft, step, signal)
+        case PopupCancelled() | PopupBlocked():
+            popups.given_up(draft, step, signal)
+        case _:
+            assert_never(signal)

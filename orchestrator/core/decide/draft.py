@@ -1,0 +1,113 @@
+"""A decision while it is being made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core import machine
+from orchestrator.core.errors import StepNotFoundError
+from orchestrator.core.events import Event, EventName
+from orchestrator.core.ports import Outcome, Waiter
+from orchestrator.core.session import AttemptEnd, Session, SessionStatus, Step
+
+if TYPE_CHECKING:
+    from orchestrator.core.effects import Effect, Guard
+    from orchestrator.core.machine import Trigger
+    from orchestrator.core.schedule import Policy
+    from orchestrator.core.session import Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a session becomes, what is told of it, what else must be written, and what all that relied on."""
+
+    session: Session
+    outcome: Outcome
+    events: tuple[Event, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    guards: tuple[Guard, ...] = ()
+
+    def changes(self, before: Session) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.events or self.effects) or self.session != before
+
+
+class Draft:
+    """Collects one decision. Not kept, not shared."""
+
+    def __init__(self, session: Session, *, now: Instant, policy: Policy) -> None:
+        self._before = session
+        self.session = session
+        self.now = now
+        self.policy = policy
+        self.outcome = Outcome.APPLIED
+        self._told: list[Event] = []
+        self._effects: list[Effect] = []
+        self._guards: list[Guard] = []
+
+    def step(self, step_id: str) -> Step:
+        """Return the step as it is now. Raises StepNotFoundError."""
+        step = self.session.step(step_id)
+        if step is None:
+            raise StepNotFoundError(session_id=self.session.id, step_id=step_id)
+        return step
+
+    def waiter(self, step: Step) -> Waiter:
+        """Name the step among all sessions."""
+        return Waiter(session_id=self.session.id, step_id=step.id)
+
+    def put(self, step: Step) -> Step:
+        """Replace the step of this id."""
+        steps = tuple(step if step.id == old.id else old for old in self.session.steps)
+        self.session = replace(self.session, steps=steps)
+        return step
+
+    def move(self, step: Step, trigger: Trigger) -> Step:
+        """Take the step where the table says. Raises IllegalSignalError when it has no such edge."""
+        state, reason = machine.move(step.state, trigger, session_id=self.session.id, step_id=step.id)
+        return self.put(replace(step, state=state, reason=reason))
+
+    def end_live_attempts(self, step: Step, end: AttemptEnd) -> Step:
+        """End every attempt of the step that is live."""
+        attempts = tuple(replace(attempt, ended=end) if attempt.ended is None else attempt for attempt in step.attempts)
+        return self.put(replace(step, attempts=attempts))
+
+    def tell(self, name: EventName, step: Step | None = None, **data: object) -> None:
+        """Add an event."""
+        self._told.append(
+            Event(
+                seq=self._before.seq + len(self._told) + 1,
+                name=name,
+                at=self.now,
+                step_id=step.id if step else None,
+                data=data,
+            )
+        )
+
+    def ask(self, *effects: Effect) -> None:
+        """Add effects."""
+        self._effects += effects
+
+    def rely_on(self, *guards: Guard) -> None:
+        """Add guards."""
+        self._guards += guards
+
+    def nothing(self, outcome: Outcome) -> None:
+        """Say that nothing changes, and why."""
+        self.outcome = outcome
+
+    def decision(self) -> Decision:
+        """Close the draft."""
+        became_ready = self.session.status is SessionStatus.READY and self._before.status is not SessionStatus.READY
+        if became_ready:
+            self.tell(EventName.SESSION_READY)
+        if self.session != self._before or self._told:
+            self.session = replace(self.session, seq=self._before.seq + len(self._told), updated_at=self.now)
+        return Decision(
+            session=self.session,
+            outcome=self.outcome,
+            events=tuple(self._told),
+            effects=tuple(self._effects),
+            guards=tuple(self._guards),
+        )

@@ -1,0 +1,293 @@
+"""What a listing of the user's authentications means for the steps that need one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.attribution import Found, NothingNew, Offered, attribute, barred_since, news
+from orchestrator.core.effects import ClaimAuthentication, ClosePopup, NoOtherPopup, Unclaimed
+from orchestrator.core.errors import AuthenticationNotUsableError
+from orchestrator.core.events import EventName
+from orchestrator.core.machine import Trigger
+from orchestrator.core.ports import Outcome
+from orchestrator.core.session import (
+    SECOND,
+    Attempt,
+    AttemptEnd,
+    Authentication,
+    Baseline,
+    Channel,
+    Evidence,
+    HintKind,
+    Listing,
+    Message,
+    Step,
+    StepState,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.core.decide.draft import Draft
+    from orchestrator.core.ports import Claim
+    from orchestrator.core.signals import (
+        AuthenticationSelected,
+        AuthenticationsListed,
+        AuthenticationsRefreshed,
+        ClaimContested,
+    )
+
+LISTINGS_UNTIL_NOTHING_NEW = 3
+LISTINGS_UNTIL_NOT_VISIBLE = 4
+NOT_VISIBLE_AFTER = 30 * SECOND
+
+
+def listed(draft: Draft, signal: AuthenticationsListed) -> None:
+    """Apply a check's listing to every step of the app. A session that is closed takes nothing from it."""
+    if not draft.session.is_open:
+        return draft.nothing(Outcome.STALE)
+    for step in draft.session.steps:
+        if step.app is not None and step.app.id == signal.listing.app_id:
+            _step_listed(draft, step, signal)
+    return None
+
+
+def refreshed(draft: Draft, step: Step, signal: AuthenticationsRefreshed) -> None:
+    """Offer what is new, then let the listing be the baseline. While a popup is waited for, nothing changes."""
+    if step.app is None or step.app.id != signal.listing.app_id or step.state is StepState.AWAITING_POPUP:
+        return draft.nothing(Outcome.STALE)
+    listing = signal.listing
+    if (confirmed := _confirmed(step, listing)) is not None:
+        _resolve_by_message(draft, step, confirmed, listing, signal.claims)
+    elif step.state is StepState.RESOLVED:
+        _look_after(draft, step, listing)
+    else:
+        _offer(draft, step, listing, signal.claims)
+    step = draft.step(step.id)
+    draft.put(replace(step, baseline=Baseline.of(listing) or step.baseline, connect=signal.connect or step.connect))
+    return draft.tell(EventName.AUTHENTICATIONS_REFRESHED, step)
+
+
+def selected(draft: Draft, step: Step, signal: AuthenticationSelected) -> None:
+    """Settle the step on the user's choice, if Zapier lists it as usable now."""
+    authentication = signal.listing.get(signal.authentication_id)
+    if authentication is None or authentication.is_expired:
+        why = "it has expired; connect it again" if authentication else "Zapier does not list it for this user and app"
+        raise AuthenticationNotUsableError(
+            session_id=draft.session.id, step_id=step.id, authentication_id=signal.authentication_id, why=why
+        )
+    evidence = Evidence(channels=(Channel.SELECTION,), checked_at=signal.listing.begun_at)
+    is_same = step.authentication is not None and step.authentication.id == authentication.id
+    if is_same and step.evidence is not None and not step.evidence.is_difference_alone:
+        return draft.nothing(Outcome.DUPLICATE)
+    return _resolve(
+        draft, step, authentication, evidence, trigger=Trigger.SELECTED, listing=signal.listing, claims=signal.claims
+    )
+
+
+def contested(draft: Draft, step: Step, signal: ClaimContested) -> None:
+    """Take back what difference alone had given: it was confirmed as another step's."""
+    held = step.authentication
+    is_by_difference = step.evidence is not None and step.evidence.is_difference_alone
+    if held is None or held.id != signal.authentication_id or not is_by_difference:
+        return draft.nothing(Outcome.STALE)
+    return _need_auth(draft, step, Trigger.CLAIMED_ELSEWHERE, candidates=(held,))
+
+
+def _step_listed(draft: Draft, step: Step, signal: AuthenticationsListed) -> None:
+    listing = signal.listing
+    confirmed = _confirmed(step, listing)
+    if confirmed is not None:
+        _resolve_by_message(draft, step, confirmed, listing, signal.claims)
+    elif not listing.complete:
+        return
+    elif step.state is StepState.RESOLVED:
+        _look_after(draft, step, listing)
+    elif step.state is StepState.NEEDS_AUTH and step.app_attempts:
+        _offer(draft, step, listing, signal.claims)
+    elif step.state is StepState.AWAITING_POPUP:
+        _await(draft, step, signal)
+
+
+def _confirmed(step: Step, listing: Listing) -> tuple[Attempt, Message, Authentication] | None:
+    """Return the latest message whose id Zapier lists as healthy."""
+    healthy = {found.id: found for found in listing.healthy}
+    heard = [
+        (attempt, message, healthy[message.authentication_id])
+        for attempt in step.app_attempts
+        for message in attempt.messages
+        if message.authentication_id in healthy
+    ]
+    return max(heard, key=lambda one: one[1].at, default=None)
+
+
+def _resolve_by_message(
+    draft: Draft,
+    step: Step,
+    confirmed: tuple[Attempt, Message, Authentication],
+    listing: Listing,
+    claims: Mapping[str, Claim],
+) -> None:
+    attempt, _, authentication = confirmed
+    is_new = any(found.id == authentication.id for found in news(step.baseline, listing, claims))
+    channels = (Channel.MESSAGE, Channel.DIFFERENCE) if is_new else (Channel.MESSAGE,)
+    evidence = Evidence(channels=channels, checked_at=listing.begun_at, attempt_id=attempt.id)
+    assert step.app is not None  # noqa: S101 - attempts of the present app exist
+    draft.ask(ClosePopup(app_id=step.app.id, step_id=step.id, attempt_id=attempt.id))
+    _resolve(draft, step, authentication, evidence, trigger=Trigger.MESSAGE_CONFIRMED, listing=listing, claims=claims)
+
+
+def _look_after(draft: Draft, step: Step, listing: Listing) -> None:
+    """Notice that a settled authentication has expired or is gone."""
+    if step.authentication is None or step.evidence is None or not listing.complete:
+        return
+    if listing.begun_at <= step.evidence.checked_at:
+        return
+    found = listing.get(step.authentication.id)
+    if found is None:
+        _need_auth(draft, step, Trigger.REVOKED, candidates=())
+    elif found.is_expired:
+        _need_auth(draft, step, Trigger.EXPIRED, candidates=())
+
+
+def _offer(draft: Draft, step: Step, listing: Listing, claims: Mapping[str, Claim]) -> None:
+    """Show what is new, keep what was shown and can still be used."""
+    if step.baseline is not None and listing.begun_at < step.baseline.taken_at:
+        return
+    usable = {found.id: found for found in listing.healthy}
+    kept = [usable[shown.id] for shown in step.candidates if shown.id in usable]
+    new = [found for found in news(step.baseline, listing, claims) if found.id not in {shown.id for shown in kept}]
+    if not new and listing.complete and len(kept) == len(step.candidates):
+        return
+    candidates = (*kept, *new) if listing.complete else (*step.candidates, *new)
+    if candidates != step.candidates:
+        step = draft.put(replace(step, candidates=candidates))
+        draft.tell(EventName.CANDIDATES_FOUND, step, candidates=[found.id for found in candidates])
+
+
+def _await(draft: Draft, step: Step, signal: AuthenticationsListed) -> None:
+    """Say what a listing means for a step whose popup is open."""
+    attempt, listing = step.live_attempt, signal.listing
+    if attempt is None or listing.begun_at < attempt.opened_at:
+        return
+    new = news(step.baseline, listing, signal.claims)
+    messages = [message for one in step.app_attempts for message in one.messages]
+    if messages:
+        if _is_not_visible(max(message.at for message in messages), signal):
+            _need_auth(draft, step, Trigger.NOT_VISIBLE, candidates=new)
+        return
+    verdict = attribute(
+        new,
+        waiter=draft.waiter(step),
+        popups=signal.popups,
+        offers_only=signal.shared_profile or attempt.offers_only,
+    )
+    match verdict:
+        case Found(authentication):
+            _resolve_by_difference(draft, step, authentication, signal)
+        case Offered(candidates):
+            _need_auth(draft, step, Trigger.OFFERED, candidates=candidates)
+        case NothingNew():
+            _wait_on(draft, step, attempt, signal)
+
+
+def _is_not_visible(heard_at: int, signal: AuthenticationsListed) -> bool:
+    since = [begun_at for begun_at in signal.checks if begun_at >= heard_at]
+    return len(since) >= LISTINGS_UNTIL_NOT_VISIBLE and since[-1] - heard_at >= NOT_VISIBLE_AFTER
+
+
+def _resolve_by_difference(
+    draft: Draft, step: Step, authentication: Authentication, signal: AuthenticationsListed
+) -> None:
+    app_id, baseline = signal.listing.app_id, step.baseline
+    assert baseline is not None  # noqa: S101 - nothing is new without one
+    since = barred_since(authentication.id, baseline)
+    draft.rely_on(
+        Unclaimed(app_id=app_id, authentication_id=authentication.id, since=since),
+        NoOtherPopup(app_id=app_id, step_id=step.id),
+    )
+    own = [popup for popup in signal.popups if popup.waiter == draft.waiter(step)]
+    if len(own) == 1:
+        draft.ask(ClosePopup(app_id=app_id, step_id=step.id, attempt_id=own[0].attempt_id))
+    attempt = step.live_attempt
+    evidence = Evidence(
+        channels=(Channel.DIFFERENCE,),
+        checked_at=signal.listing.begun_at,
+        attempt_id=attempt.id if attempt else None,
+    )
+    _resolve(
+        draft,
+        step,
+        authentication,
+        evidence,
+        trigger=Trigger.DIFFERENCE_FOUND,
+        listing=signal.listing,
+        claims=signal.claims,
+    )
+
+
+def _wait_on(draft: Draft, step: Step, attempt: Attempt, signal: AuthenticationsListed) -> None:
+    """Nothing new: say so when the user has finished, give up when the deadline was before this listing."""
+    listing = signal.listing
+    finished_at = attempt.first(HintKind.FINISHED)
+    looked = [] if finished_at is None else [begun_at for begun_at in signal.checks if begun_at >= finished_at]
+    is_comparable = step.baseline is not None and step.baseline.account == listing.account
+    if len(looked) >= LISTINGS_UNTIL_NOTHING_NEW and listing.healthy:
+        _need_auth(draft, step, Trigger.NOTHING_NEW, candidates=listing.healthy)
+    elif listing.begun_at > attempt.deadline:
+        _need_auth(draft, step, Trigger.TIMED_OUT, candidates=() if is_comparable else listing.healthy)
+
+
+def _need_auth(draft: Draft, step: Step, trigger: Trigger, *, candidates: tuple[Authentication, ...]) -> None:
+    end = AttemptEnd.TIMED_OUT if trigger is Trigger.TIMED_OUT else AttemptEnd.OFFERED
+    step = draft.end_live_attempts(step, end)
+    step = draft.move(replace(step, authentication=None, evidence=None, candidates=candidates), trigger)
+    draft.tell(EventName.AUTH_NEEDED, step, reason=step.reason, candidates=[found.id for found in candidates])
+
+
+def _resolve(  # noqa: PLR0913 - one place settles a step, whoever spoke for it
+    draft: Draft,
+    step: Step,
+    authentication: Authentication,
+    evidence: Evidence,
+    *,
+    trigger: Trigger,
+    listing: Listing,
+    claims: Mapping[str, Claim],
+) -> None:
+    by_difference = evidence.is_difference_alone
+    claim = claims.get(authentication.id)
+    if not by_difference:
+        since = claim.at + 1 if claim else 0
+        draft.rely_on(Unclaimed(app_id=listing.app_id, authentication_id=authentication.id, since=since))
+    draft.ask(
+        ClaimAuthentication(
+            app_id=listing.app_id,
+            step_id=step.id,
+            authentication_id=authentication.id,
+            by_difference=by_difference,
+        )
+    )
+    step = _without_messages(draft.end_live_attempts(step, AttemptEnd.SETTLED), keep=by_difference)
+    step = replace(
+        step,
+        authentication=authentication,
+        evidence=evidence,
+        candidates=(),
+        baseline=Baseline.of(listing) or step.baseline,
+    )
+    step = draft.move(step, trigger)
+    draft.tell(
+        EventName.AUTH_RESOLVED,
+        step,
+        authentication_id=authentication.id,
+        evidence=[channel.value for channel in evidence.channels],
+    )
+
+
+def _without_messages(step: Step, *, keep: bool) -> Step:
+    """Forget pending messages, unless one of them may still win over a difference."""
+    if keep:
+        return step
+    return replace(step, attempts=tuple(replace(attempt, messages=()) for attempt in step.attempts))

@@ -1,0 +1,168 @@
+"""What a page says of a connect popup. None of it resolves anything: it says when to look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core import machine
+from orchestrator.core.effects import OpenPopup
+from orchestrator.core.errors import AttemptStaleError, AttemptTakenError, IllegalSignalError
+from orchestrator.core.events import EventName
+from orchestrator.core.machine import Trigger
+from orchestrator.core.ports import Outcome
+from orchestrator.core.schedule import FOCUS_PAUSE, MOST_CHECKS_AT_ONCE, VISIBLE_FOR
+from orchestrator.core.session import (
+    Attempt,
+    AttemptEnd,
+    Hint,
+    HintKind,
+    Message,
+    Step,
+    StepState,
+)
+from orchestrator.core.signals import PopupBlocked
+
+if TYPE_CHECKING:
+    from orchestrator.core.decide.draft import Draft
+    from orchestrator.core.signals import Context, Hinted, MessageReceived, PopupCancelled, PopupOpened
+
+MOST_ATTEMPTS_KEPT = 20
+MOST_MESSAGES_KEPT = 5
+
+
+def opened(draft: Draft, step: Step, signal: PopupOpened) -> None:
+    """Begin an attempt, unless it has begun; earlier ones are superseded, their messages still count."""
+    if _known(draft, step, signal.attempt_id) is not None:
+        return draft.nothing(Outcome.DUPLICATE)
+    _open(draft, step, signal.attempt_id)
+    return None
+
+
+def hinted(draft: Draft, step: Step, signal: Hinted) -> None:
+    """Note a reason to look. One that says nothing new, or of an attempt that waits no more, changes nothing."""
+    step, attempt = _attempt(draft, step, signal.attempt_id)
+    if attempt.ended is not None or not machine.allows(step.state, Trigger.HINTED):
+        return draft.nothing(Outcome.STALE)
+    heard = _seen(attempt, signal.context, draft)
+    if _is_worth_noting(attempt, signal.kind, now=draft.now):
+        heard = replace(heard, hints=(*heard.hints, Hint(kind=signal.kind, at=draft.now)))
+    if heard == attempt:
+        return draft.nothing(Outcome.DUPLICATE)
+    _put(draft, step, heard)
+    return None
+
+
+def message_received(draft: Draft, step: Step, signal: MessageReceived) -> None:
+    """Keep the id a message named until Zapier lists it; a check is due."""
+    step, attempt = _attempt(draft, step, signal.attempt_id)
+    authentication_id = signal.authentication_id
+    if any(message.authentication_id == authentication_id for message in attempt.messages):
+        return draft.nothing(Outcome.DUPLICATE)
+    if step.state is StepState.RESOLVED and step.evidence and step.authentication:
+        if step.authentication.id == authentication_id:
+            return draft.nothing(Outcome.DUPLICATE)
+        if not step.evidence.is_difference_alone:
+            return draft.nothing(Outcome.STALE)
+    message = Message(authentication_id=authentication_id, at=draft.now)
+    heard = _seen(attempt, signal.context, draft)
+    step = _put(draft, step, replace(heard, messages=(*heard.messages, message)[-MOST_MESSAGES_KEPT:]))
+    return draft.tell(EventName.MESSAGE_RECEIVED, step, attempt_id=attempt.id)
+
+
+def given_up(draft: Draft, step: Step, signal: PopupCancelled | PopupBlocked) -> None:
+    """Stop waiting for the popup. It may still be open: quiet checks go on until the attempt's deadline."""
+    step, attempt = _attempt(draft, step, signal.attempt_id)
+    if attempt.ended is not None or step.state is not StepState.AWAITING_POPUP:
+        return draft.nothing(Outcome.STALE)
+    is_blocked = isinstance(signal, PopupBlocked)
+    step = _put(draft, step, replace(attempt, ended=AttemptEnd.BLOCKED if is_blocked else AttemptEnd.CANCELLED))
+    step = draft.move(step, Trigger.BLOCKED if is_blocked else Trigger.CANCELLED)
+    return draft.tell(EventName.AUTH_NEEDED, step, reason=step.reason, attempt_id=attempt.id)
+
+
+def extend(draft: Draft, step: Step, attempt: Attempt, *, deadline: int) -> Attempt:
+    """Move an attempt's deadline later, the session's with it, and say so."""
+    moved = replace(attempt, deadline=deadline)
+    draft.session = replace(draft.session, deadline=max(draft.session.deadline, deadline))
+    draft.tell(EventName.ATTEMPT_DEADLINE_MOVED, step, attempt_id=attempt.id, deadline=deadline)
+    return moved
+
+
+def _known(draft: Draft, step: Step, attempt_id: str) -> Attempt | None:
+    attempt = step.attempt(attempt_id)
+    if attempt is not None:
+        if step.app is None or attempt.app_id != step.app.id:
+            raise AttemptStaleError(session_id=draft.session.id, step_id=step.id, attempt_id=attempt_id)
+        return attempt
+    if any(other.attempt(attempt_id) for other in draft.session.steps):
+        raise AttemptTakenError(session_id=draft.session.id, step_id=step.id, attempt_id=attempt_id)
+    return None
+
+
+def _attempt(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
+    """Find the attempt; a signal with an unused id opens it, so that a lost opening loses nothing."""
+    attempt = _known(draft, step, attempt_id)
+    return (step, attempt) if attempt else _open(draft, step, attempt_id)
+
+
+def _open(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
+    app = step.app
+    if app is None or not machine.allows(step.state, Trigger.POPUP_OPENED):
+        raise IllegalSignalError(
+            session_id=draft.session.id, step_id=step.id, state=step.state, signal=Trigger.POPUP_OPENED
+        )
+    age = draft.now - step.baseline.taken_at if step.baseline else None
+    attempt = Attempt(
+        id=attempt_id,
+        app_id=app.id,
+        opened_at=draft.now,
+        deadline=draft.now + draft.policy.attempt,
+        offers_only=age is None or age > draft.policy.baseline_fresh + draft.policy.deadline_grace,
+    )
+    step = draft.end_live_attempts(step, AttemptEnd.SUPERSEDED)
+    kept = (*step.attempts, attempt)[-MOST_ATTEMPTS_KEPT:]
+    step = replace(step, attempts=kept, candidates=(), authentication=None, evidence=None)
+    step = draft.move(step, Trigger.POPUP_OPENED)
+    draft.session = replace(draft.session, deadline=max(draft.session.deadline, attempt.deadline))
+    draft.ask(
+        OpenPopup(
+            app_id=app.id,
+            step_id=step.id,
+            attempt_id=attempt_id,
+            until=draft.now + draft.policy.attempt_longest,
+        )
+    )
+    draft.tell(EventName.POPUP_OPENED, step, attempt_id=attempt_id, deadline=attempt.deadline)
+    return step, attempt
+
+
+def _put(draft: Draft, step: Step, attempt: Attempt) -> Step:
+    attempts = tuple(attempt if attempt.id == old.id else old for old in step.attempts)
+    return draft.put(replace(step, attempts=attempts))
+
+
+def _seen(attempt: Attempt, context: Context, draft: Draft) -> Attempt:
+    if context.gone:
+        return replace(attempt, page_gone=True, visible_until=0)
+    if not context.visible:
+        return attempt
+    attempt = replace(attempt, page_gone=False, visible_until=draft.now + VISIBLE_FOR)
+    deadline = min(attempt.opened_at + draft.policy.attempt_visible, attempt.visible_until)
+    if attempt.ended is not None or deadline <= attempt.deadline:
+        return attempt
+    return extend(draft, _holder(draft, attempt), attempt, deadline=deadline)
+
+
+def _holder(draft: Draft, attempt: Attempt) -> Step:
+    return next(step for step in draft.session.steps if step.attempt(attempt.id))
+
+
+def _is_worth_noting(attempt: Attempt, kind: HintKind, *, now: int) -> bool:
+    last = attempt.last(kind)
+    if kind is HintKind.CLOSED:
+        return last is None
+    if kind is HintKind.FOCUS and last is not None and now - last < FOCUS_PAUSE:
+        return False
+    at_once = sum(hint.kind is not HintKind.CLOSED for hint in attempt.hints)
+    return at_once < MOST_CHECKS_AT_ONCE

@@ -1,0 +1,62 @@
+"""What time alone does: attempts and sessions end, and an intent without an answer becomes unknown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.decide import creation, popups
+from orchestrator.core.events import EventName
+from orchestrator.core.machine import Trigger
+from orchestrator.core.ports import Outcome
+from orchestrator.core.session import Attempt, AttemptEnd, SessionStatus, Step, StepState
+
+if TYPE_CHECKING:
+    from orchestrator.core.decide.draft import Draft
+    from orchestrator.core.signals import TimePassed
+
+
+def passed(draft: Draft, signal: TimePassed) -> None:
+    """Apply every deadline that has come. Without one, nothing changes."""
+    session = draft.session
+    if session.status is SessionStatus.CREATING:
+        if draft.now >= (session.zap.intent_at or 0) + draft.policy.creation:
+            return creation.unknown(draft, problem="no answer was noted in time")
+        return draft.nothing(Outcome.STALE)
+    if not session.is_open:
+        return draft.nothing(Outcome.STALE)
+    for step in session.steps:
+        _end_or_extend(draft, step, signal)
+    if draft.now >= draft.session.deadline and not _is_waiting(draft):
+        draft.session = replace(draft.session, ended=SessionStatus.EXPIRED, ended_at=draft.now)
+        draft.tell(EventName.SESSION_EXPIRED)
+    return None
+
+
+def _end_or_extend(draft: Draft, step: Step, signal: TimePassed) -> None:
+    """A deadline without a complete check after it moves, up to an attempt's longest, then ends unchecked."""
+    attempt = step.live_attempt
+    if step.state is not StepState.AWAITING_POPUP or attempt is None or step.app is None:
+        return
+    if draft.now < attempt.deadline + draft.policy.deadline_grace:
+        return
+    if any(begun_at > attempt.deadline for begun_at in signal.checks.get(step.app.id, ())):
+        _time_out(draft, step, attempt, checked=True)
+        return
+    latest = attempt.opened_at + draft.policy.attempt_longest
+    if attempt.deadline < latest and draft.now < latest:
+        deadline = min(draft.now + draft.policy.attempt_extension, latest)
+        moved = popups.extend(draft, step, attempt, deadline=deadline)
+        attempts = tuple(moved if moved.id == old.id else old for old in step.attempts)
+        draft.put(replace(step, attempts=attempts))
+    else:
+        _time_out(draft, step, attempt, checked=False)
+
+
+def _time_out(draft: Draft, step: Step, attempt: Attempt, *, checked: bool) -> None:
+    step = draft.move(draft.end_live_attempts(step, AttemptEnd.TIMED_OUT), Trigger.TIMED_OUT)
+    draft.tell(EventName.AUTH_NEEDED, step, reason=step.reason, attempt_id=attempt.id, checked=checked)
+
+
+def _is_waiting(draft: Draft) -> bool:
+    return any(step.state is StepState.AWAITING_POPUP for step in draft.session.steps)

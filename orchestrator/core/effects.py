@@ -1,0 +1,118 @@
+"""What a decision asks for beside the new session, and what it relied on.
+
+Effects and guards travel in the same commit as the session: all of it happens, or none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from orchestrator.core.session import Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """When a watch wants its next check: at `strong` because of a signal, at `quiet` without news.
+
+    `visible_until`: the page of somebody who waits is in front of them until then.
+    """
+
+    strong: Instant | None = None
+    quiet: Instant | None = None
+    visible_until: Instant = 0
+
+    @property
+    def soonest(self) -> Instant | None:
+        """The earlier of the two."""
+        return min((at for at in (self.strong, self.quiet) if at is not None), default=None)
+
+    def __or__(self, other: Due) -> Due:
+        """Combine two so that neither waits longer than alone."""
+        return Due(
+            strong=_sooner(self.strong, other.strong),
+            quiet=_sooner(self.quiet, other.quiet),
+            visible_until=max(self.visible_until, other.visible_until),
+        )
+
+
+def _sooner(one: Instant | None, other: Instant | None) -> Instant | None:
+    return min((at for at in (one, other) if at is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """The step waits on its app's watch; the watch is due no later than `due`."""
+
+    app_id: str
+    step_id: str
+    due: Due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopWaiting:
+    """The step waits on this app's watch no more."""
+
+    app_id: str
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPopup:
+    """A popup is open from which an authentication may arise until `until`, whatever becomes of the step."""
+
+    app_id: str
+    step_id: str
+    attempt_id: str
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosePopup:
+    """That popup has yielded its authentication; nothing more can arise from it."""
+
+    app_id: str
+    step_id: str
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimAuthentication:
+    """The authentication was settled on the step; difference gives it to nobody any more."""
+
+    app_id: str
+    step_id: str
+    authentication_id: str
+    by_difference: bool
+
+
+Effect: TypeAlias = Wait | StopWaiting | OpenPopup | ClosePopup | ClaimAuthentication
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclaimed:
+    """Relies on: nobody has claimed this authentication since `since` (0: ever)."""
+
+    app_id: str
+    authentication_id: str
+    since: Instant = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoOtherPopup:
+    """Relies on: no popup for this app, other than those of this step, may still yield an authentication."""
+
+    app_id: str
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseHeld:
+    """Relies on: the watch is still leased under this token."""
+
+    app_id: str
+    token: str
+
+
+Guard: TypeAlias = Unclaimed | NoOtherPopup | LeaseHeld

@@ -1,0 +1,325 @@
+"""Every error Zapwright raises, each with a stable `code`.
+
+ZapwrightError
+├── NotFoundError
+│   ├── SessionNotFoundError
+│   ├── StepNotFoundError
+│   ├── AppNotFoundError
+│   └── ActionNotFoundError
+├── SignalRefusedError            the signal is not for this moment; nothing changed
+│   ├── IllegalSignalError
+│   ├── SessionLockedError
+│   ├── AttemptStaleError
+│   ├── AttemptTakenError
+│   ├── AuthenticationNotUsableError
+│   ├── CandidatesFoundError
+│   ├── NotReadyError
+│   ├── CreateUnknownError
+│   ├── AliasTakenError
+│   └── TooManyStepsError
+├── SignInRequiredError
+├── UpstreamError
+│   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
+│   ├── UpstreamUnavailableError  no usable answer
+│   └── UpstreamRefusedError      an answer that says no
+└── StoreError
+    ├── StoreUnavailableError     the store did not answer, or its answer was lost
+    ├── StaleVersionError         somebody else committed first
+    ├── GuardFailedError          what a decision relied on is no longer true
+    └── LeaseLostError            the watch was leased to somebody else
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from orchestrator.core.session import Millis
+
+
+class ZapwrightError(Exception):
+    """Base of every error of Zapwright's own. `facts` are safe to show to API callers."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **facts: object) -> None:
+        self.message = message
+        self.facts = facts
+        super().__init__(message)
+
+
+class NotFoundError(ZapwrightError):
+    """Something named does not exist."""
+
+    code = "not_found"
+
+
+class SessionNotFoundError(NotFoundError):
+    """No session has this id."""
+
+    code = "session_not_found"
+
+    def __init__(self, *, session_id: str) -> None:
+        super().__init__(f"no session has the id {session_id!r}", session_id=session_id)
+
+
+class StepNotFoundError(NotFoundError):
+    """The session has no step with this id."""
+
+    code = "step_not_found"
+
+    def __init__(self, *, session_id: str, step_id: str) -> None:
+        super().__init__(f"session {session_id} has no step {step_id!r}", session_id=session_id, step_id=step_id)
+
+
+class AppNotFoundError(NotFoundError):
+    """Zapier's catalogue has no app with this id."""
+
+    code = "app_not_found"
+
+    def __init__(self, *, app_id: str) -> None:
+        super().__init__(f"Zapier lists no app with the id {app_id!r}; search for it first", app_id=app_id)
+
+
+class ActionNotFoundError(NotFoundError):
+    """The app has no such action."""
+
+    code = "action_not_found"
+
+    def __init__(self, *, app_id: str, key: str, action_type: str) -> None:
+        super().__init__(
+            f"app {app_id} has no {action_type} action with the key {key!r}; list its actions and choose one",
+            app_id=app_id,
+            key=key,
+            action_type=action_type,
+        )
+
+
+class SignalRefusedError(ZapwrightError):
+    """The signal is not for this moment; nothing changed."""
+
+    code = "signal_refused"
+
+
+class IllegalSignalError(SignalRefusedError):
+    """The step's state does not take this signal."""
+
+    code = "illegal_signal"
+
+    def __init__(self, *, session_id: str, step_id: str, state: str, signal: str) -> None:
+        super().__init__(
+            f"step {step_id} of session {session_id} is in {state}, which does not take {signal}",
+            session_id=session_id,
+            step_id=step_id,
+            state=state,
+            signal=signal,
+        )
+
+
+class SessionLockedError(SignalRefusedError):
+    """The session is being created, was created, or has ended."""
+
+    code = "session_locked"
+
+    def __init__(self, *, session_id: str, status: str) -> None:
+        super().__init__(
+            f"session {session_id} is {status}; its steps cannot change", session_id=session_id, status=status
+        )
+
+
+class AttemptStaleError(SignalRefusedError):
+    """The attempt was opened for an app the step no longer has."""
+
+    code = "attempt_stale"
+
+    def __init__(self, *, session_id: str, step_id: str, attempt_id: str) -> None:
+        super().__init__(
+            f"attempt {attempt_id} of session {session_id} was opened for an app step {step_id} no longer has",
+            session_id=session_id,
+            step_id=step_id,
+            attempt_id=attempt_id,
+        )
+
+
+class AttemptTakenError(SignalRefusedError):
+    """The attempt id is in use for another step."""
+
+    code = "attempt_taken"
+
+    def __init__(self, *, session_id: str, step_id: str, attempt_id: str) -> None:
+        super().__init__(
+            f"attempt {attempt_id} of session {session_id} belongs to another step than {step_id}; use a new id",
+            session_id=session_id,
+            step_id=step_id,
+            attempt_id=attempt_id,
+        )
+
+
+class AuthenticationNotUsableError(SignalRefusedError):
+    """The user's Zapier account does not list this authentication for the step's app, or lists it as expired."""
+
+    code = "authentication_not_usable"
+
+    def __init__(self, *, session_id: str, step_id: str, authentication_id: str, why: str) -> None:
+        super().__init__(
+            f"authentication {authentication_id!r} cannot be used for step {step_id} of session {session_id}: {why}",
+            session_id=session_id,
+            step_id=step_id,
+            authentication_id=authentication_id,
+            why=why,
+        )
+
+
+class CandidatesFoundError(SignalRefusedError):
+    """Opening the popup again found what was connected meanwhile."""
+
+    code = "candidates_found"
+
+    def __init__(self, *, session_id: str, step_id: str) -> None:
+        super().__init__(
+            f"something was connected for step {step_id} of session {session_id} meanwhile: "
+            "show its candidates, or open the popup once more to connect another account",
+            session_id=session_id,
+            step_id=step_id,
+        )
+
+
+class NotReadyError(SignalRefusedError):
+    """The Zap cannot be created yet."""
+
+    code = "not_ready"
+
+    def __init__(self, *, session_id: str, missing: dict[str, str]) -> None:
+        super().__init__(
+            f"session {session_id} is not ready: "
+            + ("; ".join(f"step {step_id} {what}" for step_id, what in missing.items()) or "it has no steps"),
+            session_id=session_id,
+            missing=missing,
+        )
+
+
+class CreateUnknownError(SignalRefusedError):
+    """A former request to create this Zap had no known outcome."""
+
+    code = "create_unknown"
+
+    def __init__(self, *, session_id: str) -> None:
+        super().__init__(
+            f"whether the Zap of session {session_id} exists is unknown: look at the user's Zaps, and only if it is "
+            "not there send again=true",
+            session_id=session_id,
+        )
+
+
+class AliasTakenError(SignalRefusedError):
+    """Another step has this alias."""
+
+    code = "alias_taken"
+
+    def __init__(self, *, session_id: str, alias: str) -> None:
+        super().__init__(f"session {session_id} has a step {alias!r} already", session_id=session_id, alias=alias)
+
+
+class TooManyStepsError(SignalRefusedError):
+    """A Zap has at most 25 steps (Zapier docs: how to build a workflow)."""
+
+    code = "too_many_steps"
+
+    def __init__(self, *, session_id: str, limit: int) -> None:
+        super().__init__(
+            f"session {session_id} has {limit} steps, and no Zap has more", session_id=session_id, limit=limit
+        )
+
+
+class SignInRequiredError(ZapwrightError):
+    """Zapier needs the user to sign in: there is no credential, or Zapier refused it."""
+
+    code = "zapier_sign_in_required"
+
+    def __init__(self, *, user_id: str) -> None:
+        super().__init__(
+            f"user {user_id!r} has no working Zapier credential: put a new one, then repeat this request",
+            user_id=user_id,
+        )
+
+
+class UpstreamError(ZapwrightError):
+    """Something between Zapier and us."""
+
+    code = "upstream"
+
+
+class UpstreamBusyError(UpstreamError):
+    """No call to Zapier may be made now."""
+
+    code = "upstream_busy"
+
+    def __init__(self, *, retry_after: Millis) -> None:
+        self.retry_after = retry_after
+        super().__init__(
+            f"Zapier's rate limit leaves no room for this call; repeat it in {max(1, round(retry_after / 1000))} s",
+            retry_after_ms=retry_after,
+        )
+
+
+class UpstreamUnavailableError(UpstreamError):
+    """Zapier gave no usable answer."""
+
+    code = "upstream_unavailable"
+
+    def __init__(self, *, problem: str) -> None:
+        super().__init__(f"Zapier gave no usable answer ({problem}); repeat the request", problem=problem)
+
+
+class UpstreamRefusedError(UpstreamError):
+    """Zapier answered that it will not do this."""
+
+    code = "upstream_refused"
+
+    def __init__(self, *, status: int, problem: str) -> None:
+        super().__init__(f"Zapier answered {status}: {problem}", status=status, problem=problem)
+
+
+class StoreError(ZapwrightError):
+    """Something between the store and us."""
+
+    code = "store"
+
+
+class StoreUnavailableError(StoreError):
+    """The store did not answer; what was asked may or may not have happened."""
+
+    code = "store_unavailable"
+
+    def __init__(self, *, problem: str) -> None:
+        super().__init__(f"the store did not answer ({problem}); repeat the request", problem=problem)
+
+
+class StaleVersionError(StoreError):
+    """Somebody else committed first."""
+
+    code = "stale_version"
+
+    def __init__(self, *, session_id: str) -> None:
+        super().__init__(f"session {session_id} changed meanwhile; read it and decide again", session_id=session_id)
+
+
+class GuardFailedError(StoreError):
+    """What a decision relied on (claims, other openings) is no longer true; read it and decide again."""
+
+    code = "guard_failed"
+
+    def __init__(self, *, session_id: str) -> None:
+        super().__init__(
+            f"what was decided for session {session_id} relied on something that changed; decide again",
+            session_id=session_id,
+        )
+
+
+class LeaseLostError(StoreError):
+    """The watch was leased to somebody else, who will check it."""
+
+    code = "lease_lost"
+
+    def __init__(self, *, app_id: str) -> None:
+        super().__init__(f"the lease on the watch for app {app_id} was lost", app_id=app_id)

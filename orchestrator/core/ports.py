@@ -1,0 +1,624 @@
+"""What the core needs of the world, as small protocols; adapters live in `store`, `zapier` and `workers`.
+
+Every adapter of a port passes the same contract suite (`tests/contract`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Protocol
+
+from orchestrator.core.effects import Due, Effect, Guard
+from orchestrator.core.events import Event
+from orchestrator.core.session import (
+    App,
+    Connect,
+    Instant,
+    JsonObject,
+    Listing,
+    Millis,
+    Session,
+    SessionStatus,
+    StepState,
+    WatchKey,
+)
+
+
+class Clock(Protocol):
+    """The time, as everybody who shares the store sees it."""
+
+    def now(self) -> Instant:
+        """Return the present moment."""
+        ...
+
+    async def sleep(self, duration: Millis) -> None:
+        """Come back after this long."""
+        ...
+
+
+class Ids(Protocol):
+    """Where new ids come from."""
+
+    def new(self, prefix: str) -> str:
+        """Return `prefix` followed by at least 20 random lower-case letters and digits."""
+        ...
+
+
+# --- sessions -------------------------------------------------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    """What became of a signal."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRecord:
+    """One signal in a session's log: what came, when, and what became of it (`detail`: an error's code)."""
+
+    at: Instant
+    signal: str
+    outcome: Outcome
+    step_id: str | None = None
+    attempt_id: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One decision, to be written whole or not at all.
+
+    `session` is the session after the decision, with `version` and `commit_id` already those of this commit;
+    `expected_version` is the one that was read (0: there was no session). `wake_at` is when the sweeper should
+    look at the session, None for never.
+    """
+
+    session: Session
+    expected_version: int
+    now: Instant
+    events: tuple[Event, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    record: SignalRecord | None = None
+    wake_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """Events in order. `truncated`: older ones that were asked for are no longer kept."""
+
+    events: tuple[Event, ...]
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionQuery:
+    """Which sessions to list: those that match every given value, youngest first."""
+
+    tenant_id: str
+    state: StepState | None = None
+    status: SessionStatus | None = None
+    user_id: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPage:
+    """One page of sessions; `cursor` continues after it, None at the end."""
+
+    sessions: tuple[Session, ...]
+    cursor: str | None = None
+
+
+class SessionStore(Protocol):
+    """Sessions with their events and signal logs."""
+
+    async def load(self, session_id: str) -> Session:
+        """Return the session. Raises SessionNotFoundError (also for text that is no session id)."""
+        ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Write one decision: session, events, effects, indexes and signal record, whole or not at all.
+
+        Repeating a commit that was the session's last (same `commit_id`) succeeds and changes nothing. Raises
+        StaleVersionError when the session is no longer at `expected_version`, GuardFailedError when an
+        `Unclaimed` or `NoOtherPopup` guard no longer holds, LeaseLostError when `LeaseHeld` does not,
+        StoreUnavailableError when the outcome is unknown or the store does not answer.
+        """
+        ...
+
+    async def record(self, session_id: str, record: SignalRecord) -> None:
+        """Append to the session's signal log (the newest 200 are kept) and change nothing else."""
+        ...
+
+    async def signals(self, session_id: str) -> tuple[SignalRecord, ...]:
+        """Return the signal log, oldest first. Raises SessionNotFoundError."""
+        ...
+
+    async def events(self, session_id: str, *, after: int, limit: int = 100) -> EventPage:
+        """Return the events with `seq` greater than `after`, oldest first. Raises SessionNotFoundError."""
+        ...
+
+    async def find(self, query: SessionQuery) -> SessionPage:
+        """Return one page of the sessions that match. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def of_user(self, tenant_id: str, user_id: str) -> tuple[str, ...]:
+        """Return the ids of the user's sessions that have not ended."""
+        ...
+
+    async def to_wake(self, shard: int, *, now: Instant, limit: int) -> tuple[str, ...]:
+        """Return ids of sessions whose `wake_at` is not later than `now`, the longest overdue first."""
+        ...
+
+    async def purge(self, session: Session) -> None:
+        """Erase an ended session with its events, log and index entries; twice is fine.
+
+        Raises StaleVersionError when it changed meanwhile.
+        """
+        ...
+
+
+# --- watches --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Waiter:
+    """A step that waits on a watch."""
+
+    session_id: str
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An authentication that was settled on a step.
+
+    `holder` is the step that has it by difference alone, None once anything else spoke for it.
+    """
+
+    at: Instant
+    holder: Waiter | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Popup:
+    """A popup from which an authentication may still arise."""
+
+    waiter: Waiter
+    attempt_id: str
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Everything known about one (user, app), read in one go.
+
+    `version` grows with every commit that touches the watch. `checks` are the beginnings of the latest complete
+    listings, oldest first (at most 16). `pages` is the size of the last complete listing. `retry_at` holds checks
+    back after failures (None: not held back). `claims` are by authentication id.
+    """
+
+    key: WatchKey
+    version: int = 0
+    checks: tuple[Instant, ...] = ()
+    pages: int = 1
+    failures: int = 0
+    retry_at: Instant | None = None
+    lease_token: str | None = None
+    lease_until: Instant = 0
+    next_check_at: Instant | None = None
+    waiters: tuple[Waiter, ...] = ()
+    popups: tuple[Popup, ...] = ()
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+
+
+class Urgency(IntEnum):
+    """Who is served first; lower is more urgent."""
+
+    STRONG = 0
+    VISIBLE = 1
+    QUIET = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueWatch:
+    """A watch that wants a check now. `due` is since when; `pages` is what the check will cost."""
+
+    key: WatchKey
+    urgency: Urgency
+    due: Instant
+    pages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What a check leaves on its watch.
+
+    `version` is the watch's version on which `due` was computed. `checked_at` is when a complete listing began,
+    None if there was none. `due` is exact (not merged); None takes the watch off the due-list. `retry_at` holds
+    checks back until then.
+    """
+
+    key: WatchKey
+    token: str
+    version: int
+    now: Instant
+    due: Due | None
+    checked_at: Instant | None = None
+    pages: int = 1
+    failures: int = 0
+    retry_at: Instant | None = None
+
+
+PAUSED: Instant = 2**52
+"""A `retry_at` that never comes by itself: the watch is paused until `WatchStore.resume`."""
+
+
+class WatchStore(Protocol):
+    """Watches: who waits on what, when it is due, who checks it."""
+
+    async def load(self, key: WatchKey, *, now: Instant) -> Watch:
+        """Return the watch as it is; an unknown one is empty. Popups whose `until` is not after `now` are left out."""
+        ...
+
+    async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
+        """Return when each watch will be checked next; None for never (or paused)."""
+        ...
+
+    async def peek(self, *, now: Instant, limit: int) -> tuple[DueWatch, ...]:
+        """Return watches over all shards that are due at `now` and not leased, at most `limit` per shard and urgency.
+
+        Order: urgency, then the longest due.
+        """
+        ...
+
+    async def lease(
+        self, keys: Sequence[WatchKey], *, token: str, now: Instant, until: Instant
+    ) -> tuple[WatchKey, ...]:
+        """Take watches of one shard for one check each, atomically; returns those that were due and free.
+
+        A leased watch is not due before `until`.
+        """
+        ...
+
+    async def settle(self, settlement: Settlement) -> None:
+        """End a check: write its counters and the next due time, free the lease.
+
+        Raises LeaseLostError when the token is not the watch's, StaleVersionError when a commit touched the watch
+        since `version`: load and compute again.
+        """
+        ...
+
+    async def resume(self, tenant_id: str, user_id: str, *, now: Instant) -> int:
+        """Make every paused watch of the user that somebody waits on due now; returns how many."""
+        ...
+
+    async def forget_claims(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase claims made before `before` (no baseline that lacks the id is left); returns how many."""
+        ...
+
+
+# --- budget ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """The right to make one call to Zapier, to be started not later than `start_by`."""
+
+    id: str
+    egress: str
+    partner: str
+    start_by: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Permits that were given; with fewer than wanted, `retry_at` says when to ask again."""
+
+    permits: tuple[Permit, ...]
+    retry_at: Instant | None = None
+
+
+class Share(IntEnum):
+    """How much of the budget a taker leaves to more urgent ones."""
+
+    INTERACTIVE = 0
+    STRONG = 1
+    QUIET = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """One side of the budget: permits held now, the limit, and until when it cools down (0: it does not)."""
+
+    name: str
+    held: int
+    limit: int
+    cooldown_until: Instant = 0
+
+
+class Budget(Protocol):
+    """Zapier's rate limits, kept for the whole deployment. It fails closed: no answer, no permit."""
+
+    async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
+        """Take up to `wanted` permits of both limits at once."""
+        ...
+
+    async def answered(self, permits: Sequence[Permit], *, now: Instant) -> None:
+        """The calls were answered: their permits are held for one more window from `now`."""
+        ...
+
+    async def give_back(self, permits: Sequence[Permit]) -> None:
+        """The calls were never sent: free their permits; twice is fine."""
+        ...
+
+    async def cool_down(self, *, egress: str, partner: str, until: Instant) -> None:
+        """Zapier refused: give no permit of either before `until` (never shortens)."""
+        ...
+
+    async def usage(self, *, egress: str, partner: str, now: Instant) -> tuple[Usage, Usage]:
+        """Return how much of each is held, without taking anything."""
+        ...
+
+
+# --- credentials ----------------------------------------------------------------------------------------------
+
+
+class CredentialState(StrEnum):
+    """Whether Zapier may be called for a user."""
+
+    MISSING = "missing"
+    ACTIVE = "active"
+    NEEDS_SIGN_IN = "needs_sign_in"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A user's access to Zapier.
+
+    `generation` grows with every put; `account` names the Zapier account (its profile id where readable, else the
+    number of the sign-in), so that listings made under different ones are never compared. `email` is masked.
+    """
+
+    tenant_id: str
+    user_id: str
+    access_token: str = field(repr=False)
+    generation: int
+    account: str
+    state: CredentialState = CredentialState.ACTIVE
+    profile_id: str | None = None
+    email: str | None = None
+    expires_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Who a Zapier account belongs to; `email` is masked before it is kept."""
+
+    id: str
+    email: str | None = None
+
+
+class CredentialStore(Protocol):
+    """Credentials, encrypted at rest."""
+
+    async def put(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        access_token: str,
+        profile: Profile | None,
+        expires_at: Instant | None,
+    ) -> Credential:
+        """Store a new access token and return the credential with its new generation.
+
+        `account` stays when the profile id is the same as before, and changes otherwise.
+        """
+        ...
+
+    async def get(self, tenant_id: str, user_id: str) -> Credential | None:
+        """Return the credential, None when there never was one."""
+        ...
+
+    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
+        """Zapier refused this generation's token: mark it. False when it is marked already or a newer one exists."""
+        ...
+
+    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+        """Return how many users of the tenant have this Zapier profile."""
+        ...
+
+
+# --- upstream -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogApp:
+    """An app as a user's token sees it: `connect` is None when it needs no authentication."""
+
+    app: App
+    connect: Connect | None
+    description: str = ""
+    action_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppPage:
+    """One page of a search; `cursor` continues it."""
+
+    apps: tuple[CatalogApp, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogAction:
+    """An action as Zapier lists it. `id` is good for a moment only; `key` with `action_type` is for keeps."""
+
+    id: str
+    key: str
+    action_type: str
+    title: str
+    description: str = ""
+    is_instant: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZapStep:
+    """A step as `POST /v2/zaps` wants it; `authentication_id` None is sent as an explicit null."""
+
+    action_id: str
+    authentication_id: str | None
+    inputs: JsonObject
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZapDraft:
+    """A Zap to be created."""
+
+    title: str
+    steps: tuple[ZapStep, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZapMade:
+    """Zapier answered 201."""
+
+    zap_id: str
+    editor_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZapNotMade:
+    """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429."""
+
+    status: int | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZapUnknown:
+    """Anything else: it may exist."""
+
+    problem: str
+
+
+class Upstream(Protocol):
+    """Zapier's Partner API, every call under a permit.
+
+    Reads raise SignInRequiredError on 401 (after marking the credential), UpstreamBusyError when no permit comes in
+    time or on 429 (after cooling the budget down), UpstreamRefusedError on another 4xx, UpstreamUnavailableError
+    on anything that is no usable answer. With `permits` given a call uses those first and never waits for more;
+    without, it waits up to the interactive limit for each. Permits that were not used are given back.
+    """
+
+    async def profile(self, tenant_id: str, access_token: str) -> Profile | None:
+        """Read whose token this is; None when its scope does not allow to. A 401 marks nothing."""
+        ...
+
+    async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:
+        """Search the catalogue. Connect links are at most a minute old."""
+        ...
+
+    async def app(self, credential: Credential, app_id: str) -> CatalogApp:
+        """Return one app. Raises AppNotFoundError."""
+        ...
+
+    async def authentications(self, credential: Credential, app_id: str, *, permits: Sequence[Permit] = ()) -> Listing:
+        """List the user's authentications for the app: every page. Never cached."""
+        ...
+
+    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
+        """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
+        ...
+
+    async def create_zap(
+        self, credential: Credential, draft: ZapDraft, *, permit: Permit
+    ) -> ZapMade | ZapNotMade | ZapUnknown:
+        """Make one call. It is never repeated here."""
+        ...
+
+    async def permit(self, tenant_id: str) -> Permit:
+        """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
+        ...
+
+    async def give_back(self, permits: Sequence[Permit]) -> None:
+        """Give back permits that will not be used."""
+        ...
+
+
+# --- around ---------------------------------------------------------------------------------------------------
+
+
+class Cache(Protocol):
+    """Answers worth keeping for a while, shared by all processes. Losing any of it loses nothing."""
+
+    async def get(self, key: str, *, now: Instant) -> bytes | None:
+        """Return what was put, unless its time is over."""
+        ...
+
+    async def put(self, key: str, value: bytes, *, now: Instant, until: Instant) -> None:
+        """Keep this until then."""
+        ...
+
+
+class Subscription(Protocol):
+    """Somebody who wants to know that something changed."""
+
+    async def changed(self, *, timeout: Millis) -> bool:
+        """Wait for a change since the last call (or since subscribing); False when none came in time.
+
+        After the store was away this returns True once, so the caller reads again.
+        """
+        ...
+
+
+class Changes(Protocol):
+    """News of commits. News may be missed only together with the store; `changed` then says True."""
+
+    def session(self, session_id: str) -> AbstractAsyncContextManager[Subscription]:
+        """Subscribe to one session's commits."""
+        ...
+
+    def due(self) -> AbstractAsyncContextManager[Subscription]:
+        """Subscribe to watches becoming due at once."""
+        ...
+
+
+class Leases(Protocol):
+    """Named leases for loops of which one at a time is enough."""
+
+    async def acquire(self, name: str, *, holder: str, now: Instant, until: Instant) -> bool:
+        """Take or prolong the lease; False while somebody else has it."""
+        ...
+
+    async def release(self, name: str, *, holder: str) -> None:
+        """Free it, if it is ours."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckBatch:
+    """Watches of one shard leased together, each with the permits its check may use."""
+
+    shard: int
+    token: str
+    watches: tuple[tuple[WatchKey, tuple[Permit, ...]], ...]
+
+
+class CheckQueue(Protocol):
+    """What carries leased watches to a worker. It may lose a batch: the lease then runs out."""
+
+    async def enqueue(self, batch: CheckBatch) -> None:
+        """Hand the batch over; it should be started soon."""
+        ...

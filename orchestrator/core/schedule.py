@@ -1,0 +1,161 @@
+"""When to look: a pure function of what was heard and of the checks made so far.
+
+Every attempt plans the instants at which it wants a check. A check covers all instants up to its own beginning, so
+the next one is due at the first instant after the last check. No counter is kept, and nothing is asked twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, count, repeat
+
+from orchestrator.core.effects import Due, StopWaiting, Wait
+from orchestrator.core.session import (
+    ENDED,
+    MINUTE,
+    SECOND,
+    Attempt,
+    AttemptEnd,
+    HintKind,
+    Instant,
+    Millis,
+    Session,
+    SessionStatus,
+    Step,
+    StepState,
+)
+
+STRONG_WAITS: tuple[Millis, ...] = (0, 1 * SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND, *repeat(15 * SECOND, 8))
+"""After "finished" and after a message: at once, ever more slowly, then every 15 s for two minutes."""
+
+FOCUS_WAITS: tuple[Millis, ...] = (0, 2 * SECOND, 6 * SECOND)
+CLOSED_WAIT: Millis = 20 * SECOND
+FIRST_QUIET_WAIT: Millis = 60 * SECOND
+FIRST_QUIET_WAIT_PAGE_GONE: Millis = 20 * SECOND
+LONGEST_QUIET_WAIT: Millis = 240 * SECOND
+FOCUS_PAUSE: Millis = 5 * SECOND
+MOST_CHECKS_AT_ONCE = 10
+"""Per attempt: how many hints may ask for a check at once."""
+
+VISIBLE_FOR: Millis = 2 * MINUTE
+"""How long a page that said it is visible is believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Durations an operator may set; the defaults are what Zapwright was tuned with."""
+
+    session_ttl: Millis = 24 * 60 * MINUTE
+    attempt: Millis = 10 * MINUTE
+    attempt_visible: Millis = 30 * MINUTE
+    attempt_longest: Millis = 60 * MINUTE
+    attempt_extension: Millis = 5 * MINUTE
+    deadline_grace: Millis = 30 * SECOND
+    baseline_fresh: Millis = 5 * MINUTE
+    creation: Millis = 60 * SECOND
+    retention: Millis = 7 * 24 * 60 * MINUTE
+
+
+def due(step: Step, *, checked_at: Instant | None) -> Due | None:
+    """Return when the step wants its next checks, given when the last complete one began; None: it waits for nothing.
+
+    Only a message not yet confirmed makes a resolved step wait.
+    """
+    planned = Due()
+    for attempt in step.app_attempts:
+        planned |= Due(
+            strong=_first_after(checked_at, _strong(attempt, step.state)),
+            quiet=_first_after(checked_at, _quiet(attempt, step.state)),
+            visible_until=attempt.visible_until if attempt.ended is None else 0,
+        )
+    return None if planned.soonest is None else planned
+
+
+def waits(
+    before: Session | None, after: Session, *, checks: Mapping[str, Instant | None]
+) -> tuple[Wait | StopWaiting, ...]:
+    """Return what must change on the watches so that they know who waits and until when.
+
+    `checks`: app id → beginning of the watch's last complete check.
+    """
+    old, new = _wanted(before, checks), _wanted(after, checks)
+    left = (StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in old.keys() - new.keys())
+    changed = (
+        Wait(app_id=app_id, step_id=step_id, due=wanted)
+        for (app_id, step_id), wanted in new.items()
+        if old.get((app_id, step_id)) != wanted
+    )
+    return tuple(sorted(left, key=lambda effect: (effect.app_id, effect.step_id))) + tuple(changed)
+
+
+def wake_at(session: Session, policy: Policy) -> Instant | None:
+    """Return when time alone changes something about the session."""
+    if session.status in ENDED:
+        return (session.ended_at or session.updated_at) + policy.retention
+    if session.status is SessionStatus.CREATING:
+        return (session.zap.intent_at or session.updated_at) + policy.creation
+    if session.status is SessionStatus.CREATE_UNKNOWN:
+        return session.deadline + policy.retention
+    live = (step.live_attempt for step in session.steps if step.state is StepState.AWAITING_POPUP)
+    deadlines = (attempt.deadline + policy.deadline_grace for attempt in live if attempt is not None)
+    return min(chain(deadlines, [session.deadline]))
+
+
+def _wanted(session: Session | None, checks: Mapping[str, Instant | None]) -> dict[tuple[str, str], Due]:
+    if session is None or not session.is_open:
+        return {}
+    wanted = {}
+    for step in session.steps:
+        if step.app is not None and (planned := due(step, checked_at=checks.get(step.app.id))):
+            wanted[step.app.id, step.id] = planned
+    return wanted
+
+
+def _first_after(checked_at: Instant | None, instants: Iterable[Instant]) -> Instant | None:
+    return min((at for at in instants if checked_at is None or at > checked_at), default=None)
+
+
+def _strong(attempt: Attempt, state: StepState) -> Iterator[Instant]:
+    for message in attempt.messages:
+        yield from _after(message.at, STRONG_WAITS)
+    if attempt.ended is not None or state is not StepState.AWAITING_POPUP:
+        return
+    for hint in attempt.hints:
+        match hint.kind:
+            case HintKind.FINISHED | HintKind.MESSAGE:
+                yield from _after(hint.at, STRONG_WAITS)
+            case HintKind.FOCUS:
+                yield from _after(hint.at, FOCUS_WAITS)
+            case HintKind.CLOSED:
+                pass
+
+
+def _quiet(attempt: Attempt, state: StepState) -> Iterator[Instant]:
+    if state not in _QUIETLY_WATCHED or attempt.ended in _SEEN_TO_THE_END:
+        return
+    yield from _doubling(attempt)
+    if attempt.ended is None:
+        yield from (hint.at + CLOSED_WAIT for hint in attempt.hints if hint.kind is HintKind.CLOSED)
+        yield attempt.deadline + 1
+
+
+_QUIETLY_WATCHED = frozenset({StepState.AWAITING_POPUP, StepState.NEEDS_AUTH})
+_SEEN_TO_THE_END = frozenset({AttemptEnd.SUPERSEDED, AttemptEnd.SETTLED, AttemptEnd.TIMED_OUT})
+
+
+def _doubling(attempt: Attempt) -> Iterator[Instant]:
+    first = FIRST_QUIET_WAIT_PAGE_GONE if attempt.page_gone else FIRST_QUIET_WAIT
+    at = attempt.opened_at
+    for doublings in count():
+        at += min(first * 2**doublings, LONGEST_QUIET_WAIT)
+        if at > attempt.deadline:
+            return
+        yield at
+
+
+def _after(start: Instant, waits_between: Iterable[Millis]) -> Iterator[Instant]:
+    at = start
+    for wait in waits_between:
+        at += wait
+        yield at

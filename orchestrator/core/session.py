@@ -1,0 +1,387 @@
+"""The values: a session, its steps, their attempts and what is known of their authentications.
+
+Everything here is frozen; a change makes a new value. Behaviour lives in `decide`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+Instant: TypeAlias = int
+"""A moment: milliseconds since the Unix epoch."""
+
+Millis: TypeAlias = int
+"""A duration in milliseconds."""
+
+JsonObject: TypeAlias = dict[str, object]
+
+SECOND: Millis = 1_000
+MINUTE: Millis = 60 * SECOND
+DOCUMENT_VERSION = 1
+
+
+class StepState(StrEnum):
+    """The five states of a step, and of a one-step session."""
+
+    CHOOSE_APP = "choose-app"
+    NEEDS_AUTH = "needs-auth"
+    AWAITING_POPUP = "awaiting-popup"
+    RESOLVED = "resolved"
+    NO_AUTH_REQUIRED = "no-auth-required"
+
+
+SETTLED = frozenset({StepState.RESOLVED, StepState.NO_AUTH_REQUIRED})
+
+
+class Reason(StrEnum):
+    """Why a step needs an authentication although something was tried."""
+
+    AMBIGUOUS = "ambiguous"
+    NOTHING_NEW = "nothing_new"
+    NOT_VISIBLE = "not_visible"
+    CANCELLED = "cancelled"
+    POPUP_BLOCKED = "popup_blocked"
+    TIMED_OUT = "timed_out"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    CLAIMED_ELSEWHERE = "claimed_elsewhere"
+
+
+class SessionStatus(StrEnum):
+    """Where a session stands as a whole."""
+
+    BUILDING = "building"
+    READY = "ready"
+    CREATING = "creating"
+    CREATED = "created"
+    CREATE_UNKNOWN = "create_unknown"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+OPEN = frozenset({SessionStatus.BUILDING, SessionStatus.READY})
+ENDED = frozenset({SessionStatus.CREATED, SessionStatus.EXPIRED, SessionStatus.CANCELLED})
+
+
+class Channel(StrEnum):
+    """A way by which an authentication became known to belong to a step."""
+
+    MESSAGE = "message"
+    DIFFERENCE = "difference"
+    SELECTION = "selection"
+
+
+class AttemptEnd(StrEnum):
+    """How an attempt ended; an attempt without an end is live."""
+
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"
+    OFFERED = "offered"
+    TIMED_OUT = "timed_out"
+    SETTLED = "settled"
+
+
+class HintKind(StrEnum):
+    """What a page saw or its user said, without an authentication id: reasons to look, never evidence."""
+
+    MESSAGE = "message"
+    FINISHED = "finished"
+    FOCUS = "focus"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """An app of Zapier's catalogue; `id` is the only part that never changes."""
+
+    id: str
+    title: str
+    image: str | None = None
+    hex_color: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authentication:
+    """A user's stored credentials for an app, as Zapier lists them."""
+
+    id: str
+    title: str
+    is_expired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One answer to "which authentications has this user for this app?".
+
+    `account` is the Zapier sign-in it was made under. `complete` means: every page parsed, and the count
+    stayed constant and equals the number of distinct ids; only then does absence mean anything.
+    """
+
+    app_id: str
+    authentications: tuple[Authentication, ...]
+    begun_at: Instant
+    account: str
+    complete: bool = True
+    pages: int = 1
+
+    def get(self, authentication_id: str) -> Authentication | None:
+        """Return the listed authentication with this id, if any."""
+        return next((found for found in self.authentications if found.id == authentication_id), None)
+
+    @property
+    def healthy(self) -> tuple[Authentication, ...]:
+        """The authentications that can be used now."""
+        return tuple(found for found in self.authentications if not found.is_expired)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What was there before the browser went to Zapier: authentication id → was it expired."""
+
+    taken_at: Instant
+    account: str
+    known: Mapping[str, bool]
+
+    @classmethod
+    def of(cls, listing: Listing) -> Baseline | None:
+        """Make a baseline of a listing; an incomplete one gives none."""
+        if not listing.complete:
+            return None
+        known = {found.id: found.is_expired for found in listing.authentications}
+        return cls(taken_at=listing.begun_at, account=listing.account, known=known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    """Where the popup goes, and when Zapier said so."""
+
+    url: str
+    read_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """A reason to look, and when it came."""
+
+    kind: HintKind
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """An authentication id that a popup's message named, not yet seen at Zapier."""
+
+    authentication_id: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One opening of the connect popup.
+
+    `offers_only`: its baseline was too old when the browser left, so a difference may only be offered.
+    `visible_until`: the page is taken to be in front of the user until then.
+    `page_gone`: the page said that it is being left, so no more signals will come.
+    """
+
+    id: str
+    app_id: str
+    opened_at: Instant
+    deadline: Instant
+    ended: AttemptEnd | None = None
+    offers_only: bool = False
+    messages: tuple[Message, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    visible_until: Instant = 0
+    page_gone: bool = False
+
+    def first(self, kind: HintKind) -> Instant | None:
+        """Return when a hint of this kind first came."""
+        return min((hint.at for hint in self.hints if hint.kind is kind), default=None)
+
+    def last(self, kind: HintKind) -> Instant | None:
+        """Return when a hint of this kind last came."""
+        return max((hint.at for hint in self.hints if hint.kind is kind), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Why a step has its authentication: who said so, and the server's check that saw it."""
+
+    channels: tuple[Channel, ...]
+    checked_at: Instant
+    attempt_id: str | None = None
+
+    @property
+    def is_difference_alone(self) -> bool:
+        """Whether nobody but the difference of two listings spoke for it."""
+        return self.channels == (Channel.DIFFERENCE,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What a step does, by the only names of it that stay the same."""
+
+    key: str
+    action_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of the Zap. Its place is its place in the session's `steps`."""
+
+    id: str
+    alias: str | None = None
+    state: StepState = StepState.CHOOSE_APP
+    reason: Reason | None = None
+    app: App | None = None
+    connect: Connect | None = None
+    baseline: Baseline | None = None
+    authentication: Authentication | None = None
+    evidence: Evidence | None = None
+    candidates: tuple[Authentication, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    action: Action | None = None
+    inputs: JsonObject = field(default_factory=dict)
+
+    def attempt(self, attempt_id: str) -> Attempt | None:
+        """Return the attempt with this id, if this step remembers it."""
+        return next((attempt for attempt in self.attempts if attempt.id == attempt_id), None)
+
+    @property
+    def app_attempts(self) -> tuple[Attempt, ...]:
+        """The attempts opened for the app the step has now, oldest first."""
+        if self.app is None:
+            return ()
+        return tuple(attempt for attempt in self.attempts if attempt.app_id == self.app.id)
+
+    @property
+    def live_attempt(self) -> Attempt | None:
+        """The attempt whose popup the step is waiting for."""
+        return next((attempt for attempt in reversed(self.app_attempts) if attempt.ended is None), None)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the step needs nothing more to have, or to do without, an authentication."""
+        return self.state in SETTLED
+
+
+class ZapState(StrEnum):
+    """How far the Zap itself has come."""
+
+    NONE = "none"
+    CREATING = "creating"
+    CREATED = "created"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zap:
+    """The Zap at Zapier: what was asked for and what came of it."""
+
+    state: ZapState = ZapState.NONE
+    intent_id: str | None = None
+    intent_at: Instant | None = None
+    id: str | None = None
+    editor_url: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One Zap being built by one user.
+
+    `seq` counts the events so far; `version` counts the commits. `commit_id` names the last commit, so that
+    a repeat of it is recognised.
+    """
+
+    id: str
+    tenant_id: str
+    user_id: str
+    created_at: Instant
+    deadline: Instant
+    updated_at: Instant
+    title: str | None = None
+    reference: str | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    zap: Zap = field(default_factory=Zap)
+    ended: SessionStatus | None = None
+    ended_at: Instant | None = None
+    seq: int = 0
+    version: int = 0
+    commit_id: str = ""
+    document: int = DOCUMENT_VERSION
+
+    def step(self, step_id: str) -> Step | None:
+        """Return the step with this id, if the session has it."""
+        return next((step for step in self.steps if step.id == step_id), None)
+
+    @property
+    def state(self) -> StepState:
+        """The state of the first unsettled step; `choose-app` with no steps, the last step's when all are settled."""
+        unsettled = next((step.state for step in self.steps if not step.is_settled), None)
+        if unsettled is not None:
+            return unsettled
+        return self.steps[-1].state if self.steps else StepState.CHOOSE_APP
+
+    @property
+    def reason(self) -> Reason | None:
+        """The reason of the first unsettled step."""
+        return next((step.reason for step in self.steps if not step.is_settled), None)
+
+    @property
+    def status(self) -> SessionStatus:
+        """Where the session stands as a whole."""
+        if self.ended is not None:
+            return self.ended
+        if self.zap.state in _STATUS_OF_ZAP:
+            return _STATUS_OF_ZAP[self.zap.state]
+        if self.steps and all(step.is_settled and step.action for step in self.steps):
+            return SessionStatus.READY
+        return SessionStatus.BUILDING
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its steps may change."""
+        return self.status in OPEN
+
+
+_STATUS_OF_ZAP = {
+    ZapState.CREATING: SessionStatus.CREATING,
+    ZapState.CREATED: SessionStatus.CREATED,
+    ZapState.UNKNOWN: SessionStatus.CREATE_UNKNOWN,
+}
+
+
+def shard_of(tenant_id: str, user_id: str, *, shards: int) -> int:
+    """Return the shard that holds everything of this user; the same on every machine and Python."""
+    return zlib.crc32(f"{tenant_id}\0{user_id}".encode()) % shards
+
+
+def session_shard(session_id: str) -> int:
+    """Read the shard out of a session's id (`zs` + two hexadecimal digits + random).
+
+    Raises ValueError when the text is not a session id.
+    """
+    if not session_id.startswith("zs") or not session_id[2:].isalnum() or len(session_id) < _SHORTEST_SESSION_ID:
+        raise ValueError(session_id)
+    return int(session_id[2:4], 16)
+
+
+_SHORTEST_SESSION_ID = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class WatchKey:
+    """(tenant, user, app) that somebody waits on; one listing serves every attempt waiting on it."""
+
+    tenant_id: str
+    user_id: str
+    app_id: str

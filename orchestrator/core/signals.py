@@ -1,0 +1,235 @@
+"""What can happen to a session: a closed union of facts, each with what was learnt before it was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from orchestrator.core.ports import Claim, CredentialState, Popup, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the page knows beside the signal itself; None where it did not say.
+
+    `gone`: the page is being left and will send nothing more.
+    """
+
+    visible: bool | None = None
+    focused: bool | None = None
+    gone: bool = False
+    elapsed_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChanged:
+    """New title or metadata; None keeps what is there."""
+
+    title: str | None = None
+    metadata: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCancelled:
+    """The session is wanted no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepAdded:
+    """A new step, at `position` (0 is first; None is last)."""
+
+    step_id: str
+    alias: str | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepChanged:
+    """A step's place or alias; None keeps what is there."""
+
+    step_id: str
+    alias: str | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRemoved:
+    """The step is wanted no more."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReset:
+    """The step starts over."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppChosen:
+    """An app for a step. `connect` and `listing` are None exactly when it needs no authentication."""
+
+    step_id: str
+    app: App
+    connect: Connect | None
+    listing: Listing | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticationsRefreshed:
+    """The step's picker was read anew."""
+
+    step_id: str
+    listing: Listing
+    connect: Connect | None
+    claims: Mapping[str, Claim]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticationSelected:
+    """The user chose an authentication; `listing` is what Zapier says now."""
+
+    step_id: str
+    authentication_id: str
+    listing: Listing
+    claims: Mapping[str, Claim]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopupOpened:
+    """The connect popup was opened, by the page itself if it named the attempt."""
+
+    step_id: str
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hinted:
+    """A page saw something, or its user said so."""
+
+    step_id: str
+    attempt_id: str
+    kind: HintKind
+    context: Context = Context()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived:
+    """`zapier.popup.close` came with an id. It is a hint until Zapier lists the id."""
+
+    step_id: str
+    attempt_id: str
+    authentication_id: str
+    context: Context = Context()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopupCancelled:
+    """The user wants to wait no longer."""
+
+    step_id: str
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopupBlocked:
+    """The browser opened no popup."""
+
+    step_id: str
+    attempt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticationsListed:
+    """A check's answer, with all that must be known to say whose a new authentication is.
+
+    `checks` are the beginnings of the complete listings so far, this one included if it is complete.
+    `popups` are those for (user, app) from which an authentication may still arise, of any session.
+    """
+
+    listing: Listing
+    checks: tuple[Instant, ...]
+    claims: Mapping[str, Claim]
+    popups: tuple[Popup, ...]
+    shared_profile: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimContested:
+    """The authentication a step has by difference alone was confirmed as another's."""
+
+    step_id: str
+    authentication_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionChosen:
+    """What a step does."""
+
+    step_id: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputsGiven:
+    """What a step's fields are filled with."""
+
+    step_id: str
+    inputs: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZapRequested:
+    """The Zap is about to be created: the intent comes first, then one call."""
+
+    intent_id: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZapAnswered:
+    """What came of the one call of an intent."""
+
+    intent_id: str
+    answer: ZapMade | ZapNotMade | ZapUnknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialChanged:
+    """The user must sign in to Zapier again, or has."""
+
+    state: CredentialState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimePassed:
+    """Nothing happened; deadlines may have come. `checks` are those of each app's watch."""
+
+    checks: Mapping[str, tuple[Instant, ...]]
+
+
+BuilderSignal: TypeAlias = StepChanged | StepRemoved | StepReset | AppChosen | ActionChosen | InputsGiven
+"""What the builder of the Zap does to a step."""
+
+AuthenticationSignal: TypeAlias = AuthenticationsRefreshed | AuthenticationSelected | ClaimContested
+"""What is said of a step's authentication outside a check."""
+
+PopupSignal: TypeAlias = PopupOpened | Hinted | MessageReceived | PopupCancelled | PopupBlocked
+"""What a page says of a popup."""
+
+StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal
+
+Signal: TypeAlias = (
+    StepSignal
+    | SessionChanged
+    | SessionCancelled
+    | StepAdded
+    | AuthenticationsListed
+    | ZapRequested
+    | ZapAnswered
+    | CredentialChanged
+    | TimePassed
+)

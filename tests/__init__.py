@@ -1,0 +1,1 @@
+"""The suite. `tests.support` holds what several kinds of test share."""

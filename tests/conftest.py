@@ -1,0 +1,19 @@
+"""What every test may rely on: one event loop, bounded chance, and the rules of the whole run."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["tests.support.suite_rules"]
+
+# The machine's speed is no property of the code, so examples have no deadline; in CI the same examples run each time.
+settings.register_profile("here", deadline=None, print_blob=True)
+settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests and fixtures run on asyncio, as the product does."""
+    return "asyncio"

@@ -1,0 +1,1 @@
+"""What several kinds of test share: fakes of our ports, real servers, builders."""
