@@ -47,7 +47,7 @@ types: $(VENV)/.dev ## Types, strictly
 
 .PHONY: imports
 imports: $(VENV)/.dev ## Imports point inwards
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: $(VENV)/.dev ## Rewrite the sources in our format

@@ -15,7 +15,7 @@ _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://simulator.example/ap
 ACTION_TYPES: Final = ("READ", "READ_BULK", "SEARCH", "SEARCH_AND_WRITE", "SEARCH_OR_WRITE", "WRITE", "FILTER")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Action:
     """Something an app can do, known for good by its app, `key` and `action_type`."""
 
@@ -26,7 +26,7 @@ class Action:
     is_instant: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class App:
     """An app of the catalogue. `implementation` is None for the apps that need no authentication."""
 
@@ -69,7 +69,8 @@ class Catalogue:
         self._by_implementation: Final = {app.implementation: app for app in self.apps if app.implementation}
         self._by_slug: Final = {app.slug: app for app in self.apps}
         self.actions: Final = tuple((app, action) for app in self.apps for action in app.actions)
-        self._numbers: Final = {(app.id, action): number for number, (app, action) in enumerate(self.actions)}
+        self._by_key: Final = {(app.id, action.key, action.action_type): action for app, action in self.actions}
+        self._numbers: Final = {action: number for number, (_, action) in enumerate(self.actions)}
 
     def find(self, name: str) -> App | None:
         """Return the app with this uuid or title, whatever the case of its letters."""
@@ -83,9 +84,13 @@ class Catalogue:
         """Return the app whose pictures carry this name."""
         return self._by_slug.get(slug)
 
-    def number_of(self, app: App, action: Action) -> int:
+    def action(self, app_id: str, key: str, action_type: str) -> Action | None:
+        """Return the action known by these."""
+        return self._by_key.get((app_id, key, action_type))
+
+    def number_of(self, action: Action) -> int:
         """Return the number under which an action is sealed into its ids."""
-        return self._numbers[app.id, action]
+        return self._numbers[action]
 
 
 def _reads(key: str, title: str, description: str, *, instant: bool = False) -> Action:
@@ -137,9 +142,7 @@ _CONNECTED: Final = (
         ("team-chat",),
         "Channels and messages for teams.",
         (
-            _reads(
-                "new_message", "New Message Posted to Channel", "Triggers when a message is posted.", instant=True
-            ),
+            _reads("new_message", "New Message Posted to Channel", "Triggers when a message is posted.", instant=True),
             _reads("new_reaction", "New Reaction Added", "Triggers when somebody reacts to a message.", instant=True),
             _writes("channel_message", "Send Channel Message", "Posts a message to a channel."),
             _writes("direct_message", "Send Direct Message", "Sends a message to one person."),

@@ -127,7 +127,7 @@ def _with_other_fields(row: Any) -> Any:  # noqa: ANN401 - JSON has no closer ty
     return {key: _other_type(value) for key, value in row.items()} if isinstance(row, dict) else _other_type(row)
 
 
-def _other_type(value: Any) -> Any:  # noqa: ANN401, PLR0911 - JSON has no closer type, and six of its own
+def _other_type(value: Any) -> Any:  # noqa: ANN401 - JSON has no closer type, and six of its own
     match value:
         case bool():
             return "yes" if value else "no"

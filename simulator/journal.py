@@ -1,9 +1,9 @@
 """A file to which every change is appended before anybody hears of it.
 
 The first line describes the world, the others are changes; replaying them gives the world as it was. A process that is
-killed loses nothing it has answered for: what was written is with the operating system. A last line that is torn belongs
-to a change that nobody was told of, and is left out. (A machine that loses power may lose the last moments: this is a
-simulator, and does not wait for the disk.)
+killed loses nothing it has answered for: what was written is with the operating system. A last line that is torn
+belongs to a change that nobody was told of, and is left out. (A machine that loses power may lose the last moments:
+this is a simulator, and does not wait for the disk.)
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """What can be set while the simulator runs: one document, changed by JSON merge patch (RFC 7396).
 
-Where Zapier's documentation is silent or contradicts itself, the answer is a switch, and the defaults follow its present
-reference. `rules` holds the faults: each has a name, says which requests it meets and what happens to them.
+Where Zapier's documentation is silent or contradicts itself, the answer is a switch, and the defaults follow its
+present reference. `rules` holds the faults: each has a name, says which requests it meets and what happens to them.
 """
 
 import re
@@ -44,7 +44,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A part of the document: every member has a default, and a member it does not know is refused."""
 
 
-class Limits(Section):
+class Limits(Section, frozen=True):
     """Rate limits (Zapier docs: rate-limiting)."""
 
     ip: Count = 60  #: requests in a window from one address; 0: no limit
@@ -55,7 +55,7 @@ class Limits(Section):
     retry_after: Literal["seconds", "date", "absent", "garbage"] = "seconds"
 
 
-class Answers(Section):
+class Answers(Section, frozen=True):
     """Shapes in which versions of the documentation differ, and statuses that none of them gives."""
 
     media_type: Literal["application/json", "application/vnd.api+json"] = "application/json"
@@ -68,21 +68,21 @@ class Answers(Section):
     unknown: Literal[400, 404] = 400  #: for an unknown app, action or authentication
 
 
-class Paging(Section):
+class Paging(Section, frozen=True):
     """Page sizes: the documented default, and a maximum small enough that clients have to follow links."""
 
     default: Positive = 10
     max: Positive = 25
 
 
-class Actions(Section):
+class Actions(Section, frozen=True):
     """How unstable action ids are."""
 
     stable_ms: Millis = 0  #: how long look-ups give the same ids; 0: new ones each time
     valid_ms: Millis = 600_000  #: how long an id is accepted after that
 
 
-class Authentications(Section):
+class Authentications(Section, frozen=True):
     """What becomes of a connection that was just made."""
 
     listed_after_ms: Millis = 0  #: how long a new one stays out of lists
@@ -90,14 +90,14 @@ class Authentications(Section):
     order: Literal["created", "newest"] = "created"  #: in which lists show them
 
 
-class OfApp(Section):
+class OfApp(Section, frozen=True):
     """What may differ from `authentications` for one app; absent: as for all."""
 
     listed_after_ms: Millis | None = None
     reconnect: Reconnection | None = None
 
 
-class Scopes(Section):
+class Scopes(Section, frozen=True):
     """OAuth scopes (Zapier docs: oauth-scopes)."""
 
     missing: tuple[Literal["profile", "zap", "zap:write", "connection:read"], ...] = ()
@@ -113,60 +113,60 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
     probability: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
-class StatusFault(Fault, tag="status"):
+class StatusFault(Fault, frozen=True, tag="status"):
     """Answers with an error, before anything was done or after everything was."""
 
     status: Annotated[int, Meta(ge=400, le=599)]
     when: When = "before"
 
 
-class HtmlFault(Fault, tag="html"):
+class HtmlFault(Fault, frozen=True, tag="html"):
     """Answers with a page, as a gateway does."""
 
     status: Annotated[int, Meta(ge=200, le=599)] = 502
     when: When = "before"
 
 
-class SlowFault(Fault, tag="slow"):
+class SlowFault(Fault, frozen=True, tag="slow"):
     """Lets the caller wait."""
 
     ms: Millis
     when: When = "before"
 
 
-class HangFault(Fault, tag="hang"):
+class HangFault(Fault, frozen=True, tag="hang"):
     """Never answers."""
 
     when: When = "before"
 
 
-class DropFault(Fault, tag="drop"):
+class DropFault(Fault, frozen=True, tag="drop"):
     """Closes the connection without an answer."""
 
     when: When = "before"
 
 
-class TruncateFault(Fault, tag="truncate"):
+class TruncateFault(Fault, frozen=True, tag="truncate"):
     """Closes the connection halfway through the body it announced."""
 
 
-class MalformedFault(Fault, tag="malformed"):
+class MalformedFault(Fault, frozen=True, tag="malformed"):
     """Answers with a body that is complete and not JSON."""
 
 
-class WrongTypesFault(Fault, tag="wrong_types"):
+class WrongTypesFault(Fault, frozen=True, tag="wrong_types"):
     """Answers with JSON whose values, or whose envelope, have other types than promised."""
 
     where: Literal["fields", "envelope"] = "fields"
 
 
-class OversizedFault(Fault, tag="oversized"):
+class OversizedFault(Fault, frozen=True, tag="oversized"):
     """Answers with a body of at least this many bytes, sent in pieces and with no length announced."""
 
     size: Annotated[int, Meta(ge=1, le=2**30)] = 16 * 2**20
 
 
-class ShiftFault(Fault, tag="shift"):
+class ShiftFault(Fault, frozen=True, tag="shift"):
     """Every page but the first is cut from a list that changed since.
 
     `insert`: one item more, so that an item comes twice. `remove`: one item less, so that one is missed. `move`: the
@@ -176,25 +176,25 @@ class ShiftFault(Fault, tag="shift"):
     how: Literal["insert", "remove", "move"] = "insert"
 
 
-class DuplicateFault(Fault, tag="duplicate"):
+class DuplicateFault(Fault, frozen=True, tag="duplicate"):
     """A page's first item comes twice: added to the page, or in place of its last item."""
 
     how: Literal["extra", "instead"] = "extra"
 
 
-class ForeignNextFault(Fault, tag="foreign_next"):
+class ForeignNextFault(Fault, frozen=True, tag="foreign_next"):
     """`links.next` points elsewhere whenever there is a next page."""
 
     origin: Annotated[str, Meta(pattern=r"^https?://[^/\s]+$")] = "https://elsewhere.example"
 
 
-class EndlessFault(Fault, tag="endless"):
+class EndlessFault(Fault, frozen=True, tag="endless"):
     """`links.next` is never null; pages behind the end begin again, or are empty."""
 
     how: Literal["repeat", "empty"] = "repeat"
 
 
-class FlipExpiredFault(Fault, tag="flip_expired"):
+class FlipExpiredFault(Fault, frozen=True, tag="flip_expired"):
     """Each `is_expired` is answered with its opposite."""
 
 
@@ -225,7 +225,7 @@ REACH: Final[Mapping[type[Fault], frozenset[str]]] = {
 }
 
 
-class Switches(Section):
+class Switches(Section, frozen=True):
     """The whole document."""
 
     limits: Limits = Limits()

@@ -1,7 +1,7 @@
 """What the simulated service remembers: who has connected what, which Zaps exist, which tokens are dead.
 
-Time comes as an argument, ids follow from the seed, and each change is written to the journal before it is made, so that
-a reader of the world never sees what a restart would forget.
+Time comes as an argument, ids follow from the seed, and each change is written to the journal before it is made, so
+that a reader of the world never sees what a restart would forget.
 """
 
 import uuid
@@ -106,7 +106,7 @@ class World:
         self.seed: Final = seed
         self.catalogue: Final = CATALOGUE
         self._journal = journal
-        self._nonce = 0
+        self._serial = 0
         self._clear()
         lines = journal.lines() if journal is not None else []
         if lines:
@@ -187,12 +187,15 @@ class World:
         self._commit(_Change(put=list(made)))
         return made
 
-    def amend(self, authentication_id: str, **changes: str | bool) -> Authentication | None:
-        """Give an authentication another `title` or `is_expired`, and return it; None if there is none with this id."""
-        before = self._authentications.get(authentication_id)
-        if before is None:
-            return None
-        after = msgspec.structs.replace(before, **changes)
+    def amend(
+        self, before: Authentication, *, title: str | None = None, is_expired: bool | None = None
+    ) -> Authentication:
+        """Give an authentication another title or expiry, or both, and return it as it is then."""
+        after = msgspec.structs.replace(
+            before,
+            title=before.title if title is None else title,
+            is_expired=before.is_expired if is_expired is None else is_expired,
+        )
         self._commit(_Change(put=[after]))
         return after
 
@@ -205,9 +208,9 @@ class World:
 
     # ------------------------------------------------------------------------------------------- actions
 
-    def action_id(self, app: App, action: Action, *, now: int, actions: Actions) -> str:
+    def action_id(self, action: Action, *, now: int, actions: Actions) -> str:
         """Return an id for this action, good for a while from `now`."""
-        number = self.catalogue.number_of(app, action)
+        number = self.catalogue.number_of(action)
         if actions.stable_ms:
             return seal_action_id(Issue(number, now - now % actions.stable_ms, 0), seed=self.seed)
         self._nonce += 1
@@ -240,9 +243,7 @@ class World:
 
     # ------------------------------------------------------------------------------------------- changes
 
-    def _new_authentications(
-        self, owner: str, app: App, *, title: str | None, count: int
-    ) -> Iterator[Authentication]:
+    def _new_authentications(self, owner: str, app: App, *, title: str | None, count: int) -> Iterator[Authentication]:
         taken: set[str] = set()
         already = len(self._owned.get((owner, app.id), {}))
         for position in range(1, count + 1):
@@ -254,7 +255,9 @@ class World:
 
     def _free_id(self, serial: int, taken: set[str]) -> str:
         salt = 0
-        while (found := authentication_id(serial, seed=self.seed, salt=salt)) in self._authentications or found in taken:
+        while (
+            found := authentication_id(serial, seed=self.seed, salt=salt)
+        ) in self._authentications or found in taken:
             salt += 1
         return found
 
@@ -262,7 +265,8 @@ class World:
         if self._journal is not None:
             self._journal.append(msgspec.json.encode(change))
         self._apply(change)
-        if self._journal is not None and self._journal.appended > _REWRITE_AFTER + 4 * len(self._authentications):
+        records = len(self._authentications) + len(self._zaps)
+        if self._journal is not None and self._journal.appended > _REWRITE_AFTER + 4 * records:
             self._rewrite()
 
     def _apply(self, change: _Change) -> None:
@@ -286,6 +290,7 @@ class World:
 
     def _clear(self) -> None:
         self._serial = 0
+        self._nonce = 0
         self._authentications: dict[str, Authentication] = {}
         self._owned: dict[tuple[str, str], dict[str, Authentication]] = {}
         self._zaps: dict[str, Zap] = {}

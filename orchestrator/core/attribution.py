@@ -44,10 +44,9 @@ def news(baseline: Baseline | None, listing: Listing, claims: Mapping[str, Claim
     """
     if baseline is None or baseline.account != listing.account:
         return ()
+    known = baseline.known
     return tuple(
-        found
-        for found in listing.healthy
-        if baseline.known.get(found.id, True) and not is_claimed(found.id, baseline, claims)
+        found for found in listing.healthy if known.get(found.id, True) and not is_claimed(found.id, baseline, claims)
     )
 
 

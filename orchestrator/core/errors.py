@@ -243,6 +243,18 @@ class SignInRequiredError(ZapwrightError):
         )
 
 
+class CredentialRefusedError(ZapwrightError):
+    """Zapier does not accept the access token that was put."""
+
+    code = "credential_refused"
+
+    def __init__(self, *, user_id: str) -> None:
+        super().__init__(
+            f"Zapier does not accept this access token for user {user_id!r}; the credential there was is kept",
+            user_id=user_id,
+        )
+
+
 class UpstreamError(ZapwrightError):
     """Something between Zapier and us."""
 

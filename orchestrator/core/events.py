@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from orchestrator.core.session import Instant, JsonObject
+from orchestrator.core.session import Instant, JsonObject
 
 
 class EventName(StrEnum):

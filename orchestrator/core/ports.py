@@ -622,3 +622,42 @@ class CheckQueue(Protocol):
     async def enqueue(self, batch: CheckBatch) -> None:
         """Hand the batch over; it should be started soon."""
         ...
+
+
+class Store(Protocol):
+    """Everything a store serves."""
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Sessions."""
+        ...
+
+    @property
+    def watches(self) -> WatchStore:
+        """Watches."""
+        ...
+
+    @property
+    def budget(self) -> Budget:
+        """The rate limits."""
+        ...
+
+    @property
+    def credentials(self) -> CredentialStore:
+        """Credentials."""
+        ...
+
+    @property
+    def cache(self) -> Cache:
+        """The shared cache."""
+        ...
+
+    @property
+    def changes(self) -> Changes:
+        """News of commits."""
+        ...
+
+    @property
+    def leases(self) -> Leases:
+        """Named leases."""
+        ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, count, repeat
+from itertools import count, repeat
 
 from orchestrator.core.effects import Due, StopWaiting, Wait
 from orchestrator.core.session import (
@@ -47,6 +47,7 @@ class Policy:
     """Durations an operator may set; the defaults are what Zapwright was tuned with."""
 
     session_ttl: Millis = 24 * 60 * MINUTE
+    session_ttl_longest: Millis = 7 * 24 * 60 * MINUTE
     attempt: Millis = 10 * MINUTE
     attempt_visible: Millis = 30 * MINUTE
     attempt_longest: Millis = 60 * MINUTE
@@ -98,8 +99,8 @@ def wake_at(session: Session, policy: Policy) -> Instant | None:
     if session.status is SessionStatus.CREATE_UNKNOWN:
         return session.deadline + policy.retention
     live = (step.live_attempt for step in session.steps if step.state is StepState.AWAITING_POPUP)
-    deadlines = (attempt.deadline + policy.deadline_grace for attempt in live if attempt is not None)
-    return min(chain(deadlines, [session.deadline]))
+    deadlines = [attempt.deadline + policy.deadline_grace for attempt in live if attempt is not None]
+    return min(deadlines, default=session.deadline)
 
 
 def _wanted(session: Session | None, checks: Mapping[str, Instant | None]) -> dict[tuple[str, str], Due]:

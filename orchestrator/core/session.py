@@ -141,19 +141,23 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What was there before the browser went to Zapier: authentication id → was it expired."""
+    """What was there before the browser went to Zapier; also what the step's picker shows."""
 
     taken_at: Instant
     account: str
-    known: Mapping[str, bool]
+    authentications: tuple[Authentication, ...]
+
+    @property
+    def known(self) -> Mapping[str, bool]:
+        """Authentication id → was it expired."""
+        return {found.id: found.is_expired for found in self.authentications}
 
     @classmethod
     def of(cls, listing: Listing) -> Baseline | None:
         """Make a baseline of a listing; an incomplete one gives none."""
         if not listing.complete:
             return None
-        known = {found.id: found.is_expired for found in listing.authentications}
-        return cls(taken_at=listing.begun_at, account=listing.account, known=known)
+        return cls(taken_at=listing.begun_at, account=listing.account, authentications=listing.authentications)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +302,7 @@ class Session:
     """One Zap being built by one user.
 
     `seq` counts the events so far; `version` counts the commits. `commit_id` names the last commit, so that
-    a repeat of it is recognised.
+    a repeat of it is recognised. `signed_out`: Zapier refused the user's credential and no new one was put since.
     """
 
     id: str
@@ -314,6 +318,7 @@ class Session:
     zap: Zap = field(default_factory=Zap)
     ended: SessionStatus | None = None
     ended_at: Instant | None = None
+    signed_out: bool = False
     seq: int = 0
     version: int = 0
     commit_id: str = ""

@@ -21,7 +21,7 @@ DOCKERFILE: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 def help_of(*command: str) -> str:
     """Run one of our commands with --help and give what it prints."""
     program = "from cli.main import main; main()"
-    variables = os.environ | {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}
+    environment = os.environ | {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}
     result = subprocess.run(
         [sys.executable, "-c", program, *command, "--help"],
         check=False,
@@ -29,7 +29,7 @@ def help_of(*command: str) -> str:
         text=True,
         timeout=60,
         cwd=ROOT,
-        env=variables,
+        env=environment,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -27,7 +27,7 @@ PLACES: Final = (
     "deb.debian" + ".org",
     "--index" + "-url",
     "--find" + "-links",
-    "/ro" + "ot/",
+    "/roo" + "t/",
     "/ho" + "me/",
     "/Us" + "ers/",
     "/wo" + "rk/",

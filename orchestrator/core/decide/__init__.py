@@ -12,7 +12,6 @@ from orchestrator.core.decide import creation, listing, popups, steps, time
 from orchestrator.core.decide.draft import Decision, Draft
 from orchestrator.core.errors import SessionLockedError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import CredentialState
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Session, Step
 from orchestrator.core.signals import (
@@ -65,8 +64,8 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
             _about_the_session(draft, signal)
         case AuthenticationsListed():
             listing.listed(draft, signal)
-        case CredentialChanged(state=state):
-            draft.tell(EventName.SIGNED_IN if state is CredentialState.ACTIVE else EventName.SIGN_IN_NEEDED)
+        case CredentialChanged():
+            steps.credential_changed(draft, signal)
         case TimePassed():
             time.passed(draft, signal)
         case ZapRequested():

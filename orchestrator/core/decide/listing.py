@@ -10,7 +10,7 @@ from orchestrator.core.effects import ClaimAuthentication, ClosePopup, NoOtherPo
 from orchestrator.core.errors import AuthenticationNotUsableError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports import Claim, Outcome
 from orchestrator.core.session import (
     SECOND,
     Attempt,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.core.decide.draft import Draft
-    from orchestrator.core.ports import Claim
     from orchestrator.core.signals import (
         AuthenticationSelected,
         AuthenticationsListed,
@@ -44,12 +43,23 @@ NOT_VISIBLE_AFTER = 30 * SECOND
 
 
 def listed(draft: Draft, signal: AuthenticationsListed) -> None:
-    """Apply a check's listing to every step of the app. A session that is closed takes nothing from it."""
+    """Apply a check's listing to every step of the app. A session that is closed takes nothing from it.
+
+    Confirmed messages come first, so that what they settle is not taken for another step's news.
+    """
     if not draft.session.is_open:
         return draft.nothing(Outcome.STALE)
-    for step in draft.session.steps:
-        if step.app is not None and step.app.id == signal.listing.app_id:
-            _step_listed(draft, step, signal)
+    listing = signal.listing
+    steps = [step for step in draft.session.steps if step.app is not None and step.app.id == listing.app_id]
+    claims = dict(signal.claims)
+    for step in steps:
+        if (confirmed := _confirmed(step, listing)) is not None:
+            _resolve_by_message(draft, step, confirmed, listing, claims)
+            claims[confirmed[2].id] = Claim(at=draft.now)
+    if listing.complete:
+        for step in steps:
+            if draft.step(step.id) == step:
+                _step_listed(draft, step, replace(signal, claims=claims))
     return None
 
 
@@ -96,16 +106,10 @@ def contested(draft: Draft, step: Step, signal: ClaimContested) -> None:
 
 
 def _step_listed(draft: Draft, step: Step, signal: AuthenticationsListed) -> None:
-    listing = signal.listing
-    confirmed = _confirmed(step, listing)
-    if confirmed is not None:
-        _resolve_by_message(draft, step, confirmed, listing, signal.claims)
-    elif not listing.complete:
-        return
-    elif step.state is StepState.RESOLVED:
-        _look_after(draft, step, listing)
+    if step.state is StepState.RESOLVED:
+        _look_after(draft, step, signal.listing)
     elif step.state is StepState.NEEDS_AUTH and step.app_attempts:
-        _offer(draft, step, listing, signal.claims)
+        _offer(draft, step, signal.listing, signal.claims)
     elif step.state is StepState.AWAITING_POPUP:
         _await(draft, step, signal)
 

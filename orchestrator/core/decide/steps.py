@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import AliasTakenError, IllegalSignalError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import Outcome
-from orchestrator.core.session import AttemptEnd, Baseline, SessionStatus, Step, StepState
+from orchestrator.core.ports import CredentialState, Outcome
+from orchestrator.core.session import ENDED, AttemptEnd, Baseline, SessionStatus, Step, StepState
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft
-    from orchestrator.core.signals import ActionChosen, AppChosen, InputsGiven, SessionChanged, StepAdded, StepChanged
+    from orchestrator.core.signals import (
+        ActionChosen,
+        AppChosen,
+        CredentialChanged,
+        InputsGiven,
+        SessionChanged,
+        StepAdded,
+        StepChanged,
+    )
 
 MOST_STEPS = 25
 """A Zap has at most this many (Zapier docs: how to build a workflow)."""
@@ -42,6 +50,15 @@ def session_cancelled(draft: Draft) -> None:
         raise SessionLockedError(session_id=draft.session.id, status=draft.session.status)
     draft.session = replace(draft.session, ended=SessionStatus.CANCELLED, ended_at=draft.now)
     return draft.tell(EventName.SESSION_CANCELLED)
+
+
+def credential_changed(draft: Draft, signal: CredentialChanged) -> None:
+    """Note that the user must sign in to Zapier again, or has. Ended sessions do not care."""
+    signed_out = signal.state is not CredentialState.ACTIVE
+    if draft.session.status in ENDED or draft.session.signed_out == signed_out:
+        return draft.nothing(Outcome.DUPLICATE)
+    draft.session = replace(draft.session, signed_out=signed_out)
+    return draft.tell(EventName.SIGN_IN_NEEDED if signed_out else EventName.SIGNED_IN)
 
 
 def added(draft: Draft, signal: StepAdded) -> None:

@@ -1,0 +1,153 @@
+"""The composition root: one process's Zapwright, put together from its settings."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from orchestrator.checking import Checker
+from orchestrator.clock import RandomIds, SystemClock
+from orchestrator.commits import Commits
+from orchestrator.core.ports import Clock, Ids, Store, Upstream
+from orchestrator.core.schedule import Policy
+from orchestrator.creation import Creator
+from orchestrator.credentials import ToldCredentials
+from orchestrator.engine import Engine
+from orchestrator.queries import Queries
+from orchestrator.settings import Settings
+from orchestrator.store.limits import Limits
+from orchestrator.store.opening import open_store
+from orchestrator.sweeping import Sweeper
+from orchestrator.zapier.client import ZapierClient
+from orchestrator.zapier.limits import Limits as CallLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zapwright:
+    """Everything a process of ours works with."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    ids: Ids
+    policy: Policy
+    limits: Limits
+    upstream: Upstream
+    commits: Commits
+    engine: Engine
+    queries: Queries
+    checker: Checker
+    creator: Creator
+    sweeper: Sweeper
+
+
+def compose(
+    settings: Settings,
+    *,
+    store: Store,
+    http: httpx.AsyncClient,
+    clock: Clock,
+    ids: Ids,
+    chance: Callable[[], float] = random.random,
+) -> Zapwright:
+    """Put a Zapwright together on a store and a clock of the caller's choice."""
+    policy, limits = settings.policy(), rate_limits(settings)
+    commits = Commits(sessions=store.sessions, watches=store.watches, clock=clock, ids=ids, policy=policy)
+    credentials = ToldCredentials(store.credentials, sessions=store.sessions, commits=commits)
+    upstream = ZapierClient(
+        base_url=settings.zapier_api_url or "https://api.zapier.com",
+        http=http,
+        budget=store.budget,
+        credentials=credentials,
+        cache=store.cache,
+        clock=clock,
+        limits=CallLimits(
+            call_limit=round(settings.call_limit_s * 1000), interactive_wait=round(settings.interactive_wait_s * 1000)
+        ),
+        egress=settings.egress_group,
+        partner_of=lambda _: settings.zapier_client_id,
+    )
+    return Zapwright(
+        settings=settings,
+        store=store,
+        clock=clock,
+        ids=ids,
+        policy=policy,
+        limits=limits,
+        upstream=upstream,
+        commits=commits,
+        engine=Engine(
+            commits=commits,
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            upstream=upstream,
+            clock=clock,
+            ids=ids,
+            policy=policy,
+            shards=settings.shards,
+        ),
+        queries=Queries(
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            changes=store.changes,
+            clock=clock,
+        ),
+        checker=Checker(
+            commits=commits,
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            upstream=upstream,
+            clock=clock,
+            chance=chance,
+        ),
+        creator=Creator(
+            commits=commits,
+            sessions=store.sessions,
+            credentials=credentials,
+            upstream=upstream,
+            clock=clock,
+            ids=ids,
+            policy=policy,
+        ),
+        sweeper=Sweeper(commits=commits, sessions=store.sessions, watches=store.watches, clock=clock, policy=policy),
+    )
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, redis_url: str) -> AsyncIterator[Zapwright]:
+    """Open the store and the connections of one process, and close them afterwards.
+
+    Raises StoreUnfitError when the store is not one to trust (evicting, too old, other shards), StoreUnavailableError
+    when it does not answer.
+    """
+    store = open_store(
+        redis_url,
+        shards=settings.shards,
+        limits=rate_limits(settings),
+        credential_keys=tuple(key.get_secret_value() for key in settings.credential_keys),
+    )
+    clock = SystemClock()
+    http = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+    try:
+        await store.check()
+        clock.offset = await store.clock_offset(clock.now())
+        yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds())
+    finally:
+        await http.aclose()
+        await store.aclose()
+
+
+def rate_limits(settings: Settings) -> Limits:
+    """Return Zapier's rate limits as the settings have them."""
+    return Limits(
+        egress=settings.rate_limit_egress,
+        partner=settings.rate_limit_partner,
+        call_limit=round(settings.call_limit_s * 1000),
+    )

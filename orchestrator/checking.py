@@ -1,0 +1,204 @@
+"""Checking a watch: one listing at Zapier, applied to every step that waits on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+
+from orchestrator.commits import Commits
+from orchestrator.core import schedule
+from orchestrator.core.effects import Due, LeaseHeld
+from orchestrator.core.errors import (
+    LeaseLostError,
+    NotFoundError,
+    SignInRequiredError,
+    StaleVersionError,
+    UpstreamBusyError,
+    UpstreamError,
+)
+from orchestrator.core.ports import (
+    PAUSED,
+    Clock,
+    Credential,
+    CredentialState,
+    CredentialStore,
+    Permit,
+    SessionStore,
+    Settlement,
+    Upstream,
+    Watch,
+    WatchStore,
+)
+from orchestrator.core.retry import retry_at
+from orchestrator.core.session import Instant, Listing, Session, WatchKey
+from orchestrator.core.signals import AuthenticationsListed, Signal
+
+MOST_SETTLE_TRIES = 20
+MOST_CHECKS_KEPT = 16
+
+
+class Checker:
+    """Makes checks. A check that dies anywhere loses nothing: its lease runs out and the watch is due again."""
+
+    def __init__(  # noqa: PLR0913 - the ports
+        self,
+        *,
+        commits: Commits,
+        sessions: SessionStore,
+        watches: WatchStore,
+        credentials: CredentialStore,
+        upstream: Upstream,
+        clock: Clock,
+        chance: Callable[[], float],
+    ) -> None:
+        self._commits = commits
+        self._sessions = sessions
+        self._watches = watches
+        self._credentials = credentials
+        self._upstream = upstream
+        self._clock = clock
+        self._chance = chance
+
+    async def check(self, key: WatchKey, *, token: str, permits: Sequence[Permit]) -> bool:
+        """Make the one check this lease is for; says whether a complete listing was applied.
+
+        Permits that are not used are given back. A lease that was lost meanwhile ends the check; whoever has it now
+        looks again. Zapier's failures are ordinary: the watch is tried again later. Raises StoreError.
+        """
+        watch = await self._watches.load(key, now=self._clock.now())
+        if watch.lease_token != token or watch.lease_until <= self._clock.now():
+            await self._upstream.give_back(permits)
+            return False
+        try:
+            return await self._look(watch, token, permits)
+        except LeaseLostError:
+            return False
+
+    async def _look(self, watch: Watch, token: str, permits: Sequence[Permit]) -> bool:
+        key = watch.key
+        credential = await self._credentials.get(key.tenant_id, key.user_id)
+        if credential is None or credential.state is not CredentialState.ACTIVE:
+            await self._upstream.give_back(permits)
+            await self._settle(key, token, held_until=PAUSED, failures=watch.failures)
+            await self._resume_if_signed_in(key, credential)
+            return False
+        try:
+            listing = await self._upstream.authentications(credential, key.app_id, permits=permits)
+        except SignInRequiredError:
+            await self._settle(key, token, held_until=PAUSED, failures=watch.failures)
+            await self._resume_if_signed_in(key, credential)
+        except UpstreamBusyError as busy:
+            await self._settle(key, token, held_until=self._clock.now() + busy.retry_after, failures=watch.failures)
+        except UpstreamError:
+            await self._back_off(watch, token)
+        else:
+            return await self._take(watch, token, listing, credential)
+        return False
+
+    async def _take(self, watch: Watch, token: str, listing: Listing, credential: Credential) -> bool:
+        """Apply a listing to every waiting session, those with messages first, then settle the watch."""
+        shared = credential.profile_id is not None and (
+            await self._credentials.users_of_profile(credential.tenant_id, credential.profile_id) > 1
+        )
+        for session in await self._waiting(watch):
+            await self._apply(session, watch.key, token, listing, shared=shared)
+        if listing.complete:
+            await self._settle(watch.key, token, checked=listing)
+        else:
+            await self._back_off(watch, token)
+        return listing.complete
+
+    async def _apply(self, session: Session, key: WatchKey, token: str, listing: Listing, *, shared: bool) -> None:
+        async def listed(_: Session) -> Signal:
+            now = self._clock.now()
+            watch = await self._watches.load(key, now=now)
+            return AuthenticationsListed(
+                listing=listing,
+                checks=_with(watch.checks, listing),
+                claims=watch.claims,
+                popups=watch.popups,
+                shared_profile=shared,
+            )
+
+        await self._commits.apply(session.id, listed, guards=(LeaseHeld(app_id=key.app_id, token=token),))
+
+    async def _back_off(self, watch: Watch, token: str) -> None:
+        failures = watch.failures + 1
+        until = retry_at(failures, now=self._clock.now(), jitter=self._chance())
+        await self._settle(watch.key, token, held_until=until, failures=failures)
+
+    async def _settle(
+        self,
+        key: WatchKey,
+        token: str,
+        *,
+        checked: Listing | None = None,
+        held_until: Instant | None = None,
+        failures: int = 0,
+    ) -> None:
+        """End the check. A commit that touched the watch meanwhile is heard: what is due is computed again."""
+        for tries_left in reversed(range(MOST_SETTLE_TRIES)):
+            now = self._clock.now()
+            watch = await self._watches.load(key, now=now)
+            checks = _with(watch.checks, checked) if checked else watch.checks
+            settlement = Settlement(
+                key=key,
+                token=token,
+                version=watch.version,
+                now=now,
+                due=await self._due(watch, checked_at=checks[-1] if checks else None),
+                checked_at=checked.begun_at if checked else None,
+                pages=checked.pages if checked else watch.pages,
+                failures=failures,
+                retry_at=held_until,
+            )
+            try:
+                return await self._watches.settle(settlement)
+            except StaleVersionError:
+                if not tries_left:
+                    raise
+        return None
+
+    async def _due(self, watch: Watch, *, checked_at: Instant | None) -> Due | None:
+        dues = [
+            due
+            for session in await self._waiting(watch)
+            if session.is_open
+            for step in session.steps
+            if step.app is not None and step.app.id == watch.key.app_id
+            if (due := schedule.due(step, checked_at=checked_at)) is not None
+        ]
+        return reduce(Due.__or__, dues) if dues else None
+
+    async def _waiting(self, watch: Watch) -> list[Session]:
+        """Load the sessions that wait, those that hold messages first: what is theirs is then nobody's news."""
+        found = []
+        for session_id in sorted({waiter.session_id for waiter in watch.waiters}):
+            try:
+                found.append(await self._sessions.load(session_id))
+            except NotFoundError:
+                continue  # purged between the two reads
+        return sorted(found, key=lambda session: not _has_message(session, watch.key.app_id))
+
+    async def _resume_if_signed_in(self, key: WatchKey, credential: Credential | None) -> None:
+        """A credential put while the watch was being paused must not find it paused for good."""
+        current = await self._credentials.get(key.tenant_id, key.user_id)
+        if current is None or current.state is not CredentialState.ACTIVE:
+            return
+        if credential is None or current.generation != credential.generation:
+            await self._watches.resume(key.tenant_id, key.user_id, now=self._clock.now())
+
+
+def _with(checks: tuple[Instant, ...], listing: Listing) -> tuple[Instant, ...]:
+    if not listing.complete or (checks and checks[-1] >= listing.begun_at):
+        return checks
+    return (*checks, listing.begun_at)[-MOST_CHECKS_KEPT:]
+
+
+def _has_message(session: Session, app_id: str) -> bool:
+    return any(
+        attempt.messages
+        for step in session.steps
+        if step.app is not None and step.app.id == app_id
+        for attempt in step.app_attempts
+    )

@@ -1,0 +1,106 @@
+"""Creating the Zap of a session: permit, committed intent, one call, its outcome. Never two for one wish."""
+
+from __future__ import annotations
+
+from orchestrator.commits import ANSWER_PATIENCE, Applied, Commits
+from orchestrator.core.decide import decide
+from orchestrator.core.errors import (
+    ActionNotFoundError,
+    SignInRequiredError,
+    StaleVersionError,
+    ZapwrightError,
+)
+from orchestrator.core.ports import (
+    CatalogAction,
+    Clock,
+    Credential,
+    CredentialState,
+    CredentialStore,
+    Ids,
+    Outcome,
+    SessionStore,
+    Upstream,
+    ZapDraft,
+    ZapStep,
+)
+from orchestrator.core.schedule import Policy
+from orchestrator.core.session import Session, Step
+from orchestrator.core.signals import Signal, ZapAnswered, ZapRequested
+
+
+class Creator:
+    """Creates Zaps. A crash after the intent leaves `create_unknown`, never a second Zap."""
+
+    def __init__(  # noqa: PLR0913 - the ports
+        self,
+        *,
+        commits: Commits,
+        sessions: SessionStore,
+        credentials: CredentialStore,
+        upstream: Upstream,
+        clock: Clock,
+        ids: Ids,
+        policy: Policy,
+    ) -> None:
+        self._commits = commits
+        self._sessions = sessions
+        self._credentials = credentials
+        self._upstream = upstream
+        self._clock = clock
+        self._ids = ids
+        self._policy = policy
+
+    async def create(self, session_id: str, *, again: bool = False) -> Applied:
+        """Create the session's Zap with one call.
+
+        `again` is a person's word that an earlier call of unknown outcome made none. A created session answers
+        `duplicate`. Raises NotReadyError, CreateUnknownError, SessionLockedError, SignInRequiredError,
+        ActionNotFoundError, UpstreamError, StaleVersionError (the session changed meanwhile): then no call was made.
+        """
+        session = await self._sessions.load(session_id)
+        if session.zap.id is not None:
+            return Applied(session=session, outcome=Outcome.DUPLICATE)
+        request = ZapRequested(intent_id=self._ids.new("in"), again=again)
+        decide(session, request, policy=self._policy, now=self._clock.now())
+        credential = await self._credentials.get(session.tenant_id, session.user_id)
+        if credential is None or credential.state is not CredentialState.ACTIVE:
+            raise SignInRequiredError(user_id=session.user_id)
+        draft = await self._draft(session, credential)
+
+        async def requested(current: Session) -> Signal:
+            if (current.steps, current.title) != (session.steps, session.title):
+                raise StaleVersionError(session_id=session_id)
+            return request
+
+        permit = await self._upstream.permit(session.tenant_id)
+        try:
+            await self._commits.apply(session_id, requested)
+        except ZapwrightError:
+            await self._upstream.give_back([permit])
+            raise
+        answer = await self._upstream.create_zap(credential, draft, permit=permit)
+        answered = ZapAnswered(intent_id=request.intent_id, answer=answer)
+        return await self._commits.apply(session_id, answered, patience=ANSWER_PATIENCE)
+
+    async def _draft(self, session: Session, credential: Credential) -> ZapDraft:
+        """Compile the Zap; action ids are looked up right before use, as they change."""
+        apps = {step.app.id for step in session.steps if step.app}
+        actions = {app_id: await self._upstream.actions(credential, app_id, fresh=True) for app_id in sorted(apps)}
+        return ZapDraft(
+            title=session.title or " → ".join(step.app.title for step in session.steps if step.app),
+            steps=tuple(_zap_step(step, actions) for step in session.steps),
+        )
+
+
+def _zap_step(step: Step, actions: dict[str, tuple[CatalogAction, ...]]) -> ZapStep:
+    app_id = step.app.id if step.app else ""
+    key, action_type = (step.action.key, step.action.action_type) if step.action else ("", "")
+    for found in actions.get(app_id, ()):
+        if (found.key, found.action_type) == (key, action_type):
+            return ZapStep(
+                action_id=found.id,
+                authentication_id=step.authentication.id if step.authentication else None,
+                inputs=step.inputs,
+                alias=step.alias,
+            )
+    raise ActionNotFoundError(app_id=app_id, key=key, action_type=action_type)

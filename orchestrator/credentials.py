@@ -1,0 +1,52 @@
+"""Credentials whose changes reach the sessions: signing in and having to sign in again are events of theirs."""
+
+from __future__ import annotations
+
+from orchestrator.commits import Commits
+from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, SessionStore
+from orchestrator.core.session import Instant
+from orchestrator.core.signals import CredentialChanged
+
+
+class ToldCredentials:
+    """A CredentialStore that tells the user's sessions; those that know already stay as they are."""
+
+    def __init__(self, store: CredentialStore, *, sessions: SessionStore, commits: Commits) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._commits = commits
+
+    async def put(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        access_token: str,
+        profile: Profile | None,
+        expires_at: Instant | None,
+    ) -> Credential:
+        """Store a new access token, as the store does, and tell the sessions."""
+        credential = await self._store.put(
+            tenant_id, user_id, access_token=access_token, profile=profile, expires_at=expires_at
+        )
+        await self._tell(tenant_id, user_id, CredentialState.ACTIVE)
+        return credential
+
+    async def get(self, tenant_id: str, user_id: str) -> Credential | None:
+        """Return the credential, None when there never was one."""
+        return await self._store.get(tenant_id, user_id)
+
+    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
+        """Mark this generation as refused, as the store does, and tell the sessions."""
+        is_marked = await self._store.need_sign_in(tenant_id, user_id, generation=generation)
+        if is_marked:
+            await self._tell(tenant_id, user_id, CredentialState.NEEDS_SIGN_IN)
+        return is_marked
+
+    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+        """Return how many users of the tenant have this Zapier profile."""
+        return await self._store.users_of_profile(tenant_id, profile_id)
+
+    async def _tell(self, tenant_id: str, user_id: str, state: CredentialState) -> None:
+        for session_id in await self._sessions.of_user(tenant_id, user_id):
+            await self._commits.apply(session_id, CredentialChanged(state=state))

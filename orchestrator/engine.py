@@ -1,0 +1,385 @@
+"""What builders and pages can do with sessions: the use cases behind the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from orchestrator.commits import Applied, Commits
+from orchestrator.core import decide as decisions
+from orchestrator.core.decide import Decision, decide
+from orchestrator.core.decide.steps import MOST_STEPS
+from orchestrator.core.errors import (
+    ActionNotFoundError,
+    AliasTakenError,
+    CandidatesFoundError,
+    CredentialRefusedError,
+    IllegalSignalError,
+    SessionLockedError,
+    SignInRequiredError,
+    StepNotFoundError,
+    TooManyStepsError,
+)
+from orchestrator.core.ports import (
+    AppPage,
+    CatalogAction,
+    CatalogApp,
+    Clock,
+    Credential,
+    CredentialState,
+    CredentialStore,
+    Ids,
+    Outcome,
+    SessionStore,
+    Upstream,
+    WatchStore,
+)
+from orchestrator.core.schedule import Policy
+from orchestrator.core.session import (
+    Action,
+    App,
+    Attempt,
+    Authentication,
+    Connect,
+    Instant,
+    JsonObject,
+    Listing,
+    Millis,
+    Session,
+    Step,
+    StepState,
+    WatchKey,
+    shard_of,
+)
+from orchestrator.core.signals import (
+    ActionChosen,
+    AppChosen,
+    AuthenticationSelected,
+    AuthenticationsRefreshed,
+    PopupOpened,
+    Signal,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewStep:
+    """A step a session begins with."""
+
+    alias: str | None = None
+    app_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession:
+    """What a session begins with. `ttl` None takes the policy's."""
+
+    tenant_id: str
+    user_id: str
+    title: str | None = None
+    reference: str | None = None
+    metadata: JsonObject = field(default_factory=dict)
+    steps: tuple[NewStep, ...] = ()
+    ttl: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picker:
+    """What to show for a step that needs an authentication. `listed_at` is when Zapier said so."""
+
+    session: Session
+    step: Step
+    authentications: tuple[Authentication, ...]
+    listed_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedPopup:
+    """An attempt and where its popup goes."""
+
+    session: Session
+    attempt: Attempt
+    url: str
+
+
+class Engine:
+    """Sessions of every tenant. Each method is safe to repeat; what happens twice is said by `Outcome`."""
+
+    def __init__(  # noqa: PLR0913 - the ports
+        self,
+        *,
+        commits: Commits,
+        sessions: SessionStore,
+        watches: WatchStore,
+        credentials: CredentialStore,
+        upstream: Upstream,
+        clock: Clock,
+        ids: Ids,
+        policy: Policy,
+        shards: int,
+    ) -> None:
+        self._commits = commits
+        self._sessions = sessions
+        self._watches = watches
+        self._credentials = credentials
+        self._upstream = upstream
+        self._clock = clock
+        self._ids = ids
+        self._policy = policy
+        self._shards = shards
+
+    # --- sessions and steps ---
+
+    async def create_session(self, new: NewSession) -> Session:
+        """Begin a session; with apps given, Zapier is asked first, and nothing is written unless all of it worked.
+
+        Raises SignInRequiredError, AppNotFoundError, UpstreamError, AliasTakenError, TooManyStepsError.
+        """
+        session = self._blank(new)
+        chosen = await self._apps_of(session, new)
+        now = self._clock.now()
+        decision = decisions.found(session, policy=self._policy, now=now)
+        for signal in chosen:
+            following = decide(decision.session, signal, policy=self._policy, now=now)
+            decision = _joined(decision, following)
+        return await self._commits.begin(decision)
+
+    async def apply(self, session_id: str, signal: Signal) -> Applied:
+        """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
+        return await self._commits.apply(session_id, signal)
+
+    def new_step_id(self) -> str:
+        """Return an id for a step that is about to be added."""
+        return self._ids.new("st")
+
+    async def search_apps(self, session_id: str, *, query: str | None, cursor: str | None) -> AppPage:
+        """Search Zapier's apps as the session's user sees them."""
+        session = await self._sessions.load(session_id)
+        return await self._upstream.apps(await self._credential(session), query=query, cursor=cursor)
+
+    async def choose_app(self, session_id: str, step_id: str, app_id: str) -> Applied:
+        """Give a step its app; where it needs an authentication, list the user's first: that is the baseline."""
+        session, step = await self._open_step(session_id, step_id)
+        if step.app is not None and step.app.id == app_id:
+            return Applied(session=session, outcome=Outcome.DUPLICATE)
+        credential = await self._credential(session)
+        chosen = await self._app_chosen(credential, step_id, app_id)
+        return await self._commits.apply(session_id, chosen)
+
+    async def list_actions(self, session_id: str, step_id: str) -> tuple[CatalogAction, ...]:
+        """Return what the step's app can do."""
+        session, step = await self._step(session_id, step_id)
+        app_id = self._app_of(session, step, "list_actions").id
+        return await self._upstream.actions(await self._credential(session), app_id)
+
+    async def choose_action(self, session_id: str, step_id: str, action: Action) -> Applied:
+        """Give a step its action. Raises ActionNotFoundError when its app has none of this key and type."""
+        session, step = await self._open_step(session_id, step_id)
+        app_id = self._app_of(session, step, "action_chosen").id
+        actions = await self._upstream.actions(await self._credential(session), app_id)
+        if not any((found.key, found.action_type) == (action.key, action.action_type) for found in actions):
+            raise ActionNotFoundError(app_id=app_id, key=action.key, action_type=action.action_type)
+        return await self._commits.apply(session_id, ActionChosen(step_id=step_id, action=action))
+
+    # --- authentications and popups ---
+
+    async def pick(self, session_id: str, step_id: str, *, refresh: bool) -> Picker:
+        """Return the authentications to choose from; they are read anew when asked for or older than five minutes.
+
+        While a popup of the step is open the baseline stays as it is, whatever is read.
+        """
+        session, step = await self._step(session_id, step_id)
+        if step.state is StepState.NO_AUTH_REQUIRED or step.app is None:
+            self._app_of(session, step, "list_authentications")
+            return Picker(session=session, step=step, authentications=(), listed_at=None)
+        if refresh or not await self._is_fresh(session, step):
+            listing = await self._list(session, step)
+            if session.is_open and step.state is not StepState.AWAITING_POPUP:
+                session = await self._refresh(session, step, listing)
+            return Picker(
+                session=session,
+                step=session.step(step_id) or step,
+                authentications=listing.authentications,
+                listed_at=listing.begun_at,
+            )
+        baseline = step.baseline
+        return Picker(
+            session=session,
+            step=step,
+            authentications=baseline.authentications if baseline else (),
+            listed_at=baseline.taken_at if baseline else None,
+        )
+
+    async def select(self, session_id: str, step_id: str, authentication_id: str) -> Applied:
+        """Settle a step on the user's choice; Zapier must list it, for this app, not expired."""
+        session, step = await self._open_step(session_id, step_id)
+        app_id = self._app_of(session, step, "authentication_selected").id
+        if step.state is StepState.NO_AUTH_REQUIRED:
+            raise IllegalSignalError(
+                session_id=session_id, step_id=step_id, state=step.state, signal="authentication_selected"
+            )
+        listing = await self._list(session, step)
+
+        async def selected(current: Session) -> Signal:
+            watch = await self._watches.load(_watch_key(current, app_id), now=self._clock.now())
+            return AuthenticationSelected(
+                step_id=step_id, authentication_id=authentication_id, listing=listing, claims=watch.claims
+            )
+
+        return await self._commits.apply(session_id, selected)
+
+    async def open_popup(self, session_id: str, step_id: str, attempt_id: str | None) -> OpenedPopup:
+        """Begin an attempt. The same attempt id again returns the same attempt.
+
+        An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays.
+        Without one the baseline and the link are made fresh first. Raises CandidatesFoundError when that shows
+        something connected meanwhile.
+        """
+        session, step = await self._open_step(session_id, step_id)
+        if attempt_id is None and step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
+            session, step = await self._prepared(session, step)
+        opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"))
+        applied = await self._commits.apply(session_id, opening)
+        step = applied.session.step(step_id) or step
+        attempt = step.attempt(opening.attempt_id)
+        if attempt is None or step.connect is None:
+            raise IllegalSignalError(session_id=session_id, step_id=step_id, state=step.state, signal="popup_opened")
+        return OpenedPopup(session=applied.session, attempt=attempt, url=step.connect.url)
+
+    # --- credentials ---
+
+    async def put_credential(
+        self, tenant_id: str, user_id: str, access_token: str, *, expires_in: Millis | None
+    ) -> Credential:
+        """Keep a user's access token and resume what waited for it.
+
+        Raises CredentialRefusedError when Zapier answers 401 to it; the old one is kept then.
+        """
+        try:
+            profile = await self._upstream.profile(tenant_id, access_token)
+        except SignInRequiredError as refused:
+            raise CredentialRefusedError(user_id=user_id) from refused
+        now = self._clock.now()
+        credential = await self._credentials.put(
+            tenant_id,
+            user_id,
+            access_token=access_token,
+            profile=profile,
+            expires_at=None if expires_in is None else now + expires_in,
+        )
+        await self._watches.resume(tenant_id, user_id, now=now)
+        return credential
+
+    async def _credential(self, session: Session) -> Credential:
+        credential = await self._credentials.get(session.tenant_id, session.user_id)
+        if credential is None or credential.state is not CredentialState.ACTIVE:
+            raise SignInRequiredError(user_id=session.user_id)
+        return credential
+
+    # --- parts ---
+
+    def _blank(self, new: NewSession) -> Session:
+        now = self._clock.now()
+        shard = shard_of(new.tenant_id, new.user_id, shards=self._shards)
+        session_id = self._ids.new(f"zs{shard:02x}")
+        aliases = [step.alias for step in new.steps if step.alias is not None]
+        repeated = next((alias for alias in aliases if aliases.count(alias) > 1), None)
+        if repeated is not None:
+            raise AliasTakenError(session_id=session_id, alias=repeated)
+        if len(new.steps) > MOST_STEPS:
+            raise TooManyStepsError(session_id=session_id, limit=MOST_STEPS)
+        return Session(
+            id=session_id,
+            tenant_id=new.tenant_id,
+            user_id=new.user_id,
+            title=new.title,
+            reference=new.reference,
+            metadata=new.metadata,
+            created_at=now,
+            updated_at=now,
+            deadline=now + (self._policy.session_ttl if new.ttl is None else new.ttl),
+            steps=tuple(Step(id=self.new_step_id(), alias=step.alias) for step in new.steps),
+        )
+
+    async def _apps_of(self, session: Session, new: NewSession) -> list[AppChosen]:
+        wanted = [(step.id, given.app_id) for step, given in zip(session.steps, new.steps, strict=True) if given.app_id]
+        if not wanted:
+            return []
+        credential = await self._credential(session)
+        first = {app_id: await self._app_chosen(credential, "", app_id) for app_id in {app_id for _, app_id in wanted}}
+        return [replace(first[app_id], step_id=step_id) for step_id, app_id in wanted]
+
+    async def _app_chosen(self, credential: Credential, step_id: str, app_id: str) -> AppChosen:
+        found: CatalogApp = await self._upstream.app(credential, app_id)
+        listing = await self._upstream.authentications(credential, app_id) if found.connect else None
+        return AppChosen(step_id=step_id, app=found.app, connect=found.connect, listing=listing)
+
+    async def _prepared(self, session: Session, step: Step) -> tuple[Session, Step]:
+        """Make the baseline and the connect link fresh before the browser leaves."""
+        if await self._is_fresh(session, step) and self._is_link_fresh(step):
+            return session, step
+        shown = {found.id for found in step.candidates}
+        session = await self._refresh(session, step, await self._list(session, step))
+        refreshed = session.step(step.id)
+        if refreshed is None:
+            raise StepNotFoundError(session_id=session.id, step_id=step.id)
+        if {found.id for found in refreshed.candidates} - shown:
+            raise CandidatesFoundError(session_id=session.id, step_id=step.id)
+        return session, refreshed
+
+    async def _refresh(self, session: Session, step: Step, listing: Listing) -> Session:
+        connect = await self._link(session, listing.app_id)
+
+        async def refreshed(current: Session) -> Signal:
+            watch = await self._watches.load(_watch_key(current, listing.app_id), now=self._clock.now())
+            return AuthenticationsRefreshed(step_id=step.id, listing=listing, connect=connect, claims=watch.claims)
+
+        return (await self._commits.apply(session.id, refreshed)).session
+
+    async def _link(self, session: Session, app_id: str) -> Connect | None:
+        return (await self._upstream.app(await self._credential(session), app_id)).connect
+
+    async def _list(self, session: Session, step: Step) -> Listing:
+        app_id = self._app_of(session, step, "list_authentications").id
+        return await self._upstream.authentications(await self._credential(session), app_id)
+
+    async def _is_fresh(self, session: Session, step: Step) -> bool:
+        """Whether the baseline is young and of the Zapier account the user has now."""
+        if step.baseline is None or self._clock.now() - step.baseline.taken_at > self._policy.baseline_fresh:
+            return False
+        credential = await self._credentials.get(session.tenant_id, session.user_id)
+        return credential is not None and credential.account == step.baseline.account
+
+    def _is_link_fresh(self, step: Step) -> bool:
+        connect = step.connect
+        return connect is not None and self._clock.now() - connect.read_at <= self._policy.baseline_fresh
+
+    def _app_of(self, session: Session, step: Step, signal: str) -> App:
+        if step.app is None:
+            raise IllegalSignalError(session_id=session.id, step_id=step.id, state=step.state, signal=signal)
+        return step.app
+
+    async def _step(self, session_id: str, step_id: str) -> tuple[Session, Step]:
+        session = await self._sessions.load(session_id)
+        step = session.step(step_id)
+        if step is None:
+            raise StepNotFoundError(session_id=session_id, step_id=step_id)
+        return session, step
+
+    async def _open_step(self, session_id: str, step_id: str) -> tuple[Session, Step]:
+        session, step = await self._step(session_id, step_id)
+        if not session.is_open:
+            raise SessionLockedError(session_id=session_id, status=session.status)
+        return session, step
+
+
+def _watch_key(session: Session, app_id: str) -> WatchKey:
+    return WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
+
+
+def _joined(one: Decision, following: Decision) -> Decision:
+    return Decision(
+        session=following.session,
+        outcome=following.outcome,
+        events=(*one.events, *following.events),
+        effects=(*one.effects, *following.effects),
+        guards=(*one.guards, *following.guards),
+    )

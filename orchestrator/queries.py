@@ -1,0 +1,95 @@
+"""What sessions look like from outside: the session joined with its user's credential and its watches' next checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.ports import (
+    Changes,
+    Clock,
+    Credential,
+    CredentialStore,
+    EventPage,
+    SessionPage,
+    SessionQuery,
+    SessionStore,
+    SignalRecord,
+    WatchStore,
+)
+from orchestrator.core.session import Instant, Millis, Session, WatchKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A session as one read shows it. `next_checks` is by app id, for the apps somebody waits on."""
+
+    session: Session
+    credential: Credential | None
+    next_checks: Mapping[str, Instant | None]
+
+
+class Queries:
+    """Reads. None of them changes anything; all of them keep to one tenant."""
+
+    def __init__(
+        self,
+        *,
+        sessions: SessionStore,
+        watches: WatchStore,
+        credentials: CredentialStore,
+        changes: Changes,
+        clock: Clock,
+    ) -> None:
+        self._sessions = sessions
+        self._watches = watches
+        self._credentials = credentials
+        self._changes = changes
+        self._clock = clock
+
+    async def session(self, tenant_id: str, session_id: str) -> Snapshot:
+        """Return one session. Raises SessionNotFoundError, also for another tenant's."""
+        session = await self._sessions.load(session_id)
+        if session.tenant_id != tenant_id:
+            raise SessionNotFoundError(session_id=session_id)
+        return await self._joined(session)
+
+    async def after(self, tenant_id: str, session_id: str, *, seq: int, wait: Millis) -> Snapshot:
+        """Return the session once its `seq` is greater than `seq`, or as it is after waiting that long."""
+        until = self._clock.now() + wait
+        async with self._changes.session(session_id) as subscription:
+            while True:
+                snapshot = await self.session(tenant_id, session_id)
+                left = until - self._clock.now()
+                if snapshot.session.seq > seq or left <= 0:
+                    return snapshot
+                await subscription.changed(timeout=left)
+
+    async def sessions(self, query: SessionQuery) -> tuple[tuple[Snapshot, ...], str | None]:
+        """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours."""
+        page: SessionPage = await self._sessions.find(query)
+        return tuple([await self._joined(session) for session in page.sessions]), page.cursor
+
+    async def events(self, tenant_id: str, session_id: str, *, after: int, limit: int) -> EventPage:
+        """Return a session's events after a sequence number."""
+        await self.session(tenant_id, session_id)
+        return await self._sessions.events(session_id, after=after, limit=limit)
+
+    async def signals(self, tenant_id: str, session_id: str) -> tuple[SignalRecord, ...]:
+        """Return what was heard about a session and what became of it."""
+        await self.session(tenant_id, session_id)
+        return await self._sessions.signals(session_id)
+
+    async def _joined(self, session: Session) -> Snapshot:
+        keys = {
+            WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id)
+            for step in session.steps
+            if step.app is not None and step.app_attempts
+        }
+        next_checks = await self._watches.next_checks(keys) if keys else {}
+        return Snapshot(
+            session=session,
+            credential=await self._credentials.get(session.tenant_id, session.user_id),
+            next_checks={key.app_id: at for key, at in next_checks.items()},
+        )

@@ -1,0 +1,123 @@
+"""Every setting, read from the environment. Secrets never print themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from orchestrator.core.schedule import Policy
+
+DEFAULT_TENANT = "default"
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """What an operator may choose. Names are upper-case with the prefix `ZAPWRIGHT_`, but for the store's addresses.
+
+    Without `REDIS_URL` the bundled store in `data_dir` is used.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ZAPWRIGHT_", extra="ignore", populate_by_name=True)
+
+    redis_url: SecretStr | None = Field(default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    """Where sessions live: `redis://[user:password@]host:port/db`, `rediss://…` or `unix://…`."""
+
+    queue_redis_url: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("QUEUE_REDIS_URL", "queue_redis_url")
+    )
+    """Where RQ's queues live; by default where sessions live."""
+
+    data_dir: Path = Path(".zapwright")
+    """Where `zapwright up` keeps the bundled store, the simulator's world and `dev.env`."""
+
+    appendfsync: Literal["always", "everysec"] = "always"
+    """How soon the bundled store writes to disk: before each answer, or once a second."""
+
+    shards: Annotated[int, Field(ge=1, le=256)] = 16
+    """Into how many parts users are spread; fixed at the first start."""
+
+    api_key: SecretStr | None = None
+    """The key backends send as `Authorization: Bearer …`."""
+
+    credential_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Fernet keys, comma-separated, newest first: the first encrypts users' Zapier tokens, all decrypt."""
+
+    api_host: str = "127.0.0.1"
+    """The address the API listens on."""
+
+    api_port: Annotated[int, Field(ge=0, le=65535)] = 8700
+    """The port the API listens on."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024
+    """The largest request body the API reads."""
+
+    zapier_api_url: str | None = None
+    """Where the Partner API is, without `/v2`. `zapwright up` starts the simulator when it is not set."""
+
+    zapier_client_id: str = "zapwright"
+    """Your client id at Zapier; rate limits are kept per client id."""
+
+    zapier_message_origin: str = "https://zapier.com"
+    """The origin that the popup's message comes from; pages must accept no other."""
+
+    egress_group: str = "default"
+    """Deployments that leave by the same IP address share a name here, and with it Zapier's limit per address."""
+
+    rate_limit_egress: Annotated[int, Field(ge=0)] = 60
+    """Zapier's limit per minute and address; 0 for none (simulator only)."""
+
+    rate_limit_partner: Annotated[int, Field(ge=0)] = 150
+    """Zapier's limit per minute and partner; 0 for none (simulator only)."""
+
+    call_limit_s: Seconds = 10
+    """The longest a call to Zapier may take."""
+
+    interactive_wait_s: Seconds = 3
+    """How long a request waits for room under the rate limit before it answers `upstream_busy`."""
+
+    session_ttl_s: Seconds = 24 * 3600
+    """How long a session lives unless its creator says otherwise."""
+
+    attempt_s: Seconds = 600
+    """How long a popup is waited for."""
+
+    attempt_visible_s: Seconds = 1800
+    """The same while the page says that it is visible."""
+
+    attempt_longest_s: Seconds = 3600
+    """The same while Zapier cannot be asked; also how long a popup is thought able to yield an authentication."""
+
+    baseline_fresh_s: Seconds = 300
+    """How old a listing may be when a popup is opened."""
+
+    retention_s: Seconds = 7 * 24 * 3600
+    """How long an ended session is kept."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged."""
+
+    log_format: Literal["console", "json"] = "console"
+    """How it is logged."""
+
+    @field_validator("credential_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    def policy(self) -> Policy:
+        """Return the durations that decisions are made with."""
+        return Policy(
+            session_ttl=_millis(self.session_ttl_s),
+            attempt=_millis(self.attempt_s),
+            attempt_visible=_millis(self.attempt_visible_s),
+            attempt_longest=_millis(self.attempt_longest_s),
+            baseline_fresh=_millis(self.baseline_fresh_s),
+            retention=_millis(self.retention_s),
+        )
+
+
+def _millis(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,212 @@
+"""Every name the store uses: keys, the members that stand for something else, and channels.
+
+A key of a user's things carries the tag `{NN}` of the user's shard (two hexadecimal digits), so that one script may
+touch them all and a cluster keeps them on one node; the budget's keys share `{budget}`; what belongs to a tenant as a
+whole carries the tenant's own tag. Ids that came from outside are percent-encoded, so that no id can be mistaken for a
+part of a name.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote, unquote
+
+from orchestrator.core.ports import Waiter
+from orchestrator.core.session import Instant, WatchKey
+
+SHARDS: Final = "zw:shards"
+"""string: the number of shards, fixed at the first start."""
+
+CHANGED: Final = "zw:changed:"
+"""Channels: a session was committed; its id follows."""
+
+DUE: Final = "zw:due"
+"""Channel: a watch is due at once."""
+
+
+def _shard(shard: int, *parts: str) -> str:
+    return ":".join((f"zw:{{{shard:02x}}}", *parts))
+
+
+def _quoted(*ids: str) -> str:
+    return ":".join(quote(part, safe="") for part in ids)
+
+
+# --- sessions -------------------------------------------------------------------------------------------------
+
+
+def session(shard: int, session_id: str) -> str:
+    """hash: `document` (JSON), `version`, `commit_id`, `index` (its members in the index, one per line)."""
+    return _shard(shard, "session", _quoted(session_id))
+
+
+def events(shard: int, session_id: str) -> str:
+    """stream: the session's events; entry id `<seq>-0`, field `event` (JSON)."""
+    return _shard(shard, "session", _quoted(session_id), "events")
+
+
+def signals(shard: int, session_id: str) -> str:
+    """list: the session's signal records (JSON), oldest first."""
+    return _shard(shard, "session", _quoted(session_id), "signals")
+
+
+def index(shard: int, tenant_id: str) -> str:
+    """zset, every score 0: `<dimension>:<value>:<created_at>:<session id>`, read by lexicographic range."""
+    return _shard(shard, "index", _quoted(tenant_id))
+
+
+def open_sessions(shard: int, tenant_id: str, user_id: str) -> str:
+    """zset: ids of the user's sessions that have not ended, by creation."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "sessions")
+
+
+def wake(shard: int) -> str:
+    """zset: session ids, by when the sweeper should look at them."""
+    return _shard(shard, "wake")
+
+
+def outbox(shard: int) -> str:
+    """stream: every event of the shard in commit order; entry id `0-<n>`, fields `session`, `event` (JSON)."""
+    return _shard(shard, "outbox")
+
+
+# --- watches --------------------------------------------------------------------------------------------------
+
+
+def watch(shard: int, key: WatchKey) -> str:
+    """hash: `version`, `checks`, `failures`, `retry_at`, `lease_token`, `lease_until`, and wanted `strong`, `quiet`."""
+    return _shard(shard, "watch", watch_name(key))
+
+
+def waiters(shard: int, key: WatchKey) -> str:
+    """set: the steps that wait, as `waiter_member`."""
+    return _shard(shard, "watch", watch_name(key), "waiters")
+
+
+def popups(shard: int, key: WatchKey) -> str:
+    """zset: popups that may still yield an authentication, as `popup_member`, by until when."""
+    return _shard(shard, "watch", watch_name(key), "popups")
+
+
+def claims(shard: int, key: WatchKey) -> str:
+    """hash: authentication id → `<at>`, or `<at> <waiter member>` while a step has it by difference alone."""
+    return _shard(shard, "watch", watch_name(key), "claims")
+
+
+def strong(shard: int) -> str:
+    """zset: watch names, by when a signal makes them due (leases and retries reckoned in)."""
+    return _shard(shard, "due", "strong")
+
+
+def quiet(shard: int) -> str:
+    """zset: watch names, by when they are due without news (leases and retries reckoned in)."""
+    return _shard(shard, "due", "quiet")
+
+
+def visible(shard: int) -> str:
+    """zset: watch names, by until when the page of somebody who waits is in front of them."""
+    return _shard(shard, "due", "visible")
+
+
+def pages(shard: int) -> str:
+    """hash: watch name → pages of its last complete listing, for watches that have more than one."""
+    return _shard(shard, "pages")
+
+
+def kept(shard: int) -> str:
+    """zset: watch names, by a time not later than their oldest claim, or their last commit when they have no claim."""
+    return _shard(shard, "kept")
+
+
+def user_watches(shard: int, tenant_id: str, user_id: str) -> str:
+    """set: app ids of the user's watches."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "watches")
+
+
+def watch_name(key: WatchKey) -> str:
+    """Name a watch inside its shard's keys."""
+    return _quoted(key.tenant_id, key.user_id, key.app_id)
+
+
+def named_watch(name: str) -> WatchKey:
+    """Read `watch_name` back."""
+    tenant_id, user_id, app_id = (unquote(part) for part in name.split(":"))
+    return WatchKey(tenant_id=tenant_id, user_id=user_id, app_id=app_id)
+
+
+def waiter_member(waiter: Waiter) -> str:
+    """Write a waiting step as a member."""
+    return _quoted(waiter.session_id, waiter.step_id)
+
+
+def member_waiter(member: str) -> Waiter:
+    """Read `waiter_member` back."""
+    session_id, step_id = (unquote(part) for part in member.split(":"))
+    return Waiter(session_id=session_id, step_id=step_id)
+
+
+def popup_member(waiter: Waiter, attempt_id: str) -> str:
+    """Write a popup as a member; it begins with its waiter's member and a colon."""
+    return f"{waiter_member(waiter)}:{_quoted(attempt_id)}"
+
+
+def member_popup(member: str) -> tuple[Waiter, str]:
+    """Read `popup_member` back: the waiter and the attempt's id."""
+    waiter, _, attempt_id = member.rpartition(":")
+    return member_waiter(waiter), unquote(attempt_id)
+
+
+# --- index members --------------------------------------------------------------------------------------------
+
+
+def index_prefix(dimension: str, value: str = "") -> str:
+    """Begin the index members of all sessions with this value."""
+    return f"{dimension}:{_quoted(value)}:"
+
+
+def index_place(created_at: Instant, session_id: str) -> str:
+    """End the index members of one session; lexicographic order is age, then id."""
+    return f"{created_at:015d}:{session_id}"
+
+
+# --- the rest -------------------------------------------------------------------------------------------------
+
+
+def egress(name: str) -> str:
+    """zset: permits held by this egress group, by until when; a permit's id ends in `!` once its call was answered."""
+    return f"zw:{{budget}}:egress:{_quoted(name)}"
+
+
+def partner(name: str) -> str:
+    """zset: permits held by this partner, like `egress`."""
+    return f"zw:{{budget}}:partner:{_quoted(name)}"
+
+
+def cooldown() -> str:
+    """hash: `egress:<name>` or `partner:<name>` → until when no permit is given."""
+    return "zw:{budget}:cooldown"
+
+
+def permit_count() -> str:
+    """string: how many permits were ever given; their ids are its values."""
+    return "zw:{budget}:permits"
+
+
+def credential(shard: int, tenant_id: str, user_id: str) -> str:
+    """hash: `generation`, `sealed` (the encrypted token), `state`, `account`, `profile_id`, `email`, `expires_at`."""
+    return _shard(shard, "credential", _quoted(tenant_id, user_id))
+
+
+def profile_users(tenant_id: str, profile_id: str) -> str:
+    """set: users of the tenant whose Zapier account has this profile."""
+    return f"zw:{{tenant:{_quoted(tenant_id)}}}:profile:{_quoted(profile_id)}"
+
+
+def cached(key: str) -> str:
+    """string: 8 bytes (big-endian) until when it is good, then the value; it also expires by itself."""
+    return f"zw:cache:{key}"
+
+
+def lease(name: str) -> str:
+    """hash: `holder`, `until`."""
+    return f"zw:lease:{_quoted(name)}"

@@ -1,0 +1,219 @@
+#!lua
+-- commit: writes one decision (session, events, log, indexes, watches) whole or not at all.
+--
+-- KEYS[1]  session  hash    document, version, commit_id, index
+-- KEYS[2]  events   stream  of the session
+-- KEYS[3]  signals  list    of the session
+-- KEYS[4]  outbox   stream  of the shard
+-- KEYS[5]  wake     zset    of the shard
+-- KEYS[6]  index    zset    of the tenant in the shard
+-- KEYS[7]  open     zset    the user's sessions that have not ended
+-- KEYS[8]  apps     set     app ids of the user's watches
+-- KEYS[9]  strong   zset    of the shard
+-- KEYS[10] quiet    zset    of the shard
+-- KEYS[11] visible  zset    of the shard
+-- KEYS[12] kept     zset    of the shard
+-- KEYS[13 ..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
+--
+-- ARGV[1]  text     session id
+-- ARGV[2]  integer  version that was read, 0 when there was no session
+-- ARGV[3]  text     id of this commit
+-- ARGV[4]  ms       now
+-- ARGV[5]  JSON     document
+-- ARGV[6]  ms       created_at
+-- ARGV[7]  lines    index members
+-- ARGV[8]  0 or 1   whether the session has ended
+-- ARGV[9]  ms       wake_at, empty for never
+-- ARGV[10] JSON     signal record, empty for none
+-- ARGV[11] integer  events to keep
+-- ARGV[12] integer  signal records to keep
+-- ARGV[13] integer  outbox entries to keep, about
+-- ARGV[14] text     channel of the session
+-- ARGV[15] text     channel of due watches
+-- ARGV[16] ms       a retry_at that means paused
+-- ARGV[17] JSON     guards: {watch, kind, ...}, see `holds`
+-- ARGV[18] JSON     effects: {watch, kind, ...}, see `apply`
+-- ARGV[19] JSON     watches: {name, app}; `watch` above counts them from 1
+-- ARGV[20 ..]       seq (integer) and event (JSON) by turns
+--
+-- Returns {"done"}; {"repeated"}: the session's last commit was this one, nothing changed;
+-- {"stale"}: another version; {"guard"}; {"lease", watch}: a guard does not hold.
+
+local now = tonumber(ARGV[4])
+local watches = cjson.decode(ARGV[19])
+
+for number, watch in ipairs(watches) do
+  local first = 13 + 4 * (number - 1)
+  watch.hash, watch.waiters, watch.popups, watch.claims = KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3]
+end
+
+local before = redis.call("HMGET", KEYS[1], "version", "commit_id", "index")
+if before[2] == ARGV[3] then
+  return {"repeated"}
+end
+if tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then
+  return {"stale"}
+end
+
+local holds = {
+  -- authentication, since: nobody claimed it since then
+  unclaimed = function(watch, guard)
+    local claim = redis.call("HGET", watch.claims, guard.authentication)
+    return not claim or tonumber(string.match(claim, "^%d+")) < guard.since
+  end,
+  -- waiter: no popup but this waiter's may still yield an authentication
+  alone = function(watch, guard)
+    local own = guard.waiter .. ":"
+    for _, popup in ipairs(redis.call("ZRANGE", watch.popups, "(" .. ARGV[4], "+inf", "BYSCORE")) do
+      if string.sub(popup, 1, #own) ~= own then
+        return false
+      end
+    end
+    return true
+  end,
+  -- token: the watch's lease
+  lease = function(watch, guard)
+    return redis.call("HGET", watch.hash, "lease_token") == guard.token
+  end,
+}
+
+for _, guard in ipairs(cjson.decode(ARGV[17])) do
+  if not holds[guard.kind](watches[guard.watch], guard) then
+    return guard.kind == "lease" and {"lease", guard.watch} or {"guard"}
+  end
+end
+
+-- Only this can fail (were the session's numbering wrong), so it comes before every other write.
+for at = 20, #ARGV, 2 do
+  redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
+end
+for at = 20, #ARGV, 2 do
+  redis.call("XADD", KEYS[4], "MAXLEN", "~", ARGV[13], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
+end
+
+redis.call("HSET", KEYS[1], "document", ARGV[5], "version", ARGV[2] + 1, "commit_id", ARGV[3], "index", ARGV[7])
+
+if ARGV[10] ~= "" then
+  redis.call("RPUSH", KEYS[3], ARGV[10])
+  redis.call("LTRIM", KEYS[3], -ARGV[12], -1)
+end
+
+if ARGV[9] ~= "" then
+  redis.call("ZADD", KEYS[5], ARGV[9], ARGV[1])
+else
+  redis.call("ZREM", KEYS[5], ARGV[1])
+end
+
+if before[3] ~= ARGV[7] then
+  for member in string.gmatch(before[3] or "", "[^\n]+") do
+    redis.call("ZREM", KEYS[6], member)
+  end
+  for member in string.gmatch(ARGV[7], "[^\n]+") do
+    redis.call("ZADD", KEYS[6], 0, member)
+  end
+end
+
+if ARGV[8] == "1" then
+  redis.call("ZREM", KEYS[7], ARGV[1])
+else
+  redis.call("ZADD", KEYS[7], ARGV[6], ARGV[1])
+end
+
+local function touch(watch)
+  watch.touched = true
+  redis.call("HINCRBY", watch.hash, "version", 1)
+  redis.call("SADD", KEYS[8], watch.app)
+  redis.call("ZREMRANGEBYSCORE", watch.popups, "-inf", ARGV[4])
+  if redis.call("HLEN", watch.claims) == 0 then
+    redis.call("ZADD", KEYS[12], ARGV[4], watch.name)
+  end
+end
+
+local function want(watch, urgency, at)
+  if at then
+    redis.call("HSET", watch.hash, urgency, at)
+  else
+    redis.call("HDEL", watch.hash, urgency)
+  end
+end
+
+local function sooner(kept, at)
+  kept = tonumber(kept)
+  return kept and at and math.min(kept, at) or kept or at
+end
+
+local apply = {
+  -- waiter, strong or absent, quiet or absent, visible
+  wait = function(watch, effect)
+    redis.call("SADD", watch.waiters, effect.waiter)
+    if redis.call("SCARD", watch.waiters) == 1 then
+      want(watch, "strong", effect.strong)
+      want(watch, "quiet", effect.quiet)
+      redis.call("ZADD", KEYS[11], effect.visible, watch.name)
+    else
+      local kept = redis.call("HMGET", watch.hash, "strong", "quiet")
+      want(watch, "strong", sooner(kept[1], effect.strong))
+      want(watch, "quiet", sooner(kept[2], effect.quiet))
+      redis.call("ZADD", KEYS[11], "GT", effect.visible, watch.name)
+    end
+  end,
+  -- waiter
+  stop = function(watch, effect)
+    redis.call("SREM", watch.waiters, effect.waiter)
+    if redis.call("SCARD", watch.waiters) == 0 then
+      redis.call("HDEL", watch.hash, "strong", "quiet")
+      redis.call("ZREM", KEYS[11], watch.name)
+    end
+  end,
+  -- popup, until
+  open = function(watch, effect)
+    redis.call("ZADD", watch.popups, effect["until"], effect.popup)
+  end,
+  -- popup
+  close = function(watch, effect)
+    redis.call("ZREM", watch.popups, effect.popup)
+  end,
+  -- authentication, claim
+  claim = function(watch, effect)
+    redis.call("HSET", watch.claims, effect.authentication, effect.claim)
+  end,
+}
+
+-- Puts a watch where its wishes, its lease and its retry_at say; answers whether it is due now.
+local function place(watch)
+  local kept = redis.call("HMGET", watch.hash, "strong", "quiet", "retry_at", "lease_until")
+  local held_until = math.max(tonumber(kept[3] or 0), tonumber(kept[4] or 0))
+  local due = false
+  for number, queue in ipairs({KEYS[9], KEYS[10]}) do
+    local wanted = tonumber(kept[number])
+    if wanted and kept[3] ~= ARGV[16] then
+      local at = math.max(wanted, held_until)
+      redis.call("ZADD", queue, at, watch.name)
+      due = due or at <= now
+    else
+      redis.call("ZREM", queue, watch.name)
+    end
+  end
+  return due
+end
+
+for _, effect in ipairs(cjson.decode(ARGV[18])) do
+  local watch = watches[effect.watch]
+  if not watch.touched then
+    touch(watch)
+  end
+  apply[effect.kind](watch, effect)
+end
+
+local due = false
+for _, watch in ipairs(watches) do
+  if watch.touched then
+    due = place(watch) or due
+  end
+end
+
+redis.call("PUBLISH", ARGV[14], ARGV[3])
+if due then
+  redis.call("PUBLISH", ARGV[15], "")
+end
+return {"done"}

@@ -1,0 +1,29 @@
+"""Every port of the store in plain dicts: for tests, for simulations, and as the model the real one is held against."""
+
+from __future__ import annotations
+
+from orchestrator.store.limits import Limits
+from orchestrator.store.memory.around import MemoryCache, MemoryChanges, MemoryLeases
+from orchestrator.store.memory.budget import MemoryBudget
+from orchestrator.store.memory.credentials import MemoryCredentialStore
+from orchestrator.store.memory.sessions import MemorySessionStore
+from orchestrator.store.memory.state import State
+from orchestrator.store.memory.watches import MemoryWatchStore
+from orchestrator.store.switchboard import Switchboard
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """A store that lives as long as its process, with the ports as attributes."""
+
+    def __init__(self, *, shards: int = 16, limits: Limits | None = None) -> None:
+        state, switchboard = State(shards), Switchboard()
+        self.shards = shards
+        self.sessions = MemorySessionStore(state, switchboard)
+        self.watches = MemoryWatchStore(state, switchboard)
+        self.budget = MemoryBudget(limits or Limits())
+        self.credentials = MemoryCredentialStore()
+        self.cache = MemoryCache()
+        self.changes = MemoryChanges(switchboard)
+        self.leases = MemoryLeases()

@@ -1,0 +1,63 @@
+"""Credentials in a plain dict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile
+from orchestrator.core.session import Instant
+from orchestrator.store.accounts import account_of, masked_email
+
+
+class MemoryCredentialStore:
+    """`CredentialStore` of one process, gone with it; tokens are not written anywhere, so not encrypted either."""
+
+    def __init__(self) -> None:
+        self._credentials: dict[tuple[str, str], Credential] = {}
+
+    async def put(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        access_token: str,
+        profile: Profile | None,
+        expires_at: Instant | None,
+    ) -> Credential:
+        """Store a new access token and return the credential with its new generation."""
+        before = self._credentials.get((tenant_id, user_id))
+        generation = (before.generation if before else 0) + 1
+        credential = Credential(
+            tenant_id=tenant_id,
+            user_id=user_id,
+            access_token=access_token,
+            generation=generation,
+            account=account_of(profile, generation=generation),
+            profile_id=profile.id if profile else None,
+            email=masked_email(profile.email) if profile and profile.email else None,
+            expires_at=expires_at,
+        )
+        self._credentials[tenant_id, user_id] = credential
+        return credential
+
+    async def get(self, tenant_id: str, user_id: str) -> Credential | None:
+        """Return the credential, None when there never was one."""
+        return self._credentials.get((tenant_id, user_id))
+
+    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
+        """Zapier refused this generation's token: mark it."""
+        kept = self._credentials.get((tenant_id, user_id))
+        if kept is None or kept.generation != generation or kept.state is CredentialState.NEEDS_SIGN_IN:
+            return False
+        self._credentials[tenant_id, user_id] = replace(kept, state=CredentialState.NEEDS_SIGN_IN)
+        return True
+
+    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+        """Return how many users of the tenant have this Zapier profile."""
+        credentials = self._credentials.values()
+        return sum((kept.tenant_id, kept.profile_id) == (tenant_id, profile_id) for kept in credentials)
+
+
+if TYPE_CHECKING:
+    _: type[CredentialStore] = MemoryCredentialStore

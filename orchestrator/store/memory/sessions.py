@@ -1,0 +1,151 @@
+"""Sessions in plain dicts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from orchestrator.core.effects import LeaseHeld
+from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.ports import Commit, EventPage, SessionPage, SessionQuery, SessionStore, SignalRecord
+from orchestrator.core.session import Instant, Session, WatchKey
+from orchestrator.store import keys
+from orchestrator.store.memory.state import SessionState, State, WatchState
+from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended
+from orchestrator.store.switchboard import Switchboard
+
+
+class MemorySessionStore:
+    """`SessionStore` of one process, gone with it."""
+
+    def __init__(self, state: State, switchboard: Switchboard) -> None:
+        self._state = state
+        self._switchboard = switchboard
+
+    async def load(self, session_id: str) -> Session:
+        """Return the session."""
+        return self._kept(session_id).session
+
+    async def commit(self, commit: Commit) -> None:
+        """Write one decision whole or not at all."""
+        check_commit(commit, shards=self._state.shards)
+        kept = self._state.sessions.get(commit.session.id)
+        if kept is not None and kept.session.commit_id == commit.session.commit_id:
+            return
+        if (kept.session.version if kept else 0) != commit.expected_version:
+            raise StaleVersionError(session_id=commit.session.id)
+        self._check_guards(commit)
+        self._keep(commit)
+        due = self._apply_effects(commit)
+        self._switchboard.wake(keys.CHANGED + commit.session.id)
+        if due:
+            self._switchboard.wake(keys.DUE)
+
+    async def record(self, session_id: str, record: SignalRecord) -> None:
+        """Append to the session's signal log."""
+        _log(self._kept(session_id), record)
+
+    async def signals(self, session_id: str) -> tuple[SignalRecord, ...]:
+        """Return the signal log, oldest first."""
+        return tuple(self._kept(session_id).signals)
+
+    async def events(self, session_id: str, *, after: int, limit: int = 100) -> EventPage:
+        """Return the events with `seq` greater than `after`, oldest first."""
+        kept = self._kept(session_id).events
+        found = tuple(event for event in kept if event.seq > after)[:limit]
+        return EventPage(events=found, truncated=bool(kept) and kept[0].seq > max(after, 0) + 1)
+
+    async def find(self, query: SessionQuery) -> SessionPage:
+        """Return one page of the sessions that match."""
+        below = Place.from_cursor(query.cursor) if query.cursor is not None else None
+        found = [
+            state.session
+            for state in self._state.sessions.values()
+            if matches(state.session, query) and (below is None or Place.of(state.session) < below)
+        ]
+        found.sort(key=Place.of, reverse=True)
+        page = tuple(found[: query.limit])
+        return SessionPage(sessions=page, cursor=Place.of(page[-1]).cursor if len(found) > len(page) else None)
+
+    async def of_user(self, tenant_id: str, user_id: str) -> tuple[str, ...]:
+        """Return the ids of the user's sessions that have not ended."""
+        sessions = (state.session for state in self._state.sessions.values())
+        found = [
+            Place.of(session)
+            for session in sessions
+            if (session.tenant_id, session.user_id) == (tenant_id, user_id) and not is_ended(session)
+        ]
+        return tuple(place.session_id for place in sorted(found))
+
+    async def to_wake(self, shard: int, *, now: Instant, limit: int) -> tuple[str, ...]:
+        """Return ids of sessions whose `wake_at` is not later than `now`, the longest overdue first."""
+        found = [
+            (state.wake_at, state.session.id)
+            for state in self._state.shard_sessions(shard)
+            if state.wake_at is not None and state.wake_at <= now
+        ]
+        return tuple(session_id for _, session_id in sorted(found)[:limit])
+
+    async def purge(self, session: Session) -> None:
+        """Erase an ended session with all that is kept beside it."""
+        kept = self._state.sessions.get(session.id)
+        if kept is None:
+            return
+        if kept.session.version != session.version:
+            raise StaleVersionError(session_id=session.id)
+        del self._state.sessions[session.id]
+
+    def _kept(self, session_id: str) -> SessionState:
+        try:
+            return self._state.sessions[session_id]
+        except KeyError:
+            raise SessionNotFoundError(session_id=session_id) from None
+
+    def _check_guards(self, commit: Commit) -> None:
+        for guard in commit.guards:
+            watch = self._state.watch(_watch_key(commit.session, guard.app_id))
+            if watch.holds(guard, commit.session.id, now=commit.now):
+                continue
+            if isinstance(guard, LeaseHeld):
+                raise LeaseLostError(app_id=guard.app_id)
+            raise GuardFailedError(session_id=commit.session.id)
+
+    def _keep(self, commit: Commit) -> None:
+        kept = self._state.sessions.setdefault(commit.session.id, SessionState(commit.session))
+        kept.session = commit.session
+        kept.wake_at = commit.wake_at
+        kept.events = [*kept.events, *commit.events][-KEPT_EVENTS:]
+        if commit.record is not None:
+            _log(kept, commit.record)
+
+    def _apply_effects(self, commit: Commit) -> bool:
+        """Change the watches; tell whether one of them is due now."""
+        touched: dict[str, WatchState] = {}
+        for effect in commit.effects:
+            if effect.app_id not in touched:
+                watch = self._state.watches.setdefault(_watch_key(commit.session, effect.app_id), WatchState())
+                watch.touch(commit.now)
+                touched[effect.app_id] = watch
+            touched[effect.app_id].apply(effect, commit.session.id, now=commit.now)
+        return any(watch.is_due(commit.now) for watch in touched.values())
+
+
+def matches(session: Session, query: SessionQuery) -> bool:
+    """Tell whether the session matches every given value of the query."""
+    return (
+        session.tenant_id == query.tenant_id
+        and query.state in {None, session.state}
+        and query.status in {None, session.status}
+        and query.user_id in {None, session.user_id}
+    )
+
+
+def _log(kept: SessionState, record: SignalRecord) -> None:
+    kept.signals = [*kept.signals, record][-KEPT_SIGNALS:]
+
+
+def _watch_key(session: Session, app_id: str) -> WatchKey:
+    return WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
+
+
+if TYPE_CHECKING:
+    _: type[SessionStore] = MemorySessionStore

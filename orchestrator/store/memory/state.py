@@ -1,0 +1,174 @@
+"""What the memory store holds, and the rules of one watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from orchestrator.core.effects import (
+    ClaimAuthentication,
+    ClosePopup,
+    Due,
+    Effect,
+    Guard,
+    LeaseHeld,
+    NoOtherPopup,
+    OpenPopup,
+    StopWaiting,
+    Unclaimed,
+    Wait,
+)
+from orchestrator.core.events import Event
+from orchestrator.core.ports import PAUSED, Claim, Popup, SignalRecord, Urgency, Waiter, Watch
+from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
+from orchestrator.store import keys
+
+
+@dataclass(slots=True)
+class SessionState:
+    """A session and what is kept beside it."""
+
+    session: Session
+    wake_at: Instant | None = None
+    events: list[Event] = field(default_factory=list)
+    signals: list[SignalRecord] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class WatchState:
+    """One watch. `due` is what its waiters want; when it is really due also depends on its lease and `retry_at`.
+
+    `kept_since` is not later than its oldest claim, or its last commit when it has no claim.
+    """
+
+    version: int = 0
+    checks: tuple[Instant, ...] = ()
+    pages: int = 1
+    failures: int = 0
+    retry_at: Instant | None = None
+    lease_token: str | None = None
+    lease_until: Instant = 0
+    due: Due = field(default_factory=Due)
+    waiters: set[Waiter] = field(default_factory=set)
+    popups: dict[tuple[Waiter, str], Instant] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
+    kept_since: Instant = 0
+
+    def _really(self, wanted: Instant | None) -> Instant | None:
+        if wanted is None or not self.waiters or self.retry_at == PAUSED:
+            return None
+        return max(wanted, self.lease_until, self.retry_at or 0)
+
+    @property
+    def strong_at(self) -> Instant | None:
+        """When a signal makes it due."""
+        return self._really(self.due.strong)
+
+    @property
+    def quiet_at(self) -> Instant | None:
+        """When it is due without news."""
+        return self._really(self.due.quiet)
+
+    @property
+    def next_check_at(self) -> Instant | None:
+        """When it will be checked next."""
+        return self._really(self.due.soonest)
+
+    def is_due(self, now: Instant) -> bool:
+        """Tell whether it wants a check now, and nobody is making one."""
+        return self.next_check_at is not None and self.next_check_at <= now
+
+    def urgency(self, now: Instant) -> tuple[Urgency, Instant] | None:
+        """Return how urgent a check is and since when, None when it is not due."""
+        if self.strong_at is not None and self.strong_at <= now:
+            return Urgency.STRONG, self.strong_at
+        if self.quiet_at is not None and self.quiet_at <= now:
+            return (Urgency.VISIBLE if self.due.visible_until > now else Urgency.QUIET), self.quiet_at
+        return None
+
+    def holds(self, guard: Guard, session_id: str, *, now: Instant) -> bool:
+        """Tell whether a guard of a commit of this session holds."""
+        match guard:
+            case Unclaimed(authentication_id=authentication_id, since=since):
+                claim = self.claims.get(authentication_id)
+                return claim is None or claim.at < since
+            case NoOtherPopup(step_id=step_id):
+                own = Waiter(session_id=session_id, step_id=step_id)
+                return all(waiter == own or until <= now for (waiter, _), until in self.popups.items())
+            case LeaseHeld(token=token):
+                return self.lease_token == token
+        assert_never(guard)
+
+    def touch(self, now: Instant) -> None:
+        """A commit is about to change it."""
+        self.version += 1
+        self.popups = {popup: until for popup, until in self.popups.items() if until > now}
+        if not self.claims:
+            self.kept_since = now
+
+    def apply(self, effect: Effect, session_id: str, *, now: Instant) -> None:
+        """Do what a commit of this session asks for."""
+        waiter = Waiter(session_id=session_id, step_id=effect.step_id)
+        match effect:
+            case Wait(due=due):
+                self.waiters.add(waiter)
+                self.due = due if len(self.waiters) == 1 else self.due | due
+            case StopWaiting():
+                self.waiters.discard(waiter)
+                self.due = self.due if self.waiters else Due()
+            case OpenPopup(attempt_id=attempt_id, until=until):
+                self.popups[waiter, attempt_id] = until
+            case ClosePopup(attempt_id=attempt_id):
+                self.popups.pop((waiter, attempt_id), None)
+            case ClaimAuthentication(authentication_id=authentication_id, by_difference=by_difference):
+                self.claims[authentication_id] = Claim(at=now, holder=waiter if by_difference else None)
+            case _:
+                assert_never(effect)
+
+    def seen(self, key: WatchKey, *, now: Instant) -> Watch:
+        """Return the watch as the port shows it."""
+        popups = (
+            Popup(waiter=waiter, attempt_id=attempt_id, until=until)
+            for (waiter, attempt_id), until in self.popups.items()
+            if until > now
+        )
+        return Watch(
+            key=key,
+            version=self.version,
+            checks=self.checks,
+            pages=self.pages,
+            failures=self.failures,
+            retry_at=self.retry_at,
+            lease_token=self.lease_token,
+            lease_until=self.lease_until,
+            next_check_at=self.next_check_at,
+            waiters=tuple(sorted(self.waiters)),
+            popups=tuple(sorted(popups, key=lambda popup: (popup.until, popup.waiter, popup.attempt_id))),
+            claims=dict(self.claims),
+        )
+
+
+@dataclass(slots=True)
+class State:
+    """Everything, for all shards."""
+
+    shards: int
+    sessions: dict[str, SessionState] = field(default_factory=dict)
+    watches: dict[WatchKey, WatchState] = field(default_factory=dict)
+
+    def watch(self, key: WatchKey) -> WatchState:
+        """Return the watch as it is; an unknown one is empty, and is not kept by this."""
+        return self.watches.get(key) or WatchState()
+
+    def shard(self, key: WatchKey) -> int:
+        """Return the watch's shard."""
+        return shard_of(key.tenant_id, key.user_id, shards=self.shards)
+
+    def shard_sessions(self, shard: int) -> list[SessionState]:
+        """Return the sessions of one shard."""
+        return [state for session_id, state in self.sessions.items() if session_shard(session_id) == shard]
+
+    def shard_watches(self, shard: int) -> list[tuple[WatchKey, WatchState]]:
+        """Return the watches of one shard, by name."""
+        found = [(key, watch) for key, watch in self.watches.items() if self.shard(key) == shard]
+        return sorted(found, key=lambda pair: keys.watch_name(pair[0]))

@@ -1,0 +1,115 @@
+"""Watches in plain dicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.core.effects import Due
+from orchestrator.core.errors import LeaseLostError, StaleVersionError
+from orchestrator.core.ports import PAUSED, DueWatch, Settlement, Urgency, Watch, WatchStore
+from orchestrator.core.session import Instant, WatchKey
+from orchestrator.store import keys
+from orchestrator.store.memory.state import State, WatchState
+from orchestrator.store.rules import KEPT_CHECKS, only_shard
+from orchestrator.store.switchboard import Switchboard
+
+
+class MemoryWatchStore:
+    """`WatchStore` of one process, gone with it."""
+
+    def __init__(self, state: State, switchboard: Switchboard) -> None:
+        self._state = state
+        self._switchboard = switchboard
+
+    async def load(self, key: WatchKey, *, now: Instant) -> Watch:
+        """Return the watch as it is."""
+        return self._state.watch(key).seen(key, now=now)
+
+    async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
+        """Return when each watch will be checked next."""
+        return {key: self._state.watch(key).next_check_at for key in keys}
+
+    async def peek(self, *, now: Instant, limit: int) -> tuple[DueWatch, ...]:
+        """Return watches that are due and not leased, at most `limit` per shard and urgency."""
+        due = sorted(
+            (*wants, keys.watch_name(key), self._state.shard(key), key, watch.pages)
+            for key, watch in self._state.watches.items()
+            if (wants := watch.urgency(now)) is not None
+        )
+        taken: Counter[tuple[Urgency, int]] = Counter()
+        found = []
+        for urgency, since, _, shard, key, pages in due:
+            taken[urgency, shard] += 1
+            if taken[urgency, shard] <= limit:
+                found.append(DueWatch(key=key, urgency=urgency, due=since, pages=pages))
+        return tuple(found)
+
+    async def lease(
+        self, keys: Sequence[WatchKey], *, token: str, now: Instant, until: Instant
+    ) -> tuple[WatchKey, ...]:
+        """Take watches of one shard for one check each."""
+        if not keys:
+            return ()
+        only_shard(keys, shards=self._state.shards)
+        taken = []
+        for key in keys:
+            watch = self._state.watch(key)
+            if watch.is_due(now):
+                watch.lease_token, watch.lease_until = token, until
+                taken.append(key)
+        return tuple(taken)
+
+    async def settle(self, settlement: Settlement) -> None:
+        """End a check: write its counters and the next due time, free the lease."""
+        watch = self._state.watch(settlement.key)
+        if watch.lease_token != settlement.token:
+            raise LeaseLostError(app_id=settlement.key.app_id)
+        if watch.version != settlement.version:
+            raise StaleVersionError(session_id=keys.watch_name(settlement.key))
+        watch.lease_token, watch.lease_until = None, 0
+        watch.due = (settlement.due if watch.waiters else None) or Due()
+        watch.pages, watch.failures, watch.retry_at = settlement.pages, settlement.failures, settlement.retry_at
+        if settlement.checked_at is not None:
+            watch.checks = (*watch.checks, settlement.checked_at)[-KEPT_CHECKS:]
+        if watch.is_due(settlement.now):
+            self._switchboard.wake(keys.DUE)
+
+    async def resume(self, tenant_id: str, user_id: str, *, now: Instant) -> int:
+        """Make every paused watch of the user that somebody waits on due now; returns how many."""
+        of_user = (
+            watch for key, watch in self._state.watches.items() if (key.tenant_id, key.user_id) == (tenant_id, user_id)
+        )
+        return sum(self._resume(watch, now=now) for watch in of_user if watch.retry_at == PAUSED)
+
+    async def forget_claims(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase claims made before `before`, and watches of which nothing is left; returns how many claims."""
+        old = [(watch.kept_since, keys.watch_name(key), key) for key, watch in self._state.shard_watches(shard)]
+        chosen = [key for kept_since, _, key in sorted(old) if kept_since < before][:limit]
+        return sum(self._forget(key, before=before) for key in chosen)
+
+    def _resume(self, watch: WatchState, *, now: Instant) -> bool:
+        watch.version += 1
+        watch.failures, watch.retry_at = 0, None
+        if not watch.waiters:
+            return False
+        watch.due = Due(strong=now, quiet=watch.due.quiet, visible_until=watch.due.visible_until)
+        if watch.is_due(now):
+            self._switchboard.wake(keys.DUE)
+        return True
+
+    def _forget(self, key: WatchKey, *, before: Instant) -> int:
+        watch = self._state.watches[key]
+        old = [authentication_id for authentication_id, claim in watch.claims.items() if claim.at < before]
+        for authentication_id in old:
+            del watch.claims[authentication_id]
+        is_over = all(until < before for until in watch.popups.values())
+        if not watch.claims and not watch.waiters and is_over:
+            del self._state.watches[key]
+        watch.kept_since = min((claim.at for claim in watch.claims.values()), default=before)
+        return len(old)
+
+
+if TYPE_CHECKING:
+    _: type[WatchStore] = MemoryWatchStore

@@ -1,0 +1,94 @@
+"""What every adapter of the session port agrees on: sizes, self-consistent commits, index entries, cursors."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.core.ports import Commit
+from orchestrator.core.session import ENDED, Instant, Session, WatchKey, session_shard, shard_of
+from orchestrator.store import keys
+
+KEPT_EVENTS: Final = 1_000
+KEPT_SIGNALS: Final = 200
+KEPT_CHECKS: Final = 16
+KEPT_OUTBOX: Final = 10_000
+
+
+def check_commit(commit: Commit, *, shards: int) -> None:
+    """Raise ValueError for a commit that contradicts itself: a caller's mistake, found before anything is written."""
+    session = commit.session
+    if not session.commit_id or session.version != commit.expected_version + 1:
+        raise ValueError(f"a commit of session {session.id} needs an id and the version after the one that was read")
+    if session_shard(session.id) != shard_of(session.tenant_id, session.user_id, shards=shards):
+        raise ValueError(f"session {session.id} does not lie in its user's shard")
+    first = session.seq - len(commit.events) + 1
+    if [event.seq for event in commit.events] != list(range(first, session.seq + 1)):
+        raise ValueError(f"the new events of session {session.id} do not end at its seq {session.seq}")
+
+
+def is_ended(session: Session) -> bool:
+    """Tell whether the session is over for its user."""
+    return session.status in ENDED
+
+
+def index_entries(session: Session) -> tuple[str, ...]:
+    """Return the session's members of its tenant's index: one per thing it can be found by."""
+    found_by = [
+        keys.index_prefix("all"),
+        keys.index_prefix("state", session.state),
+        keys.index_prefix("status", session.status),
+        keys.index_prefix("user", session.user_id),
+        *(keys.index_prefix("app", app_id) for app_id in sorted({step.app.id for step in session.steps if step.app})),
+    ]
+    if session.reason is not None:
+        found_by.append(keys.index_prefix("reason", session.reason))
+    place = keys.index_place(session.created_at, session.id)
+    return tuple(prefix + place for prefix in found_by)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a session stands in a list by age; the list goes on below it, whatever is added above."""
+
+    created_at: Instant
+    session_id: str
+
+    @classmethod
+    def of(cls, session: Session) -> Place:
+        """Return the session's place."""
+        return cls(session.created_at, session.id)
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> Place:
+        """Read a cursor back. Raises ValueError when it is not ours."""
+        try:
+            created_at, _, session_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
+            session_shard(session_id)
+            place = cls(int(created_at), session_id)
+        except (binascii.Error, UnicodeError, ValueError) as error:
+            raise ValueError(f"{cursor!r} is no cursor of a list of sessions") from error
+        if place.cursor != cursor:
+            raise ValueError(f"{cursor!r} is no cursor of a list of sessions")
+        return place
+
+    @property
+    def cursor(self) -> str:
+        """The place as opaque text."""
+        return base64.urlsafe_b64encode(f"{self.created_at}:{self.session_id}".encode()).decode()
+
+    @property
+    def index_place(self) -> str:
+        """The place as the end of an index member."""
+        return keys.index_place(self.created_at, self.session_id)
+
+
+def only_shard(watches: Sequence[WatchKey], *, shards: int) -> int:
+    """Return the shard of all these watches. Raises ValueError when they do not share one."""
+    found = {shard_of(key.tenant_id, key.user_id, shards=shards) for key in watches}
+    if len(found) != 1:
+        raise ValueError(f"watches of one shard are needed, these are of {len(found)}")
+    return found.pop()

@@ -1,0 +1,145 @@
+"""The one way to the server: every script and every plain read passes here.
+
+A script is a file in `lua/`, called by its name. What the server's silence means is said here too: a call that was not
+answered may have happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final, TypeAlias
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from orchestrator.core.errors import StoreError, StoreUnavailableError
+
+Argument: TypeAlias = str | bytes | int
+Reply: TypeAlias = Any
+"""What the server answered: integers, bytes, None and lists of these; plain commands as redis-py shapes them."""
+
+NOT_NOW: Final = (
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+)
+"""Beginnings of refusals that pass: nothing was done, and later it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua file; the server knows it by the digest of its text."""
+
+    text: str
+    digest: str
+
+
+@cache
+def script(name: str) -> Script:
+    """Return the script in `lua/<name>.lua`."""
+    text = resources.files("orchestrator.store").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    return Script(text=text, digest=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One script to be run on these keys."""
+
+    name: str
+    keys: Sequence[str]
+    arguments: Sequence[Argument] = ()
+
+    @property
+    def by_digest(self) -> tuple[Argument, ...]:
+        """The command that runs a script the server has."""
+        return ("EVALSHA", script(self.name).digest, len(self.keys), *self.keys, *self.arguments)
+
+    @property
+    def by_text(self) -> tuple[Argument, ...]:
+        """The command that runs any script, and leaves it with the server."""
+        return ("EVAL", script(self.name).text, len(self.keys), *self.keys, *self.arguments)
+
+
+class Scripts:
+    """Runs scripts and reads. `in_flight` counts the calls that have no answer yet.
+
+    Everything raises StoreUnavailableError when the server did not answer (what was asked may have happened) or cannot
+    do it now, StoreError when it will never do it.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self.in_flight = 0
+
+    async def call(self, name: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Reply:
+        """Run one script."""
+        call = Call(name, keys, arguments)
+        with self._under_way():
+            try:
+                return await self._redis.execute_command(*call.by_digest)
+            except NoScriptError:
+                return await self._redis.execute_command(*call.by_text)
+
+    async def call_each(self, calls: Sequence[Call]) -> list[Reply]:
+        """Run several scripts in one exchange; each alone is atomic, all together are not."""
+        with self._under_way():
+            replies = await self._exchange([call.by_digest for call in calls])
+            unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+            for number, reply in zip(unknown, await self._exchange([calls[at].by_text for at in unknown]), strict=True):
+                replies[number] = reply
+            return _all_answered(replies)
+
+    async def run(self, *commands: tuple[Argument, ...], atomic: bool = False) -> list[Reply]:
+        """Run plain commands in one exchange; atomic ones see one moment."""
+        with self._under_way():
+            return _all_answered(await self._exchange(commands, atomic=atomic))
+
+    async def _exchange(self, commands: Sequence[tuple[Argument, ...]], *, atomic: bool = False) -> list[Reply]:
+        if not commands:
+            return []
+        pipeline = self._redis.pipeline(transaction=atomic)
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        self.in_flight += 1
+        try:
+            yield
+        except RedisTimeoutError as error:
+            raise StoreUnavailableError(problem="no answer in time") from error
+        except (RedisConnectionError, OSError) as error:
+            raise StoreUnavailableError(problem="no connection") from error
+        except RedisError as error:
+            raise _refusal(error) from error
+        finally:
+            self.in_flight -= 1
+
+
+def _all_answered(replies: list[Reply]) -> list[Reply]:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
+
+
+def _refusal(error: RedisError) -> StoreError:
+    text = str(error)
+    if isinstance(error, ResponseError) and not text.startswith(NOT_NOW):
+        return StoreError(f"the store refused a command: {text}")
+    return StoreUnavailableError(problem=text)

@@ -1,0 +1,51 @@
+"""What time alone brings about: attempts and sessions that end, intents without an answer, old things erased."""
+
+from __future__ import annotations
+
+from orchestrator.commits import Commits
+from orchestrator.core.errors import NotFoundError, StaleVersionError
+from orchestrator.core.ports import Clock, SessionStore, WatchStore
+from orchestrator.core.schedule import Policy, wake_at
+from orchestrator.core.session import ENDED, Session, SessionStatus, WatchKey
+from orchestrator.core.signals import TimePassed
+
+MOST_AT_ONCE = 200
+
+
+class Sweeper:
+    """Applies deadlines, one shard at a time. Safe to run many times, and at the same time."""
+
+    def __init__(
+        self, *, commits: Commits, sessions: SessionStore, watches: WatchStore, clock: Clock, policy: Policy
+    ) -> None:
+        self._commits = commits
+        self._sessions = sessions
+        self._watches = watches
+        self._clock = clock
+        self._policy = policy
+
+    async def sweep(self, shard: int) -> int:
+        """Look at every session of the shard whose time has come; returns how many. Raises StoreError."""
+        now = self._clock.now()
+        session_ids = await self._sessions.to_wake(shard, now=now, limit=MOST_AT_ONCE)
+        for session_id in session_ids:
+            try:
+                await self._wake(await self._sessions.load(session_id))
+            except (NotFoundError, StaleVersionError):
+                continue  # erased, or busy: a commit has just moved its time
+        outlived = now - self._policy.session_ttl_longest - self._policy.attempt_longest
+        await self._watches.forget_claims(shard, before=outlived, limit=MOST_AT_ONCE)
+        return len(session_ids)
+
+    async def _wake(self, session: Session) -> None:
+        is_past = session.status in ENDED or session.status is SessionStatus.CREATE_UNKNOWN
+        due = wake_at(session, self._policy)
+        if is_past and due is not None and due <= self._clock.now():
+            await self._sessions.purge(session)
+            return
+        checks = {}
+        for step in session.steps:
+            if step.app is not None and step.live_attempt is not None:
+                key = WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id)
+                checks[step.app.id] = (await self._watches.load(key, now=self._clock.now())).checks
+        await self._commits.apply(session.id, TimePassed(checks=checks))

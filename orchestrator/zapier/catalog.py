@@ -1,0 +1,143 @@
+"""Apps and actions, kept for a while where every process finds them.
+
+What one user reads serves every user of the tenant where it is a fact about the app: a page of the catalogue, the
+actions of an app. The connect link that a browser will be sent to is not: whether it belongs to the user whose token
+read it is undocumented, so the details of one app are kept for each user alone, and the links on a page of the
+catalogue only tell which apps need an authentication. Nothing here is read by client id: such answers have no connect
+links, and would make every app look as if it needed no authentication (Zapier docs: get-apps).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+import httpx
+import msgspec
+
+from orchestrator.core.errors import AppNotFoundError, UpstreamRefusedError, UpstreamUnavailableError
+from orchestrator.core.ports import AppPage, CatalogAction, CatalogApp, Credential
+from orchestrator.zapier import wire
+from orchestrator.zapier.address import ApiAddress, offset_of
+from orchestrator.zapier.calls import Caller, Calls, Reading
+from orchestrator.zapier.exchange import Request
+from orchestrator.zapier.limits import Limits
+from orchestrator.zapier.lists import Trail
+from orchestrator.zapier.permits import PermitSource
+from orchestrator.zapier.shelf import Shelf
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_CURSOR: Final = re.compile(r"o([0-9]{1,9})")
+_UNKNOWN_APP: Final = {400, 404}
+
+
+class Catalog:
+    """Apps and actions as users see them, read from Zapier when no fresh enough copy is kept."""
+
+    def __init__(
+        self, calls: Calls, *, address: ApiAddress, permits: PermitSource, shelf: Shelf, limits: Limits
+    ) -> None:
+        self._calls = calls
+        self._address = address
+        self._permits = permits
+        self._shelf = shelf
+        self._limits = limits
+
+    async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:
+        """Return one page of the apps whose titles match, or of all.
+
+        An app whose connect link Zapier does not state is left out: nobody could choose it. A page whose next link
+        cannot be followed is the last one. Raises ValueError for a cursor that is not ours, and what reads raise.
+        """
+        offset = _offset(cursor)
+        words = " ".join((query or "").encode("utf-8", "replace").decode().split())
+
+        async def read() -> AppPage:
+            asked: dict[str, str | int] = {"limit": self._limits.search_size, "offset": offset}
+            url = self._address.endpoint("/v2/apps", **(asked | {"query": words} if words else asked))
+            reading = await self._read("GET /v2/apps", url, credential)
+            page = wire.apps(reading.body)
+            found = (row.at(reading.begun_at) for row in page.rows)
+            return AppPage(apps=tuple(app for app in found if app is not None), cursor=self._cursor(page, url))
+
+        key = _key("apps", credential.tenant_id, words, str(offset))
+        return await self._shelf.kept(key, AppPage, read, age=self._limits.link_age)
+
+    def _cursor(self, page: wire.Page[wire.AppRow], url: httpx.URL) -> str | None:
+        following = self._address.own(page.next_link, seen_on=url) if page.next_link and page.rows else None
+        offset = offset_of(following) if following else None
+        return f"o{offset}" if offset is not None and offset > (offset_of(url) or 0) else None
+
+    async def app(self, credential: Credential, app_id: str) -> CatalogApp:
+        """Return one app as this user sees it, its connect link at most `link_age` old.
+
+        Raises AppNotFoundError, without asking Zapier when the id is no uuid; UpstreamUnavailableError when Zapier
+        does not state whether the app needs an authentication; and what reads raise.
+        """
+        if not _UUID.fullmatch(app_id):
+            raise AppNotFoundError(app_id=app_id)
+
+        async def read() -> CatalogApp:
+            url = self._address.endpoint("/v2/apps", ids=app_id)
+            try:
+                reading = await self._read("GET /v2/apps", url, credential)
+            except UpstreamRefusedError as error:
+                if error.facts["status"] in _UNKNOWN_APP:
+                    raise AppNotFoundError(app_id=app_id) from error
+                raise
+            return _only(reading, app_id)
+
+        key = _key("app", credential.tenant_id, credential.user_id, app_id.lower())
+        return await self._shelf.kept(key, CatalogApp, read, age=self._limits.link_age)
+
+    async def actions(self, credential: Credential, app_id: str, *, fresh: bool) -> tuple[CatalogAction, ...]:
+        """Return every action of the app, at most `actions_age` old, or as they are now if `fresh`.
+
+        A list that breaks off raises UpstreamUnavailableError: a missing action would look like one that is gone.
+        """
+
+        async def read() -> tuple[CatalogAction, ...]:
+            first = self._address.endpoint("/v2/actions", app=app_id)
+            trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
+            actions: list[CatalogAction] = []
+            while trail.here is not None:
+                page = wire.actions((await self._read("GET /v2/actions", trail.here, credential)).body)
+                actions.extend(page.rows)
+                trail.turn(page)
+            if trail.flaw is not None:
+                raise UpstreamUnavailableError(problem=trail.flaw)
+            return tuple(actions)
+
+        key = _key("actions", credential.tenant_id, app_id.lower())
+        return await self._shelf.kept(key, tuple[CatalogAction, ...], read, age=self._limits.actions_age, fresh=fresh)
+
+    async def _read(self, endpoint: str, url: httpx.URL, credential: Credential) -> Reading:
+        request = Request(endpoint=endpoint, method="GET", url=url, token=credential.access_token)
+        async with self._permits.purse(credential.tenant_id) as purse:
+            return await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+
+
+def _only(reading: Reading, app_id: str) -> CatalogApp:
+    rows = wire.apps(reading.body).rows
+    row = next((row for row in rows if row.app.id.lower() == app_id.lower()), None)
+    if row is None:
+        raise AppNotFoundError(app_id=app_id)
+    app = row.at(reading.begun_at)
+    if app is None:
+        raise UpstreamUnavailableError(problem="an app without a usable connect link, and without a null for none")
+    return app
+
+
+def _offset(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise ValueError(cursor)
+    return int(match[1])
+
+
+def _key(kind: str, *parts: str) -> str:
+    """Name a kept answer; what users search for is not legible in it, and no part can reach into the next."""
+    return f"zapier:{kind}:1:{hashlib.sha256(msgspec.json.encode(parts)).hexdigest()}"

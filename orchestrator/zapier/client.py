@@ -1,0 +1,213 @@
+"""`ZapierClient`: the port `Upstream` over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Final, assert_never
+
+import httpx
+import structlog
+
+from orchestrator.core.errors import StoreError, UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
+from orchestrator.core.ports import (
+    AppPage,
+    Budget,
+    Cache,
+    CatalogAction,
+    CatalogApp,
+    Clock,
+    Credential,
+    CredentialStore,
+    Permit,
+    Profile,
+    Share,
+    ZapDraft,
+    ZapMade,
+    ZapNotMade,
+    ZapUnknown,
+)
+from orchestrator.core.session import Listing
+from orchestrator.zapier import wire
+from orchestrator.zapier.address import ApiAddress
+from orchestrator.zapier.calls import Caller, Calls
+from orchestrator.zapier.catalog import Catalog
+from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
+from orchestrator.zapier.limits import Limits
+from orchestrator.zapier.lists import ListingDraft, Trail
+from orchestrator.zapier.permits import PermitSource
+from orchestrator.zapier.refusals import problem_of
+from orchestrator.zapier.shelf import Shelf
+
+log = structlog.get_logger(__name__)
+
+_UNREADABLE_PROFILE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+_NOT_MADE: Final = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
+
+
+class ZapierClient:
+    """Zapier's Partner API for every user of this process: one pool of connections, every request under a permit.
+
+    `base_url` is the API's origin (`https://api.zapier.com`). `egress` names the address our requests leave by, and
+    `partner_of` a tenant's Zapier client id: the two sides of the rate limit. `http` is what sends requests; by default
+    a pool of connections, made here. Close it with `aclose`.
+    """
+
+    def __init__(  # noqa: PLR0913 - everything the world has to give, named where the process is composed
+        self,
+        *,
+        base_url: str,
+        budget: Budget,
+        credentials: CredentialStore,
+        cache: Cache,
+        clock: Clock,
+        egress: str,
+        partner_of: Callable[[str], str],
+        limits: Limits | None = None,
+        http: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._address = ApiAddress(base_url)
+        self._exchange = Exchange(limits=self._limits, transport=http)
+        self._calls = Calls(self._exchange, clock=clock, credentials=credentials)
+        self._permits = PermitSource(
+            budget=budget,
+            clock=clock,
+            egress=egress,
+            partner_of=partner_of,
+            patience=self._limits.interactive_wait,
+        )
+        self._catalog = Catalog(
+            self._calls,
+            address=self._address,
+            permits=self._permits,
+            shelf=Shelf(cache, clock=clock),
+            limits=self._limits,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection; calls under way fail."""
+        await self._exchange.aclose()
+
+    async def permit(self, tenant_id: str) -> Permit:
+        """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
+        return await self._permits.purse(tenant_id).draw()
+
+    async def give_back(self, permits: Sequence[Permit]) -> None:
+        """Give back permits that will not be used; twice is fine."""
+        await self._permits.give_back(permits)
+
+    async def profile(self, tenant_id: str, access_token: str, *, user_id: str) -> Profile | None:
+        """Read whose token this is; None when its scope does not allow to (403, 404). A 401 marks nothing.
+
+        The e-mail address is as Zapier writes it. Raises SignInRequiredError and what reads raise.
+        """
+        caller = Caller(tenant_id=tenant_id, user_id=user_id, token=access_token)
+        request = _get("/v1/profiles/me", self._address.endpoint("/v1/profiles/me"), access_token)
+        try:
+            async with self._permits.purse(tenant_id) as purse:
+                reading = await self._calls.read(request, caller=caller, purse=purse)
+        except UpstreamRefusedError as error:
+            if error.facts["status"] in _UNREADABLE_PROFILE:
+                return None
+            raise
+        return wire.profile(reading.body)
+
+    async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:
+        """Search the catalogue, most popular first. Raises ValueError for a cursor that is not ours."""
+        return await self._catalog.apps(credential, query=query, cursor=cursor)
+
+    async def app(self, credential: Credential, app_id: str) -> CatalogApp:
+        """Return one app, its connect link at most a minute old. Raises AppNotFoundError."""
+        return await self._catalog.app(credential, app_id)
+
+    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
+        """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
+        return await self._catalog.actions(credential, app_id, fresh=fresh)
+
+    async def authentications(self, credential: Credential, app_id: str, *, permits: Sequence[Permit] = ()) -> Listing:
+        """List the user's authentications for the app: every page, never cached.
+
+        With `permits` this is a check: it takes further ones for further pages, waits for none, repeats nothing and
+        raises UpstreamBusyError when one is refused. `begun_at` is when the first request was sent; what makes a
+        listing complete is said in `ListingDraft`.
+        """
+        first = self._address.endpoint("/v2/authentications", app=app_id, limit=self._limits.page_size)
+        trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
+        draft = ListingDraft(app_id, trail)
+        share = Share.STRONG if permits else Share.INTERACTIVE
+        async with self._permits.purse(credential.tenant_id, given=permits, share=share) as purse:
+            while trail.here is not None:
+                request = _get("/v2/authentications", trail.here, credential.access_token)
+                reading = await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+                draft.add(wire.authentications(reading.body), begun_at=reading.begun_at)
+        listing = draft.listing(account=credential.account)
+        if not listing.complete:
+            log.info("listing_incomplete", app_id=app_id, pages=listing.pages, flaw=trail.flaw)
+        return listing
+
+    async def create_zap(
+        self, credential: Credential, draft: ZapDraft, *, permit: Permit
+    ) -> ZapMade | ZapNotMade | ZapUnknown:
+        """Make one call, never repeated, and say what is known of the Zap; raises nothing.
+
+        It was made: 201 with an id. It was surely not: never connected, or 400, 401 (which marks the credential), 403,
+        404, 429 (which cools the budget down). Whatever else comes of it: nobody knows. A permit that came too late is
+        given back and another one taken; when there is none, the Zap is not made.
+        """
+        caller = Caller.of(credential)
+        async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
+            try:
+                request = Request(
+                    endpoint="POST /v2/zaps",
+                    method="POST",
+                    url=self._address.endpoint("/v2/zaps"),
+                    token=credential.access_token,
+                    body=wire.zap_request(draft),
+                )
+                _, outcome = await self._calls.make(request, purse=purse)
+            except (ValueError, StoreError, UpstreamBusyError) as error:
+                return ZapNotMade(status=None, problem=f"never sent: {error}")
+        if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
+            await self._mark(caller)
+        return _zap(outcome, token=credential.access_token)
+
+    async def _mark(self, caller: Caller) -> None:
+        """Mark the credential; that the store is away must not hide what became of the Zap (the next call marks it)."""
+        try:
+            await self._calls.mark(caller)
+        except StoreError as error:
+            log.warning("credential_not_marked", problem=str(error))
+
+
+def _get(path: str, url: httpx.URL, token: str) -> Request:
+    return Request(endpoint=f"GET {path}", method="GET", url=url, token=token)
+
+
+def _zap(outcome: Outcome, *, token: str) -> ZapMade | ZapNotMade | ZapUnknown:
+    match outcome:
+        case NotSent(flaw=flaw):
+            return ZapNotMade(status=None, problem=f"not reached: {flaw}")
+        case Unanswered(flaw=flaw):
+            return ZapUnknown(problem=f"no answer: {flaw}")
+        case Answer(status=status) if status in _NOT_MADE:
+            return ZapNotMade(status=status, problem=problem_of(outcome.body, token=token))
+        case Answer(status=HTTPStatus.CREATED, flaw=None):
+            return _made(outcome.body)
+        case Answer(status=status, flaw=flaw):
+            return ZapUnknown(problem=f"status {status}" if flaw is None else f"status {status}, {flaw}")
+        case _:
+            assert_never(outcome)
+
+
+def _made(body: bytes) -> ZapMade | ZapUnknown:
+    try:
+        return wire.zap(body)
+    except UpstreamUnavailableError as error:
+        return ZapUnknown(problem=f"status 201 without an id: {error.facts['problem']}")

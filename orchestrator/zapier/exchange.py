@@ -1,0 +1,140 @@
+"""One request and what came of it, bounded in time and size.
+
+httpx's transport (its connection pool) is used without the client around it: no cookies that one user's answer could
+leave for another user's request, no redirects, nothing read from the environment, no addresses in a library's log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+import httpx
+
+from orchestrator.core.session import Millis
+from orchestrator.zapier.limits import Limits
+
+_CONNECT_LIMIT: Final[Millis] = 5_000
+_CONNECTIONS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
+_HEADERS: Final = {
+    "Accept": "application/vnd.api+json, application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "zapwright",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none."""
+
+    endpoint: str
+    method: str
+    url: httpx.URL = field(repr=False)
+    token: str = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+class Flaw(StrEnum):
+    """Why an exchange brought no whole answer."""
+
+    DROPPED = "connection dropped"
+    TIMED_OUT = "time limit"
+    TOO_BIG = "answer too big"
+    ENCODED = "answer compressed against our word"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Zapier answered. With a flaw the status and the headers are true, and the body is empty."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    flaw: Flaw | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unanswered:
+    """The request may have reached Zapier, and no answer began to come."""
+
+    flaw: Flaw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSent:
+    """Not one byte of the request reached Zapier."""
+
+    flaw: Flaw
+
+
+Outcome: TypeAlias = Answer | Unanswered | NotSent
+
+
+class Exchange:
+    """Sends requests over one pool of connections, each within `call_limit`, and reads at most `max_body` bytes.
+
+    Every failure between here and Zapier is an Outcome; nothing is repeated.
+    """
+
+    def __init__(self, *, limits: Limits, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport or httpx.AsyncHTTPTransport(trust_env=False, limits=_CONNECTIONS)
+        self._limits = limits
+        limit = limits.call_limit / 1000
+        connect = min(_CONNECT_LIMIT, limits.call_limit / 2) / 1000
+        self._timeouts = httpx.Timeout(limit, connect=connect, pool=connect).as_dict()
+
+    async def send(self, request: Request) -> Outcome:
+        """Send one request and read its answer."""
+        head: httpx.Response | None = None
+        try:
+            async with asyncio.timeout(self._limits.call_limit / 1000):
+                head = await self._transport.handle_async_request(self._on_the_wire(request))
+                return await self._read(head)
+        except (httpx.ConnectError, httpx.UnsupportedProtocol):
+            return NotSent(flaw=Flaw.DROPPED)
+        except (httpx.ConnectTimeout, httpx.PoolTimeout):
+            return NotSent(flaw=Flaw.TIMED_OUT)
+        except (TimeoutError, httpx.TimeoutException):
+            flaw = Flaw.TIMED_OUT
+        except httpx.HTTPError:
+            flaw = Flaw.DROPPED
+        finally:
+            await _close(head)
+        return Unanswered(flaw=flaw) if head is None else _flawed(head, flaw)
+
+    def _on_the_wire(self, request: Request) -> httpx.Request:
+        headers = _HEADERS | {"Authorization": f"Bearer {request.token}"}
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        timeouts = {"timeout": self._timeouts}
+        return httpx.Request(request.method, request.url, headers=headers, content=request.body, extensions=timeouts)
+
+    async def _read(self, response: httpx.Response) -> Answer:
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            return _flawed(response, Flaw.ENCODED)
+        body = bytearray()
+        async with aclosing(response.aiter_raw()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > self._limits.max_body:
+                    return _flawed(response, Flaw.TOO_BIG)
+        return Answer(status=response.status_code, headers=response.headers, body=bytes(body))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+
+def _flawed(response: httpx.Response, flaw: Flaw) -> Answer:
+    return Answer(status=response.status_code, headers=response.headers, flaw=flaw)
+
+
+async def _close(response: httpx.Response | None) -> None:
+    """Let go of the connection; one that breaks while it is closed is closed as well."""
+    if response is not None:
+        with suppress(httpx.HTTPError):
+            await response.aclose()

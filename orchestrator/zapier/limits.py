@@ -1,0 +1,28 @@
+"""How long, how much and how old: the bounds of our calls to Zapier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.core.session import MINUTE, SECOND, Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of every call, with defaults for production.
+
+    `call_limit`: one request, from its start to the last byte of its answer. `interactive_wait`: how long a call that a
+    user waits on may wait for each permit. `max_pages`: how many pages one list is followed. `max_body`: the size of
+    one answer in bytes. `page_size`: how many rows a page of authentications is asked to have (Zapier need not care).
+    `link_age`: how old a connect link, and with it a page of the catalogue, may be when it is handed out.
+    `actions_age`: the same for an app's actions.
+    """
+
+    call_limit: Millis = 10 * SECOND
+    interactive_wait: Millis = 3 * SECOND
+    max_pages: int = 20
+    max_body: int = 2 * 1024 * 1024
+    page_size: int = 100
+    search_size: int = 20
+    link_age: Millis = MINUTE
+    actions_age: Millis = 10 * MINUTE

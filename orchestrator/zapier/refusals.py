@@ -1,0 +1,80 @@
+"""What Zapier says when it says no: a short reason without secrets, and how long to wait."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import msgspec
+
+from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
+
+NO_REASON: Final = "no reason given"
+
+_LONGEST_PROBLEM: Final = 200
+_BEARER: Final = re.compile(r"bearer\s+\S+", re.IGNORECASE)
+_LIKE_A_SECRET: Final = re.compile(r"[A-Za-z0-9_~+/=.-]{40,}")
+_NO_TEXT: Final = re.compile(r"[\s\x00-\x1f\x7f]+")
+
+
+def problem_of(body: bytes, *, token: str) -> str:
+    """Say in at most 200 characters what an error answer says, without secrets.
+
+    Reads the documented envelope (`errors`: objects with code, title and detail) and the older one (strings). The
+    token, and whatever else looks like a secret, is left out; a body that is no envelope is not quoted at all.
+    """
+    try:
+        found = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        found = None
+    errors = found.get("errors") if isinstance(found, dict) else None
+    said = _said(errors[0]) if isinstance(errors, list) and errors else ""
+    return _safe(said, token) or NO_REASON
+
+
+def _said(error: object) -> str:
+    if isinstance(error, str):
+        return error
+    if not isinstance(error, dict):
+        return ""
+    code, title, detail = (error.get(name) for name in ("code", "title", "detail"))
+    parts = [part for part in (code or title, detail) if isinstance(part, str) and part]
+    return ": ".join(parts)
+
+
+def _safe(text: str, token: str) -> str:
+    text = text.replace(token, "…") if token else text
+    text = _LIKE_A_SECRET.sub("…", _BEARER.sub("…", text))
+    text = _NO_TEXT.sub(" ", text).strip()
+    return text if len(text) <= _LONGEST_PROBLEM else text[: _LONGEST_PROBLEM - 1] + "…"
+
+
+# --- Retry-After ----------------------------------------------------------------------------------------------
+
+DEFAULT_WAIT: Final[Millis] = 60 * SECOND
+"""How long Zapier refuses everything after a refusal (Zapier docs: rate-limiting)."""
+
+_SHORTEST_WAIT: Final[Millis] = SECOND
+_LONGEST_WAIT: Final[Millis] = 10 * MINUTE
+_DIGITS_OF_A_WAIT: Final = 6
+
+
+def retry_after(value: str | None, *, now: Instant) -> Millis:
+    """Return how long Zapier asks us to wait, between 1 s and 10 min (RFC 9110: Retry-After).
+
+    The value is seconds or an HTTP date; without one, or with one that is neither, 60 s.
+    """
+    asked = _asked_wait((value or "").strip(), now)
+    return DEFAULT_WAIT if asked is None else min(max(asked, _SHORTEST_WAIT), _LONGEST_WAIT)
+
+
+def _asked_wait(value: str, now: Instant) -> Millis | None:
+    if value.isascii() and value.isdigit():
+        return int(value) * SECOND if len(value) <= _DIGITS_OF_A_WAIT else _LONGEST_WAIT
+    try:
+        date = parsedate_to_datetime(value)
+        return round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000) - now
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,132 @@
+"""The simulator as a process of its own: a socket, a server, a data directory.
+
+`python -m simulator --port 0 --data-dir DIR` prints the address it listens at, and serves until it is told to stop.
+"""
+
+import argparse
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from simulator.app import create_app
+from simulator.gateway import CLOSE
+from simulator.journal import JournalError
+from simulator.switches import SwitchError
+from simulator.world import DEFAULT_SEED, World
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 8089
+
+_LAST_REQUESTS_S: Final = 1
+
+
+class ClosableProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP, which lets an application close the connection after what it has sent so far."""
+
+    def on_message_begin(self) -> None:
+        """Begin a request, and put the way to close its connection into its scope."""
+        super().on_message_begin()
+        self.scope["extensions"] = {CLOSE: {"close": self.transport.close}}
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes a free one. Raises OSError where that is not possible."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+def address_of(listening: socket.socket) -> str:
+    """Return the origin under which `listening` is reached."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_of(app: Starlette) -> uvicorn.Server:
+    """Return a server whose faults are real: it can close connections under the caller."""
+    config = uvicorn.Config(
+        app,
+        http=ClosableProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,  # whom a request comes from is for the application to decide
+        timeout_graceful_shutdown=_LAST_REQUESTS_S,  # requests that hang must not keep the process
+    )
+    return uvicorn.Server(config)
+
+
+def serve(  # noqa: PLR0913 - everything about it is an argument
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    data_dir: Path | None = None,
+    *,
+    seed: str = DEFAULT_SEED,
+    switches: object = None,
+    origin: str | None = None,
+    trust_forwarded_for: bool = False,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, with the world kept in `data_dir` (None: in memory only).
+
+    `announce` is called once with the address, when connections are accepted. The other arguments are those of
+    `create_app`. Raises OSError for an address that cannot be had, JournalError for a data directory that cannot be
+    used, SwitchError for switches that are not valid.
+    """
+    world = World.open(data_dir, seed=seed)
+    try:
+        app = create_app(world, switches=switches, origin=origin, trust_forwarded_for=trust_forwarded_for)
+        with listen(host, port) as listening:
+            if announce is not None:
+                announce(address_of(listening))
+            asyncio.run(server_of(app).serve(sockets=[listening]))
+    finally:
+        world.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the simulator from a command line, and return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        switches = msgspec.json.decode(options.switches) if options.switches else None
+        serve(
+            options.host,
+            options.port,
+            options.data_dir,
+            seed=options.seed,
+            switches=switches,
+            origin=options.origin,
+            trust_forwarded_for=options.trust_forwarded_for,
+            announce=_announce,
+        )
+    except (OSError, JournalError, SwitchError, msgspec.DecodeError) as problem:
+        sys.stderr.write(f"simulator: {problem}\n")
+        return 1
+    return 0
+
+
+def _announce(address: str) -> None:
+    sys.stdout.write(f"simulator listening on {address}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="simulator", description="A simulated Zapier Partner API v2.")
+    parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen at (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port, 0 for a free one (default: %(default)s)")
+    parser.add_argument("--data-dir", type=Path, help="where the world is kept (default: in memory)")
+    parser.add_argument("--seed", default=DEFAULT_SEED, help="what ids and chance follow from (default: %(default)s)")
+    parser.add_argument("--switches", help="a JSON document as PATCH /_control/faults takes it")
+    parser.add_argument("--origin", help="the address that links name (default: the one the caller used)")
+    parser.add_argument(
+        "--trust-forwarded-for", action="store_true", help="take the caller's address from X-Forwarded-For"
+    )
+    return parser

@@ -1,0 +1,131 @@
+"""What a request to create a Zap must hold (Zapier docs: create a Zap), and what is wrong with one that does not."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from simulator.answers import MALFORMED, Problem, RefusedError
+from simulator.switches import Actions
+from simulator.world import FoundAction, World, ZapStep
+
+MOST_STEPS: Final = 25
+LONGEST_ALIAS: Final = 64
+_ALIAS: Final = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownProblem(Problem):
+    """A problem with something that is not there: an action that is stale, an authentication of somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A Zap that may be created."""
+
+    title: str
+    steps: list[ZapStep]
+
+
+@dataclass(frozen=True, slots=True)
+class DraftReader:
+    """Reads drafts as one account sees the world at one moment."""
+
+    world: World
+    owner: str
+    now: int
+    actions: Actions
+    unknown: int  #: the status for what is not there
+
+    def read(self, body: Any) -> Draft:  # noqa: ANN401 - JSON has no closer type
+        """Return the draft in a request's body. Raises RefusedError with everything that is wrong."""
+        data = body.get("data") if isinstance(body, dict) else None
+        if not isinstance(data, dict):
+            raise RefusedError(400, MALFORMED)
+        problems = [*_title_problems(data), *self._steps_problems(data.get("steps"))]
+        if problems:
+            only_unknown = all(isinstance(problem, UnknownProblem) for problem in problems)
+            raise RefusedError(self.unknown if only_unknown else 400, *problems)
+        return Draft(title=data["title"], steps=[self._step(step) for step in data["steps"]])
+
+    def _step(self, step: dict[str, Any]) -> ZapStep:
+        found = self._action(step["action"])
+        assert found is not None, "a step is made after its action was found"  # noqa: S101
+        return ZapStep(
+            app=found.app.id,
+            key=found.action.key,
+            action_type=found.action.action_type,
+            action=step["action"],
+            authentication=step["authentication"],
+            alias=step.get("alias"),
+            inputs=step["inputs"],
+        )
+
+    def _action(self, action_id: str) -> FoundAction | None:
+        return self.world.action(action_id, now=self.now, actions=self.actions)
+
+    def _steps_problems(self, steps: Any) -> Iterator[Problem]:  # noqa: ANN401
+        if not isinstance(steps, list) or not 1 <= len(steps) <= MOST_STEPS:
+            yield Problem.at("/data/steps", f"Expected a list of 1 to {MOST_STEPS} steps.")
+            return
+        aliases: set[str] = set()
+        for position, step in enumerate(steps):
+            pointer = f"/data/steps/{position}"
+            if not isinstance(step, dict):
+                yield Problem.at(pointer, "Expected an object.")
+                continue
+            yield from self._step_problems(step, pointer)
+            yield from _alias_problems(step.get("alias"), aliases, f"{pointer}/alias")
+
+    def _step_problems(self, step: dict[str, Any], pointer: str) -> Iterator[Problem]:
+        for name in ("action", "inputs", "authentication"):
+            if name not in step:
+                yield Problem.at(f"{pointer}/{name}", "This field is required.")
+        if not isinstance(step.get("inputs", {}), dict):
+            yield Problem.at(f"{pointer}/inputs", "Expected an object.")
+        action_id = step.get("action", "")
+        if not isinstance(action_id, str):
+            yield Problem.at(f"{pointer}/action", "Expected a string.")
+            return
+        found = self._action(action_id)
+        if found is None:
+            if "action" in step:
+                yield UnknownProblem.at(f"{pointer}/action", "No action has this id, or not any longer.")
+        elif "authentication" in step:
+            yield from self._authentication_problems(step["authentication"], found, f"{pointer}/authentication")
+
+    def _authentication_problems(self, given: Any, found: FoundAction, pointer: str) -> Iterator[Problem]:  # noqa: ANN401
+        if not found.app.needs_authentication:
+            if given is not None:
+                yield Problem.at(pointer, f"{found.app.title} needs no authentication: null is expected.")
+            return
+        if not isinstance(given, str):
+            yield Problem.at(pointer, f"{found.app.title} needs an authentication.")
+            return
+        authentication = self.world.authentication(given)
+        if (
+            authentication is None
+            or authentication.owner != self.owner
+            or authentication.app != found.app.id
+            or authentication.listed_at > self.now
+        ):
+            yield UnknownProblem.at(pointer, "No authentication of yours for this app has this id.")
+        elif authentication.is_expired:
+            yield Problem.at(pointer, "This authentication has expired and must be reconnected.")
+
+
+def _title_problems(data: dict[str, Any]) -> Iterator[Problem]:
+    title = data.get("title")
+    if not isinstance(title, str) or not title.strip():
+        yield Problem.at("/data/title", "Expected a title.")
+
+
+def _alias_problems(alias: Any, taken: set[str], pointer: str) -> Iterator[Problem]:  # noqa: ANN401
+    if alias is None:
+        return
+    if not isinstance(alias, str) or len(alias) > LONGEST_ALIAS or not _ALIAS.fullmatch(alias):
+        yield Problem.at(pointer, f"Expected snake_case, at most {LONGEST_ALIAS} characters.")
+    elif alias in taken:
+        yield Problem.at(pointer, "Another step has this alias.")
+    else:
+        taken.add(alias)
