@@ -137,7 +137,7 @@ async def opened(settings: Settings, *, redis_url: str) -> AsyncIterator[Zapwrig
     http = httpx.AsyncClient(trust_env=False, follow_redirects=False)
     try:
         await store.check()
-        clock.offset = await store.clock_offset(clock.now())
+        clock.offset = await store.clock_offset(clock.now)
         yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds())
     finally:
         await http.aclose()

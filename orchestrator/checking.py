@@ -100,6 +100,8 @@ class Checker:
         shared = credential.profile_id is not None and (
             await self._credentials.users_of_profile(credential.tenant_id, credential.profile_id) > 1
         )
+        # Read anew: `_settle` takes this listing to cover everything heard before it began.
+        watch = await self._watches.load(watch.key, now=self._clock.now())
         for session in await self._waiting(watch):
             await self._apply(session, watch.key, token, listing, shared=shared)
         if listing.complete:

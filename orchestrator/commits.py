@@ -27,17 +27,15 @@ from orchestrator.core.ports import (
     WatchStore,
 )
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import MINUTE, SECOND, Instant, Millis, Session, WatchKey
+from orchestrator.core.session import Instant, Millis, Session, WatchKey
 from orchestrator.core.signals import AuthenticationsListed, ClaimContested, Signal
 
 MOST_TRIES = 20
 STORE_PATIENCE: tuple[Millis, ...] = (50, 100, 200, 400, 800)
-"""Waits between repeats of a commit whose outcome is unknown."""
+"""Waits before repeats of a commit whose outcome is unknown."""
 
-ANSWER_PATIENCE: tuple[Millis, ...] = (*STORE_PATIENCE, *[2 * SECOND] * 25)
-"""The same for what cannot be asked again: about a minute."""
-
-assert sum(ANSWER_PATIENCE) < MINUTE  # noqa: S101 - after a minute the sweeper calls the outcome unknown
+EARLIER_COMMITS_KEPT = 8
+"""More than others can well add to one session while a commit is being repeated."""
 
 SignalSource = Callable[[Session], Awaitable[Signal]]
 
@@ -66,7 +64,6 @@ class Commits:
         signal: Signal | SignalSource,
         *,
         guards: tuple[Guard, ...] = (),
-        patience: tuple[Millis, ...] = STORE_PATIENCE,
     ) -> Applied:
         """Apply one signal, or one made anew of each reading of the session.
 
@@ -79,7 +76,7 @@ class Commits:
             made = await signal(before) if callable(signal) else signal
             decision = await self._decide(before, made)
             try:
-                return await self._write(before, made, decision, guards=guards, patience=patience)
+                return await self._write(before, made, decision, guards=guards)
             except (StaleVersionError, GuardFailedError):
                 if not tries_left:
                     raise
@@ -89,8 +86,16 @@ class Commits:
         """Write a session that is not there yet. Raises StoreUnavailableError."""
         now = self._clock.now()
         commit = self._commit(None, decision, checks={}, now=now, record=None)
-        await self._until_known(commit, STORE_PATIENCE)
+        await self._until_known(commit)
         return commit.session
+
+    async def put_off(self, session: Session) -> None:
+        """Write when time next changes something about the session, and nothing else: a new policy may have moved it.
+
+        Raises StaleVersionError, StoreUnavailableError.
+        """
+        unchanged = Decision(session=session, outcome=Outcome.APPLIED)
+        await self._until_known(self._commit(session, unchanged, checks={}, now=self._clock.now(), record=None))
 
     async def _decide(self, before: Session, signal: Signal) -> Decision:
         try:
@@ -106,7 +111,6 @@ class Commits:
         decision: Decision,
         *,
         guards: tuple[Guard, ...],
-        patience: tuple[Millis, ...],
     ) -> Applied:
         record = self._record(signal, decision.outcome)
         if not decision.changes(before):
@@ -116,17 +120,32 @@ class Commits:
         await self._displace(decision, signal)
         checks = await self._checks(before, decision.session, signal)
         commit = self._commit(before, decision, checks=checks, now=decision.session.updated_at, record=record)
-        await self._until_known(replace(commit, guards=(*commit.guards, *guards)), patience)
+        await self._until_known(replace(commit, guards=(*commit.guards, *guards)))
         return Applied(session=commit.session, outcome=decision.outcome)
 
-    async def _until_known(self, commit: Commit, patience: tuple[Millis, ...]) -> None:
-        """Write; while the outcome is unknown write the very same again: the store recognises its last commit."""
-        for wait in patience:
+    async def _until_known(self, commit: Commit) -> None:
+        """Write; while the outcome is unknown write the very same again: the store recognises its last commit.
+
+        One that others have committed upon meanwhile is recognised here: decided again it might happen twice.
+        """
+        try:
+            return await self._sessions.commit(commit)
+        except StoreUnavailableError as unavailable:
+            lost = unavailable
+        for wait in STORE_PATIENCE:
+            await self._clock.sleep(wait)
             try:
                 return await self._sessions.commit(commit)
-            except StoreUnavailableError:
-                await self._clock.sleep(wait)
-        return await self._sessions.commit(commit)
+            except StoreUnavailableError as unavailable:
+                lost = unavailable
+            except StaleVersionError:
+                if await self._is_written(commit):
+                    return None
+                raise
+        raise lost
+
+    async def _is_written(self, commit: Commit) -> bool:
+        return commit.session.commit_id in (await self._sessions.load(commit.session.id)).earlier_commits
 
     def _commit(
         self,
@@ -138,7 +157,10 @@ class Commits:
         record: SignalRecord | None,
     ) -> Commit:
         expected = before.version if before else 0
-        session = replace(decision.session, version=expected + 1, commit_id=self._ids.new("cm"))
+        earlier = (*before.earlier_commits, before.commit_id)[-EARLIER_COMMITS_KEPT:] if before else ()
+        session = replace(
+            decision.session, version=expected + 1, commit_id=self._ids.new("cm"), earlier_commits=earlier
+        )
         return Commit(
             session=session,
             expected_version=expected,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from orchestrator.commits import ANSWER_PATIENCE, Applied, Commits
+from orchestrator.commits import Applied, Commits
 from orchestrator.core.decide import decide
 from orchestrator.core.errors import (
     ActionNotFoundError,
     SignInRequiredError,
     StaleVersionError,
+    StoreUnavailableError,
     ZapwrightError,
 )
 from orchestrator.core.ports import (
@@ -24,8 +25,11 @@ from orchestrator.core.ports import (
     ZapStep,
 )
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import Session, Step
+from orchestrator.core.session import SECOND, Millis, Session, Step
 from orchestrator.core.signals import Signal, ZapAnswered, ZapRequested
+
+ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
+"""Waits for a store that is away when there is an answer to note, which cannot be asked for again."""
 
 
 class Creator:
@@ -79,8 +83,15 @@ class Creator:
             await self._upstream.give_back([permit])
             raise
         answer = await self._upstream.create_zap(credential, draft, permit=permit)
-        answered = ZapAnswered(intent_id=request.intent_id, answer=answer)
-        return await self._commits.apply(session_id, answered, patience=ANSWER_PATIENCE)
+        return await self._note(session_id, ZapAnswered(intent_id=request.intent_id, answer=answer))
+
+    async def _note(self, session_id: str, answered: ZapAnswered) -> Applied:
+        for wait in ANSWER_PATIENCE:
+            try:
+                return await self._commits.apply(session_id, answered)
+            except StoreUnavailableError:
+                await self._clock.sleep(wait)
+        return await self._commits.apply(session_id, answered)
 
     async def _draft(self, session: Session, credential: Credential) -> ZapDraft:
         """Compile the Zap; action ids are looked up right before use, as they change."""

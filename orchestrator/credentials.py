@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from orchestrator.commits import Commits
+from orchestrator.core.errors import NotFoundError
 from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, SessionStore
 from orchestrator.core.session import Instant
 from orchestrator.core.signals import CredentialChanged
@@ -29,7 +32,7 @@ class ToldCredentials:
         credential = await self._store.put(
             tenant_id, user_id, access_token=access_token, profile=profile, expires_at=expires_at
         )
-        await self._tell(tenant_id, user_id, CredentialState.ACTIVE)
+        await self._tell(tenant_id, user_id)
         return credential
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
@@ -40,13 +43,22 @@ class ToldCredentials:
         """Mark this generation as refused, as the store does, and tell the sessions."""
         is_marked = await self._store.need_sign_in(tenant_id, user_id, generation=generation)
         if is_marked:
-            await self._tell(tenant_id, user_id, CredentialState.NEEDS_SIGN_IN)
+            await self._tell(tenant_id, user_id)
         return is_marked
 
     async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
         """Return how many users of the tenant have this Zapier profile."""
         return await self._store.users_of_profile(tenant_id, profile_id)
 
-    async def _tell(self, tenant_id: str, user_id: str, state: CredentialState) -> None:
-        for session_id in await self._sessions.of_user(tenant_id, user_id):
-            await self._commits.apply(session_id, CredentialChanged(state=state))
+    async def _tell(self, tenant_id: str, user_id: str) -> None:
+        """Tell the user's sessions how it is, until it was still so afterwards: somebody else may be telling them too."""
+        told: CredentialState | None = None
+        while (state := await self._state(tenant_id, user_id)) is not told:
+            for session_id in await self._sessions.of_user(tenant_id, user_id):
+                with suppress(NotFoundError):  # erased between the two
+                    await self._commits.apply(session_id, CredentialChanged(state=state))
+            told = state
+
+    async def _state(self, tenant_id: str, user_id: str) -> CredentialState:
+        credential = await self._store.get(tenant_id, user_id)
+        return CredentialState.MISSING if credential is None else credential.state

@@ -93,11 +93,12 @@ class Picker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedPopup:
-    """An attempt and where its popup goes."""
+    """An attempt and where its popup goes; `duplicate` when it had begun before."""
 
     session: Session
     attempt: Attempt
     url: str
+    outcome: Outcome
 
 
 class Engine:
@@ -133,7 +134,7 @@ class Engine:
 
         Raises SignInRequiredError, AppNotFoundError, UpstreamError, AliasTakenError, TooManyStepsError.
         """
-        session = self._blank(new)
+        session = await self._blank(new)
         chosen = await self._apps_of(session, new)
         now = self._clock.now()
         decision = decisions.found(session, policy=self._policy, now=now)
@@ -242,7 +243,7 @@ class Engine:
         attempt = step.attempt(opening.attempt_id)
         if attempt is None or step.connect is None:
             raise IllegalSignalError(session_id=session_id, step_id=step_id, state=step.state, signal="popup_opened")
-        return OpenedPopup(session=applied.session, attempt=attempt, url=step.connect.url)
+        return OpenedPopup(session=applied.session, attempt=attempt, url=step.connect.url, outcome=applied.outcome)
 
     # --- credentials ---
 
@@ -276,7 +277,7 @@ class Engine:
 
     # --- parts ---
 
-    def _blank(self, new: NewSession) -> Session:
+    async def _blank(self, new: NewSession) -> Session:
         now = self._clock.now()
         shard = shard_of(new.tenant_id, new.user_id, shards=self._shards)
         session_id = self._ids.new(f"zs{shard:02x}")
@@ -286,6 +287,7 @@ class Engine:
             raise AliasTakenError(session_id=session_id, alias=repeated)
         if len(new.steps) > MOST_STEPS:
             raise TooManyStepsError(session_id=session_id, limit=MOST_STEPS)
+        credential = await self._credentials.get(new.tenant_id, new.user_id)
         return Session(
             id=session_id,
             tenant_id=new.tenant_id,
@@ -297,6 +299,7 @@ class Engine:
             updated_at=now,
             deadline=now + (self._policy.session_ttl if new.ttl is None else new.ttl),
             steps=tuple(Step(id=self.new_step_id(), alias=step.alias) for step in new.steps),
+            signed_out=credential is not None and credential.state is CredentialState.NEEDS_SIGN_IN,
         )
 
     async def _apps_of(self, session: Session, new: NewSession) -> list[AppChosen]:
@@ -313,15 +316,22 @@ class Engine:
         return AppChosen(step_id=step_id, app=found.app, connect=found.connect, listing=listing)
 
     async def _prepared(self, session: Session, step: Step) -> tuple[Session, Step]:
-        """Make the baseline and the connect link fresh before the browser leaves."""
-        if await self._is_fresh(session, step) and self._is_link_fresh(step):
+        """Make the baseline and the connect link fresh before the browser leaves.
+
+        What an attempt made since the baseline was taken is no news to nobody: it is looked for first.
+        """
+        was_tried = step.baseline is not None and any(
+            attempt.opened_at >= step.baseline.taken_at for attempt in step.app_attempts
+        )
+        if not was_tried and await self._is_fresh(session, step) and self._is_link_fresh(step):
             return session, step
         shown = {found.id for found in step.candidates}
         session = await self._refresh(session, step, await self._list(session, step))
         refreshed = session.step(step.id)
         if refreshed is None:
             raise StepNotFoundError(session_id=session.id, step_id=step.id)
-        if {found.id for found in refreshed.candidates} - shown:
+        is_found = refreshed.authentication is not None and refreshed.authentication != step.authentication
+        if is_found or {found.id for found in refreshed.candidates} - shown:
             raise CandidatesFoundError(session_id=session.id, step_id=step.id)
         return session, refreshed
 

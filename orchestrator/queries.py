@@ -53,7 +53,7 @@ class Queries:
         session = await self._sessions.load(session_id)
         if session.tenant_id != tenant_id:
             raise SessionNotFoundError(session_id=session_id)
-        return await self._joined(session)
+        return await self.snapshot(session)
 
     async def after(self, tenant_id: str, session_id: str, *, seq: int, wait: Millis) -> Snapshot:
         """Return the session once its `seq` is greater than `seq`, or as it is after waiting that long."""
@@ -64,12 +64,13 @@ class Queries:
                 left = until - self._clock.now()
                 if snapshot.session.seq > seq or left <= 0:
                     return snapshot
-                await subscription.changed(timeout=left)
+                if not await subscription.changed(timeout=left):
+                    return await self.session(tenant_id, session_id)
 
     async def sessions(self, query: SessionQuery) -> tuple[tuple[Snapshot, ...], str | None]:
         """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours."""
         page: SessionPage = await self._sessions.find(query)
-        return tuple([await self._joined(session) for session in page.sessions]), page.cursor
+        return tuple([await self.snapshot(session) for session in page.sessions]), page.cursor
 
     async def events(self, tenant_id: str, session_id: str, *, after: int, limit: int) -> EventPage:
         """Return a session's events after a sequence number."""
@@ -81,7 +82,8 @@ class Queries:
         await self.session(tenant_id, session_id)
         return await self._sessions.signals(session_id)
 
-    async def _joined(self, session: Session) -> Snapshot:
+    async def snapshot(self, session: Session) -> Snapshot:
+        """Return what a session that was just read or committed looks like, without reading it again."""
         keys = {
             WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id)
             for step in session.steps

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from orchestrator.commits import Commits
-from orchestrator.core.errors import NotFoundError, StaleVersionError
-from orchestrator.core.ports import Clock, SessionStore, WatchStore
+from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
+from orchestrator.core.ports import PAUSED, Clock, SessionStore, WatchStore
 from orchestrator.core.schedule import Policy, wake_at
-from orchestrator.core.session import ENDED, Session, SessionStatus, WatchKey
+from orchestrator.core.session import ENDED, Instant, Session, SessionStatus, WatchKey
 from orchestrator.core.signals import TimePassed
 
 MOST_AT_ONCE = 200
+_OVER = ENDED | {SessionStatus.CREATE_UNKNOWN}
 
 
 class Sweeper:
@@ -25,27 +26,46 @@ class Sweeper:
         self._policy = policy
 
     async def sweep(self, shard: int) -> int:
-        """Look at every session of the shard whose time has come; returns how many. Raises StoreError."""
+        """Look at every session of the shard whose time has come; returns how many.
+
+        Raises StoreUnavailableError at once, and another StoreError after all the others were looked at.
+        """
         now = self._clock.now()
+        broken: StoreError | None = None
         session_ids = await self._sessions.to_wake(shard, now=now, limit=MOST_AT_ONCE)
         for session_id in session_ids:
             try:
                 await self._wake(await self._sessions.load(session_id))
             except (NotFoundError, StaleVersionError):
                 continue  # erased, or busy: a commit has just moved its time
+            except StoreUnavailableError:
+                raise
+            except StoreError as error:
+                broken = error
         outlived = now - self._policy.session_ttl_longest - self._policy.attempt_longest
         await self._watches.forget_claims(shard, before=outlived, limit=MOST_AT_ONCE)
+        if broken is not None:
+            raise broken
         return len(session_ids)
 
     async def _wake(self, session: Session) -> None:
-        is_past = session.status in ENDED or session.status is SessionStatus.CREATE_UNKNOWN
         due = wake_at(session, self._policy)
-        if is_past and due is not None and due <= self._clock.now():
+        if due is None or due > self._clock.now():
+            await self._commits.put_off(session)
+        elif session.status in _OVER:
             await self._sessions.purge(session)
-            return
+        else:
+            await self._commits.apply(session.id, TimePassed(checks=await self._checks(session)))
+
+    async def _checks(self, session: Session) -> dict[str, tuple[Instant, ...]]:
+        now = self._clock.now()
         checks = {}
         for step in session.steps:
             if step.app is not None and step.live_attempt is not None:
                 key = WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id)
-                checks[step.app.id] = (await self._watches.load(key, now=self._clock.now())).checks
-        await self._commits.apply(session.id, TimePassed(checks=checks))
+                watch = await self._watches.load(key, now=now)
+                checks[step.app.id] = watch.checks
+                if watch.retry_at == PAUSED:
+                    # Who put a new credential, or paused while one was put, may have died before resuming.
+                    await self._watches.resume(session.tenant_id, session.user_id, now=now)
+        return checks

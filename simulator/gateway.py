@@ -4,12 +4,12 @@ Order: limits, then faults that come before anything is done, then the API, then
 that answers, hangs or drops `before` leaves the world alone, and the same one `after` leaves its effect.
 
 A connection can only be closed by the server that holds it. `main` puts a function for that into the request's scope
-(`CLOSE`); where there is none, as in an in-process call, AnswerAbandonedError is raised instead.
+(`CONNECTION`); where there is none, as in an in-process call, AnswerAbandonedError is raised instead.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -35,8 +35,9 @@ from simulator.switches import (
 )
 from simulator.upstream import Upstream
 
-#: The name in `scope["extensions"]` of the server's way to close the connection: `{"close": function}`.
-CLOSE: Final = "simulator.close"
+#: The name in `scope["extensions"]` of what the server and the application share about a connection: `close`, a
+#: function of the server's, and `is_hung`, which the application sets.
+CONNECTION: Final = "simulator.connection"
 
 _PIECE: Final = b"x" * 65_536
 _ANNOUNCED_WAITS: Final = frozenset({429, 503})
@@ -55,7 +56,7 @@ class Call:
     switches: Switches
     faults: Sequence[Rule]
     origin: str  #: scheme and authority under which the simulator was asked
-    now: int  #: Unix ms
+    now: int  #: Unix ms: when it came, or when a fault let it through
     bearer: Bearer | None  #: whom the token speaks for, if it is a good one
     client_id: str | None  #: only where no `Authorization` header was sent
 
@@ -80,6 +81,9 @@ class Gateway:
             try:
                 response = await self._respond(request, endpoint, handle)
                 outcome = _outcome(response)
+            except Exception:
+                outcome = "500"
+                raise
             finally:
                 self._upstream.counts.add(endpoint, outcome)
             return response
@@ -105,9 +109,9 @@ class Gateway:
             bearer=bearer if bearer is not None and not upstream.world.is_revoked(bearer.token) else None,
             client_id=client_id,
         )
-        return (
-            await _interfered(call, handle) if call.faults else _json(await _answered(call, handle), shape.media_type)
-        )
+        if call.faults:
+            return await _interfered(call, handle)
+        return _json(await _answered(call, handle), shape.media_type)
 
     def _faults(self, request: Request, endpoint: str, bearer: Bearer | None) -> tuple[Rule, ...]:
         rules = self._upstream.switches.rules
@@ -144,7 +148,7 @@ async def _interfered(call: Call, handle: Handle) -> Response:
     instead = await _instead(call, "before")
     if instead is not None:
         return instead
-    answer = await _answered(call, handle)
+    answer = await _answered(replace(call, now=call.upstream.clock()), handle)
     instead = await _instead(call, "after")
     return instead if instead is not None else _spoiled(answer, call)
 
@@ -209,8 +213,9 @@ class DroppedResponse(Response):
 class HungResponse(Response):
     """No answer, and no end either: the connection stays open until the caller goes."""
 
-    async def __call__(self, _scope: Scope, receive: Receive, _send: Send) -> None:
-        """Wait for the caller to go."""
+    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
+        """Wait for the caller to go, and tell the server that it need not wait when it stops."""
+        _connection(scope)["is_hung"] = True
         await gone(receive)
 
 
@@ -247,11 +252,17 @@ async def _piece(send: Send, piece: bytes) -> None:
 
 async def close(scope: Scope, receive: Receive) -> None:
     """Close the connection after what was sent so far. Raises AnswerAbandonedError where that is not possible."""
-    server = scope.get("extensions", {}).get(CLOSE)
-    if server is None:
+    server_closes = _connection(scope).get("close")
+    if server_closes is None:
         raise AnswerAbandonedError
-    server["close"]()
+    server_closes()
     await gone(receive)
+
+
+def _connection(scope: Scope) -> dict[str, Any]:
+    """Return what the server and the application share about a request's connection."""
+    shared: dict[str, Any] = scope.get("extensions", {}).get(CONNECTION, {})
+    return shared
 
 
 async def gone(receive: Receive) -> None:

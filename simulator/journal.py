@@ -27,17 +27,17 @@ class Journal:
         """Take the directory, made where it is missing. Raises JournalError while another simulator has it."""
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = _open(directory / _LOCK)
+            self._file = _open(directory / _FILE)
         except OSError as problem:
             raise JournalError(f"the data directory {directory} cannot be used: {problem.strerror}") from problem
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as problem:
-            os.close(self._lock)
+            self.close()
             raise JournalError(f"another simulator uses the data directory {directory}") from problem
         self.path: Final = directory / _FILE
         self.appended = 0  #: lines since the last `rewrite`
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def lines(self) -> list[bytes]:
         """Return what was written, without a torn last line."""
@@ -56,8 +56,9 @@ class Journal:
     def rewrite(self, lines: Iterable[bytes]) -> None:
         """Replace everything with `lines`: whoever reads sees the old file or the new one."""
         draft = self.path.with_suffix(".new")
-        file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        file = _open(draft)
         try:
+            os.ftruncate(file, 0)
             _write(file, b"".join(line + b"\n" for line in lines))
             draft.replace(self.path)
         except OSError:
@@ -70,6 +71,10 @@ class Journal:
         """Let another simulator have the directory."""
         os.close(self._file)
         os.close(self._lock)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _write(file: int, content: bytes) -> None:

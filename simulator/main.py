@@ -4,10 +4,10 @@
 """
 
 import argparse
-import asyncio
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from simulator.app import create_app
-from simulator.gateway import CLOSE
+from simulator.gateway import CONNECTION
 from simulator.journal import JournalError
 from simulator.switches import SwitchError
 from simulator.world import DEFAULT_SEED, World
@@ -25,22 +25,41 @@ from simulator.world import DEFAULT_SEED, World
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8089
 
+_BACKLOG: Final = 1_024
 _LAST_REQUESTS_S: Final = 1
 
 
 class ClosableProtocol(HttpToolsProtocol):
     """uvicorn's HTTP, which lets an application close the connection after what it has sent so far."""
 
+    _shared: dict[object, object] | None = None
+
     def on_message_begin(self) -> None:
         """Begin a request, and put the way to close its connection into its scope."""
         super().on_message_begin()
-        self.scope["extensions"] = {CLOSE: {"close": self.transport.close}}
+        self._shared = {"close": self.transport.close}
+        self.scope["extensions"] = {CONNECTION: self._shared}
+
+    def shutdown(self) -> None:
+        """Finish the request that is being answered, unless it never will be."""
+        super().shutdown()
+        if self._shared is not None and self._shared.get("is_hung"):
+            self.transport.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 takes a free one. Raises OSError where that is not possible."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
+    # Said to be TCP, or asyncio leaves Nagle's algorithm on and every answer waits 40 ms for an acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def address_of(listening: socket.socket) -> str:
@@ -59,7 +78,7 @@ def server_of(app: Starlette) -> uvicorn.Server:
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # whom a request comes from is for the application to decide
-        timeout_graceful_shutdown=_LAST_REQUESTS_S,  # requests that hang must not keep the process
+        timeout_graceful_shutdown=_LAST_REQUESTS_S,  # slow answers must not keep the process
     )
     return uvicorn.Server(config)
 
@@ -87,7 +106,8 @@ def serve(  # noqa: PLR0913 - everything about it is an argument
         with listen(host, port) as listening:
             if announce is not None:
                 announce(address_of(listening))
-            asyncio.run(server_of(app).serve(sockets=[listening]))
+            with suppress(KeyboardInterrupt):  # uvicorn hands SIGINT on once it has stopped
+                server_of(app).run(sockets=[listening])
     finally:
         world.close()
 

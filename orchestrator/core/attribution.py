@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from orchestrator.core.schedule import LISTING_LAG
+
 if TYPE_CHECKING:
     from orchestrator.core.ports import Claim, Popup, Waiter
     from orchestrator.core.session import Authentication, Baseline, Listing
@@ -50,7 +52,7 @@ def news(baseline: Baseline | None, listing: Listing, claims: Mapping[str, Claim
     )
 
 
-def is_claimed(authentication_id: str, baseline: Baseline, claims: Mapping[str, Claim]) -> bool:
+def is_claimed(authentication_id: str, baseline: Baseline | None, claims: Mapping[str, Claim]) -> bool:
     """Say whether a claim keeps the authentication from being new.
 
     A claim older than a baseline that knows the id does not: it was repaired since.
@@ -59,9 +61,14 @@ def is_claimed(authentication_id: str, baseline: Baseline, claims: Mapping[str, 
     return claim is not None and claim.at >= barred_since(authentication_id, baseline)
 
 
-def barred_since(authentication_id: str, baseline: Baseline) -> int:
-    """Return the moment from which on a claim bars the authentication (0: any claim does)."""
-    return baseline.taken_at if authentication_id in baseline.known else 0
+def barred_since(authentication_id: str, baseline: Baseline | None) -> int:
+    """Return the moment from which on a claim bars the authentication (0: any claim does).
+
+    A baseline may show as expired what was repaired, and claimed, shortly before it was taken.
+    """
+    if baseline is None or authentication_id not in baseline.known:
+        return 0
+    return baseline.taken_at - LISTING_LAG
 
 
 def attribute(

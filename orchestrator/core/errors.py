@@ -18,6 +18,7 @@ ZapwrightError
 │   ├── AliasTakenError
 │   └── TooManyStepsError
 ├── SignInRequiredError
+├── CredentialRefusedError
 ├── UpstreamError
 │   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
 │   ├── UpstreamUnavailableError  no usable answer

@@ -38,6 +38,12 @@ FOCUS_PAUSE: Millis = 5 * SECOND
 MOST_CHECKS_AT_ONCE = 10
 """Per attempt: how many hints may ask for a check at once."""
 
+MOST_CHECKS_AT_FOCUS = 8
+"""A page that is looked at often leaves some of them to what its user says."""
+
+LISTING_LAG: Millis = 2 * MINUTE
+"""How long Zapier is taken to need, at most, until it lists what was connected."""
+
 VISIBLE_FOR: Millis = 2 * MINUTE
 """How long a page that said it is visible is believed."""
 
@@ -56,6 +62,25 @@ class Policy:
     baseline_fresh: Millis = 5 * MINUTE
     creation: Millis = 60 * SECOND
     retention: Millis = 7 * 24 * 60 * MINUTE
+
+    @property
+    def baseline_oldest(self) -> Millis:
+        """How old a baseline may be when the browser leaves, for a difference to say whose something is."""
+        return self.baseline_fresh + self.deadline_grace
+
+    @property
+    def difference_longest(self) -> Millis:
+        """How long after its opening an attempt may be settled by difference."""
+        return self.attempt_longest + self.deadline_grace
+
+    @property
+    def popup_memory(self) -> Millis:
+        """How long an opened popup is remembered.
+
+        It may yield an authentication for an attempt's longest time. What it yields is new to a baseline taken until
+        then, or a little later, and that baseline serves another step as long as a difference may settle it.
+        """
+        return self.attempt_longest + LISTING_LAG + self.baseline_oldest + self.difference_longest
 
 
 def due(step: Step, *, checked_at: Instant | None) -> Due | None:
@@ -78,10 +103,11 @@ def waits(
 ) -> tuple[Wait | StopWaiting, ...]:
     """Return what must change on the watches so that they know who waits and until when.
 
-    `checks`: app id → beginning of the watch's last complete check.
+    `checks`: app id → beginning of the watch's last complete check. A step may be among the waiters although that check
+    left it nothing to wait for.
     """
-    old, new = _wanted(before, checks), _wanted(after, checks)
-    left = (StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in old.keys() - new.keys())
+    registered, old, new = _wanted(before, {}), _wanted(before, checks), _wanted(after, checks)
+    left = (StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in registered.keys() - new.keys())
     changed = (
         Wait(app_id=app_id, step_id=step_id, due=wanted)
         for (app_id, step_id), wanted in new.items()

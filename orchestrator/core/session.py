@@ -191,6 +191,7 @@ class Attempt:
     `offers_only`: its baseline was too old when the browser left, so a difference may only be offered.
     `visible_until`: the page is taken to be in front of the user until then.
     `page_gone`: the page said that it is being left, so no more signals will come.
+    `messages` are pending; `settled` are the ids of those that were confirmed, or overtaken when the step was settled.
     """
 
     id: str
@@ -200,6 +201,7 @@ class Attempt:
     ended: AttemptEnd | None = None
     offers_only: bool = False
     messages: tuple[Message, ...] = ()
+    settled: tuple[str, ...] = ()
     hints: tuple[Hint, ...] = ()
     visible_until: Instant = 0
     page_gone: bool = False
@@ -259,8 +261,8 @@ class Step:
 
     @property
     def app_attempts(self) -> tuple[Attempt, ...]:
-        """The attempts opened for the app the step has now, oldest first."""
-        if self.app is None:
+        """The attempts opened for the app the step has now, oldest first; none where that needs no authentication."""
+        if self.app is None or self.state is StepState.NO_AUTH_REQUIRED:
             return ()
         return tuple(attempt for attempt in self.attempts if attempt.app_id == self.app.id)
 
@@ -302,7 +304,8 @@ class Session:
     """One Zap being built by one user.
 
     `seq` counts the events so far; `version` counts the commits. `commit_id` names the last commit, so that
-    a repeat of it is recognised. `signed_out`: Zapier refused the user's credential and no new one was put since.
+    a repeat of it is recognised, and `earlier_commits` some before it, the newest last: whoever never got the answer
+    to a commit finds there that it was written, whatever was committed since. `signed_out`: Zapier refused the user's credential and no new one was put since.
     """
 
     id: str
@@ -322,6 +325,7 @@ class Session:
     seq: int = 0
     version: int = 0
     commit_id: str = ""
+    earlier_commits: tuple[str, ...] = ()
     document: int = DOCUMENT_VERSION
 
     def step(self, step_id: str) -> Step | None:

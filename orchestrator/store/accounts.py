@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.core.ports import Profile
 
 
-def account_of(profile: Profile | None, *, generation: int) -> str:
+def account_of(profile: Profile | None, *, generation: int | str) -> str:
     """Name the account a credential belongs to: by its profile, else by the sign-in, which is then its own account."""
     return f"profile:{profile.id}" if profile else f"sign-in:{generation}"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote, unquote
 
-from orchestrator.core.ports import Waiter
+from orchestrator.core.ports import Claim, Waiter
 from orchestrator.core.session import Instant, WatchKey
 
 SHARDS: Final = "zw:shards"
@@ -156,6 +156,17 @@ def member_popup(member: str) -> tuple[Waiter, str]:
     return member_waiter(waiter), unquote(attempt_id)
 
 
+def claim_value(at: Instant, holder: Waiter | None) -> str:
+    """Write a claim down."""
+    return f"{at} {waiter_member(holder)}" if holder else str(at)
+
+
+def claim_of(value: str) -> Claim:
+    """Read `claim_value` back."""
+    at, _, holder = value.partition(" ")
+    return Claim(at=int(at), holder=member_waiter(holder) if holder else None)
+
+
 # --- index members --------------------------------------------------------------------------------------------
 
 
@@ -185,6 +196,11 @@ def partner(name: str) -> str:
 def cooldown() -> str:
     """hash: `egress:<name>` or `partner:<name>` → until when no permit is given."""
     return "zw:{budget}:cooldown"
+
+
+def cooldown_fields(egress_name: str, partner_name: str) -> tuple[str, str]:
+    """Name both sides in the cooldown."""
+    return f"egress:{_quoted(egress_name)}", f"partner:{_quoted(partner_name)}"
 
 
 def permit_count() -> str:

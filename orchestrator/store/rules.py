@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.core.ports import Commit
+from orchestrator.core.ports import Commit, SessionQuery
 from orchestrator.core.session import ENDED, Instant, Session, WatchKey, session_shard, shard_of
 from orchestrator.store import keys
 
@@ -16,6 +16,9 @@ KEPT_EVENTS: Final = 1_000
 KEPT_SIGNALS: Final = 200
 KEPT_CHECKS: Final = 16
 KEPT_OUTBOX: Final = 10_000
+
+_FIRST_UNWRITABLE: Final[Instant] = 10**15
+"""Times are written with 15 digits where their order is that of text."""
 
 
 def check_commit(commit: Commit, *, shards: int) -> None:
@@ -33,6 +36,16 @@ def check_commit(commit: Commit, *, shards: int) -> None:
 def is_ended(session: Session) -> bool:
     """Tell whether the session is over for its user."""
     return session.status in ENDED
+
+
+def matches(session: Session, query: SessionQuery) -> bool:
+    """Tell whether the session matches every given value of the query."""
+    return (
+        session.tenant_id == query.tenant_id
+        and query.state in {None, session.state}
+        and query.status in {None, session.status}
+        and query.user_id in {None, session.user_id}
+    )
 
 
 def index_entries(session: Session) -> tuple[str, ...]:
@@ -71,9 +84,15 @@ class Place:
             place = cls(int(created_at), session_id)
         except (binascii.Error, UnicodeError, ValueError) as error:
             raise ValueError(f"{cursor!r} is no cursor of a list of sessions") from error
-        if place.cursor != cursor:
+        if place.cursor != cursor or not 0 <= place.created_at < _FIRST_UNWRITABLE:
             raise ValueError(f"{cursor!r} is no cursor of a list of sessions")
         return place
+
+    @classmethod
+    def from_index(cls, place: str) -> Place:
+        """Read `index_place` back."""
+        created_at, _, session_id = place.partition(":")
+        return cls(int(created_at), session_id)
 
     @property
     def cursor(self) -> str:

@@ -7,7 +7,7 @@ answered may have happened.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +15,6 @@ from importlib import resources
 from typing import Any, Final, TypeAlias
 
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -36,7 +35,7 @@ NOT_NOW: Final = (
     "READONLY",
     "TRYAGAIN",
 )
-"""Beginnings of refusals that pass: nothing was done, and later it may be."""
+"""Refusals that pass: nothing was done, and later it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +81,16 @@ class Scripts:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._execute: Callable[..., Awaitable[Reply]] = redis.execute_command
         self.in_flight = 0
 
-    async def call(self, name: str, keys: Sequence[str], arguments: Sequence[Argument] = ()) -> Reply:
+    async def call(self, call: Call) -> Reply:
         """Run one script."""
-        call = Call(name, keys, arguments)
         with self._under_way():
             try:
-                return await self._redis.execute_command(*call.by_digest)
+                return await self._execute(*call.by_digest)
             except NoScriptError:
-                return await self._redis.execute_command(*call.by_text)
+                return await self._execute(*call.by_text)
 
     async def call_each(self, calls: Sequence[Call]) -> list[Reply]:
         """Run several scripts in one exchange; each alone is atomic, all together are not."""
@@ -121,12 +120,8 @@ class Scripts:
         self.in_flight += 1
         try:
             yield
-        except RedisTimeoutError as error:
-            raise StoreUnavailableError(problem="no answer in time") from error
-        except (RedisConnectionError, OSError) as error:
-            raise StoreUnavailableError(problem="no connection") from error
-        except RedisError as error:
-            raise _refusal(error) from error
+        except (RedisError, OSError) as error:
+            raise _store_error(error) from error
         finally:
             self.in_flight -= 1
 
@@ -138,8 +133,13 @@ def _all_answered(replies: list[Reply]) -> list[Reply]:
     return replies
 
 
-def _refusal(error: RedisError) -> StoreError:
-    text = str(error)
-    if isinstance(error, ResponseError) and not text.startswith(NOT_NOW):
-        return StoreError(f"the store refused a command: {text}")
-    return StoreUnavailableError(problem=text)
+def _store_error(error: RedisError | OSError) -> StoreError:
+    """Say what an error means, without the server's address, which is nobody's business."""
+    if isinstance(error, RedisTimeoutError):
+        return StoreUnavailableError(problem="no answer in time")
+    if not isinstance(error, ResponseError):
+        return StoreUnavailableError(problem=str(getattr(error, "status_code", None) or "no connection"))
+    code = str(error.status_code or error).partition(" ")[0]
+    if code in NOT_NOW:
+        return StoreUnavailableError(problem=code)
+    return StoreError(f"the store refused a command: {error}")

@@ -12,7 +12,7 @@ _DIGITS_OF_AN_OFFSET: Final = 9
 class ApiAddress:
     """The origin of the API, with the path under which it lives there (`https://api.zapier.com`: none).
 
-    Raises ValueError when the text is no plain http or https address.
+    Raises ValueError when the text is no plain http or https address, or already names a version of the API.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -24,6 +24,8 @@ class ApiAddress:
             raise ValueError(f"an API's address is http(s)://host[:port][/path], not {base_url!r}")
         self._url = url
         self._prefix = url.path.rstrip("/")
+        if self._prefix.endswith(("/v1", "/v2")):
+            raise ValueError(f"an API's address comes without a version (both are used), so not {base_url!r}")
 
     def endpoint(self, path: str, **query: str | int) -> httpx.URL:
         """Return the address of one endpoint (`/v2/apps`)."""

@@ -101,15 +101,15 @@ class Calls:
             await self._credentials.need_sign_in(caller.tenant_id, caller.user_id, generation=caller.generation)
 
     async def _settle(self, outcome: Outcome, permit: Permit, purse: Purse) -> None:
-        """Say what became of the permit; one without an answer stays held until its own time, for Zapier may count it."""
+        """Say what became of the permit; without an answer it stays held until its own time: Zapier may count it."""
         match outcome:
             case NotSent():
                 await purse.not_used(permit)
             case Answer():
-                await purse.answered(permit)
                 if outcome.status == HTTPStatus.TOO_MANY_REQUESTS:
                     now = self._clock.now()
                     await purse.cool_down(permit, until=now + _wait(outcome, now))
+                await purse.answered(permit)
             case Unanswered():
                 pass
             case _:
@@ -155,4 +155,5 @@ def _wait(answer: Answer, now: Instant) -> Millis:
 def _record(request: Request, outcome: Outcome, *, duration: Millis) -> None:
     status = outcome.status if isinstance(outcome, Answer) else None
     record = log.debug if status in _SUCCESS and outcome.flaw is None else log.info
-    record("upstream_call", endpoint=request.endpoint, status=status, flaw=outcome.flaw, duration_ms=duration)
+    flaw = None if outcome.flaw is None else outcome.flaw.value
+    record("upstream_call", endpoint=request.endpoint, status=status, flaw=flaw, duration_ms=duration)

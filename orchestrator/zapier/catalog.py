@@ -88,7 +88,7 @@ class Catalog:
                 raise
             return _only(reading, app_id)
 
-        key = _key("app", credential.tenant_id, credential.user_id, app_id.lower())
+        key = _key("app", credential.tenant_id, credential.user_id, app_id)
         return await self._shelf.kept(key, CatalogApp, read, age=self._limits.link_age)
 
     async def actions(self, credential: Credential, app_id: str, *, fresh: bool) -> tuple[CatalogAction, ...]:
@@ -109,7 +109,7 @@ class Catalog:
                 raise UpstreamUnavailableError(problem=trail.flaw)
             return tuple(actions)
 
-        key = _key("actions", credential.tenant_id, app_id.lower())
+        key = _key("actions", credential.tenant_id, app_id)
         return await self._shelf.kept(key, tuple[CatalogAction, ...], read, age=self._limits.actions_age, fresh=fresh)
 
     async def _read(self, endpoint: str, url: httpx.URL, credential: Credential) -> Reading:
@@ -120,7 +120,7 @@ class Catalog:
 
 def _only(reading: Reading, app_id: str) -> CatalogApp:
     rows = wire.apps(reading.body).rows
-    row = next((row for row in rows if row.app.id.lower() == app_id.lower()), None)
+    row = next((row for row in rows if row.app.id == app_id), None)
     if row is None:
         raise AppNotFoundError(app_id=app_id)
     app = row.at(reading.begun_at)
@@ -134,7 +134,7 @@ def _offset(cursor: str | None) -> int:
         return 0
     match = _CURSOR.fullmatch(cursor)
     if match is None:
-        raise ValueError(cursor)
+        raise ValueError(f"not a cursor of a search: {cursor[:40]!r}")
     return int(match[1])
 
 

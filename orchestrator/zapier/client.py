@@ -9,7 +9,13 @@ from typing import Final, assert_never
 import httpx
 import structlog
 
-from orchestrator.core.errors import StoreError, UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
+from orchestrator.core.errors import (
+    StoreError,
+    UpstreamBusyError,
+    UpstreamRefusedError,
+    UpstreamUnavailableError,
+    ZapwrightError,
+)
 from orchestrator.core.ports import (
     AppPage,
     Budget,
@@ -55,14 +61,15 @@ class ZapierClient:
     """Zapier's Partner API for every user of this process: one pool of connections, every request under a permit.
 
     `base_url` is the API's origin (`https://api.zapier.com`). `egress` names the address our requests leave by, and
-    `partner_of` a tenant's Zapier client id: the two sides of the rate limit. `http` is what sends requests; by default
-    a pool of connections, made here. Close it with `aclose`.
+    `partner_of` a tenant's Zapier client id: the two sides of the rate limit. `http` sends the requests over its
+    connections, and is closed by who made it.
     """
 
     def __init__(  # noqa: PLR0913 - everything the world has to give, named where the process is composed
         self,
         *,
         base_url: str,
+        http: httpx.AsyncClient,
         budget: Budget,
         credentials: CredentialStore,
         cache: Cache,
@@ -70,12 +77,10 @@ class ZapierClient:
         egress: str,
         partner_of: Callable[[str], str],
         limits: Limits | None = None,
-        http: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._address = ApiAddress(base_url)
-        self._exchange = Exchange(limits=self._limits, transport=http)
-        self._calls = Calls(self._exchange, clock=clock, credentials=credentials)
+        self._calls = Calls(Exchange(http, limits=self._limits), clock=clock, credentials=credentials)
         self._permits = PermitSource(
             budget=budget,
             clock=clock,
@@ -91,10 +96,6 @@ class ZapierClient:
             limits=self._limits,
         )
 
-    async def aclose(self) -> None:
-        """Close every connection; calls under way fail."""
-        await self._exchange.aclose()
-
     async def permit(self, tenant_id: str) -> Permit:
         """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
         return await self._permits.purse(tenant_id).draw()
@@ -103,12 +104,13 @@ class ZapierClient:
         """Give back permits that will not be used; twice is fine."""
         await self._permits.give_back(permits)
 
-    async def profile(self, tenant_id: str, access_token: str, *, user_id: str) -> Profile | None:
+    async def profile(self, tenant_id: str, access_token: str) -> Profile | None:
         """Read whose token this is; None when its scope does not allow to (403, 404). A 401 marks nothing.
 
-        The e-mail address is as Zapier writes it. Raises SignInRequiredError and what reads raise.
+        The e-mail address is as Zapier writes it. Raises what reads raise; the SignInRequiredError names no user, as
+        the token is nobody's yet.
         """
-        caller = Caller(tenant_id=tenant_id, user_id=user_id, token=access_token)
+        caller = Caller(tenant_id=tenant_id, user_id="", token=access_token)
         request = _get("/v1/profiles/me", self._address.endpoint("/v1/profiles/me"), access_token)
         try:
             async with self._permits.purse(tenant_id) as purse:
@@ -161,28 +163,26 @@ class ZapierClient:
         404, 429 (which cools the budget down). Whatever else comes of it: nobody knows. A permit that came too late is
         given back and another one taken; when there is none, the Zap is not made.
         """
-        caller = Caller.of(credential)
         async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
             try:
-                request = Request(
-                    endpoint="POST /v2/zaps",
-                    method="POST",
-                    url=self._address.endpoint("/v2/zaps"),
-                    token=credential.access_token,
-                    body=wire.zap_request(draft),
-                )
+                body = wire.zap_request(draft)
+            except ValueError as error:
+                return ZapNotMade(status=None, problem=str(error))
+            url, token = self._address.endpoint("/v2/zaps"), credential.access_token
+            request = Request(endpoint="POST /v2/zaps", method="POST", url=url, token=token, body=body)
+            try:
                 _, outcome = await self._calls.make(request, purse=purse)
-            except (ValueError, StoreError, UpstreamBusyError) as error:
-                return ZapNotMade(status=None, problem=f"never sent: {error}")
+            except (StoreError, UpstreamBusyError) as error:
+                return ZapNotMade(status=None, problem=f"no permit: {error}")
         if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
-            await self._mark(caller)
-        return _zap(outcome, token=credential.access_token)
+            await self._mark(Caller.of(credential))
+        return _zap(outcome, token=token)
 
     async def _mark(self, caller: Caller) -> None:
-        """Mark the credential; that the store is away must not hide what became of the Zap (the next call marks it)."""
+        """Mark the credential; a failure of that must not hide what became of the Zap (the next call marks it)."""
         try:
             await self._calls.mark(caller)
-        except StoreError as error:
+        except ZapwrightError as error:
             log.warning("credential_not_marked", problem=str(error))
 
 

@@ -1,17 +1,17 @@
 """One request and what came of it, bounded in time and size.
 
-httpx's transport (its connection pool) is used without the client around it: no cookies that one user's answer could
-leave for another user's request, no redirects, nothing read from the environment, no addresses in a library's log.
+Requests are built here, not by httpx's client: what a client carries along (cookies that one user's answer left,
+credentials of an address) has no business in another user's request. Redirects are never followed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import httpx
 
@@ -19,7 +19,6 @@ from orchestrator.core.session import Millis
 from orchestrator.zapier.limits import Limits
 
 _CONNECT_LIMIT: Final[Millis] = 5_000
-_CONNECTIONS: Final = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
 _HEADERS: Final = {
     "Accept": "application/vnd.api+json, application/json",
     "Accept-Encoding": "identity",
@@ -75,13 +74,13 @@ Outcome: TypeAlias = Answer | Unanswered | NotSent
 
 
 class Exchange:
-    """Sends requests over one pool of connections, each within `call_limit`, and reads at most `max_body` bytes.
+    """Sends requests over one client's connections, each within `call_limit`, and reads at most `max_body` bytes.
 
     Every failure between here and Zapier is an Outcome; nothing is repeated.
     """
 
-    def __init__(self, *, limits: Limits, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport or httpx.AsyncHTTPTransport(trust_env=False, limits=_CONNECTIONS)
+    def __init__(self, http: httpx.AsyncClient, *, limits: Limits) -> None:
+        self._http = http
         self._limits = limits
         limit = limits.call_limit / 1000
         connect = min(_CONNECT_LIMIT, limits.call_limit / 2) / 1000
@@ -92,7 +91,8 @@ class Exchange:
         head: httpx.Response | None = None
         try:
             async with asyncio.timeout(self._limits.call_limit / 1000):
-                head = await self._transport.handle_async_request(self._on_the_wire(request))
+                sent = self._http.send(self._on_the_wire(request), stream=True, auth=None, follow_redirects=False)
+                head = await sent
                 return await self._read(head)
         except (httpx.ConnectError, httpx.UnsupportedProtocol):
             return NotSent(flaw=Flaw.DROPPED)
@@ -100,7 +100,7 @@ class Exchange:
             return NotSent(flaw=Flaw.TIMED_OUT)
         except (TimeoutError, httpx.TimeoutException):
             flaw = Flaw.TIMED_OUT
-        except httpx.HTTPError:
+        except (OSError, httpx.HTTPError):
             flaw = Flaw.DROPPED
         finally:
             await _close(head)
@@ -114,19 +114,15 @@ class Exchange:
         return httpx.Request(request.method, request.url, headers=headers, content=request.body, extensions=timeouts)
 
     async def _read(self, response: httpx.Response) -> Answer:
-        if response.headers.get("Content-Encoding", "identity") != "identity":
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             return _flawed(response, Flaw.ENCODED)
         body = bytearray()
-        async with aclosing(response.aiter_raw()) as chunks:
+        async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as chunks:
             async for chunk in chunks:
                 body += chunk
                 if len(body) > self._limits.max_body:
                     return _flawed(response, Flaw.TOO_BIG)
         return Answer(status=response.status_code, headers=response.headers, body=bytes(body))
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._transport.aclose()
 
 
 def _flawed(response: httpx.Response, flaw: Flaw) -> Answer:
@@ -136,5 +132,5 @@ def _flawed(response: httpx.Response, flaw: Flaw) -> Answer:
 async def _close(response: httpx.Response | None) -> None:
     """Let go of the connection; one that breaks while it is closed is closed as well."""
     if response is not None:
-        with suppress(httpx.HTTPError):
+        with suppress(OSError, httpx.HTTPError):
             await response.aclose()

@@ -78,7 +78,7 @@ class ListingDraft:
         self._ended = page.is_last
         for row in page.rows:
             found = row.authentication
-            if row.app_id.lower() != self._app_id.lower() or found.id in self._found:
+            if row.app_id != self._app_id or found.id in self._found:
                 self._is_flawed = True
             else:
                 self._found[found.id] = found

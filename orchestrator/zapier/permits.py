@@ -45,7 +45,7 @@ class PermitSource:
 class Purse:
     """Permits for the requests of one call; as a context manager it gives back what is left.
 
-    Permits that were given are drawn first, then new ones are taken. A permit whose `start_by` has passed is never used.
+    Permits that were given are drawn first, then new ones are taken; none is used after its `start_by`.
 
     What it tells the budget after a request is told once, and a budget that cannot be reached then does not spoil the
     answer: the permit stays held until its own time, which is the safe side.

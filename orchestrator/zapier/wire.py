@@ -20,8 +20,10 @@ from orchestrator.core.errors import UpstreamUnavailableError
 from orchestrator.core.ports import CatalogAction, CatalogApp, Profile, ZapDraft, ZapMade, ZapStep
 from orchestrator.core.session import App, Authentication, Connect, Instant, JsonObject
 
-Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)] | int
-"""An id is text, however numeric it looks; where Zapier writes a number, its digits are the text."""
+Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
+"""An id is text, however numeric it looks: a number in its place is no id. (Only a profile's id is a number.)"""
+
+Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 Value = TypeVar("Value")
 Row = TypeVar("Row")
@@ -62,7 +64,7 @@ class _Links(Struct):
 
 
 class _Meta(Struct):
-    count: Annotated[int, Meta(ge=0)] | None = None
+    count: Number | None = None
 
 
 class _Envelope(Struct, Generic[Row]):
@@ -156,14 +158,14 @@ def _page(envelope: _Envelope[Value], row: Callable[[Value], Row]) -> Page[Row]:
 
 def _authentication(row: _AuthenticationRow) -> AuthenticationRow:
     return AuthenticationRow(
-        authentication=Authentication(id=str(row.id), title=_text(row.title) or str(row.id), is_expired=row.is_expired),
-        app_id=row.app if isinstance(row.app, str) else str(row.app.id),
+        authentication=Authentication(id=row.id, title=_text(row.title) or row.id, is_expired=row.is_expired),
+        app_id=row.app if isinstance(row.app, str) else row.app.id,
     )
 
 
 def _action(row: _ActionRow) -> CatalogAction:
     return CatalogAction(
-        id=str(row.id),
+        id=row.id,
         key=row.key,
         action_type=row.action_type,
         title=_text(row.title) or row.key,
@@ -176,8 +178,8 @@ def _app(row: _AppRow) -> AppRow:
     color = _text(row.hex_color)
     kinds = row.action_types if isinstance(row.action_types, list) else []
     app = App(
-        id=str(row.id),
-        title=_text(row.title) or str(row.id),
+        id=row.id,
+        title=_text(row.title) or row.id,
         image=web_address(row.image),
         hex_color=color if _HEX_COLOR.fullmatch(color) else None,
     )
@@ -215,7 +217,7 @@ def web_address(value: object) -> str | None:
 
 
 class _Profile(Struct):
-    id: Id
+    id: Id | Number
     email: object = None
 
 
@@ -234,7 +236,7 @@ def zap(body: bytes) -> ZapMade:
     """Read the Zap in the answer to `POST /v2/zaps` (Zapier docs: create-a-zap). Raises UpstreamUnavailableError."""
     found = _read_one(body, _Zap)
     editor = found.links.get("html_editor") if isinstance(found.links, dict) else None
-    return ZapMade(zap_id=str(found.id), editor_url=web_address(editor))
+    return ZapMade(zap_id=found.id, editor_url=web_address(editor))
 
 
 def zap_request(draft: ZapDraft) -> bytes:
@@ -246,8 +248,8 @@ def zap_request(draft: ZapDraft) -> bytes:
     data = {"title": draft.title, "steps": [_step_request(step) for step in draft.steps]}
     try:
         return msgspec.json.encode({"data": data})
-    except (TypeError, RecursionError) as error:
-        raise ValueError("inputs that JSON cannot hold") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError("the Zap holds what JSON cannot") from error
 
 
 def _step_request(step: ZapStep) -> JsonObject:
@@ -265,7 +267,7 @@ def _step_request(step: ZapStep) -> JsonObject:
 def _read(body: bytes, kind: type[Value]) -> Value:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error) from error
 
 
@@ -278,7 +280,7 @@ def _read_one(body: bytes, kind: type[Value]) -> Value:
         found = found.get("data")
     try:
         return msgspec.convert(found, kind)
-    except ValueError as error:
+    except msgspec.ValidationError as error:
         raise _malformed(error) from error
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
-from orchestrator.core.errors import StepNotFoundError
+from orchestrator.core.effects import ClaimAuthentication
+from orchestrator.core.errors import IllegalSignalError, StepNotFoundError
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.ports import Outcome, Waiter
+from orchestrator.core.ports import Claim, Outcome, Waiter
 from orchestrator.core.session import AttemptEnd, Session, SessionStatus, Step
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class Decision:
 
 
 class Draft:
-    """Collects one decision. Not kept, not shared."""
+    """Collects one decision. Not kept, not shared.
+
+    `claims` are those of the signal's app: as they were found, and as this decision makes them.
+    """
 
     def __init__(self, session: Session, *, now: Instant, policy: Policy) -> None:
         self._before = session
@@ -42,6 +46,7 @@ class Draft:
         self.now = now
         self.policy = policy
         self.outcome = Outcome.APPLIED
+        self.claims: dict[str, Claim] = {}
         self._told: list[Event] = []
         self._effects: list[Effect] = []
         self._guards: list[Guard] = []
@@ -72,6 +77,19 @@ class Draft:
         """End every attempt of the step that is live."""
         attempts = tuple(replace(attempt, ended=end) if attempt.ended is None else attempt for attempt in step.attempts)
         return self.put(replace(step, attempts=attempts))
+
+    def claim(self, step: Step, authentication_id: str, *, app_id: str, by_difference: bool) -> None:
+        """Keep the authentication from being given to another step by difference."""
+        self.claims[authentication_id] = Claim(at=self.now, holder=self.waiter(step) if by_difference else None)
+        self.ask(
+            ClaimAuthentication(
+                app_id=app_id, step_id=step.id, authentication_id=authentication_id, by_difference=by_difference
+            )
+        )
+
+    def illegal(self, step: Step, signal: str) -> IllegalSignalError:
+        """Make the error which says that the step's state does not take this."""
+        return IllegalSignalError(session_id=self.session.id, step_id=step.id, state=step.state.value, signal=signal)
 
     def tell(self, name: EventName, step: Step | None = None, **data: object) -> None:
         """Add an event."""

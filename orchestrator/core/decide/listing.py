@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestrator.core import machine
 from orchestrator.core.attribution import Found, NothingNew, Offered, attribute, barred_since, news
-from orchestrator.core.effects import ClaimAuthentication, ClosePopup, NoOtherPopup, Unclaimed
+from orchestrator.core.decide.popups import MOST_MESSAGES_KEPT
+from orchestrator.core.effects import ClosePopup, NoOtherPopup, Unclaimed
 from orchestrator.core.errors import AuthenticationNotUsableError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import Claim, Outcome
+from orchestrator.core.ports import Outcome
 from orchestrator.core.session import (
     SECOND,
     Attempt,
@@ -27,8 +29,6 @@ from orchestrator.core.session import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from orchestrator.core.decide.draft import Draft
     from orchestrator.core.signals import (
         AuthenticationSelected,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 LISTINGS_UNTIL_NOTHING_NEW = 3
 LISTINGS_UNTIL_NOT_VISIBLE = 4
 NOT_VISIBLE_AFTER = 30 * SECOND
+_AT_REST = frozenset({StepState.NEEDS_AUTH, StepState.RESOLVED})
 
 
 def listed(draft: Draft, signal: AuthenticationsListed) -> None:
@@ -49,51 +50,53 @@ def listed(draft: Draft, signal: AuthenticationsListed) -> None:
     """
     if not draft.session.is_open:
         return draft.nothing(Outcome.STALE)
+    draft.claims |= signal.claims
     listing = signal.listing
     steps = [step for step in draft.session.steps if step.app is not None and step.app.id == listing.app_id]
-    claims = dict(signal.claims)
     for step in steps:
         if (confirmed := _confirmed(step, listing)) is not None:
-            _resolve_by_message(draft, step, confirmed, listing, claims)
-            claims[confirmed[2].id] = Claim(at=draft.now)
+            _resolve_by_message(draft, step, confirmed, listing)
     if listing.complete:
         for step in steps:
             if draft.step(step.id) == step:
-                _step_listed(draft, step, replace(signal, claims=claims))
+                _step_listed(draft, step, signal)
     return None
 
 
 def refreshed(draft: Draft, step: Step, signal: AuthenticationsRefreshed) -> None:
     """Offer what is new, then let the listing be the baseline. While a popup is waited for, nothing changes."""
-    if step.app is None or step.app.id != signal.listing.app_id or step.state is StepState.AWAITING_POPUP:
-        return draft.nothing(Outcome.STALE)
     listing = signal.listing
+    if step.app is None or step.app.id != listing.app_id or step.state not in _AT_REST:
+        return draft.nothing(Outcome.STALE)
+    draft.claims |= signal.claims
     if (confirmed := _confirmed(step, listing)) is not None:
-        _resolve_by_message(draft, step, confirmed, listing, signal.claims)
+        _resolve_by_message(draft, step, confirmed, listing)
     elif step.state is StepState.RESOLVED:
         _look_after(draft, step, listing)
     else:
-        _offer(draft, step, listing, signal.claims)
+        _offer(draft, step, listing)
     step = draft.step(step.id)
-    draft.put(replace(step, baseline=Baseline.of(listing) or step.baseline, connect=signal.connect or step.connect))
+    draft.put(replace(step, baseline=_newer_baseline(step, listing), connect=signal.connect or step.connect))
     return draft.tell(EventName.AUTHENTICATIONS_REFRESHED, step)
 
 
 def selected(draft: Draft, step: Step, signal: AuthenticationSelected) -> None:
-    """Settle the step on the user's choice, if Zapier lists it as usable now."""
-    authentication = signal.listing.get(signal.authentication_id)
+    """Settle the step on the user's choice, if Zapier lists it as usable now, for the app the step has now."""
+    listing = signal.listing
+    if step.app is None or not machine.allows(step.state, Trigger.SELECTED):
+        raise draft.illegal(step, Trigger.SELECTED)
+    authentication = listing.get(signal.authentication_id) if listing.app_id == step.app.id else None
     if authentication is None or authentication.is_expired:
         why = "it has expired; connect it again" if authentication else "Zapier does not list it for this user and app"
         raise AuthenticationNotUsableError(
             session_id=draft.session.id, step_id=step.id, authentication_id=signal.authentication_id, why=why
         )
-    evidence = Evidence(channels=(Channel.SELECTION,), checked_at=signal.listing.begun_at)
     is_same = step.authentication is not None and step.authentication.id == authentication.id
     if is_same and step.evidence is not None and not step.evidence.is_difference_alone:
         return draft.nothing(Outcome.DUPLICATE)
-    return _resolve(
-        draft, step, authentication, evidence, trigger=Trigger.SELECTED, listing=signal.listing, claims=signal.claims
-    )
+    draft.claims |= signal.claims
+    evidence = Evidence(channels=(Channel.SELECTION,), checked_at=listing.begun_at)
+    return _resolve(draft, step, authentication, evidence, trigger=Trigger.SELECTED, listing=listing)
 
 
 def contested(draft: Draft, step: Step, signal: ClaimContested) -> None:
@@ -109,7 +112,7 @@ def _step_listed(draft: Draft, step: Step, signal: AuthenticationsListed) -> Non
     if step.state is StepState.RESOLVED:
         _look_after(draft, step, signal.listing)
     elif step.state is StepState.NEEDS_AUTH and step.app_attempts:
-        _offer(draft, step, signal.listing, signal.claims)
+        _offer(draft, step, signal.listing)
     elif step.state is StepState.AWAITING_POPUP:
         _await(draft, step, signal)
 
@@ -127,41 +130,42 @@ def _confirmed(step: Step, listing: Listing) -> tuple[Attempt, Message, Authenti
 
 
 def _resolve_by_message(
-    draft: Draft,
-    step: Step,
-    confirmed: tuple[Attempt, Message, Authentication],
-    listing: Listing,
-    claims: Mapping[str, Claim],
+    draft: Draft, step: Step, confirmed: tuple[Attempt, Message, Authentication], listing: Listing
 ) -> None:
     attempt, _, authentication = confirmed
-    is_new = any(found.id == authentication.id for found in news(step.baseline, listing, claims))
+    is_new = any(found.id == authentication.id for found in news(step.baseline, listing, draft.claims))
     channels = (Channel.MESSAGE, Channel.DIFFERENCE) if is_new else (Channel.MESSAGE,)
     evidence = Evidence(channels=channels, checked_at=listing.begun_at, attempt_id=attempt.id)
-    assert step.app is not None  # noqa: S101 - attempts of the present app exist
-    draft.ask(ClosePopup(app_id=step.app.id, step_id=step.id, attempt_id=attempt.id))
-    _resolve(draft, step, authentication, evidence, trigger=Trigger.MESSAGE_CONFIRMED, listing=listing, claims=claims)
+    draft.ask(ClosePopup(app_id=attempt.app_id, step_id=step.id, attempt_id=attempt.id))
+    _resolve(draft, step, authentication, evidence, trigger=Trigger.MESSAGE_CONFIRMED, listing=listing)
 
 
 def _look_after(draft: Draft, step: Step, listing: Listing) -> None:
-    """Notice that a settled authentication has expired or is gone."""
+    """Notice that a settled authentication has expired or is gone; connecting it again is then something new."""
     if step.authentication is None or step.evidence is None or not listing.complete:
         return
-    if listing.begun_at <= step.evidence.checked_at:
-        return
     found = listing.get(step.authentication.id)
-    if found is None:
-        _need_auth(draft, step, Trigger.REVOKED, candidates=())
-    elif found.is_expired:
-        _need_auth(draft, step, Trigger.EXPIRED, candidates=())
+    if listing.begun_at <= step.evidence.checked_at or found in listing.healthy:
+        return
+    new = news(step.baseline, listing, draft.claims)
+    step = replace(step, baseline=_newer_baseline(step, listing))
+    _need_auth(draft, step, Trigger.EXPIRED if found else Trigger.REVOKED, candidates=new)
 
 
-def _offer(draft: Draft, step: Step, listing: Listing, claims: Mapping[str, Claim]) -> None:
+def _newer_baseline(step: Step, listing: Listing) -> Baseline | None:
+    """Return the newer of the step's baseline and what this listing makes; an incomplete one makes none."""
+    made, had = Baseline.of(listing), step.baseline
+    return had if made is None or (had is not None and had.taken_at > made.taken_at) else made
+
+
+def _offer(draft: Draft, step: Step, listing: Listing) -> None:
     """Show what is new, keep what was shown and can still be used."""
     if step.baseline is not None and listing.begun_at < step.baseline.taken_at:
         return
     usable = {found.id: found for found in listing.healthy}
-    kept = [usable[shown.id] for shown in step.candidates if shown.id in usable]
-    new = [found for found in news(step.baseline, listing, claims) if found.id not in {shown.id for shown in kept}]
+    kept = [usable[one.id] for one in step.candidates if one.id in usable]
+    shown = {one.id for one in kept}
+    new = [found for found in news(step.baseline, listing, draft.claims) if found.id not in shown]
     if not new and listing.complete and len(kept) == len(step.candidates):
         return
     candidates = (*kept, *new) if listing.complete else (*step.candidates, *new)
@@ -171,25 +175,29 @@ def _offer(draft: Draft, step: Step, listing: Listing, claims: Mapping[str, Clai
 
 
 def _await(draft: Draft, step: Step, signal: AuthenticationsListed) -> None:
-    """Say what a listing means for a step whose popup is open."""
+    """Say what a listing means for a step whose popup is open.
+
+    A message heard since then, of whichever attempt, is waited for; one heard before has had its time.
+    """
     attempt, listing = step.live_attempt, signal.listing
     if attempt is None or listing.begun_at < attempt.opened_at:
         return
-    new = news(step.baseline, listing, signal.claims)
-    messages = [message for one in step.app_attempts for message in one.messages]
-    if messages:
-        if _is_not_visible(max(message.at for message in messages), signal):
+    new = news(step.baseline, listing, draft.claims)
+    heard = [message.at for one in step.app_attempts for message in one.messages if message.at >= attempt.opened_at]
+    if heard:
+        if _is_not_visible(max(heard), signal):
             _need_auth(draft, step, Trigger.NOT_VISIBLE, candidates=new)
         return
+    is_late = draft.now - attempt.opened_at > draft.policy.difference_longest
     verdict = attribute(
         new,
         waiter=draft.waiter(step),
         popups=signal.popups,
-        offers_only=signal.shared_profile or attempt.offers_only,
+        offers_only=signal.shared_profile or attempt.offers_only or is_late,
     )
     match verdict:
         case Found(authentication):
-            _resolve_by_difference(draft, step, authentication, signal)
+            _resolve_by_difference(draft, step, attempt, authentication, signal)
         case Offered(candidates):
             _need_auth(draft, step, Trigger.OFFERED, candidates=candidates)
         case NothingNew():
@@ -202,11 +210,11 @@ def _is_not_visible(heard_at: int, signal: AuthenticationsListed) -> bool:
 
 
 def _resolve_by_difference(
-    draft: Draft, step: Step, authentication: Authentication, signal: AuthenticationsListed
+    draft: Draft, step: Step, attempt: Attempt, authentication: Authentication, signal: AuthenticationsListed
 ) -> None:
-    app_id, baseline = signal.listing.app_id, step.baseline
-    assert baseline is not None  # noqa: S101 - nothing is new without one
-    since = barred_since(authentication.id, baseline)
+    listing = signal.listing
+    app_id = listing.app_id
+    since = barred_since(authentication.id, step.baseline)
     draft.rely_on(
         Unclaimed(app_id=app_id, authentication_id=authentication.id, since=since),
         NoOtherPopup(app_id=app_id, step_id=step.id),
@@ -214,21 +222,8 @@ def _resolve_by_difference(
     own = [popup for popup in signal.popups if popup.waiter == draft.waiter(step)]
     if len(own) == 1:
         draft.ask(ClosePopup(app_id=app_id, step_id=step.id, attempt_id=own[0].attempt_id))
-    attempt = step.live_attempt
-    evidence = Evidence(
-        channels=(Channel.DIFFERENCE,),
-        checked_at=signal.listing.begun_at,
-        attempt_id=attempt.id if attempt else None,
-    )
-    _resolve(
-        draft,
-        step,
-        authentication,
-        evidence,
-        trigger=Trigger.DIFFERENCE_FOUND,
-        listing=signal.listing,
-        claims=signal.claims,
-    )
+    evidence = Evidence(channels=(Channel.DIFFERENCE,), checked_at=listing.begun_at, attempt_id=attempt.id)
+    _resolve(draft, step, authentication, evidence, trigger=Trigger.DIFFERENCE_FOUND, listing=listing)
 
 
 def _wait_on(draft: Draft, step: Step, attempt: Attempt, signal: AuthenticationsListed) -> None:
@@ -250,7 +245,7 @@ def _need_auth(draft: Draft, step: Step, trigger: Trigger, *, candidates: tuple[
     draft.tell(EventName.AUTH_NEEDED, step, reason=step.reason, candidates=[found.id for found in candidates])
 
 
-def _resolve(  # noqa: PLR0913 - one place settles a step, whoever spoke for it
+def _resolve(
     draft: Draft,
     step: Step,
     authentication: Authentication,
@@ -258,28 +253,21 @@ def _resolve(  # noqa: PLR0913 - one place settles a step, whoever spoke for it
     *,
     trigger: Trigger,
     listing: Listing,
-    claims: Mapping[str, Claim],
 ) -> None:
-    by_difference = evidence.is_difference_alone
-    claim = claims.get(authentication.id)
+    """Settle the step, whoever spoke for it. After a difference alone, a pending message may still win."""
+    app_id, by_difference = listing.app_id, evidence.is_difference_alone
     if not by_difference:
+        claim = draft.claims.get(authentication.id)
         since = claim.at + 1 if claim else 0
-        draft.rely_on(Unclaimed(app_id=listing.app_id, authentication_id=authentication.id, since=since))
-    draft.ask(
-        ClaimAuthentication(
-            app_id=listing.app_id,
-            step_id=step.id,
-            authentication_id=authentication.id,
-            by_difference=by_difference,
-        )
-    )
-    step = _without_messages(draft.end_live_attempts(step, AttemptEnd.SETTLED), keep=by_difference)
+        draft.rely_on(Unclaimed(app_id=app_id, authentication_id=authentication.id, since=since))
+        step = _settle_messages(step)
+    draft.claim(step, authentication.id, app_id=app_id, by_difference=by_difference)
     step = replace(
-        step,
+        draft.end_live_attempts(step, AttemptEnd.SETTLED),
         authentication=authentication,
         evidence=evidence,
         candidates=(),
-        baseline=Baseline.of(listing) or step.baseline,
+        baseline=_newer_baseline(step, listing),
     )
     step = draft.move(step, trigger)
     draft.tell(
@@ -290,8 +278,16 @@ def _resolve(  # noqa: PLR0913 - one place settles a step, whoever spoke for it
     )
 
 
-def _without_messages(step: Step, *, keep: bool) -> Step:
-    """Forget pending messages, unless one of them may still win over a difference."""
-    if keep:
-        return step
-    return replace(step, attempts=tuple(replace(attempt, messages=()) for attempt in step.attempts))
+def _settle_messages(step: Step) -> Step:
+    """Wait for no message any more, and know them all when they come again."""
+    attempts = (
+        replace(
+            attempt,
+            messages=(),
+            settled=(*attempt.settled, *(message.authentication_id for message in attempt.messages))[
+                -MOST_MESSAGES_KEPT:
+            ],
+        )
+        for attempt in step.attempts
+    )
+    return replace(step, attempts=tuple(attempts))

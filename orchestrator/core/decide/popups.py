@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
 from orchestrator.core.effects import OpenPopup
-from orchestrator.core.errors import AttemptStaleError, AttemptTakenError, IllegalSignalError
+from orchestrator.core.errors import AttemptStaleError, AttemptTakenError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import Outcome
-from orchestrator.core.schedule import FOCUS_PAUSE, MOST_CHECKS_AT_ONCE, VISIBLE_FOR
+from orchestrator.core.schedule import FOCUS_PAUSE, MOST_CHECKS_AT_FOCUS, MOST_CHECKS_AT_ONCE, VISIBLE_FOR
 from orchestrator.core.session import (
     Attempt,
     AttemptEnd,
@@ -54,10 +54,12 @@ def hinted(draft: Draft, step: Step, signal: Hinted) -> None:
 
 
 def message_received(draft: Draft, step: Step, signal: MessageReceived) -> None:
-    """Keep the id a message named until Zapier lists it; a check is due."""
+    """Keep the id a message named until Zapier lists it; a check is due. Repeating what is settled changes nothing."""
     step, attempt = _attempt(draft, step, signal.attempt_id)
+    if not machine.allows(step.state, Trigger.MESSAGE_CONFIRMED):
+        raise draft.illegal(step, Trigger.MESSAGE_CONFIRMED)
     authentication_id = signal.authentication_id
-    if any(message.authentication_id == authentication_id for message in attempt.messages):
+    if authentication_id in {*(message.authentication_id for message in attempt.messages), *attempt.settled}:
         return draft.nothing(Outcome.DUPLICATE)
     if step.state is StepState.RESOLVED and step.evidence and step.authentication:
         if step.authentication.id == authentication_id:
@@ -109,16 +111,14 @@ def _attempt(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
 def _open(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
     app = step.app
     if app is None or not machine.allows(step.state, Trigger.POPUP_OPENED):
-        raise IllegalSignalError(
-            session_id=draft.session.id, step_id=step.id, state=step.state, signal=Trigger.POPUP_OPENED
-        )
-    age = draft.now - step.baseline.taken_at if step.baseline else None
+        raise draft.illegal(step, Trigger.POPUP_OPENED)
+    oldest = draft.now - draft.policy.baseline_oldest
     attempt = Attempt(
         id=attempt_id,
         app_id=app.id,
         opened_at=draft.now,
         deadline=draft.now + draft.policy.attempt,
-        offers_only=age is None or age > draft.policy.baseline_fresh + draft.policy.deadline_grace,
+        offers_only=step.baseline is None or step.baseline.taken_at < oldest,
     )
     step = draft.end_live_attempts(step, AttemptEnd.SUPERSEDED)
     kept = (*step.attempts, attempt)[-MOST_ATTEMPTS_KEPT:]
@@ -130,7 +130,7 @@ def _open(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
             app_id=app.id,
             step_id=step.id,
             attempt_id=attempt_id,
-            until=draft.now + draft.policy.attempt_longest,
+            until=draft.now + draft.policy.popup_memory,
         )
     )
     draft.tell(EventName.POPUP_OPENED, step, attempt_id=attempt_id, deadline=attempt.deadline)
@@ -165,4 +165,4 @@ def _is_worth_noting(attempt: Attempt, kind: HintKind, *, now: int) -> bool:
     if kind is HintKind.FOCUS and last is not None and now - last < FOCUS_PAUSE:
         return False
     at_once = sum(hint.kind is not HintKind.CLOSED for hint in attempt.hints)
-    return at_once < MOST_CHECKS_AT_ONCE
+    return at_once < (MOST_CHECKS_AT_FOCUS if kind is HintKind.FOCUS else MOST_CHECKS_AT_ONCE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import AliasTakenError, IllegalSignalError, SessionLockedError, TooManyStepsError
+from orchestrator.core.errors import AliasTakenError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import CredentialState, Outcome
@@ -43,9 +43,11 @@ def session_changed(draft: Draft, signal: SessionChanged) -> None:
 
 
 def session_cancelled(draft: Draft) -> None:
-    """End the session. A second time changes nothing; a created Zap cannot be cancelled."""
+    """End the session. A second time changes nothing, nor does it end what has expired; a Zap cannot be cancelled."""
     if draft.session.status is SessionStatus.CANCELLED:
         return draft.nothing(Outcome.DUPLICATE)
+    if draft.session.status is SessionStatus.EXPIRED:
+        return draft.nothing(Outcome.STALE)
     if draft.session.status in {SessionStatus.CREATING, SessionStatus.CREATED}:
         raise SessionLockedError(session_id=draft.session.id, status=draft.session.status)
     draft.session = replace(draft.session, ended=SessionStatus.CANCELLED, ended_at=draft.now)
@@ -158,4 +160,4 @@ def _refuse_taken_alias(draft: Draft, alias: str | None, *, step_id: str) -> Non
 
 def _refuse_without_app(draft: Draft, step: Step, signal: str) -> None:
     if step.app is None:
-        raise IllegalSignalError(session_id=draft.session.id, step_id=step.id, state=step.state.value, signal=signal)
+        raise draft.illegal(step, signal)

@@ -13,7 +13,7 @@
 -- KEYS[10] quiet    zset    of the shard
 -- KEYS[11] visible  zset    of the shard
 -- KEYS[12] kept     zset    of the shard
--- KEYS[13 ..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
+-- KEYS[13..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read, 0 when there was no session
@@ -34,7 +34,7 @@
 -- ARGV[17] JSON     guards: {watch, kind, ...}, see `holds`
 -- ARGV[18] JSON     effects: {watch, kind, ...}, see `apply`
 -- ARGV[19] JSON     watches: {name, app}; `watch` above counts them from 1
--- ARGV[20 ..]       seq (integer) and event (JSON) by turns
+-- ARGV[20..]       seq (integer) and event (JSON) by turns
 --
 -- Returns {"done"}; {"repeated"}: the session's last commit was this one, nothing changed;
 -- {"stale"}: another version; {"guard"}; {"lease", watch}: a guard does not hold.

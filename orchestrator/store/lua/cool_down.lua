@@ -4,7 +4,7 @@
 -- KEYS[1]  cooldown  hash
 --
 -- ARGV[1]  ms        until when
--- ARGV[2 ..] text    fields
+-- ARGV[2..] text    fields
 --
 -- Returns {"done"}.
 

@@ -6,7 +6,7 @@
 -- ARGV[1]  text     the place below which to walk, empty to begin at the top
 -- ARGV[2]  integer  places wanted
 -- ARGV[3]  integer  places to look at, at most
--- ARGV[4 ..] text   prefixes
+-- ARGV[4..] text   prefixes
 --
 -- Returns {"end" or "more", place walked to, places found}; places are in descending order.
 

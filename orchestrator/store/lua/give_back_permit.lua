@@ -8,7 +8,7 @@
 --
 -- Returns {"done"}.
 
-for _, held in ipairs(KEYS) do
+for _, held in ipairs({KEYS[1], KEYS[2]}) do
   redis.call("ZREM", held, ARGV[1])
 end
 return {"done"}

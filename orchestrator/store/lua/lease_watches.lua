@@ -3,12 +3,12 @@
 --
 -- KEYS[1]  strong   zset
 -- KEYS[2]  quiet    zset
--- KEYS[3 ..]        hash of each watch
+-- KEYS[3..]        hash of each watch
 --
 -- ARGV[1]  text     lease token
 -- ARGV[2]  ms       now
 -- ARGV[3]  ms       end of the lease
--- ARGV[4 ..] text   name of each watch
+-- ARGV[4..] text   name of each watch
 --
 -- Returns the numbers (from 1) of those that were due, and so are leased now.
 

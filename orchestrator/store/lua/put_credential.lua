@@ -16,8 +16,7 @@ local before = redis.call("HGET", KEYS[1], "profile_id")
 local generation = redis.call("HINCRBY", KEYS[1], "generation", 1)
 local account = ARGV[4] ~= "" and ARGV[3] or ARGV[3] .. generation
 redis.call("HSET", KEYS[1], "sealed", ARGV[1], "state", ARGV[2], "account", account)
-for number, field in ipairs({"profile_id", "email", "expires_at"}) do
-  local value = ARGV[number + 3]
+for field, value in pairs({profile_id = ARGV[4], email = ARGV[5], expires_at = ARGV[6]}) do
   if value ~= "" then
     redis.call("HSET", KEYS[1], field, value)
   else

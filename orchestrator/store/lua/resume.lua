@@ -3,12 +3,12 @@
 --
 -- KEYS[1]  strong   zset  of the shard
 -- KEYS[2]  quiet    zset  of the shard
--- KEYS[3 ..]        two for each watch: hash, waiters (set)
+-- KEYS[3..]        two for each watch: hash, waiters (set)
 --
 -- ARGV[1]  ms       now
 -- ARGV[2]  ms       a retry_at that means paused
 -- ARGV[3]  text     channel of due watches
--- ARGV[4 ..] text   name of each watch
+-- ARGV[4..] text   name of each watch
 --
 -- Returns how many watches are due by this.
 

@@ -10,7 +10,7 @@ from orchestrator.core.ports import Commit, EventPage, SessionPage, SessionQuery
 from orchestrator.core.session import Instant, Session, WatchKey
 from orchestrator.store import keys
 from orchestrator.store.memory.state import SessionState, State, WatchState
-from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended
+from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended, matches
 from orchestrator.store.switchboard import Switchboard
 
 
@@ -127,16 +127,6 @@ class MemorySessionStore:
                 touched[effect.app_id] = watch
             touched[effect.app_id].apply(effect, commit.session.id, now=commit.now)
         return any(watch.is_due(commit.now) for watch in touched.values())
-
-
-def matches(session: Session, query: SessionQuery) -> bool:
-    """Tell whether the session matches every given value of the query."""
-    return (
-        session.tenant_id == query.tenant_id
-        and query.state in {None, session.state}
-        and query.status in {None, session.status}
-        and query.user_id in {None, session.user_id}
-    )
 
 
 def _log(kept: SessionState, record: SignalRecord) -> None:

@@ -1,0 +1,82 @@
+"""The application, put together by functions; importing this does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from api.auth import Keys
+from api.errors import answer
+from api.limits import BodyLimits
+from api.openapi import Api
+from api.polls import LongPolls
+from api.routes import actions, apps, authentications, credentials, health, popups, sessions, steps, zaps
+from api.trace import Trace
+from orchestrator.bootstrap import Zapwright, opened
+from orchestrator.clock import RandomIds
+from orchestrator.core.errors import ZapwrightError
+from orchestrator.core.ports import Ids
+from orchestrator.metrics import Metrics
+from orchestrator.settings import Settings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+_LENGTH_OF_REFERENCE = 12
+_ROUTERS = (sessions, steps, apps, authentications, popups, actions, zaps, credentials, health)
+
+
+def create_app(zapwright: Zapwright) -> FastAPI:
+    """Build the application on a Zapwright of the caller's, who closes it. Raises ApiKeyMissingError."""
+    app = _assembled(zapwright.settings, ids=zapwright.ids, lifespan=None)
+    app.state.zapwright = zapwright
+    return app
+
+
+def create_server_app(settings: Settings, *, redis_url: str) -> FastAPI:
+    """Build the application of a process of its own; store and connections open when it starts, and close at its end.
+
+    Raises ApiKeyMissingError.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened(settings, redis_url=redis_url) as zapwright:
+            app.state.zapwright = zapwright
+            yield
+
+    return _assembled(settings, ids=RandomIds(), lifespan=lifespan)
+
+
+def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> FastAPI:
+    metrics = Metrics()
+    app = Api(
+        title="Zapwright",
+        version="1",
+        summary="Sessions in which your users build Zaps inside your product.",
+        lifespan=lifespan,
+        docs_url=None,  # their scripts come from somebody else's server
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        middleware=[
+            Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),
+            Middleware(BodyLimits, max_bytes=settings.max_body_bytes),
+        ],
+        exception_handlers=dict.fromkeys((ZapwrightError, RequestValidationError, HTTPException), answer),
+    )
+    app.state.keys = Keys(settings.api_key)
+    app.state.metrics = metrics
+    app.state.polls = LongPolls()
+    for resource in _ROUTERS:
+        app.include_router(resource.router)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,91 @@
+"""What routes are given: use cases, reads, and a way to show what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.errors import RequestInvalidError
+from api.polls import LongPolls
+from api.schemas import answers
+from api.views import Views
+from orchestrator.bootstrap import Zapwright
+from orchestrator.core.session import Session
+from orchestrator.creation import Creator
+from orchestrator.engine import Engine
+from orchestrator.metrics import Metrics
+from orchestrator.queries import Queries
+
+
+class Show:
+    """Shows sessions just as they were read or committed, with their user's credential and next checks."""
+
+    def __init__(self, queries: Queries, views: Views) -> None:
+        self._queries = queries
+        self.views = views
+
+    async def __call__(self, session: Session) -> answers.Session:
+        """Show one session; it is not read again, so that a writer sees what was written."""
+        return self.views.session(await self._queries.snapshot(session))
+
+
+def zapwright(request: Request) -> Zapwright:
+    """Return this process's Zapwright."""
+    here: Zapwright = request.app.state.zapwright
+    return here
+
+
+Here = Annotated[Zapwright, Depends(zapwright)]
+
+
+def _engine(here: Here) -> Engine:
+    return here.engine
+
+
+def _queries(here: Here) -> Queries:
+    return here.queries
+
+
+def _creator(here: Here) -> Creator:
+    return here.creator
+
+
+def _views(here: Here) -> Views:
+    return Views(message_origin=here.settings.zapier_message_origin, baseline_fresh=here.policy.baseline_fresh)
+
+
+def _show(queries: Annotated[Queries, Depends(_queries)], views: Annotated[Views, Depends(_views)]) -> Show:
+    return Show(queries, views)
+
+
+def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+def _polls(request: Request) -> LongPolls:
+    polls: LongPolls = request.app.state.polls
+    return polls
+
+
+EngineDep = Annotated[Engine, Depends(_engine)]
+QueriesDep = Annotated[Queries, Depends(_queries)]
+CreatorDep = Annotated[Creator, Depends(_creator)]
+ViewsDep = Annotated[Views, Depends(_views)]
+ShowDep = Annotated[Show, Depends(_show)]
+MetricsDep = Annotated[Metrics, Depends(_metrics)]
+PollsDep = Annotated[LongPolls, Depends(_polls)]
+
+
+@contextmanager
+def own_cursor(cursor: str | None) -> Iterator[None]:
+    """Take the ValueError of a cursor that is not ours for what it is: a flaw of the request."""
+    try:
+        yield
+    except ValueError as error:
+        if cursor is None:
+            raise
+        raise RequestInvalidError.of_parameter("cursor", "this is no cursor of ours; begin without one") from error

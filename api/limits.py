@@ -1,0 +1,129 @@
+"""What a request's body may be, checked before anything else looks at it (ASGI middleware).
+
+A body is read up to a limit, whatever its length header says, and must be JSON that every store, log and reader of
+ours can bear: UTF-8, no number beyond 64 bits, no NUL in a text, and not too deep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from email.message import Message as Header
+from typing import Final
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import BodyTooLargeError, BodyUnreadableError, MediaTypeError, problem
+from orchestrator.core.errors import ZapwrightError
+
+DEEPEST: Final = 32
+
+_DIGITS_OF_A_LENGTH: Final = 18
+_INTEGERS: Final = range(-(2**63), 2**64)
+_TOO_DEEP: Final = f"it is nested more than {DEEPEST} deep"
+
+
+class BodyLimits:
+    """Answers for requests whose bodies are too large or not fit, and hands on the others with their bodies read."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request; the caller hearing no answer has gone before its body was whole."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await self._body(Headers(scope=scope), receive)
+            if body is None:
+                return
+            check(body, Headers(scope=scope).get("content-type", ""))
+        except ZapwrightError as error:
+            await problem(error, scope)(scope, receive, send)
+        else:
+            await self._app(scope, _replayed(body, receive), send)
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes | None:
+        """Read the body, None when its sender went away. Raises BodyTooLargeError as soon as that is known."""
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and (len(announced) > _DIGITS_OF_A_LENGTH or int(announced) > self._max_bytes):
+            raise BodyTooLargeError(limit=self._max_bytes)
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > self._max_bytes:
+                raise BodyTooLargeError(limit=self._max_bytes)
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+def check(body: bytes, content_type: str) -> None:
+    """Accept an empty body, and JSON that can be kept. Raises MediaTypeError, BodyUnreadableError."""
+    if not body:
+        return
+    if not _is_json(content_type):
+        raise MediaTypeError
+    try:
+        document = msgspec.json.decode(body)
+    except RecursionError as error:
+        raise BodyUnreadableError(why=_TOO_DEEP) from error
+    except UnicodeDecodeError as error:
+        raise BodyUnreadableError(why="it is not UTF-8") from error
+    except ValueError as error:
+        raise BodyUnreadableError(why=str(error)) from error
+    _check_values(document)
+
+
+def _is_json(content_type: str) -> bool:
+    header = Header()
+    header["Content-Type"] = content_type
+    subtype = header.get_content_subtype()
+    return header.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
+
+
+def _check_values(document: object) -> None:
+    """Walk the document level by level, so that no depth can exhaust the walker."""
+    level: list[object] = [document]
+    for _ in range(DEEPEST + 1):
+        inner: list[object] = []
+        for value in level:
+            inner.extend(_checked(value))
+        if not inner:
+            return
+        level = inner
+    raise BodyUnreadableError(why=_TOO_DEEP)
+
+
+def _checked(value: object) -> Iterable[object]:
+    """Check one value; return those inside it."""
+    match value:
+        case str() if "\0" in value:
+            raise BodyUnreadableError(why="a text in it contains NUL")
+        case int() if value not in _INTEGERS:
+            raise BodyUnreadableError(why="a number in it has more than 64 bits")
+        case list():
+            return value
+        case dict():
+            return (*value.keys(), *value.values())
+        case _:
+            return ()
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body that was read, then whatever comes after it."""
+    is_read = False
+
+    async def replay() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

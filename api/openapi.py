@@ -1,0 +1,88 @@
+"""The description of the API (`/openapi.json`): which problems each route may answer with, and their shape."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from api.errors import (
+    MEDIA_TYPE,
+    BodyTooLargeError,
+    BodyUnreadableError,
+    InternalError,
+    MediaTypeError,
+    RequestInvalidError,
+    UnauthorizedError,
+    status_of,
+    title_of,
+)
+from api.schemas.problems import Problem
+from orchestrator.core.errors import (
+    GuardFailedError,
+    SessionLockedError,
+    SessionNotFoundError,
+    SignInRequiredError,
+    StaleVersionError,
+    StepNotFoundError,
+    StoreUnavailableError,
+    UpstreamBusyError,
+    UpstreamRefusedError,
+    UpstreamUnavailableError,
+    ZapwrightError,
+)
+
+Kind = type[ZapwrightError]
+
+WITHOUT_KEY: Final[tuple[Kind, ...]] = (
+    BodyTooLargeError,
+    BodyUnreadableError,
+    MediaTypeError,
+    InternalError,
+)
+ALWAYS: Final[tuple[Kind, ...]] = (*WITHOUT_KEY, UnauthorizedError, RequestInvalidError, StoreUnavailableError)
+SESSION: Final[tuple[Kind, ...]] = (SessionNotFoundError,)
+COMMIT: Final[tuple[Kind, ...]] = (*SESSION, SessionLockedError, StaleVersionError, GuardFailedError)
+STEP: Final[tuple[Kind, ...]] = (*COMMIT, StepNotFoundError)
+UPSTREAM: Final[tuple[Kind, ...]] = (
+    SignInRequiredError,
+    UpstreamBusyError,
+    UpstreamUnavailableError,
+    UpstreamRefusedError,
+)
+
+_REF: Final = "#/components/schemas/{model}"
+_RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+def problems(*kinds: Kind, always: tuple[Kind, ...] = ALWAYS) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems a route may answer with, those of every route included, by status."""
+    by_status: dict[int | str, list[Kind]] = {}
+    for kind in dict.fromkeys((*always, *kinds)):
+        by_status.setdefault(status_of(kind).value, []).append(kind)
+    return {status: _answer(found) for status, found in sorted(by_status.items(), key=str)}
+
+
+def _answer(kinds: list[Kind]) -> dict[str, Any]:
+    codes = {"properties": {"code": {"enum": sorted(kind.code for kind in kinds)}}}
+    answer: dict[str, Any] = {
+        "description": "  \n".join(f"`{kind.code}`: {title_of(kind)}." for kind in kinds),
+        "content": {MEDIA_TYPE: {"schema": {"allOf": [{"$ref": _REF.format(model=Problem.__name__)}, codes]}}},
+    }
+    return answer | ({"headers": _RETRY_AFTER} if any(_asks_to_wait(kind) for kind in kinds) else {})
+
+
+def _asks_to_wait(kind: Kind) -> bool:
+    return issubclass(kind, UpstreamBusyError | StoreUnavailableError)
+
+
+class Api(FastAPI):
+    """An application whose description has the shape of its problems."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of every route."""
+        if self.openapi_schema is None:
+            _, shapes = models_json_schema([(Problem, "serialization")], ref_template=_REF)
+            super().openapi()["components"]["schemas"].update(shapes["$defs"])
+        return super().openapi()

@@ -1,0 +1,33 @@
+"""Credentials: users' access to Zapier."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+
+from api.auth import Tenant, tenant
+from api.deps import EngineDep
+from api.openapi import problems
+from api.schemas import answers, requests
+from api.schemas.fields import UserIdInPath
+from api.views import credential
+from orchestrator.core.errors import (
+    CredentialRefusedError,
+    UpstreamBusyError,
+    UpstreamRefusedError,
+    UpstreamUnavailableError,
+)
+from orchestrator.core.session import SECOND
+
+router = APIRouter(prefix="/v1/users", tags=["credentials"], dependencies=[Depends(tenant)])
+
+_UPSTREAM = (UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError)
+
+
+@router.put("/{user_id:path}/credential", responses=problems(CredentialRefusedError, *_UPSTREAM))
+async def put_credential(
+    user_id: UserIdInPath, new: requests.NewCredential, tenant_id: Tenant, engine: EngineDep
+) -> answers.Credential:
+    """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
+    expires_in = None if new.expires_in is None else new.expires_in * SECOND
+    token = new.access_token.get_secret_value()
+    return credential(await engine.put_credential(tenant_id, user_id, token, expires_in=expires_in))

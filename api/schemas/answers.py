@@ -1,0 +1,239 @@
+"""The shapes of answers. Moments are ISO 8601 in UTC with milliseconds; a field that has no value is null."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.fields import At
+from orchestrator.core.events import EventName
+from orchestrator.core.ports import CredentialState, Outcome
+from orchestrator.core.session import Channel, JsonObject, Reason, SessionStatus, StepState, ZapState
+
+
+class Shape(BaseModel):
+    """What is shown. Made of a value of ours with the same names by `of`."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    @classmethod
+    def of(cls, value: object) -> Self:
+        """Show the fields of this shape that the value has."""
+        return cls.model_validate(value)
+
+
+class App(Shape):
+    """An app of Zapier's catalogue."""
+
+    id: str
+    title: str
+    image: str | None
+    hex_color: str | None
+
+
+class Connect(Shape):
+    """Where the connect popup goes. `fresh_until`: prepare the step anew before opening a popup after that."""
+
+    url: str
+    fresh_until: At | None
+    message_origin: str = Field(description="The only origin whose messages a page may believe.")
+
+
+class Authentication(Shape):
+    """An account of the user at an app, connected at Zapier."""
+
+    id: str
+    title: str
+    is_expired: bool
+
+
+class Attempt(Shape):
+    """The popup a step waits for. `next_check_at`: when Zapier will be asked next, null while nothing is planned."""
+
+    id: str
+    opened_at: At
+    deadline: At
+    next_check_at: At | None
+
+
+class Evidence(Shape):
+    """Why a step has its authentication, and when Zapier was seen to list it."""
+
+    channels: tuple[Channel, ...]
+    checked_at: At
+    attempt_id: str | None
+
+
+class Action(Shape):
+    """What a step does."""
+
+    key: str
+    action_type: str
+
+
+class Step(Shape):
+    """One step of the Zap."""
+
+    id: str
+    position: int
+    alias: str | None
+    state: StepState
+    reason: Reason | None
+    app: App | None
+    connect: Connect | None
+    authentication: Authentication | None
+    candidates: tuple[Authentication, ...]
+    attempt: Attempt | None
+    evidence: Evidence | None
+    action: Action | None
+    inputs: JsonObject
+
+
+class SessionCredential(Shape):
+    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address."""
+
+    state: CredentialState
+    account: str | None
+
+
+class Zap(Shape):
+    """The Zap itself."""
+
+    state: ZapState
+    id: str | None
+    editor_url: str | None
+    problem: str | None
+
+
+class Session(Shape):
+    """One Zap being built by one user. `seq` grows with every event."""
+
+    id: str
+    user_id: str
+    status: SessionStatus
+    state: StepState
+    seq: int
+    title: str | None
+    reference: str | None
+    metadata: JsonObject
+    created_at: At
+    deadline: At
+    credential: SessionCredential
+    zap: Zap
+    steps: tuple[Step, ...]
+
+
+class SessionPage(Shape):
+    """Sessions, youngest first. `cursor` leads on, null at the end."""
+
+    sessions: tuple[Session, ...]
+    cursor: str | None
+
+
+class AddedStep(Shape):
+    """The id of a step that was added, and the session with it."""
+
+    step_id: str
+    session: Session
+
+
+class Event(Shape):
+    """One fact. `seq` counts the session's events from 1."""
+
+    seq: int
+    name: EventName
+    at: At
+    step_id: str | None
+    data: JsonObject
+
+
+class EventPage(Shape):
+    """Events in order. `truncated`: older ones that were asked for are no longer kept; read the session."""
+
+    events: tuple[Event, ...]
+    truncated: bool
+
+
+class SignalRecord(Shape):
+    """A signal that was heard, and what became of it; `detail` is the code of a refusal."""
+
+    at: At
+    signal: str
+    outcome: Outcome
+    step_id: str | None
+    attempt_id: str | None
+    detail: str | None
+
+
+class SignalLog(Shape):
+    """The session's newest signals, oldest first."""
+
+    signals: tuple[SignalRecord, ...]
+
+
+class FoundApp(App):
+    """An app of Zapier's catalogue, as a search finds it."""
+
+    description: str
+    action_types: tuple[str, ...]
+    needs_authentication: bool
+
+
+class AppPage(Shape):
+    """Apps, the most popular first. `cursor` leads on, null at the end."""
+
+    apps: tuple[FoundApp, ...]
+    cursor: str | None
+
+
+class FoundAction(Action):
+    """Something an app can do."""
+
+    title: str
+    description: str
+    is_instant: bool
+
+
+class ActionList(Shape):
+    """Everything an app can do."""
+
+    actions: tuple[FoundAction, ...]
+
+
+class Picker(Shape):
+    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session."""
+
+    authentications: tuple[Authentication, ...]
+    listed_at: At | None
+    session: Session
+
+
+class OpenedPopup(Shape):
+    """An attempt, and where its popup goes."""
+
+    attempt_id: str
+    url: str
+    deadline: At
+
+
+class HeardSignal(Shape):
+    """What became of a popup signal, and the session after it."""
+
+    outcome: Outcome
+    session: Session
+
+
+class Credential(Shape):
+    """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
+
+    user_id: str
+    state: CredentialState
+    account: str | None
+    expires_at: At | None
+
+
+class Health(Shape):
+    """The process answers."""
+
+    status: str

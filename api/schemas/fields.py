@@ -1,0 +1,115 @@
+"""The bounds of single values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Final, TypeAlias, TypeVar
+
+import msgspec
+from fastapi import Path
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+
+from orchestrator.core.decide.steps import MOST_STEPS
+from orchestrator.core.schedule import Policy
+from orchestrator.core.session import SECOND, Instant, JsonObject
+
+Given = TypeVar("Given")
+
+LONGEST_WAIT_S: Final = 30
+MOST_EVENTS: Final = 500
+MOST_SESSIONS: Final = 100
+LONGEST_TTL_S: Final = Policy().session_ttl_longest // SECOND
+
+_BYTES_OF_METADATA: Final = 4 * 1024
+_BYTES_OF_INPUTS: Final = 64 * 1024
+_YEAR_S: Final = 366 * 24 * 3600
+_VISIBLE: Final = r"^[!-~]+$"
+_PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
+
+
+def timestamp(at: Instant) -> str:
+    """Write a moment as ISO 8601, in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(at // SECOND, UTC).replace(microsecond=at % SECOND * 1_000)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _at_most(size: int) -> Callable[[JsonObject], JsonObject]:
+    def bounded(value: JsonObject) -> JsonObject:
+        if len(msgspec.json.encode(value)) > size:
+            raise ValueError(f"at most {size} bytes of JSON")
+        return value
+
+    return bounded
+
+
+def _not_null(value: object) -> object:
+    if value is None:
+        raise ValueError("leave it out to keep what is there; null is no value of it")
+    return value
+
+
+# --- in bodies ------------------------------------------------------------------------------------------------
+
+Omittable: TypeAlias = Given | SkipJsonSchema[None]
+"""A value that may be left out; nobody sends a null for it, though a null would do no harm."""
+
+Kept = Annotated[Given | SkipJsonSchema[None], BeforeValidator(_not_null)]
+"""A field of a change: left out, what is there stays; null is refused, since nobody could say what it meant."""
+
+UserId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Your own id of the user.")]
+AppId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Zapier's id of the app.")]
+AuthenticationId = Annotated[
+    str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Zapier's id of the authentication.")
+]
+AttemptId = Annotated[
+    str,
+    Field(
+        min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="The page's own id of it, such as a UUID."
+    ),
+]
+Alias = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="The name by which later steps refer to this one.",
+    ),
+]
+Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
+Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
+ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
+ActionType = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
+Position = Annotated[int, Field(ge=0, lt=MOST_STEPS, description="0 is the first place; beyond the end is last.")]
+AccessToken = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+Lifetime = Annotated[int, Field(ge=1, le=10 * _YEAR_S, description="Seconds.")]
+Ttl = Annotated[int, Field(ge=1, le=LONGEST_TTL_S, description="Seconds the session lives; by default a setting.")]
+Elapsed = Annotated[int, Field(ge=0, le=_YEAR_S * SECOND, description="Milliseconds since the popup was opened.")]
+Metadata = Annotated[
+    JsonObject, AfterValidator(_at_most(_BYTES_OF_METADATA)), Field(description="Yours; at most 4 KiB of JSON.")
+]
+Inputs = Annotated[
+    JsonObject, AfterValidator(_at_most(_BYTES_OF_INPUTS)), Field(description="By field key; at most 64 KiB of JSON.")
+]
+
+# --- in addresses ---------------------------------------------------------------------------------------------
+
+SessionId = Annotated[str, Path(max_length=64)]
+StepId = Annotated[str, Path(max_length=64)]
+UserIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE)]
+
+Cursor = Annotated[str, Field(max_length=512, description="`cursor` of the page before.")]
+Words = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="Part of the app's title.")]
+Seq = Annotated[int, Field(ge=0, le=2**53)]
+Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, when `after_seq` is given.")]
+EventLimit = Annotated[int, Field(ge=1, le=MOST_EVENTS)]
+SessionLimit = Annotated[int, Field(ge=1, le=MOST_SESSIONS)]
+
+# --- in answers -----------------------------------------------------------------------------------------------
+
+At = Annotated[
+    Instant, PlainSerializer(timestamp, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+"""A moment: ISO 8601, UTC, with milliseconds."""

@@ -1,0 +1,72 @@
+"""The shapes of queries. A parameter they do not know is refused, like a key of a body."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.fields import Cursor, EventLimit, Omittable, Seq, SessionLimit, UserId, Wait, Words
+from orchestrator.core.ports import SessionQuery
+from orchestrator.core.session import SessionStatus, StepState
+
+
+class Parameters(BaseModel):
+    """What every query keeps to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _SessionSearch(Parameters):
+    state: Omittable[StepState] = None
+    status: Omittable[SessionStatus] = None
+    user_id: Omittable[UserId] = None
+    cursor: Omittable[Cursor] = None
+    limit: SessionLimit = 50
+
+    def meant(self, tenant_id: str) -> SessionQuery:
+        """Return what is asked for."""
+        return SessionQuery(
+            tenant_id=tenant_id,
+            state=self.state,
+            status=self.status,
+            user_id=self.user_id,
+            cursor=self.cursor,
+            limit=self.limit,
+        )
+
+
+class _Waiting(Parameters):
+    after_seq: Omittable[Seq] = Field(default=None, description="Wait until the session's `seq` is greater.")
+    wait_s: Wait = 20
+
+
+class _EventSearch(Parameters):
+    after: Seq = Field(default=0, description="Only events with a greater `seq`.")
+    limit: EventLimit = 100
+
+
+class _AppSearch(Parameters):
+    query: Omittable[Words] = None
+    cursor: Omittable[Cursor] = None
+
+
+class _Picking(Parameters):
+    refresh: bool = Field(default=False, description="Ask Zapier now.")
+
+
+SessionSearch = Annotated[_SessionSearch, Query()]
+"""Which sessions to list: those that match every given value."""
+
+Waiting = Annotated[_Waiting, Query()]
+"""Whether to wait for a change, and how long."""
+
+EventSearch = Annotated[_EventSearch, Query()]
+"""Which events to read."""
+
+AppSearch = Annotated[_AppSearch, Query()]
+"""Which apps to look for."""
+
+Picking = Annotated[_Picking, Query()]
+"""How current a listing must be."""

@@ -1,0 +1,170 @@
+"""The shapes of request bodies. A key they do not know is refused, so that a misspelt one cannot pass unnoticed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from api.schemas.fields import (
+    AccessToken,
+    ActionKey,
+    ActionType,
+    Alias,
+    AppId,
+    AttemptId,
+    AuthenticationId,
+    Elapsed,
+    Inputs,
+    Kept,
+    Lifetime,
+    Metadata,
+    Position,
+    Reference,
+    Title,
+    Ttl,
+    UserId,
+)
+from orchestrator import engine
+from orchestrator.core import signals
+from orchestrator.core.decide.steps import MOST_STEPS
+from orchestrator.core.session import SECOND, HintKind
+
+
+class Body(BaseModel):
+    """What every body keeps to: JSON's own types, none turned into another."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NewCredential(Body):
+    """A user's access to Zapier."""
+
+    access_token: AccessToken
+    expires_in: Lifetime | None = None
+
+
+class NewStep(Body):
+    """A step a session begins with."""
+
+    alias: Alias | None = None
+    app_id: AppId | None = None
+
+
+class NewSession(Body):
+    """A Zap that is going to be built."""
+
+    user_id: UserId
+    title: Title | None = None
+    reference: Reference | None = Field(default=None, description="Your own id of what the session is for.")
+    steps: Annotated[list[NewStep], Field(max_length=MOST_STEPS)] = []
+    metadata: Metadata = {}
+    ttl_s: Ttl | None = None
+
+    def meant(self, tenant_id: str) -> engine.NewSession:
+        """Return what is asked for."""
+        return engine.NewSession(
+            tenant_id=tenant_id,
+            user_id=self.user_id,
+            title=self.title,
+            reference=self.reference,
+            metadata=self.metadata,
+            steps=tuple(engine.NewStep(alias=step.alias, app_id=step.app_id) for step in self.steps),
+            ttl=None if self.ttl_s is None else self.ttl_s * SECOND,
+        )
+
+
+class SessionChange(Body):
+    """What becomes different about a session."""
+
+    title: Kept[Title] = None
+    metadata: Kept[Metadata] = None
+
+
+class StepAddition(Body):
+    """A step that is put in, last unless `position` says where."""
+
+    alias: Alias | None = None
+    position: Position | None = None
+
+
+class StepChange(Body):
+    """What becomes different about a step."""
+
+    alias: Kept[Alias] = None
+    position: Kept[Position] = None
+
+
+class AppChoice(Body):
+    """The app a step uses."""
+
+    app_id: AppId
+
+
+class AuthenticationChoice(Body):
+    """The authentication the user picked."""
+
+    authentication_id: AuthenticationId
+
+
+class PopupOpening(Body):
+    """A popup that is opened. A page that opened it already names the attempt itself."""
+
+    attempt_id: AttemptId | None = None
+
+
+class PopupContext(Body):
+    """What the page knows beside the signal."""
+
+    visible: bool | None = Field(default=None, description="The page is in front of the user.")
+    focused: bool | None = Field(default=None, description="The page has the keyboard.")
+    gone: bool = Field(default=False, description="The page is being left and will send nothing more.")
+    elapsed_ms: Elapsed | None = None
+
+
+class PopupSignal(Body):
+    """What a page saw of a popup, or its user said."""
+
+    attempt_id: AttemptId
+    kind: Literal["message", "closed", "focus", "finished", "blocked", "cancelled"]
+    authentication_id: AuthenticationId | None = Field(default=None, description="Only with `message`.")
+    context: PopupContext = PopupContext()
+
+    @model_validator(mode="after")
+    def _only_messages_name_an_authentication(self) -> Self:
+        if self.authentication_id is not None and self.kind != "message":
+            raise ValueError("only a message names an authentication")
+        return self
+
+    def meant(self, step_id: str) -> signals.PopupSignal:
+        """Return what is said."""
+        where = {"step_id": step_id, "attempt_id": self.attempt_id}
+        context = signals.Context(**self.context.model_dump())
+        match self.kind:
+            case "blocked":
+                return signals.PopupBlocked(**where)
+            case "cancelled":
+                return signals.PopupCancelled(**where)
+            case "message" if self.authentication_id is not None:
+                return signals.MessageReceived(**where, authentication_id=self.authentication_id, context=context)
+            case kind:
+                return signals.Hinted(**where, kind=HintKind(kind), context=context)
+
+
+class ActionChoice(Body):
+    """What a step does, by the names that stay."""
+
+    key: ActionKey
+    action_type: ActionType
+
+
+class GivenInputs(Body):
+    """What a step's fields are filled with, kept as given."""
+
+    inputs: Inputs
+
+
+class ZapRequest(Body):
+    """The wish to create the Zap. `again`: a person looked, and an earlier call of unknown outcome made none."""
+
+    again: bool = False

@@ -1,0 +1,56 @@
+"""The API as a process: uvicorn, and an end that lets requests finish without waiting for long polls."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import uvicorn
+
+from api.app import create_server_app
+from api.polls import LongPolls
+from orchestrator import logs
+from orchestrator.settings import Settings
+
+GRACE_S: Final = 25
+"""How long requests under way may take to finish when the process is asked to end."""
+
+START_FAILED: Final = 3
+
+
+class Server(uvicorn.Server):
+    """A server that ends long polls as soon as it is asked to end (SIGTERM, SIGINT), and then waits for the rest."""
+
+    def __init__(self, config: uvicorn.Config, *, polls: LongPolls) -> None:
+        super().__init__(config)
+        self._polls = polls
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the requests under way finish, then close."""
+        self._polls.close()
+        await super().shutdown(sockets)
+
+
+def serve(settings: Settings, *, redis_url: str, sockets: Sequence[socket.socket] | None = None) -> None:
+    """Serve until the process is asked to end, on the settings' address or on listening `sockets`.
+
+    Raises ApiKeyMissingError. Leaves the process with status 3 when the store cannot be opened.
+    """
+    logs.configure(settings)
+    app = create_server_app(settings, redis_url=redis_url)
+    config = uvicorn.Config(
+        app,
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = Server(config, polls=app.state.polls)
+    server.run(sockets=list(sockets) if sockets is not None else None)
+    if not server.started:
+        sys.exit(START_FAILED)

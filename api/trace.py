@@ -1,0 +1,85 @@
+"""Every request has a reference, a line in the log and its measures, and ends in an answer (ASGI middleware)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from api.errors import InternalError, problem
+from orchestrator.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+REFERENCE: Final = "Zapwright-Reference"
+UNKNOWN_ROUTE: Final = "unknown"
+GONE: Final = 499
+"""The status noted for a caller who went away before there was an answer."""
+
+_SESSION: Final = re.compile(r"/v1/sessions/([A-Za-z0-9]{1,64})(?:/|$)")
+_QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class Trace:
+    """Stands before everything else. `new_reference` makes the ids by which a request is found in the log."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, new_reference: Callable[[], str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._new_reference = new_reference
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Follow one request to its end."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope.setdefault("state", {})["reference"] = reference = self._new_reference()
+        with bound_contextvars(reference=reference, **_session_of(scope["path"])):
+            await self._follow(scope, receive, send)
+
+    async def _follow(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun_at = time.perf_counter()
+        status = 0
+
+        async def marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _mark(message, scope)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, marked)
+        except Exception:
+            log.exception("request_failed")
+            if status:
+                raise
+            await problem(InternalError(), scope)(scope, receive, marked)
+        finally:
+            self._record(scope, status or GONE, time.perf_counter() - begun_at)
+
+    def _record(self, scope: Scope, status: int, duration_s: float) -> None:
+        """Count the request and write its line."""
+        route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+        self._metrics.request(route=route, method=scope["method"], status=status, duration_s=duration_s)
+        record = log.debug if route in _QUIET and status < HTTPStatus.BAD_REQUEST else log.info
+        record("request", method=scope["method"], route=route, status=status, duration_ms=round(duration_s * 1000))
+
+
+def _mark(message: Message, scope: Scope) -> None:
+    headers = MutableHeaders(scope=message)
+    headers[REFERENCE] = scope["state"]["reference"]
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("Cache-Control", "no-store")
+
+
+def _session_of(path: str) -> dict[str, str]:
+    found = _SESSION.match(path)
+    return {"session_id": found[1]} if found else {}

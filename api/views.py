@@ -1,0 +1,149 @@
+"""How sessions, pages and lists are shown. What is decided elsewhere is only written down here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from api.schemas import answers
+from api.schemas.fields import timestamp
+from orchestrator.core.events import Event
+from orchestrator.core.ports import AppPage, CatalogAction, CatalogApp, Credential, CredentialState, EventPage
+from orchestrator.core.session import Instant, JsonObject, Millis, Step
+from orchestrator.engine import OpenedPopup, Picker
+from orchestrator.queries import Snapshot
+
+_INSTANTS = frozenset({"deadline"})
+"""The members of events' data that are moments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """Shows sessions.
+
+    `message_origin` is whose messages pages may believe, `baseline_fresh` how long a listing serves.
+    """
+
+    message_origin: str
+    baseline_fresh: Millis
+
+    def session(self, snapshot: Snapshot) -> answers.Session:
+        """Show a session with everything a page needs."""
+        session, credential = snapshot.session, snapshot.credential
+        return answers.Session(
+            id=session.id,
+            user_id=session.user_id,
+            status=session.status,
+            state=session.state,
+            seq=session.seq,
+            title=session.title,
+            reference=session.reference,
+            metadata=session.metadata,
+            created_at=session.created_at,
+            deadline=session.deadline,
+            credential=answers.SessionCredential(
+                state=credential.state if credential else CredentialState.MISSING,
+                account=credential.email if credential else None,
+            ),
+            zap=answers.Zap.of(session.zap),
+            steps=tuple(self._step(step, position, snapshot) for position, step in enumerate(session.steps)),
+        )
+
+    def picker(self, picker: Picker, snapshot: Snapshot) -> answers.Picker:
+        """Show what there is to choose from."""
+        return answers.Picker(
+            authentications=tuple(answers.Authentication.of(found) for found in picker.authentications),
+            listed_at=picker.listed_at,
+            session=self.session(snapshot),
+        )
+
+    def _step(self, step: Step, position: int, snapshot: Snapshot) -> answers.Step:
+        return answers.Step(
+            id=step.id,
+            position=position,
+            alias=step.alias,
+            state=step.state,
+            reason=step.reason,
+            app=answers.App.of(step.app) if step.app else None,
+            connect=self._connect(step, snapshot.credential),
+            authentication=answers.Authentication.of(step.authentication) if step.authentication else None,
+            candidates=tuple(answers.Authentication.of(found) for found in step.candidates),
+            attempt=_attempt(step, snapshot),
+            evidence=answers.Evidence.of(step.evidence) if step.evidence else None,
+            action=answers.Action.of(step.action) if step.action else None,
+            inputs=step.inputs,
+        )
+
+    def _connect(self, step: Step, credential: Credential | None) -> answers.Connect | None:
+        if step.connect is None:
+            return None
+        return answers.Connect(
+            url=step.connect.url, fresh_until=self._fresh_until(step, credential), message_origin=self.message_origin
+        )
+
+    def _fresh_until(self, step: Step, credential: Credential | None) -> Instant | None:
+        """Return until when a popup may be opened as the step is; a listing of another Zapier account serves never."""
+        if step.connect is None or step.baseline is None:
+            return None
+        if credential is None or credential.account != step.baseline.account:
+            return None
+        return min(step.baseline.taken_at, step.connect.read_at) + self.baseline_fresh
+
+
+def events(page: EventPage) -> answers.EventPage:
+    """Show a page of events."""
+    return answers.EventPage(events=tuple(_event(event) for event in page.events), truncated=page.truncated)
+
+
+def apps(page: AppPage) -> answers.AppPage:
+    """Show a page of the catalogue."""
+    return answers.AppPage(apps=tuple(_app(found) for found in page.apps), cursor=page.cursor)
+
+
+def actions(found: tuple[CatalogAction, ...]) -> answers.ActionList:
+    """Show what an app can do; the ids Zapier gives actions are left out, for they do not last."""
+    return answers.ActionList(actions=tuple(answers.FoundAction.of(action) for action in found))
+
+
+def popup(opened: OpenedPopup) -> answers.OpenedPopup:
+    """Show an attempt and where its popup goes."""
+    return answers.OpenedPopup(attempt_id=opened.attempt.id, url=opened.url, deadline=opened.attempt.deadline)
+
+
+def credential(kept: Credential) -> answers.Credential:
+    """Show a credential without its token."""
+    return answers.Credential(user_id=kept.user_id, state=kept.state, account=kept.email, expires_at=kept.expires_at)
+
+
+def _attempt(step: Step, snapshot: Snapshot) -> answers.Attempt | None:
+    attempt = step.live_attempt
+    if attempt is None:
+        return None
+    return answers.Attempt(
+        id=attempt.id,
+        opened_at=attempt.opened_at,
+        deadline=attempt.deadline,
+        next_check_at=snapshot.next_checks.get(attempt.app_id),
+    )
+
+
+def _event(event: Event) -> answers.Event:
+    return answers.Event(seq=event.seq, name=event.name, at=event.at, step_id=event.step_id, data=_data(event.data))
+
+
+def _data(data: JsonObject) -> JsonObject:
+    return {
+        name: timestamp(value) if name in _INSTANTS and isinstance(value, int) else value
+        for name, value in data.items()
+    }
+
+
+def _app(found: CatalogApp) -> answers.FoundApp:
+    return answers.FoundApp(
+        id=found.app.id,
+        title=found.app.title,
+        image=found.app.image,
+        hex_color=found.app.hex_color,
+        description=found.description,
+        action_types=found.action_types,
+        needs_authentication=found.connect is not None,
+    )

@@ -1,0 +1,1 @@
+"""The command `zapwright`: starts, shows and examines what the other packages do."""

@@ -1,0 +1,5 @@
+"""`python -m cli` is `zapwright`."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,35 @@
+"""The settings as the environment has them, refused in words a person understands."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from cli.errors import CommandError
+from orchestrator.settings import Settings
+
+
+def read_settings(**given: object) -> Settings:
+    """Return the settings; what is given here comes before the environment. Raises CommandError."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        found = "; ".join(f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors())
+        raise CommandError(f"settings: {found}") from error
+
+
+def store_url(settings: Settings) -> str:
+    """Return the store's address. Raises CommandError when there is none."""
+    if settings.redis_url is None:
+        raise CommandError("REDIS_URL is not set: name the store, or let `zapwright up` run one of its own")
+    return settings.redis_url.get_secret_value()
+
+
+def queue_url(settings: Settings) -> str:
+    """Return the address of RQ's queues, by default the store's. Raises CommandError."""
+    queue = settings.queue_redis_url
+    return queue.get_secret_value() if queue is not None else store_url(settings)
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    name = str(place[0]).upper() if place else "ZAPWRIGHT"
+    return name if name.endswith("REDIS_URL") else f"ZAPWRIGHT_{name}"

@@ -1,0 +1,141 @@
+"""The command line. Each command imports what it runs, so that help comes at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.errors import CommandError
+
+app = typer.Typer(
+    name="zapwright",
+    help="Let your users build Zaps inside your product, without losing the account they just connected.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+sessions = typer.Typer(help="Look at sessions, through the API.", no_args_is_help=True)
+app.add_typer(sessions, name="sessions")
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where everything is kept.", show_default="ZAPWRIGHT_DATA_DIR or .zapwright")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command()
+def up(
+    data_dir: DataDir = None,
+    api_port: Annotated[int | None, typer.Option(help="Where the API listens.", show_default="as before, else 8700")] = None,
+    simulator_port: Annotated[
+        int | None, typer.Option(help="Where the simulator listens.", show_default="as before, else 8089")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")] = 2,
+) -> None:
+    """Start store, API, workers and, without a real upstream, the simulator; keep them running until Ctrl-C."""
+    from cli.plan import Wishes
+    from cli.up import run_up
+
+    wishes = Wishes(data_dir=data_dir, api_port=api_port, simulator_port=simulator_port, workers=workers)
+    raise typer.Exit(run_up(wishes))
+
+
+@app.command()
+def demo(
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Where everything is kept.", show_default=".zapwright/demo, or with --once a place that is removed")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Exit when the demo has ended.")] = False,
+) -> None:
+    """Walk a Zap through everything that can happen to a popup, with a worker killed on the way."""
+    from cli.demo import run_demo
+
+    raise typer.Exit(run_demo(data_dir, once=once))
+
+
+@app.command()
+def api(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="ZAPWRIGHT_API_HOST")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT")] = None,
+) -> None:
+    """Run one API process on the store at REDIS_URL."""
+    from cli.processes import run_api
+
+    raise typer.Exit(run_api(host=host, port=port))
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker process on the store at REDIS_URL (and the queue at QUEUE_REDIS_URL, if it is another)."""
+    from cli.processes import run_one_worker
+
+    raise typer.Exit(run_one_worker())
+
+
+@app.command()
+def simulator(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.")] = 8089,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Where its world is kept.", show_default="simulator in ZAPWRIGHT_DATA_DIR")
+    ] = None,
+    switches: Annotated[str | None, typer.Option(help="A JSON document as PATCH /_control/faults takes it.")] = None,
+) -> None:
+    """Run one simulator of the Partner API. Never let anybody else reach it: its control routes ask for no key."""
+    from cli.processes import run_simulator
+
+    raise typer.Exit(run_simulator(host=host, port=port, data_dir=data_dir, switches=switches))
+
+
+@sessions.command("list")
+def list_sessions(
+    data_dir: DataDir = None,
+    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only those of this user.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on after a former page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List sessions, youngest first."""
+    from cli.sessions import list_found
+
+    query: dict[str, str | int | None] = {
+        "state": state,
+        "status": status,
+        "user_id": user,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    raise typer.Exit(list_found(data_dir, query, as_json=as_json))
+
+
+@sessions.command("show")
+def show_session(session_id: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show one session: its steps and everything that happened."""
+    from cli.sessions import show_found
+
+    raise typer.Exit(show_found(data_dir, session_id, as_json=as_json))
+
+
+@app.command()
+def doctor(
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Examine settings, store, queue, workers, budget and upstream; say what to change. Makes one call to Zapier."""
+    from cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(data_dir, as_json=as_json))
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    try:
+        app()
+    except CommandError as error:
+        typer.secho(f"zapwright: {error}", fg="red", err=True)
+        sys.exit(1)

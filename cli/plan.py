@@ -1,0 +1,181 @@
+"""What `zapwright up` is going to run, from its options, the environment and what it ran before."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
+
+from cli import devenv, ports
+from cli.errors import CommandError
+from orchestrator.settings import Settings
+
+STORE: Final = "store"
+SIMULATOR: Final = "simulator"
+STARTED: Final = "ZAPWRIGHT_STARTED"
+"""In dev.env: which of the addresses beside it are of what `up` started itself."""
+
+API_URL: Final = "ZAPWRIGHT_API_URL"
+API_KEY: Final = "ZAPWRIGHT_API_KEY"
+CREDENTIAL_KEYS: Final = "ZAPWRIGHT_CREDENTIAL_KEYS"
+REDIS_URL: Final = "REDIS_URL"
+QUEUE_REDIS_URL: Final = "QUEUE_REDIS_URL"
+UPSTREAM_URL: Final = "ZAPWRIGHT_ZAPIER_API_URL"
+MESSAGE_ORIGIN: Final = "ZAPWRIGHT_ZAPIER_MESSAGE_ORIGIN"
+SIMULATOR_URL: Final = "SIMULATOR_URL"
+
+SIMULATOR_PORT: Final = 8089
+
+_FOUND_BY: Final = {STORE: (REDIS_URL, QUEUE_REDIS_URL), SIMULATOR: (UPSTREAM_URL, MESSAGE_ORIGIN, SIMULATOR_URL)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """The options of the command; None leaves a choice to the settings, or to what was chosen before."""
+
+    data_dir: Path | None = None
+    api_port: int | None = None
+    simulator_port: int | None = None
+    workers: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that is going to run. `moved` names what could not have its former address."""
+
+    data_dir: Path
+    settings: Settings
+    api_url: str
+    simulator_url: str | None
+    workers: int
+    moved: tuple[str, ...] = ()
+
+    @property
+    def has_own_store(self) -> bool:
+        """Whether the bundled store is used."""
+        return self.settings.redis_url is None
+
+    def variables(self, *, redis_url: str) -> dict[str, str]:
+        """Return what dev.env says, and what the processes find in their environment."""
+        settings = self.settings
+        started = [STORE] * self.has_own_store + [SIMULATOR] * (self.simulator_url is not None)
+        found = {
+            API_URL: self.api_url,
+            API_KEY: _secret(settings.api_key),
+            CREDENTIAL_KEYS: ",".join(_secret(key) for key in settings.credential_keys),
+            REDIS_URL: redis_url,
+            QUEUE_REDIS_URL: _secret(settings.queue_redis_url),
+            UPSTREAM_URL: settings.zapier_api_url or "",
+            MESSAGE_ORIGIN: settings.zapier_message_origin,
+            SIMULATOR_URL: self.simulator_url or "",
+            STARTED: " ".join(started),
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def environment(self, *, redis_url: str) -> dict[str, str]:
+        """Return the environment of the processes."""
+        own = {
+            "ZAPWRIGHT_DATA_DIR": str(self.data_dir),
+            "ZAPWRIGHT_API_HOST": self.settings.api_host,
+            "ZAPWRIGHT_API_PORT": str(self.settings.api_port),
+        }
+        return {**os.environ, "PYTHONUNBUFFERED": "1", **own, **self.variables(redis_url=redis_url)}
+
+    @property
+    def simulator_switches(self) -> dict[str, object]:
+        """The simulator's limits: those that the settings speak of."""
+        return {"limits": {"ip": self.settings.rate_limit_egress, "partner": self.settings.rate_limit_partner}}
+
+
+def plan(wishes: Wishes, *, settings: Settings) -> Plan:
+    """Decide what to run. Creates the data directory, and writes the keys there before anything can depend on them.
+
+    `settings` are those of the environment. Addresses that stand in the environment only because dev.env was read into
+    it do not count as given. Raises CommandError.
+    """
+    data_dir = (wishes.data_dir or settings.data_dir).resolve()
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    former = devenv.read(data_dir)
+    settings = _with_keys(_given(settings, former), former)
+    devenv.write(data_dir, former | _keys(settings))
+    api_port = _port(wishes.api_port, former.get(API_URL), settings.api_port, host=settings.api_host)
+    changes: dict[str, object] = {"data_dir": data_dir, "api_port": api_port}
+    simulator_url = None
+    if settings.zapier_api_url is None:
+        simulator_port = _port(
+            wishes.simulator_port, former.get(SIMULATOR_URL), SIMULATOR_PORT, host="127.0.0.1", but=api_port
+        )
+        simulator_url = ports.origin("127.0.0.1", simulator_port)
+        changes |= {"zapier_api_url": simulator_url, "zapier_message_origin": simulator_url}
+    api_url = ports.origin(settings.api_host, api_port)
+    return Plan(
+        data_dir=data_dir,
+        settings=settings.model_copy(update=changes),
+        api_url=api_url,
+        simulator_url=simulator_url,
+        workers=wishes.workers,
+        moved=_moved(former, {API_URL: api_url, SIMULATOR_URL: simulator_url}),
+    )
+
+
+def _given(settings: Settings, former: Mapping[str, str]) -> Settings:
+    """Forget addresses of what `up` itself started, which it starts again."""
+    echoed = {
+        name
+        for part in former.get(STARTED, "").split()
+        for name in _FOUND_BY.get(part, ())
+        if os.environ.get(name) == former.get(name)
+    }
+    forgotten: dict[str, object] = {}
+    if REDIS_URL in echoed:
+        forgotten |= {"redis_url": None, "queue_redis_url": None}
+    if UPSTREAM_URL in echoed:
+        forgotten |= {"zapier_api_url": None}
+    return settings.model_copy(update=forgotten)
+
+
+def _with_keys(settings: Settings, former: Mapping[str, str]) -> Settings:
+    """Fill in the keys: those of the environment, else the former ones, else new ones."""
+    api_key = _secret(settings.api_key) or former.get(API_KEY) or f"zw_{secrets.token_urlsafe(32)}"
+    credential_keys = [_secret(key) for key in settings.credential_keys]
+    if not credential_keys:
+        credential_keys = (former.get(CREDENTIAL_KEYS) or Fernet.generate_key().decode()).split(",")
+    return settings.model_copy(
+        update={"api_key": SecretStr(api_key), "credential_keys": tuple(map(SecretStr, credential_keys))}
+    )
+
+
+def _keys(settings: Settings) -> dict[str, str]:
+    return {
+        API_KEY: _secret(settings.api_key),
+        CREDENTIAL_KEYS: ",".join(_secret(key) for key in settings.credential_keys),
+    }
+
+
+def _port(wished: int | None, former: str | None, usual: int, *, host: str, but: int | None = None) -> int:
+    """Choose a port: the one wished for, else the former, else the usual, else any that is free."""
+    if wished:
+        if not ports.is_free(wished, host=host):
+            raise CommandError(f"port {wished} is taken: end what listens there, or choose another one")
+        return wished
+    wanted = [port for port in (former and urlsplit(former).port, usual) if port and port != but]
+    return ports.free_port(wanted, host=host)
+
+
+def _moved(former: Mapping[str, str], now: Mapping[str, str | None]) -> tuple[str, ...]:
+    return tuple(
+        f"{former[name]} is taken: this time it is {address}"
+        for name, address in now.items()
+        if address is not None and former.get(name) not in {None, address}
+    )
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value is not None else ""

@@ -1,0 +1,56 @@
+"""Single processes, as `up` and containers run them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from cli import lifeline
+from cli.environment import queue_url, read_settings, store_url
+from cli.errors import CommandError
+from orchestrator import logs
+from orchestrator.core.errors import ZapwrightError
+
+
+def run_api(*, host: str | None, port: int | None) -> int:
+    """Serve the API until told to stop. Raises CommandError."""
+    from api.server import serve
+
+    lifeline.hold()
+    settings = read_settings(api_host=host, api_port=port)
+    try:
+        serve(settings, redis_url=store_url(settings))
+    except ZapwrightError as error:
+        raise CommandError(error.message) from error
+    return 0
+
+
+def run_one_worker() -> int:
+    """Work until told to stop. Raises CommandError."""
+    from workers.main import run_worker
+
+    lifeline.hold()
+    settings = read_settings()
+    logs.configure(settings)
+    return run_worker(settings, redis_url=store_url(settings), queue_url=queue_url(settings))
+
+
+def run_simulator(*, host: str, port: int, data_dir: Path | None, switches: str | None) -> int:
+    """Simulate the Partner API until told to stop. Raises CommandError."""
+    from simulator.journal import JournalError
+    from simulator.main import serve
+    from simulator.switches import SwitchError
+
+    lifeline.hold()
+    folder = data_dir or read_settings().data_dir / "simulator"
+    try:
+        serve(host, port, folder, switches=json.loads(switches) if switches else None, announce=_announce)
+    except (OSError, JournalError, SwitchError, json.JSONDecodeError) as error:
+        raise CommandError(f"simulator: {error}") from error
+    return 0
+
+
+def _announce(address: str) -> None:
+    sys.stdout.write(f"simulator listening on {address}\n")
+    sys.stdout.flush()

@@ -1,0 +1,131 @@
+"""How sessions look on a terminal."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Final
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from cli.remote import Json
+
+COLORS: Final = {
+    "resolved": "green",
+    "no-auth-required": "green",
+    "awaiting-popup": "yellow",
+    "needs-auth": "red",
+    "created": "green",
+    "ready": "green",
+    "create_unknown": "red",
+}
+
+
+def show_list(console: Console, page: Json) -> None:
+    """Print a page of sessions."""
+    table = Table(box=None, header_style="bold")
+    for column in ("session", "user", "status", "state", "steps", "created", "title"):
+        table.add_column(column, no_wrap=column == "session")
+    for session in page["sessions"]:
+        settled = sum(step["state"] in {"resolved", "no-auth-required"} for step in session["steps"])
+        table.add_row(
+            session["id"],
+            session["user_id"],
+            _colored(session["status"]),
+            _colored(session["state"]),
+            f"{settled}/{len(session['steps'])}",
+            _moment(session["created_at"]),
+            Text(session["title"] or ""),
+        )
+    console.print(table if page["sessions"] else "no sessions")
+    if page["cursor"]:
+        console.print(f"[dim]more: --cursor {page['cursor']}[/]")
+
+
+def show_one(console: Console, session: Json, events: Json) -> None:
+    """Print a session, its steps and its story."""
+    console.print(Group(_head(session), Text(), _steps(session), Text(), timeline(session, events["events"])))
+    if events["truncated"]:
+        console.print("[dim]older events are no longer kept[/]")
+
+
+def timeline(session: Json, events: list[Json]) -> Table:
+    """Draw a session's events, each with how long after the first it came."""
+    apps = {step["id"]: (step["app"] or {}).get("title", "") for step in session["steps"]}
+    table = Table(box=None, header_style="bold")
+    table.add_column("#", justify="right")
+    table.add_column("after", justify="right")
+    for column in ("event", "step", "facts"):
+        table.add_column(column)
+    for event in events:
+        table.add_row(
+            str(event["seq"]),
+            f"{_seconds(event['at']) - _seconds(events[0]['at']):.1f} s",
+            event["name"],
+            Text(apps.get(event["step_id"] or "", "")),
+            Text(_facts(event["data"])),
+        )
+    return table
+
+
+def as_json(console: Console, document: object) -> None:
+    """Print a document for a program."""
+    console.out(json.dumps(document, ensure_ascii=False, indent=2), highlight=False)
+
+
+def _head(session: Json) -> Table:
+    table = Table(box=None, show_header=False)
+    zap = session["zap"]
+    for name, value in (
+        ("session", session["id"]),
+        ("user", session["user_id"]),
+        ("status", _colored(session["status"])),
+        ("state", _colored(session["state"])),
+        ("title", session["title"]),
+        ("reference", session["reference"]),
+        ("Zapier", f"{session['credential']['state']} {session['credential']['account'] or ''}"),
+        ("Zap", f"{zap['state']} {zap['editor_url'] or zap['id'] or zap['problem'] or ''}"),
+        ("deadline", _moment(session["deadline"])),
+    ):
+        if value is not None:
+            table.add_row(f"[dim]{name}[/]", value)
+    return table
+
+
+def _steps(session: Json) -> Table:
+    table = Table(box=None, header_style="bold")
+    for column in ("step", "app", "state", "authentication", "evidence", "next check"):
+        table.add_column(column)
+    for step in session["steps"]:
+        evidence, attempt = step["evidence"], step["attempt"]
+        table.add_row(
+            step["id"],
+            Text((step["app"] or {}).get("title", "–")),
+            Text.assemble(_colored(step["state"]), f" {step['reason'] or ''}"),
+            Text((step["authentication"] or {}).get("title", "–")),
+            ", ".join(evidence["channels"]) if evidence else "–",
+            _moment(attempt["next_check_at"]) if attempt and attempt["next_check_at"] else "–",
+        )
+    return table
+
+
+def _facts(data: Json) -> str:
+    return ", ".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in data.items()
+        if value is not None
+    )
+
+
+def _colored(word: str) -> Text:
+    return Text(word, style=COLORS.get(word, ""))
+
+
+def _moment(at: str) -> str:
+    return at.replace("T", " ").removesuffix("Z").partition(".")[0]
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()

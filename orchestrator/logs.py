@@ -1,0 +1,91 @@
+"""Logs: an event's name with named facts, one line each, without secrets.
+
+Ids are bound where a request or a batch begins (`structlog.contextvars.bound_contextvars`) and stand on every line
+until it ends. What libraries say through `logging` comes out in the same form, from `info` up.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from orchestrator.settings import Settings
+
+REDACTED: Final = "…"
+OURS: Final = ("api", "cli", "orchestrator", "workers")
+
+_SECRET_NAME: Final = re.compile(r"token|secret|passw|authorization|cookie|(api|access|credential|fernet|private)_?key")
+_BEARER: Final = re.compile(r"\b(bearer\s+)\S+", re.IGNORECASE)
+_USER_OF_URL: Final = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+def configure(settings: Settings, *, stream: TextIO | None = None) -> None:
+    """Log as the settings say, to standard error by default. The last call counts."""
+    stream = stream or sys.stderr
+    chain = _chain()
+    structlog.configure(
+        processors=[*chain, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=chain,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(settings, stream)],
+        )
+    )
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(level, logging.INFO))
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)
+    # It writes down every address with its query: what users search for, and which apps they have.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def redacted(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Take out what looks like a secret: by its name, a bearer token by the word before it, a user in an address."""
+    return {name: _clean(name, value) for name, value in line.items()}
+
+
+def _chain() -> list[Processor]:
+    """Return what makes a line; a traceback becomes text before it is cleaned."""
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redacted,
+    ]
+
+
+def _renderer(settings: Settings, stream: TextIO) -> Processor:
+    if settings.log_format == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+    )
+
+
+def _clean(name: str, value: object) -> object:
+    if _SECRET_NAME.search(name.lower()) and value is not None:
+        return REDACTED
+    match value:
+        case str():
+            return _USER_OF_URL.sub(f"{REDACTED}@", _BEARER.sub(rf"\1{REDACTED}", value))
+        case Mapping():
+            return {inner: _clean(str(inner), found) for inner, found in value.items()}
+        case list() | tuple():
+            return [_clean("", found) for found in value]
+        case _:
+            return value

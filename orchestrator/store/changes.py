@@ -1,0 +1,114 @@
+"""News of commits from a Redis-protocol server: one subscribing connection per process, however many listen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from orchestrator.core.ports import Changes, Subscription
+from orchestrator.core.session import SECOND, Millis
+from orchestrator.store import keys
+from orchestrator.store.switchboard import Switchboard
+
+PATTERNS: Final = (f"{keys.CHANGED}*", keys.DUE)
+ENTRY_LIMIT: Final[Millis] = 1 * SECOND
+SILENCE_LIMIT: Final[Millis] = 15 * SECOND
+PONG_LIMIT: Final[Millis] = 5 * SECOND
+FIRST_PAUSE: Final[Millis] = 100
+LONGEST_PAUSE: Final[Millis] = 1 * SECOND
+
+
+class RedisChanges:
+    """`Changes` on a Redis-protocol server.
+
+    The connection is made when somebody first listens. While it is lost it is sought again; once it is there, everybody
+    who listens is told that something may have changed.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._switchboard = Switchboard()
+        self._connected = asyncio.Event()
+        self._hearing: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def session(self, session_id: str) -> AsyncIterator[Subscription]:
+        """Subscribe to one session's commits."""
+        await self._be_connected()
+        with self._switchboard.listening(keys.CHANGED + session_id) as listener:
+            yield listener
+
+    @asynccontextmanager
+    async def due(self) -> AsyncIterator[Subscription]:
+        """Subscribe to watches becoming due at once."""
+        await self._be_connected()
+        with self._switchboard.listening(keys.DUE) as listener:
+            yield listener
+
+    async def aclose(self) -> None:
+        """Hear no more; whoever listens still is told nothing any more."""
+        if self._hearing is not None:
+            self._hearing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._hearing
+            self._hearing = None
+            self._connected.clear()
+
+    async def _be_connected(self) -> None:
+        """Wait a moment for the connection; who then listens without one is told as soon as it is there."""
+        if self._hearing is None:
+            self._hearing = asyncio.create_task(self._hear_always())
+        elif self._hearing.done():
+            self._hearing.result()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENTRY_LIMIT / SECOND):
+                await self._connected.wait()
+
+    async def _hear_always(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await _subscribe(pubsub)
+                    pause = FIRST_PAUSE
+                    self._connected.set()
+                    self._switchboard.wake_all()
+                    await self._hear(pubsub)
+            except (RedisError, OSError):
+                self._connected.clear()
+                await asyncio.sleep(pause / SECOND)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _hear(self, pubsub: PubSub) -> None:
+        """Pass news on until the connection is lost, or does not even answer a ping."""
+        limit = SILENCE_LIMIT
+        while True:
+            message = await pubsub.get_message(timeout=limit / SECOND)
+            if message is not None:
+                limit = SILENCE_LIMIT
+                if message["type"] == "pmessage":
+                    self._switchboard.wake(message["channel"].decode())
+            elif limit == SILENCE_LIMIT:
+                await pubsub.ping()
+                limit = PONG_LIMIT
+            else:
+                raise RedisTimeoutError("a ping was not answered")
+
+
+async def _subscribe(pubsub: PubSub) -> None:
+    """Subscribe, and know that the server has done it."""
+    await pubsub.psubscribe(*PATTERNS)
+    for _ in PATTERNS:
+        if await pubsub.get_message(timeout=PONG_LIMIT / SECOND) is None:
+            raise RedisTimeoutError("a subscription was not confirmed")
+
+
+if TYPE_CHECKING:
+    _: type[Changes] = RedisChanges

@@ -1,0 +1,61 @@
+"""Documents: how sessions, events and signal records are written down.
+
+JSON, so that a person can read it in the store. A document says in `document` which version it is; this release writes
+version 1 and reads version 1.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from orchestrator.core.errors import StoreError
+from orchestrator.core.events import Event
+from orchestrator.core.ports import SignalRecord
+from orchestrator.core.session import DOCUMENT_VERSION, Session
+
+_Document = TypeVar("_Document")
+
+_encoder = msgspec.json.Encoder()
+_session = msgspec.json.Decoder(Session)
+_event = msgspec.json.Decoder(Event)
+_signal = msgspec.json.Decoder(SignalRecord)
+
+
+class DocumentError(StoreError):
+    """What is written in the store is no document of a version this release reads."""
+
+    code = "document"
+
+
+def encode(value: object) -> bytes:
+    """Write a value of the core as JSON."""
+    return _encoder.encode(value)
+
+
+def decode_session(document: bytes) -> Session:
+    """Read a session. Raises DocumentError."""
+    session = _decoded(_session, document)
+    if session.document != DOCUMENT_VERSION:
+        raise DocumentError(
+            f"session {session.id} is a document of version {session.document}; this release reads {DOCUMENT_VERSION}"
+        )
+    return session
+
+
+def decode_event(document: bytes) -> Event:
+    """Read an event. Raises DocumentError."""
+    return _decoded(_event, document)
+
+
+def decode_signal(document: bytes) -> SignalRecord:
+    """Read a signal record. Raises DocumentError."""
+    return _decoded(_signal, document)
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Document], document: bytes) -> _Document:
+    try:
+        return decoder.decode(document)
+    except msgspec.MsgspecError as error:
+        raise DocumentError(f"the store holds what is no document of this release: {error}") from error

@@ -1,0 +1,125 @@
+"""A commit as `lua/commit.lua` wants it."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from orchestrator.core.effects import (
+    ClaimAuthentication,
+    ClosePopup,
+    Effect,
+    Guard,
+    LeaseHeld,
+    NoOtherPopup,
+    OpenPopup,
+    StopWaiting,
+    Unclaimed,
+    Wait,
+)
+from orchestrator.core.ports import PAUSED, Commit, Waiter
+from orchestrator.core.session import Instant, JsonObject, WatchKey, session_shard
+from orchestrator.store import keys
+from orchestrator.store.codec import encode
+from orchestrator.store.rules import KEPT_EVENTS, KEPT_OUTBOX, KEPT_SIGNALS, index_entries, is_ended
+from orchestrator.store.scripts import Argument, Call
+
+
+def apps_of(commit: Commit) -> list[str]:
+    """Return the apps whose watches the commit reads or changes, in the order in which the script counts them."""
+    return list(dict.fromkeys(part.app_id for part in (*commit.guards, *commit.effects)))
+
+
+def commit_call(commit: Commit) -> Call:
+    """Return the call that commits."""
+    watches = [_watch_key(commit, app_id) for app_id in apps_of(commit)]
+    return Call("commit", _keys(commit, watches), _arguments(commit, watches))
+
+
+def _watch_key(commit: Commit, app_id: str) -> WatchKey:
+    return WatchKey(tenant_id=commit.session.tenant_id, user_id=commit.session.user_id, app_id=app_id)
+
+
+def _keys(commit: Commit, watches: list[WatchKey]) -> list[str]:
+    session = commit.session
+    shard = session_shard(session.id)
+    of_watches = [
+        name(shard, watch) for watch in watches for name in (keys.watch, keys.waiters, keys.popups, keys.claims)
+    ]
+    return [
+        keys.session(shard, session.id),
+        keys.events(shard, session.id),
+        keys.signals(shard, session.id),
+        keys.outbox(shard),
+        keys.wake(shard),
+        keys.index(shard, session.tenant_id),
+        keys.open_sessions(shard, session.tenant_id, session.user_id),
+        keys.user_watches(shard, session.tenant_id, session.user_id),
+        keys.strong(shard),
+        keys.quiet(shard),
+        keys.visible(shard),
+        keys.kept(shard),
+        *of_watches,
+    ]
+
+
+def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
+    session = commit.session
+    numbers = {watch.app_id: number for number, watch in enumerate(watches, start=1)}
+    guards = [{"watch": numbers[guard.app_id], **_guard(guard, session.id)} for guard in commit.guards]
+    effects = [
+        {"watch": numbers[effect.app_id], **_effect(effect, session.id, now=commit.now)} for effect in commit.effects
+    ]
+    names = [{"name": keys.watch_name(watch), "app": watch.app_id} for watch in watches]
+    return [
+        session.id,
+        commit.expected_version,
+        session.commit_id,
+        commit.now,
+        encode(session),
+        session.created_at,
+        "\n".join(index_entries(session)),
+        int(is_ended(session)),
+        "" if commit.wake_at is None else commit.wake_at,
+        "" if commit.record is None else encode(commit.record),
+        KEPT_EVENTS,
+        KEPT_SIGNALS,
+        KEPT_OUTBOX,
+        keys.CHANGED + session.id,
+        keys.DUE,
+        PAUSED,
+        encode(guards),
+        encode(effects),
+        encode(names),
+        *(argument for event in commit.events for argument in (event.seq, encode(event))),
+    ]
+
+
+def _guard(guard: Guard, session_id: str) -> JsonObject:
+    match guard:
+        case Unclaimed(authentication_id=authentication_id, since=since):
+            return {"kind": "unclaimed", "authentication": authentication_id, "since": since}
+        case NoOtherPopup(step_id=step_id):
+            return {"kind": "alone", "waiter": keys.waiter_member(Waiter(session_id=session_id, step_id=step_id))}
+        case LeaseHeld(token=token):
+            return {"kind": "lease", "token": token}
+    assert_never(guard)
+
+
+def _effect(effect: Effect, session_id: str, *, now: Instant) -> JsonObject:
+    waiter = Waiter(session_id=session_id, step_id=effect.step_id)
+    member = keys.waiter_member(waiter)
+    match effect:
+        case Wait(due=due):
+            wanted = {"strong": due.strong, "quiet": due.quiet}
+            given = {urgency: at for urgency, at in wanted.items() if at is not None}
+            return {"kind": "wait", "waiter": member, "visible": due.visible_until, **given}
+        case StopWaiting():
+            return {"kind": "stop", "waiter": member}
+        case OpenPopup(attempt_id=attempt_id, until=until):
+            return {"kind": "open", "popup": keys.popup_member(waiter, attempt_id), "until": until}
+        case ClosePopup(attempt_id=attempt_id):
+            return {"kind": "close", "popup": keys.popup_member(waiter, attempt_id)}
+        case ClaimAuthentication(authentication_id=authentication_id, by_difference=by_difference):
+            claim = keys.claim_value(now, waiter if by_difference else None)
+            return {"kind": "claim", "authentication": authentication_id, "claim": claim}
+    assert_never(effect)

@@ -1,0 +1,138 @@
+"""Credentials in a Redis-protocol store, sealed so that the store alone gives nobody access to Zapier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from orchestrator.core.errors import StoreError
+from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile
+from orchestrator.core.session import Instant, shard_of
+from orchestrator.store import keys
+from orchestrator.store.accounts import account_of, masked_email
+from orchestrator.store.scripts import Argument, Call, Scripts
+
+
+class CredentialUnreadableError(StoreError):
+    """A token was sealed with a key that is not configured, or for somebody else."""
+
+    code: ClassVar[str] = "credential_unreadable"
+
+    def __init__(self, *, user_id: str) -> None:
+        super().__init__(
+            f"the credential of user {user_id!r} cannot be read with the configured keys: "
+            "configure the key it was sealed with, or put the credential again",
+            user_id=user_id,
+        )
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    """What is sealed: the token together with whose it is, so that it cannot be given to somebody else."""
+
+    tenant_id: str
+    user_id: str
+    access_token: str
+
+
+class RedisCredentialStore:
+    """`CredentialStore` on a Redis-protocol server.
+
+    `sealing_keys` are Fernet keys (32 bytes, URL-safe base64), newest first: the first seals, all open. A key can be
+    dropped once every credential was put again after a newer one came first.
+    """
+
+    def __init__(self, scripts: Scripts, *, shards: int, sealing_keys: Sequence[str]) -> None:
+        self._scripts = scripts
+        self._shards = shards
+        self._fernet = MultiFernet([Fernet(key) for key in sealing_keys])
+
+    async def put(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        access_token: str,
+        profile: Profile | None,
+        expires_at: Instant | None,
+    ) -> Credential:
+        """Store a new access token and return the credential with its new generation.
+
+        The user is counted under the new profile before the token can be used, and under the old one until after: when
+        the store fails in between, the user counts for both, which makes checks more careful, never less.
+        """
+        if profile is not None:
+            await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile.id), user_id))
+        email = masked_email(profile.email) if profile and profile.email else None
+        sealed = self._seal(_Sealed(tenant_id, user_id, access_token))
+        arguments = [
+            sealed,
+            CredentialState.ACTIVE,
+            account_of(profile, generation=""),
+            profile.id if profile else "",
+            email or "",
+            "" if expires_at is None else expires_at,
+        ]
+        call = Call("put_credential", [self._key(tenant_id, user_id)], arguments)
+        generation, account, before = await self._scripts.call(call)
+        if before is not None and (profile is None or before.decode() != profile.id):
+            await self._scripts.run(("SREM", keys.profile_users(tenant_id, before.decode()), user_id))
+        return Credential(
+            tenant_id=tenant_id,
+            user_id=user_id,
+            access_token=access_token,
+            generation=generation,
+            account=account.decode(),
+            profile_id=profile.id if profile else None,
+            email=email,
+            expires_at=expires_at,
+        )
+
+    async def get(self, tenant_id: str, user_id: str) -> Credential | None:
+        """Return the credential, None when there never was one. Raises CredentialUnreadableError."""
+        (reply,) = await self._scripts.run(("HGETALL", self._key(tenant_id, user_id)))
+        if not reply:
+            return None
+        kept = {name.decode(): value.decode() for name, value in reply.items()}
+        return Credential(
+            tenant_id=tenant_id,
+            user_id=user_id,
+            access_token=self._open(kept["sealed"], tenant_id, user_id),
+            generation=int(kept["generation"]),
+            account=kept["account"],
+            state=CredentialState(kept["state"]),
+            profile_id=kept.get("profile_id"),
+            email=kept.get("email"),
+            expires_at=int(kept["expires_at"]) if "expires_at" in kept else None,
+        )
+
+    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
+        """Zapier refused this generation's token: mark it."""
+        arguments: list[Argument] = [generation, CredentialState.NEEDS_SIGN_IN]
+        return bool(await self._scripts.call(Call("mark_credential", [self._key(tenant_id, user_id)], arguments)))
+
+    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+        """Return how many users of the tenant have this Zapier profile."""
+        (count,) = await self._scripts.run(("SCARD", keys.profile_users(tenant_id, profile_id)))
+        return int(count)
+
+    def _key(self, tenant_id: str, user_id: str) -> str:
+        return keys.credential(shard_of(tenant_id, user_id, shards=self._shards), tenant_id, user_id)
+
+    def _seal(self, sealed: _Sealed) -> bytes:
+        return self._fernet.encrypt(msgspec.json.encode(sealed))
+
+    def _open(self, sealed: str, tenant_id: str, user_id: str) -> str:
+        try:
+            opened = msgspec.json.decode(self._fernet.decrypt(sealed), type=_Sealed)
+        except InvalidToken as error:
+            raise CredentialUnreadableError(user_id=user_id) from error
+        if (opened.tenant_id, opened.user_id) != (tenant_id, user_id):
+            raise CredentialUnreadableError(user_id=user_id)
+        return opened.access_token
+
+
+if TYPE_CHECKING:
+    _: type[CredentialStore] = RedisCredentialStore

@@ -1,0 +1,63 @@
+"""Lists of sessions: a walk down the index of every shard that may hold some, merged by age."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from orchestrator.core.ports import SessionQuery
+from orchestrator.core.session import shard_of
+from orchestrator.store import keys
+from orchestrator.store.rules import Place
+from orchestrator.store.scripts import Call, Reply, Scripts
+
+LOOKED_AT: Final = 2_000
+"""Index members one run of `lua/find.lua` looks at, so that it never holds the server up."""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """How far down one shard's index we are, and what was found on the way."""
+
+    index: str
+    below: str
+    found: list[Place] = field(default_factory=list)
+    goes_on: bool = True
+
+    def call(self, prefixes: list[str], *, wanted: int) -> Call:
+        """Return the call that walks on."""
+        return Call("find", [self.index], [self.below, wanted, LOOKED_AT, *prefixes])
+
+    def advance(self, reply: Reply) -> None:
+        """Take what the call found."""
+        tag, below, places = reply
+        self.goes_on = tag == b"more"
+        self.below = below.decode()
+        self.found += [Place.from_index(place.decode()) for place in places]
+
+
+async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int) -> list[Place]:
+    """Return the places of the youngest sessions that match, at least one more than the page holds if there are more.
+
+    Raises ValueError for a cursor that is not ours.
+    """
+    below = Place.from_cursor(query.cursor).index_place if query.cursor is not None else ""
+    prefixes = _prefixes(query)
+    walks = [_Walk(keys.index(shard, query.tenant_id), below) for shard in _shards_of(query, shards=shards)]
+    while going := [walk for walk in walks if walk.goes_on and len(walk.found) <= query.limit]:
+        calls = [walk.call(prefixes, wanted=query.limit + 1 - len(walk.found)) for walk in going]
+        for walk, reply in zip(going, await scripts.call_each(calls), strict=True):
+            walk.advance(reply)
+    return sorted((place for walk in walks for place in walk.found), reverse=True)
+
+
+def _shards_of(query: SessionQuery, *, shards: int) -> range | list[int]:
+    if query.user_id is None:
+        return range(shards)
+    return [shard_of(query.tenant_id, query.user_id, shards=shards)]
+
+
+def _prefixes(query: SessionQuery) -> list[str]:
+    wanted = {"state": query.state, "status": query.status, "user": query.user_id}
+    given = [keys.index_prefix(dimension, value) for dimension, value in wanted.items() if value is not None]
+    return given or [keys.index_prefix("all")]

@@ -1,0 +1,130 @@
+"""Sessions in a Redis-protocol store; every write is `lua/commit.lua`, `lua/record.lua` or `lua/purge.lua`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.ports import Commit, EventPage, SessionPage, SessionQuery, SessionStore, SignalRecord
+from orchestrator.core.session import Instant, Session, session_shard, shard_of
+from orchestrator.store import keys
+from orchestrator.store.codec import decode_event, decode_session, decode_signal, encode
+from orchestrator.store.commits import apps_of, commit_call
+from orchestrator.store.finding import find_places
+from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches
+from orchestrator.store.scripts import Argument, Call, Reply, Scripts
+
+
+class RedisSessionStore:
+    """`SessionStore` on a Redis-protocol server."""
+
+    def __init__(self, scripts: Scripts, *, shards: int) -> None:
+        self._scripts = scripts
+        self._shards = shards
+
+    async def load(self, session_id: str) -> Session:
+        """Return the session."""
+        (found,) = await self._load_all([session_id])
+        if found is None:
+            raise SessionNotFoundError(session_id=session_id)
+        return found
+
+    async def commit(self, commit: Commit) -> None:
+        """Write one decision whole or not at all."""
+        check_commit(commit, shards=self._shards)
+        match await self._scripts.call(commit_call(commit)):
+            case [b"done"] | [b"repeated"]:
+                return
+            case [b"stale"]:
+                raise StaleVersionError(session_id=commit.session.id)
+            case [b"lease", number]:
+                raise LeaseLostError(app_id=apps_of(commit)[number - 1])
+            case _:
+                raise GuardFailedError(session_id=commit.session.id)
+
+    async def record(self, session_id: str, record: SignalRecord) -> None:
+        """Append to the session's signal log."""
+        shard = _shard(session_id)
+        names = [keys.session(shard, session_id), keys.signals(shard, session_id)]
+        reply = await self._scripts.call(Call("record", names, [encode(record), KEPT_SIGNALS]))
+        if reply == [b"missing"]:
+            raise SessionNotFoundError(session_id=session_id)
+
+    async def signals(self, session_id: str) -> tuple[SignalRecord, ...]:
+        """Return the signal log, oldest first."""
+        shard = _shard(session_id)
+        _, records = await self._existing(session_id, ("LRANGE", keys.signals(shard, session_id), 0, -1))
+        return tuple(decode_signal(record) for record in records)
+
+    async def events(self, session_id: str, *, after: int, limit: int = 100) -> EventPage:
+        """Return the events with `seq` greater than `after`, oldest first."""
+        stream = keys.events(_shard(session_id), session_id)
+        _, oldest, found = await self._existing(
+            session_id,
+            ("XRANGE", stream, "-", "+", "COUNT", 1),
+            ("XRANGE", stream, f"({max(after, 0)}-0", "+", "COUNT", limit),
+        )
+        first = next((int(entry.partition(b"-")[0]) for entry, _ in oldest), 0)
+        return EventPage(
+            events=tuple(decode_event(fields[b"event"]) for _, fields in found), truncated=first > max(after, 0) + 1
+        )
+
+    async def find(self, query: SessionQuery) -> SessionPage:
+        """Return one page of the sessions that match."""
+        places = await find_places(self._scripts, query, shards=self._shards)
+        page = places[: query.limit]
+        found = await self._load_all([place.session_id for place in page])
+        return SessionPage(
+            sessions=tuple(session for session in found if session is not None and matches(session, query)),
+            cursor=page[-1].cursor if len(places) > len(page) else None,
+        )
+
+    async def of_user(self, tenant_id: str, user_id: str) -> tuple[str, ...]:
+        """Return the ids of the user's sessions that have not ended."""
+        shard = shard_of(tenant_id, user_id, shards=self._shards)
+        (found,) = await self._scripts.run(("ZRANGE", keys.open_sessions(shard, tenant_id, user_id), 0, -1))
+        return tuple(session_id.decode() for session_id in found)
+
+    async def to_wake(self, shard: int, *, now: Instant, limit: int) -> tuple[str, ...]:
+        """Return ids of sessions whose `wake_at` is not later than `now`, the longest overdue first."""
+        (found,) = await self._scripts.run(("ZRANGE", keys.wake(shard), "-inf", now, "BYSCORE", "LIMIT", 0, limit))
+        return tuple(session_id.decode() for session_id in found)
+
+    async def purge(self, session: Session) -> None:
+        """Erase an ended session with all that is kept beside it."""
+        shard = _shard(session.id)
+        names = [
+            keys.session(shard, session.id),
+            keys.events(shard, session.id),
+            keys.signals(shard, session.id),
+            keys.wake(shard),
+            keys.index(shard, session.tenant_id),
+            keys.open_sessions(shard, session.tenant_id, session.user_id),
+        ]
+        reply = await self._scripts.call(Call("purge", names, [session.id, session.version]))
+        if reply == [b"stale"]:
+            raise StaleVersionError(session_id=session.id)
+
+    async def _existing(self, session_id: str, *reads: tuple[Argument, ...]) -> list[Reply]:
+        """Read, at one moment, what is kept beside a session. Raises SessionNotFoundError."""
+        exists = ("EXISTS", keys.session(_shard(session_id), session_id))
+        replies = await self._scripts.run(exists, *reads, atomic=True)
+        if not replies[0]:
+            raise SessionNotFoundError(session_id=session_id)
+        return replies
+
+    async def _load_all(self, session_ids: Iterable[str]) -> list[Session | None]:
+        reads = [("HGET", keys.session(_shard(session_id), session_id), "document") for session_id in session_ids]
+        return [document and decode_session(document) for document in await self._scripts.run(*reads)]
+
+
+def _shard(session_id: str) -> int:
+    try:
+        return session_shard(session_id)
+    except ValueError:
+        raise SessionNotFoundError(session_id=session_id) from None
+
+
+if TYPE_CHECKING:
+    _: type[SessionStore] = RedisSessionStore

@@ -1,0 +1,193 @@
+"""Watches in a Redis-protocol store: who waits is written by commits, the rest by the scripts named here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.core.effects import Due
+from orchestrator.core.errors import LeaseLostError, StaleVersionError
+from orchestrator.core.ports import PAUSED, DueWatch, Popup, Settlement, Urgency, Watch, WatchStore
+from orchestrator.core.session import Instant, WatchKey, shard_of
+from orchestrator.store import keys as names
+from orchestrator.store.rules import KEPT_CHECKS, only_shard
+from orchestrator.store.scripts import Argument, Call, Reply, Scripts
+
+
+class RedisWatchStore:
+    """`WatchStore` on a Redis-protocol server."""
+
+    def __init__(self, scripts: Scripts, *, shards: int) -> None:
+        self._scripts = scripts
+        self._shards = shards
+
+    async def load(self, key: WatchKey, *, now: Instant) -> Watch:
+        """Return the watch as it is."""
+        shard = self._shard(key)
+        parts = [names.watch, names.waiters, names.popups, names.claims]
+        touched = [*(part(shard, key) for part in parts), names.strong(shard), names.quiet(shard), names.pages(shard)]
+        return _watch(key, await self._scripts.call(Call("load_watch", touched, [names.watch_name(key), now])))
+
+    async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
+        """Return when each watch will be checked next."""
+        by_shard: defaultdict[int, list[WatchKey]] = defaultdict(list)
+        for key in keys:
+            by_shard[self._shard(key)].append(key)
+        reads = [
+            ("ZMSCORE", queue(shard), *map(names.watch_name, found))
+            for shard, found in by_shard.items()
+            for queue in (names.strong, names.quiet)
+        ]
+        scores = iter(await self._scripts.run(*reads))
+        return {
+            key: _sooner(strong, quiet)
+            for found in by_shard.values()
+            for key, strong, quiet in zip(found, next(scores), next(scores), strict=True)
+        }
+
+    async def peek(self, *, now: Instant, limit: int) -> tuple[DueWatch, ...]:
+        """Return watches that are due and not leased, at most `limit` per shard and urgency."""
+        queues = (names.strong, names.quiet, names.visible, names.pages)
+        calls = [Call("peek", [queue(shard) for queue in queues], [now, limit]) for shard in range(self._shards)]
+        replies = await self._scripts.call_each(calls)
+        found = [due for reply in replies for urgency in Urgency for due in _due_watches(urgency, reply[urgency])]
+        return tuple(sorted(found, key=lambda due: (due.urgency, due.due, names.watch_name(due.key))))
+
+    async def lease(
+        self, keys: Sequence[WatchKey], *, token: str, now: Instant, until: Instant
+    ) -> tuple[WatchKey, ...]:
+        """Take watches of one shard for one check each."""
+        if not keys:
+            return ()
+        shard = only_shard(keys, shards=self._shards)
+        touched = [names.strong(shard), names.quiet(shard), *(names.watch(shard, key) for key in keys)]
+        arguments: list[Argument] = [token, now, until, *map(names.watch_name, keys)]
+        taken = await self._scripts.call(Call("lease_watches", touched, arguments))
+        return tuple(keys[number - 1] for number in taken)
+
+    async def settle(self, settlement: Settlement) -> None:
+        """End a check: write its counters and the next due time, free the lease."""
+        key = settlement.key
+        shard = self._shard(key)
+        touched = [
+            names.watch(shard, key),
+            names.waiters(shard, key),
+            names.strong(shard),
+            names.quiet(shard),
+            names.visible(shard),
+            names.pages(shard),
+        ]
+        reply = await self._scripts.call(Call("settle", touched, _settlement(settlement)))
+        if reply == [b"lease"]:
+            raise LeaseLostError(app_id=key.app_id)
+        if reply == [b"stale"]:
+            raise StaleVersionError(session_id=names.watch_name(key))
+
+    async def resume(self, tenant_id: str, user_id: str, *, now: Instant) -> int:
+        """Make every paused watch of the user that somebody waits on due now; returns how many."""
+        shard = shard_of(tenant_id, user_id, shards=self._shards)
+        (apps,) = await self._scripts.run(("SMEMBERS", names.user_watches(shard, tenant_id, user_id)))
+        if not apps:
+            return 0
+        keys = [WatchKey(tenant_id=tenant_id, user_id=user_id, app_id=app.decode()) for app in apps]
+        touched = [
+            names.strong(shard),
+            names.quiet(shard),
+            *(part(shard, key) for key in keys for part in (names.watch, names.waiters)),
+        ]
+        arguments: list[Argument] = [now, PAUSED, names.DUE, *map(names.watch_name, keys)]
+        return int(await self._scripts.call(Call("resume", touched, arguments)))
+
+    async def forget_claims(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase claims made before `before`, and watches of which nothing is left; returns how many claims."""
+        (old,) = await self._scripts.run(
+            ("ZRANGE", names.kept(shard), "-inf", f"({before}", "BYSCORE", "LIMIT", 0, limit)
+        )
+        return sum(await self._scripts.call_each([_forget(shard, name.decode(), before=before) for name in old]))
+
+    def _shard(self, key: WatchKey) -> int:
+        return shard_of(key.tenant_id, key.user_id, shards=self._shards)
+
+
+def _sooner(*scores: float | None) -> Instant | None:
+    return min((int(score) for score in scores if score is not None), default=None)
+
+
+def _due_watches(urgency: Urgency, reply: Reply) -> list[DueWatch]:
+    triples = zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+    return [
+        DueWatch(key=names.named_watch(name.decode()), urgency=urgency, due=int(since), pages=int(pages or 1))
+        for name, since, pages in triples
+    ]
+
+
+def _settlement(settlement: Settlement) -> list[Argument]:
+    due = settlement.due or Due()
+    return [
+        names.watch_name(settlement.key),
+        settlement.token,
+        settlement.version,
+        settlement.now,
+        _or_empty(due.strong),
+        _or_empty(due.quiet),
+        due.visible_until,
+        _or_empty(settlement.checked_at),
+        KEPT_CHECKS,
+        settlement.pages,
+        settlement.failures,
+        _or_empty(settlement.retry_at),
+        PAUSED,
+        names.DUE,
+    ]
+
+
+def _or_empty(at: Instant | None) -> Argument:
+    return "" if at is None else at
+
+
+def _forget(shard: int, name: str, *, before: Instant) -> Call:
+    key = names.named_watch(name)
+    touched = [
+        names.kept(shard),
+        names.pages(shard),
+        names.user_watches(shard, key.tenant_id, key.user_id),
+        *(part(shard, key) for part in (names.watch, names.waiters, names.popups, names.claims)),
+    ]
+    return Call("forget_claims", touched, [name, key.app_id, before])
+
+
+def _watch(key: WatchKey, reply: Reply) -> Watch:
+    fields, waiters, popups, claims, strong, quiet, pages = reply
+    kept = dict(_pairs(fields))
+    return Watch(
+        key=key,
+        version=int(kept.get("version", 0)),
+        checks=tuple(int(check) for check in kept.get("checks", "").split()),
+        pages=int(pages or 1),
+        failures=int(kept.get("failures", 0)),
+        retry_at=int(kept["retry_at"]) if "retry_at" in kept else None,
+        lease_token=kept.get("lease_token"),
+        lease_until=int(kept.get("lease_until", 0)),
+        next_check_at=_sooner(*(float(score) for score in (strong, quiet) if score)),
+        waiters=tuple(sorted(names.member_waiter(waiter.decode()) for waiter in waiters)),
+        popups=_popups(popups),
+        claims={authentication_id: names.claim_of(claim) for authentication_id, claim in _pairs(claims)},
+    )
+
+
+def _popups(reply: Reply) -> tuple[Popup, ...]:
+    found = []
+    for member, until in _pairs(reply):
+        waiter, attempt_id = names.member_popup(member)
+        found.append(Popup(waiter=waiter, attempt_id=attempt_id, until=int(until)))
+    return tuple(sorted(found, key=lambda popup: (popup.until, popup.waiter, popup.attempt_id)))
+
+
+def _pairs(reply: Reply) -> list[tuple[str, str]]:
+    texts = [text.decode() for text in reply]
+    return list(zip(texts[::2], texts[1::2], strict=True))
+
+
+if TYPE_CHECKING:
+    _: type[WatchStore] = RedisWatchStore

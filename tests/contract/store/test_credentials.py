@@ -1,0 +1,122 @@
+"""The promises of `CredentialStore`, on every adapter."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from orchestrator.core.ports import Credential, CredentialState, Profile
+from tests.support.store_values import NOON, TENANT, USER, AnyStore
+
+PROFILE: Final = Profile(id="pr1", email="alice@example.com")
+
+
+async def put(
+    store: AnyStore, token: str = "t1", profile: Profile | None = None, *, user: str = USER, tenant: str = TENANT
+) -> Credential:
+    """Put a credential."""
+    return await store.credentials.put(tenant, user, access_token=token, profile=profile, expires_at=None)
+
+
+async def test_there_is_no_credential_before_one_was_put(store: AnyStore) -> None:
+    """None is no error."""
+    assert await store.credentials.get(TENANT, USER) is None
+
+
+@pytest.mark.parametrize(("profile", "expires_at"), [(PROFILE, NOON), (None, None)])
+async def test_what_was_put_is_returned(store: AnyStore, profile: Profile | None, expires_at: int | None) -> None:
+    """The same credential by `put` and `get`, ready to be used."""
+    credential = await store.credentials.put(TENANT, USER, access_token="tökén", profile=profile, expires_at=expires_at)
+
+    assert credential == await store.credentials.get(TENANT, USER)
+    assert (
+        credential.access_token,
+        credential.generation,
+        credential.state,
+    ) == ("tökén", 1, CredentialState.ACTIVE)
+    assert expires_at == credential.expires_at
+
+
+async def test_an_email_address_is_masked(store: AnyStore) -> None:
+    """Its owner knows it again, nobody else learns it."""
+    credential = await put(store, profile=PROFILE)
+
+    assert credential.email == "a•••@example.com"
+    assert (await put(store, profile=Profile(id="pr1", email="no address"))).email == "•••"
+    assert (await put(store, profile=Profile(id="pr1"))).email is None
+
+
+async def test_every_put_is_a_new_generation(store: AnyStore) -> None:
+    """The newest token is the one that counts."""
+    await put(store, "t1", PROFILE)
+    await put(store, "t2")
+
+    credential = await store.credentials.get(TENANT, USER)
+    assert credential is not None
+    assert (
+        credential.access_token,
+        credential.generation,
+        credential.profile_id,
+        credential.email,
+    ) == ("t2", 2, None, None)
+
+
+async def test_an_account_is_the_same_while_its_profile_is(store: AnyStore) -> None:
+    """A sign-in whose profile cannot be read is an account of its own."""
+    profiles = [PROFILE, PROFILE, Profile(id="pr2"), None, None, PROFILE]
+
+    accounts = [(await put(store, profile=profile)).account for profile in profiles]
+
+    assert accounts[0] == accounts[1] == accounts[5]
+    assert len(set(accounts)) == 4
+
+
+async def test_a_refused_token_is_marked_once(store: AnyStore) -> None:
+    """Of many callers that were refused, one marks; a new token is active again."""
+    await put(store)
+    marked = [await store.credentials.need_sign_in(TENANT, USER, generation=1) for _ in range(2)]
+    refused = await store.credentials.get(TENANT, USER)
+    await put(store)
+    renewed = await store.credentials.get(TENANT, USER)
+
+    assert marked == [True, False]
+    assert refused is not None
+    assert renewed is not None
+    assert (refused.state, renewed.state) == (CredentialState.NEEDS_SIGN_IN, CredentialState.ACTIVE)
+
+
+async def test_a_refusal_of_an_older_token_does_not_count(store: AnyStore) -> None:
+    """A call may still be under way while a new token is put."""
+    await put(store)
+    await put(store)
+
+    assert not await store.credentials.need_sign_in(TENANT, USER, generation=1)
+    assert not await store.credentials.need_sign_in(TENANT, "nobody", generation=1)
+
+
+async def test_users_of_one_profile_are_counted(store: AnyStore) -> None:
+    """Per tenant, each user once, by the profile they have now."""
+    await put(store, profile=PROFILE, user="u1")
+    await put(store, profile=PROFILE, user="u1")
+    await put(store, profile=PROFILE, user="u2")
+    await put(store, profile=PROFILE, user="u3")
+    await put(store, profile=PROFILE, user="u1", tenant="other")
+    await put(store, profile=Profile(id="pr2"), user="u2")
+    await put(store, profile=None, user="u3")
+
+    counts = [await store.credentials.users_of_profile(TENANT, profile) for profile in ("pr1", "pr2", "pr3")]
+
+    assert counts == [1, 1, 0]
+
+
+async def test_users_and_tenants_are_kept_apart(store: AnyStore) -> None:
+    """One user's credential is nobody else's."""
+    await put(store, "t1", user="b:c", tenant="a")
+    await put(store, "t2", user="c", tenant="a:b")
+
+    one, other = await store.credentials.get("a", "b:c"), await store.credentials.get("a:b", "c")
+
+    assert one is not None
+    assert other is not None
+    assert (one.access_token, other.access_token) == ("t1", "t2")

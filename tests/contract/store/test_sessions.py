@@ -1,0 +1,410 @@
+"""The promises of `SessionStore`, on every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.core.effects import ClaimAuthentication, LeaseHeld, NoOtherPopup, OpenPopup, Unclaimed
+from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.ports import SessionQuery
+from orchestrator.core.session import App, Session, SessionStatus, Step, StepState
+from tests.support.store_values import (
+    APP,
+    NOON,
+    TENANT,
+    USER,
+    WATCH,
+    AnyStore,
+    a_record,
+    a_session,
+    an_event,
+    committed,
+    next_commit,
+    session_id,
+    wait,
+)
+
+CLAIM = ClaimAuthentication(app_id=APP, step_id="st1", authentication_id="77", by_difference=True)
+POPUP = OpenPopup(app_id=APP, step_id="st1", attempt_id="at1", until=NOON + 600_000)
+
+
+async def ids_found(store: AnyStore, **query: object) -> list[str]:
+    """Return the ids on the one page that such a query finds."""
+    page = await store.sessions.find(SessionQuery(tenant_id=TENANT, **query))  # type: ignore[arg-type]
+    return [session.id for session in page.sessions]
+
+
+async def test_what_was_committed_is_loaded(store: AnyStore) -> None:
+    """A session comes back equal to what was written."""
+    step = Step(id="st1", app=App(id=APP, title="App"), inputs={"channel": ["#a", None, {"deep": 1.5}]})
+    session = await committed(store, a_session(), title="Ünïcode", steps=(step,), metadata={"plan": "pro"})
+
+    assert await store.sessions.load(session.id) == session
+
+
+@pytest.mark.parametrize("unknown", ["zs00unknownunknown", "zsff", "", "../../etc", "zs00a:b c{}dddddddd"])
+async def test_an_unknown_session_is_not_found(store: AnyStore, unknown: str) -> None:
+    """Text that is no session id finds nothing either, whatever is asked of it."""
+    for asked in (
+        store.sessions.load(unknown),
+        store.sessions.signals(unknown),
+        store.sessions.events(unknown, after=0),
+        store.sessions.record(unknown, a_record()),
+    ):
+        with pytest.raises(SessionNotFoundError):
+            await asked
+
+
+async def test_the_second_of_two_rival_commits_is_refused(store: AnyStore) -> None:
+    """Two writers that read the same version cannot both write the next one."""
+    session = await committed(store, a_session())
+    await committed(store, session, commit_id="ours", title="ours")
+
+    with pytest.raises(StaleVersionError):
+        await committed(store, session, commit_id="theirs", title="theirs")
+
+    assert (await store.sessions.load(session.id)).title == "ours"
+
+
+async def test_one_of_many_simultaneous_commits_wins(store: AnyStore) -> None:
+    """However many race, exactly one is written, with exactly its events."""
+    session = await committed(store, a_session())
+    rivals = [committed(store, session, commit_id=f"rival-{number}", events=2) for number in range(20)]
+
+    outcomes = await asyncio.gather(*rivals, return_exceptions=True)
+
+    winners = [outcome for outcome in outcomes if isinstance(outcome, Session)]
+    assert len(winners) == 1
+    assert sum(isinstance(outcome, StaleVersionError) for outcome in outcomes) == 19
+    assert winners == [await store.sessions.load(session.id)]
+    assert len((await store.sessions.events(session.id, after=0)).events) == 3
+
+
+async def test_a_session_is_created_once(store: AnyStore) -> None:
+    """A commit on nothing is refused where there is something."""
+    await committed(store, a_session(), commit_id="first")
+
+    with pytest.raises(StaleVersionError):
+        await committed(store, a_session(), commit_id="second")
+
+
+async def test_a_commit_on_a_session_that_is_gone_is_refused(store: AnyStore) -> None:
+    """A commit changes a session, it does not bring one back."""
+    with pytest.raises(StaleVersionError):
+        await committed(store, replace(a_session(), version=3, seq=3))
+
+
+async def test_repeating_the_last_commit_changes_nothing(store: AnyStore) -> None:
+    """Whoever lost the answer sends the same commit again and gets success; nothing is doubled."""
+    commit = next_commit(a_session(), effects=[wait(strong=NOON), POPUP, CLAIM], record=a_record())
+    await store.sessions.commit(commit)
+    watch = await store.watches.load(WATCH, now=NOON)
+
+    await store.sessions.commit(commit)
+
+    assert watch == await store.watches.load(WATCH, now=NOON)
+    assert commit.session == await store.sessions.load(commit.session.id)
+    assert commit.events == (await store.sessions.events(commit.session.id, after=0)).events
+    assert (a_record(),) == await store.sessions.signals(commit.session.id)
+
+
+@pytest.mark.parametrize(
+    "contradiction",
+    [
+        {"commit_id": ""},
+        {"version": 5},
+        {"seq": 9},
+        {"user_id": "user-2"},
+    ],
+)
+async def test_a_commit_that_contradicts_itself_is_a_mistake(store: AnyStore, contradiction: dict[str, object]) -> None:
+    """It is found before anything is written."""
+    commit = next_commit(a_session())
+    wrong = replace(commit, session=replace(commit.session, **contradiction))  # type: ignore[arg-type]
+
+    with pytest.raises(ValueError, match=commit.session.id):
+        await store.sessions.commit(wrong)
+
+    with pytest.raises(SessionNotFoundError):
+        await store.sessions.load(commit.session.id)
+
+
+# --- guards ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_claimed_authentication_cannot_be_relied_on_as_free(store: AnyStore) -> None:
+    """What another session claimed is not given away; nothing of such a commit is written."""
+    await committed(store, a_session("a"), effects=[CLAIM])
+    guard = Unclaimed(app_id=APP, authentication_id="77")
+
+    with pytest.raises(GuardFailedError):
+        await committed(store, a_session("b"), guards=[guard], effects=[wait(strong=NOON)], record=a_record())
+
+    assert [session_id("a")] == await ids_found(store)
+    assert (await store.watches.load(WATCH, now=NOON)).waiters == ()
+
+
+async def test_a_claim_from_before_a_baseline_does_not_count(store: AnyStore) -> None:
+    """A guard says since when a claim matters; the moment itself does."""
+    session = await committed(store, a_session(), effects=[CLAIM], now=NOON)
+    since = Unclaimed(app_id=APP, authentication_id="77", since=NOON)
+
+    with pytest.raises(GuardFailedError):
+        await committed(store, session, guards=[since])
+    after = await committed(store, session, guards=[replace(since, since=NOON + 1)])
+
+    assert after == await store.sessions.load(session.id)
+
+
+async def test_an_authentication_nobody_claimed_may_be_relied_on(store: AnyStore) -> None:
+    """Claims of other authentications and of other apps do not matter."""
+    session = await committed(store, a_session(), effects=[CLAIM])
+    guards = [
+        Unclaimed(app_id=APP, authentication_id="78"),
+        Unclaimed(app_id="app-2", authentication_id="77"),
+    ]
+
+    after = await committed(store, session, guards=guards)
+
+    assert after == await store.sessions.load(session.id)
+
+
+async def test_a_step_can_rely_on_its_popup_being_the_only_one(store: AnyStore) -> None:
+    """Its own popups do not count, and those of others only until they are over."""
+    session = await committed(store, a_session(), effects=[POPUP, replace(POPUP, attempt_id="at2")])
+    session = await committed(store, session, guards=[NoOtherPopup(app_id=APP, step_id="st1")])
+    others = [NoOtherPopup(app_id=APP, step_id="st10"), NoOtherPopup(app_id=APP, step_id="st")]
+
+    for other in others:
+        with pytest.raises(GuardFailedError):
+            await committed(store, session, guards=[other], now=POPUP.until - 1)
+    after = await committed(store, session, guards=others, now=POPUP.until)
+
+    assert after == await store.sessions.load(session.id)
+
+
+async def test_a_popup_of_the_same_step_id_in_another_session_is_another_popup(store: AnyStore) -> None:
+    """Steps are told apart by their session as well."""
+    await committed(store, a_session("a"), effects=[POPUP])
+
+    with pytest.raises(GuardFailedError):
+        await committed(store, a_session("b"), guards=[NoOtherPopup(app_id=APP, step_id="st1")])
+
+
+async def test_a_check_that_lost_its_lease_cannot_commit(store: AnyStore) -> None:
+    """The lease's token is compared in the commit, and the error says for which app it was lost."""
+    session = await committed(store, a_session(), effects=[wait(strong=NOON)])
+    await store.watches.lease([WATCH], token="ours", now=NOON, until=NOON + 30_000)
+    held = Unclaimed(app_id="app-2", authentication_id="1")
+
+    session = await committed(store, session, guards=[held, LeaseHeld(app_id=APP, token="ours")])
+    with pytest.raises(LeaseLostError) as error:
+        await committed(store, session, guards=[held, LeaseHeld(app_id=APP, token="theirs")])
+
+    assert error.value.facts == {"app_id": APP}
+
+
+async def test_nobody_holds_a_lease_on_an_unknown_watch(store: AnyStore) -> None:
+    """A watch that was never leased has no holder."""
+    with pytest.raises(LeaseLostError):
+        await committed(store, a_session(), guards=[LeaseHeld(app_id=APP, token="ours")])
+
+
+# --- events and signals ---------------------------------------------------------------------------------------
+
+
+async def test_events_are_read_in_order_from_any_point(store: AnyStore) -> None:
+    """`after` and `limit` cut a page out of the session's numbered events."""
+    session = await committed(store, a_session(), events=5)
+    await committed(store, session, events=2)
+
+    page = await store.sessions.events(session.id, after=3, limit=3)
+
+    assert page.events == (an_event(4), an_event(5), an_event(6))
+    assert not page.truncated
+
+
+async def test_old_events_are_dropped_and_the_reader_is_told(store: AnyStore) -> None:
+    """A thousand events are kept; who asks for older ones learns that they are gone."""
+    session = a_session()
+    for _ in range(11):
+        session = await committed(store, session, events=100)
+
+    asked_too_early = await store.sessions.events(session.id, after=99, limit=1)
+    asked_in_time = await store.sessions.events(session.id, after=100, limit=1)
+
+    assert (an_event(101),) == asked_too_early.events == asked_in_time.events
+    assert (asked_too_early.truncated, asked_in_time.truncated) == (True, False)
+
+
+async def test_a_session_without_news_has_no_events_after_the_last(store: AnyStore) -> None:
+    """An empty page is no truncated page."""
+    session = await committed(store, a_session(), events=0)
+
+    page = await store.sessions.events(session.id, after=0)
+
+    assert page.events == ()
+    assert not page.truncated
+
+
+async def test_the_signal_log_keeps_the_newest(store: AnyStore) -> None:
+    """Commits and refusals write to the same log; the newest 200 stay, oldest first."""
+    session = await committed(store, a_session(), record=a_record(0))
+    for number in range(1, 205):
+        await store.sessions.record(session.id, a_record(number))
+
+    assert tuple(a_record(number) for number in range(5, 205)) == await store.sessions.signals(session.id)
+
+
+async def test_recording_changes_nothing_else(store: AnyStore) -> None:
+    """A refused signal leaves session and events as they were."""
+    session = await committed(store, a_session())
+
+    await store.sessions.record(session.id, a_record())
+
+    assert session == await store.sessions.load(session.id)
+    assert len((await store.sessions.events(session.id, after=0)).events) == 1
+
+
+# --- lists ----------------------------------------------------------------------------------------------------
+
+
+async def many_sessions(store: AnyStore, count: int) -> list[str]:
+    """Commit sessions of several users, two in each millisecond; return their ids, youngest first."""
+    sessions = []
+    for number in range(count):
+        session = a_session(f"{number:03}", user=f"user-{number % 7}", created_at=NOON + number // 2)
+        sessions.append(await committed(store, session))
+    sessions.sort(key=lambda session: (session.created_at, session.id), reverse=True)
+    return [session.id for session in sessions]
+
+
+async def test_sessions_are_listed_youngest_first_over_all_shards(store: AnyStore) -> None:
+    """Pages join without gap and repetition, and the last one says that it is the last."""
+    expected = await many_sessions(store, 23)
+
+    found, cursor, pages = [], None, 0
+    while cursor or not pages:
+        page = await store.sessions.find(SessionQuery(tenant_id=TENANT, cursor=cursor, limit=5))
+        found += [session.id for session in page.sessions]
+        cursor, pages = page.cursor, pages + 1
+
+    assert expected == found
+    assert pages == 5
+
+
+async def test_a_list_that_fits_its_page_has_no_next_page(store: AnyStore) -> None:
+    """There is no empty last page."""
+    await many_sessions(store, 5)
+
+    page = await store.sessions.find(SessionQuery(tenant_id=TENANT, limit=5))
+
+    assert len(page.sessions) == 5
+    assert page.cursor is None
+
+
+async def test_a_cursor_holds_its_place_while_sessions_arrive(store: AnyStore) -> None:
+    """New sessions are younger than every cursor, and do not shift what is below it."""
+    expected = await many_sessions(store, 9)
+    first = await store.sessions.find(SessionQuery(tenant_id=TENANT, limit=4))
+
+    await committed(store, a_session("new", created_at=NOON + 1_000))
+    rest = await store.sessions.find(SessionQuery(tenant_id=TENANT, cursor=first.cursor))
+
+    assert expected[4:] == [session.id for session in rest.sessions]
+
+
+async def test_filters_are_combined(store: AnyStore) -> None:
+    """Only sessions that match every given value are listed."""
+    awaiting = (Step(id="st1", state=StepState.AWAITING_POPUP),)
+    await committed(store, a_session("a", user="u1"), steps=awaiting)
+    await committed(store, a_session("b", user="u2"), steps=awaiting)
+    await committed(store, a_session("c", user="u1"))
+    await committed(store, a_session("d", user="u1"), steps=awaiting, ended=SessionStatus.CANCELLED)
+
+    found = await ids_found(store, user_id="u1", state=StepState.AWAITING_POPUP, status=SessionStatus.BUILDING)
+
+    assert [session_id("a", user="u1")] == found
+
+
+async def test_a_session_is_found_by_what_it_is_now(store: AnyStore) -> None:
+    """A commit takes the session out of the lists it no longer belongs to."""
+    session = await committed(store, a_session(), steps=(Step(id="st1", state=StepState.NEEDS_AUTH),))
+
+    await committed(store, session, steps=(Step(id="st1", state=StepState.AWAITING_POPUP),))
+
+    assert await ids_found(store, state=StepState.NEEDS_AUTH) == []
+    assert [session.id] == await ids_found(store, state=StepState.AWAITING_POPUP)
+
+
+async def test_tenants_do_not_see_each_other(store: AnyStore) -> None:
+    """A list holds one tenant's sessions, also when users have the same id."""
+    await committed(store, a_session("a", tenant="acme"))
+    await committed(store, a_session("b", tenant="acme:x"))
+
+    assert [session_id("a", tenant="acme")] == await ids_found(store)
+    assert [session_id("a", tenant="acme")] == await ids_found(store, user_id=USER)
+
+
+@pytest.mark.parametrize("cursor", ["", "?", "bm8=", "MTp6czAw", "LTE6enMwMGFhYWFhYWFhYWFhYQ==", "é"])
+async def test_a_cursor_that_is_not_ours_is_refused(store: AnyStore, cursor: str) -> None:
+    """It is the caller's mistake, and not an empty list."""
+    with pytest.raises(ValueError, match="cursor"):
+        await store.sessions.find(SessionQuery(tenant_id=TENANT, cursor=cursor))
+
+
+async def test_a_users_sessions_are_those_that_have_not_ended(store: AnyStore) -> None:
+    """Oldest first; ended ones and those of others are left out."""
+    young = await committed(store, a_session("a", created_at=NOON + 1))
+    old = await committed(store, a_session("b"))
+    await committed(store, a_session("c"), ended=SessionStatus.CANCELLED)
+    await committed(store, a_session("d", user="user-2"))
+
+    before = await store.sessions.of_user(TENANT, USER)
+    await committed(store, old, ended=SessionStatus.EXPIRED)
+
+    assert before == (old.id, young.id)
+    assert (young.id,) == await store.sessions.of_user(TENANT, USER)
+
+
+async def test_the_sweeper_is_told_which_sessions_to_look_at(store: AnyStore) -> None:
+    """Sessions whose time has come, the longest overdue first; a commit moves or removes the time."""
+    shard = int(a_session().id[2:4], 16)
+    late = await committed(store, a_session("a"), wake_at=NOON - 1)
+    later = await committed(store, a_session("b"), wake_at=NOON - 2)
+    await committed(store, a_session("c"), wake_at=NOON + 1)
+    never = await committed(store, a_session("d"), wake_at=NOON - 9)
+    await committed(store, never, wake_at=None)
+
+    assert (later.id, late.id) == await store.sessions.to_wake(shard, now=NOON, limit=9)
+    assert (later.id,) == await store.sessions.to_wake(shard, now=NOON, limit=1)
+    assert await store.sessions.to_wake((shard + 1) % 4, now=NOON, limit=9) == ()
+
+
+async def test_a_purged_session_leaves_nothing(store: AnyStore) -> None:
+    """It is in no list, log or queue any more; purging twice is fine, and its id may be used again."""
+    session = await committed(store, a_session(), wake_at=NOON, record=a_record(), ended=SessionStatus.CANCELLED)
+
+    await store.sessions.purge(session)
+    await store.sessions.purge(session)
+
+    assert await ids_found(store) == []
+    assert await store.sessions.to_wake(int(session.id[2:4], 16), now=NOON, limit=9) == ()
+    with pytest.raises(SessionNotFoundError):
+        await store.sessions.load(session.id)
+    await committed(store, a_session())
+    assert (an_event(1),) == (await store.sessions.events(session.id, after=0)).events
+
+
+async def test_a_session_that_changed_is_not_purged(store: AnyStore) -> None:
+    """Whoever purges must have seen the session as it is."""
+    session = await committed(store, a_session())
+    changed = await committed(store, session)
+
+    with pytest.raises(StaleVersionError):
+        await store.sessions.purge(session)
+
+    assert changed == await store.sessions.load(session.id)

@@ -1,0 +1,101 @@
+"""Every request of our client is one that the Partner API's published schema describes."""
+
+import pytest
+
+from orchestrator.core.ports import Credential, ZapDraft, ZapStep
+from tests.support.partner_schema import template_of, validate_request
+from tests.support.zapier import (
+    APP,
+    BASE,
+    ScriptedZapier,
+    Stage,
+    action_row,
+    answer,
+    app_row,
+    connection,
+    page,
+    pages_of,
+    permit,
+    sent_json,
+)
+
+pytestmark = pytest.mark.partner_schema
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """A client nobody has used yet."""
+    return Stage()
+
+
+@pytest.fixture
+async def credential(stage: Stage) -> Credential:
+    """A user who has signed in."""
+    return await stage.sign_in()
+
+
+def validated(zapier: ScriptedZapier) -> list[str]:
+    """Validate every request that was made, and return the endpoints they belong to."""
+    endpoints = []
+    for request in zapier.requests:
+        template = template_of(request.method, request.url.path)
+        body = sent_json(request) if request.content else None
+        validate_request(request.method, template, dict(request.url.params), body)
+        endpoints.append(f"{request.method} {template}")
+    return endpoints
+
+
+async def test_a_search_is_a_valid_request(stage: Stage, credential: Credential) -> None:
+    """With words and without, at the beginning and further on."""
+    following = f"{BASE}/v2/apps?limit=10&offset=10"
+    stage.zapier.answers(answer(page([app_row()], count=30, following=following)), answer(page([])), answer(page([])))
+    first = await stage.client.apps(credential, query=None, cursor=None)
+    await stage.client.apps(credential, query="chat", cursor=None)
+    await stage.client.apps(credential, query=None, cursor=first.cursor)
+
+    assert validated(stage.zapier) == ["GET /v2/apps"] * 3
+
+
+async def test_looking_up_an_app_is_a_valid_request(stage: Stage, credential: Credential) -> None:
+    """By its id."""
+    stage.zapier.answers(answer(page([app_row()])))
+    await stage.client.app(credential, APP)
+
+    assert validated(stage.zapier) == ["GET /v2/apps"]
+
+
+async def test_listing_authentications_is_a_valid_request(stage: Stage, credential: Credential) -> None:
+    """Its first page and those that follow."""
+    stage.zapier.answers(*pages_of([connection(f"a{number}") for number in range(25)], size=10))
+    await stage.client.authentications(credential, APP)
+
+    assert validated(stage.zapier) == ["GET /v2/authentications"] * 3
+
+
+async def test_listing_actions_is_a_valid_request(stage: Stage, credential: Credential) -> None:
+    """For one app, of every type."""
+    stage.zapier.answers(answer(page([action_row()])))
+    await stage.client.actions(credential, APP)
+
+    assert validated(stage.zapier) == ["GET /v2/actions"]
+
+
+async def test_reading_a_profile_is_a_valid_request(stage: Stage) -> None:
+    """With a token alone."""
+    stage.zapier.answers(answer({"id": 88}))
+    await stage.client.profile("acme", "token")
+
+    assert validated(stage.zapier) == ["GET /v1/profiles/me"]
+
+
+async def test_creating_a_zap_is_a_valid_request(stage: Stage, credential: Credential) -> None:
+    """With and without an authentication, with and without an alias, with nested inputs."""
+    stage.zapier.answers(answer({"id": "77"}, status=201))
+    steps = (
+        ZapStep(action_id="core:1", authentication_id="a1", inputs={"channel": "x"}, alias="new_message"),
+        ZapStep(action_id="core:2", authentication_id=None, inputs={"inputs": {"id": "{{new_message.id}}"}}),
+        ZapStep(action_id="core:3", authentication_id="49509", inputs={}),
+    )
+    await stage.client.create_zap(credential, ZapDraft(title="Greet", steps=steps), permit=permit("given"))
+
+    assert validated(stage.zapier) == ["POST /v2/zaps"]

@@ -1,0 +1,371 @@
+"""What is true in a world of several sessions, whatever happens in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from orchestrator.core.ports import CredentialState, Outcome, Waiter, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.schedule import wake_at
+from orchestrator.core.session import (
+    MINUTE,
+    SECOND,
+    Channel,
+    Connect,
+    HintKind,
+    Session,
+    Step,
+    StepState,
+)
+from orchestrator.core.signals import (
+    ActionChosen,
+    AppChosen,
+    AuthenticationSelected,
+    AuthenticationsRefreshed,
+    Context,
+    CredentialChanged,
+    Hinted,
+    MessageReceived,
+    PopupBlocked,
+    PopupCancelled,
+    PopupOpened,
+    SessionCancelled,
+    StepAdded,
+    StepRemoved,
+    StepReset,
+    ZapAnswered,
+    ZapRequested,
+)
+from tests.support.stories import ACTION, app
+from tests.support.world import LONGEST_LAG, YIELDS_FOR, OpenPopup, Post, Sight, World
+
+T = TypeVar("T")
+
+APPS = ("slack", "gmail")
+DURATIONS = st.sampled_from(
+    [
+        *(1, 500, 5 * SECOND, 20 * SECOND, 35 * SECOND, 61 * SECOND),
+        *(minutes * MINUTE for minutes in (3, 5, 6, 11, 31, 54, 59, 60, 61, 66, 180)),
+    ]
+)
+LAGS = st.sampled_from([0, 0, 0, 500, 30 * SECOND, LONGEST_LAG])
+ANY = st.integers(0, 1_000)
+CONTEXTS = st.builds(Context, visible=st.sampled_from([None, True, False]), gone=st.booleans())
+
+
+def one_of(chosen: int, among: list[T]) -> T:
+    """Choose one of several; a smaller number chooses an earlier one."""
+    return among[chosen % len(among)]
+
+
+class Popups(RuleBasedStateMachine):
+    """Sessions of one user, with everything that may happen to their popups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.sights: list[Sight] = []
+
+    # --- who there is ---
+
+    def open_steps(self) -> list[tuple[Session, Step]]:
+        return [(session, step) for session, step in self.world.waiters() if session.is_open]
+
+    def with_app(self) -> list[tuple[Session, Step]]:
+        return [(session, step) for session, step in self.open_steps() if step.app is not None]
+
+    def unfinished(self) -> list[OpenPopup]:
+        return [
+            popup for popup in self.world.popups if not popup.is_done and self.world.now <= popup.opened_at + YIELDS_FOR
+        ]
+
+    # --- the beginning ---
+
+    @initialize(first=st.sampled_from(["slack", "gmail"]), others=st.lists(st.sampled_from(APPS), min_size=1, max_size=3))
+    def begin(self, first: str, others: list[str]) -> None:
+        """Two sessions whose steps have apps; some authentications were there before."""
+        for app_id in APPS:
+            self.world.store(app_id, f"old-{app_id}", owner=None, at=0)
+            self.world.store(app_id, f"expired-{app_id}", owner=None, at=0)
+            self.world.expire(app_id, f"expired-{app_id}")
+        one, two = self.world.found("s1"), self.world.found(*(f"s{number}" for number in range(2, 2 + len(others))))
+        self.choose(one.id, "s1", first)
+        for step, app_id in zip(two.steps, others, strict=True):
+            self.choose(two.id, step.id, app_id)
+
+    # --- the builder ---
+
+    def choose(self, session_id: str, step_id: str, app_id: str, *, lag: int = 0, needs_auth: bool = True) -> None:
+        sight = self.world.look(app_id, lag=lag)
+        connect = Connect(url=f"https://zapier.test/{app_id}", read_at=self.world.now) if needs_auth else None
+        chosen = AppChosen(
+            step_id=step_id, app=app(app_id), connect=connect, listing=sight.listing if needs_auth else None
+        )
+        self.world.apply(session_id, lambda _: chosen)
+
+    @precondition(lambda self: self.open_steps())
+    @rule(which=ANY, app_id=st.sampled_from(APPS), lag=LAGS, needs_auth=st.sampled_from([True, True, True, False]))
+    def chooses_an_app(self, which: int, app_id: str, lag: int, needs_auth: bool) -> None:
+        session, step = one_of(which, self.open_steps())
+        self.choose(session.id, step.id, app_id, lag=lag, needs_auth=needs_auth)
+
+    @precondition(lambda self: self.open_steps())
+    @rule(which=ANY)
+    def starts_a_step_over(self, which: int) -> None:
+        session, step = one_of(which, self.open_steps())
+        self.world.apply(session.id, lambda _: StepReset(step_id=step.id))
+
+    @precondition(lambda self: self.open_steps())
+    @rule(which=ANY)
+    def removes_a_step(self, which: int) -> None:
+        session, step = one_of(which, self.open_steps())
+        self.world.apply(session.id, lambda _: StepRemoved(step_id=step.id))
+
+    @precondition(lambda self: self.open_steps())
+    @rule(which=ANY, app_id=st.sampled_from(APPS))
+    def adds_a_step(self, which: int, app_id: str) -> None:
+        session, _ = one_of(which, self.open_steps())
+        step_id = f"s{self.world.number()}"
+        self.world.apply(session.id, lambda _: StepAdded(step_id=step_id))
+        self.choose(session.id, step_id, app_id)
+
+    @rule(app_id=st.sampled_from(APPS))
+    def begins_a_session(self, app_id: str) -> None:
+        session = self.world.found("s1")
+        self.choose(session.id, "s1", app_id)
+
+    @precondition(lambda self: self.world.sessions)
+    @rule(which=ANY)
+    def cancels_a_session(self, which: int) -> None:
+        session_id = one_of(which, list(self.world.sessions))
+        self.world.apply(session_id, lambda _: SessionCancelled())
+
+    @precondition(lambda self: self.with_app())
+    @rule(which=ANY, again=st.booleans(), answer=st.sampled_from(["made", "not made", "unknown", None]))
+    def builds_the_zap(self, which: int, again: bool, answer: str | None) -> None:
+        session, _ = one_of(which, self.with_app())
+        for step in session.steps:
+            self.world.apply(session.id, lambda _, step=step: ActionChosen(step_id=step.id, action=ACTION))
+        intent_id = f"in{self.world.number()}"
+        self.world.apply(session.id, lambda _: ZapRequested(intent_id=intent_id, again=again))
+        answers = {
+            "made": ZapMade(zap_id="z1", editor_url=None),
+            "not made": ZapNotMade(status=400, problem="no"),
+            "unknown": ZapUnknown(problem="lost"),
+        }
+        if answer is not None:
+            self.world.apply(session.id, lambda _: ZapAnswered(intent_id=intent_id, answer=answers[answer]))
+
+    @rule(which=ANY, state=st.sampled_from(CredentialState))
+    def signs_in_or_out(self, which: int, state: CredentialState) -> None:
+        session_id = one_of(which, list(self.world.sessions))
+        self.world.apply(session_id, lambda _: CredentialChanged(state=state))
+
+    # --- the picker ---
+
+    def refresh(self, session: Session, step: Step, *, lag: int, hides: int | None = None) -> None:
+        assert step.app is not None
+        app_id = step.app.id
+        sight = self.world.look(app_id, lag=lag, hides=hides)
+        self.world.apply(
+            session.id,
+            lambda _: AuthenticationsRefreshed(
+                step_id=step.id,
+                listing=sight.listing,
+                connect=Connect(url=f"https://zapier.test/{app_id}", read_at=self.world.now),
+                claims=dict(self.world.watch(app_id).claims),
+            ),
+            births=sight.births,
+        )
+
+    @precondition(lambda self: self.with_app())
+    @rule(which=ANY, lag=LAGS, hides=st.sampled_from([None, None, 0, 1]))
+    def reads_the_picker(self, which: int, lag: int, hides: int | None) -> None:
+        self.refresh(*one_of(which, self.with_app()), lag=lag, hides=hides)
+
+    @precondition(lambda self: self.with_app())
+    @rule(which=ANY, chosen=ANY, lag=LAGS)
+    def selects(self, which: int, chosen: int, lag: int) -> None:
+        session, step = one_of(which, self.with_app())
+        assert step.app is not None
+        self.select(session, step, one_of(chosen, sorted(self.world.stored[step.app.id])), lag=lag)
+
+    def select(self, session: Session, step: Step, authentication_id: str, *, lag: int) -> None:
+        assert step.app is not None
+        app_id = step.app.id
+        sight = self.world.look(app_id, lag=lag)
+        self.world.apply(
+            session.id,
+            lambda _: AuthenticationSelected(
+                step_id=step.id,
+                authentication_id=authentication_id,
+                listing=sight.listing,
+                claims=dict(self.world.watch(app_id).claims),
+            ),
+            births=sight.births,
+        )
+
+    # --- popups ---
+
+    def open(self, session: Session, step: Step) -> None:
+        assert step.app is not None
+        attempt_id = f"a{self.world.number()}"
+        outcome = self.world.apply(session.id, lambda _: PopupOpened(step_id=step.id, attempt_id=attempt_id))
+        if outcome is Outcome.APPLIED:
+            waiter = Waiter(session_id=session.id, step_id=step.id)
+            self.world.popups.append(OpenPopup(waiter, attempt_id, step.app.id, self.world.now))
+
+    @precondition(lambda self: self.with_app())
+    @rule(which=ANY, is_fresh=st.booleans(), lag=LAGS)
+    def opens_a_popup(self, which: int, is_fresh: bool, lag: int) -> None:
+        session, step = one_of(which, self.with_app())
+        if is_fresh:
+            self.refresh(session, step, lag=lag)
+        self.open(session, step)
+
+    @precondition(lambda self: self.unfinished())
+    @rule(which=ANY, repairs=st.booleans(), elsewhere=st.sampled_from([False, False, False, True]))
+    def finishes_a_popup(self, which: int, repairs: bool, elsewhere: bool) -> None:
+        popup = one_of(which, self.unfinished())
+        expired = [stored.id for stored in self.world.stored[popup.app_id].values() if stored.is_expired]
+        self.world.finish(popup, repairs=expired[0] if repairs and expired else None, elsewhere=elsewhere)
+
+    @precondition(lambda self: self.world.posts)
+    @rule(which=ANY, context=CONTEXTS)
+    def hears_a_message(self, which: int, context: Context) -> None:
+        self.deliver(one_of(which, self.world.posts), context)
+
+    def deliver(self, post: Post, context: Context) -> Outcome:
+        received = MessageReceived(
+            step_id=post.waiter.step_id,
+            attempt_id=post.attempt_id,
+            authentication_id=post.authentication_id,
+            context=context,
+        )
+        return self.world.apply(post.waiter.session_id, lambda _: received)
+
+    @precondition(lambda self: self.world.posts)
+    @rule(which=ANY)
+    def hears_a_message_and_looks(self, which: int) -> None:
+        """A first message of an attempt for the app the step has is never refused while the session is open."""
+        post = one_of(which, self.world.posts)
+        session = self.world.sessions[post.waiter.session_id]
+        before = session.step(post.waiter.step_id)
+        outcome = self.deliver(post, Context())
+        is_first, post.was_delivered = not post.was_delivered, True
+        is_awaited = before is not None and before.app is not None and before.app.id == post.app_id
+        if before is None or not session.is_open or not is_awaited or before.state is StepState.NO_AUTH_REQUIRED:
+            return
+        assert outcome is not Outcome.REFUSED
+        sight = self.world.look(post.app_id)
+        listed = sight.listing.get(post.authentication_id)
+        self.world.check(sight)
+        if not is_first or listed is None or listed.is_expired:
+            return
+        after = self.world.sessions[session.id].step(before.id)
+        assert after is not None
+        assert after.authentication is not None
+        assert after.evidence is not None
+        assert after.authentication.id == post.authentication_id or not after.evidence.is_difference_alone
+
+    @precondition(lambda self: self.world.popups)
+    @rule(which=ANY, kind=st.sampled_from(HintKind), context=CONTEXTS)
+    def sees_something(self, which: int, kind: HintKind, context: Context) -> None:
+        popup = one_of(which, self.world.popups)
+        hinted = Hinted(step_id=popup.waiter.step_id, attempt_id=popup.attempt_id, kind=kind, context=context)
+        self.world.apply(popup.waiter.session_id, lambda _: hinted)
+
+    @precondition(lambda self: self.world.popups)
+    @rule(which=ANY, signal=st.sampled_from([PopupCancelled, PopupBlocked]))
+    def gives_up(self, which: int, signal: type[PopupCancelled | PopupBlocked]) -> None:
+        popup = one_of(which, self.world.popups)
+        given_up = signal(step_id=popup.waiter.step_id, attempt_id=popup.attempt_id)
+        self.world.apply(popup.waiter.session_id, lambda _: given_up)
+
+    # --- checks ---
+
+    @rule(app_id=st.sampled_from(APPS), lag=LAGS, shared=st.sampled_from([False, False, False, True]))
+    def checks(self, app_id: str, lag: int, shared: bool) -> None:
+        self.world.check(self.world.look(app_id, lag=lag), shared_profile=shared)
+
+    @rule(app_id=st.sampled_from(APPS), lag=LAGS, hides=st.sampled_from([None, None, 0]))
+    def begins_a_check(self, app_id: str, lag: int, hides: int | None) -> None:
+        self.sights.append(self.world.look(app_id, lag=lag, hides=hides))
+
+    @precondition(lambda self: self.sights)
+    @rule(which=ANY, is_backwards=st.booleans(), dies_after=st.sampled_from([None, None, 0, 1]), race=ANY)
+    def ends_a_check(self, which: int, is_backwards: bool, dies_after: int | None, race: int) -> None:
+        """Long after it began, in any order, with somebody between a decision and its commit, and perhaps not wholly."""
+        sight = one_of(which, self.sights)
+        self.sights.remove(sight)
+        self.world.check(
+            sight,
+            order=lambda ids: ids[::-1] if is_backwards else ids,
+            dies_after=dies_after,
+            interloper=self.interloper(race),
+        )
+
+    def interloper(self, race: int) -> Callable[[], None] | None:
+        steps = self.with_app()
+        if race % 3 == 0 or not steps:
+            return None
+        session, step = one_of(race // 3, steps)
+        if race % 3 == 1:
+            return lambda: self.open(session, step)
+        assert step.app is not None
+        expected = sorted(self.world.stored[step.app.id])[0]
+        return lambda: self.select(session, step, expected, lag=0)
+
+    # --- time ---
+
+    @rule(duration=DURATIONS)
+    def waits(self, duration: int) -> None:
+        self.world.now += duration
+
+    @rule(app_id=st.sampled_from(APPS), lag=LAGS)
+    def waits_until_a_check_is_due(self, app_id: str, lag: int) -> None:
+        due = self.world.watch(app_id).due.soonest
+        if due is not None:
+            self.world.now = max(self.world.now, due)
+            self.world.check(self.world.look(app_id, lag=lag))
+
+    @rule(which=ANY)
+    def sweeps(self, which: int) -> None:
+        self.world.sweep(one_of(which, list(self.world.sessions)))
+
+    @rule(app_id=st.sampled_from(APPS), which=ANY)
+    def loses_an_authentication(self, app_id: str, which: int) -> None:
+        self.world.expire(app_id, one_of(which, sorted(self.world.stored[app_id])))
+
+    # --- what must be true ---
+
+    @invariant()
+    def everything_holds(self) -> None:
+        self.world.check_everything()
+
+    def teardown(self) -> None:
+        """Whatever was begun ends: with checks when they are due and deadlines when they come, nobody waits for ever."""
+        world = self.world
+        for _ in range(500):
+            awaiting = [session for session, step in self.open_steps() if step.state is StepState.AWAITING_POPUP]
+            if not awaiting:
+                return
+            wakes = {session.id: wake_at(session, world.policy) or 0 for session in awaiting}
+            dues = {app_id: watch.due.soonest for app_id, watch in world.watches.items() if watch.waiters}
+            moments = {app_id: at for app_id, at in dues.items() if at is not None} | wakes
+            first = min(moments, key=moments.__getitem__)
+            world.now = max(world.now, moments[first])
+            if first in wakes:
+                world.sweep(first)
+            else:
+                world.check(world.look(first))
+            world.check_everything()
+        raise AssertionError("somebody waits for ever")
+
+
+TestPopups = Popups.TestCase
+TestPopups.settings = settings(max_examples=100, stateful_step_count=40)

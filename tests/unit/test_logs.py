@@ -1,0 +1,149 @@
+"""Logs are lines of named facts, and no secret is among them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from orchestrator.logs import configure
+from orchestrator.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What these tests set is gone after them."""
+    root = logging.getLogger()
+    handlers, level, ours = list(root.handlers), root.level, logging.getLogger("orchestrator").level
+    yield
+    root.handlers, root.level = handlers, level
+    logging.getLogger("orchestrator").setLevel(ours)
+    structlog.reset_defaults()
+
+
+def log_to(stream: StringIO, **settings: Any) -> Any:
+    """Log to this stream; return a logger of ours."""
+    configure(Settings(**{"log_format": "json", **settings}), stream=stream)
+    return structlog.get_logger("orchestrator.test")
+
+
+def lines(stream: StringIO) -> list[dict[str, Any]]:
+    """Read what was logged."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_names_its_facts() -> None:
+    """An event's name, fields, and what is bound."""
+    log = log_to(stream := StringIO())
+    with bound_contextvars(reference="r1"):
+        log.info("listing_read", pages=3)
+    (line,) = lines(stream)
+
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "listing_read",
+        "pages": 3,
+        "reference": "r1",
+        "level": "info",
+        "logger": "orchestrator.test",
+    }
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        {"access_token": "hunter2"},
+        {"api_key": "hunter2"},
+        {"Authorization": "hunter2"},
+        {"db_password": "hunter2"},
+        {"client_secret": "hunter2"},
+        {"headers": {"cookie": "hunter2"}},
+        {"tried": [{"credential_keys": ["hunter2"]}]},
+        {"said": "sent Authorization: Bearer hunter2"},
+        {"address": "redis://user:hunter2@db.example:6379/0"},
+    ],
+    ids=lambda fact: next(iter(fact)),
+)
+def test_secrets_are_left_out_however_they_come(fact: dict[str, Any]) -> None:
+    """By name, in nested values, after `Bearer`, in an address."""
+    log_to(stream := StringIO()).info("event", **fact)
+
+    assert "hunter2" not in stream.getvalue()
+    assert "…" in stream.getvalue()
+
+
+def test_what_only_sounds_like_a_secret_stays() -> None:
+    """An action's key is no key."""
+    log_to(stream := StringIO()).info("event", key="new_row", monkey="ape")
+
+    assert (lines(stream)[0]["key"], lines(stream)[0]["monkey"]) == ("new_row", "ape")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_secret_and_no_variables(form: str) -> None:
+    """Exceptions carry addresses; frames hold tokens."""
+    log = log_to(stream := StringIO(), log_format=form)
+    access_token = "hunter2"
+    try:
+        raise ConnectionError(f"cannot reach redis://:{access_token}@db/0")
+    except ConnectionError:
+        log.exception("failed")
+
+    assert "ConnectionError" in stream.getvalue()
+    assert "hunter2@" not in stream.getvalue()
+    assert "access_token = " not in stream.getvalue()
+
+
+def test_libraries_speak_in_the_same_form() -> None:
+    """With what is bound, and without secrets."""
+    log_to(stream := StringIO())
+    with bound_contextvars(reference="r1"):
+        logging.getLogger("uvicorn.error").info("Started with %s", "redis://:hunter2@db/0")
+    (line,) = lines(stream)
+
+    assert (line["event"], line["reference"], line["logger"]) == (
+        "Started with redis://…@db/0",
+        "r1",
+        "uvicorn.error",
+    )
+
+
+def test_debug_is_ours_alone() -> None:
+    """What libraries say at `debug` may hold anything."""
+    log = log_to(stream := StringIO(), log_level="debug")
+    log.debug("ours")
+    logging.getLogger("httpcore").debug("theirs")
+
+    assert [line["event"] for line in lines(stream)] == ["ours"]
+
+
+def test_less_important_lines_are_left_out() -> None:
+    """The setting is a floor."""
+    log = log_to(stream := StringIO(), log_level="warning")
+    log.info("quiet")
+    log.warning("loud")
+
+    assert [line["event"] for line in lines(stream)] == ["loud"]
+
+
+def test_the_console_is_for_people() -> None:
+    """One line, no colours where nobody sees them."""
+    log_to(stream := StringIO(), log_format="console").info("listing_read", pages=3)
+
+    assert "listing_read" in stream.getvalue()
+    assert "pages=3" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_the_last_call_counts() -> None:
+    """A command may configure again, and nothing is said twice."""
+    log_to(before := StringIO())
+    log_to(stream := StringIO()).info("once")
+
+    assert (before.getvalue(), len(lines(stream))) == ("", 1)

@@ -1,0 +1,338 @@
+"""What a read makes of each answer: its error, what the budget and the credential are told, what is logged."""
+
+import json
+from collections.abc import Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+
+from orchestrator.core.errors import (
+    SignInRequiredError,
+    StoreUnavailableError,
+    UpstreamBusyError,
+    UpstreamRefusedError,
+    UpstreamUnavailableError,
+    ZapwrightError,
+)
+from orchestrator.core.ports import Credential, CredentialState
+from orchestrator.core.session import Listing
+from tests.support.zapier import APP, NOON, TOKEN, Stage, answer, connection, page, permit, raw, refusal, torn
+
+
+async def listing(stage: Stage, *, is_check: bool = False, credential: Credential | None = None) -> Listing:
+    """List Ann's authentications: as a check with one permit, or for a user who waits."""
+    credential = credential or await stage.sign_in()
+    return await stage.client.authentications(credential, APP, permits=[permit("given")] if is_check else ())
+
+
+async def failure(stage: Stage, *, is_check: bool = False) -> ZapwrightError:
+    """Return the error that a listing ends in."""
+    with pytest.raises(ZapwrightError) as raised:
+        await listing(stage, is_check=is_check)
+    return raised.value
+
+
+# --- errors ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 409, 415, 422])
+async def test_a_4xx_is_a_refusal(stage: Stage, status: int) -> None:
+    """With Zapier's reason."""
+    stage.zapier.answers(refusal(status, code="permission_denied", detail="No scope."))
+    error = await failure(stage)
+
+    assert isinstance(error, UpstreamRefusedError)
+    assert error.facts == {"status": status, "problem": "permission_denied: No scope."}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        refusal(500),
+        raw(b"", status=302, Location="https://elsewhere.test/"),
+        raw(b"<html>", status=599),
+        raw(b"", status=204),
+        raw(b"not json"),
+        answer([page([])]),
+        raw(b"x" * (2 * 1024 * 1024 + 1)),
+    ],
+    ids=["500", "302", "599", "204", "no JSON", "another shape", "too big"],
+)
+async def test_what_is_no_usable_answer_is_said_to_be_none(stage: Stage, response: httpx.Response) -> None:
+    """And it is not asked for again."""
+    stage.zapier.answers(response)
+
+    assert isinstance(await failure(stage), UpstreamUnavailableError)
+
+
+async def test_a_401_marks_the_credential(stage: Stage) -> None:
+    """Its generation is not used again; the permit was used."""
+    stage.zapier.answers(refusal(401))
+    error = await failure(stage)
+
+    kept = await stage.credentials.get("acme", "ann")
+    assert isinstance(error, SignInRequiredError)
+    assert error.facts == {"user_id": "ann"}
+    assert kept is not None
+    assert kept.state is CredentialState.NEEDS_SIGN_IN
+    assert stage.budget.fate_of("p1") == ["answered"]
+
+
+async def test_a_401_to_an_old_token_leaves_the_new_one_alone(stage: Stage) -> None:
+    """Only the generation that was refused is marked."""
+    old = await stage.sign_in(token="old")
+    await stage.sign_in(token="new")
+    stage.zapier.answers(refusal(401))
+
+    with pytest.raises(SignInRequiredError):
+        await listing(stage, credential=old)
+
+    kept = await stage.credentials.get("acme", "ann")
+    assert kept is not None
+    assert kept.state is CredentialState.ACTIVE
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ünïcode", "\ud800"])
+async def test_a_token_that_no_header_can_hold_is_refused_unasked(stage: Stage, token: str) -> None:
+    """As Zapier would, and without a permit."""
+    credential = await stage.sign_in(token=token)
+
+    with pytest.raises(SignInRequiredError):
+        await listing(stage, credential=credential)
+
+    assert (stage.zapier.requests, stage.budget.taken) == ([], [])
+
+
+async def test_an_answer_without_its_explanation_is_still_that_answer(stage: Stage) -> None:
+    """The status of a broken 403 and of a broken 401 is enough, and neither is repeated."""
+    stage.zapier.answers(torn(403), torn(401))
+
+    assert isinstance(await failure(stage), UpstreamRefusedError)
+    assert isinstance(await failure(stage), SignInRequiredError)
+
+
+# --- waiting --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_check", [False, True])
+async def test_a_429_cools_the_budget_down(stage: Stage, is_check: bool) -> None:
+    """For the egress and the partner of the permit, as long as Zapier says; nothing is repeated."""
+    stage.zapier.answers(refusal(429, Retry_After="30"))
+    error = await failure(stage, is_check=is_check)
+
+    assert isinstance(error, UpstreamBusyError)
+    assert error.retry_after == 30_000
+    assert stage.budget.cooled == [("out", "client-of-acme", NOON + 30_000)]
+    assert stage.budget.fate_of("given" if is_check else "p1") == ["answered"]
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [(None, 60_000), ("0", 1_000), ("7200", 600_000), ("Mon, 21 Sep 2026 14:13:50 GMT", 30_000), ("later", 60_000)],
+)
+async def test_a_429_is_waited_out_however_it_is_written(stage: Stage, header: str | None, wait: int) -> None:
+    """Seconds, a date, nothing, nonsense."""
+    stage.zapier.answers(refusal(429, **({"Retry_After": header} if header else {})))
+    error = await failure(stage)
+
+    assert isinstance(error, UpstreamBusyError)
+    assert error.retry_after == wait
+    assert stage.budget.cooled == [("out", "client-of-acme", NOON + wait)]
+
+
+async def test_a_503_that_says_when_to_come_back_is_waited_out(stage: Stage) -> None:
+    """It is no rate limit, so others go on; and it is not repeated at once."""
+    stage.zapier.answers(refusal(503, Retry_After="5"))
+    error = await failure(stage)
+
+    assert isinstance(error, UpstreamBusyError)
+    assert (error.retry_after, stage.budget.cooled) == (5_000, [])
+
+
+async def test_a_busy_budget_is_an_answer(stage: Stage) -> None:
+    """Nothing is sent without a permit."""
+    stage.budget.room = 0
+    error = await failure(stage)
+
+    assert isinstance(error, UpstreamBusyError)
+    assert (error.retry_after, stage.zapier.requests) == (30_000, [])
+
+
+# --- permits --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("response", "fate"),
+    [
+        pytest.param(answer(page([])), ["answered"], id="200"),
+        pytest.param(refusal(403), ["answered"], id="403"),
+        pytest.param(refusal(500), ["answered"], id="500"),
+        pytest.param(torn(), ["answered"], id="torn"),
+        pytest.param(raw(b"x" * 3_000_000), ["answered"], id="too big"),
+        pytest.param(httpx.ConnectError("refused"), ["given back"], id="refused"),
+        pytest.param(httpx.ConnectTimeout("slow"), ["given back"], id="no connection in time"),
+        pytest.param(httpx.PoolTimeout("busy"), ["given back"], id="no connection free"),
+        pytest.param(httpx.ReadTimeout("slow"), [], id="no answer in time"),
+        pytest.param(httpx.ReadError("reset"), [], id="reset"),
+        pytest.param(httpx.RemoteProtocolError("disconnected"), [], id="disconnected"),
+    ],
+)
+async def test_each_request_has_one_permit_with_one_fate(
+    stage: Stage, response: httpx.Response | Exception, fate: list[str]
+) -> None:
+    """Answered: held for a window from now. Surely not sent: free. In doubt: held until its own time."""
+    stage.zapier.answers(response)
+    with suppress(ZapwrightError):
+        await listing(stage, is_check=True)
+
+    assert stage.budget.fate_of("given") == fate
+    assert stage.budget.taken == []
+
+
+async def test_the_window_of_a_permit_begins_with_its_answer(stage: Stage) -> None:
+    """Not with the request."""
+
+    async def slowly(_: httpx.Request) -> httpx.Response:
+        stage.clock.at += 4_000
+        return answer(page([]))
+
+    stage.zapier.answers(slowly)
+    await listing(stage)
+
+    assert stage.budget.told == [("answered", "p1", NOON + 4_000)]
+
+
+async def test_a_budget_that_went_away_meanwhile_does_not_cost_the_answer(stage: Stage) -> None:
+    """The permit stays held for longer, and the listing is there."""
+
+    async def outage(_: httpx.Request) -> httpx.Response:
+        stage.budget.is_away = True
+        return answer(page([connection("a1")]))
+
+    stage.zapier.answers(outage)
+
+    assert (await listing(stage)).complete is True
+
+
+async def test_without_a_budget_nothing_is_asked(stage: Stage) -> None:
+    """It fails closed."""
+    stage.budget.is_away = True
+
+    assert isinstance(await failure(stage), StoreUnavailableError)
+    assert stage.zapier.requests == []
+
+
+# --- repetition -----------------------------------------------------------------------------------------------
+
+PASSING: dict[str, Callable[[], httpx.Response | Exception]] = {
+    "refused": lambda: httpx.ConnectError("refused"),
+    "reset": lambda: httpx.ReadError("reset"),
+    "disconnected": lambda: httpx.RemoteProtocolError("disconnected"),
+    "torn": torn,
+    "502": lambda: refusal(502),
+    "503": lambda: refusal(503),
+    "504": lambda: refusal(504),
+}
+
+
+@pytest.mark.parametrize("passing", PASSING)
+async def test_a_passing_failure_is_repeated_once_for_a_user_who_waits(stage: Stage, passing: str) -> None:
+    """Under a permit of its own."""
+    stage.zapier.answers(PASSING[passing](), answer(page([connection("a1")])))
+    found = await listing(stage)
+
+    assert [one.id for one in found.authentications] == ["a1"]
+    assert [permit.id for permit in stage.budget.taken] == ["p1", "p2"]
+    assert stage.budget.fate_of("p2") == ["answered"]
+
+
+async def test_it_is_repeated_once_only(stage: Stage) -> None:
+    """A second failure is the answer."""
+    stage.zapier.answers(refusal(502), httpx.ReadError("reset"))
+
+    assert isinstance(await failure(stage), UpstreamUnavailableError)
+    assert len(stage.budget.taken) == 2
+
+
+@pytest.mark.parametrize("passing", PASSING)
+async def test_a_check_is_never_repeated(stage: Stage, passing: str) -> None:
+    """Its schedule does that."""
+    stage.zapier.answers(PASSING[passing]())
+
+    assert isinstance(await failure(stage, is_check=True), UpstreamUnavailableError)
+    assert len(stage.zapier.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ReadTimeout("slow"), httpx.ConnectTimeout("slow"), httpx.PoolTimeout("busy")], ids=repr
+)
+async def test_a_call_that_took_its_time_is_not_repeated(stage: Stage, error: Exception) -> None:
+    """The user has waited long enough."""
+    stage.zapier.answers(error)
+
+    assert isinstance(await failure(stage), UpstreamUnavailableError)
+    assert len(stage.zapier.requests) == 1
+
+
+async def test_a_listing_that_was_repeated_began_with_the_repetition(stage: Stage) -> None:
+    """What was answered is what was asked then."""
+
+    async def slowly(_: httpx.Request) -> httpx.Response:
+        stage.clock.at += 4_000
+        return refusal(502)
+
+    stage.zapier.answers(slowly, answer(page([])))
+
+    assert (await listing(stage)).begun_at == NOON + 4_000
+
+
+# --- logs and secrets -----------------------------------------------------------------------------------------
+
+
+async def logged(stage: Stage, *, is_check: bool = False) -> list[MutableMapping[str, Any]]:
+    """Return what a listing logs."""
+    with structlog.testing.capture_logs() as logs, suppress(ZapwrightError):
+        await listing(stage, is_check=is_check)
+    return list(logs)
+
+
+async def test_every_call_is_one_line_in_the_log(stage: Stage) -> None:
+    """Its endpoint, its status and how long it took; ordinary ones are for debugging."""
+
+    async def slowly(_: httpx.Request) -> httpx.Response:
+        stage.clock.at += 120
+        return answer(page([]))
+
+    stage.zapier.answers(slowly)
+
+    assert await logged(stage) == [
+        {
+            "event": "upstream_call",
+            "log_level": "debug",
+            "endpoint": "GET /v2/authentications",
+            "status": 200,
+            "flaw": None,
+            "duration_ms": 120,
+        }
+    ]
+
+
+async def test_a_failed_call_is_logged_with_what_was_wrong(stage: Stage) -> None:
+    """A repeated one twice, as it was made twice."""
+    stage.zapier.answers(torn(), httpx.ReadTimeout("slow"))
+    lines = [(line["log_level"], line["status"], line["flaw"]) for line in await logged(stage)]
+
+    assert lines == [("info", 200, "connection dropped"), ("info", None, "time limit")]
+
+
+async def test_the_token_shows_nowhere(stage: Stage) -> None:
+    """Not in an error that echoes it, not in a log, not in a representation."""
+    stage.zapier.answers(refusal(400, detail=f"Bearer {TOKEN} is not {TOKEN}"))
+    with structlog.testing.capture_logs() as logs:
+        error = await failure(stage)
+
+    shown = f"{error} {error.facts} {error!r} {logs} {await stage.sign_in()!r} {json.dumps(logs, default=str)}"
+    assert TOKEN not in shown

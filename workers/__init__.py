@@ -1,0 +1,1 @@
+"""What runs beside the API: dispatching, checking and sweeping, in long-lived RQ worker processes."""

@@ -1,0 +1,179 @@
+"""RQ: the queue that carries batches, and the worker that fetches them.
+
+RQ carries the work; it is never the only memory of it. A batch that it loses is due again when its leases run out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from redis import ConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.exceptions import StopRequested
+from rq.serializers import JSONSerializer
+from rq.timeouts import BaseDeathPenalty
+from rq.worker import SimpleWorker, WorkerStatus
+
+from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.ports import CheckBatch, CheckQueue
+from orchestrator.core.session import SECOND
+from workers.dispatcher import NotQueuedError
+from workers.jobs import run_checks, write_batch
+from workers.timing import FAILURE_KEPT, JOB_KEPT
+
+log = structlog.get_logger(__name__)
+
+CHECKS: Final = "zapwright-checks"
+RUN_CHECKS: Final = f"{run_checks.__module__}.{run_checks.__qualname__}"
+
+_CONNECT_LIMIT_S: Final = 2.0
+_ANSWER_LIMIT_S: Final = 5.0
+_WORKER_TTL_S: Final = 30
+_JOB_LIMIT_S: Final = 60
+"""After this long RQ takes a batch whose worker is gone for lost, and erases it."""
+
+
+def connect(url: str) -> Redis:
+    """Return a client for RQ; nothing is connected yet, and nothing is ever sent twice.
+
+    A batch whose enqueueing was repeated could run twice, and use its permits twice.
+    """
+    pool = ConnectionPool.from_url(
+        url,
+        socket_connect_timeout=_CONNECT_LIMIT_S,
+        socket_timeout=_ANSWER_LIMIT_S,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+        health_check_interval=0,
+        protocol=2,
+    )
+    return Redis.from_pool(pool)
+
+
+class RqCheckQueue:
+    """`CheckQueue` by RQ. Enqueueing costs a thread a moment, never the event loop."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._queue = Queue(CHECKS, connection=redis, serializer=JSONSerializer)
+
+    async def enqueue(self, batch: CheckBatch) -> None:
+        """Hand the batch over, under an id that no other batch ever has.
+
+        Raises NotQueuedError when the queue cannot be reached, StoreUnavailableError when it fell silent meanwhile.
+        """
+        await asyncio.to_thread(self._enqueue, batch)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._redis.close()
+
+    def _enqueue(self, batch: CheckBatch) -> None:
+        try:
+            self._redis.ping()
+        except RedisError as error:
+            raise NotQueuedError(problem=f"queue: {error}") from error
+        try:
+            self._queue.enqueue_call(
+                RUN_CHECKS,
+                args=(write_batch(batch),),
+                job_id=job_id(batch),
+                description=f"{len(batch.watches)} checks of shard {batch.shard:02x}",
+                timeout=_JOB_LIMIT_S,
+                ttl=JOB_KEPT // SECOND,
+                result_ttl=0,
+                failure_ttl=FAILURE_KEPT // SECOND,
+            )
+        except RedisError as error:
+            raise StoreUnavailableError(problem=f"queue: {error}") from error
+
+
+def job_id(batch: CheckBatch) -> str:
+    """Name the batch in RQ: its shard and its lease."""
+    return f"{batch.shard:02x}-{batch.token}"
+
+
+class NoDeathPenalty(BaseDeathPenalty):
+    """No alarm: admitting a batch ends by itself, and an exception out of nowhere helps nobody."""
+
+    def setup_death_penalty(self) -> None:
+        """Do nothing."""
+
+    def cancel_death_penalty(self) -> None:
+        """Do nothing."""
+
+
+class BatchWorker(SimpleWorker):
+    """An RQ worker that runs batches in its own process, says little, and stops when told to.
+
+    It takes no commands from the queue's server: there is nothing in it that could be stopped there.
+    """
+
+    death_penalty_class: type[BaseDeathPenalty] = NoDeathPenalty
+    max_connection_wait_time = 2.0
+    log_result_lifespan = False
+
+    def __init__(self, redis: Redis) -> None:
+        queue = Queue(CHECKS, connection=redis, serializer=JSONSerializer)
+        super().__init__(
+            [queue],
+            connection=redis,
+            serializer=JSONSerializer,
+            worker_ttl=_WORKER_TTL_S,
+            log_job_description=False,
+        )
+
+    def stop(self) -> None:
+        """Fetch no more batches; one that is being admitted is finished. For signal handlers of the main thread."""
+        self._stop_requested = True
+        if self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
+
+    def _install_signal_handlers(self) -> None:
+        """Leave signals to the process."""
+
+    def subscribe(self) -> None:
+        """Take no commands."""
+
+    def unsubscribe(self) -> None:
+        """Take no commands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetcher:
+    """A worker process that fetches batches, or did until `seen_at`."""
+
+    host: str
+    pid: int
+    seen_at: datetime
+
+
+def fetchers(url: str) -> tuple[Fetcher, ...]:
+    """Return the worker processes registered at this queue; one that was killed stays so for a minute or two.
+
+    Raises StoreUnavailableError.
+    """
+    redis = connect(url)
+    try:
+        queue = Queue(CHECKS, connection=redis, serializer=JSONSerializer)
+        found = SimpleWorker.all(queue=queue, serializer=JSONSerializer)
+    except RedisError as error:
+        raise StoreUnavailableError(problem=f"queue: {error}") from error
+    finally:
+        redis.close()
+    return tuple(
+        Fetcher(host=one.hostname, pid=one.pid, seen_at=one.last_heartbeat)
+        for one in found
+        if one.hostname and one.pid and one.last_heartbeat
+    )
+
+
+if TYPE_CHECKING:
+    _: type[CheckQueue] = RqCheckQueue

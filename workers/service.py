@@ -1,0 +1,140 @@
+"""The asynchronous half of a worker process: one event loop, on a thread of its own, that lives as long as the process.
+
+RQ has the main thread; what it fetches enters here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+
+import structlog
+import uvloop
+
+from orchestrator.bootstrap import Zapwright, opened
+from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.ports import CheckBatch, CheckQueue
+from orchestrator.settings import Settings
+from workers.checker import BatchChecker
+from workers.dispatcher import Dispatcher
+from workers.patience import Patience, rest
+from workers.sweeper import ShardSweeper
+
+log = structlog.get_logger(__name__)
+
+
+class Service:
+    """Dispatcher, sweeper and checks of one process. `ended` is called, on its thread, when it has ended."""
+
+    def __init__(
+        self, settings: Settings, *, redis_url: str, queue: CheckQueue, ended: Callable[[], None] = lambda: None
+    ) -> None:
+        self._settings = settings
+        self._redis_url = redis_url
+        self._queue = queue
+        self._ended = ended
+        self._loop = uvloop.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._is_open = threading.Event()
+        self._checks: BatchChecker | None = None
+        self._thread = threading.Thread(target=self._run, name="service")
+        self.failure: BaseException | None = None
+        """Why it ended, if nobody stopped it."""
+
+    def start(self) -> None:
+        """Begin; once only."""
+        self._thread.start()
+
+    def wait_until_open(self) -> bool:
+        """Wait until batches may enter; False when it ended before."""
+        self._is_open.wait()
+        return self._checks is not None
+
+    def enter(self, batch: CheckBatch) -> None:
+        """Hand a batch over from another thread; return when each of its checks has begun."""
+        if self._checks is None:
+            raise RuntimeError("the service is not open")
+        asyncio.run_coroutine_threadsafe(self._checks.admit(batch), self._loop).result()
+
+    def stop(self) -> None:
+        """Dispatch and sweep no more; batches may still enter. Twice is fine, and so is a service that has ended."""
+        self._set(self._stopping)
+
+    def join(self) -> None:
+        """No batch will enter any more: wait until the checks under way have ended, and the service with them."""
+        self._set(self._closing)
+        self._thread.join()
+
+    def _set(self, event: asyncio.Event) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(event.set)
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._live())
+        except (StoreError, ValueError) as failure:
+            self.failure = failure
+            log.error("service_refused", problem=str(failure))  # noqa: TRY400 - said by its message
+        except BaseException as failure:
+            self.failure = failure
+            log.exception("service_failed")
+        finally:
+            self._is_open.set()
+            self._ended()
+
+    async def _live(self) -> None:
+        async with AsyncExitStack() as stack:
+            zapwright = await self._open(stack)
+            if zapwright is None:
+                return
+            checks = BatchChecker(
+                zapwright.checker, upstream=zapwright.upstream, clock=zapwright.clock, limits=zapwright.limits
+            )
+            self._checks = checks
+            self._is_open.set()
+            log.info("worker_open", shards=self._settings.shards)
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._dispatcher(zapwright).run(zapwright.store.changes, stopping=self._stopping))
+                loops.create_task(self._sweeper(zapwright).run(stopping=self._stopping))
+            log.info("worker_stopping")
+            await self._closing.wait()
+            await checks.drain()
+
+    async def _open(self, stack: AsyncExitStack) -> Zapwright | None:
+        """Open the store as soon as it is there; None when we are stopping before."""
+        patience = Patience()
+        while not self._stopping.is_set():
+            try:
+                return await stack.enter_async_context(opened(self._settings, redis_url=self._redis_url))
+            except StoreUnavailableError as error:
+                wait = patience.wait()
+                log.warning("store_away", problem=str(error), again_in_ms=wait)
+                await rest(wait, stopping=self._stopping)
+        return None
+
+    def _dispatcher(self, zapwright: Zapwright) -> Dispatcher:
+        settings = self._settings
+        return Dispatcher(
+            watches=zapwright.store.watches,
+            budget=zapwright.store.budget,
+            limits=zapwright.limits,
+            clock=zapwright.clock,
+            ids=zapwright.ids,
+            queue=self._queue,
+            egress=settings.egress_group,
+            partner_of=lambda _: settings.zapier_client_id,
+            shards=settings.shards,
+        )
+
+    def _sweeper(self, zapwright: Zapwright) -> ShardSweeper:
+        return ShardSweeper(
+            zapwright.sweeper.sweep,
+            leases=zapwright.store.leases,
+            clock=zapwright.clock,
+            holder=zapwright.ids.new("wk"),
+            shards=self._settings.shards,
+        )
