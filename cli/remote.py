@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import httpx
 
@@ -22,7 +22,7 @@ class Remote:
         self._url = url
         self._client = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=_LIMIT_S)
 
-    def __enter__(self) -> Remote:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

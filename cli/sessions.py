@@ -10,8 +10,8 @@ from urllib.parse import quote
 from rich.console import Console
 
 from cli import devenv, tables
-from cli.errors import CommandError
 from cli.environment import read_settings
+from cli.errors import CommandError
 from cli.plan import API_KEY, API_URL
 from cli.remote import Json, Remote
 

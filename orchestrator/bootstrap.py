@@ -25,6 +25,9 @@ from orchestrator.sweeping import Sweeper
 from orchestrator.zapier.client import ZapierClient
 from orchestrator.zapier.limits import Limits as CallLimits
 
+CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
+"""To Zapier; kept longer than httpx does by default, so that few checks begin with a TLS handshake."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zapwright:
@@ -134,7 +137,7 @@ async def opened(settings: Settings, *, redis_url: str) -> AsyncIterator[Zapwrig
         credential_keys=tuple(key.get_secret_value() for key in settings.credential_keys),
     )
     clock = SystemClock()
-    http = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+    http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS)
     try:
         await store.check()
         clock.offset = await store.clock_offset(clock.now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import reduce
 
 from orchestrator.commits import Commits
@@ -103,7 +104,8 @@ class Checker:
         # Read anew: `_settle` takes this listing to cover everything heard before it began.
         watch = await self._watches.load(watch.key, now=self._clock.now())
         for session in await self._waiting(watch):
-            await self._apply(session, watch.key, token, listing, shared=shared)
+            with suppress(NotFoundError):  # purged between the two reads
+                await self._apply(session, watch.key, token, listing, shared=shared)
         if listing.complete:
             await self._settle(watch.key, token, checked=listing)
         else:

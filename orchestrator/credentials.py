@@ -51,7 +51,7 @@ class ToldCredentials:
         return await self._store.users_of_profile(tenant_id, profile_id)
 
     async def _tell(self, tenant_id: str, user_id: str) -> None:
-        """Tell the user's sessions how it is, until it was still so afterwards: somebody else may be telling them too."""
+        """Tell the user's sessions how it is, until it is still so afterwards: others may be telling them too."""
         told: CredentialState | None = None
         while (state := await self._state(tenant_id, user_id)) is not told:
             for session_id in await self._sessions.of_user(tenant_id, user_id):

@@ -318,7 +318,7 @@ class Engine:
     async def _prepared(self, session: Session, step: Step) -> tuple[Session, Step]:
         """Make the baseline and the connect link fresh before the browser leaves.
 
-        What an attempt made since the baseline was taken is no news to nobody: it is looked for first.
+        What an attempt may have made since the baseline was taken is looked for first, however fresh that is.
         """
         was_tried = step.baseline is not None and any(
             attempt.opened_at >= step.baseline.taken_at for attempt in step.app_attempts

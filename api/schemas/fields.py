@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Final, TypeAlias, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from fastapi import Path
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr, WithJsonSchema
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from orchestrator.core.decide.steps import MOST_STEPS
 from orchestrator.core.schedule import Policy
@@ -50,12 +59,22 @@ def _not_null(value: object) -> object:
     return value
 
 
+class NeverNull:
+    """Says of an optional value that it is left out when there is none: the schema has no null."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema of the value alone."""
+        described = handler(core)
+        choices = [choice for choice in described.pop("anyOf") if choice != {"type": "null"}]
+        return {**choices[0], **described}
+
+
 # --- in bodies ------------------------------------------------------------------------------------------------
 
-Omittable: TypeAlias = Given | SkipJsonSchema[None]
-"""A value that may be left out; nobody sends a null for it, though a null would do no harm."""
+Omittable = Annotated[Given | None, NeverNull()]
+"""A value that may be left out."""
 
-Kept = Annotated[Given | SkipJsonSchema[None], BeforeValidator(_not_null)]
+Kept = Annotated[Given | None, BeforeValidator(_not_null), NeverNull()]
 """A field of a change: left out, what is there stays; null is refused, since nobody could say what it meant."""
 
 UserId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Your own id of the user.")]

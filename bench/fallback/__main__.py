@@ -10,7 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +147,7 @@ def compared(title: str, runs: dict[str, Run]) -> Table:
     table.add_column("")
     for name in runs:
         table.add_column(name, justify="right")
-    lines = {
+    lines: dict[str, Callable[[Run], str]] = {
         "logins done": lambda run: str(sum(result.done_s is not None for result in run.results)),
         "found without being offered": lambda run: str(len(run.delays)),
         "delay p50, s": lambda run: f"{run.percentile(50):.1f}",

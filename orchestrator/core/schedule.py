@@ -33,6 +33,7 @@ FOCUS_WAITS: tuple[Millis, ...] = (0, 2 * SECOND, 6 * SECOND)
 CLOSED_WAIT: Millis = 20 * SECOND
 FIRST_QUIET_WAIT: Millis = 60 * SECOND
 FIRST_QUIET_WAIT_PAGE_GONE: Millis = 20 * SECOND
+SHORTEST_QUIET_WAIT: Millis = 30 * SECOND
 LONGEST_QUIET_WAIT: Millis = 240 * SECOND
 FOCUS_PAUSE: Millis = 5 * SECOND
 MOST_CHECKS_AT_ONCE = 10
@@ -172,13 +173,13 @@ _SEEN_TO_THE_END = frozenset({AttemptEnd.SUPERSEDED, AttemptEnd.SETTLED, Attempt
 
 
 def _doubling(attempt: Attempt) -> Iterator[Instant]:
-    first = FIRST_QUIET_WAIT_PAGE_GONE if attempt.page_gone else FIRST_QUIET_WAIT
-    at = attempt.opened_at
+    """Look first when most logins are done, then after waits that double: 60, 90, 150, 270, 510 s."""
+    at = attempt.opened_at + (FIRST_QUIET_WAIT_PAGE_GONE if attempt.page_gone else FIRST_QUIET_WAIT)
     for doublings in count():
-        at += min(first * 2**doublings, LONGEST_QUIET_WAIT)
         if at > attempt.deadline:
             return
         yield at
+        at += min(SHORTEST_QUIET_WAIT * 2**doublings, LONGEST_QUIET_WAIT)
 
 
 def _after(start: Instant, waits_between: Iterable[Millis]) -> Iterator[Instant]:

@@ -32,8 +32,10 @@ class RedisChanges:
     who listens is told that something may have changed.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, silence_limit: Millis = SILENCE_LIMIT, pong_limit: Millis = PONG_LIMIT) -> None:
         self._redis = redis
+        self._silence_limit = silence_limit
+        self._pong_limit = pong_limit
         self._switchboard = Switchboard()
         self._connected = asyncio.Event()
         self._hearing: asyncio.Task[None] | None = None
@@ -76,7 +78,7 @@ class RedisChanges:
         while True:
             try:
                 async with self._redis.pubsub() as pubsub:
-                    await _subscribe(pubsub)
+                    await self._subscribe(pubsub)
                     pause = FIRST_PAUSE
                     self._connected.set()
                     self._switchboard.wake_all()
@@ -86,28 +88,26 @@ class RedisChanges:
                 await asyncio.sleep(pause / SECOND)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
+    async def _subscribe(self, pubsub: PubSub) -> None:
+        """Subscribe, and know that the server has done it."""
+        await pubsub.psubscribe(*PATTERNS)
+        for _ in PATTERNS:
+            if await pubsub.get_message(timeout=self._pong_limit / SECOND) is None:
+                raise RedisTimeoutError("a subscription was not confirmed")
+
     async def _hear(self, pubsub: PubSub) -> None:
         """Pass news on until the connection is lost, or does not even answer a ping."""
-        limit = SILENCE_LIMIT
+        is_asked = False
         while True:
+            limit = self._pong_limit if is_asked else self._silence_limit
             message = await pubsub.get_message(timeout=limit / SECOND)
-            if message is not None:
-                limit = SILENCE_LIMIT
-                if message["type"] == "pmessage":
-                    self._switchboard.wake(message["channel"].decode())
-            elif limit == SILENCE_LIMIT:
-                await pubsub.ping()
-                limit = PONG_LIMIT
-            else:
+            if message is None and is_asked:
                 raise RedisTimeoutError("a ping was not answered")
-
-
-async def _subscribe(pubsub: PubSub) -> None:
-    """Subscribe, and know that the server has done it."""
-    await pubsub.psubscribe(*PATTERNS)
-    for _ in PATTERNS:
-        if await pubsub.get_message(timeout=PONG_LIMIT / SECOND) is None:
-            raise RedisTimeoutError("a subscription was not confirmed")
+            is_asked = message is None
+            if message is None:
+                await pubsub.ping()
+            elif message["type"] == "pmessage":
+                self._switchboard.wake(message["channel"].decode())
 
 
 if TYPE_CHECKING:

@@ -116,7 +116,7 @@ async def clock_offset(scripts: Scripts, local_now: Callable[[], Instant], *, sa
 
 async def _appendfsync(scripts: Scripts) -> str | None:
     try:
-        (answer,) = await scripts.run(("CONFIG", "GET", "appendfsync"))
+        (answer,) = await scripts.run(("CONFIG GET", "appendfsync"))
     except StoreUnavailableError:
         raise
     except StoreError:

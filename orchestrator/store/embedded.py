@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
@@ -55,7 +55,7 @@ class EmbeddedStoreError(StoreError):
 class EmbeddedStore:
     """A bundled store that ran when this was made. `url` holds its password."""
 
-    url: str
+    url: str = field(repr=False)
     pid: int
     folder: Path
 
@@ -173,12 +173,12 @@ def _found(folder: Path, *, appendfsync: Fsync) -> EmbeddedStore | None:
     try:
         with _client(place.url) as client:
             client.ping()
-            serves = Path(str(client.config_get("dir")["dir"]))
+            if Path(str(client.config_get("dir")["dir"])) != folder:
+                return None
             client.config_set("appendfsync", appendfsync)
-            pid = int(client.info("server")["process_id"])
+            return EmbeddedStore(url=place.url, pid=int(client.info("server")["process_id"]), folder=folder)
     except (RedisError, OSError):
         return None
-    return EmbeddedStore(url=place.url, pid=pid, folder=folder) if serves == folder else None
 
 
 def _place(folder: Path) -> _Place | None:
@@ -192,7 +192,7 @@ def _write(path: Path, content: bytes) -> None:
     """Write a file for our eyes only, whole or not at all."""
     draft = path.with_suffix(".new")
     draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
     draft.replace(path)
 

@@ -24,9 +24,9 @@ class _Walk:
     found: list[Place] = field(default_factory=list)
     goes_on: bool = True
 
-    def call(self, prefixes: list[str], *, wanted: int) -> Call:
+    def call(self, prefixes: list[str], *, wanted: int, looked_at: int) -> Call:
         """Return the call that walks on."""
-        return Call("find", [self.index], [self.below, wanted, LOOKED_AT, *prefixes])
+        return Call("find", [self.index], [self.below, wanted, looked_at, *prefixes])
 
     def advance(self, reply: Reply) -> None:
         """Take what the call found."""
@@ -36,7 +36,7 @@ class _Walk:
         self.found += [Place.from_index(place.decode()) for place in places]
 
 
-async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int) -> list[Place]:
+async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int, looked_at: int = LOOKED_AT) -> list[Place]:
     """Return the places of the youngest sessions that match, at least one more than the page holds if there are more.
 
     Raises ValueError for a cursor that is not ours.
@@ -45,7 +45,7 @@ async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int) -> 
     prefixes = _prefixes(query)
     walks = [_Walk(keys.index(shard, query.tenant_id), below) for shard in _shards_of(query, shards=shards)]
     while going := [walk for walk in walks if walk.goes_on and len(walk.found) <= query.limit]:
-        calls = [walk.call(prefixes, wanted=query.limit + 1 - len(walk.found)) for walk in going]
+        calls = [walk.call(prefixes, wanted=query.limit + 1 - len(walk.found), looked_at=looked_at) for walk in going]
         for walk, reply in zip(going, await scripts.call_each(calls), strict=True):
             walk.advance(reply)
     return sorted((place for walk in walks for place in walk.found), reverse=True)

@@ -27,8 +27,8 @@ class Limits:
     window: Millis = MINUTE
     start_delay: Millis = 15 * SECOND
     call_limit: Millis = 10 * SECOND
-    strong_reserve: int = 5
-    quiet_reserve: int = 10
+    strong_reserve: int = 3
+    quiet_reserve: int = 15
 
     def __post_init__(self) -> None:
         if not 0 <= self.strong_reserve <= self.quiet_reserve:

@@ -208,7 +208,9 @@ class Story:
         decision = decide(self.session, signal, policy=self.policy, now=self.now)
         self._conversation.append(f"{self.now - NOON:>9} ms  {signal}\n{'':14}{decision.outcome}: {decision.events}")
         if decision.outcome is not Outcome.APPLIED:
-            self._check((self.session, (), (), ()), (decision.session, decision.events, decision.effects, decision.guards))
+            self._check(
+                (self.session, (), (), ()), (decision.session, decision.events, decision.effects, decision.guards)
+            )
         self._take(decision, signal)
         self._check(outcome, decision.outcome)
         if tells is not None:
@@ -218,7 +220,9 @@ class Story:
             self._check((state, reason), (step.state, step.reason))
         return decision
 
-    def refuse(self, signal: Signal, error: type[SignalRefusedError | NotFoundError]) -> SignalRefusedError | NotFoundError:
+    def refuse(
+        self, signal: Signal, error: type[SignalRefusedError | NotFoundError]
+    ) -> SignalRefusedError | NotFoundError:
         """Decide on a signal that must be refused; gives the error."""
         try:
             decision = decide(self.session, signal, policy=self.policy, now=self.now)
@@ -274,7 +278,9 @@ class Story:
 
     # --- getting somewhere ---
 
-    def choose(self, app_id: str = "slack", *lists: str, expired: Sequence[str] = (), step_id: str | None = None) -> Self:
+    def choose(
+        self, app_id: str = "slack", *lists: str, expired: Sequence[str] = (), step_id: str | None = None
+    ) -> Self:
         """Give a step an app for which the user has these authentications."""
         self.feed(self.chosen(app_id, *lists, expired=expired, step_id=step_id))
         return self
@@ -324,7 +330,12 @@ class Story:
         return PopupOpened(step_id=self.step(step_id).id, attempt_id=attempt_id)
 
     def message(
-        self, authentication_id: str, attempt_id: str = "a1", *, step_id: str | None = None, context: Context | None = None
+        self,
+        authentication_id: str,
+        attempt_id: str = "a1",
+        *,
+        step_id: str | None = None,
+        context: Context | None = None,
     ) -> MessageReceived:
         """The popup's message comes, with an id."""
         return MessageReceived(
@@ -338,9 +349,7 @@ class Story:
         self, kind: HintKind, attempt_id: str = "a1", *, step_id: str | None = None, context: Context | None = None
     ) -> Hinted:
         """The page sees something."""
-        return Hinted(
-            step_id=self.step(step_id).id, attempt_id=attempt_id, kind=kind, context=context or Context()
-        )
+        return Hinted(step_id=self.step(step_id).id, attempt_id=attempt_id, kind=kind, context=context or Context())
 
     def cancelled(self, attempt_id: str = "a1", *, step_id: str | None = None) -> PopupCancelled:
         """The user waits no more."""

@@ -164,8 +164,10 @@ class World:
         assert not popup.is_done
         assert self.now <= popup.opened_at + YIELDS_FOR
         popup.is_done = True
-        authentication_id = repairs or f"{'foreign' if elsewhere else 'auth'}-{self.number()}"
-        if not elsewhere:
+        if elsewhere:
+            authentication_id = f"foreign-{self.number()}"
+        else:
+            authentication_id = repairs or f"auth-{self.number()}"
             self.store(popup.app_id, authentication_id, owner=popup.waiter)
         post = Post(popup.waiter, popup.attempt_id, popup.app_id, authentication_id)
         self.posts.append(post)
@@ -278,13 +280,13 @@ class World:
             if isinstance(effect, ClaimAuthentication) and not effect.by_difference:
                 holder = claims[effect.authentication_id].holder if effect.authentication_id in claims else None
                 if holder not in {None, Waiter(session_id=decision.session.id, step_id=effect.step_id)}:
-                    contested = ClaimContested(
-                        step_id=holder.step_id, authentication_id=effect.authentication_id
-                    )
+                    contested = ClaimContested(step_id=holder.step_id, authentication_id=effect.authentication_id)
                     self.apply(holder.session_id, lambda _, contested=contested: contested)
 
     def _holds(self, decision: Decision) -> bool:
-        return all(self.watch(guard.app_id).holds(guard, decision.session.id, now=self.now) for guard in decision.guards)
+        return all(
+            self.watch(guard.app_id).holds(guard, decision.session.id, now=self.now) for guard in decision.guards
+        )
 
     def _commit(
         self, before: Session | None, decision: Decision, signal: Signal | None, births: Mapping[str, Birth]

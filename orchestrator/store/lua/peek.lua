@@ -52,7 +52,7 @@ local quiet, count, offset = {}, 0, 0
 repeat
   due = redis.call("ZRANGE", KEYS[2], "-inf", now, "BYSCORE", "LIMIT", offset, wanted, "WITHSCORES")
   for at = 1, #due, 2 do
-    if count < wanted and not is_visible(due[at])  then
+    if count < wanted and not is_visible(due[at]) and not is_strong(due[at]) then
       add(quiet, due[at], due[at + 1])
       count = count + 1
     end

@@ -240,6 +240,7 @@ class Popups(RuleBasedStateMachine):
         self.deliver(one_of(which, self.world.posts), context)
 
     def deliver(self, post: Post, context: Context) -> Outcome:
+        post.was_delivered = True
         received = MessageReceived(
             step_id=post.waiter.step_id,
             attempt_id=post.attempt_id,
@@ -255,8 +256,8 @@ class Popups(RuleBasedStateMachine):
         post = one_of(which, self.world.posts)
         session = self.world.sessions[post.waiter.session_id]
         before = session.step(post.waiter.step_id)
+        is_first = not post.was_delivered
         outcome = self.deliver(post, Context())
-        is_first, post.was_delivered = not post.was_delivered, True
         is_awaited = before is not None and before.app is not None and before.app.id == post.app_id
         if before is None or not session.is_open or not is_awaited or before.state is StepState.NO_AUTH_REQUIRED:
             return

@@ -1,0 +1,99 @@
+"""`zapwright demo`: everything started, the tale told, the numbers counted."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from cli.deployment import Deployment, running
+from cli.environment import read_settings
+from cli.errors import CommandError
+from cli.interrupts import interruptible
+from cli.plan import Plan, Wishes, plan
+from cli.remote import Remote
+from cli.tables import timeline
+from cli.tale import Ending, Tale
+from cli.up import show_addresses
+from cli.voice import Voice
+
+
+def run_demo(data_dir: Path | None, *, once: bool) -> int:
+    """Tell the tale; return 0 if all of it is as it should be, else 1. Raises CommandError.
+
+    Without `once` everything then keeps running until told to stop.
+    """
+    voice = Voice()
+    with interruptible() as hurry, ExitStack() as stack:
+        try:
+            planned = _planned(data_dir, stack, once=once)
+            deployment = stack.enter_context(running(planned, voice, hurry=hurry))
+            watching = stack.enter_context(_watched(deployment))
+            ending = _told(deployment, voice)
+            _show(voice, ending)
+            if not once:
+                show_addresses(voice, deployment)
+                voice.say("Ctrl-C ends it.")
+                watching.join()
+        except KeyboardInterrupt:
+            voice.say("ended")
+            return 1
+    return int(bool(ending.wrong))
+
+
+def _planned(data_dir: Path | None, stack: ExitStack, *, once: bool) -> Plan:
+    """Plan a demo on a store and a simulator of its own, whatever the environment says."""
+    settings = read_settings().model_copy(update={"redis_url": None, "queue_redis_url": None, "zapier_api_url": None})
+    if data_dir is None and once:
+        data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zapwright-demo-")))
+    return plan(Wishes(data_dir=data_dir or settings.data_dir / "demo"), settings=settings)
+
+
+def _told(deployment: Deployment, voice: Voice) -> Ending:
+    planned = deployment.plan
+    if planned.simulator_url is None or planned.settings.api_key is None:
+        raise CommandError("the demo needs the simulator and an API key")
+    key = planned.settings.api_key.get_secret_value()
+    with Remote(planned.api_url, api_key=key) as api, Remote(planned.simulator_url) as simulator:
+        tale = Tale(
+            api=api,
+            simulator=simulator,
+            voice=voice,
+            user=f"ada-{secrets.token_hex(3)}",
+            kill_worker=lambda: _kill_worker(deployment),
+        )
+        return tale.tell()
+
+
+def _kill_worker(deployment: Deployment) -> str:
+    worker = deployment.workers[0]
+    if worker.pid is not None:
+        os.kill(worker.pid, signal.SIGKILL)
+    return worker.name
+
+
+@contextmanager
+def _watched(deployment: Deployment) -> Iterator[threading.Thread]:
+    """Have what dies started again while the tale is told."""
+    told = threading.Event()
+    watching = threading.Thread(target=deployment.watch, args=(told,), name="watch")
+    watching.start()
+    try:
+        yield watching
+    finally:
+        told.set()
+        watching.join()
+
+
+def _show(voice: Voice, ending: Ending) -> None:
+    voice.console.print()
+    voice.console.print(timeline(ending.session, ending.events))
+    voice.console.print()
+    for complaint in ending.wrong:
+        voice.bad(complaint)
+    voice.say(ending.closing_line)

@@ -1,0 +1,343 @@
+"""What only the store on a server promises: the keys it uses and leaves, how it calls, what it writes down."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from cryptography.fernet import Fernet
+from redis.asyncio import Redis
+
+from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup, StopWaiting
+from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.ports import Profile, SessionQuery, Settlement, Share
+from orchestrator.core.session import App, SessionStatus, Step, StepState
+from orchestrator.store import keys
+from orchestrator.store.client import StoreUnfitError, connect
+from orchestrator.store.credentials import CredentialUnreadableError
+from orchestrator.store.finding import find_places
+from orchestrator.store.limits import Limits
+from orchestrator.store.opening import Store, open_store
+from orchestrator.store.rules import Place, index_entries
+from orchestrator.store.scripts import Argument, Call, Reply, Scripts, script
+from tests.contract.store.conftest import SEALING_KEY
+from tests.support.store_values import (
+    APP,
+    NOON,
+    SHARDS,
+    TENANT,
+    USER,
+    WATCH,
+    a_record,
+    a_session,
+    committed,
+    next_commit,
+    wait,
+)
+from tests.support.valkey import ValkeyServer
+
+STEP = Step(id="st1", state=StepState.NEEDS_AUTH, app=App(id=APP, title="App"))
+
+
+@pytest.fixture
+async def redis(valkey: ValkeyServer) -> AsyncIterator[Redis]:
+    """A client of the empty server."""
+    client = connect(valkey.url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def store(redis: Redis) -> Store:
+    """The store on this server."""
+    return Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
+
+
+async def read(redis: Redis, *command: Argument) -> Reply:
+    """Ask the server itself."""
+    (reply,) = await Scripts(redis).run(command)
+    return reply
+
+
+async def names(redis: Redis) -> set[str]:
+    """Return the names of all keys."""
+    return {name.decode() for name in await read(redis, "KEYS", "*")}
+
+
+# --- keys -----------------------------------------------------------------------------------------------------
+
+
+async def test_every_key_of_a_user_carries_the_users_shard(store: Store, redis: Redis) -> None:
+    """So that one script may touch them all, and a cluster keeps them on one node."""
+    claim = ClaimAuthentication(app_id=APP, step_id="st1", authentication_id="1", by_difference=True)
+    popup = OpenPopup(app_id=APP, step_id="st1", attempt_id="at1", until=NOON + 9)
+    effects = [wait(strong=NOON), claim, popup]
+    await committed(store, a_session(user="{x}"), effects=effects, record=a_record(), wake_at=NOON, steps=(STEP,))
+    await store.credentials.put(TENANT, "{x}", access_token="t", profile=None, expires_at=None)
+
+    shard = a_session(user="{x}").id[2:4]
+    assert {shard} == {found[1] for name in await names(redis) if (found := re.search(r"^zw:\{([^}]*)\}", name))}
+    assert all(name.startswith(f"zw:{{{shard}}}:") for name in await names(redis))
+
+
+async def test_every_key_of_the_budget_shares_one_tag(store: Store, redis: Redis) -> None:
+    """An address and a partner are taken at one moment."""
+    await store.budget.take(1, egress="e", partner="p", share=Share.STRONG, now=NOON)
+    await store.budget.cool_down(egress="e", partner="p", until=NOON)
+
+    assert all(name.startswith("zw:{budget}:") for name in await names(redis))
+
+
+async def test_a_session_that_ends_leaves_no_key(store: Store, redis: Redis) -> None:
+    """After purge and forgetting, only the outbox remembers; queues and indexes are empty."""
+    effects = [wait(strong=NOON, quiet=NOON, visible_until=NOON + 9)]
+    session = await committed(store, a_session(), effects=effects, record=a_record(), wake_at=NOON, steps=(STEP,))
+    await store.watches.lease([WATCH], token="t", now=NOON, until=NOON + 9)
+    await store.watches.settle(Settlement(key=WATCH, token="t", version=1, now=NOON, due=Due(quiet=NOON), pages=2))
+    stop = StopWaiting(app_id=APP, step_id="st1")
+    session = await committed(store, session, effects=[stop], ended=SessionStatus.CANCELLED)
+    await store.sessions.purge(session)
+    await store.watches.forget_claims(0, before=NOON + 1, limit=9)
+
+    assert {keys.outbox(0)} == await names(redis)
+
+
+async def test_the_index_holds_exactly_what_a_session_is(store: Store, redis: Redis) -> None:
+    """Entries of what it was are gone."""
+    session = await committed(store, a_session(), steps=(STEP,))
+    session = await committed(store, session, steps=(replace(STEP, app=App(id="app-2", title="B")),))
+    session = await committed(store, session, steps=(replace(STEP, app=None, state=StepState.CHOOSE_APP),))
+
+    members = await read(redis, "ZRANGE", keys.index(0, TENANT), 0, -1)
+    assert sorted(index_entries(session)) == sorted(member.decode() for member in members)
+
+
+async def test_popups_that_are_over_are_cleared_away(store: Store, redis: Redis) -> None:
+    """The next commit about the watch does it."""
+    popup = OpenPopup(app_id=APP, step_id="st1", attempt_id="at1", until=NOON + 9)
+    session = await committed(store, a_session(), effects=[popup])
+    await committed(store, session, effects=[wait(strong=NOON)], now=NOON + 9)
+
+    assert await redis.zcard(keys.popups(0, WATCH)) == 0
+
+
+async def test_events_reach_the_outbox_in_commit_order(store: Store, redis: Redis) -> None:
+    """With dense numbers of their own, so that a reader by cursor notices a gap."""
+    session = await committed(store, a_session(), events=2)
+    await committed(store, session, events=1)
+
+    entries = await read(redis, "XRANGE", keys.outbox(0), "-", "+")
+    assert [entry for entry, _ in entries] == [b"0-1", b"0-2", b"0-3"]
+    assert {session.id.encode()} == {fields[b"session"] for _, fields in entries}
+    assert [fields[b"event"][1:8] for _, fields in entries] == [b'"seq":1', b'"seq":2', b'"seq":3']
+
+
+async def test_nothing_that_matters_expires(store: Store, redis: Redis) -> None:
+    """Only the cache has a time to live."""
+    await committed(store, a_session(), effects=[wait(strong=NOON)], record=a_record(), wake_at=NOON)
+    await store.budget.take(1, egress="e", partner="p", share=Share.STRONG, now=NOON)
+    await store.leases.acquire("sweep", holder="a", now=NOON, until=NOON + 1)
+    await store.cache.put("key", b"", now=NOON, until=NOON + 10_000)
+
+    assert {keys.cached("key")} == {name for name in await names(redis) if await redis.ttl(name) != -1}
+
+
+# --- calls ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_forgot_the_scripts_is_taught_again(store: Store, redis: Redis) -> None:
+    """After a restart or a fail-over the first call brings the text, alone or among others."""
+    session = await committed(store, a_session(), effects=[wait(strong=NOON)])
+    await redis.script_flush()
+    due = await store.watches.peek(now=NOON, limit=1)
+    await redis.script_flush()
+    await committed(store, session)
+
+    assert [watch.key for watch in due] == [WATCH]
+
+
+async def test_calls_under_way_are_counted(store: Store) -> None:
+    """From the question to the answer, whatever the answer is."""
+    asked = [asyncio.create_task(store.sessions.of_user(TENANT, f"{number}")) for number in range(3)]
+    await asyncio.sleep(0)
+    under_way = store.in_flight
+    await asyncio.gather(*asked)
+    with pytest.raises(StoreUnavailableError):
+        await Scripts(connect("redis://127.0.0.1:1")).run(("PING",))
+
+    assert (under_way, store.in_flight) == (3, 0)
+
+
+async def test_more_calls_than_connections_wait_for_one(valkey: ValkeyServer) -> None:
+    """A burst is served, not refused."""
+    client = connect(valkey.url, connections=2)
+    scripts = Scripts(client)
+
+    answers = await asyncio.gather(*(scripts.run(("PING",)) for _ in range(50)))
+
+    await client.aclose()
+    assert answers == [[True]] * 50
+
+
+async def test_an_error_of_ours_is_no_silence_of_the_store(store: Store, redis: Redis) -> None:
+    """A refused command is told apart from a store that cannot answer now."""
+    await redis.set(keys.session(0, a_session().id), "not a hash")
+
+    with pytest.raises(StoreError) as error:
+        await store.sessions.load(a_session().id)
+
+    assert not isinstance(error.value, StoreUnavailableError)
+
+
+async def test_a_full_store_is_no_error_of_ours(store: Store, redis: Redis) -> None:
+    """It cannot write now; what frees memory still works."""
+    session = await committed(store, a_session(), ended=SessionStatus.CANCELLED)
+    await redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StoreUnavailableError, match="OOM"):
+            await committed(store, session)
+        await store.sessions.purge(session)
+    finally:
+        await redis.config_set("maxmemory", 0)
+
+    assert await store.sessions.of_user(TENANT, USER) == ()
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "unix:///nonexistent/valkey.sock"])
+async def test_a_store_that_is_not_there_is_unavailable(url: str) -> None:
+    """Every port says so, without naming the address."""
+    store = open_store(url, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
+    calls = [
+        store.sessions.load(a_session().id),
+        store.sessions.commit(next_commit(a_session())),
+        store.watches.peek(now=NOON, limit=1),
+        store.budget.take(1, egress="e", partner="p", share=Share.STRONG, now=NOON),
+        store.credentials.get(TENANT, USER),
+        store.cache.get("key", now=NOON),
+        store.leases.acquire("l", holder="a", now=NOON, until=NOON),
+        store.check(),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailableError) as error:
+            await call
+
+        assert "127.0.0.1" not in str(error.value)
+        assert "nonexistent" not in str(error.value)
+    await store.aclose()
+
+
+def test_a_script_is_known_by_its_name() -> None:
+    """Its call names its keys before its arguments."""
+    call = Call("record", ["k1", "k2"], ["a", 1])
+
+    assert ("EVALSHA", script("record").digest, 2, "k1", "k2", "a", 1) == call.by_digest
+    assert ("EVAL", script("record").text, 2, "k1", "k2", "a", 1) == call.by_text
+
+
+# --- fitness --------------------------------------------------------------------------------------------------
+
+
+async def test_a_fit_server_reports_itself(store: Store) -> None:
+    """Name, version and how it keeps what it was told."""
+    report = await store.check()
+
+    assert report.name == "valkey"
+    assert report.maxmemory_policy == "noeviction"
+    assert (report.is_persistent, report.appendfsync) == (False, None)
+
+
+async def test_a_server_that_may_throw_results_away_is_refused(store: Store, redis: Redis) -> None:
+    """And the error says what to change."""
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with pytest.raises(StoreUnfitError, match="set it to noeviction"):
+            await store.check()
+    finally:
+        await redis.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_the_number_of_shards_cannot_change(store: Store, redis: Redis) -> None:
+    """The first check fixes it."""
+    await store.check()
+    other = Store(redis, shards=SHARDS + 1, limits=Limits(), credential_keys=[SEALING_KEY])
+
+    with pytest.raises(StoreUnfitError, match="4 shards, which cannot become 5"):
+        await other.check()
+
+
+async def test_the_servers_time_corrects_the_local_clock(store: Store, redis: Redis) -> None:
+    """To a few milliseconds, however wrong the local clock is."""
+    seconds, microseconds = await redis.time()
+    offset = await store.clock_offset(lambda: 1_000)
+
+    assert abs(1_000 + offset - (seconds * 1_000 + microseconds // 1_000)) < 2_000
+
+
+# --- credentials ----------------------------------------------------------------------------------------------
+
+
+async def test_a_token_is_not_readable_in_the_store(store: Store, redis: Redis) -> None:
+    """Nor is an e-mail address."""
+    profile = Profile(id="pr1", email="alice@example.com")
+    await store.credentials.put(TENANT, USER, access_token="secret-token", profile=profile, expires_at=None)
+
+    kept = await read(redis, "HGETALL", keys.credential(0, TENANT, USER))
+    assert b"secret-token" not in b"".join(kept.values())
+    assert b"alice" not in b"".join(kept.values())
+
+
+async def test_a_token_moved_to_another_user_is_not_theirs(store: Store, redis: Redis) -> None:
+    """What was sealed for one user opens for nobody else."""
+    await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None)
+    await redis.copy(keys.credential(0, TENANT, USER), keys.credential(0, TENANT, "user-3"))
+
+    with pytest.raises(CredentialUnreadableError):
+        await store.credentials.get(TENANT, "user-3")
+
+
+async def test_sealing_keys_can_be_renewed(store: Store, redis: Redis) -> None:
+    """A new first key seals, older ones still open; without them a token is unreadable, until it is put again."""
+    new_key = Fernet.generate_key().decode()
+    both = Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[new_key, SEALING_KEY])
+    new = Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[new_key])
+    credential = await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None)
+
+    assert credential == await both.credentials.get(TENANT, USER)
+    with pytest.raises(CredentialUnreadableError):
+        await new.credentials.get(TENANT, USER)
+
+    renewed = await both.credentials.put(TENANT, USER, access_token="t2", profile=None, expires_at=None)
+    assert renewed == await new.credentials.get(TENANT, USER)
+
+
+async def test_a_user_whose_count_was_interrupted_counts_for_both_profiles(store: Store, redis: Redis) -> None:
+    """Rather too many users of an account than too few."""
+    await redis.sadd(keys.profile_users(TENANT, "pr2"), USER)
+    await store.credentials.put(TENANT, USER, access_token="t", profile=Profile(id="pr1"), expires_at=None)
+
+    counts = [await store.credentials.users_of_profile(TENANT, profile) for profile in ("pr1", "pr2")]
+    assert counts == [1, 1]
+
+
+# --- lists ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("looked_at", [1, 3, 100])
+async def test_a_rare_match_among_many_is_found(redis: Redis, store: Store, looked_at: int) -> None:
+    """A walk that is cut short, so that it never holds the server up, goes on where it was."""
+    expected = []
+    for number in range(20):
+        is_rare = number in {2, 9}
+        session = a_session(f"{number:02}", user=f"u{number % 3}", created_at=NOON + number)
+        state = {"steps": (STEP,)} if is_rare or number % 2 else {}
+        ended = {"ended": SessionStatus.CANCELLED} if is_rare or number % 2 == 0 else {}
+        await committed(store, session, **state, **ended)
+        expected += [Place.of(session)] if is_rare else []
+    query = SessionQuery(tenant_id=TENANT, state=StepState.NEEDS_AUTH, status=SessionStatus.CANCELLED, limit=5)
+
+    found = await find_places(Scripts(redis), query, shards=SHARDS, looked_at=looked_at)
+
+    assert expected[::-1] == found

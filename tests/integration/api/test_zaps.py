@@ -1,0 +1,134 @@
+"""Zaps: created once, and what is not known is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.core.session import MINUTE
+from tests.support.deployment import Deployment, problem_of
+
+CREATE = {"endpoint": "POST /v2/zaps"}
+
+
+async def ready(api: Deployment) -> tuple[dict[str, Any], str]:
+    """Begin a session that may become a Zap; return it and where."""
+    await api.sign_in()
+    connected = await api.sim.connect("alice", "Slack")
+    session = await api.session("Schedule", "Slack", title="Every hour")
+    trigger, action = (f"/v1/sessions/{session['id']}/steps/{step['id']}" for step in session["steps"])
+    await api.ok("PUT", f"{trigger}/action", {"key": "every_hour", "action_type": "READ"})
+    await api.ok("PUT", f"{action}/authentication", {"authentication_id": connected})
+    await api.ok("PUT", f"{action}/action", {"key": "new_message", "action_type": "READ"})
+    session = (await api.ok("PUT", f"{action}/inputs", {"inputs": {"text": "hi"}})).json()
+    assert session["status"] == "ready"
+    return session, f"/v1/sessions/{session['id']}/zap"
+
+
+async def test_a_ready_session_becomes_a_zap(api: Deployment) -> None:
+    """Once, with the steps' authentications and inputs; where none is needed an explicit null."""
+    session, zap = await ready(api)
+
+    created = (await api.ok("POST", zap, {}, status=201)).json()
+    again = (await api.ok("POST", zap, {}, status=200)).json()
+
+    (made,) = api.sim.world.zaps()
+    assert (created["status"], created["zap"]["state"], created["zap"]["id"]) == ("created", "created", made.id)
+    assert created["zap"]["editor_url"]
+    assert again == created == await api.read(session)
+    assert [step.authentication for step in made.steps] == [None, session["steps"][1]["authentication"]["id"]]
+    assert (made.title, made.steps[1].inputs) == ("Every hour", {"text": "hi"})
+
+
+async def test_a_wish_needs_no_body(api: Deployment) -> None:
+    """There is nothing to say."""
+    _, zap = await ready(api)
+
+    assert (await api.client.post(zap)).status_code == 201
+
+
+async def test_a_session_that_lacks_something_says_what(api: Deployment) -> None:
+    """By step; Zapier is not asked."""
+    await api.sign_in()
+    session = await api.session(None, "Slack", "Schedule")
+    steps = [step["id"] for step in session["steps"]]
+
+    answer = await api.client.post(f"/v1/sessions/{session['id']}/zap", json={})
+
+    assert problem_of(answer) == (409, "not_ready")
+    assert answer.json()["facts"]["missing"] == {
+        steps[0]: "has no app",
+        steps[1]: "is in needs-auth",
+        steps[2]: "has no action",
+    }
+
+
+async def test_a_zap_that_zapier_refuses_leaves_the_session_editable(api: Deployment) -> None:
+    """The problem is shown, and the next wish works."""
+    session, zap = await ready(api)
+    await api.sim.switch({"rules": {"no": {"fault": "status", "status": 400, "times": 1, **CREATE}}})
+
+    failed = (await api.ok("POST", zap, {}, status=200)).json()
+    created = (await api.ok("POST", zap, {}, status=201)).json()
+
+    assert (failed["zap"]["state"], failed["status"], bool(failed["zap"]["problem"])) == ("failed", "ready", True)
+    assert (created["status"], len(api.sim.world.zaps())) == ("created", 1)
+    assert created["id"] == session["id"]
+
+
+@pytest.mark.parametrize("fault", [{"fault": "status", "status": 500}, {"fault": "drop"}, {"fault": "malformed"}])
+async def test_an_answer_that_is_lost_is_never_asked_for_twice(api: Deployment, fault: dict[str, Any]) -> None:
+    """The Zap may exist: only a person who looked may ask again."""
+    session, zap = await ready(api)
+    await api.sim.switch(
+        {"rules": {"lost": {"when": "after", "times": 1, **fault, **CREATE}}}
+        if fault["fault"] != "malformed"
+        else {"rules": {"lost": {"times": 1, **fault, **CREATE}}}
+    )
+
+    unknown = (await api.ok("POST", zap, {}, status=200)).json()
+    refused = await api.client.post(zap, json={})
+    before = len(api.sim.world.zaps())
+    again = (await api.ok("POST", zap, {"again": True}, status=201)).json()
+
+    assert (unknown["status"], unknown["zap"]["state"], unknown["id"]) == ("create_unknown", "unknown", session["id"])
+    assert problem_of(refused) == (409, "create_unknown")
+    assert (before, again["status"], len(api.sim.world.zaps())) == (1, "created", 2)
+
+
+async def test_a_created_session_no_longer_changes(api: Deployment) -> None:
+    """Nor can it be cancelled."""
+    session, zap = await ready(api)
+    await api.ok("POST", zap, {}, status=201)
+    address = f"/v1/sessions/{session['id']}"
+    step = f"{address}/steps/{session['steps'][1]['id']}"
+
+    answers = [
+        await api.client.delete(address),
+        await api.client.patch(address, json={"title": "x"}),
+        await api.client.post(f"{address}/steps", json={}),
+        await api.client.put(f"{step}/app", json={"app_id": api.sim.app_id("Gmail")}),
+        await api.client.put(f"{step}/authentication", json={"authentication_id": "1"}),
+        await api.client.post(f"{step}/popup", json={}),
+        await api.signal(step, "finished"),
+    ]
+
+    assert [problem_of(answer) for answer in answers] == [(409, "session_locked")] * 7
+
+
+async def test_a_wish_that_finds_no_room_made_no_call(api: Deployment) -> None:
+    """The session is as it was."""
+    session, zap = await ready(api)
+    await api.sim.switch(
+        {"rules": {"full": {"fault": "status", "status": 429, "times": 1, "endpoint": "GET /v2/actions"}}}
+    )
+
+    busy = await api.client.post(zap, json={})
+    unchanged = await api.read(session)
+    api.sim.clock.advance(MINUTE)
+    created = await api.client.post(zap, json={})
+
+    assert problem_of(busy) == (503, "upstream_busy")
+    assert unchanged["zap"]["state"] == "none"
+    assert created.status_code == 201

@@ -1,0 +1,55 @@
+"""A store on a server that really writes to disk, that can be killed, and whose connections can fail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from orchestrator.core.ports import Share
+from orchestrator.store.client import connect
+from orchestrator.store.limits import Limits
+from orchestrator.store.opening import Store
+from tests.support.proxy import FaultyProxy, running_proxy
+from tests.support.store_values import NOON, SHARDS, a_session, committed
+from tests.support.valkey import ValkeyServer, running_valkey
+
+SEALING_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+
+@pytest.fixture
+def durable_valkey() -> Iterator[ValkeyServer]:
+    """A server with the durability the product asks for."""
+    with running_valkey("--appendonly", "yes", "--appendfsync", "always") as server:
+        yield server
+
+
+@pytest.fixture
+async def proxy(durable_valkey: ValkeyServer) -> AsyncIterator[FaultyProxy]:
+    """The way to that server."""
+    async with running_proxy(durable_valkey.socket) as proxy:
+        yield proxy
+
+
+def store_at(url: str) -> Store:
+    """Return a store that gives up on an answer after half a second."""
+    redis = connect(url, connect_limit=500, answer_limit=500)
+    return Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
+
+
+@pytest.fixture
+async def store(durable_valkey: ValkeyServer) -> AsyncIterator[Store]:
+    """The store, reached directly."""
+    store = store_at(durable_valkey.url)
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def distant_store(proxy: FaultyProxy) -> AsyncIterator[Store]:
+    """The same store, reached through the proxy; the connection is open and the scripts are known already."""
+    store = store_at(proxy.url)
+    await committed(store, a_session(tenant="other"))
+    await store.budget.take(0, egress="e", partner="p", share=Share.INTERACTIVE, now=NOON)
+    yield store
+    await store.aclose()
