@@ -54,6 +54,10 @@ format: $(VENV)/.dev ## Rewrite the sources in our format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+.PHONY: docs
+docs: $(VENV)/.project ## Rewrite the parts of the documents that the code knows better
+	@$(BIN)/python -m docs.generate
+
 .PHONY: coverage
 coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must be reached whole
 	@$(BIN)/coverage erase
@@ -69,7 +73,7 @@ bench: bench-fallback ## Every benchmark
 
 .PHONY: bench-fallback
 bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
-	@JSON=$(JSON) $(BIN)/python -m bench.fallback $(ARGS)
+	@$(BIN)/python -m bench.fallback $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ build
 

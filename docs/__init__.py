@@ -1,0 +1,1 @@
+"""Documents, and what writes the parts of them that the code knows better."""

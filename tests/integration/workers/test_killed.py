@@ -1,0 +1,130 @@
+"""A worker killed with `kill -9` anywhere on its way: another one finishes, nothing is lost, nothing doubled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import pytest
+
+from orchestrator.core.session import Channel, WatchKey
+from orchestrator.store.limits import Limits
+from orchestrator.store.scripts import script
+from tests.integration.workers.site import LISTINGS, Site, Waiting
+from tests.support.processes import Gate
+from workers.timing import lease_length
+
+LEASE_S: Final = lease_length(Limits(call_limit=3_000), pages=1) / 1_000
+
+
+def asked_for(name: str) -> bytes:
+    """Return what of a script call shows on the wire."""
+    return script(name).digest.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker dies: when this is asked of the store; `once_done`: when it was done, but the answer is lost."""
+
+    needle: bytes
+    once_done: bool = False
+
+
+PLACES: Final = {
+    "before the permit": Place(asked_for("take_permits")),
+    "the permit taken, its answer lost": Place(asked_for("take_permits"), once_done=True),
+    "between permit and lease": Place(asked_for("lease_watches")),
+    "between lease and queue": Place(b"RPUSH"),
+    "between queue and call": Place(asked_for("load_watch")),
+    "between call and commit": Place(asked_for("commit")),
+    "the commit applied, its answer lost": Place(asked_for("commit"), once_done=True),
+    "between commit and the end of the check": Place(asked_for("settle")),
+}
+IN_THE_CALL: Final = "in the call"
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """A user whose worker was killed, and what must be found."""
+
+    waiting: Waiting
+    made: str
+
+
+@pytest.fixture(scope="module")
+async def victims(site: Site) -> AsyncIterator[dict[str, Victim]]:
+    """One user per place, whose worker died there; then a worker that lives."""
+    found = {
+        name: await _killed_at(place, site, user=f"user{number}") for number, (name, place) in enumerate(PLACES.items())
+    }
+    found[IN_THE_CALL] = await _killed_in_the_call(site)
+    with site.worker():
+        yield found
+
+
+async def _killed_at(place: Place, site: Site, *, user: str) -> Victim:
+    waiting, made = await site.lose_message(user)
+    with TemporaryDirectory(prefix="zw-") as folder:
+        gate = Gate(Path(folder), store=site.valkey.socket)
+        try:
+            with site.worker(gate=gate) as worker:
+                gate.stop_at(place.needle, once_done=place.once_done)
+                assert await asyncio.to_thread(gate.reached.wait, 20), worker.output
+                worker.kill()
+        finally:
+            gate.close()
+    return Victim(waiting, made)
+
+
+async def _killed_in_the_call(site: Site) -> Victim:
+    waiting, made = await site.lose_message("caller")
+    await site.set_rule("stuck", {"fault": "hang", "endpoint": LISTINGS, "user": "caller"})
+    with site.worker() as worker:
+        async with asyncio.timeout(20):
+            while not await site.met("stuck"):
+                await asyncio.sleep(0.02)
+        worker.kill()
+    await site.set_rule("stuck", None)
+    return Victim(waiting, made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [*PLACES, IN_THE_CALL])
+async def test_another_worker_finishes_what_a_killed_one_began(
+    victims: dict[str, Victim], site: Site, place: str
+) -> None:
+    """The step gets its own authentication, once, as soon as the dead worker's lease is over."""
+    victim = victims[place]
+    step = await site.resolution(victim.waiting, within_s=LEASE_S + 10)
+
+    assert step.authentication is not None
+    assert step.authentication.id == victim.made
+    assert step.evidence is not None
+    assert step.evidence.channels == (Channel.DIFFERENCE,)
+    assert len(await site.resolved_at(victim.waiting)) == 1
+
+
+@pytest.mark.slow
+async def test_no_watch_stays_leased(victims: dict[str, Victim], site: Site) -> None:
+    """Whatever was left half done is finished: nobody waits, nothing is due, no lease is held."""
+    for victim in victims.values():
+        await site.resolution(victim.waiting, within_s=LEASE_S + 10)
+    async with asyncio.timeout(LEASE_S + 10):
+        while [victim for victim in victims.values() if await _is_busy(site, victim)]:
+            await asyncio.sleep(0.1)
+
+    assert await site.zapwright.store.watches.peek(now=site.zapwright.clock.now(), limit=10) == ()
+
+
+async def _is_busy(site: Site, victim: Victim) -> bool:
+    session = await site.session(victim.waiting)
+    app = session.steps[0].app
+    assert app is not None
+    key = WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app.id)
+    now = site.zapwright.clock.now()
+    watch = await site.zapwright.store.watches.load(key, now=now)
+    return bool(watch.waiters) or watch.lease_until > now
