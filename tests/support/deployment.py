@@ -50,7 +50,7 @@ class Conformance:
     def __init__(self, description: dict[str, Any]) -> None:
         self._description = description
         self._paths = [
-            (re.compile(re.sub(r"\{\w+\}", "[^/]*", re.escape(path).replace(r"\{", "{").replace(r"\}", "}"))), methods)
+            (re.compile(re.sub(r"\{\w+\}", "[^/]+", re.escape(path).replace(r"\{", "{").replace(r"\}", "}"))), methods)
             for path, methods in description["paths"].items()
         ]
         self.seen: set[tuple[str, str, int]] = set()

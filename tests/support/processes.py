@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
@@ -32,6 +33,16 @@ def eventually(look: Callable[[], Found | None], *, within_s: float = READY_WITH
             return found
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
         time.sleep(0.02)
+
+
+async def come_true(look: Callable[[], Awaitable[object]], *, within_s: float = READY_WITHIN_S, what: str = "") -> None:
+    """Wait until what `look` finds is true."""
+    deadline = time.monotonic() + within_s
+    while True:
+        if await look():
+            return
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        await asyncio.sleep(0.02)
 
 
 class Process:
@@ -103,11 +114,14 @@ def a_simulator(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def a_worker(log: Path, *, redis_url: str, environment: Mapping[str, str]) -> Iterator[Process]:
-    """Have a worker process that fetches batches."""
+def a_worker(
+    log: Path, *, redis_url: str, environment: Mapping[str, str], is_awaited: bool = True
+) -> Iterator[Process]:
+    """Have a worker process; one that is awaited fetches batches."""
     process = Process(["cli", "worker"], environment={"REDIS_URL": redis_url, **environment}, log=log)
     with running(process):
-        eventually(lambda: process.pid in {one.pid for one in fetchers(redis_url)}, what=process.output)
+        if is_awaited:
+            eventually(lambda: process.pid in {one.pid for one in fetchers(redis_url)}, what=process.output)
         yield process
 
 

@@ -126,7 +126,7 @@ class Site:
         self._workers += 1
         log = self._folder / f"worker-{self._workers}.log"
         url = self.valkey.url if gate is None else gate.url
-        with a_worker(log, redis_url=url, environment=self._environment) as process:
+        with a_worker(log, redis_url=url, environment=self._environment, is_awaited=gate is None) as process:
             yield process
 
 

@@ -15,7 +15,7 @@ from orchestrator.core.session import Channel, WatchKey
 from orchestrator.store.limits import Limits
 from orchestrator.store.scripts import script
 from tests.integration.workers.site import LISTINGS, Site, Waiting
-from tests.support.processes import Gate
+from tests.support.processes import Gate, come_true
 from workers.timing import lease_length
 
 LEASE_S: Final = lease_length(Limits(call_limit=3_000), pages=1) / 1_000
@@ -58,9 +58,9 @@ class Victim:
 @pytest.fixture(scope="module")
 async def victims(site: Site) -> AsyncIterator[dict[str, Victim]]:
     """One user per place, whose worker died there; then a worker that lives."""
-    found = {
-        name: await _killed_at(place, site, user=f"user{number}") for number, (name, place) in enumerate(PLACES.items())
-    }
+    found = {}
+    for number, (name, place) in enumerate(PLACES.items()):
+        found[name] = await _killed_at(place, site, user=f"user{number}")
     found[IN_THE_CALL] = await _killed_in_the_call(site)
     with site.worker():
         yield found
@@ -71,8 +71,8 @@ async def _killed_at(place: Place, site: Site, *, user: str) -> Victim:
     with TemporaryDirectory(prefix="zw-") as folder:
         gate = Gate(Path(folder), store=site.valkey.socket)
         try:
+            gate.stop_at(place.needle, once_done=place.once_done)
             with site.worker(gate=gate) as worker:
-                gate.stop_at(place.needle, once_done=place.once_done)
                 assert await asyncio.to_thread(gate.reached.wait, 20), worker.output
                 worker.kill()
         finally:
@@ -84,9 +84,7 @@ async def _killed_in_the_call(site: Site) -> Victim:
     waiting, made = await site.lose_message("caller")
     await site.set_rule("stuck", {"fault": "hang", "endpoint": LISTINGS, "user": "caller"})
     with site.worker() as worker:
-        async with asyncio.timeout(20):
-            while not await site.met("stuck"):
-                await asyncio.sleep(0.02)
+        await come_true(lambda: site.met("stuck"), what=worker.output)
         worker.kill()
     await site.set_rule("stuck", None)
     return Victim(waiting, made)
@@ -113,18 +111,16 @@ async def test_no_watch_stays_leased(victims: dict[str, Victim], site: Site) -> 
     """Whatever was left half done is finished: nobody waits, nothing is due, no lease is held."""
     for victim in victims.values():
         await site.resolution(victim.waiting, within_s=LEASE_S + 10)
-    async with asyncio.timeout(LEASE_S + 10):
-        while [victim for victim in victims.values() if await _is_busy(site, victim)]:
-            await asyncio.sleep(0.1)
+        await come_true(lambda victim=victim: _is_settled(site, victim))
 
     assert await site.zapwright.store.watches.peek(now=site.zapwright.clock.now(), limit=10) == ()
 
 
-async def _is_busy(site: Site, victim: Victim) -> bool:
+async def _is_settled(site: Site, victim: Victim) -> bool:
     session = await site.session(victim.waiting)
     app = session.steps[0].app
     assert app is not None
     key = WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app.id)
     now = site.zapwright.clock.now()
     watch = await site.zapwright.store.watches.load(key, now=now)
-    return bool(watch.waiters) or watch.lease_until > now
+    return not watch.waiters and watch.lease_until <= now

@@ -33,14 +33,13 @@ from orchestrator.core.session import (
     Channel,
     HintKind,
     Reason,
-    Session,
     StepState,
     session_shard,
     shard_of,
 )
 from orchestrator.core.signals import PopupCancelled, SessionCancelled, StepReset
 from orchestrator.engine import NewSession, NewStep
-from tests.support.interference import Script, Turns
+from tests.support.interference import Turns
 from tests.support.scenes import SEND, SHARDS, TENANT, Scene
 
 
@@ -454,8 +453,8 @@ async def test_opening_without_an_id_makes_what_is_old_fresh_first(scene: Scene)
 
     (step,) = opened.session.steps
     assert step.baseline is not None
-    assert ["app", "authentications"] == sorted(names(scene))
-    assert (False, 1) == (opened.attempt.offers_only, opened.attempt.opened_at // step.baseline.taken_at)
+    assert (["app", "authentications"], False) == (sorted(names(scene)), opened.attempt.offers_only)
+    assert opened.attempt.opened_at - SECOND < step.baseline.taken_at < opened.attempt.opened_at
 
 
 async def test_opening_with_what_is_fresh_asks_nothing(scene: Scene) -> None:
@@ -525,7 +524,7 @@ async def test_opening_again_shows_once_what_was_connected_meanwhile(scene: Scen
     assert (["new"], StepState.AWAITING_POPUP) == ([one.id for one in shown], opened.session.state)
 
 
-@pytest.mark.parametrize("ending", ["cancelled", "blocked by time"])
+@pytest.mark.parametrize("ending", ["cancelled", "timed out"])
 async def test_opening_after_an_unfinished_attempt_finds_what_it_made(scene: Scene, ending: str) -> None:
     """Its login ended silently after the user gave up; fresh as the baseline is, Zapier is asked."""
     session = await scene.waiting("ann")
@@ -703,10 +702,8 @@ async def test_users_of_the_same_name_in_two_tenants_share_nothing(scene: Scene)
 async def test_a_page_that_races_itself_opens_one_attempt(scene: Scene) -> None:
     """The opening and three signals of it arrive at once, at several processes."""
     for seed in range(20):
-        session: Session = await scene.session("ann", "slack")
+        session = await scene.session("ann", "slack")
         chance, attempt_id = Random(seed), f"at-{seed}"
-        racing = Scene.hint, Scene.hint
-        assert racing
         processes = [scene.process(Turns(chance)) for _ in range(3)]
         await asyncio.gather(
             processes[0].engine.open_popup(session.id, session.steps[0].id, attempt_id),
@@ -717,11 +714,3 @@ async def test_a_page_that_races_itself_opens_one_attempt(scene: Scene) -> None:
         told = await scene.told(session)
         assert (1, 1) == (len((await scene.step(session)).attempts), told.count(EventName.POPUP_OPENED))
         scene.clock.advance(2 * MINUTE)
-
-
-async def test_the_credential_is_read_anew_by_every_use(scene: Scene) -> None:
-    """Who waited on a lost race does not ask with a token that is gone."""
-    session, script = await scene.session("ann", None), Script()
-    await scene.process(script).engine.choose_app(session.id, session.steps[0].id, "slack")
-
-    assert 1 == script.calls.count("credentials.get")
