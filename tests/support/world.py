@@ -238,10 +238,13 @@ class World:
         dies_after: int | None = None,
         interloper: Callable[[], None] | None = None,
     ) -> None:
-        """Apply a listing to every session that waits, and settle the watch, unless the worker dies before."""
+        """Apply a listing to every session that waits, and settle the watch, unless the worker dies before.
+
+        Sessions with messages come first, unless `order` says otherwise.
+        """
         listing = sight.listing
         watch = self.watch(listing.app_id)
-        waiting = order(sorted({waiter.session_id for waiter in watch.waiters}))
+        waiting = order(sorted({waiter.session_id for waiter in watch.waiters}, key=self._has_no_message))
 
         def listed(_: Session) -> Signal:
             return AuthenticationsListed(
@@ -256,6 +259,9 @@ class World:
             self.apply(session_id, listed, births=sight.births, interloper=interloper)
         if dies_after is None:
             self.settle(listing)
+
+    def _has_no_message(self, session_id: str) -> bool:
+        return not any(attempt.messages for step in self.sessions[session_id].steps for attempt in step.attempts)
 
     def settle(self, listing: Listing) -> None:
         """Note a check on its watch, with exactly what is due after it."""

@@ -23,7 +23,8 @@ async def test_apps_are_found_by_their_titles(api: Deployment) -> None:
 async def test_the_catalogue_comes_in_pages(api: Deployment) -> None:
     """All of it, each app once."""
     session, _ = await api.step(None)
-    titles, cursor = [], ""
+    titles: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = (await api.ok("GET", f"/v1/sessions/{session['id']}/apps{cursor and f'?cursor={cursor}'}")).json()
         titles += [app["title"] for app in page["apps"]]

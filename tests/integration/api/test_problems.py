@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.ports import Commit, SessionStore
-from orchestrator.core.session import Session
 from orchestrator.store.memory import MemoryStore
 from tests.support.deployment import WITH_KEY, Deployment, problem_of
 
@@ -23,6 +23,7 @@ class AwaySessions:
     def __init__(self, inner: SessionStore) -> None:
         self._inner = inner
         self.is_away = False
+        self.is_broken = False
         self.loses_answers = 0
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -31,6 +32,8 @@ class AwaySessions:
         async def perhaps(*args: Any, **named: Any) -> Any:
             if self.is_away:
                 raise StoreUnavailableError(problem="away")
+            if self.is_broken:
+                raise RuntimeError("secret insides")
             return await call(*args, **named)
 
         return perhaps
@@ -77,11 +80,12 @@ async def test_without_the_key_no_route_answers(api: Deployment, headers: dict[s
 
 async def test_a_problem_is_found_in_the_log_by_its_reference(api: Deployment) -> None:
     """The answer's header, its document and the log's lines have the same one."""
-    with capture_logs(processors=[]) as _:
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
         answer = await api.client.get("/v1/sessions/zs00nobody000")
 
-    assert answer.json()["reference"] == answer.headers["zapwright-reference"]
-    assert len(answer.json()["reference"]) == 12
+    reference = answer.headers["zapwright-reference"]
+    assert (answer.json()["reference"], len(reference)) == (reference, 12)
+    assert [(line["event"], line["reference"]) for line in lines] == [("problem", reference), ("request", reference)]
 
 
 @pytest.mark.parametrize(
@@ -262,11 +266,8 @@ async def test_what_nobody_foresaw_is_our_fault_and_keeps_its_insides() -> None:
     """The answer has a reference, the log has the rest."""
     api, sessions = coming_and_going()
     session = await api.session()
+    sessions.is_broken = True
 
-    async def broken(_: str) -> Session:
-        raise RuntimeError("secret insides")
-
-    sessions.load = broken  # type: ignore[method-assign]
     answer = await api.client.get(f"/v1/sessions/{session['id']}")
 
     assert problem_of(answer) == (500, "internal_error")

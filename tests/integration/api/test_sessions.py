@@ -112,7 +112,8 @@ async def test_a_long_list_comes_in_pages(api: Deployment) -> None:
         api.sim.clock.advance(1)
         made.append((await api.session(title=f"number {number}"))["id"])
 
-    pages, cursor = [], ""
+    pages: list[list[str]] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = (await api.ok("GET", f"/v1/sessions?limit=2{cursor and f'&cursor={cursor}'}")).json()
         pages.append([session["id"] for session in page["sessions"]])

@@ -121,12 +121,14 @@ class Site:
     # --- workers ---
 
     @contextmanager
-    def worker(self, *, gate: Gate | None = None) -> Iterator[Process]:
-        """Have a worker; one that is caught at a gate reaches the store through it."""
+    def worker(self, *, gate: Gate | None = None, is_awaited: bool = True) -> Iterator[Process]:
+        """Have a worker that fetches batches. With a gate it reaches the store through it, and is not awaited."""
         self._workers += 1
         log = self._folder / f"worker-{self._workers}.log"
         url = self.valkey.url if gate is None else gate.url
-        with a_worker(log, redis_url=url, environment=self._environment, is_awaited=gate is None) as process:
+        with a_worker(
+            log, redis_url=url, environment=self._environment, is_awaited=is_awaited and gate is None
+        ) as process:
             yield process
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -111,7 +112,7 @@ async def test_no_watch_stays_leased(victims: dict[str, Victim], site: Site) -> 
     """Whatever was left half done is finished: nobody waits, nothing is due, no lease is held."""
     for victim in victims.values():
         await site.resolution(victim.waiting, within_s=LEASE_S + 10)
-        await come_true(lambda victim=victim: _is_settled(site, victim))
+        await come_true(partial(_is_settled, site, victim))
 
     assert await site.zapwright.store.watches.peek(now=site.zapwright.clock.now(), limit=10) == ()
 

@@ -167,10 +167,8 @@ class Popups(RuleBasedStateMachine):
 
     # --- the picker ---
 
-    def refresh(self, session: Session, step: Step, *, lag: int, hides: int | None = None) -> None:
-        assert step.app is not None
-        app_id = step.app.id
-        sight = self.world.look(app_id, lag=lag, hides=hides)
+    def refresh(self, session: Session, step: Step, sight: Sight) -> None:
+        app_id = sight.listing.app_id
         self.world.apply(
             session.id,
             lambda _: AuthenticationsRefreshed(
@@ -185,29 +183,39 @@ class Popups(RuleBasedStateMachine):
     @precondition(lambda self: self.with_app())
     @rule(which=ANY, lag=LAGS, hides=st.sampled_from([None, None, 0, 1]))
     def reads_the_picker(self, which: int, lag: int, hides: int | None) -> None:
-        self.refresh(*one_of(which, self.with_app()), lag=lag, hides=hides)
+        session, step = one_of(which, self.with_app())
+        assert step.app is not None
+        self.refresh(session, step, self.world.look(step.app.id, lag=lag, hides=hides))
 
     @precondition(lambda self: self.with_app())
     @rule(which=ANY, chosen=ANY, lag=LAGS)
     def selects(self, which: int, chosen: int, lag: int) -> None:
         session, step = one_of(which, self.with_app())
         assert step.app is not None
-        self.select(session, step, one_of(chosen, sorted(self.world.stored[step.app.id])), lag=lag)
+        self.select(session, step, chosen, self.world.look(step.app.id, lag=lag))
 
-    def select(self, session: Session, step: Step, authentication_id: str, *, lag: int) -> None:
-        assert step.app is not None
-        app_id = step.app.id
-        sight = self.world.look(app_id, lag=lag)
+    def select(self, session: Session, step: Step, chosen: int, sight: Sight) -> None:
+        app_id = sight.listing.app_id
         self.world.apply(
             session.id,
             lambda _: AuthenticationSelected(
                 step_id=step.id,
-                authentication_id=authentication_id,
+                authentication_id=one_of(chosen, sorted(self.world.stored[app_id])),
                 listing=sight.listing,
                 claims=dict(self.world.watch(app_id).claims),
             ),
             births=sight.births,
         )
+
+    @precondition(lambda self: self.with_app() and self.sights)
+    @rule(which=ANY, chosen=ANY, sight=ANY, selects=st.booleans())
+    def uses_an_old_listing(self, which: int, chosen: int, sight: int, selects: bool) -> None:
+        """Of whichever app the step had when it was asked for."""
+        session, step = one_of(which, self.with_app())
+        if selects:
+            self.select(session, step, chosen, one_of(sight, self.sights))
+        else:
+            self.refresh(session, step, one_of(sight, self.sights))
 
     # --- popups ---
 
@@ -224,7 +232,8 @@ class Popups(RuleBasedStateMachine):
     def opens_a_popup(self, which: int, is_fresh: bool, lag: int) -> None:
         session, step = one_of(which, self.with_app())
         if is_fresh:
-            self.refresh(session, step, lag=lag)
+            assert step.app is not None
+            self.refresh(session, step, self.world.look(step.app.id, lag=lag))
         self.open(session, step)
 
     @precondition(lambda self: self.unfinished())
@@ -318,8 +327,8 @@ class Popups(RuleBasedStateMachine):
         if race % 3 == 1:
             return lambda: self.open(session, step)
         assert step.app is not None
-        expected = sorted(self.world.stored[step.app.id])[0]
-        return lambda: self.select(session, step, expected, lag=0)
+        sight = self.world.look(step.app.id)
+        return lambda: self.select(session, step, race, sight)
 
     # --- time ---
 

@@ -73,7 +73,7 @@ async def test_a_lost_race_is_decided_again_on_what_is_there_now(scene: Scene, l
 
     applied = await scene.process(script).commits.apply(session.id, TITLE)
 
-    assert ("ours", ["st-theirs"]) == (applied.session.title, [step.id for step in applied.session.steps])
+    assert (applied.session.title, [step.id for step in applied.session.steps]) == ("ours", ["st-theirs"])
     assert applied.session == await scene.now(session)
 
 
@@ -88,7 +88,7 @@ async def test_a_signal_made_of_the_session_is_made_anew_after_a_lost_race(scene
 
     await scene.process(script).commits.apply(session.id, made)
 
-    assert [1, 1, 1] == seen
+    assert seen == [1, 1, 1]
 
 
 async def test_the_last_try_may_win(scene: Scene) -> None:
@@ -146,7 +146,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_made_twice(scene: Scene) ->
     applied = await scene.process(script).commits.apply(session.id, TITLE)
 
     assert applied.session == await scene.now(session)
-    assert [EventName.SESSION_CREATED, EventName.SESSION_CHANGED] == await scene.told(session)
+    assert await scene.told(session) == [EventName.SESSION_CREATED, EventName.SESSION_CHANGED]
 
 
 async def test_a_store_that_stays_away_is_given_up(scene: Scene) -> None:
@@ -168,7 +168,7 @@ async def test_a_repeat_that_meets_a_failed_guard_is_decided_again(scene: Scene)
 
     applied = await scene.process(script).commits.apply(session.id, TITLE)
 
-    assert (2, "ours") == (applied.session.version, applied.session.title)
+    assert (applied.session.version, applied.session.title) == (2, "ours")
 
 
 Prepared = Callable[[Scene], Awaitable[Session]]
@@ -261,7 +261,7 @@ async def test_what_was_undone_meanwhile_is_not_done_again(scene: Scene) -> None
 
     app = (await scene.step(session)).app
     assert app is not None
-    assert "gmail" == app.id
+    assert app.id == "gmail"
 
 
 async def test_a_race_that_was_really_lost_after_an_unknown_outcome_is_decided_again(scene: Scene) -> None:
@@ -274,7 +274,7 @@ async def test_a_race_that_was_really_lost_after_an_unknown_outcome_is_decided_a
     script.goes("sessions.commit", lost_answer(), then=win)
     applied = await scene.process(script).commits.apply(session.id, TITLE)
 
-    assert ("ours", 1, 3) == (applied.session.title, len(applied.session.steps), applied.session.version)
+    assert (applied.session.title, len(applied.session.steps), applied.session.version) == ("ours", 1, 3)
 
 
 async def test_a_session_that_was_told_something_before_its_beginning_was_known_is_begun_once(scene: Scene) -> None:
@@ -294,7 +294,7 @@ async def test_a_session_that_was_told_something_before_its_beginning_was_known_
     )
     begun = await commits.begin(decisions.found(blank_session, policy=scene.policy, now=scene.clock.now()))
 
-    assert [EventName.SESSION_CREATED, EventName.SIGN_IN_NEEDED] == await scene.told(begun)
+    assert await scene.told(begun) == [EventName.SESSION_CREATED, EventName.SIGN_IN_NEEDED]
 
 
 async def test_a_session_remembers_its_latest_commits_and_no_more(scene: Scene) -> None:
@@ -303,7 +303,7 @@ async def test_a_session_remembers_its_latest_commits_and_no_more(scene: Scene) 
     for number in range(EARLIER_COMMITS_KEPT + 3):
         session = (await scene.here.engine.apply(session.id, SessionChanged(title=str(number)))).session
 
-    assert EARLIER_COMMITS_KEPT == len(set(session.earlier_commits))
+    assert len(set(session.earlier_commits)) == EARLIER_COMMITS_KEPT
     assert session.commit_id not in session.earlier_commits
 
 
@@ -320,7 +320,7 @@ async def test_a_refused_signal_is_logged_and_changes_nothing(scene: Scene) -> N
 
     (record,) = await scene.store.sessions.signals(session.id)
     assert session == await scene.now(session)
-    assert ("popup_opened", Outcome.REFUSED, "illegal_signal") == (record.signal, record.outcome, record.detail)
+    assert (record.signal, record.outcome, record.detail) == ("popup_opened", Outcome.REFUSED, "illegal_signal")
     assert (signal.step_id, "at-1") == (record.step_id, record.attempt_id)
 
 
@@ -332,7 +332,7 @@ async def test_a_signal_for_a_step_that_is_not_there_is_logged(scene: Scene) -> 
         await scene.here.commits.apply(session.id, StepReset(step_id="st-none"))
 
     (record,) = await scene.store.sessions.signals(session.id)
-    assert (Outcome.REFUSED, "step_not_found") == (record.outcome, record.detail)
+    assert (record.outcome, record.detail) == (Outcome.REFUSED, "step_not_found")
 
 
 async def test_no_session_no_signal(scene: Scene) -> None:
@@ -350,7 +350,7 @@ async def test_a_duplicate_is_logged_and_is_no_commit(scene: Scene) -> None:
 
     outcomes = [record.outcome for record in await scene.store.sessions.signals(session.id)]
     assert (Outcome.DUPLICATE, first.session) == (second.outcome, second.session)
-    assert [Outcome.APPLIED, Outcome.DUPLICATE] == outcomes
+    assert outcomes == [Outcome.APPLIED, Outcome.DUPLICATE]
 
 
 async def test_a_hint_is_logged_by_its_kind(scene: Scene) -> None:
@@ -359,7 +359,7 @@ async def test_a_hint_is_logged_by_its_kind(scene: Scene) -> None:
     await scene.hint(session, HintKind.FINISHED)
 
     signals = [record.signal for record in await scene.store.sessions.signals(session.id)]
-    assert ["popup_opened", "finished"] == signals
+    assert signals == ["popup_opened", "finished"]
 
 
 async def test_what_nobody_sent_is_not_logged_when_it_changes_nothing(scene: Scene) -> None:
@@ -393,8 +393,8 @@ async def test_a_confirmed_message_takes_an_authentication_from_who_had_it_by_di
     await scene.here.look()
 
     step = await scene.step(first)
-    assert (StepState.NEEDS_AUTH, Reason.CLAIMED_ELSEWHERE) == (step.state, step.reason)
-    assert (["a1"], "a1") == ([shown.id for shown in step.candidates], await scene.given(second))
+    assert (step.state, step.reason) == (StepState.NEEDS_AUTH, Reason.CLAIMED_ELSEWHERE)
+    assert ([shown.id for shown in step.candidates], await scene.given(second)) == (["a1"], "a1")
 
 
 async def test_never_do_two_steps_have_what_one_of_them_lost(scene: Scene) -> None:
@@ -409,8 +409,8 @@ async def test_never_do_two_steps_have_what_one_of_them_lost(scene: Scene) -> No
     script.goes("sessions.commit", lost_answer(), then=witness)
     await scene.process(script).look()
 
-    assert [(StepState.NEEDS_AUTH, None)] == seen
-    assert "a1" == await scene.given(second)
+    assert seen == [(StepState.NEEDS_AUTH, None)]
+    assert await scene.given(second) == "a1"
 
 
 async def test_who_had_it_by_difference_in_the_same_session_gives_it_up_too(scene: Scene) -> None:
@@ -420,13 +420,13 @@ async def test_who_had_it_by_difference_in_the_same_session_gives_it_up_too(scen
     scene.zapier.connect("ann", "slack", "a1")
     await scene.hint(session)
     await scene.here.look()
-    assert "a1" == await scene.given(session, 0)
+    assert await scene.given(session, 0) == "a1"
 
     await scene.open(session, "at-2", step=1)
     await scene.message(session, "a1", attempt_id="at-2", step=1)
     await scene.here.look()
 
-    assert (None, "a1") == (await scene.given(session, 0), await scene.given(session, 1))
+    assert (await scene.given(session, 0), await scene.given(session, 1)) == (None, "a1")
 
 
 async def test_the_users_choice_takes_it_from_who_had_it_by_difference(scene: Scene) -> None:
@@ -435,7 +435,7 @@ async def test_the_users_choice_takes_it_from_who_had_it_by_difference(scene: Sc
     third = await scene.session("ann", "slack")
     await scene.here.engine.select(third.id, third.steps[0].id, "a1")
 
-    assert (None, "a1") == (await scene.given(first), await scene.given(third))
+    assert (await scene.given(first), await scene.given(third)) == (None, "a1")
 
 
 async def test_a_session_that_has_ended_keeps_what_it_had(scene: Scene) -> None:
@@ -444,7 +444,7 @@ async def test_a_session_that_has_ended_keeps_what_it_had(scene: Scene) -> None:
     await scene.here.engine.apply(first.id, SessionCancelled())
     await scene.here.look()
 
-    assert ("a1", "a1") == (await scene.given(first), await scene.given(second))
+    assert (await scene.given(first), await scene.given(second)) == ("a1", "a1")
 
 
 async def test_an_erased_session_is_no_obstacle(scene: Scene) -> None:
@@ -454,7 +454,7 @@ async def test_an_erased_session_is_no_obstacle(scene: Scene) -> None:
     await scene.store.sessions.purge(ended)
     await scene.here.look()
 
-    assert "a1" == await scene.given(second)
+    assert await scene.given(second) == "a1"
 
 
 # --- putting off ---

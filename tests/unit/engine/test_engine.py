@@ -71,11 +71,11 @@ async def test_a_session_begins_with_its_steps_and_their_apps(scene: Scene) -> N
     """One commit holds all of it; each step is where its app takes it."""
     session = await scene.session("ann", "slack", None, "clock")
 
-    assert [StepState.NEEDS_AUTH, StepState.CHOOSE_APP, StepState.NO_AUTH_REQUIRED] == [
+    assert [
         step.state for step in session.steps
-    ]
+    ] == [StepState.NEEDS_AUTH, StepState.CHOOSE_APP, StepState.NO_AUTH_REQUIRED]
     assert (1, session) == (session.version, await scene.now(session))
-    assert [EventName.SESSION_CREATED, EventName.APP_CHOSEN, EventName.APP_CHOSEN] == await scene.told(session)
+    assert await scene.told(session) == [EventName.SESSION_CREATED, EventName.APP_CHOSEN, EventName.APP_CHOSEN]
 
 
 async def test_a_sessions_id_tells_its_shard(scene: Scene) -> None:
@@ -89,14 +89,14 @@ async def test_an_app_that_several_steps_have_is_asked_for_once(scene: Scene) ->
     """Zapier's rate limit is too small to ask twice."""
     await scene.session("ann", "slack", "slack", "clock")
 
-    assert ["app", "app", "authentications"] == sorted(names(scene))
+    assert sorted(names(scene)) == ["app", "app", "authentications"]
 
 
 async def test_a_session_without_apps_asks_nothing_and_needs_no_credential(scene: Scene) -> None:
     """The user may sign in later."""
     session = await scene.session("bob", None)
 
-    assert ([], StepState.CHOOSE_APP) == (names(scene), session.state)
+    assert (names(scene), session.state) == ([], StepState.CHOOSE_APP)
 
 
 async def test_a_session_knows_from_its_beginning_that_its_user_must_sign_in(scene: Scene) -> None:
@@ -106,7 +106,7 @@ async def test_a_session_knows_from_its_beginning_that_its_user_must_sign_in(sce
     await scene.sign_in("ann")
 
     assert session.signed_out
-    assert [EventName.SESSION_CREATED, EventName.SIGNED_IN] == await scene.told(session)
+    assert await scene.told(session) == [EventName.SESSION_CREATED, EventName.SIGNED_IN]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_what_cannot_be_begun_whole_is_not_begun(
     with pytest.raises(error):
         await scene.session("ann", *apps)
 
-    assert 0 == await sessions_of(scene, "ann")
+    assert await sessions_of(scene, "ann") == 0
 
 
 @pytest.mark.parametrize("name", ["app", "authentications"])
@@ -138,7 +138,7 @@ async def test_when_zapier_fails_no_session_is_begun(scene: Scene, name: str, fa
     with pytest.raises(type(failure)):
         await scene.session("ann", "slack")
 
-    assert 0 == await sessions_of(scene, "ann")
+    assert await sessions_of(scene, "ann") == 0
 
 
 async def test_apps_need_a_credential(scene: Scene) -> None:
@@ -146,7 +146,7 @@ async def test_apps_need_a_credential(scene: Scene) -> None:
     with pytest.raises(SignInRequiredError):
         await scene.session("bob", "slack")
 
-    assert ([], 0) == (names(scene), await sessions_of(scene, "bob"))
+    assert (names(scene), await sessions_of(scene, "bob")) == ([], 0)
 
 
 async def test_two_steps_cannot_share_an_alias(scene: Scene) -> None:
@@ -156,7 +156,7 @@ async def test_two_steps_cannot_share_an_alias(scene: Scene) -> None:
     with pytest.raises(AliasTakenError):
         await scene.here.engine.create_session(NewSession(tenant_id=TENANT, user_id="ann", steps=steps))
 
-    assert ([], 0) == (names(scene), await sessions_of(scene, "ann"))
+    assert (names(scene), await sessions_of(scene, "ann")) == ([], 0)
 
 
 async def test_a_session_lives_as_long_as_its_creator_says(scene: Scene) -> None:
@@ -179,7 +179,7 @@ async def test_choosing_an_app_takes_the_baseline_before_anything_can_be_connect
 
     (step,) = applied.session.steps
     assert step.baseline is not None
-    assert ({"old": False}, StepState.NEEDS_AUTH) == (dict(step.baseline.known), step.state)
+    assert (dict(step.baseline.known), step.state) == ({"old": False}, StepState.NEEDS_AUTH)
 
 
 async def test_an_app_without_authentication_lists_nothing(scene: Scene) -> None:
@@ -187,7 +187,7 @@ async def test_an_app_without_authentication_lists_nothing(scene: Scene) -> None
     session = await scene.session("ann", None)
     await scene.here.engine.choose_app(session.id, session.steps[0].id, "clock")
 
-    assert ["app"] == names(scene)
+    assert names(scene) == ["app"]
     assert StepState.NO_AUTH_REQUIRED is (await scene.step(session)).state
 
 
@@ -215,7 +215,7 @@ async def test_two_processes_choosing_apps_for_one_step_leave_one_whole_app(scen
         step = await scene.step(session)
         assert step.app is not None
         if step.app.id == "clock":
-            assert (None, None) == (step.connect, step.baseline)
+            assert (step.connect, step.baseline) == (None, None)
         else:
             assert step.connect is not None
             assert step.connect.url.endswith(step.app.id)
@@ -245,7 +245,7 @@ async def test_a_401_while_choosing_an_app_is_told_to_all_the_users_sessions(sce
     credential = await scene.store.credentials.get(TENANT, "ann")
     assert credential is not None
     assert CredentialState.NEEDS_SIGN_IN is credential.state
-    assert (True, True) == ((await scene.now(session)).signed_out, (await scene.now(other)).signed_out)
+    assert ((await scene.now(session)).signed_out, (await scene.now(other)).signed_out) == (True, True)
 
 
 async def test_only_an_action_that_the_app_has_can_be_chosen(scene: Scene) -> None:
@@ -269,7 +269,7 @@ async def test_actions_are_those_of_the_steps_app(scene: Scene) -> None:
     with pytest.raises(IllegalSignalError):
         await scene.here.engine.list_actions(session.id, without.id)
 
-    assert ["slack-write-1", "slack-read-1"] == [action.id for action in listed]
+    assert [action.id for action in listed] == ["slack-write-1", "slack-read-1"]
 
 
 async def test_apps_are_searched_as_the_user_sees_them(scene: Scene) -> None:
@@ -277,7 +277,7 @@ async def test_apps_are_searched_as_the_user_sees_them(scene: Scene) -> None:
     session = await scene.session("ann")
     page = await scene.here.engine.search_apps(session.id, query="sl", cursor=None)
 
-    assert ["slack"] == [app.app.id for app in page.apps]
+    assert [app.app.id for app in page.apps] == ["slack"]
 
 
 # --- the picker ---
@@ -289,7 +289,7 @@ async def test_a_fresh_picker_asks_zapier_nothing(scene: Scene) -> None:
     scene.zapier.requests.clear()
     picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=False)
 
-    assert (["old"], []) == ([shown.id for shown in picker.authentications], names(scene))
+    assert ([shown.id for shown in picker.authentications], names(scene)) == (["old"], [])
 
 
 async def test_an_old_picker_is_read_anew_and_shows_what_is_new(scene: Scene) -> None:
@@ -301,10 +301,10 @@ async def test_an_old_picker_is_read_anew_and_shows_what_is_new(scene: Scene) ->
 
     step = await scene.step(session)
     assert step.baseline is not None
-    assert (["old", "new"], ["new"]) == (
+    assert (
         [shown.id for shown in picker.authentications],
         [shown.id for shown in step.candidates],
-    )
+    ) == (["old", "new"], ["new"])
     assert {"old", "new"} == set(step.baseline.known)
 
 
@@ -314,7 +314,7 @@ async def test_a_picker_is_read_anew_on_request(scene: Scene) -> None:
     scene.zapier.connect("ann", "slack", "new")
     picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=True)
 
-    assert ["old", "new"] == [shown.id for shown in picker.authentications]
+    assert [shown.id for shown in picker.authentications] == ["old", "new"]
 
 
 async def test_a_picker_of_another_zapier_account_is_read_anew(scene: Scene) -> None:
@@ -324,7 +324,7 @@ async def test_a_picker_of_another_zapier_account_is_read_anew(scene: Scene) -> 
     scene.zapier.connect("ann-at-work", "slack", "work")
     picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=False)
 
-    assert ["work"] == [shown.id for shown in picker.authentications]
+    assert [shown.id for shown in picker.authentications] == ["work"]
 
 
 async def test_while_a_popup_is_open_a_refreshed_picker_leaves_the_baseline_alone(scene: Scene) -> None:
@@ -335,7 +335,7 @@ async def test_while_a_popup_is_open_a_refreshed_picker_leaves_the_baseline_alon
 
     step = await scene.step(session)
     assert step.baseline is not None
-    assert ["old", "new"] == [shown.id for shown in picker.authentications]
+    assert [shown.id for shown in picker.authentications] == ["old", "new"]
     assert ({"old"}, StepState.AWAITING_POPUP) == (set(step.baseline.known), step.state)
 
 
@@ -352,7 +352,7 @@ async def test_a_popup_opened_while_the_picker_is_read_keeps_its_baseline(scene:
     await scene.hint(session)
     await scene.here.look()
 
-    assert "new" == await scene.given(session)
+    assert await scene.given(session) == "new"
 
 
 async def test_a_step_without_need_of_authentication_has_an_empty_picker(scene: Scene) -> None:
@@ -363,7 +363,7 @@ async def test_a_step_without_need_of_authentication_has_an_empty_picker(scene: 
     with pytest.raises(IllegalSignalError):
         await scene.here.engine.pick(session.id, session.steps[1].id, refresh=True)
 
-    assert ((), None) == (picker.authentications, picker.listed_at)
+    assert (picker.authentications, picker.listed_at) == ((), None)
 
 
 async def test_a_session_that_is_closed_still_shows_its_picker(scene: Scene) -> None:
@@ -385,7 +385,7 @@ async def test_the_users_choice_settles_the_step(scene: Scene) -> None:
 
     (step,) = applied.session.steps
     assert step.evidence is not None
-    assert (StepState.RESOLVED, (Channel.SELECTION,)) == (step.state, step.evidence.channels)
+    assert (step.state, step.evidence.channels) == (StepState.RESOLVED, (Channel.SELECTION,))
 
 
 async def test_a_second_choice_of_the_same_changes_nothing(scene: Scene) -> None:
@@ -426,7 +426,7 @@ async def test_a_choice_is_not_made_for_an_app_the_step_no_longer_has(scene: Sce
         await scene.here.engine.select(session.id, step_id, "old")
 
     step = await scene.step(session)
-    assert (StepState.NEEDS_AUTH, None) == (step.state, step.authentication)
+    assert (step.state, step.authentication) == (StepState.NEEDS_AUTH, None)
 
 
 @pytest.mark.parametrize("app", ["clock", None])
@@ -438,7 +438,7 @@ async def test_a_step_that_needs_none_cannot_be_given_one(scene: Scene, app: str
     with pytest.raises(IllegalSignalError):
         await scene.here.engine.select(session.id, session.steps[0].id, "old")
 
-    assert [] == names(scene)
+    assert names(scene) == []
 
 
 # --- popups ---
@@ -453,7 +453,7 @@ async def test_opening_without_an_id_makes_what_is_old_fresh_first(scene: Scene)
 
     (step,) = opened.session.steps
     assert step.baseline is not None
-    assert (["app", "authentications"], False) == (sorted(names(scene)), opened.attempt.offers_only)
+    assert (sorted(names(scene)), opened.attempt.offers_only) == (["app", "authentications"], False)
     assert opened.attempt.opened_at - SECOND < step.baseline.taken_at < opened.attempt.opened_at
 
 
@@ -463,7 +463,7 @@ async def test_opening_with_what_is_fresh_asks_nothing(scene: Scene) -> None:
     scene.zapier.requests.clear()
     opened = await scene.open(session)
 
-    assert ([], "https://zapier.test/connect/slack") == (names(scene), opened.url)
+    assert (names(scene), opened.url) == ([], "https://zapier.test/connect/slack")
 
 
 async def test_opening_with_an_id_never_asks_zapier(scene: Scene) -> None:
@@ -473,7 +473,7 @@ async def test_opening_with_an_id_never_asks_zapier(scene: Scene) -> None:
     scene.zapier.requests.clear()
     opened = await scene.open(session, "at-page")
 
-    assert ([], "at-page", True) == (names(scene), opened.attempt.id, opened.attempt.offers_only)
+    assert (names(scene), opened.attempt.id, opened.attempt.offers_only) == ([], "at-page", True)
 
 
 async def test_the_same_attempt_id_opens_the_same_attempt(scene: Scene) -> None:
@@ -483,7 +483,7 @@ async def test_the_same_attempt_id_opens_the_same_attempt(scene: Scene) -> None:
     scene.clock.advance(SECOND)
     second = await scene.open(session, "at-page")
 
-    assert (Outcome.APPLIED, Outcome.DUPLICATE) == (first.outcome, second.outcome)
+    assert (first.outcome, second.outcome) == (Outcome.APPLIED, Outcome.DUPLICATE)
     assert (first.attempt, 1) == (second.attempt, len((await scene.step(session)).attempts))
 
 
@@ -521,7 +521,7 @@ async def test_opening_again_shows_once_what_was_connected_meanwhile(scene: Scen
     shown = (await scene.step(session)).candidates
     opened = await scene.open(session)
 
-    assert (["new"], StepState.AWAITING_POPUP) == ([one.id for one in shown], opened.session.state)
+    assert ([one.id for one in shown], opened.session.state) == (["new"], StepState.AWAITING_POPUP)
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "timed out"])
@@ -539,7 +539,7 @@ async def test_opening_after_an_unfinished_attempt_finds_what_it_made(scene: Sce
     with pytest.raises(CandidatesFoundError):
         await scene.open(session)
 
-    assert ["late"] == [one.id for one in (await scene.step(session)).candidates]
+    assert [one.id for one in (await scene.step(session)).candidates] == ["late"]
 
 
 async def test_opening_again_stops_when_a_late_message_turns_out_to_be_true(scene: Scene) -> None:
@@ -553,7 +553,7 @@ async def test_opening_again_stops_when_a_late_message_turns_out_to_be_true(scen
         await scene.open(session)
 
     step = await scene.step(session)
-    assert ("new", StepState.RESOLVED) == (await scene.given(session), step.state)
+    assert (await scene.given(session), step.state) == ("new", StepState.RESOLVED)
 
 
 async def test_a_settled_step_can_be_connected_anew(scene: Scene) -> None:
@@ -562,7 +562,7 @@ async def test_a_settled_step_can_be_connected_anew(scene: Scene) -> None:
     await scene.here.engine.select(session.id, session.steps[0].id, "old")
     opened = await scene.open(session)
 
-    assert (StepState.AWAITING_POPUP, None) == (opened.session.state, opened.session.steps[0].authentication)
+    assert (opened.session.state, opened.session.steps[0].authentication) == (StepState.AWAITING_POPUP, None)
 
 
 async def test_opening_makes_a_baseline_of_the_present_account(scene: Scene) -> None:
@@ -575,7 +575,7 @@ async def test_opening_makes_a_baseline_of_the_present_account(scene: Scene) -> 
     await scene.hint(session, attempt_id=opened.attempt.id)
     await scene.here.look()
 
-    assert "new" == await scene.given(session)
+    assert await scene.given(session) == "new"
 
 
 async def test_an_incomplete_listing_is_no_baseline(scene: Scene) -> None:
@@ -588,7 +588,7 @@ async def test_an_incomplete_listing_is_no_baseline(scene: Scene) -> None:
     await scene.here.look()
 
     step = await scene.step(session)
-    assert (StepState.AWAITING_POPUP, None) == (step.state, step.authentication)
+    assert (step.state, step.authentication) == (StepState.AWAITING_POPUP, None)
 
 
 # --- credentials ---
@@ -613,7 +613,7 @@ async def test_a_token_is_kept_when_its_scope_hides_whose_it_is(scene: Scene) ->
 
     assert first is not None
     assert second is not None
-    assert (None, True) == (first.profile_id, first.account != second.account)
+    assert (first.profile_id, first.account != second.account) == (None, True)
 
 
 async def test_a_credential_says_when_it_expires(scene: Scene) -> None:
@@ -635,7 +635,7 @@ async def test_a_new_credential_resumes_what_waited_for_it(scene: Scene) -> None
     await scene.sign_in("ann", token="token-2")
     await scene.here.look()
 
-    assert (PAUSED, "new") == (paused.retry_at, await scene.given(session))
+    assert (paused.retry_at, await scene.given(session)) == (PAUSED, "new")
 
 
 # --- whose is what ---
@@ -679,7 +679,7 @@ async def test_a_closed_session_asks_zapier_nothing(scene: Scene) -> None:
         with pytest.raises(SessionLockedError):
             await using
 
-    assert [] == names(scene)
+    assert names(scene) == []
 
 
 async def test_users_of_the_same_name_in_two_tenants_share_nothing(scene: Scene) -> None:
@@ -695,7 +695,7 @@ async def test_users_of_the_same_name_in_two_tenants_share_nothing(scene: Scene)
     await scene.hint(session)
     await scene.here.look()
 
-    assert ("new", None) == (await scene.given(session), await scene.given(theirs))
+    assert (await scene.given(session), await scene.given(theirs)) == ("new", None)
     assert StepState.AWAITING_POPUP is (await scene.step(theirs)).state
 
 
@@ -712,5 +712,5 @@ async def test_a_page_that_races_itself_opens_one_attempt(scene: Scene) -> None:
             scene.hint(session, HintKind.FINISHED, attempt_id=attempt_id),
         )
         told = await scene.told(session)
-        assert (1, 1) == (len((await scene.step(session)).attempts), told.count(EventName.POPUP_OPENED))
+        assert (len((await scene.step(session)).attempts), told.count(EventName.POPUP_OPENED)) == (1, 1)
         scene.clock.advance(2 * MINUTE)

@@ -1,0 +1,130 @@
+"""The API as a process of its own, over sockets, on a real store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+
+from api.server import START_FAILED
+from tests.support.valkey import ValkeyServer, running_valkey
+
+KEY: Final = "key-of-the-tests"
+PROGRAM: Final = """
+import socket, sys
+from api.server import serve
+from orchestrator.settings import Settings
+serve(Settings(), redis_url=sys.argv[1], sockets=[socket.socket(fileno=int(sys.argv[2]))])
+"""
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[ValkeyServer]:
+    """A store server."""
+    with running_valkey() as server:
+        yield server
+
+
+@contextmanager
+def process(redis_url: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the API; give its process and its address."""
+    variables = {
+        "PATH": os.environ["PATH"],
+        "ZAPWRIGHT_API_KEY": KEY,
+        "ZAPWRIGHT_CREDENTIAL_KEYS": Fernet.generate_key().decode(),
+        "ZAPWRIGHT_LOG_FORMAT": "json",
+        **environment,
+    }
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        running = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, redis_url, str(listening.fileno())],
+            env=variables,
+            pass_fds=[listening.fileno()],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield running, f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            running.kill()
+            running.wait()
+            assert running.stderr is not None
+            running.stderr.close()
+
+
+def said(running: subprocess.Popen[str]) -> str:
+    """Wait for a process's end and return its log."""
+    _, log = running.communicate(timeout=20)
+    return log
+
+
+def test_a_process_that_is_asked_to_end_does_not_wait_for_long_polls(valkey: ValkeyServer) -> None:
+    """They are answered with what there is, and the process ends in about a second."""
+    with (
+        process(valkey.url) as (running, address),
+        httpx.Client(base_url=address, headers={"Authorization": f"Bearer {KEY}"}, timeout=30) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        session = client.post("/v1/sessions", json={"user_id": "ann"}).json()
+        poll = pool.submit(client.get, f"/v1/sessions/{session['id']}", params={"after_seq": session["seq"]})
+        time.sleep(0.3)
+        is_waiting = not poll.done()
+
+        begun_at = time.monotonic()
+        running.send_signal(signal.SIGTERM)
+        answer = poll.result(timeout=20)
+        log = said(running)
+        duration = time.monotonic() - begun_at
+
+    assert is_waiting
+    assert (answer.status_code, answer.json()) == (200, session)
+    assert duration < 5
+    assert '"event": "request"' in log
+    assert KEY not in log
+
+
+def test_a_page_that_leaves_ends_its_long_poll(valkey: ValkeyServer) -> None:
+    """The log tells that nobody was there to be answered."""
+    with (
+        process(valkey.url) as (running, address),
+        httpx.Client(base_url=address, headers={"Authorization": f"Bearer {KEY}"}) as client,
+    ):
+        session = client.post("/v1/sessions", json={"user_id": "ann"}).json()
+        with pytest.raises(httpx.ReadTimeout):
+            client.get(f"/v1/sessions/{session['id']}", params={"after_seq": session["seq"]}, timeout=0.3)
+        time.sleep(0.3)
+        running.send_signal(signal.SIGTERM)
+        log = said(running)
+
+    polls = [line for line in log.splitlines() if '"method": "GET"' in line and '"event": "request"' in line]
+    assert len(polls) == 1
+    assert '"duration_ms": 3' in polls[0]
+
+
+def test_a_process_without_its_store_does_not_start() -> None:
+    """It says why, and whoever runs it starts it again."""
+    with process("redis://127.0.0.1:1") as (running, _):
+        log = said(running)
+
+    assert running.returncode == START_FAILED
+    assert "StoreUnavailableError" in log
+
+
+def test_a_process_without_a_key_does_not_start(valkey: ValkeyServer) -> None:
+    """It says what to set."""
+    with process(valkey.url, ZAPWRIGHT_API_KEY="") as (running, _):
+        log = said(running)
+
+    assert running.returncode != 0
+    assert "ZAPWRIGHT_API_KEY is not set" in log
