@@ -46,7 +46,7 @@ class Child:
         self.log = folder / f"{name}.log"
         self._arguments = arguments
         self._folder = folder
-        self._environment = environment
+        self.environment = environment
         self._is_ready = is_ready
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
@@ -68,7 +68,7 @@ class Child:
         with _locked(self._folder / f"{self.name}.pid") as lock, self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "cli", *self._arguments],
-                env={**self._environment, lifeline.VARIABLE: str(lifeline_end)},
+                env={**self.environment, lifeline.VARIABLE: str(lifeline_end)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

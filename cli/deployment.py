@@ -28,7 +28,7 @@ from workers.queues import fetchers
 
 READY_WITHIN_S: Final = 60.0
 _ROUND_S: Final = 0.1
-_STORE_ROUND_S: Final = 1.0
+_STORE_ROUND_S: Final = 2.0
 _PROBE_LIMIT_S: Final = 2.0
 
 
@@ -127,6 +127,17 @@ class Deployment:
             self._store.keep()
         except StoreError as error:
             self._voice.bad(error.message)
+        if self._store.url != self.redis_url:
+            self._move_store(self._store.url)
+
+    def _move_store(self, url: str) -> None:
+        """The store could not have its former port: tell everybody, who end and are started again."""
+        self._voice.bad("store has another port: everything starts again")
+        self.redis_url = url
+        devenv.write(self.plan.data_dir, self.plan.variables(redis_url=url))
+        for child in self.children:
+            child.environment = self.plan.environment(redis_url=url)
+            child.ask_to_end()
 
     def _revive(self, child: Child, due: dict[str, float]) -> None:
         """Start a dead process again once its pause is over; `due` has when that is."""

@@ -23,6 +23,7 @@ from rich.table import Table
 from cli import devenv, tables
 from cli.environment import queue_url, read_settings, store_url
 from cli.plan import API_URL
+from orchestrator import logs
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import SignInRequiredError, StoreError, UpstreamBusyError, UpstreamError
@@ -64,6 +65,7 @@ def run_doctor(data_dir: Path | None, *, as_json: bool) -> int:
     """Print every finding, and return 1 if something fails. Raises CommandError for settings nobody can read."""
     devenv.enter(data_dir or read_settings().data_dir)
     settings = read_settings()
+    logs.configure(settings.model_copy(update={"log_level": "error"}))  # what is found is said below
     console = Console(highlight=False)
     findings = asyncio.run(_gathered(settings))
     if as_json:

@@ -105,14 +105,15 @@ def waits(
     """Return what must change on the watches so that they know who waits and until when.
 
     `checks`: app id → beginning of the watch's last complete check. A step may be among the waiters although that check
-    left it nothing to wait for.
+    left it nothing to wait for. Whatever is heard touches the watch, though it may ask for nothing sooner: a check under
+    way must notice that what it read is old.
     """
     registered, old, new = _wanted(before, {}), _wanted(before, checks), _wanted(after, checks)
     left = (StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in registered.keys() - new.keys())
     changed = (
         Wait(app_id=app_id, step_id=step_id, due=wanted)
         for (app_id, step_id), wanted in new.items()
-        if old.get((app_id, step_id)) != wanted
+        if old.get((app_id, step_id)) != wanted or _heard(before, step_id) != _heard(after, step_id)
     )
     return tuple(sorted(left, key=lambda effect: (effect.app_id, effect.step_id))) + tuple(changed)
 
@@ -138,6 +139,11 @@ def _wanted(session: Session | None, checks: Mapping[str, Instant | None]) -> di
         if step.app is not None and (planned := due(step, checked_at=checks.get(step.app.id))):
             wanted[step.app.id, step.id] = planned
     return wanted
+
+
+def _heard(session: Session | None, step_id: str) -> tuple[StepState, tuple[Attempt, ...]] | None:
+    step = session.step(step_id) if session is not None else None
+    return None if step is None else (step.state, step.attempts)
 
 
 def _first_after(checked_at: Instant | None, instants: Iterable[Instant]) -> Instant | None:

@@ -132,6 +132,19 @@ async def test_with_several_waiters_the_soonest_wish_counts(store: AnyStore) -> 
     assert await due(store, now=NOON) == [(APP, "QUIET", NOON)]
 
 
+async def test_with_several_waiters_the_longest_look_counts(store: AnyStore) -> None:
+    """A watch is visible while anybody's page is; what its only waiter says is exact again."""
+    first = await committed(store, a_session("a"), effects=[wait(quiet=NOON, visible_until=NOON + 5)])
+    second = await committed(store, a_session("b"), effects=[wait(quiet=NOON, visible_until=NOON + 9)])
+    second = await committed(store, second, effects=[wait(quiet=NOON, visible_until=0)])
+    together = [await due(store, now=NOON + 8), await due(store, now=NOON + 9)]
+    await committed(store, first, effects=[STOP])
+    await committed(store, second, effects=[wait(quiet=NOON, visible_until=NOON + 1)])
+
+    assert together == [[(APP, "VISIBLE", NOON)], [(APP, "QUIET", NOON)]]
+    assert await due(store, now=NOON + 1) == [(APP, "QUIET", NOON)]
+
+
 async def test_a_watch_nobody_waits_on_is_not_due(store: AnyStore) -> None:
     """The last one who leaves takes every wish along; a new one starts afresh."""
     session = await committed(store, a_session(), effects=[wait(strong=NOON, quiet=NOON), wait("st2", quiet=NOON)])
@@ -389,6 +402,16 @@ async def test_resuming_makes_every_paused_watch_of_the_user_due(store: AnyStore
     assert (watch.retry_at, watch.failures, watch.next_check_at, watch.version) == (None, 0, NOON + 5, 2)
     assert await due(store, now=NOON + 5) == [(APP, "STRONG", NOON + 5), ("app-2", "STRONG", NOON + 5)]
     assert await store.watches.resume(TENANT, USER, now=NOON + 6) == 0
+
+
+async def test_a_resumed_watch_keeps_what_it_wanted(store: AnyStore) -> None:
+    """What was due without news while it was paused has been due since then."""
+    await paused(store)
+
+    await store.watches.resume(TENANT, USER, now=LATER + 5)
+
+    assert (await loaded(store)).next_check_at == LATER
+    assert await due(store, now=LATER + 5) == [(APP, "STRONG", LATER + 5)]
 
 
 async def test_resuming_unpauses_a_watch_nobody_waits_on(store: AnyStore) -> None:

@@ -268,8 +268,10 @@ async def test_what_nobody_foresaw_is_our_fault_and_keeps_its_insides() -> None:
     session = await api.session()
     sessions.is_broken = True
 
-    answer = await api.client.get(f"/v1/sessions/{session['id']}")
+    with capture_logs() as lines:
+        answer = await api.client.get(f"/v1/sessions/{session['id']}")
 
     assert problem_of(answer) == (500, "internal_error")
     assert "insides" not in answer.text
+    assert [line["event"] for line in lines] == ["request_failed", "problem", "request"]
     await api.aclose()

@@ -12,7 +12,8 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.session import Channel, WatchKey
+from orchestrator.core.schedule import FIRST_QUIET_WAIT, FIRST_QUIET_WAIT_PAGE_GONE
+from orchestrator.core.session import SECOND, Channel, HintKind, Millis, WatchKey
 from orchestrator.store.limits import Limits
 from orchestrator.store.scripts import script
 from tests.integration.workers.site import LISTINGS, Site, Waiting
@@ -46,6 +47,8 @@ PLACES: Final = {
     "between commit and the end of the check": Place(asked_for("settle")),
 }
 IN_THE_CALL: Final = "in the call"
+SILENT: Final = "silent"
+GONE: Final = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,21 @@ class Victim:
 
 @pytest.fixture(scope="module")
 async def victims(site: Site) -> AsyncIterator[dict[str, Victim]]:
-    """One user per place, whose worker died there; then a worker that lives."""
-    found = {}
+    """Two users of whom nothing is heard any more; one user per place, whose worker died there; a worker that lives."""
+    found = {SILENT: await _fallen_silent(site, SILENT), GONE: await _fallen_silent(site, GONE, is_gone=True)}
     for number, (name, place) in enumerate(PLACES.items()):
         found[name] = await _killed_at(place, site, user=f"user{number}")
     found[IN_THE_CALL] = await _killed_in_the_call(site)
     with site.worker():
         yield found
+
+
+async def _fallen_silent(site: Site, user: str, *, is_gone: bool = False) -> Victim:
+    waiting = await site.waiting(user)
+    made = await site.finish(waiting)
+    if is_gone:
+        await site.hint(waiting, HintKind.CLOSED, gone=True)
+    return Victim(waiting, made)
 
 
 async def _killed_at(place: Place, site: Site, *, user: str) -> Victim:
@@ -105,6 +116,21 @@ async def test_another_worker_finishes_what_a_killed_one_began(
     assert step.evidence is not None
     assert step.evidence.channels == (Channel.DIFFERENCE,)
     assert len(await site.resolved_at(victim.waiting)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("user", "wait"), [(GONE, FIRST_QUIET_WAIT_PAGE_GONE), (SILENT, FIRST_QUIET_WAIT)])
+async def test_without_any_signal_the_schedule_alone_finds_it(
+    victims: dict[str, Victim], site: Site, user: str, wait: Millis
+) -> None:
+    """At the first quiet check: after a minute, sooner when the page said that it is going."""
+    victim = victims[user]
+    step = await site.resolution(victim.waiting, within_s=wait / SECOND + 5)
+    (found_at,) = await site.resolved_at(victim.waiting)
+
+    assert step.authentication is not None
+    assert step.authentication.id == victim.made
+    assert 0 <= found_at - victim.waiting.opened_at - wait < 2 * SECOND
 
 
 @pytest.mark.slow

@@ -1,0 +1,120 @@
+"""`zapwright up` in a directory of its own, as a user has it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from cli import devenv
+from orchestrator.store.embedded import start
+from tests.support.processes import Process, eventually
+
+EVERYTHING_RUNS: Final = "Ctrl-C ends it."
+READY_WITHIN_S: Final = 60.0
+WITHOUT_LIMITS: Final = {"ZAPWRIGHT_RATE_LIMIT_EGRESS": "0", "ZAPWRIGHT_RATE_LIMIT_PARTNER": "0"}
+
+
+class Installation:
+    """One data directory, and what runs on it."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self._environment = environment
+        self._starts = 0
+        self.supervisor: Process | None = None
+
+    def command(self, *arguments: str) -> Process:
+        """Start one of our commands beside it."""
+        self._starts += 1
+        log = self.folder.parent / f"{self.folder.name}-{self._starts}.log"
+        environment = {"HOME": str(self.folder), "TERM": "dumb", **self._environment}
+        return Process(["cli", *arguments], environment=environment, log=log)
+
+    def up(self, *options: str) -> None:
+        """Run everything, and return when it does its work."""
+        process = self.command("up", "--data-dir", str(self.folder), *options)
+        self.supervisor = process
+        eventually(lambda: _runs(process), within_s=READY_WITHIN_S, what="up")
+
+    def down(self) -> int:
+        """End everything as Ctrl-C does, and return the exit status."""
+        assert self.supervisor is not None
+        self.supervisor.send(signal.SIGINT)
+        return self.supervisor.wait()
+
+    def kill_everything_but_the_store(self) -> None:
+        """`kill -9`."""
+        assert self.supervisor is not None
+        pids = list(self.pids.values())
+        self.supervisor.kill()
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that the supervisor started, by name."""
+        return {path.stem: int(path.read_text()) for path in (self.folder / "run").glob("*.pid")}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What dev.env says."""
+        return devenv.read(self.folder)
+
+    @property
+    def store_pid(self) -> int:
+        """The store's process."""
+        return start(self.folder).pid
+
+    def api(self) -> httpx.AsyncClient:
+        """Return a client of the API."""
+        headers = {"Authorization": f"Bearer {self.variables['ZAPWRIGHT_API_KEY']}"}
+        return httpx.AsyncClient(
+            base_url=self.variables["ZAPWRIGHT_API_URL"], headers=headers, trust_env=False, timeout=40
+        )
+
+    def simulator(self) -> httpx.AsyncClient:
+        """Return a client of the simulator."""
+        return httpx.AsyncClient(base_url=self.variables["SIMULATOR_URL"], trust_env=False, timeout=20)
+
+    def says(self, *arguments: str) -> Any:
+        """Return the JSON document that a command prints."""
+        process = self.command(*arguments)
+        process.wait()
+        return msgspec.json.decode(process.output)
+
+
+@contextmanager
+def installed(folder: Path, **environment: str) -> Iterator[Installation]:
+    """Have a directory; whatever runs on it at the end of the block is ended."""
+    installation = Installation(folder, **environment)
+    try:
+        yield installation
+    finally:
+        if installation.supervisor is not None and installation.supervisor.is_alive:
+            installation.supervisor.end()
+        if (folder / "store").exists():
+            start(folder).stop()
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there and not merely not yet buried."""
+    try:
+        os.kill(pid, 0)
+        state = re.search(r"^State:\s+(\S)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return state is None or state[1] not in "ZX"
+
+
+def _runs(process: Process) -> bool:
+    assert process.is_alive, process.output
+    return EVERYTHING_RUNS in process.output

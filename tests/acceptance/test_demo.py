@@ -1,0 +1,25 @@
+"""The demo, as whoever looks at Zapwright first runs it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.installation import installed
+
+
+@pytest.mark.slow
+def test_the_demo_resolves_four_steps_in_four_ways_and_ends(tmp_path: Path) -> None:
+    """It exits 0, says what it counted, and leaves nothing behind."""
+    with installed(tmp_path / "home", TMPDIR=str(tmp_path)) as installation:
+        installation.folder.mkdir()
+        demo = installation.command("demo", "--once")
+        status = demo.wait(within_s=110)
+
+    assert status == 0, demo.output
+    assert re.search(r"^results 4, messages lost 1, lost by us 0, upstream calls: [1-9]\d*$", demo.output, re.MULTILINE)
+    assert "worker-1 was killed" in demo.output
+    assert {"selection", "message", "difference"} <= set(re.findall(r"selection|message|difference", demo.output))
+    assert list(tmp_path.glob("zapwright-demo-*")) == []

@@ -1,0 +1,152 @@
+"""`zapwright up`: one command that starts, watches over and ends everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from orchestrator.store.embedded import start
+from tests.acceptance.installation import Installation, installed, is_running
+from tests.support.processes import eventually
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Everything runs."""
+    with installed(tmp_path_factory.mktemp("up")) as one:
+        one.up("--workers", "1")
+        yield one
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.slow
+def test_what_is_needed_to_speak_to_it_is_in_dev_env(installation: Installation) -> None:
+    """Addresses and keys, readable by their owner alone."""
+    found = installation.variables
+    mode = (installation.folder / "dev.env").stat().st_mode & 0o777
+
+    assert {"ZAPWRIGHT_API_URL", "ZAPWRIGHT_API_KEY", "SIMULATOR_URL", "REDIS_URL"} <= found.keys()
+    assert mode == 0o600
+    assert _is_ready(found["ZAPWRIGHT_API_URL"])
+
+
+@pytest.mark.slow
+def test_a_second_one_in_the_same_directory_is_refused(installation: Installation) -> None:
+    """It says who has the directory, and disturbs nobody."""
+    assert installation.supervisor is not None
+    second = installation.command("up", "--data-dir", str(installation.folder))
+    status = second.wait()
+
+    assert status == 1
+    assert f"is up in {installation.folder} already (process {installation.supervisor.pid})" in " ".join(
+        second.output.split()
+    )
+    assert all(is_running(pid) for pid in installation.pids.values())
+
+
+@pytest.mark.slow
+def test_the_doctor_finds_everything_well(installation: Installation) -> None:
+    """Every line says ok, but for what only a real deployment has."""
+    findings = installation.says("doctor", "--data-dir", str(installation.folder), "--json")
+    verdicts = {finding["thing"]: finding["verdict"] for finding in findings}
+
+    assert verdicts == dict.fromkeys(
+        [
+            "versions",
+            "API key",
+            "credential keys",
+            "limits",
+            "store",
+            "persistence",
+            "clock",
+            "budget",
+            "upstream",
+            "workers",
+            "API",
+        ],
+        "ok",
+    )
+
+
+@pytest.mark.slow
+def test_sessions_are_listed_and_shown(installation: Installation) -> None:
+    """What the API knows, on a terminal and for programs."""
+    key = installation.variables["ZAPWRIGHT_API_KEY"]
+    made = httpx.post(
+        f"{installation.variables['ZAPWRIGHT_API_URL']}/v1/sessions",
+        json={"user_id": "ada", "title": "Mine"},
+        headers={"Authorization": f"Bearer {key}"},
+        trust_env=False,
+    ).json()
+    place = ["--data-dir", str(installation.folder)]
+    listed = installation.says("sessions", "list", "--user", "ada", *place, "--json")
+    shown = installation.says("sessions", "show", made["id"], *place, "--json")
+    table = installation.command("sessions", "list", *place)
+    status = table.wait()
+
+    assert [session["id"] for session in listed["sessions"]] == [made["id"]]
+    assert (shown["session"]["title"], [event["name"] for event in shown["events"]]) == ("Mine", ["session_created"])
+    assert status == 0
+    assert made["id"] in table.output
+
+
+@pytest.mark.slow
+def test_what_dies_is_started_again(installation: Installation) -> None:
+    """An API that was killed answers again at the same address, and so does a store that was killed."""
+    url, before, store_before = installation.variables["ZAPWRIGHT_API_URL"], installation.pids, installation.store_pid
+    os.kill(before["api"], signal.SIGKILL)
+    os.kill(store_before, signal.SIGKILL)
+    eventually(lambda: installation.pids["api"] != before["api"], what="a new API")
+    eventually(lambda: _is_ready(url), what="an API that is ready")
+
+    assert installation.store_pid != store_before
+    assert installation.pids["worker-1"] == before["worker-1"]
+
+
+@pytest.mark.slow
+def test_nothing_outlives_a_killed_supervisor_but_the_store(tmp_path: Path) -> None:
+    """Its children end by themselves; the next `up` has the same keys and addresses, and adopts the store."""
+    with installed(tmp_path / "killed") as installation:
+        installation.up("--workers", "1")
+        variables, store_pid = installation.variables, installation.store_pid
+        pids = list(installation.pids.values())
+        assert installation.supervisor is not None
+        installation.supervisor.kill()
+        eventually(lambda: not any(is_running(pid) for pid in pids), what="children that end")
+        store_lived = is_running(store_pid)
+        installation.up("--workers", "1")
+
+        assert store_lived
+        assert installation.variables == variables
+        assert installation.store_pid == store_pid
+        status = installation.down()
+        assert status == 0
+        assert not any(is_running(pid) for pid in (store_pid, *installation.pids.values()))
+
+
+@pytest.mark.slow
+def test_children_of_a_killed_supervisor_that_hang_are_ended_by_the_next(tmp_path: Path) -> None:
+    """A stopped process holds its port and hears nothing; it is known by its lock, and ended by its number."""
+    with installed(tmp_path / "hung") as installation:
+        installation.up("--workers", "1")
+        hung = installation.pids["api"]
+        os.kill(hung, signal.SIGSTOP)
+        assert installation.supervisor is not None
+        installation.supervisor.kill()
+        installation.up("--workers", "1")
+
+        assert installation.supervisor is not None
+        assert "api was left over" in installation.supervisor.output
+        assert not is_running(hung)
+        start(installation.folder)
