@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orchestrator.core.schedule import Policy
+from orchestrator.core.session import SECOND
 
 DEFAULT_TENANT = "default"
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -20,7 +21,12 @@ class Settings(BaseSettings):
     Without `REDIS_URL` the bundled store in `data_dir` is used.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ZAPWRIGHT_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ZAPWRIGHT_",
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,  # it holds the secrets
+    )
 
     redis_url: SecretStr | None = Field(default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     """Where sessions live: `redis://[user:password@]host:port/db`, `rediss://…` or `unix://…`."""
@@ -107,6 +113,14 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.attempt_s <= self.attempt_visible_s <= self.attempt_longest_s:
+            raise ValueError("attempt_s <= attempt_visible_s <= attempt_longest_s must hold")
+        if _millis(self.session_ttl_s) > (longest := self.policy().session_ttl_longest):
+            raise ValueError(f"session_ttl_s must not be greater than {longest // SECOND}")
+        return self
+
     def policy(self) -> Policy:
         """Return the durations that decisions are made with."""
         return Policy(
@@ -120,4 +134,4 @@ class Settings(BaseSettings):
 
 
 def _millis(seconds: float) -> int:
-    return round(seconds * 1000)
+    return round(seconds * SECOND)

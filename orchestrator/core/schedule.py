@@ -104,9 +104,9 @@ def waits(
 ) -> tuple[Wait | StopWaiting, ...]:
     """Return what must change on the watches so that they know who waits and until when.
 
-    `checks`: app id → beginning of the watch's last complete check. A step may be among the waiters although that check
-    left it nothing to wait for. Whatever is heard touches the watch, though it may ask for nothing sooner: a check under
-    way must notice that what it read is old.
+    `checks`: app id → beginning of the watch's last complete check. A step may be among the waiters although that
+    check left it nothing to wait for. Whatever is heard touches the watch, though it may ask for nothing sooner:
+    a check under way must notice that what it read is old.
     """
     registered, old, new = _wanted(before, {}), _wanted(before, checks), _wanted(after, checks)
     left = (StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in registered.keys() - new.keys())

@@ -78,7 +78,7 @@ class Watch:
     claims: dict[str, Claim] = field(default_factory=dict)
     open_popups: dict[tuple[Waiter, str], Instant] = field(default_factory=dict)
     waiters: set[Waiter] = field(default_factory=set)
-    due: Due = Due()
+    due: Due = field(default_factory=Due)
 
     @property
     def checked_at(self) -> Instant | None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
+import pytest
+
 from orchestrator.core import schedule
 from orchestrator.core.decide import Decision, decide, found
 from orchestrator.core.effects import ClaimAuthentication, Due
@@ -221,13 +223,17 @@ class World:
         try:
             decision = decide(before, signal, policy=self.policy, now=self.now)
         except (SignalRefusedError, NotFoundError) as refused:
-            assert _refused_again(before, signal, self, type(refused))
+            self._check_refused_again(before, signal, type(refused))
             return None
         assert decision == decide(before, signal, policy=self.policy, now=self.now)
         assert before.version == decision.session.version
         if decision.outcome is not Outcome.APPLIED:
             assert decision == Decision(session=before, outcome=decision.outcome)
         return decision
+
+    def _check_refused_again(self, before: Session, signal: Signal, error: type[Exception]) -> None:
+        with pytest.raises(error):
+            decide(before, signal, policy=self.policy, now=self.now)
 
     def check(
         self,
@@ -285,9 +291,10 @@ class World:
         for effect in decision.effects:
             if isinstance(effect, ClaimAuthentication) and not effect.by_difference:
                 holder = claims[effect.authentication_id].holder if effect.authentication_id in claims else None
-                if holder not in {None, Waiter(session_id=decision.session.id, step_id=effect.step_id)}:
+                owner = Waiter(session_id=decision.session.id, step_id=effect.step_id)
+                if holder is not None and holder != owner:
                     contested = ClaimContested(step_id=holder.step_id, authentication_id=effect.authentication_id)
-                    self.apply(holder.session_id, lambda _, contested=contested: contested)
+                    self.apply(holder.session_id, _always(contested))
 
     def _holds(self, decision: Decision) -> bool:
         return all(
@@ -323,6 +330,7 @@ class World:
             owner = Waiter(session_id=after.id, step_id=step.id)
             assert step.app is not None
             authentication_id = step.authentication.id
+            assert authentication_id in self.stored[step.app.id], "it is of another app"
             if step.evidence.is_difference_alone:
                 birth = births[authentication_id]
                 assert birth.owner == owner, f"{authentication_id} arose in a popup of {birth.owner}, not of {owner}"
@@ -353,11 +361,11 @@ class World:
         for app_id, watch in self.watches.items():
             for waiter in watch.waiters:
                 session = self.sessions[waiter.session_id]
-                step = session.step(waiter.step_id)
+                waiting = session.step(waiter.step_id)
                 assert session.is_open, "a session that is over waits on a watch"
-                assert step is not None, "a removed step waits on a watch"
-                assert step.app is not None, "a step without an app waits on a watch"
-                assert step.app.id == app_id, "a step waits on the watch of an app it no longer has"
+                assert waiting is not None, "a removed step waits on a watch"
+                assert waiting.app is not None, "a step without an app waits on a watch"
+                assert waiting.app.id == app_id, "a step waits on the watch of an app it no longer has"
 
     def _check_waiting(self, session: Session, step: Step, app_id: str) -> None:
         watch = self.watch(app_id)
@@ -373,12 +381,8 @@ class World:
         assert watch.due | wanted == watch.due, "a watch waits longer than one of its steps wants"
 
 
-def _refused_again(before: Session, signal: Signal, world: World, error: type[Exception]) -> bool:
-    try:
-        decide(before, signal, policy=world.policy, now=world.now)
-    except error:
-        return True
-    return False
+def _always(signal: Signal) -> Callable[[Session], Signal]:
+    return lambda _: signal
 
 
 def _check_step(step: Step) -> None:
@@ -390,7 +394,7 @@ def _check_step(step: Step) -> None:
         assert step.evidence.checked_at >= NOON
     live = [attempt for attempt in step.attempts if attempt.ended is None]
     assert len(live) == (step.state is StepState.AWAITING_POPUP)
-    assert ([step.live_attempt] if live else [None]) == (live or [None])
+    assert step.live_attempt == (live[0] if live else None)
     assert (step.app is None) == (step.state is StepState.CHOOSE_APP)
     assert step.reason is None or (step.state is StepState.NEEDS_AUTH and step.reason in _REASONS)
     assert not step.candidates or step.state is StepState.NEEDS_AUTH

@@ -1,5 +1,5 @@
 #!lua
--- resume: unpauses watches of one user; those that somebody waits on are due now.
+-- resume: unpauses watches of one user; those that somebody waits on are due now. (A paused watch is never leased.)
 --
 -- KEYS[1]  strong   zset  of the shard
 -- KEYS[2]  quiet    zset  of the shard
@@ -13,27 +13,23 @@
 -- Returns how many watches are due by this.
 
 local resumed = 0
-local is_due = false
 for number = 1, #ARGV - 3 do
   local watch, waiters, name = KEYS[2 * number + 1], KEYS[2 * number + 2], ARGV[number + 3]
-  local kept = redis.call("HMGET", watch, "retry_at", "lease_until", "quiet")
+  local kept = redis.call("HMGET", watch, "retry_at", "quiet")
   if kept[1] == ARGV[2] then
     redis.call("HDEL", watch, "retry_at", "failures")
     redis.call("HINCRBY", watch, "version", 1)
     if redis.call("EXISTS", waiters) == 1 then
-      local free_at = tonumber(kept[2] or 0)
-      local at = math.max(tonumber(ARGV[1]), free_at)
       redis.call("HSET", watch, "strong", ARGV[1])
-      redis.call("ZADD", KEYS[1], at, name)
-      if kept[3] then
-        redis.call("ZADD", KEYS[2], math.max(tonumber(kept[3]), free_at), name)
+      redis.call("ZADD", KEYS[1], ARGV[1], name)
+      if kept[2] then
+        redis.call("ZADD", KEYS[2], kept[2], name)
       end
-      is_due = is_due or at <= tonumber(ARGV[1])
       resumed = resumed + 1
     end
   end
 end
-if is_due then
+if resumed > 0 then
   redis.call("PUBLISH", ARGV[3], "")
 end
 return resumed

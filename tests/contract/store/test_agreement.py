@@ -66,6 +66,7 @@ def effects(now: Instant) -> st.SearchStrategy[Effect]:
     where = {"app_id": apps, "step_id": steps}
     return st.one_of(
         st.builds(Wait, due=dues(now), **where),
+        st.builds(Wait, due=st.just(Due(strong=now, quiet=now)), **where),
         st.builds(StopWaiting, **where),
         st.builds(OpenPopup, attempt_id=names, until=instants(now), **where),
         st.builds(ClosePopup, attempt_id=names, **where),
@@ -147,8 +148,8 @@ class SessionsAndWatchesAgree(Agreement):
             commit_id=f"commit-{self.commits}",
             events=data.draw(st.integers(0, 2)),
             now=self.now,
-            effects=data.draw(st.lists(effects(self.now), max_size=4)),
-            guards=data.draw(st.lists(guards(self.now), max_size=1)),
+            effects=data.draw(st.lists(effects(self.now), min_size=1, max_size=4)),
+            guards=data.draw(st.just([]) | st.just([]) | st.lists(guards(self.now), max_size=1)),
             record=data.draw(st.none() | st.just(a_record())),
             wake_at=data.draw(st.none() | instants(self.now)),
             steps=(Step(id="st1", state=state, app=App(id="app-1", title="A")),),
@@ -309,7 +310,7 @@ class BudgetsAgree(Agreement):
 @pytest.fixture
 def examples() -> settings:
     """Enough to meet every pair of operations, and no more than seconds."""
-    return settings(max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck))
+    return settings(max_examples=60, stateful_step_count=30, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture

@@ -296,6 +296,17 @@ async def test_sessions_are_listed_youngest_first_over_all_shards(store: AnyStor
     assert pages == 5
 
 
+async def test_a_page_may_come_from_one_shard(store: AnyStore) -> None:
+    """All sessions of one user lie together, and are still found page by page."""
+    sessions = [await committed(store, a_session(f"{number}", created_at=NOON - number)) for number in range(9)]
+    query = SessionQuery(tenant_id=TENANT, user_id=USER, status=SessionStatus.BUILDING, limit=7)
+
+    first = await store.sessions.find(query)
+    second = await store.sessions.find(replace(query, cursor=first.cursor))
+
+    assert (first.sessions, second.sessions) == (tuple(sessions[:7]), tuple(sessions[7:]))
+
+
 async def test_a_list_that_fits_its_page_has_no_next_page(store: AnyStore) -> None:
     """There is no empty last page."""
     await many_sessions(store, 5)

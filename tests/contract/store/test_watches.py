@@ -358,8 +358,10 @@ async def test_a_failed_check_holds_the_next_ones_back(store: AnyStore) -> None:
     session = await committed(store, a_session(), effects=[wait(strong=NOON)])
     await leased(store)
     await settled(store, Due(strong=NOON), failures=2, retry_at=LATER)
+    settled_at = await due(store, now=LATER - 1), await due(store, now=LATER)
     await committed(store, session, effects=[wait(strong=NOON + 1)])
 
+    assert settled_at == ([], [(APP, "STRONG", LATER)])
     watch = await loaded(store)
     assert (watch.failures, watch.retry_at, watch.next_check_at) == (2, LATER, LATER)
     assert await due(store, now=LATER - 1) == []
@@ -487,6 +489,18 @@ async def test_forgetting_goes_on_where_it_was_bounded(store: AnyStore) -> None:
 
     assert forgotten == [2, 2, 1, 0]
     assert await store.watches.forget_claims((SHARD + 1) % SHARDS, before=NOON + 1, limit=2) == 0
+
+
+async def test_a_watch_with_young_claims_does_not_stand_before_older_ones(store: AnyStore) -> None:
+    """However small the limit is, old claims are reached."""
+    claim = ClaimAuthentication(app_id=APP, step_id="st", authentication_id="1", by_difference=False)
+    first = await committed(store, a_session("a"), effects=[claim])
+    await committed(store, first, effects=[replace(claim, authentication_id="2")], now=NOON + 9)
+    await committed(store, a_session("b"), effects=[replace(claim, app_id="app-2")], now=NOON + 2)
+
+    forgotten = [await store.watches.forget_claims(SHARD, before=NOON + span, limit=1) for span in (1, 3)]
+
+    assert forgotten == [1, 1]
 
 
 async def test_a_watch_of_which_nothing_is_left_goes_with_its_claims(store: AnyStore) -> None:

@@ -14,7 +14,6 @@ from orchestrator.core.schedule import wake_at
 from orchestrator.core.session import (
     MINUTE,
     SECOND,
-    Channel,
     Connect,
     HintKind,
     Session,
@@ -34,6 +33,7 @@ from orchestrator.core.signals import (
     PopupCancelled,
     PopupOpened,
     SessionCancelled,
+    Signal,
     StepAdded,
     StepRemoved,
     StepReset,
@@ -46,6 +46,12 @@ from tests.support.world import LONGEST_LAG, YIELDS_FOR, OpenPopup, Post, Sight,
 T = TypeVar("T")
 
 APPS = ("slack", "gmail")
+APP_IDS = st.sampled_from(["slack", "slack", "slack", "gmail"])
+ANSWERS: dict[str, ZapMade | ZapNotMade | ZapUnknown] = {
+    "made": ZapMade(zap_id="z1", editor_url=None),
+    "not made": ZapNotMade(status=400, problem="no"),
+    "unknown": ZapUnknown(problem="lost"),
+}
 DURATIONS = st.sampled_from(
     [
         *(1, 500, 5 * SECOND, 20 * SECOND, 35 * SECOND, 61 * SECOND),
@@ -85,7 +91,7 @@ class Popups(RuleBasedStateMachine):
 
     # --- the beginning ---
 
-    @initialize(first=st.sampled_from(["slack", "gmail"]), others=st.lists(st.sampled_from(APPS), min_size=1, max_size=3))
+    @initialize(first=APP_IDS, others=st.lists(APP_IDS, min_size=1, max_size=2))
     def begin(self, first: str, others: list[str]) -> None:
         """Two sessions whose steps have apps; some authentications were there before."""
         for app_id in APPS:
@@ -108,62 +114,43 @@ class Popups(RuleBasedStateMachine):
         self.world.apply(session_id, lambda _: chosen)
 
     @precondition(lambda self: self.open_steps())
-    @rule(which=ANY, app_id=st.sampled_from(APPS), lag=LAGS, needs_auth=st.sampled_from([True, True, True, False]))
+    @rule(which=ANY, app_id=APP_IDS, lag=LAGS, needs_auth=st.sampled_from([True, True, True, False]))
     def chooses_an_app(self, which: int, app_id: str, lag: int, needs_auth: bool) -> None:
         session, step = one_of(which, self.open_steps())
         self.choose(session.id, step.id, app_id, lag=lag, needs_auth=needs_auth)
 
     @precondition(lambda self: self.open_steps())
-    @rule(which=ANY)
-    def starts_a_step_over(self, which: int) -> None:
+    @rule(which=ANY, app_id=APP_IDS, what=st.sampled_from(["reset", "remove", "add", "begin"]))
+    def changes_the_steps(self, which: int, app_id: str, what: str) -> None:
         session, step = one_of(which, self.open_steps())
-        self.world.apply(session.id, lambda _: StepReset(step_id=step.id))
+        if what == "reset":
+            self.world.apply(session.id, lambda _: StepReset(step_id=step.id))
+        elif what == "remove":
+            self.world.apply(session.id, lambda _: StepRemoved(step_id=step.id))
+        elif what == "add":
+            step_id = f"s{self.world.number()}"
+            self.world.apply(session.id, lambda _: StepAdded(step_id=step_id))
+            self.choose(session.id, step_id, app_id)
+        else:
+            self.choose(self.world.found("s1").id, "s1", app_id)
 
-    @precondition(lambda self: self.open_steps())
-    @rule(which=ANY)
-    def removes_a_step(self, which: int) -> None:
-        session, step = one_of(which, self.open_steps())
-        self.world.apply(session.id, lambda _: StepRemoved(step_id=step.id))
-
-    @precondition(lambda self: self.open_steps())
-    @rule(which=ANY, app_id=st.sampled_from(APPS))
-    def adds_a_step(self, which: int, app_id: str) -> None:
-        session, _ = one_of(which, self.open_steps())
-        step_id = f"s{self.world.number()}"
-        self.world.apply(session.id, lambda _: StepAdded(step_id=step_id))
-        self.choose(session.id, step_id, app_id)
-
-    @rule(app_id=st.sampled_from(APPS))
-    def begins_a_session(self, app_id: str) -> None:
-        session = self.world.found("s1")
-        self.choose(session.id, "s1", app_id)
-
-    @precondition(lambda self: self.world.sessions)
-    @rule(which=ANY)
-    def cancels_a_session(self, which: int) -> None:
+    @rule(which=ANY, what=st.sampled_from(["made", "not made", "unknown", "no answer", "cancel", *CredentialState]))
+    def ends_or_nearly_ends_a_session(self, which: int, what: str) -> None:
         session_id = one_of(which, list(self.world.sessions))
-        self.world.apply(session_id, lambda _: SessionCancelled())
+        if what == "cancel":
+            self.world.apply(session_id, lambda _: SessionCancelled())
+        elif isinstance(what, CredentialState):
+            self.world.apply(session_id, lambda _: CredentialChanged(state=what))
+        else:
+            self.build(session_id, what)
 
-    @precondition(lambda self: self.with_app())
-    @rule(which=ANY, again=st.booleans(), answer=st.sampled_from(["made", "not made", "unknown", None]))
-    def builds_the_zap(self, which: int, again: bool, answer: str | None) -> None:
-        session, _ = one_of(which, self.with_app())
-        for step in session.steps:
-            self.world.apply(session.id, lambda _, step=step: ActionChosen(step_id=step.id, action=ACTION))
+    def build(self, session_id: str, what: str) -> None:
+        for step in self.world.sessions[session_id].steps:
+            self.world.apply(session_id, _always(ActionChosen(step_id=step.id, action=ACTION)))
         intent_id = f"in{self.world.number()}"
-        self.world.apply(session.id, lambda _: ZapRequested(intent_id=intent_id, again=again))
-        answers = {
-            "made": ZapMade(zap_id="z1", editor_url=None),
-            "not made": ZapNotMade(status=400, problem="no"),
-            "unknown": ZapUnknown(problem="lost"),
-        }
-        if answer is not None:
-            self.world.apply(session.id, lambda _: ZapAnswered(intent_id=intent_id, answer=answers[answer]))
-
-    @rule(which=ANY, state=st.sampled_from(CredentialState))
-    def signs_in_or_out(self, which: int, state: CredentialState) -> None:
-        session_id = one_of(which, list(self.world.sessions))
-        self.world.apply(session_id, lambda _: CredentialChanged(state=state))
+        self.world.apply(session_id, lambda _: ZapRequested(intent_id=intent_id, again=True))
+        if what in ANSWERS:
+            self.world.apply(session_id, lambda _: ZapAnswered(intent_id=intent_id, answer=ANSWERS[what]))
 
     # --- the picker ---
 
@@ -298,18 +285,18 @@ class Popups(RuleBasedStateMachine):
 
     # --- checks ---
 
-    @rule(app_id=st.sampled_from(APPS), lag=LAGS, shared=st.sampled_from([False, False, False, True]))
+    @rule(app_id=APP_IDS, lag=LAGS, shared=st.sampled_from([False, False, False, True]))
     def checks(self, app_id: str, lag: int, shared: bool) -> None:
         self.world.check(self.world.look(app_id, lag=lag), shared_profile=shared)
 
-    @rule(app_id=st.sampled_from(APPS), lag=LAGS, hides=st.sampled_from([None, None, 0]))
+    @rule(app_id=APP_IDS, lag=LAGS, hides=st.sampled_from([None, None, 0]))
     def begins_a_check(self, app_id: str, lag: int, hides: int | None) -> None:
         self.sights.append(self.world.look(app_id, lag=lag, hides=hides))
 
     @precondition(lambda self: self.sights)
     @rule(which=ANY, is_backwards=st.booleans(), dies_after=st.sampled_from([None, None, 0, 1]), race=ANY)
     def ends_a_check(self, which: int, is_backwards: bool, dies_after: int | None, race: int) -> None:
-        """Long after it began, in any order, with somebody between a decision and its commit, and perhaps not wholly."""
+        """Long after it began, in any order, with a race before its commit, and perhaps not wholly."""
         sight = one_of(which, self.sights)
         self.sights.remove(sight)
         self.world.check(
@@ -336,7 +323,7 @@ class Popups(RuleBasedStateMachine):
     def waits(self, duration: int) -> None:
         self.world.now += duration
 
-    @rule(app_id=st.sampled_from(APPS), lag=LAGS)
+    @rule(app_id=APP_IDS, lag=LAGS)
     def waits_until_a_check_is_due(self, app_id: str, lag: int) -> None:
         due = self.world.watch(app_id).due.soonest
         if due is not None:
@@ -347,7 +334,7 @@ class Popups(RuleBasedStateMachine):
     def sweeps(self, which: int) -> None:
         self.world.sweep(one_of(which, list(self.world.sessions)))
 
-    @rule(app_id=st.sampled_from(APPS), which=ANY)
+    @rule(app_id=APP_IDS, which=ANY)
     def loses_an_authentication(self, app_id: str, which: int) -> None:
         self.world.expire(app_id, one_of(which, sorted(self.world.stored[app_id])))
 
@@ -358,7 +345,7 @@ class Popups(RuleBasedStateMachine):
         self.world.check_everything()
 
     def teardown(self) -> None:
-        """Whatever was begun ends: with checks when they are due and deadlines when they come, nobody waits for ever."""
+        """With checks when they are due and deadlines when they come, nobody waits for ever."""
         world = self.world
         for _ in range(500):
             awaiting = [session for session, step in self.open_steps() if step.state is StepState.AWAITING_POPUP]
@@ -379,3 +366,7 @@ class Popups(RuleBasedStateMachine):
 
 TestPopups = Popups.TestCase
 TestPopups.settings = settings(max_examples=100, stateful_step_count=40)
+
+
+def _always(signal: Signal) -> Callable[[Session], Signal]:
+    return lambda _: signal

@@ -71,9 +71,11 @@ async def test_a_session_begins_with_its_steps_and_their_apps(scene: Scene) -> N
     """One commit holds all of it; each step is where its app takes it."""
     session = await scene.session("ann", "slack", None, "clock")
 
-    assert [
-        step.state for step in session.steps
-    ] == [StepState.NEEDS_AUTH, StepState.CHOOSE_APP, StepState.NO_AUTH_REQUIRED]
+    assert [step.state for step in session.steps] == [
+        StepState.NEEDS_AUTH,
+        StepState.CHOOSE_APP,
+        StepState.NO_AUTH_REQUIRED,
+    ]
     assert (1, session) == (session.version, await scene.now(session))
     assert await scene.told(session) == [EventName.SESSION_CREATED, EventName.APP_CHOSEN, EventName.APP_CHOSEN]
 

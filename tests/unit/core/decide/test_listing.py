@@ -1,0 +1,79 @@
+"""What listings mean, told as stories."""
+
+from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState
+from orchestrator.core.signals import ClaimContested
+from tests.support.stories import Story
+
+NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
+
+
+def waiting(*healthy: str) -> Story:
+    """Begin with a step whose popup is open."""
+    return Story().choose("slack", *(healthy or ("old",))).open()
+
+
+def test_a_lost_message_is_found_by_difference_alone() -> None:
+    """One new id, and nothing else it could be."""
+    story = waiting().later(MINUTE)
+
+    story.feed(story.listed("old", "new"), state=RESOLVED)
+    assert story.held == "new"
+
+
+def test_a_message_wins_over_a_difference() -> None:
+    """Another id, confirmed later, was what the user meant."""
+    story = waiting().later(MINUTE)
+    story.feed(story.listed("old", "elsewhere"), state=RESOLVED)
+
+    story.feed(story.message("mine"), state=RESOLVED)
+    story.later(SECOND).feed(story.listed("old", "elsewhere", "mine"), state=RESOLVED)
+    assert story.held == "mine"
+
+
+def test_several_new_ids_or_a_shared_profile_are_offered() -> None:
+    """Only the user can say which."""
+    several, shared = waiting().later(SECOND), waiting().later(SECOND)
+
+    several.feed(several.listed("old", "one", "two"), state=NEEDS, reason=Reason.AMBIGUOUS)
+    shared.feed(shared.listed("old", "one", shared_profile=True), state=NEEDS, reason=Reason.AMBIGUOUS)
+    assert (several.candidates, shared.candidates) == (["one", "two"], ["one"])
+
+
+def test_finished_with_nothing_new_offers_what_there_is() -> None:
+    """After three listings: reconnecting may have kept an id."""
+    story = waiting()
+    story.feed(story.hint(HintKind.FINISHED))
+
+    for _ in range(2):
+        story.later(SECOND).feed(story.listed("old"), state=AWAITING)
+    story.later(SECOND).feed(story.listed("old"), state=NEEDS, reason=Reason.NOTHING_NEW)
+    assert story.candidates == ["old"]
+
+
+def test_an_id_that_is_never_listed_is_not_visible() -> None:
+    """Four complete listings over 30 s: another Zapier account, or shared."""
+    story = waiting()
+    story.feed(story.message("theirs"))
+
+    for _ in range(3):
+        story.later(9 * SECOND).feed(story.listed("old"), state=AWAITING)
+    story.later(9 * SECOND).feed(story.listed("old"), state=NEEDS, reason=Reason.NOT_VISIBLE)
+
+
+def test_a_settled_authentication_that_is_gone_or_expired_is_noticed() -> None:
+    """And says which."""
+    gone = Story().choose("slack", "mine").settle("mine").later(SECOND)
+    expired = Story().choose("slack", "mine").settle("mine").later(SECOND)
+
+    gone.feed(gone.refreshed(), state=NEEDS, reason=Reason.REVOKED)
+    expired.feed(expired.refreshed(expired=["mine"]), state=NEEDS, reason=Reason.EXPIRED)
+
+
+def test_what_difference_gave_is_taken_back_when_it_was_anothers() -> None:
+    """And offered."""
+    story = waiting().later(MINUTE)
+    story.feed(story.listed("old", "new"), state=RESOLVED)
+
+    contested = ClaimContested(step_id=story.step().id, authentication_id="new")
+    story.feed(contested, state=NEEDS, reason=Reason.CLAIMED_ELSEWHERE)
+    assert story.candidates == ["new"]

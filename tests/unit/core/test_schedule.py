@@ -1,0 +1,86 @@
+"""When to look."""
+
+from orchestrator.core.effects import Due, StopWaiting, Wait
+from orchestrator.core.schedule import waits, wake_at
+from orchestrator.core.session import SECOND, HintKind, Instant
+from orchestrator.core.signals import Context
+from tests.support.stories import NOON, Story
+
+
+def waiting() -> Story:
+    """Begin with a step whose popup is open."""
+    return Story().choose("slack", "old").open()
+
+
+def planned(story: Story, *, until: int) -> list[Instant]:
+    """Check whenever a check is due, finding nothing; give the seconds at which that was."""
+    looked: list[Instant] = []
+    while (due := story.due()) is not None and due.soonest is not None:
+        story.later(max(0, due.soonest))
+        if story.now > NOON + until * SECOND:
+            break
+        looked.append((story.now - NOON) // SECOND)
+        story.feed(story.listed("old"))
+    return looked
+
+
+def test_without_news_waits_double() -> None:
+    """First when most logins are done, then after 30, 60, 120 and 240 s."""
+    assert planned(waiting(), until=599) == [60, 90, 150, 270, 510]
+
+
+def test_a_page_that_is_gone_is_looked_after_sooner() -> None:
+    """Nobody will say anything any more."""
+    story = waiting()
+    story.feed(story.hint(HintKind.CLOSED, context=Context(gone=True)))
+
+    assert planned(story, until=100)[:2] == [20, 50]
+
+
+def test_finished_is_looked_at_at_once_then_ever_more_slowly() -> None:
+    """After 1, 2, 4, 8 s, then every 15 s; there is nothing healthy that could be offered."""
+    story = Story().choose("slack").open()
+    story.feed(story.hint(HintKind.FINISHED))
+    looked = []
+    for _ in range(7):
+        due = story.due()
+        assert due is not None
+        assert due.strong is not None
+        looked.append((story.later(max(0, due.strong)).now - NOON) // SECOND)
+        story.feed(story.listed())
+
+    assert looked == [0, 1, 3, 7, 15, 30, 45]
+
+
+def test_focus_is_looked_at_three_times() -> None:
+    """At once, and 2 and 8 s later."""
+    story = waiting().later(10 * SECOND)
+    story.feed(story.hint(HintKind.FOCUS))
+
+    assert planned(story, until=59) == [10, 12, 18]
+
+
+def test_one_late_check_replaces_all_it_is_late_for() -> None:
+    """A backlog shrinks by itself."""
+    story = waiting().later(200 * SECOND)
+    story.feed(story.listed("old"))
+
+    assert story.due() == Due(quiet=70 * SECOND)
+
+
+def test_steps_begin_and_cease_to_wait() -> None:
+    """What the watches are told follows from the session before and after."""
+    before = Story().choose("slack", "old")
+    opened = before.session
+    after = before.open().session
+
+    assert [type(effect) for effect in waits(opened, after, checks={})] == [Wait]
+    assert waits(after, opened, checks={}) == (StopWaiting(app_id="slack", step_id="s1"),)
+
+
+def test_the_sweeper_looks_when_the_attempt_is_over_or_the_session() -> None:
+    """Whichever can come first."""
+    story = Story().choose("slack", "old")
+
+    assert wake_at(story.session, story.policy) == story.session.deadline
+    assert wake_at(story.open().session, story.policy) == NOON + story.policy.attempt + story.policy.deadline_grace

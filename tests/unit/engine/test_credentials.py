@@ -1,0 +1,151 @@
+"""Credentials: the sessions know how it is, whoever tells them what and in whatever order."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from orchestrator.core.events import EventName
+from orchestrator.core.ports import Credential, CredentialState, Profile
+from orchestrator.core.session import Session
+from orchestrator.core.signals import SessionCancelled
+from tests.support.interference import Script, Turns
+from tests.support.scenes import TENANT, Scene
+
+PROFILE = Profile(id="ann", email="ann@example.com")
+
+
+@pytest.fixture(name="scene")
+async def _scene() -> Scene:
+    """A deployment whose user Ann is signed in."""
+    scene = Scene()
+    await scene.sign_in("ann")
+    return scene
+
+
+async def put(scene: Scene, token: str = "token-2") -> Credential:
+    """Keep a new token of Ann's."""
+    return await scene.here.credentials.put(TENANT, "ann", access_token=token, profile=PROFILE, expires_at=None)
+
+
+async def refuse(scene: Scene, generation: int = 1) -> bool:
+    """Have Zapier refuse a token of Ann's."""
+    return await scene.here.credentials.need_sign_in(TENANT, "ann", generation=generation)
+
+
+async def signed_out(scene: Scene, *sessions: Session) -> list[bool]:
+    """Read what sessions know."""
+    return [(await scene.now(session)).signed_out for session in sessions]
+
+
+async def test_a_refused_token_is_told_to_every_open_session_of_its_user(scene: Scene) -> None:
+    """And to nobody else's."""
+    first, second, other = await scene.session("ann"), await scene.session("ann"), await scene.session("bob")
+
+    assert await refuse(scene)
+    assert await signed_out(scene, first, second, other) == [True, True, False]
+    assert (await scene.told(first))[-1] is EventName.SIGN_IN_NEEDED
+
+
+async def test_a_new_token_is_told_to_the_sessions_that_waited_for_it(scene: Scene) -> None:
+    """Those that never knew of trouble stay as they are."""
+    first = await scene.session("ann")
+    await refuse(scene)
+    await put(scene)
+    second = await scene.session("ann")
+    await put(scene, "token-3")
+
+    assert await scene.told(first) == [EventName.SESSION_CREATED, EventName.SIGN_IN_NEEDED, EventName.SIGNED_IN]
+    assert (await scene.now(second), await signed_out(scene, first)) == (second, [False])
+
+
+async def test_a_token_is_refused_once(scene: Scene) -> None:
+    """The second 401 of the same token says nothing new, and one of an old token nothing at all."""
+    session = await scene.session("ann")
+    answers = [await refuse(scene), await refuse(scene)]
+    await put(scene)
+    answers.append(await refuse(scene))
+
+    assert (answers, await signed_out(scene, session)) == ([True, False, False], [False])
+
+
+async def test_sessions_that_have_ended_are_told_nothing(scene: Scene) -> None:
+    """Nobody waits there."""
+    session = await scene.session("ann")
+    await scene.here.engine.apply(session.id, SessionCancelled())
+    await refuse(scene)
+
+    assert (await scene.told(session))[-1] is EventName.SESSION_CANCELLED
+
+
+async def test_a_session_that_is_erased_while_all_are_told_is_no_obstacle(scene: Scene) -> None:
+    """The others are told, and what called for the telling goes on."""
+    gone, session = await scene.session("ann"), await scene.session("ann")
+    script = Script()
+
+    async def erase() -> None:
+        await scene.store.sessions.purge(await scene.now(gone))
+
+    script.goes("sessions.of_user", when="after", then=erase)
+    await scene.process(script).credentials.need_sign_in(TENANT, "ann", generation=1)
+
+    assert await signed_out(scene, session) == [True]
+
+
+async def test_a_session_begun_while_all_are_told_knows_by_itself(scene: Scene) -> None:
+    """It reads how the credential is."""
+    script, begun = Script(), []
+
+    async def begin() -> None:
+        begun.append(await scene.session("ann"))
+
+    script.goes("sessions.of_user", when="after", then=begin)
+    await scene.process(script).credentials.need_sign_in(TENANT, "ann", generation=1)
+
+    assert await signed_out(scene, *begun) == [True]
+
+
+@pytest.mark.parametrize("moment", ["credentials.need_sign_in", "credentials.get", "sessions.of_user", "sessions.load"])
+async def test_a_token_put_while_the_refusal_of_the_old_one_is_told_wins(scene: Scene, moment: str) -> None:
+    """The sessions end up knowing what is true, and the last event says so."""
+    session, script = await scene.session("ann"), Script()
+
+    async def put_new() -> None:
+        await put(scene)
+
+    script.goes(moment, when="after", then=put_new)
+    await scene.process(script).credentials.need_sign_in(TENANT, "ann", generation=1)
+
+    kept = await scene.store.credentials.get(TENANT, "ann")
+    assert kept is not None
+    assert (kept.state, await signed_out(scene, session)) == (CredentialState.ACTIVE, [False])
+
+
+async def test_however_tellers_interleave_the_sessions_know_what_is_true(scene: Scene) -> None:
+    """Tokens are put and refused by several processes at once."""
+    for seed in range(40):
+        chance = Random(seed)
+        await scene.sign_in("ann")
+        sessions = [await scene.session("ann") for _ in range(2)]
+        refusing, putting = scene.process(Turns(chance)), scene.process(Turns(chance))
+        kept = await scene.store.credentials.get(TENANT, "ann")
+        assert kept is not None
+        generation = kept.generation
+        await asyncio.gather(
+            refusing.credentials.need_sign_in(TENANT, "ann", generation=generation),
+            putting.credentials.put(TENANT, "ann", access_token="next", profile=PROFILE, expires_at=None),
+            refusing.credentials.need_sign_in(TENANT, "ann", generation=generation + 1),
+        )
+        now = await scene.store.credentials.get(TENANT, "ann")
+        assert now is not None
+        needs = now.state is CredentialState.NEEDS_SIGN_IN
+        assert await signed_out(scene, *sessions) == [needs, needs], seed
+
+
+async def test_users_of_a_profile_are_counted_by_the_store(scene: Scene) -> None:
+    """Telling adds nothing to it."""
+    await scene.sign_in("bob", account="ann")
+
+    assert await scene.here.credentials.users_of_profile(TENANT, "ann") == 2

@@ -1,0 +1,104 @@
+"""Settings: what an operator writes is what the deployment does, or is refused before it starts."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from orchestrator.core.schedule import Policy
+from orchestrator.core.session import MINUTE, SECOND
+from orchestrator.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting comes from the machine the tests run on."""
+    for name in ("REDIS_URL", "QUEUE_REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for field in Settings.model_fields:
+        monkeypatch.delenv(f"ZAPWRIGHT_{field}".upper(), raising=False)
+
+
+def test_without_any_setting_the_policy_is_the_tuned_one() -> None:
+    """The defaults here and those of the core are the same."""
+    assert Settings().policy() == Policy()
+
+
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store's addresses under their usual names, all others with our prefix; lists have commas."""
+    monkeypatch.setenv("REDIS_URL", "redis://store.test/1")
+    monkeypatch.setenv("ZAPWRIGHT_SHARDS", "4")
+    monkeypatch.setenv("ZAPWRIGHT_CREDENTIAL_KEYS", "new, old,")
+    settings = Settings()
+
+    assert settings.redis_url == SecretStr("redis://store.test/1")
+    assert (settings.shards, settings.queue_redis_url) == (4, None)
+    assert settings.credential_keys == (SecretStr("new"), SecretStr("old"))
+
+
+def test_durations_are_seconds_outside_and_milliseconds_inside() -> None:
+    """Fractions are meant."""
+    policy = Settings(attempt_s=0.25, baseline_fresh_s=90, retention_s=1).policy()
+
+    assert (policy.attempt, policy.baseline_fresh, policy.retention) == (250, 90 * SECOND, SECOND)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("attempt_s", "0"),
+        ("attempt_s", "0.0001"),
+        ("attempt_s", "-1"),
+        ("call_limit_s", "inf"),
+        ("retention_s", "nan"),
+        ("shards", "0"),
+        ("shards", "257"),
+        ("api_port", "65536"),
+        ("max_body_bytes", "1"),
+        ("rate_limit_egress", "-1"),
+        ("appendfsync", "no"),
+        ("log_level", "loud"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything starts, and by the setting's name."""
+    monkeypatch.setenv(f"ZAPWRIGHT_{name}".upper(), value)
+
+    with pytest.raises(ValidationError, match=name):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    "durations",
+    [
+        {"attempt_s": 1801},
+        {"attempt_visible_s": 599},
+        {"attempt_longest_s": 1799},
+        {"attempt_s": 7200, "attempt_visible_s": 7200},
+    ],
+)
+def test_an_attempt_never_outlasts_the_memory_of_its_popup(durations: dict[str, float]) -> None:
+    """A popup is remembered as long as its attempt's longest time says; were an attempt longer, it could be misread."""
+    with pytest.raises(ValidationError, match="attempt_longest_s"):
+        Settings(**durations)
+
+
+def test_a_session_never_outlasts_the_memory_of_claims() -> None:
+    """Claims are forgotten a week and an hour after they were made."""
+    longest = Policy().session_ttl_longest / SECOND
+
+    assert Settings(session_ttl_s=longest).policy().session_ttl == 7 * 24 * 60 * MINUTE
+    with pytest.raises(ValidationError, match="session_ttl_s"):
+        Settings(session_ttl_s=longest + 1)
+
+
+def test_secrets_never_print_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the settings nor an error about one of them."""
+    monkeypatch.setenv("REDIS_URL", "redis://:hush@store.test")
+    monkeypatch.setenv("ZAPWRIGHT_API_KEY", "hush")
+    monkeypatch.setenv("ZAPWRIGHT_CREDENTIAL_KEYS", "hush")
+    shown = repr(Settings()) + str(Settings().model_dump())
+    with pytest.raises(ValidationError) as refused:
+        Settings(attempt_s=7200)
+
+    assert "hush" not in shown + str(refused.value)
