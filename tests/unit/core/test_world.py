@@ -226,9 +226,11 @@ class Popups(RuleBasedStateMachine):
     @precondition(lambda self: self.unfinished())
     @rule(which=ANY, repairs=st.booleans(), elsewhere=st.sampled_from([False, False, False, True]))
     def finishes_a_popup(self, which: int, repairs: bool, elsewhere: bool) -> None:
-        popup = one_of(which, self.unfinished())
+        self.finish(one_of(which, self.unfinished()), repairs=repairs, elsewhere=elsewhere)
+
+    def finish(self, popup: OpenPopup, *, repairs: bool = False, elsewhere: bool = False) -> Post:
         expired = [stored.id for stored in self.world.stored[popup.app_id].values() if stored.is_expired]
-        self.world.finish(popup, repairs=expired[0] if repairs and expired else None, elsewhere=elsewhere)
+        return self.world.finish(popup, repairs=expired[0] if repairs and expired else None, elsewhere=elsewhere)
 
     @precondition(lambda self: self.world.posts)
     @rule(which=ANY, context=CONTEXTS)
@@ -282,6 +284,22 @@ class Popups(RuleBasedStateMachine):
         popup = one_of(which, self.world.popups)
         given_up = signal(step_id=popup.waiter.step_id, attempt_id=popup.attempt_id)
         self.world.apply(popup.waiter.session_id, lambda _: given_up)
+
+    @precondition(lambda self: self.with_app())
+    @rule(which=ANY, duration=DURATIONS, repairs=st.booleans(), is_heard=st.sampled_from([False, False, True]))
+    def logs_in(self, which: int, duration: int, repairs: bool, is_heard: bool) -> None:
+        """A whole login, with nothing of other popups in between but the time it takes."""
+        session, step = one_of(which, self.with_app())
+        assert step.app is not None
+        self.refresh(session, step, self.world.look(step.app.id))
+        self.open(session, step)
+        self.world.now += duration
+        last = self.unfinished()[-1:]
+        if last:
+            post = self.finish(last[0], repairs=repairs)
+            if is_heard:
+                self.deliver(post, Context())
+        self.world.check(self.world.look(step.app.id))
 
     # --- checks ---
 

@@ -80,7 +80,7 @@ def test_what_makes_no_sense_is_refused(name: str, value: str, monkeypatch: pyte
 def test_an_attempt_never_outlasts_the_memory_of_its_popup(durations: dict[str, float]) -> None:
     """A popup is remembered as long as its attempt's longest time says; were an attempt longer, it could be misread."""
     with pytest.raises(ValidationError, match="attempt_longest_s"):
-        Settings(**durations)
+        Settings.model_validate(durations)
 
 
 def test_a_session_never_outlasts_the_memory_of_claims() -> None:

@@ -1,0 +1,127 @@
+"""The composition root: one process's parts know of each other what they must."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from orchestrator.bootstrap import Zapwright, compose, rate_limits
+from orchestrator.clock import RandomIds, SystemClock
+from orchestrator.core.errors import SignInRequiredError
+from orchestrator.core.ports import CredentialState
+from orchestrator.core.session import MINUTE, SECOND
+from orchestrator.engine import NewSession, NewStep
+from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.store.memory import MemoryStore
+from tests.support.clocks import CountedIds, ManualClock
+
+SETTINGS = Settings(
+    zapier_api_url="https://zapier.test",
+    zapier_client_id="client-1",
+    egress_group="berlin",
+    rate_limit_egress=40,
+    rate_limit_partner=90,
+    call_limit_s=4,
+    attempt_s=60,
+    shards=2,
+)
+
+
+class Unauthorized:
+    """A Zapier that knows nobody's token but lets everybody read whose it is."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(f"{request.url.host}{request.url.path}")
+        if request.url.path == "/v1/profiles/me":
+            return httpx.Response(403)
+        return httpx.Response(401)
+
+
+@pytest.fixture(name="zapier")
+def _zapier() -> Unauthorized:
+    """What is behind the address of the API."""
+    return Unauthorized()
+
+
+@pytest.fixture(name="zapwright")
+async def _zapwright(zapier: Unauthorized) -> AsyncIterator[Zapwright]:
+    """A process on a store in memory."""
+    async with httpx.AsyncClient(transport=httpx.MockTransport(zapier)) as http:
+        store = MemoryStore(shards=2, limits=rate_limits(SETTINGS))
+        yield compose(SETTINGS, store=store, http=http, clock=ManualClock(), ids=CountedIds())
+
+
+async def test_zapier_is_asked_where_the_settings_say(zapwright: Zapwright, zapier: Unauthorized) -> None:
+    """And nowhere else."""
+    await zapwright.engine.put_credential(DEFAULT_TENANT, "ann", "token", expires_in=None)
+
+    assert zapier.asked == ["zapier.test/v1/profiles/me"]
+
+
+async def test_calls_are_counted_for_the_settings_egress_and_partner(zapwright: Zapwright) -> None:
+    """Under the limits the settings give."""
+    await zapwright.engine.put_credential(DEFAULT_TENANT, "ann", "token", expires_in=None)
+    egress, partner = await zapwright.store.budget.usage(egress="berlin", partner="client-1", now=zapwright.clock.now())
+
+    assert (egress.held, egress.limit, partner.held, partner.limit) == (1, 40, 1, 90)
+
+
+async def test_a_401_anywhere_is_told_to_the_sessions(zapwright: Zapwright) -> None:
+    """The client marks the credential through the store that tells them."""
+    engine = zapwright.engine
+    await engine.put_credential(DEFAULT_TENANT, "ann", "token", expires_in=None)
+    session = await engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann"))
+
+    with pytest.raises(SignInRequiredError):
+        await engine.create_session(
+            NewSession(tenant_id=DEFAULT_TENANT, user_id="ann", steps=(NewStep(app_id="slack"),))
+        )
+
+    snapshot = await zapwright.queries.session(DEFAULT_TENANT, session.id)
+    assert snapshot.credential is not None
+    assert (snapshot.session.signed_out, snapshot.credential.state) == (True, CredentialState.NEEDS_SIGN_IN)
+
+
+async def test_decisions_are_made_with_the_settings_durations(zapwright: Zapwright) -> None:
+    """All parts share one policy, clock and id source."""
+    session = await zapwright.engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann"))
+
+    assert zapwright.policy.attempt == MINUTE
+    assert session.deadline - session.created_at == zapwright.policy.session_ttl
+
+
+def test_rate_limits_come_from_the_settings() -> None:
+    """A call's longest time belongs to them: so long may an unanswered one count."""
+    limits = rate_limits(SETTINGS)
+
+    assert (limits.egress, limits.partner, limits.call_limit) == (40, 90, 4 * SECOND)
+
+
+def test_the_system_clock_is_corrected_by_its_offset() -> None:
+    """Processes whose machines disagree agree with the store."""
+    ahead, behind = SystemClock(offset=60 * MINUTE), SystemClock()
+
+    assert 59 * MINUTE < ahead.now() - behind.now() < 61 * MINUTE
+
+
+async def test_the_system_clock_sleeps_in_milliseconds() -> None:
+    """It comes back, not much earlier than asked."""
+    clock = SystemClock()
+    began = clock.now()
+    await clock.sleep(20)
+
+    assert 18 <= clock.now() - began < 10 * SECOND
+
+
+def test_ids_cannot_be_guessed() -> None:
+    """Twenty lower-case letters and digits after the prefix, never the same."""
+    ids = RandomIds()
+    made = {ids.new("st") for _ in range(100)}
+
+    assert len(made) == 100
+    assert all(one.startswith("st") and len(one) == 22 and one.isalnum() and one.islower() for one in made)
