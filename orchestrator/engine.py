@@ -18,6 +18,7 @@ from orchestrator.core.errors import (
     SignInRequiredError,
     StepNotFoundError,
     TooManyStepsError,
+    UpstreamUnavailableError,
 )
 from orchestrator.core.ports import (
     AppPage,
@@ -210,7 +211,10 @@ class Engine:
         )
 
     async def select(self, session_id: str, step_id: str, authentication_id: str) -> Applied:
-        """Settle a step on the user's choice; Zapier must list it, for this app, not expired."""
+        """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
+
+        Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
+        """
         session, step = await self._open_step(session_id, step_id)
         app_id = self._app_of(session, step, "authentication_selected").id
         if step.state is StepState.NO_AUTH_REQUIRED:
@@ -218,6 +222,8 @@ class Engine:
                 session_id=session_id, step_id=step_id, state=step.state, signal="authentication_selected"
             )
         listing = await self._list(session, step)
+        if not listing.complete and listing.get(authentication_id) is None:
+            raise UpstreamUnavailableError(problem="the list of authentications is not complete")
 
         async def selected(current: Session) -> Signal:
             watch = await self._watches.load(_watch_key(current, app_id), now=self._clock.now())
@@ -307,7 +313,8 @@ class Engine:
         if not wanted:
             return []
         credential = await self._credential(session)
-        first = {app_id: await self._app_chosen(credential, "", app_id) for app_id in {app_id for _, app_id in wanted}}
+        app_ids = sorted({app_id for _, app_id in wanted})
+        first = {app_id: await self._app_chosen(credential, "", app_id) for app_id in app_ids}
         return [replace(first[app_id], step_id=step_id) for step_id, app_id in wanted]
 
     async def _app_chosen(self, credential: Credential, step_id: str, app_id: str) -> AppChosen:

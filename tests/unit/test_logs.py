@@ -108,13 +108,13 @@ def test_libraries_speak_in_the_same_form() -> None:
     """With what is bound, and without secrets."""
     log_to(stream := StringIO())
     with bound_contextvars(reference="r1"):
-        logging.getLogger("uvicorn.error").info("Started with %s", "redis://:hunter2@db/0")
+        logging.getLogger("library.part").info("Started with %s", "redis://:hunter2@db/0")
     (line,) = lines(stream)
 
     assert (line["event"], line["reference"], line["logger"]) == (
         "Started with redis://…@db/0",
         "r1",
-        "uvicorn.error",
+        "library.part",
     )
 
 

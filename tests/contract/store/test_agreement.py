@@ -28,26 +28,31 @@ from orchestrator.core.effects import (
 )
 from orchestrator.core.errors import ZapwrightError
 from orchestrator.core.ports import PAUSED, Permit, SessionQuery, Settlement, Share
-from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey
+from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey, shard_of
 from orchestrator.store.limits import Limits
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.opening import Store, open_store
 from tests.contract.store.conftest import SEALING_KEY
-from tests.support.store_values import NOON, SHARDS, TENANT, AnyStore, a_record, a_session, next_commit
+from tests.support.store_values import NOON, SHARDS, TENANT, a_record, a_session, next_commit
 from tests.support.valkey import ValkeyServer
 
 LIMITS: Final = Limits(egress=8, partner=12, strong_reserve=1, quiet_reserve=2)
-USERS: Final = ["user-1", "user-1", "user-1", "user-2"]
+USERS: Final = ["user-1", "user-2"]
 APPS: Final = ["app-1", "app-2"]
 STEPS: Final = ["st1", "st2"]
 TOKENS: Final = ["t1", "t2"]
 NAMES: Final = ["a", "b", "c"]
+STATES: Final = [StepState.CHOOSE_APP, StepState.NEEDS_AUTH, StepState.RESOLVED]
+WATCHES: Final = [WatchKey(tenant_id=TENANT, user_id="user-1", app_id=app) for app in APPS]
 
 apps = st.sampled_from(APPS)
 steps = st.sampled_from(STEPS)
 names = st.sampled_from(["n1", "n2"])
 spans = st.sampled_from([-20, -5, 0, 1, 10, 40])
 """Milliseconds from now; few, so that everything meets everything."""
+
+
+a_step = st.builds(Step, id=steps, state=st.sampled_from(STATES), app=st.builds(App, id=apps, title=st.just("App")))
 
 
 def instants(now: Instant) -> st.SearchStrategy[Instant]:
@@ -66,7 +71,6 @@ def effects(now: Instant) -> st.SearchStrategy[Effect]:
     where = {"app_id": apps, "step_id": steps}
     return st.one_of(
         st.builds(Wait, due=dues(now), **where),
-        st.builds(Wait, due=st.just(Due(strong=now, quiet=now)), **where),
         st.builds(StopWaiting, **where),
         st.builds(OpenPopup, attempt_id=names, until=instants(now), **where),
         st.builds(ClosePopup, attempt_id=names, **where),
@@ -125,100 +129,58 @@ class Agreement(RuleBasedStateMachine):
         self.now += span
 
 
-class SessionsAndWatchesAgree(Agreement):
-    """Commits of several sessions and users, checks, pauses and the sweeper's work."""
+class CommitsAgree(Agreement):
+    """Decisions about several sessions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sessions: dict[tuple[str, str], Session] = {}
-        self.leases: list[tuple[WatchKey, str]] = []
         self.commits = 0
 
-    def session(self, name: str, user: str) -> Session:
-        """Return the session as it was last committed, or as it is before that."""
-        return self.sessions.get((name, user)) or a_session(name, user=user, created_at=self.now)
-
-    @rule(data=st.data(), name=st.sampled_from(NAMES), user=st.sampled_from(USERS), repeat=st.booleans())
-    def commit(self, data: st.DataObject, name: str, user: str, repeat: bool) -> None:
-        """A decision, perhaps sent twice, perhaps on a version that is no longer there."""
+    def commit(self, name: str, user: str, *, repeat: bool = False, **parts: object) -> None:
+        """Commit on the session as it was last committed, or on none."""
         self.commits += 1
-        state = data.draw(st.sampled_from(StepState))
-        commit = next_commit(
-            self.session(name, user),
-            commit_id=f"commit-{self.commits}",
-            events=data.draw(st.integers(0, 2)),
-            now=self.now,
-            effects=data.draw(st.lists(effects(self.now), min_size=1, max_size=4)),
-            guards=data.draw(st.just([]) | st.just([]) | st.lists(guards(self.now), max_size=1)),
-            record=data.draw(st.none() | st.just(a_record())),
-            wake_at=data.draw(st.none() | instants(self.now)),
-            steps=(Step(id="st1", state=state, app=App(id="app-1", title="A")),),
-            ended=data.draw(st.sampled_from([None, None, None, SessionStatus.EXPIRED])),
-        )
+        before = self.sessions.get((name, user)) or a_session(name, user=user, created_at=self.now)
+        commit = next_commit(before, commit_id=f"commit-{self.commits}", now=self.now, **parts)  # type: ignore[arg-type]
         answers = [self.both("sessions.commit", commit) for _ in range(1 + repeat)]
         if answers[0] is None:
             self.sessions[name, user] = commit.session
 
+
+class SessionsAgree(CommitsAgree):
+    """Rivals, lists, the sweeper's questions, and what is kept beside a session."""
+
+    @rule(data=st.data(), name=st.sampled_from(NAMES), user=st.sampled_from(USERS), repeat=st.booleans())
+    def decide(self, data: st.DataObject, name: str, user: str, repeat: bool) -> None:
+        """A decision, perhaps sent twice."""
+        self.commit(
+            name,
+            user,
+            repeat=repeat,
+            events=data.draw(st.integers(0, 2)),
+            record=data.draw(st.none() | st.just(a_record())),
+            wake_at=data.draw(st.none() | instants(self.now)),
+            steps=tuple(data.draw(st.lists(a_step, max_size=2))),
+            ended=data.draw(st.sampled_from([None, None, SessionStatus.EXPIRED])),
+        )
+
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def rival(self, data: st.DataObject) -> None:
-        """A commit on a version from before."""
-        session = data.draw(st.sampled_from(sorted(self.sessions.values(), key=lambda session: session.id)))
+        """A decision on a version from before."""
+        session = self.sessions[data.draw(st.sampled_from(sorted(self.sessions)))]
         stale = replace(session, version=session.version - 1)
-        commit = next_commit(stale, commit_id="stale", now=self.now, effects=[wait_now(self.now)])
-        self.both("sessions.commit", commit)
+        self.both("sessions.commit", next_commit(stale, commit_id="stale", now=self.now))
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())
     def purge(self, data: st.DataObject) -> None:
         """The sweeper erases a session, as it was seen."""
-        known = data.draw(st.sampled_from(sorted(self.sessions)))
-        session = self.sessions.pop(known)
+        session = self.sessions.pop(data.draw(st.sampled_from(sorted(self.sessions))))
         self.both("sessions.purge", session)
 
-    @rule(user=st.sampled_from(USERS), token=st.sampled_from(TOKENS), span=st.integers(1, 60))
-    def lease(self, user: str, token: str, span: int) -> None:
-        """A dispatcher takes what is due."""
-        keys = [WatchKey(tenant_id=TENANT, user_id=user, app_id=app) for app in APPS]
-        taken = self.both("watches.lease", keys, token=token, now=self.now, until=self.now + span)
-        self.leases += [(key, token) for key in taken]
-
-    @precondition(lambda self: self.leases)
-    @rule(data=st.data())
-    def settle(self, data: st.DataObject) -> None:
-        """A checker ends its check, perhaps too late, perhaps twice."""
-        key, token = data.draw(st.sampled_from(self.leases[-3:]))
-        watch = self.both("watches.load", key, now=self.now)
-        settlement = Settlement(
-            key=key,
-            token=token,
-            version=watch.version - data.draw(st.sampled_from([0, 0, 0, 1])),
-            now=self.now,
-            due=data.draw(st.none() | dues(self.now)),
-            checked_at=data.draw(st.none() | instants(self.now)),
-            pages=data.draw(st.integers(1, 3)),
-            failures=data.draw(st.integers(0, 3)),
-            retry_at=data.draw(st.none() | instants(self.now) | st.just(PAUSED)),
-        )
-        self.both("watches.settle", settlement)
-
-    @rule(user=st.sampled_from(USERS))
-    def resume(self, user: str) -> None:
-        """A new credential was put."""
-        self.both("watches.resume", TENANT, user, now=self.now)
-
-    @rule(shard=st.integers(0, SHARDS - 1), span=spans, limit=st.integers(1, 3))
-    def forget(self, shard: int, span: int, limit: int) -> None:
-        """The sweeper forgets old claims."""
-        self.both("watches.forget_claims", shard, before=self.now + span, limit=limit)
-
-    @rule(shard=st.integers(0, SHARDS - 1), limit=st.integers(1, 5))
-    def wake(self, shard: int, limit: int) -> None:
-        """The sweeper asks what to look at."""
-        self.both("sessions.to_wake", shard, now=self.now, limit=limit)
-
     @rule(
-        state=st.none() | st.sampled_from(StepState),
+        state=st.none() | st.sampled_from(STATES),
         status=st.none() | st.sampled_from([SessionStatus.BUILDING, SessionStatus.EXPIRED]),
         user_id=st.none() | st.sampled_from(USERS),
         limit=st.integers(1, 4),
@@ -233,34 +195,82 @@ class SessionsAndWatchesAgree(Agreement):
 
     @invariant()
     def everything_is_equal(self) -> None:
-        """All that can be read of sessions, watches and queues."""
-        expected, actual = (self._run(read_all(store, now=self.now)) for store in (self._memory, self._valkey))
-
-        assert expected == actual
-
-
-async def read_all(store: AnyStore, *, now: Instant) -> list[object]:
-    """Read everything about the users of these tests; an error is an answer too."""
-    users = sorted(set(USERS))
-    sessions = [a_session(name, user=user).id for name in NAMES for user in users]
-    watches = [WatchKey(tenant_id=TENANT, user_id=user, app_id=app) for user in users for app in APPS]
-    answers = await asyncio.gather(
-        *(store.sessions.load(session_id) for session_id in sessions),
-        *(store.sessions.events(session_id, after=0) for session_id in sessions),
-        *(store.sessions.signals(session_id) for session_id in sessions),
-        *(store.sessions.of_user(TENANT, user) for user in users),
-        *(store.watches.load(key, now=now) for key in watches),
-        *(store.watches.peek(now=now, limit=limit) for limit in (1, 9)),
-        store.watches.next_checks(watches),
-        store.sessions.find(SessionQuery(tenant_id=TENANT)),
-        return_exceptions=True,
-    )
-    return [repr(answer) if isinstance(answer, ZapwrightError) else answer for answer in answers]
+        """All that can be read of every session."""
+        for user in sorted(set(USERS)):
+            self.both("sessions.of_user", TENANT, user)
+        for shard in range(SHARDS):
+            self.both("sessions.to_wake", shard, now=self.now, limit=3)
+        for session in self.sessions.values():
+            for read in ("load", "signals"):
+                self.both(f"sessions.{read}", session.id)
+            self.both("sessions.events", session.id, after=0)
 
 
-def wait_now(now: Instant) -> Wait:
-    """Return the effect that a step waits, at once."""
-    return Wait(app_id="app-1", step_id="st1", due=Due(strong=now))
+class WatchesAgree(CommitsAgree):
+    """Who waits, what is claimed, checks that end well, badly, late or never, pauses, and forgetting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leases: list[tuple[WatchKey, str]] = []
+
+    @rule(data=st.data(), name=st.sampled_from(NAMES[:2]), is_guarded=st.booleans())
+    def decide(self, data: st.DataObject, name: str, is_guarded: bool) -> None:
+        """A decision about some watches, perhaps relying on something."""
+        relied_on = [data.draw(guards(self.now))] if is_guarded else []
+        self.commit(name, "user-1", effects=data.draw(st.lists(effects(self.now), max_size=3)), guards=relied_on)
+
+    @rule(name=st.sampled_from(NAMES[:2]), step=steps)
+    def signal(self, name: str, step: str) -> None:
+        """Somebody says that they have finished: a check is due now, another one later."""
+        for app in APPS:
+            due = Due(strong=self.now, quiet=self.now + 40, visible_until=self.now + 10)
+            self.commit(name, "user-1", effects=[Wait(app_id=app, step_id=step, due=due)])
+
+    @rule(token=st.sampled_from(TOKENS), span=st.sampled_from([5, 60]), limit=st.integers(1, len(APPS)))
+    def lease(self, token: str, span: int, limit: int) -> None:
+        """A dispatcher takes what is due."""
+        keys = WATCHES[:limit]
+        taken = self.both("watches.lease", keys, token=token, now=self.now, until=self.now + span)
+        self.leases += [(key, token) for key in taken]
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), is_stale=st.sampled_from([False, False, True]))
+    def settle(self, data: st.DataObject, is_stale: bool) -> None:
+        """A checker ends its check, perhaps too late, perhaps twice."""
+        key, token = data.draw(st.sampled_from(self.leases[-2:]))
+        watch = self.both("watches.load", key, now=self.now)
+        settlement = Settlement(
+            key=key,
+            token=token,
+            version=watch.version - is_stale,
+            now=self.now,
+            due=data.draw(st.none() | dues(self.now)),
+            checked_at=data.draw(st.none() | instants(self.now)),
+            pages=data.draw(st.integers(1, 2)),
+            failures=data.draw(st.integers(0, 1)),
+            retry_at=data.draw(st.none() | instants(self.now) | st.just(PAUSED)),
+        )
+        self.both("watches.settle", settlement)
+
+    @rule()
+    def resume(self) -> None:
+        """A new credential was put."""
+        self.both("watches.resume", TENANT, "user-1", now=self.now)
+
+    @rule(span=spans, limit=st.integers(1, 2))
+    def forget(self, span: int, limit: int) -> None:
+        """The sweeper forgets old claims."""
+        shard = shard_of(TENANT, "user-1", shards=SHARDS)
+        self.both("watches.forget_claims", shard, before=self.now + span, limit=limit)
+
+    @invariant()
+    def everything_is_equal(self) -> None:
+        """All that can be read of every watch and queue, now and later."""
+        for key in WATCHES:
+            self.both("watches.load", key, now=self.now)
+        self.both("watches.next_checks", WATCHES)
+        for limit, span in ((1, 0), (9, 0), (9, 30)):
+            self.both("watches.peek", now=self.now + span, limit=limit)
 
 
 class BudgetsAgree(Agreement):
@@ -310,7 +320,7 @@ class BudgetsAgree(Agreement):
 @pytest.fixture
 def examples() -> settings:
     """Enough to meet every pair of operations, and no more than seconds."""
-    return settings(max_examples=60, stateful_step_count=30, suppress_health_check=list(HealthCheck))
+    return settings(max_examples=60, stateful_step_count=40, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture
@@ -323,7 +333,7 @@ def machines(valkey: ValkeyServer) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("machines")
-@pytest.mark.parametrize("machine", [SessionsAndWatchesAgree, BudgetsAgree])
+@pytest.mark.parametrize("machine", [SessionsAgree, WatchesAgree, BudgetsAgree])
 def test_memory_and_valkey_agree(machine: type[Agreement], examples: settings) -> None:
     """Every answer, every error and everything that can be read afterwards is the same."""
     run_state_machine_as_test(machine, settings=examples)

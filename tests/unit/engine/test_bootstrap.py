@@ -17,6 +17,7 @@ from orchestrator.settings import DEFAULT_TENANT, Settings
 from orchestrator.store.memory import MemoryStore
 from tests.support.clocks import CountedIds, ManualClock
 
+APP = "11111111-2222-3333-4444-555555555555"
 SETTINGS = Settings(
     zapier_api_url="https://zapier.test",
     zapier_client_id="client-1",
@@ -78,9 +79,7 @@ async def test_a_401_anywhere_is_told_to_the_sessions(zapwright: Zapwright) -> N
     session = await engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann"))
 
     with pytest.raises(SignInRequiredError):
-        await engine.create_session(
-            NewSession(tenant_id=DEFAULT_TENANT, user_id="ann", steps=(NewStep(app_id="slack"),))
-        )
+        await engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann", steps=(NewStep(app_id=APP),)))
 
     snapshot = await zapwright.queries.session(DEFAULT_TENANT, session.id)
     assert snapshot.credential is not None

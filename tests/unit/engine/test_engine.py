@@ -415,6 +415,19 @@ async def test_what_zapier_does_not_list_as_usable_cannot_be_chosen(scene: Scene
     assert (session, Outcome.REFUSED) == (await scene.now(session), record.outcome)
 
 
+async def test_a_choice_that_an_incomplete_listing_lacks_is_not_called_unusable(scene: Scene) -> None:
+    """It may well be there: the request can be repeated."""
+    session = await scene.session("ann", "slack")
+    scene.zapier.connect("ann", "slack", "second")
+    scene.zapier.truncates = True
+
+    with pytest.raises(UpstreamUnavailableError):
+        await scene.here.engine.select(session.id, session.steps[0].id, "second")
+    listed = await scene.here.engine.select(session.id, session.steps[0].id, "old")
+
+    assert listed.session.state is StepState.RESOLVED
+
+
 async def test_a_choice_is_not_made_for_an_app_the_step_no_longer_has(scene: Scene) -> None:
     """The step got another app while Zapier was asked."""
     session = await scene.session("ann", "slack")
