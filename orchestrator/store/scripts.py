@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -23,6 +23,39 @@ from orchestrator.core.errors import StoreError, StoreUnavailableError
 Argument: TypeAlias = str | bytes | int
 Reply: TypeAlias = Any
 """What the server answered: integers, bytes, None and lists of these; plain commands as redis-py shapes them."""
+
+
+class Pipeline(Protocol):
+    """Commands that are run together."""
+
+    def execute_command(self, *command: Argument) -> object:
+        """Add a command."""
+        ...
+
+    async def execute(self, raise_on_error: bool) -> list[Reply]:  # noqa: FBT001 - as redis-py has it
+        """Run all of them and return their replies; an error is raised, or returned in its reply's place."""
+        ...
+
+
+class Client(Protocol):
+    """Where commands go: redis-py's client of one server, or a cluster."""
+
+    def execute_command(self, *command: Argument) -> Awaitable[Reply]:
+        """Run one command and return its reply."""
+        ...
+
+    def pipeline(self, transaction: bool) -> Pipeline:  # noqa: FBT001 - as redis-py has it
+        """Return an empty pipeline."""
+        ...
+
+    def pubsub(self) -> PubSub:
+        """Return a subscriber."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
 
 NOT_NOW: Final = (
     "BUSY",
@@ -79,7 +112,7 @@ class Scripts:
     do it now, StoreError when it will never do it.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Client) -> None:
         self._redis = redis
         self._execute: Callable[..., Awaitable[Reply]] = redis.execute_command
         self.in_flight = 0
@@ -121,7 +154,7 @@ class Scripts:
         try:
             yield
         except (RedisError, OSError) as error:
-            raise _store_error(error) from error
+            raise store_error(error) from error
         finally:
             self.in_flight -= 1
 
@@ -133,7 +166,7 @@ def _all_answered(replies: list[Reply]) -> list[Reply]:
     return replies
 
 
-def _store_error(error: RedisError | OSError) -> StoreError:
+def store_error(error: RedisError | OSError) -> StoreError:
     """Say what an error means, without the server's address, which is nobody's business."""
     if isinstance(error, RedisTimeoutError):
         return StoreUnavailableError(problem="no answer in time")
