@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from api.auth import Keys
+from api.auth import Callers
 from api.errors import answer
 from api.limits import BodyLimits
 from api.openapi import Api
@@ -70,11 +70,11 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         ],
         exception_handlers=dict.fromkeys((ZapwrightError, RequestValidationError, HTTPException), answer),
     )
-    app.state.keys = Keys(settings.api_key)
+    app.state.callers = Callers(settings.api_key)
     app.state.metrics = metrics
     app.state.polls = LongPolls()
     for resource in _ROUTERS:
-        app.include_router(resource.router)
+        app.add(resource.router)
     return app
 
 

@@ -4,6 +4,7 @@ ZapwrightError
 ├── … (the core's own)
 └── RequestError                  the request never reached a use case
     ├── UnauthorizedError
+    ├── ScopeMissingError
     ├── RouteNotFoundError
     ├── MethodNotAllowedError
     ├── BodyTooLargeError
@@ -62,12 +63,21 @@ class RequestError(ZapwrightError):
 
 
 class UnauthorizedError(RequestError):
-    """An API key is needed."""
+    """A key is needed."""
 
     code = "unauthorized"
 
     def __init__(self) -> None:
-        super().__init__("send the deployment's API key as `Authorization: Bearer …`")
+        super().__init__("send a key of this deployment as `Authorization: Bearer …`")
+
+
+class ScopeMissingError(RequestError):
+    """The caller may not do this."""
+
+    code = "scope_missing"
+
+    def __init__(self, *, scope: str) -> None:
+        super().__init__(f"this needs an API key with the scope {scope}", scope=scope)
 
 
 class RouteNotFoundError(RequestError):
@@ -154,6 +164,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     GuardFailedError: HTTPStatus.CONFLICT,
     LeaseLostError: HTTPStatus.CONFLICT,
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
+    ScopeMissingError: HTTPStatus.FORBIDDEN,
     RouteNotFoundError: HTTPStatus.NOT_FOUND,
     MethodNotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
     BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -45,7 +45,7 @@ def a_commit() -> Commit:
 
 async def assert_written_once(store: Store) -> None:
     """Everything of `a_commit` is there, and once."""
-    session = await store.sessions.load(session_id("a"))
+    session = await store.sessions.load_any(session_id("a"))
     page = await store.sessions.events(session.id, after=0)
     watch = await store.watches.load(WATCH, now=NOON)
 
@@ -80,7 +80,7 @@ async def test_a_commit_that_never_arrived_can_be_sent_again(
     with pytest.raises(StoreUnavailableError):
         await distant_store.sessions.commit(a_commit())
     with pytest.raises(SessionNotFoundError):
-        await store.sessions.load(session_id("a"))
+        await store.sessions.load_any(session_id("a"))
 
     await distant_store.sessions.commit(a_commit())
     await assert_written_once(store)
@@ -105,9 +105,9 @@ async def test_an_answer_that_came_too_late_answers_no_other_call(distant_store:
     await committed(distant_store, a_session("b"))
     proxy.fail_next(Fault.SILENCE)
     with pytest.raises(StoreUnavailableError):
-        await distant_store.sessions.load(session_id("a"))
+        await distant_store.sessions.load_any(session_id("a"))
 
-    assert session_id("b") == (await distant_store.sessions.load(session_id("b"))).id
+    assert session_id("b") == (await distant_store.sessions.load_any(session_id("b"))).id
 
 
 async def test_a_call_that_was_given_up_answers_no_other_call(distant_store: Store) -> None:
@@ -115,12 +115,12 @@ async def test_a_call_that_was_given_up_answers_no_other_call(distant_store: Sto
     await committed(distant_store, a_session("a"))
     await committed(distant_store, a_session("b"))
     for _ in range(20):
-        call = asyncio.create_task(distant_store.sessions.load(session_id("a")))
+        call = asyncio.create_task(distant_store.sessions.load_any(session_id("a")))
         await asyncio.sleep(0)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
 
-        assert session_id("b") == (await distant_store.sessions.load(session_id("b"))).id
+        assert session_id("b") == (await distant_store.sessions.load_any(session_id("b"))).id
     assert distant_store.in_flight == 0
 
 
@@ -147,7 +147,7 @@ async def test_of_two_rival_processes_exactly_one_wins_each_round(store: Store, 
         assert sum(isinstance(outcome, StaleVersionError) for outcome in outcomes) == 1
     await rival.aclose()
 
-    assert session == await store.sessions.load(session.id)
+    assert session == await store.sessions.load(session.key)
     assert len((await store.sessions.events(session.id, after=0)).events) == 21
 
 
@@ -178,12 +178,12 @@ async def test_every_acknowledged_commit_survives_kill_9(store: Store, durable_v
     durable_valkey.start()
 
     for acknowledged, unknown in zip(sessions.values(), pending, strict=True):
-        found = await store.sessions.load(acknowledged.id)
+        found = await store.sessions.load(acknowledged.key)
         assert found in (acknowledged, unknown.session)
         assert found.seq == (await store.sessions.events(found.id, after=0, limit=10_000)).events[-1].seq
         assert min(200, found.version - 1) == len(await store.sessions.signals(found.id))
         await store.sessions.commit(unknown)
-        assert unknown.session == await store.sessions.load(acknowledged.id)
+        assert unknown.session == await store.sessions.load(acknowledged.key)
 
 
 async def test_a_store_that_was_away_is_used_again(store: Store, durable_valkey: ValkeyServer) -> None:
@@ -192,10 +192,10 @@ async def test_a_store_that_was_away_is_used_again(store: Store, durable_valkey:
     durable_valkey.kill()
     for _ in range(3):
         with pytest.raises(StoreUnavailableError):
-            await store.sessions.load(session.id)
+            await store.sessions.load(session.key)
     durable_valkey.start()
 
-    calls = [store.sessions.load(session.id) for _ in range(20)]
+    calls = [store.sessions.load(session.key) for _ in range(20)]
     assert [session] * 20 == await asyncio.gather(*calls)
     await committed(store, session)
 
