@@ -40,6 +40,10 @@ ApiHost = Annotated[
     str | None, typer.Option("--host", help="The address to listen on.", show_default="ZAPWRIGHT_API_HOST")
 ]
 Port = Annotated[int | None, typer.Option("--port", help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT")]
+AliveFile = Annotated[
+    Path | None,
+    typer.Option("--alive-file", help="A file to touch every five seconds, for health checks.", show_default="none"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -78,11 +82,11 @@ def api(host: ApiHost = None, port: Port = None) -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(alive_file: AliveFile = None) -> None:
     """Run one worker process on the store at REDIS_URL (and the queue at QUEUE_REDIS_URL, if it is another)."""
     from cli.processes import run_one_worker
 
-    raise typer.Exit(run_one_worker())
+    raise typer.Exit(run_one_worker(alive_file=alive_file))
 
 
 @app.command()
