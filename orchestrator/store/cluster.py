@@ -10,7 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -26,10 +26,7 @@ from redis.exceptions import (
 
 from orchestrator.addresses import Host
 from orchestrator.core.session import SECOND, Millis
-from orchestrator.store.scripts import Argument, Reply
-
-Command: TypeAlias = tuple[Argument, ...]
-"""A command and its arguments; the first argument is its key, but for scripts and `KEYLESS` commands."""
+from orchestrator.store.scripts import Argument, Command, Reply
 
 KEYLESS: Final = frozenset({"INFO", "PING", "TIME"})
 SCRIPTED: Final = frozenset({"EVAL", "EVALSHA"})
@@ -65,13 +62,6 @@ class Cluster:
 
     # --- what a client of one server can do as well ---
 
-    async def execute_command(self, *command: Argument) -> Reply:
-        """Run one command and return its reply. Raises what a client of one server raises."""
-        (reply,) = await self.exchange([command])
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
     def pipeline(self, transaction: bool = False) -> ClusterPipeline:  # noqa: FBT001, FBT002 - as redis-py has it
         """Return an empty pipeline; a transaction's keys must share a slot."""
         return ClusterPipeline(self, is_atomic=transaction)
@@ -93,9 +83,9 @@ class Cluster:
         await self._learn()
         return tuple(self._client(host) for host in sorted({host for host in self._owners if host is not None}))
 
-    def node_of(self, key: str) -> Host | None:
-        """Return the node that has a key, as far as is known."""
-        return self._owners[key_slot(key.encode())]
+    def server_of(self, command: Command) -> Host | None:
+        """Return the node that has a command's key, as far as is known."""
+        return self._owner(command)
 
     async def exchange(self, commands: Sequence[Command], *, is_atomic: bool = False) -> list[Reply]:
         """Run commands, all nodes at once, and return a reply or an error for each.

@@ -9,6 +9,7 @@ from orchestrator.store.budget import RedisBudget
 from orchestrator.store.cache import RedisCache
 from orchestrator.store.changes import RedisChanges
 from orchestrator.store.client import check_server, clock_offset, connect_store
+from orchestrator.store.cluster import Cluster
 from orchestrator.store.credentials import RedisCredentialStore
 from orchestrator.store.leases import RedisLeases
 from orchestrator.store.limits import Limits
@@ -23,7 +24,7 @@ class Store:
 
     def __init__(self, redis: Client, *, shards: int, limits: Limits, credential_keys: Sequence[str]) -> None:
         self._redis = redis
-        self._scripts = Scripts(redis)
+        self._scripts = Scripts(redis, server_of=redis.server_of if isinstance(redis, Cluster) else None)
         self.shards = shards
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)

@@ -6,8 +6,10 @@ answered may have happened.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,12 +17,14 @@ from importlib import resources
 from typing import Any, Final, Protocol, TypeAlias
 
 from redis.asyncio.client import PubSub
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.store.batches import Batches, UnsendableError
 
 Argument: TypeAlias = str | bytes | int
+Command: TypeAlias = tuple[Argument, ...]
 Reply: TypeAlias = Any
 """What the server answered: integers, bytes, None and lists of these; plain commands as redis-py shapes them."""
 
@@ -39,10 +43,6 @@ class Pipeline(Protocol):
 
 class Client(Protocol):
     """Where commands go: redis-py's client of one server, or a cluster."""
-
-    def execute_command(self, *command: Argument) -> Awaitable[Reply]:
-        """Run one command and return its reply."""
-        ...
 
     def pipeline(self, transaction: bool) -> Pipeline:  # noqa: FBT001 - as redis-py has it
         """Return an empty pipeline."""
@@ -95,53 +95,79 @@ class Call:
     arguments: Sequence[Argument] = ()
 
     @property
-    def by_digest(self) -> tuple[Argument, ...]:
+    def by_digest(self) -> Command:
         """The command that runs a script the server has."""
         return ("EVALSHA", script(self.name).digest, len(self.keys), *self.keys, *self.arguments)
 
     @property
-    def by_text(self) -> tuple[Argument, ...]:
+    def by_text(self) -> Command:
         """The command that runs any script, and leaves it with the server."""
         return ("EVAL", script(self.name).text, len(self.keys), *self.keys, *self.arguments)
 
 
 class Scripts:
-    """Runs scripts and reads. `in_flight` counts the calls that have no answer yet.
+    """Runs scripts and reads; what is asked for at the same time shares an exchange (`Batches`).
+
+    `in_flight` counts the calls that have no answer yet. `server_of` names the server that has a command's key, where there
+    are several.
 
     Everything raises StoreUnavailableError when the server did not answer (what was asked may have happened) or cannot
     do it now, StoreError when it will never do it.
     """
 
-    def __init__(self, redis: Client) -> None:
+    def __init__(self, redis: Client, *, server_of: Callable[[Command], Hashable] | None = None) -> None:
         self._redis = redis
-        self._execute: Callable[..., Awaitable[Reply]] = redis.execute_command
+        self._server_of = server_of
+        self._batches: defaultdict[Hashable, Batches[Command, Reply]] = defaultdict(lambda: Batches(self._send))
         self.in_flight = 0
 
     async def call(self, call: Call) -> Reply:
         """Run one script."""
-        with self._under_way():
-            try:
-                return await self._execute(*call.by_digest)
-            except NoScriptError:
-                return await self._execute(*call.by_text)
+        (reply,) = await self.call_each([call])
+        return reply
 
     async def call_each(self, calls: Sequence[Call]) -> list[Reply]:
         """Run several scripts in one exchange; each alone is atomic, all together are not."""
+        if not calls:
+            return []
         with self._under_way():
-            replies = await self._exchange([call.by_digest for call in calls])
+            replies = await self._ask([call.by_digest for call in calls])
             unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-            for number, reply in zip(unknown, await self._exchange([calls[at].by_text for at in unknown]), strict=True):
-                replies[number] = reply
+            if unknown:
+                taught = await self._ask([calls[number].by_text for number in unknown])
+                for number, reply in zip(unknown, taught, strict=True):
+                    replies[number] = reply
             return _all_answered(replies)
 
-    async def run(self, *commands: tuple[Argument, ...], atomic: bool = False) -> list[Reply]:
+    async def run(self, *commands: Command, atomic: bool = False) -> list[Reply]:
         """Run plain commands in one exchange; atomic ones see one moment."""
-        with self._under_way():
-            return _all_answered(await self._exchange(commands, atomic=atomic))
-
-    async def _exchange(self, commands: Sequence[tuple[Argument, ...]], *, atomic: bool = False) -> list[Reply]:
         if not commands:
             return []
+        with self._under_way():
+            asked = self._exchange(commands, atomic=True) if atomic else self._ask(commands)
+            return _all_answered(await asked)
+
+    async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
+        """Ask in batches: each server has its own, so that none waits for another one's answers."""
+        if self._server_of is None:
+            return await self._batches[None].ask(commands)
+        by_server: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for number, command in enumerate(commands):
+            by_server[self._server_of(command)].append(number)
+        found = await asyncio.gather(
+            *(self._batches[server].ask([commands[one] for one in part]) for server, part in by_server.items())
+        )
+        numbers = [number for part in by_server.values() for number in part]
+        replies = dict(zip(numbers, [reply for part in found for reply in part], strict=True))
+        return [replies[number] for number in range(len(commands))]
+
+    async def _send(self, commands: Sequence[Command]) -> list[Reply]:
+        try:
+            return await self._exchange(commands, atomic=False)
+        except DataError as error:
+            raise UnsendableError from error
+
+    async def _exchange(self, commands: Sequence[Command], *, atomic: bool) -> list[Reply]:
         pipeline = self._redis.pipeline(transaction=atomic)
         for command in commands:
             pipeline.execute_command(*command)

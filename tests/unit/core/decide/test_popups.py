@@ -10,7 +10,7 @@ from orchestrator.core.errors import (
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState
-from orchestrator.core.signals import Context
+from orchestrator.core.signals import Context, StepReset
 from tests.support.stories import Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
@@ -92,3 +92,21 @@ def test_who_looks_away_is_not_taken_to_be_waiting_in_front_of_the_page() -> Non
     attempt = story.step().live_attempt
     assert attempt is not None
     assert attempt.visible_until == 0
+
+
+def test_a_step_that_needs_no_authentication_takes_no_message_and_no_choice() -> None:
+    """Its app was changed while the popup was open."""
+    story = waiting()
+    story.feed(story.chosen("formatter", needs_auth=False), state=StepState.NO_AUTH_REQUIRED)
+
+    story.refuse(story.message("new", "a2"), IllegalSignalError)
+    story.refuse(story.selected("old", "old"), IllegalSignalError)
+
+
+def test_an_app_that_needs_no_authentication_any_more_takes_no_message() -> None:
+    """The popup was opened when it still did."""
+    story = waiting()
+    story.feed(StepReset(step_id=story.step().id), state=StepState.CHOOSE_APP)
+    story.feed(story.chosen("slack", needs_auth=False), state=StepState.NO_AUTH_REQUIRED)
+
+    story.refuse(story.message("new"), IllegalSignalError)
