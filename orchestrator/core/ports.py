@@ -545,7 +545,7 @@ class Upstream(Protocol):
     async def create_zap(
         self, credential: Credential, draft: ZapDraft, *, permit: Permit
     ) -> ZapMade | ZapNotMade | ZapUnknown:
-        """Make one call. It is never repeated here."""
+        """Make one call, or none when the permit came too late. It is never repeated here."""
         ...
 
     async def permit(self, tenant_id: str) -> Permit:

@@ -221,7 +221,10 @@ class MemoryUpstream:
     async def create_zap(
         self, credential: Credential, draft: ZapDraft, *, permit: Permit
     ) -> ZapMade | ZapNotMade | ZapUnknown:
-        """Make one call."""
+        """Make one call, if it is not too late."""
+        if self._clock.now() > permit.start_by:
+            await self.give_back([permit])
+            return ZapNotMade(status=None, problem="too late")
         self._zapier.zaps.append(draft)
         await self._request("zaps", permit=permit)
         return self._zapier.zap_answer
