@@ -188,7 +188,7 @@ class World:
             if not self._agenda:
                 end = end or self.scene.clock.now() + AFTERWARDS
         for life in self.lives:
-            await self._look_at_page(life)(self.scene.here)
+            await self._patiently(self._look_at_page(life))
 
     async def step(self, life: Life) -> Step:
         """Read the step of a login."""
@@ -252,6 +252,15 @@ class World:
             moments.append(self._agenda[0].at)
         soonest = min(moments)
         self.scene.clock.at = max(now + 100, soonest)
+
+    async def _patiently(self, deed: Deed) -> None:
+        while True:
+            try:
+                await deed(self.scene.here)
+            except UpstreamError:
+                self.scene.clock.advance(MINUTE)
+            else:
+                return
 
     # --- what users do ---
 
