@@ -435,7 +435,10 @@ class CredentialStore(Protocol):
         ...
 
     async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
-        """Return how many users of the tenant have this Zapier profile."""
+        """Return how many users of the tenant have, or ever had, this Zapier profile.
+
+        Who had it may have a popup open still, from which that account gets an authentication.
+        """
         ...
 
 

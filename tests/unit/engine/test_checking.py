@@ -151,6 +151,19 @@ async def test_where_users_share_a_zapier_profile_a_difference_only_offers(scene
     assert (None if profile else "new") == await scene.given(session)
 
 
+async def test_a_colleague_who_left_the_profile_may_have_a_popup_open_there(scene: Scene) -> None:
+    """Another credential was put for Bob while he was signing in with the one he shared."""
+    await scene.sign_in("bob", account="ann")
+    session = await finished(scene)
+    await scene.waiting("bob", "at-2")
+    await scene.sign_in("bob", token="other", account="bob")
+    scene.zapier.connect("ann", "slack", "bobs")
+    await scene.here.look()
+
+    step = await scene.step(session)
+    assert (step.authentication, [found.id for found in step.candidates]) == (None, ["bobs"])
+
+
 async def test_users_who_share_a_profile_still_get_what_their_messages_name(scene: Scene) -> None:
     """A confirmed message is never held back."""
     await scene.sign_in("bob", account="ann")
