@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.core.errors import (
     StaleVersionError,
+    StoreError,
     StoreUnavailableError,
     UpstreamBusyError,
     UpstreamRefusedError,
@@ -717,6 +718,19 @@ async def test_a_store_that_is_away_ends_the_check(scene: Scene) -> None:
     await scene.pass_time(LEASE + SECOND)
 
     assert await scene.given(session) == "new"
+
+
+@pytest.mark.parametrize("read", ["watches.load", "credentials.get"])
+async def test_a_check_that_cannot_be_prepared_takes_nothing_from_the_budget(scene: Scene, read: str) -> None:
+    """Else one user whose token was sealed with a lost key would, again and again, use up what others need."""
+    await finished(scene)
+    held, script = await scene.held(), Script()
+    script.goes(read, StoreError("it cannot be read"))
+
+    with pytest.raises(StoreError):
+        await scene.process(script).look()
+
+    assert await scene.held() == held
 
 
 async def test_no_more_is_asked_than_the_budget_has_room_for() -> None:
