@@ -94,7 +94,8 @@ class Checker:
             await self._settle(key, token, held_until=PAUSED, failures=watch.failures)
             await self._resume_if_signed_in(key, credential)
         except UpstreamBusyError as busy:
-            await self._settle(key, token, held_until=self._clock.now() + busy.retry_after, failures=watch.failures)
+            until, pages = self._clock.now() + busy.retry_after, max(watch.pages, busy.pages)
+            await self._settle(key, token, held_until=until, failures=watch.failures, pages=pages)
         except UpstreamError:
             await self._back_off(watch, token)
         else:
@@ -144,6 +145,7 @@ class Checker:
         checked: Listing | None = None,
         held_until: Instant | None = None,
         failures: int = 0,
+        pages: int | None = None,
     ) -> None:
         """End the check. A commit that touched the watch meanwhile is heard: what is due is computed again."""
         for tries_left in reversed(range(MOST_SETTLE_TRIES)):
@@ -157,7 +159,7 @@ class Checker:
                 now=now,
                 due=await self._due(watch, checked_at=checks[-1] if checks else None),
                 checked_at=checked.begun_at if checked else None,
-                pages=checked.pages if checked else watch.pages,
+                pages=pages or (checked.pages if checked else watch.pages),
                 failures=failures,
                 retry_at=held_until,
             )

@@ -138,8 +138,8 @@ class ZapierClient:
         """List the user's authentications for the app: every page, never cached.
 
         With `permits` this is a check: it takes further ones for further pages, waits for none, repeats nothing and
-        raises UpstreamBusyError when one is refused. `begun_at` is when the first request was sent; what makes a
-        listing complete is said in `ListingDraft`.
+        raises UpstreamBusyError, with the pages there are, when one is refused. `begun_at` is when the first request
+        was sent; what makes a listing complete is said in `ListingDraft`.
         """
         first = self._address.endpoint("/v2/authentications", app=app_id, limit=self._limits.page_size)
         trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
@@ -148,7 +148,10 @@ class ZapierClient:
         async with self._permits.purse(credential.tenant_id, given=permits, share=share) as purse:
             while trail.here is not None:
                 request = _get("/v2/authentications", trail.here, credential.access_token)
-                reading = await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+                try:
+                    reading = await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+                except UpstreamBusyError as busy:
+                    raise UpstreamBusyError(retry_after=busy.retry_after, pages=draft.pages) from busy
                 draft.add(wire.authentications(reading.body), begun_at=reading.begun_at)
         listing = draft.listing(account=credential.account)
         if not listing.complete:

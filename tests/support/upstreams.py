@@ -200,8 +200,11 @@ class MemoryUpstream:
         pages = max(1, -(-len(listed) // PAGE_SIZE))
         share = Share.STRONG if permits else Share.INTERACTIVE
         try:
-            for _ in range(pages):
-                await self._asked("authentications", credential, permit=await self._draw(unused, share=share))
+            for page in range(pages):
+                try:
+                    await self._asked("authentications", credential, permit=await self._draw(unused, share=share))
+                except UpstreamBusyError as busy:
+                    raise UpstreamBusyError(retry_after=busy.retry_after, pages=pages if page else 1) from busy
         finally:
             await self.give_back(tuple(unused))
         return Listing(

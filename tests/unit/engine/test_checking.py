@@ -18,7 +18,7 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import PAUSED, CredentialState, Outcome
+from orchestrator.core.ports import PAUSED, CredentialState, Outcome, Share
 from orchestrator.core.session import (
     MINUTE,
     SECOND,
@@ -34,6 +34,7 @@ from orchestrator.core.signals import SessionCancelled
 from orchestrator.store.limits import Limits
 from tests.support.interference import Call, Fuse, Killed, Script, lost_answer
 from tests.support.scenes import LEASE, TENANT, Scene
+from tests.support.upstreams import EGRESS, PARTNER
 
 
 @pytest.fixture(name="scene")
@@ -203,6 +204,30 @@ async def test_a_listing_with_many_pages_takes_a_permit_for_each(scene: Scene) -
 
     watch = await scene.watch("ann")
     assert (3, len(scene.zapier.requests)) == (watch.pages, await scene.held())
+
+
+async def test_a_long_list_is_read_although_others_want_all_the_room_there_is() -> None:
+    """A check broken off after its first page knows how many there are, and next time takes permits for all at once."""
+    scene = Scene(limits=Limits(egress=12, partner=12, strong_reserve=1, quiet_reserve=2))
+    await scene.sign_in("ann")
+    session = await scene.session("ann", "slack")
+    for number in range(25):
+        scene.zapier.connect("ann", "slack", f"made-{number}")
+    await scene.open(session, "at-1")
+    await scene.message(session, "made-24")
+
+    async def crowd() -> None:
+        await scene.store.budget.take(12, egress=EGRESS, partner=PARTNER, share=Share.STRONG, now=scene.clock.now())
+
+    script = Script()
+    script.goes("watches.lease", then=crowd, times=1_000)
+    worker = scene.process(script)
+    for _ in range(5 * 60):
+        await worker.look()
+        scene.clock.advance(SECOND)
+
+    assert await scene.given(session) == "made-24"
+    assert scene.zapier.sent("authentications") == 5, "the baseline's page, one that was not enough, and all three"
 
 
 async def test_a_session_that_ended_takes_nothing_from_a_check(scene: Scene) -> None:

@@ -168,7 +168,7 @@ async def test_a_check_takes_a_permit_for_each_further_page(stage: Stage) -> Non
 
 
 async def test_a_check_without_room_for_its_pages_waits_for_nothing(stage: Stage) -> None:
-    """It ends busy, and says when there is room."""
+    """It ends busy, and says when there is room, and how much it will want."""
     stage.zapier.answers(*pages_of([connection(f"a{number}") for number in range(30)], size=10)[:1])
     stage.budget.room = 0
     credential = await stage.sign_in()
@@ -176,7 +176,7 @@ async def test_a_check_without_room_for_its_pages_waits_for_nothing(stage: Stage
     with pytest.raises(UpstreamBusyError) as busy:
         await stage.client.authentications(credential, APP, permits=[permit("a")])
 
-    assert (busy.value.retry_after, stage.clock.naps) == (30_000, [])
+    assert (busy.value.retry_after, busy.value.pages, stage.clock.naps) == (30_000, 3, [])
     assert stage.budget.fate_of("a") == ["answered"]
 
 
