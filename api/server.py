@@ -36,7 +36,7 @@ class Server(uvicorn.Server):
 def serve(settings: Settings, *, redis_url: str, sockets: Sequence[socket.socket] | None = None) -> None:
     """Serve until the process is asked to end, on the settings' address or on listening `sockets`.
 
-    Raises ApiKeyMissingError. Leaves the process with status 3 when the store cannot be opened.
+    Leaves the process with status 3 when it cannot start, having logged why: without its store, or without any API key.
     """
     logs.configure(settings)
     app = create_server_app(settings, redis_url=redis_url)
