@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import httpx
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -38,15 +39,18 @@ def create_app(zapwright: Zapwright) -> FastAPI:
     return app
 
 
-def create_server_app(settings: Settings, *, redis_url: str) -> FastAPI:
+def create_server_app(
+    settings: Settings, *, redis_url: str, transport: httpx.AsyncBaseTransport | None = None
+) -> FastAPI:
     """Build the application of a process of its own; store and connections open when it starts, and close at its end.
 
-    It does not start while there is no key by which anybody could be let in.
+    Requests to Zapier go by `transport`, by default over sockets. It does not start while there is no key by which
+    anybody could be let in.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings, redis_url=redis_url) as zapwright:
+        async with opened(settings, redis_url=redis_url, transport=transport) as zapwright:
             await _put_behind(app, zapwright).check()
             yield
             await zapwright.directory.settle()

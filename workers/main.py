@@ -7,6 +7,7 @@ import signal
 import threading
 from types import FrameType
 
+import httpx
 import structlog
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
@@ -21,22 +22,26 @@ from workers.service import Service
 log = structlog.get_logger(__name__)
 
 
-def run_worker(settings: Settings, *, redis_url: str, queue_url: str) -> int:
+def run_worker(
+    settings: Settings, *, redis_url: str, queue_url: str, transport: httpx.AsyncBaseTransport | None = None
+) -> int:
     """Work until SIGTERM or SIGINT, and return the exit status: 0 when stopped, 1 when the service failed.
 
     The first signal lets what is under way finish; a second one ends the process at once. A store or a queue that is
-    away is waited for. To be called on the main thread.
+    away is waited for. Requests to Zapier go by `transport`, by default over sockets. To be called on the main thread.
     """
-    return WorkerProcess(settings, redis_url=redis_url, queue_url=queue_url).run()
+    return WorkerProcess(settings, redis_url=redis_url, queue_url=queue_url, transport=transport).run()
 
 
 class WorkerProcess:
     """The main thread of a worker process."""
 
-    def __init__(self, settings: Settings, *, redis_url: str, queue_url: str) -> None:
+    def __init__(
+        self, settings: Settings, *, redis_url: str, queue_url: str, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self._queue_url = queue_url
         self._queue = RqCheckQueue(connect(queue_url))
-        self._service = Service(settings, redis_url=redis_url, queue=self._queue, ended=self._end)
+        self._service = Service(settings, redis_url=redis_url, queue=self._queue, ended=self._end, transport=transport)
         self._stopping = threading.Event()
         self._fetcher: BatchWorker | None = None
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
+import httpx
 import structlog
 import uvloop
 
@@ -26,15 +27,25 @@ log = structlog.get_logger(__name__)
 
 
 class Service:
-    """Dispatcher, sweeper and checks of one process. `ended` is called, on its thread, when it has ended."""
+    """Dispatcher, sweeper and checks of one process. `ended` is called, on its thread, when it has ended.
+
+    Requests to Zapier go by `transport`, by default over sockets.
+    """
 
     def __init__(
-        self, settings: Settings, *, redis_url: str, queue: CheckQueue, ended: Callable[[], None] = lambda: None
+        self,
+        settings: Settings,
+        *,
+        redis_url: str,
+        queue: CheckQueue,
+        ended: Callable[[], None] = lambda: None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._settings = settings
         self._redis_url = redis_url
         self._queue = queue
         self._ended = ended
+        self._transport = transport
         self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
         self._closing = asyncio.Event()
@@ -109,7 +120,8 @@ class Service:
         patience = Patience()
         while not self._stopping.is_set():
             try:
-                return await stack.enter_async_context(opened(self._settings, redis_url=self._redis_url))
+                opening = opened(self._settings, redis_url=self._redis_url, transport=self._transport)
+                return await stack.enter_async_context(opening)
             except StoreUnavailableError as error:
                 wait = patience.wait()
                 log.warning("store_away", problem=str(error), again_in_ms=wait)

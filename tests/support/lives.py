@@ -177,10 +177,17 @@ class World:
         self._tokens: dict[str, int] = {}
 
     async def live(self) -> None:
-        """Let everything happen, and then as much time pass as an attempt may take."""
+        """Let everything happen; who is still there looks at the page once more in the end."""
         for user in sorted({journey.user for journey in self.plan.journeys}):
             await self._sign_in(user)(self.scene.here)
         self._plan()
+        await self._pass()
+        for life in self.lives:
+            self._later(0, self._look_at_page(life))
+        await self._pass()
+
+    async def _pass(self) -> None:
+        """Let what is planned happen, and then as much time pass as an attempt may take."""
         swept = self.scene.clock.now()
         end: Instant | None = None
         while end is None or self.scene.clock.now() < end:
@@ -192,8 +199,6 @@ class World:
             await self._wait(swept + SWEEP_EVERY)
             if not self._agenda:
                 end = end or self.scene.clock.now() + AFTERWARDS
-        for life in self.lives:
-            await self._look_at_page(life)(self.scene.here)
 
     async def step(self, life: Life) -> Step:
         """Read the step of a login."""

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from orchestrator.core.effects import ClaimAuthentication, Effect, OpenPopup
-from orchestrator.core.errors import SessionNotFoundError, StaleVersionError, StoreUnavailableError
+from orchestrator.core.errors import SessionNotFoundError, StaleVersionError, StoreError, StoreUnavailableError
 from orchestrator.core.ports import Commit, SessionQuery, Share
 from orchestrator.core.session import Session
+from orchestrator.store import keys
 from orchestrator.store.changes import RedisChanges
 from orchestrator.store.client import connect
 from orchestrator.store.opening import Store
@@ -97,6 +98,46 @@ async def test_nothing_is_sent_again_behind_our_back(distant_store: Store, proxy
         await distant_store.sessions.commit(a_commit())
 
     assert proxy.requests.count(b"EVALSHA") == 1
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_commits_that_shared_a_broken_connection_are_each_written_once(
+    store: Store, distant_store: Store, proxy: FaultyProxy, fault: Fault
+) -> None:
+    """Their outcome is unknown to every one of them; the same commits again find which were written."""
+    commits = [next_commit(a_session(name, user=f"u-{name}"), record=a_record(), events=1) for name in "abcdef"]
+    proxy.requests = b""
+    proxy.fail_next(fault)
+
+    lost = await asyncio.gather(*map(distant_store.sessions.commit, commits), return_exceptions=True)
+    shared = proxy.requests.count(b"EVALSHA")
+    again = await asyncio.gather(*map(distant_store.sessions.commit, commits))
+
+    assert [StoreUnavailableError] * 6 == [type(error) for error in lost]
+    assert (shared, again) == (6, [None] * 6)
+    for commit in commits:
+        assert len((await store.sessions.events(commit.session.id, after=0)).events) == 1
+        assert await store.sessions.signals(commit.session.id) == (a_record(),)
+
+
+async def test_a_refused_command_is_its_callers_alone(store: Store) -> None:
+    """Others that shared its exchange are answered, and scripts the server forgot are taught to each."""
+    session = await committed(store, a_session("a"))
+    await store._redis.script_flush()
+    await store._redis.set(keys.session(0, session_id("b")), "not a hash")
+
+    results = await asyncio.gather(
+        store.sessions.load_any(session_id("a")),
+        store.sessions.load_any(session_id("b")),
+        store.sessions.load_any(session_id("c")),
+        store.sessions.commit(next_commit(session)),
+        store.sessions.commit(next_commit(a_session("d"))),
+        return_exceptions=True,
+    )
+
+    assert results[0] == session
+    assert [type(error) for error in results[1:3]] == [StoreError, SessionNotFoundError]
+    assert list(results[3:]) == [None, None]
 
 
 async def test_an_answer_that_came_too_late_answers_no_other_call(distant_store: Store, proxy: FaultyProxy) -> None:

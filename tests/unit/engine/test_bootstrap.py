@@ -114,6 +114,17 @@ def test_rate_limits_come_from_the_settings() -> None:
     assert (limits.egress, limits.partner, limits.call_limit) == (40, 90, 4 * SECOND)
 
 
+@pytest.mark.parametrize(
+    ("egress", "partner", "reserves"),
+    [(60, 150, (3, 15)), (1_000, 0, (3, 15)), (0, 0, (3, 15)), (20, 150, (1, 5)), (0, 8, (0, 2)), (1, 1, (0, 0))],
+)
+def test_a_small_limit_has_small_reserves(egress: int, partner: int, reserves: tuple[int, int]) -> None:
+    """Whoever shares an address with others may give us any part of its limit."""
+    limits = rate_limits(SETTINGS.model_copy(update={"rate_limit_egress": egress, "rate_limit_partner": partner}))
+
+    assert (limits.strong_reserve, limits.quiet_reserve) == reserves
+
+
 def test_the_system_clock_is_corrected_by_its_offset() -> None:
     """Processes whose machines disagree agree with the store."""
     ahead, behind = SystemClock(offset=60 * MINUTE), SystemClock()
