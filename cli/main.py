@@ -50,6 +50,10 @@ Port = Annotated[
     int | None,
     typer.Option("--port", min=0, max=65535, help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT"),
 ]
+AliveFile = Annotated[
+    Path | None,
+    typer.Option("--alive-file", help="A file to touch every five seconds, for health checks.", show_default="none"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -97,11 +101,11 @@ def api(host: ApiHost = None, port: Port = None) -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(alive_file: AliveFile = None) -> None:
     """Run one worker process on the store at REDIS_URL (and the queue at QUEUE_REDIS_URL, if it is another)."""
     from cli.processes import run_one_worker
 
-    raise typer.Exit(run_one_worker())
+    raise typer.Exit(run_one_worker(alive_file=alive_file))
 
 
 @app.command()

@@ -23,7 +23,7 @@ def run_api(*, host: str | None, port: int | None) -> int:
     return 0
 
 
-def run_one_worker() -> int:
+def run_one_worker(*, alive_file: Path | None) -> int:
     """Work until told to stop. Raises CommandError."""
     from workers.main import run_worker
 
@@ -31,7 +31,7 @@ def run_one_worker() -> int:
     settings = read_settings()
     sealing_keys(settings)
     logs.configure(settings)
-    return run_worker(settings, redis_url=store_url(settings), queue_url=queue_url(settings))
+    return run_worker(settings, redis_url=store_url(settings), queue_url=queue_url(settings), alive_file=alive_file)
 
 
 def run_simulator(*, host: str, port: int, data_dir: Path | None, switches: str | None) -> int:

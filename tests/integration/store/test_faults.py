@@ -127,9 +127,9 @@ async def test_a_refused_command_is_its_callers_alone(store: Store) -> None:
     await store._redis.set(keys.session(0, session_id("b")), "not a hash")
 
     results = await asyncio.gather(
-        store.sessions.load_any(session_id("a")),
-        store.sessions.load_any(session_id("b")),
-        store.sessions.load_any(session_id("c")),
+        store.sessions.load(a_session("a").key),
+        store.sessions.load(a_session("b").key),
+        store.sessions.load(a_session("c").key),
         store.sessions.commit(next_commit(session)),
         store.sessions.commit(next_commit(a_session("d"))),
         return_exceptions=True,
