@@ -108,8 +108,8 @@ class Call:
 class Scripts:
     """Runs scripts and reads; what is asked for at the same time shares an exchange (`Batches`).
 
-    `in_flight` counts the calls that have no answer yet. `server_of` names the server that has a command's key, where there
-    are several.
+    `in_flight` counts the calls that have no answer yet. `server_of` names the server that has a command's key, where
+    there are several.
 
     Everything raises StoreUnavailableError when the server did not answer (what was asked may have happened) or cannot
     do it now, StoreError when it will never do it.

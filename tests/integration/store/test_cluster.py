@@ -150,7 +150,7 @@ async def test_any_node_knows_the_others(cluster: ServerCluster) -> None:
     store = open_store(url, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
     session = await committed(store, a_session())
 
-    assert session == await store.sessions.load(session.id)
+    assert session == await store.sessions.load(session.key)
     await store.aclose()
 
 
@@ -165,7 +165,7 @@ async def test_a_slot_that_has_moved_is_followed(store: Store, cluster: ServerCl
     migration.finish()
 
     session = await committed(store, session, events=1)
-    assert session == await store.sessions.load(session.id)
+    assert session == await store.sessions.load(session.key)
     assert [event.seq for event in (await store.sessions.events(session.id, after=0)).events] == [1, 2]
     assert cluster.owner(SLOT) is migration.target
 
@@ -179,14 +179,14 @@ async def test_what_is_torn_between_two_nodes_waits(store: Store, cluster: Serve
         source.migrate("127.0.0.1", migration.target.port, keys.session(0, session.id), 0, 1_000)
     commit = next_commit(session, events=1)
 
-    assert session == await store.sessions.load(session.id)
+    assert session == await store.sessions.load(session.key)
     with pytest.raises(StoreUnavailableError, match="TRYAGAIN"):
         await store.sessions.commit(commit)
 
     migration.finish()
-    assert session == await store.sessions.load(session.id)
+    assert session == await store.sessions.load(session.key)
     await store.sessions.commit(commit)
-    assert commit.session == await store.sessions.load(session.id)
+    assert commit.session == await store.sessions.load(session.key)
 
 
 # --- primaries that die ---------------------------------------------------------------------------------------
@@ -202,11 +202,11 @@ async def test_after_a_primary_died_its_replica_is_used(mortal_store: Store, mor
         commit = next_commit(session, events=1)
         writing = asyncio.create_task(until_known(mortal_store, commit, within_s=BACK_WITHIN_S))
         while not writing.done():
-            assert elsewhere == await mortal_store.sessions.load(elsewhere.id)
+            assert elsewhere == await mortal_store.sessions.load(elsewhere.key)
             await asyncio.sleep(0.05)
         await writing
 
-        assert commit.session == await mortal_store.sessions.load(session.id)
+        assert commit.session == await mortal_store.sessions.load(session.key)
         assert await subscription.changed(timeout=SOON)
 
 
@@ -223,7 +223,7 @@ async def test_a_primary_that_comes_back_as_a_replica_is_not_asked(
 
     for _ in range(20):
         session = await committed(mortal_store, commit.session if session.version == 1 else session, events=1)
-        assert session == await mortal_store.sessions.load(session.id)
+        assert session == await mortal_store.sessions.load(session.key)
     assert mortal_cluster.owner(SLOT) is not former
 
 

@@ -49,11 +49,11 @@ async def test_after_the_primary_died_another_is_used(store: Store, watched: Wat
     async with store.changes.session(session.id) as subscription:
         former.kill()
         with pytest.raises(StoreUnavailableError):
-            await store.sessions.load(session.id)
+            await store.sessions.load(session.key)
         commit = next_commit(session, events=1)
         await until_known(store, commit, within_s=BACK_WITHIN_S)
 
-        assert commit.session == await store.sessions.load(session.id)
+        assert commit.session == await store.sessions.load(session.key)
         assert await subscription.changed(timeout=SOON)
         while await subscription.changed(timeout=200):
             pass
@@ -73,7 +73,7 @@ async def test_a_primary_that_hung_and_was_replaced_is_not_used_again(store: Sto
 
     for _ in range(50):
         session = await committed(store, session, events=1)
-        assert session == await store.sessions.load(session.id)
+        assert session == await store.sessions.load(session.key)
         await asyncio.sleep(0.02)
     assert watched.primary is not former
 
@@ -88,7 +88,7 @@ async def test_a_server_that_is_demoted_under_us_is_left(watched: Watched) -> No
     redis = connect(f"redis://127.0.0.1:{server.port}")
     store = Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
     session = await committed(store, a_session())
-    await asyncio.gather(*(store.sessions.load(session.id) for _ in range(10)))
+    await asyncio.gather(*(store.sessions.load(session.key) for _ in range(10)))
     before = connections(server)
     with server.client() as client:
         client.replicaof("127.0.0.1", other.port)
