@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     appendfsync: Literal["always", "everysec"] = "always"
     """How soon the bundled store writes to disk: before each answer, or once a second."""
 
+    store_replicas: Annotated[int, Field(ge=0)] = 0
+    """How many replicas must have what is written before it is answered; with too few, requests answer 503."""
+
     shards: Annotated[int, Field(ge=1, le=256)] = 16
     """Into how many parts users are spread; fixed at the first start."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import count
 from typing import Final
 
@@ -27,6 +28,12 @@ from redis.exceptions import (
 from orchestrator.addresses import Host
 from orchestrator.core.session import SECOND, Millis
 from orchestrator.store.scripts import Argument, Command, Reply
+
+WAIT: Final = "WAIT"
+"""Closes an exchange: every node that took part is asked at the end of its part, and the least answer counts."""
+
+ASKING: Final = "ASKING"
+"""Before a command: the node answers for a slot that it does not have yet."""
 
 KEYLESS: Final = frozenset({"INFO", "PING", "TIME"})
 SCRIPTED: Final = frozenset({"EVAL", "EVALSHA"})
@@ -92,62 +99,58 @@ class Cluster:
 
         Each node gets its commands in their order, in one exchange.
         """
+        closing = commands[-1] if commands and commands[-1][0] == WAIT else None
+        asked = _Exchange(commands[:-1] if closing else commands, is_atomic=is_atomic, closing=closing)
         try:
             await self._learn()
         except (RedisError, OSError) as error:
             return [error] * len(commands)
-        replies: list[Reply] = [None] * len(commands)
-        ways: dict[int, AskError | None] = dict.fromkeys(range(len(commands)))
+        ways: dict[int, AskError | None] = dict.fromkeys(range(len(asked.commands)))
         for _ in range(REDIRECTIONS):
-            await self._round(commands, replies, ways, is_atomic=is_atomic)
-            ways = {number: _way(replies[number]) for number in ways if _is_redirected(replies[number])}
+            await self._round(asked, ways)
+            ways = {number: _way(asked.replies[number]) for number in ways if _is_redirected(asked.replies[number])}
             if not ways:
                 break
             if is_atomic:
                 ways = dict.fromkeys(ways)  # a transaction cannot be asked of a node that does not have its slot yet
-            if not all(isinstance(replies[number], MovedError) for number in ways):
+            if not all(isinstance(asked.replies[number], MovedError) for number in ways):
                 await asyncio.sleep(TRY_AGAIN_PAUSE / SECOND)
-        return replies
+        return [*asked.replies, min(asked.closed, default=0)] if closing else asked.replies
 
-    async def _round(
-        self, commands: Sequence[Command], replies: list[Reply], ways: dict[int, AskError | None], *, is_atomic: bool
-    ) -> None:
+    async def _round(self, asked: _Exchange, ways: Mapping[int, AskError | None]) -> None:
         """Send each of these commands once, and note the replies."""
         parts: defaultdict[tuple[Host, bool], list[int]] = defaultdict(list)
-        for number, asked in ways.items():
-            host = self._owner(commands[number]) if asked is None else (asked.host, asked.port)
+        for number, way in ways.items():
+            host = self._owner(asked.commands[number]) if way is None else (way.host, way.port)
             if host is None:
-                replies[number] = ClusterDownError("CLUSTERDOWN nobody has the slot")
+                asked.replies[number] = ClusterDownError("CLUSTERDOWN nobody has the slot")
             else:
-                parts[host, asked is not None].append(number)
-        found = await asyncio.gather(
-            *(
-                self._ask(host, [commands[number] for number in numbers], is_early=is_early, is_atomic=is_atomic)
-                for (host, is_early), numbers in parts.items()
-            )
+                parts[host, way is not None].append(number)
+        await asyncio.gather(
+            *(self._ask(host, asked, numbers, is_early=is_early) for (host, is_early), numbers in parts.items())
         )
-        for numbers, part in zip(parts.values(), found, strict=True):
-            for number, reply in zip(numbers, part, strict=True):
-                self._note(reply)
-                replies[number] = reply
 
-    async def _ask(self, host: Host, commands: Sequence[Command], *, is_early: bool, is_atomic: bool) -> list[Reply]:
+    async def _ask(self, host: Host, asked: _Exchange, numbers: Sequence[int], *, is_early: bool) -> None:
         """Ask one node; an early question is about a slot that the node is only about to get."""
-        pipeline = self._client(host).pipeline(transaction=is_atomic)
-        for command in commands:
-            if is_early:
-                pipeline.execute_command("ASKING")
+        pipeline = self._client(host).pipeline(transaction=asked.is_atomic)
+        for command in asked.part(numbers, is_early=is_early):
             pipeline.execute_command(*command)
         try:
             replies: list[Reply] = await pipeline.execute(raise_on_error=False)
         except ResponseError as refused:  # a transaction: none of it was done
-            replies = [refused] * len(commands)
+            replies = [refused] * len(numbers)
         except (RedisError, OSError) as lost:
             self._failed.add(host)
             self._doubts += 1
-            return [lost] * len(commands)
-        self._failed.discard(host)
-        return [_with_host(reply, host) for reply in (replies[1::2] if is_early else replies)]
+            replies = [lost] * len(numbers)
+        else:
+            self._failed.discard(host)
+            if asked.closing:
+                asked.closed.append(replies.pop())
+            replies = replies[1::2] if is_early else replies
+        for number, reply in zip(numbers, replies, strict=True):
+            asked.replies[number] = _with_host(reply, host)
+            self._note(reply)
 
     def _note(self, reply: Reply) -> None:
         """Learn from a refusal."""
@@ -209,6 +212,30 @@ class Cluster:
         for host, client in self._clients.items():
             if host not in owners:
                 await client.connection_pool.disconnect(inuse_connections=False)
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """Commands and what became of them; `closed` has each node's answer to `closing`."""
+
+    commands: Sequence[Command]
+    _: KW_ONLY
+    is_atomic: bool
+    closing: Command | None
+    replies: list[Reply] = field(init=False)
+    closed: list[Reply] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.replies = [None] * len(self.commands)
+
+    def part(self, numbers: Sequence[int], *, is_early: bool) -> Iterator[Command]:
+        """Return what one node is asked for these commands."""
+        for number in numbers:
+            if is_early:
+                yield (ASKING,)
+            yield self.commands[number]
+        if self.closing:
+            yield self.closing
 
 
 class ClusterPipeline:

@@ -24,9 +24,12 @@ from orchestrator.store.watches import RedisWatchStore
 class Store:
     """A Redis-protocol store, with the ports as attributes. `shards` is fixed at the store's first start."""
 
-    def __init__(self, redis: Client, *, shards: int, limits: Limits, credential_keys: Sequence[str]) -> None:
+    def __init__(
+        self, redis: Client, *, shards: int, limits: Limits, credential_keys: Sequence[str], replicas: int = 0
+    ) -> None:
         self._redis = redis
-        self._scripts = Scripts(redis, server_of=redis.server_of if isinstance(redis, Cluster) else None)
+        server_of = redis.server_of if isinstance(redis, Cluster) else None
+        self._scripts = Scripts(redis, server_of=server_of, replicas=replicas)
         self.shards = shards
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
@@ -61,9 +64,11 @@ class Store:
         await self._redis.aclose()
 
 
-def open_store(url: str, *, shards: int, limits: Limits, credential_keys: Sequence[str]) -> Store:
+def open_store(url: str, *, shards: int, limits: Limits, credential_keys: Sequence[str], replicas: int = 0) -> Store:
     """Return the store at this address; nothing is connected yet.
 
-    `credential_keys` are Fernet keys, newest first. Raises ValueError for a key or an address that is none.
+    `credential_keys` are Fernet keys, newest first. What is written counts as answered when so many `replicas` have it.
+    Raises ValueError for a key or an address that is none.
     """
-    return Store(connect_store(url), shards=shards, limits=limits, credential_keys=credential_keys)
+    client = connect_store(url)
+    return Store(client, shards=shards, limits=limits, credential_keys=credential_keys, replicas=replicas)

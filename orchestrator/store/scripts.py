@@ -21,6 +21,7 @@ from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.session import SECOND, Millis
 from orchestrator.store.batches import Batches, UnsendableError
 
 Argument: TypeAlias = str | bytes | int
@@ -70,6 +71,34 @@ NOT_NOW: Final = (
 )
 """Refusals that pass: nothing was done, and later it may be."""
 
+REPLICAS_LIMIT: Final[Millis] = SECOND
+"""How long replicas may take to have what was written."""
+
+READS: Final = frozenset(
+    {
+        "CONFIG GET",
+        "EXISTS",
+        "GET",
+        "HELLO",
+        "HGET",
+        "HGETALL",
+        "INFO",
+        "LRANGE",
+        "PING",
+        "SCARD",
+        "SMEMBERS",
+        "TIME",
+        "XRANGE",
+        "ZMSCORE",
+        "ZRANGE",
+    }
+)
+"""Plain commands that write nothing; of any other it is assumed that it does."""
+
+
+class NotReplicatedError(RedisError):
+    """What was written may be lost with its server: too few replicas have it yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
@@ -105,18 +134,40 @@ class Call:
         return ("EVAL", script(self.name).text, len(self.keys), *self.keys, *self.arguments)
 
 
+@cache
+def _read_scripts() -> frozenset[Argument]:
+    """Return how scripts that write nothing are named to a server: by digest or by text."""
+    files = resources.files("orchestrator.store").joinpath("lua").iterdir()
+    scripts = [script(file.name.removesuffix(".lua")) for file in files if file.name.endswith(".lua")]
+    reading = [one for one in scripts if "no-writes" in one.text.partition("\n")[0]]
+    return frozenset([*(one.digest for one in reading), *(one.text for one in reading)])
+
+
+def _writes(command: Command) -> bool:
+    if command[0] in {"EVAL", "EVALSHA"}:
+        return command[1] not in _read_scripts()
+    return command[0] not in READS
+
+
+def _lacks(acknowledged: Reply, wanted: int) -> bool:
+    return isinstance(acknowledged, Exception) or int(acknowledged) < wanted
+
+
 class Scripts:
     """Runs scripts and reads; what is asked for at the same time shares an exchange (`Batches`).
 
     `in_flight` counts the calls that have no answer yet. `server_of` names the server that has a command's key, where
-    there are several.
+    there are several. Nothing that was written counts as answered before so many `replicas` have it.
 
     Everything raises StoreUnavailableError when the server did not answer (what was asked may have happened) or cannot
     do it now, StoreError when it will never do it.
     """
 
-    def __init__(self, redis: Client, *, server_of: Callable[[Command], Hashable] | None = None) -> None:
+    def __init__(
+        self, redis: Client, *, server_of: Callable[[Command], Hashable] | None = None, replicas: int = 0
+    ) -> None:
         self._redis = redis
+        self._replicas = replicas
         self._server_of = server_of
         self._batches: defaultdict[Hashable, Batches[Command, Reply]] = defaultdict(lambda: Batches(self._send))
         self.in_flight = 0
@@ -162,10 +213,17 @@ class Scripts:
         return [replies[number] for number in range(len(commands))]
 
     async def _send(self, commands: Sequence[Command]) -> list[Reply]:
+        writes = [number for number, command in enumerate(commands) if self._replicas and _writes(command)]
+        closing: list[Command] = [("WAIT", self._replicas, REPLICAS_LIMIT)] if writes else []
         try:
-            return await self._exchange(commands, atomic=False)
+            replies = await self._exchange([*commands, *closing], atomic=False)
         except DataError as error:
             raise UnsendableError from error
+        if closing and _lacks(replies.pop(), self._replicas):
+            for number in writes:
+                if not isinstance(replies[number], Exception):
+                    replies[number] = NotReplicatedError()
+        return replies
 
     async def _exchange(self, commands: Sequence[Command], *, atomic: bool) -> list[Reply]:
         pipeline = self._redis.pipeline(transaction=atomic)
@@ -196,6 +254,8 @@ def store_error(error: RedisError | OSError) -> StoreError:
     """Say what an error means, without the server's address, which is nobody's business."""
     if isinstance(error, RedisTimeoutError):
         return StoreUnavailableError(problem="no answer in time")
+    if isinstance(error, NotReplicatedError):
+        return StoreUnavailableError(problem="too few replicas")
     if not isinstance(error, ResponseError):
         return StoreUnavailableError(problem=str(getattr(error, "status_code", None) or "no connection"))
     code = str(error.status_code or error).partition(" ")[0]

@@ -96,8 +96,10 @@ class Watched:
 class ServerCluster:
     """Primaries that share the slots evenly, with a replica each."""
 
-    def __init__(self, nodes: Sequence[ClusterNode]) -> None:
-        self.nodes = nodes
+    def __init__(self, nodes: Sequence[ClusterNode], *, make: Callable[[], ClusterNode]) -> None:
+        self.nodes = list(nodes)
+        self._make = make
+        self._ids = {node: node.cluster_id for node in nodes}
         self.url = f"redis+cluster://{','.join(node.host_and_port for node in nodes)}"
 
     @property
@@ -116,6 +118,34 @@ class ServerCluster:
             if first <= slot <= last:
                 return next(node for node in self.nodes if node.port == port)
         raise LookupError(slot)
+
+    def replica_of(self, primary: ClusterNode) -> ClusterNode:
+        """Return the node that follows a primary."""
+        for _, _, (_, port, *_), *replicas in self.running[0].cluster("SLOTS"):
+            if port == primary.port:
+                return next(node for node in self.nodes if node.port == replicas[0][1])
+        raise LookupError(primary.port)
+
+    def has_replicas(self) -> bool:
+        """Tell whether every node that lives knows of a replica for each slot."""
+        return all(len(shard) > 3 for node in self.running for shard in node.cluster("SLOTS"))
+
+    def replace(self, dead: ClusterNode, *, heir: ClusterNode) -> ClusterNode:
+        """Let a new node follow the one that took the dead one's place; return it when it has everything."""
+        node = self._make()
+        node.start()
+        heir.cluster("MEET", HOST, node.port, node.bus)
+        self.nodes = [*(one for one in self.nodes if one is not dead), node]
+        for one in self.running:
+            wait_until(lambda one=one: node.cluster_id in one.known, else_say=lambda one=one: one.log)  # type: ignore[misc]
+            if one is not node:
+                one.cluster("FORGET", self._ids[dead])
+        wait_until(lambda: heir.cluster_id in node.known, else_say=lambda: node.log)
+        node.cluster("REPLICATE", heir.cluster_id)
+        wait_until(lambda: _follows(node), else_say=lambda: node.log)
+        wait_until(self.has_replicas, else_say=lambda: node.log)
+        self._ids[node] = node.cluster_id
+        return node
 
     def wait_until_settled(self) -> None:
         """Return when every node that lives knows of an owner for each slot."""
@@ -157,10 +187,11 @@ def running_watched(*options: str, replicas: int = 2, sentinels: int = 3) -> Ite
 def running_cluster(*options: str, primaries: int = 3) -> Iterator[ServerCluster]:
     """Have a cluster for as long as the block."""
     with ExitStack() as stack:
-        nodes = [
-            stack.enter_context(_folder_of(lambda folder: ClusterNode(folder, *AT_ONCE, *PARTIAL, *options)))
-            for _ in range(2 * primaries)
-        ]
+
+        def make() -> ClusterNode:
+            return stack.enter_context(_folder_of(lambda folder: ClusterNode(folder, *AT_ONCE, *PARTIAL, *options)))
+
+        nodes = [make() for _ in range(2 * primaries)]
         for number, node in enumerate(nodes, start=1):
             node.start()
             node.cluster("SET-CONFIG-EPOCH", number)
@@ -168,12 +199,13 @@ def running_cluster(*options: str, primaries: int = 3) -> Iterator[ServerCluster
             node.cluster("ADDSLOTSRANGE", SLOTS * number // primaries, SLOTS * (number + 1) // primaries - 1)
         for node in nodes[1:]:
             nodes[0].cluster("MEET", HOST, node.port, node.bus)
-        cluster = ServerCluster(nodes)
+        cluster = ServerCluster(nodes, make=make)
         cluster.wait_until_settled()
         for primary, replica in zip(nodes[:primaries], nodes[primaries:], strict=True):
             replica.cluster("REPLICATE", primary.cluster_id)
         for replica in nodes[primaries:]:
             wait_until(lambda one=replica: _follows(one), else_say=lambda one=replica: one.log)  # type: ignore[misc]
+        wait_until(cluster.has_replicas, else_say=lambda: nodes[0].log)
         yield cluster
 
 

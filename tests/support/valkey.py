@@ -173,6 +173,11 @@ class ClusterNode(ValkeyServer):
         """Its name in the cluster."""
         return str(self.cluster("MYID").decode())
 
+    @property
+    def known(self) -> str:
+        """What it knows about every node of its cluster."""
+        return str(self.cluster("NODES"))
+
     def knows(self, count: int) -> bool:
         """Tell whether it knows so many nodes, all well, that have all slots."""
         info = self.cluster("INFO")

@@ -210,6 +210,20 @@ async def test_after_a_primary_died_its_replica_is_used(mortal_store: Store, mor
         assert await subscription.changed(timeout=SOON)
 
 
+async def test_what_no_replica_has_is_not_answered(mortal_cluster: ServerCluster) -> None:
+    """Where a replica is waited for, and by the one node that has what was written."""
+    store = open_store(mortal_cluster.url, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY], replicas=1)
+    session = await committed(store, a_session())
+    owner = mortal_cluster.owner(SLOT)
+    elsewhere = await committed(store, served_by_another(owner, mortal_cluster))
+    mortal_cluster.replica_of(owner).freeze()
+
+    with pytest.raises(StoreUnavailableError, match="too few replicas"):
+        await committed(store, session, events=1)
+    await committed(store, elsewhere, events=1)
+    await store.aclose()
+
+
 async def test_a_primary_that_comes_back_as_a_replica_is_not_asked(
     mortal_store: Store, mortal_cluster: ServerCluster
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.store import keys
 from orchestrator.store.client import StoreUnfitError, connect
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
@@ -146,3 +147,25 @@ async def test_sentinels_that_do_not_know_the_service_are_no_way_to_the_store(sh
     with pytest.raises(StoreUnavailableError):
         await store.check()
     await store.aclose()
+
+
+async def test_what_no_replica_has_is_not_answered(watched: Watched) -> None:
+    """Where replicas are waited for. The same commit again is answered once one has it, and not before."""
+    store = open_store(
+        watched.url, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY], replicas=len(watched.servers) - 1
+    )
+    session = await committed(store, a_session())
+    replica = next(server for server in watched.servers if server is not watched.primary)
+    replica.freeze()
+    commit = next_commit(session, events=1)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError, match="too few replicas"):
+            await store.sessions.commit(commit)
+    assert commit.session == await store.sessions.load(session.key)
+    replica.thaw()
+
+    await until_known(store, commit, within_s=BACK_WITHIN_S)
+    with replica.client() as client:
+        version = client.hget(keys.session(0, session.id), "version")
+    await store.aclose()
+    assert version == str(commit.session.version).encode()
