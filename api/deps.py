@@ -32,7 +32,7 @@ class Show:
         return self.views.session(await self._queries.snapshot(session))
 
 
-def zapwright(request: Request) -> Zapwright:
+async def zapwright(request: Request) -> Zapwright:
     """Return this process's Zapwright."""
     here: Zapwright = request.app.state.zapwright
     return here
@@ -41,32 +41,32 @@ def zapwright(request: Request) -> Zapwright:
 Here = Annotated[Zapwright, Depends(zapwright)]
 
 
-def _engine(here: Here) -> Engine:
+async def _engine(here: Here) -> Engine:
     return here.engine
 
 
-def _queries(here: Here) -> Queries:
+async def _queries(here: Here) -> Queries:
     return here.queries
 
 
-def _creator(here: Here) -> Creator:
+async def _creator(here: Here) -> Creator:
     return here.creator
 
 
-def _views(here: Here) -> Views:
+async def _views(here: Here) -> Views:
     return Views(message_origin=here.settings.zapier_message_origin, baseline_fresh=here.policy.baseline_fresh)
 
 
-def _show(queries: Annotated[Queries, Depends(_queries)], views: Annotated[Views, Depends(_views)]) -> Show:
+async def _show(queries: Annotated[Queries, Depends(_queries)], views: Annotated[Views, Depends(_views)]) -> Show:
     return Show(queries, views)
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 
 
-def _polls(request: Request) -> LongPolls:
+async def _polls(request: Request) -> LongPolls:
     polls: LongPolls = request.app.state.polls
     return polls
 

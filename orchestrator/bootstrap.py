@@ -20,7 +20,7 @@ from orchestrator.credentials import ToldCredentials
 from orchestrator.engine import Engine
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
-from orchestrator.store.limits import Limits
+from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from orchestrator.sweeping import Sweeper
 from orchestrator.zapier.client import ZapierClient
@@ -28,6 +28,9 @@ from orchestrator.zapier.limits import Limits as CallLimits
 
 CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
 """To Zapier; kept longer than httpx does by default, so that few checks begin with a TLS handshake."""
+
+LIMIT_OF_FULL_RESERVES = 60
+"""A limit smaller than this has smaller reserves, in proportion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +128,12 @@ def compose(
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, redis_url: str) -> AsyncIterator[Zapwright]:
+async def opened(
+    settings: Settings, *, redis_url: str, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[Zapwright]:
     """Open the store and the connections of one process, and close them afterwards.
+
+    Requests to Zapier go by `transport`, by default over sockets.
 
     Raises StoreUnfitError when the store is not one to trust (evicting, too old, other shards), StoreUnavailableError
     when it does not answer.
@@ -138,7 +145,7 @@ async def opened(settings: Settings, *, redis_url: str) -> AsyncIterator[Zapwrig
         credential_keys=tuple(key.get_secret_value() for key in settings.credential_keys),
     )
     clock = SystemClock()
-    http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS)
+    http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS, transport=transport)
     try:
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
@@ -153,9 +160,14 @@ async def opened(settings: Settings, *, redis_url: str) -> AsyncIterator[Zapwrig
 
 
 def rate_limits(settings: Settings) -> Limits:
-    """Return Zapier's rate limits as the settings have them."""
+    """Return Zapier's rate limits as the settings have them; of a small one less is held back for those who wait."""
+    given = [limit for limit in (settings.rate_limit_egress, settings.rate_limit_partner) if limit != UNLIMITED]
+    smallest = min(given, default=LIMIT_OF_FULL_RESERVES)
+    quiet, strong = (reserve * smallest // LIMIT_OF_FULL_RESERVES for reserve in (QUIET_RESERVE, STRONG_RESERVE))
     return Limits(
         egress=settings.rate_limit_egress,
         partner=settings.rate_limit_partner,
         call_limit=round(settings.call_limit_s * 1000),
+        quiet_reserve=min(quiet, QUIET_RESERVE),
+        strong_reserve=min(strong, STRONG_RESERVE),
     )

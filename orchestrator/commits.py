@@ -27,7 +27,7 @@ from orchestrator.core.ports import (
     WatchStore,
 )
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import Instant, Millis, Session, WatchKey
+from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 from orchestrator.core.signals import AuthenticationsListed, ClaimContested, Signal
 
 MOST_TRIES = 20
@@ -60,7 +60,7 @@ class Commits:
 
     async def apply(
         self,
-        session_id: str,
+        key: SessionKey,
         signal: Signal | SignalSource,
         *,
         guards: tuple[Guard, ...] = (),
@@ -72,7 +72,7 @@ class Commits:
         store does not answer: then the signal may have been applied, and repeating it is safe.
         """
         for tries_left in reversed(range(MOST_TRIES)):
-            before = await self._sessions.load(session_id)
+            before = await self._sessions.load(key)
             made = await signal(before) if callable(signal) else signal
             decision = await self._decide(before, made)
             try:
@@ -145,7 +145,7 @@ class Commits:
         raise lost
 
     async def _is_written(self, commit: Commit) -> bool:
-        return commit.session.commit_id in (await self._sessions.load(commit.session.id)).earlier_commits
+        return commit.session.commit_id in (await self._sessions.load(commit.session.key)).earlier_commits
 
     def _commit(
         self,
@@ -200,7 +200,7 @@ class Commits:
                 continue
             contested = ClaimContested(step_id=claim.holder.step_id, authentication_id=effect.authentication_id)
             try:
-                await self.apply(claim.holder.session_id, contested)
+                await self.apply(replace(decision.session.key, session_id=claim.holder.session_id), contested)
             except (SignalRefusedError, NotFoundError):
                 continue  # its session has ended or its Zap is made: there is nothing left to take back
 

@@ -25,7 +25,7 @@ from orchestrator.core.ports import (
     ZapStep,
 )
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import SECOND, Millis, Session, Step
+from orchestrator.core.session import SECOND, Millis, Session, SessionKey, Step
 from orchestrator.core.signals import Signal, ZapAnswered, ZapRequested
 
 ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
@@ -54,14 +54,14 @@ class Creator:
         self._ids = ids
         self._policy = policy
 
-    async def create(self, session_id: str, *, again: bool = False) -> Applied:
+    async def create(self, key: SessionKey, *, again: bool = False) -> Applied:
         """Create the session's Zap with one call.
 
         `again` is a person's word that an earlier call of unknown outcome made none. A created session answers
         `duplicate`. Raises NotReadyError, CreateUnknownError, SessionLockedError, SignInRequiredError,
         ActionNotFoundError, UpstreamError, StaleVersionError (the session changed meanwhile): then no call was made.
         """
-        session = await self._sessions.load(session_id)
+        session = await self._sessions.load(key)
         if session.zap.id is not None:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
         request = ZapRequested(intent_id=self._ids.new("in"), again=again)
@@ -73,25 +73,25 @@ class Creator:
 
         async def requested(current: Session) -> Signal:
             if (current.steps, current.title) != (session.steps, session.title):
-                raise StaleVersionError(session_id=session_id)
+                raise StaleVersionError(session_id=session.id)
             return request
 
         permit = await self._upstream.permit(session.tenant_id)
         try:
-            await self._commits.apply(session_id, requested)
+            await self._commits.apply(key, requested)
         except ZapwrightError:
             await self._upstream.give_back([permit])
             raise
         answer = await self._upstream.create_zap(credential, draft, permit=permit)
-        return await self._note(session_id, ZapAnswered(intent_id=request.intent_id, answer=answer))
+        return await self._note(key, ZapAnswered(intent_id=request.intent_id, answer=answer))
 
-    async def _note(self, session_id: str, answered: ZapAnswered) -> Applied:
+    async def _note(self, key: SessionKey, answered: ZapAnswered) -> Applied:
         for wait in ANSWER_PATIENCE:
             try:
-                return await self._commits.apply(session_id, answered)
+                return await self._commits.apply(key, answered)
             except StoreUnavailableError:
                 await self._clock.sleep(wait)
-        return await self._commits.apply(session_id, answered)
+        return await self._commits.apply(key, answered)
 
     async def _draft(self, session: Session, credential: Credential) -> ZapDraft:
         """Compile the Zap; action ids are looked up right before use, as they change."""

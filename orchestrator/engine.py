@@ -46,6 +46,7 @@ from orchestrator.core.session import (
     Listing,
     Millis,
     Session,
+    SessionKey,
     Step,
     StepState,
     WatchKey,
@@ -144,51 +145,51 @@ class Engine:
             decision = _joined(decision, following)
         return await self._commits.begin(decision)
 
-    async def apply(self, session_id: str, signal: Signal) -> Applied:
+    async def apply(self, key: SessionKey, signal: Signal) -> Applied:
         """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
-        return await self._commits.apply(session_id, signal)
+        return await self._commits.apply(key, signal)
 
     def new_step_id(self) -> str:
         """Return an id for a step that is about to be added."""
         return self._ids.new("st")
 
-    async def search_apps(self, session_id: str, *, query: str | None, cursor: str | None) -> AppPage:
+    async def search_apps(self, key: SessionKey, *, query: str | None, cursor: str | None) -> AppPage:
         """Search Zapier's apps as the session's user sees them."""
-        session = await self._sessions.load(session_id)
+        session = await self._sessions.load(key)
         return await self._upstream.apps(await self._credential(session), query=query, cursor=cursor)
 
-    async def choose_app(self, session_id: str, step_id: str, app_id: str) -> Applied:
+    async def choose_app(self, key: SessionKey, step_id: str, app_id: str) -> Applied:
         """Give a step its app; where it needs an authentication, list the user's first: that is the baseline."""
-        session, step = await self._open_step(session_id, step_id)
+        session, step = await self._open_step(key, step_id)
         if step.app is not None and step.app.id == app_id:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
         credential = await self._credential(session)
         chosen = await self._app_chosen(credential, step_id, app_id)
-        return await self._commits.apply(session_id, chosen)
+        return await self._commits.apply(key, chosen)
 
-    async def list_actions(self, session_id: str, step_id: str) -> tuple[CatalogAction, ...]:
+    async def list_actions(self, key: SessionKey, step_id: str) -> tuple[CatalogAction, ...]:
         """Return what the step's app can do."""
-        session, step = await self._step(session_id, step_id)
+        session, step = await self._step(key, step_id)
         app_id = self._app_of(session, step, "list_actions").id
         return await self._upstream.actions(await self._credential(session), app_id)
 
-    async def choose_action(self, session_id: str, step_id: str, action: Action) -> Applied:
+    async def choose_action(self, key: SessionKey, step_id: str, action: Action) -> Applied:
         """Give a step its action. Raises ActionNotFoundError when its app has none of this key and type."""
-        session, step = await self._open_step(session_id, step_id)
+        session, step = await self._open_step(key, step_id)
         app_id = self._app_of(session, step, "action_chosen").id
         actions = await self._upstream.actions(await self._credential(session), app_id)
         if not any((found.key, found.action_type) == (action.key, action.action_type) for found in actions):
             raise ActionNotFoundError(app_id=app_id, key=action.key, action_type=action.action_type)
-        return await self._commits.apply(session_id, ActionChosen(step_id=step_id, action=action))
+        return await self._commits.apply(key, ActionChosen(step_id=step_id, action=action))
 
     # --- authentications and popups ---
 
-    async def pick(self, session_id: str, step_id: str, *, refresh: bool) -> Picker:
+    async def pick(self, key: SessionKey, step_id: str, *, refresh: bool) -> Picker:
         """Return the authentications to choose from; they are read anew when asked for or older than five minutes.
 
         While a popup of the step is open the baseline stays as it is, whatever is read.
         """
-        session, step = await self._step(session_id, step_id)
+        session, step = await self._step(key, step_id)
         if step.state is StepState.NO_AUTH_REQUIRED or step.app is None:
             self._app_of(session, step, "list_authentications")
             return Picker(session=session, step=step, authentications=(), listed_at=None)
@@ -210,16 +211,16 @@ class Engine:
             listed_at=baseline.taken_at if baseline else None,
         )
 
-    async def select(self, session_id: str, step_id: str, authentication_id: str) -> Applied:
+    async def select(self, key: SessionKey, step_id: str, authentication_id: str) -> Applied:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
 
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
-        session, step = await self._open_step(session_id, step_id)
+        session, step = await self._open_step(key, step_id)
         app_id = self._app_of(session, step, "authentication_selected").id
         if step.state is StepState.NO_AUTH_REQUIRED:
             raise IllegalSignalError(
-                session_id=session_id, step_id=step_id, state=step.state, signal="authentication_selected"
+                session_id=key.session_id, step_id=step_id, state=step.state, signal="authentication_selected"
             )
         listing = await self._list(session, step)
         if not listing.complete and listing.get(authentication_id) is None:
@@ -231,24 +232,26 @@ class Engine:
                 step_id=step_id, authentication_id=authentication_id, listing=listing, claims=watch.claims
             )
 
-        return await self._commits.apply(session_id, selected)
+        return await self._commits.apply(key, selected)
 
-    async def open_popup(self, session_id: str, step_id: str, attempt_id: str | None) -> OpenedPopup:
+    async def open_popup(self, key: SessionKey, step_id: str, attempt_id: str | None) -> OpenedPopup:
         """Begin an attempt. The same attempt id again returns the same attempt.
 
         An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays.
         Without one the baseline and the link are made fresh first. Raises CandidatesFoundError when that shows
         something connected meanwhile.
         """
-        session, step = await self._open_step(session_id, step_id)
+        session, step = await self._open_step(key, step_id)
         if attempt_id is None and step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
             session, step = await self._prepared(session, step)
         opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"))
-        applied = await self._commits.apply(session_id, opening)
+        applied = await self._commits.apply(key, opening)
         step = applied.session.step(step_id) or step
         attempt = step.attempt(opening.attempt_id)
         if attempt is None or step.connect is None:
-            raise IllegalSignalError(session_id=session_id, step_id=step_id, state=step.state, signal="popup_opened")
+            raise IllegalSignalError(
+                session_id=key.session_id, step_id=step_id, state=step.state, signal="popup_opened"
+            )
         return OpenedPopup(session=applied.session, attempt=attempt, url=step.connect.url, outcome=applied.outcome)
 
     # --- credentials ---
@@ -349,7 +352,7 @@ class Engine:
             watch = await self._watches.load(_watch_key(current, listing.app_id), now=self._clock.now())
             return AuthenticationsRefreshed(step_id=step.id, listing=listing, connect=connect, claims=watch.claims)
 
-        return (await self._commits.apply(session.id, refreshed)).session
+        return (await self._commits.apply(session.key, refreshed)).session
 
     async def _link(self, session: Session, app_id: str) -> Connect | None:
         return (await self._upstream.app(await self._credential(session), app_id)).connect
@@ -374,17 +377,17 @@ class Engine:
             raise IllegalSignalError(session_id=session.id, step_id=step.id, state=step.state, signal=signal)
         return step.app
 
-    async def _step(self, session_id: str, step_id: str) -> tuple[Session, Step]:
-        session = await self._sessions.load(session_id)
+    async def _step(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
+        session = await self._sessions.load(key)
         step = session.step(step_id)
         if step is None:
-            raise StepNotFoundError(session_id=session_id, step_id=step_id)
+            raise StepNotFoundError(session_id=key.session_id, step_id=step_id)
         return session, step
 
-    async def _open_step(self, session_id: str, step_id: str) -> tuple[Session, Step]:
-        session, step = await self._step(session_id, step_id)
+    async def _open_step(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
+        session, step = await self._step(key, step_id)
         if not session.is_open:
-            raise SessionLockedError(session_id=session_id, status=session.status)
+            raise SessionLockedError(session_id=key.session_id, status=session.status)
         return session, step
 
 

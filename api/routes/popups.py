@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
-from api.auth import tenant
+from api.auth import PAGE_WRITES, SessionDep
 from api.deps import EngineDep, MetricsDep, ShowDep
 from api.openapi import STEP, UPSTREAM, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId, StepId
+from api.schemas.fields import StepId
 from api.views import popup
 from orchestrator.commits import Applied
 from orchestrator.core.errors import (
@@ -20,12 +20,15 @@ from orchestrator.core.errors import (
     SignalRefusedError,
 )
 from orchestrator.core.ports import Outcome
+from orchestrator.core.session import SessionKey
 from orchestrator.core.signals import PopupSignal
 from orchestrator.engine import Engine
 from orchestrator.metrics import Metrics
 
 router = APIRouter(
-    prefix="/v1/sessions/{session_id}/steps/{step_id}/popup", tags=["popups"], dependencies=[Depends(tenant)]
+    prefix="/v1/sessions/{session_id}/steps/{step_id}/popup",
+    tags=["popups"],
+    dependencies=[PAGE_WRITES],
 )
 
 _ATTEMPT = (*STEP, IllegalSignalError, AttemptStaleError, AttemptTakenError)
@@ -39,7 +42,7 @@ _AGAIN = {"model": answers.OpenedPopup, "description": "The attempt had begun be
     responses={200: _AGAIN, **problems(*_ATTEMPT, CandidatesFoundError, AppNotFoundError, *UPSTREAM)},
 )
 async def open_popup(
-    session_id: SessionId,
+    key: SessionDep,
     step_id: StepId,
     engine: EngineDep,
     response: Response,
@@ -50,14 +53,14 @@ async def open_popup(
     An id given by the page says that the popup may be open already, so Zapier is not asked. Without one, what the user
     has is listed first; anything connected meanwhile is offered instead (`candidates_found`).
     """
-    opened = await engine.open_popup(session_id, step_id, opening.attempt_id)
+    opened = await engine.open_popup(key, step_id, opening.attempt_id)
     response.status_code = 200 if opened.outcome is Outcome.DUPLICATE else 201
     return popup(opened)
 
 
 @router.post("/signals", responses=problems(*_ATTEMPT))
 async def send_popup_signal(
-    session_id: SessionId,
+    key: SessionDep,
     step_id: StepId,
     given: requests.PopupSignal,
     engine: EngineDep,
@@ -65,13 +68,13 @@ async def send_popup_signal(
     metrics: MetricsDep,
 ) -> answers.HeardSignal:
     """Say what a page saw of a popup, or its user said. A signal with an unused attempt id opens that attempt."""
-    applied = await _counted(engine, session_id, given.meant(step_id), kind=given.kind, metrics=metrics)
+    applied = await _counted(engine, key, given.meant(step_id), kind=given.kind, metrics=metrics)
     return answers.HeardSignal(outcome=applied.outcome, session=await show(applied.session))
 
 
-async def _counted(engine: Engine, session_id: str, signal: PopupSignal, *, kind: str, metrics: Metrics) -> Applied:
+async def _counted(engine: Engine, key: SessionKey, signal: PopupSignal, *, kind: str, metrics: Metrics) -> Applied:
     try:
-        applied = await engine.apply(session_id, signal)
+        applied = await engine.apply(key, signal)
     except SignalRefusedError:
         metrics.signal(kind=kind, outcome=Outcome.REFUSED)
         raise

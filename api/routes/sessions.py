@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from api.auth import Tenant, tenant
+from api.auth import BACKEND_READS, BACKEND_WRITES, PAGE_READS, SessionDep, TenantId
 from api.deps import EngineDep, PollsDep, QueriesDep, ShowDep, ViewsDep, own_cursor
 from api.openapi import COMMIT, SESSION, UPSTREAM, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId
 from api.schemas.parameters import EventSearch, SessionSearch, Waiting
 from api.views import events
 from orchestrator.core.errors import AliasTakenError, AppNotFoundError
 from orchestrator.core.session import SECOND
 from orchestrator.core.signals import SessionCancelled, SessionChanged
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], dependencies=[Depends(tenant)])
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
 _ETAG = {"ETag": {"description": "The session's `seq`, quoted.", "schema": {"type": "string"}}}
 _LOCATION = {"Location": {"description": "The session's address.", "schema": {"type": "string"}}}
@@ -24,10 +23,11 @@ _LOCATION = {"Location": {"description": "The session's address.", "schema": {"t
 @router.post(
     "",
     status_code=201,
+    dependencies=[BACKEND_WRITES],
     responses={201: {"headers": _LOCATION}, **problems(AppNotFoundError, AliasTakenError, *UPSTREAM)},
 )
 async def create_session(
-    new: requests.NewSession, tenant_id: Tenant, engine: EngineDep, show: ShowDep, response: Response
+    new: requests.NewSession, tenant_id: TenantId, engine: EngineDep, show: ShowDep, response: Response
 ) -> answers.Session:
     """Begin a session. With apps given Zapier is asked first, and nothing is written unless all of it worked."""
     session = await engine.create_session(new.meant(tenant_id))
@@ -35,9 +35,9 @@ async def create_session(
     return await show(session)
 
 
-@router.get("", responses=problems())
+@router.get("", dependencies=[BACKEND_READS], responses=problems())
 async def list_sessions(
-    search: SessionSearch, tenant_id: Tenant, queries: QueriesDep, views: ViewsDep
+    search: SessionSearch, tenant_id: TenantId, queries: QueriesDep, views: ViewsDep
 ) -> answers.SessionPage:
     """Return sessions that match every given value, youngest first."""
     with own_cursor(search.cursor):
@@ -45,10 +45,9 @@ async def list_sessions(
     return answers.SessionPage(sessions=tuple(views.session(snapshot) for snapshot in found), cursor=cursor)
 
 
-@router.get("/{session_id}", responses={200: {"headers": _ETAG}, **problems(*SESSION)})
+@router.get("/{session_id}", dependencies=[PAGE_READS], responses={200: {"headers": _ETAG}, **problems(*SESSION)})
 async def read_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
-    session_id: SessionId,
-    tenant_id: Tenant,
+    key: SessionDep,
     queries: QueriesDep,
     views: ViewsDep,
     polls: PollsDep,
@@ -59,38 +58,36 @@ async def read_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     """Return the session; with `after_seq`, as soon as its `seq` is greater, or as it is when the wait is over."""
     snapshot = None
     if waiting.after_seq is not None:
-        after = queries.after(tenant_id, session_id, seq=waiting.after_seq, wait=waiting.wait_s * SECOND)
+        after = queries.after(key, seq=waiting.after_seq, wait=waiting.wait_s * SECOND)
         snapshot = await polls.wait(request, after)
-    snapshot = snapshot or await queries.session(tenant_id, session_id)
+    snapshot = snapshot or await queries.session(key)
     response.headers["ETag"] = f'"{snapshot.session.seq}"'
     return views.session(snapshot)
 
 
-@router.patch("/{session_id}", responses=problems(*COMMIT))
+@router.patch("/{session_id}", dependencies=[BACKEND_WRITES], responses=problems(*COMMIT))
 async def change_session(
-    session_id: SessionId, change: requests.SessionChange, engine: EngineDep, show: ShowDep
+    key: SessionDep, change: requests.SessionChange, engine: EngineDep, show: ShowDep
 ) -> answers.Session:
     """Give the session another title or metadata; what is left out stays."""
     signal = SessionChanged(title=change.title, metadata=change.metadata)
-    return await show((await engine.apply(session_id, signal)).session)
+    return await show((await engine.apply(key, signal)).session)
 
 
-@router.delete("/{session_id}", responses=problems(*COMMIT))
-async def cancel_session(session_id: SessionId, engine: EngineDep, show: ShowDep) -> answers.Session:
+@router.delete("/{session_id}", dependencies=[BACKEND_WRITES], responses=problems(*COMMIT))
+async def cancel_session(key: SessionDep, engine: EngineDep, show: ShowDep) -> answers.Session:
     """End the session. A second time changes nothing."""
-    return await show((await engine.apply(session_id, SessionCancelled())).session)
+    return await show((await engine.apply(key, SessionCancelled())).session)
 
 
-@router.get("/{session_id}/events", responses=problems(*SESSION))
-async def read_events(
-    session_id: SessionId, search: EventSearch, tenant_id: Tenant, queries: QueriesDep
-) -> answers.EventPage:
+@router.get("/{session_id}/events", dependencies=[PAGE_READS], responses=problems(*SESSION))
+async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep) -> answers.EventPage:
     """Return what happened, in order, after an event's `seq`."""
-    return events(await queries.events(tenant_id, session_id, after=search.after, limit=search.limit))
+    return events(await queries.events(key, after=search.after, limit=search.limit))
 
 
-@router.get("/{session_id}/signals", responses=problems(*SESSION))
-async def read_signals(session_id: SessionId, tenant_id: Tenant, queries: QueriesDep) -> answers.SignalLog:
+@router.get("/{session_id}/signals", dependencies=[BACKEND_READS], responses=problems(*SESSION))
+async def read_signals(key: SessionDep, queries: QueriesDep) -> answers.SignalLog:
     """Return the newest signals that were heard and what became of each, refused ones included."""
-    heard = await queries.signals(tenant_id, session_id)
+    heard = await queries.signals(key)
     return answers.SignalLog(signals=tuple(answers.SignalRecord.of(record) for record in heard))

@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from api.auth import tenant
+from api.auth import PAGE_WRITES, SessionDep
 from api.deps import EngineDep, ShowDep
 from api.openapi import COMMIT, STEP, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId, StepId
+from api.schemas.fields import StepId
 from orchestrator.core.errors import AliasTakenError, IllegalSignalError, TooManyStepsError
 from orchestrator.core.signals import InputsGiven, StepAdded, StepChanged, StepRemoved
 
-router = APIRouter(prefix="/v1/sessions/{session_id}/steps", tags=["steps"], dependencies=[Depends(tenant)])
+router = APIRouter(
+    prefix="/v1/sessions/{session_id}/steps",
+    tags=["steps"],
+    dependencies=[PAGE_WRITES],
+)
 
 
 @router.post("", status_code=201, responses=problems(*COMMIT, AliasTakenError, TooManyStepsError))
 async def add_step(
-    session_id: SessionId, added: requests.StepAddition, engine: EngineDep, show: ShowDep
+    key: SessionDep, added: requests.StepAddition, engine: EngineDep, show: ShowDep
 ) -> answers.AddedStep:
     """Put a step in, last unless told otherwise."""
     signal = StepAdded(step_id=engine.new_step_id(), alias=added.alias, position=added.position)
-    applied = await engine.apply(session_id, signal)
+    applied = await engine.apply(key, signal)
     return answers.AddedStep(step_id=signal.step_id, session=await show(applied.session))
 
 
 @router.patch("/{step_id}", responses=problems(*STEP, AliasTakenError))
 async def change_step(
-    session_id: SessionId, step_id: StepId, change: requests.StepChange, engine: EngineDep, show: ShowDep
+    key: SessionDep, step_id: StepId, change: requests.StepChange, engine: EngineDep, show: ShowDep
 ) -> answers.Session:
     """Move a step or give it another alias; what is left out stays."""
     signal = StepChanged(step_id=step_id, alias=change.alias, position=change.position)
-    return await show((await engine.apply(session_id, signal)).session)
+    return await show((await engine.apply(key, signal)).session)
 
 
 @router.delete("/{step_id}", responses=problems(*STEP))
-async def remove_step(session_id: SessionId, step_id: StepId, engine: EngineDep, show: ShowDep) -> answers.Session:
+async def remove_step(key: SessionDep, step_id: StepId, engine: EngineDep, show: ShowDep) -> answers.Session:
     """Take a step out."""
-    return await show((await engine.apply(session_id, StepRemoved(step_id=step_id))).session)
+    return await show((await engine.apply(key, StepRemoved(step_id=step_id))).session)
 
 
 @router.put("/{step_id}/inputs", responses=problems(*STEP, IllegalSignalError))
 async def give_inputs(
-    session_id: SessionId, step_id: StepId, given: requests.GivenInputs, engine: EngineDep, show: ShowDep
+    key: SessionDep, step_id: StepId, given: requests.GivenInputs, engine: EngineDep, show: ShowDep
 ) -> answers.Session:
     """Fill the step's fields; inputs are kept as given, those of before are replaced."""
-    applied = await engine.apply(session_id, InputsGiven(step_id=step_id, inputs=given.inputs))
+    applied = await engine.apply(key, InputsGiven(step_id=step_id, inputs=given.inputs))
     return await show(applied.session)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
-from api.auth import tenant
+from api.auth import PAGE_WRITES, SessionDep
 from api.deps import CreatorDep, ShowDep
 from api.openapi import COMMIT, UPSTREAM, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId
 from orchestrator.core.errors import ActionNotFoundError, CreateUnknownError, NotReadyError
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import ZapState
 
-router = APIRouter(prefix="/v1/sessions/{session_id}/zap", tags=["zaps"], dependencies=[Depends(tenant)])
+router = APIRouter(
+    prefix="/v1/sessions/{session_id}/zap",
+    tags=["zaps"],
+    dependencies=[PAGE_WRITES],
+)
 
 _FIRST = requests.ZapRequest()
 _NOT_MADE = {
@@ -28,14 +31,14 @@ _NOT_MADE = {
     responses={200: _NOT_MADE, **problems(*COMMIT, NotReadyError, CreateUnknownError, ActionNotFoundError, *UPSTREAM)},
 )
 async def create_zap(
-    session_id: SessionId,
+    key: SessionDep,
     creator: CreatorDep,
     show: ShowDep,
     response: Response,
     wish: requests.ZapRequest = _FIRST,
 ) -> answers.Session:
     """Create the Zap with one call to Zapier: 201 when it made one, otherwise 200, and `zap` says what is known."""
-    applied = await creator.create(session_id, again=wish.again)
+    applied = await creator.create(key, again=wish.again)
     is_made_now = applied.session.zap.state is ZapState.CREATED and applied.outcome is Outcome.APPLIED
     response.status_code = 201 if is_made_now else 200
     return await show(applied.session)

@@ -8,6 +8,8 @@ from orchestrator.core.ports import Share
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 
 UNLIMITED = 0
+STRONG_RESERVE = 3
+QUIET_RESERVE = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +29,8 @@ class Limits:
     window: Millis = MINUTE
     start_delay: Millis = 15 * SECOND
     call_limit: Millis = 10 * SECOND
-    strong_reserve: int = 3
-    quiet_reserve: int = 15
+    strong_reserve: int = STRONG_RESERVE
+    quiet_reserve: int = QUIET_RESERVE
 
     def __post_init__(self) -> None:
         if not 0 <= self.strong_reserve <= self.quiet_reserve:

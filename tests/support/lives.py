@@ -22,7 +22,7 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.session import MINUTE, SECOND, HintKind, Instant, Millis, Step, StepState, WatchKey
+from orchestrator.core.session import MINUTE, SECOND, HintKind, Instant, Millis, SessionKey, Step, StepState, WatchKey
 from orchestrator.core.signals import Context, Hinted, MessageReceived, PopupCancelled, PopupOpened, Signal
 from orchestrator.engine import NewSession, NewStep
 from orchestrator.store.limits import Limits
@@ -135,6 +135,11 @@ class Life:
     has_ended: bool = False
 
     @property
+    def key(self) -> SessionKey:
+        """Its session."""
+        return SessionKey(tenant_id=TENANT, session_id=self.session_id)
+
+    @property
     def own(self) -> str:
         """The authentication that this login makes."""
         return f"own-{self.number}"
@@ -172,10 +177,17 @@ class World:
         self._tokens: dict[str, int] = {}
 
     async def live(self) -> None:
-        """Let everything happen, and then as much time pass as an attempt may take."""
+        """Let everything happen; who is still there looks at the page once more in the end."""
         for user in sorted({journey.user for journey in self.plan.journeys}):
             await self._sign_in(user)(self.scene.here)
         self._plan()
+        await self._pass()
+        for life in self.lives:
+            self._later(0, self._look_at_page(life))
+        await self._pass()
+
+    async def _pass(self) -> None:
+        """Let what is planned happen, and then as much time pass as an attempt may take."""
         swept = self.scene.clock.now()
         end: Instant | None = None
         while end is None or self.scene.clock.now() < end:
@@ -187,12 +199,10 @@ class World:
             await self._wait(swept + SWEEP_EVERY)
             if not self._agenda:
                 end = end or self.scene.clock.now() + AFTERWARDS
-        for life in self.lives:
-            await self._patiently(self._look_at_page(life))
 
     async def step(self, life: Life) -> Step:
         """Read the step of a login."""
-        step = (await self.scene.store.sessions.load(life.session_id)).step(life.step_id)
+        step = (await self.scene.store.sessions.load(life.key)).step(life.step_id)
         assert step is not None
         return step
 
@@ -253,15 +263,6 @@ class World:
         soonest = min(moments)
         self.scene.clock.at = max(now + 100, soonest)
 
-    async def _patiently(self, deed: Deed) -> None:
-        while True:
-            try:
-                await deed(self.scene.here)
-            except UpstreamError:
-                self.scene.clock.advance(MINUTE)
-            else:
-                return
-
     # --- what users do ---
 
     def _sign_in(self, user: str) -> Deed:
@@ -287,7 +288,7 @@ class World:
 
     def _open(self, life: Life) -> Deed:
         async def open_popup(process: Process) -> None:
-            await process.engine.apply(life.session_id, PopupOpened(step_id=life.step_id, attempt_id=life.attempt_id))
+            await process.engine.apply(life.key, PopupOpened(step_id=life.step_id, attempt_id=life.attempt_id))
             self._watches.add(WatchKey(tenant_id=TENANT, user_id=life.journey.user, app_id=life.login.app_id))
             login = life.login
             if login.false_close:
@@ -323,7 +324,7 @@ class World:
 
     def _say(self, life: Life, signal: Signal) -> Deed:
         async def say(process: Process) -> None:
-            await process.engine.apply(life.session_id, signal)
+            await process.engine.apply(life.key, signal)
 
         return say
 
@@ -331,10 +332,10 @@ class World:
         async def look(process: Process) -> None:
             if life.login.gone or not life.session_id:
                 return
-            picker = await process.engine.pick(life.session_id, life.step_id, refresh=False)
+            picker = await process.engine.pick(life.key, life.step_id, refresh=False)
             shown = {one.id for one in (*picker.step.candidates, *picker.authentications)}
             if picker.step.state is StepState.NEEDS_AUTH and life.own in shown:
-                await process.engine.select(life.session_id, life.step_id, life.own)
+                await process.engine.select(life.key, life.step_id, life.own)
 
         return look
 

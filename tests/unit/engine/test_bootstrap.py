@@ -82,7 +82,7 @@ async def test_a_401_anywhere_is_told_to_the_sessions(zapwright: Zapwright) -> N
     with pytest.raises(SignInRequiredError):
         await engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann", steps=(NewStep(app_id=APP),)))
 
-    snapshot = await zapwright.queries.session(DEFAULT_TENANT, session.id)
+    snapshot = await zapwright.queries.session(session.key)
     assert snapshot.credential is not None
     assert (snapshot.session.signed_out, snapshot.credential.state) == (True, CredentialState.NEEDS_SIGN_IN)
 
@@ -100,6 +100,17 @@ def test_rate_limits_come_from_the_settings() -> None:
     limits = rate_limits(SETTINGS)
 
     assert (limits.egress, limits.partner, limits.call_limit) == (40, 90, 4 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("egress", "partner", "reserves"),
+    [(60, 150, (3, 15)), (1_000, 0, (3, 15)), (0, 0, (3, 15)), (20, 150, (1, 5)), (0, 8, (0, 2)), (1, 1, (0, 0))],
+)
+def test_a_small_limit_has_small_reserves(egress: int, partner: int, reserves: tuple[int, int]) -> None:
+    """Whoever shares an address with others may give us any part of its limit."""
+    limits = rate_limits(SETTINGS.model_copy(update={"rate_limit_egress": egress, "rate_limit_partner": partner}))
+
+    assert (limits.strong_reserve, limits.quiet_reserve) == reserves
 
 
 def test_the_system_clock_is_corrected_by_its_offset() -> None:
