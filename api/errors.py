@@ -40,6 +40,7 @@ from orchestrator.core.errors import (
     StaleVersionError,
     StoreError,
     StoreUnavailableError,
+    TenantTakenError,
     UpstreamBusyError,
     UpstreamError,
     ZapwrightError,
@@ -154,6 +155,7 @@ class InternalError(RequestError):
 
 STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
+    TenantTakenError: HTTPStatus.CONFLICT,
     SignalRefusedError: HTTPStatus.CONFLICT,
     SignInRequiredError: HTTPStatus.CONFLICT,
     CredentialRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,

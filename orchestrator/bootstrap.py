@@ -17,6 +17,7 @@ from orchestrator.core.ports import Clock, Ids, Store, Upstream
 from orchestrator.core.schedule import Policy
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
+from orchestrator.directory import Directory
 from orchestrator.engine import Engine
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
@@ -50,6 +51,7 @@ class Zapwright:
     checker: Checker
     creator: Creator
     sweeper: Sweeper
+    directory: Directory
 
 
 def compose(
@@ -65,6 +67,9 @@ def compose(
     policy, limits = settings.policy(), rate_limits(settings)
     commits = Commits(sessions=store.sessions, watches=store.watches, clock=clock, ids=ids, policy=policy)
     credentials = ToldCredentials(store.credentials, sessions=store.sessions, commits=commits)
+    directory = Directory(
+        tenants=store.tenants, api_keys=store.api_keys, default=settings.default_tenant(), clock=clock
+    )
     upstream = ZapierClient(
         base_url=settings.zapier_api_url or "https://api.zapier.com",
         http=http,
@@ -76,7 +81,7 @@ def compose(
             call_limit=round(settings.call_limit_s * 1000), interactive_wait=round(settings.interactive_wait_s * 1000)
         ),
         egress=settings.egress_group,
-        partner_of=lambda _: settings.zapier_client_id,
+        partner_of=directory.partner_of,
     )
     return Zapwright(
         settings=settings,
@@ -123,6 +128,7 @@ def compose(
             ids=ids,
             policy=policy,
         ),
+        directory=directory,
         sweeper=Sweeper(commits=commits, sessions=store.sessions, watches=store.watches, clock=clock, policy=policy),
     )
 

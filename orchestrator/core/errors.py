@@ -5,7 +5,9 @@ ZapwrightError
 │   ├── SessionNotFoundError
 │   ├── StepNotFoundError
 │   ├── AppNotFoundError
-│   └── ActionNotFoundError
+│   ├── ActionNotFoundError
+│   ├── TenantNotFoundError
+│   └── ApiKeyNotFoundError
 ├── SignalRefusedError            the signal is not for this moment; nothing changed
 │   ├── IllegalSignalError
 │   ├── SessionLockedError
@@ -17,6 +19,7 @@ ZapwrightError
 │   ├── CreateUnknownError
 │   ├── AliasTakenError
 │   └── TooManyStepsError
+├── TenantTakenError
 ├── SignInRequiredError
 ├── CredentialRefusedError
 ├── UpstreamError
@@ -94,6 +97,33 @@ class ActionNotFoundError(NotFoundError):
             key=key,
             action_type=action_type,
         )
+
+
+class TenantNotFoundError(NotFoundError):
+    """No tenant has this id."""
+
+    code = "tenant_not_found"
+
+    def __init__(self, *, tenant_id: str) -> None:
+        super().__init__(f"no tenant has the id {tenant_id!r}", tenant_id=tenant_id)
+
+
+class ApiKeyNotFoundError(NotFoundError):
+    """No API key has this id."""
+
+    code = "api_key_not_found"
+
+    def __init__(self, *, key_id: str) -> None:
+        super().__init__(f"no API key has the id {key_id!r}", key_id=key_id)
+
+
+class TenantTakenError(ZapwrightError):
+    """Another tenant has this id."""
+
+    code = "tenant_taken"
+
+    def __init__(self, *, tenant_id: str) -> None:
+        super().__init__(f"there is a tenant {tenant_id!r} already; update it instead", tenant_id=tenant_id)
 
 
 class SignalRefusedError(ZapwrightError):

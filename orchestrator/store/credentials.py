@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from orchestrator.core.errors import StoreError
 from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile
@@ -14,6 +12,7 @@ from orchestrator.core.session import Instant, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
 from orchestrator.store.scripts import Argument, Call, Scripts
+from orchestrator.store.sealing import Seal, SealBrokenError
 
 
 class CredentialUnreadableError(StoreError):
@@ -38,16 +37,12 @@ class _Sealed(msgspec.Struct, frozen=True):
 
 
 class RedisCredentialStore:
-    """`CredentialStore` on a Redis-protocol server.
+    """`CredentialStore` on a Redis-protocol server."""
 
-    `sealing_keys` are Fernet keys (32 bytes, URL-safe base64), newest first: the first seals, all open. A key can be
-    dropped once every credential was put again after a newer one came first.
-    """
-
-    def __init__(self, scripts: Scripts, *, shards: int, sealing_keys: Sequence[str]) -> None:
+    def __init__(self, scripts: Scripts, *, shards: int, seal: Seal) -> None:
         self._scripts = scripts
         self._shards = shards
-        self._fernet = MultiFernet([Fernet(key) for key in sealing_keys])
+        self._seal = seal
 
     async def put(
         self,
@@ -65,7 +60,7 @@ class RedisCredentialStore:
         if profile is not None:
             await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile.id), user_id))
         email = masked_email(profile.email) if profile and profile.email else None
-        sealed = self._seal(_Sealed(tenant_id, user_id, access_token))
+        sealed = self._seal.close(msgspec.json.encode(_Sealed(tenant_id, user_id, access_token)))
         arguments = [
             sealed,
             CredentialState.ACTIVE,
@@ -118,13 +113,10 @@ class RedisCredentialStore:
     def _key(self, tenant_id: str, user_id: str) -> str:
         return keys.credential(shard_of(tenant_id, user_id, shards=self._shards), tenant_id, user_id)
 
-    def _seal(self, sealed: _Sealed) -> bytes:
-        return self._fernet.encrypt(msgspec.json.encode(sealed))
-
     def _open(self, sealed: str, tenant_id: str, user_id: str) -> str:
         try:
-            opened = msgspec.json.decode(self._fernet.decrypt(sealed), type=_Sealed)
-        except InvalidToken as error:
+            opened = msgspec.json.decode(self._seal.open(sealed), type=_Sealed)
+        except SealBrokenError as error:
             raise CredentialUnreadableError(user_id=user_id) from error
         if (opened.tenant_id, opened.user_id) != (tenant_id, user_id):
             raise CredentialUnreadableError(user_id=user_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -41,7 +41,7 @@ from orchestrator.zapier.catalog import Catalog
 from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import ListingDraft, Trail
-from orchestrator.zapier.permits import PermitSource
+from orchestrator.zapier.permits import PartnerOf, PermitSource
 from orchestrator.zapier.refusals import problem_of
 from orchestrator.zapier.shelf import Shelf
 
@@ -75,7 +75,7 @@ class ZapierClient:
         cache: Cache,
         clock: Clock,
         egress: str,
-        partner_of: Callable[[str], str],
+        partner_of: PartnerOf,
         limits: Limits | None = None,
     ) -> None:
         self._limits = limits or Limits()

@@ -13,6 +13,7 @@ from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import SignInRequiredError, StoreUnavailableError
 from orchestrator.core.ports import CredentialState
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
+from orchestrator.core.tenants import Tenant
 from orchestrator.engine import NewSession, NewStep
 from orchestrator.settings import DEFAULT_TENANT, Settings
 from orchestrator.store.memory import MemoryStore
@@ -71,6 +72,18 @@ async def test_calls_are_counted_for_the_settings_egress_and_partner(zapwright: 
     egress, partner = await zapwright.store.budget.usage(egress="berlin", partner="client-1", now=zapwright.clock.now())
 
     assert (egress.held, egress.limit, partner.held, partner.limit) == (1, 40, 1, 90)
+
+
+async def test_a_tenants_calls_are_counted_for_its_own_client_id(zapwright: Zapwright) -> None:
+    """Zapier's limit is per partner: nobody spends another's."""
+    await zapwright.store.tenants.create(Tenant(id="acme", name="", zapier_client_id="client-2", created_at=0))
+    await zapwright.engine.put_credential("acme", "ann", "token", expires_in=None)
+
+    held = [
+        (await zapwright.store.budget.usage(egress="berlin", partner=partner, now=zapwright.clock.now()))[1].held
+        for partner in ("client-1", "client-2")
+    ]
+    assert held == [0, 1]
 
 
 async def test_a_401_anywhere_is_told_to_the_sessions(zapwright: Zapwright) -> None:
