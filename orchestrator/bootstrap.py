@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -154,7 +155,11 @@ async def opened(
     try:
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
-        yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds())
+        following = asyncio.create_task(clock.follow(store.clock_offset))
+        try:
+            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds())
+        finally:
+            following.cancel()
     finally:
         await http.aclose()
         await store.aclose()

@@ -94,8 +94,8 @@ class Settings(BaseSettings):
     rate_limit_partner: Annotated[int, Field(ge=0)] = 150
     """Zapier's limit per minute and partner; 0 for none (simulator only)."""
 
-    call_limit_s: Seconds = 10
-    """The longest a call to Zapier may take."""
+    call_limit_s: Annotated[Seconds, Field(le=40)] = 10
+    """The longest a call to Zapier may take; the one that creates a Zap must have ended when it is given up."""
 
     interactive_wait_s: Seconds = 3
     """How long a request waits for room under the rate limit before it answers `upstream_busy`."""

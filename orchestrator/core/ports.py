@@ -441,7 +441,10 @@ class CredentialStore(Protocol):
         ...
 
     async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
-        """Return how many users of the tenant have this Zapier profile."""
+        """Return how many users of the tenant have, or ever had, this Zapier profile.
+
+        Who had it may have a popup open still, from which that account gets an authentication.
+        """
         ...
 
 
@@ -602,7 +605,7 @@ class Upstream(Protocol):
     async def create_zap(
         self, credential: Credential, draft: ZapDraft, *, permit: Permit
     ) -> ZapMade | ZapNotMade | ZapUnknown:
-        """Make one call. It is never repeated here."""
+        """Make one call, or none when the permit came too late. It is never repeated here."""
         ...
 
     async def permit(self, tenant_id: str) -> Permit:

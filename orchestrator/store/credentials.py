@@ -55,8 +55,7 @@ class RedisCredentialStore:
     ) -> Credential:
         """Store a new access token and return the credential with its new generation.
 
-        The user is counted under the new profile before the token can be used, and under the old one until after: when
-        the store fails in between, the user counts for both, which makes checks more careful, never less.
+        The user is counted under the profile before the token can be used, and stays so under earlier ones.
         """
         if profile is not None:
             await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile.id), user_id))
@@ -71,9 +70,7 @@ class RedisCredentialStore:
             "" if expires_at is None else expires_at,
         ]
         call = Call("put_credential", [self._key(tenant_id, user_id)], arguments)
-        generation, account, before = await self._scripts.call(call)
-        if before is not None and (profile is None or before.decode() != profile.id):
-            await self._scripts.run(("SREM", keys.profile_users(tenant_id, before.decode()), user_id))
+        generation, account = await self._scripts.call(call)
         return Credential(
             tenant_id=tenant_id,
             user_id=user_id,
@@ -109,7 +106,7 @@ class RedisCredentialStore:
         return bool(await self._scripts.call(Call("mark_credential", [self._key(tenant_id, user_id)], arguments)))
 
     async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
-        """Return how many users of the tenant have this Zapier profile."""
+        """Return how many users of the tenant have, or ever had, this Zapier profile."""
         (count,) = await self._scripts.run(("SCARD", keys.profile_users(tenant_id, profile_id)))
         return int(count)
 

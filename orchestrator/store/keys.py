@@ -214,7 +214,7 @@ def credential(shard: int, tenant_id: str, user_id: str) -> str:
 
 
 def profile_users(tenant_id: str, profile_id: str) -> str:
-    """set: users of the tenant whose Zapier account has this profile."""
+    """set: users of the tenant whose Zapier account has, or once had, this profile."""
     return f"zw:{{tenant:{_quoted(tenant_id)}}}:profile:{_quoted(profile_id)}"
 
 

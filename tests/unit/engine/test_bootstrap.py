@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
-from orchestrator.core.errors import SignInRequiredError
+from orchestrator.core.errors import SignInRequiredError, StoreUnavailableError
 from orchestrator.core.ports import CredentialState
-from orchestrator.core.session import MINUTE, SECOND
+from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from orchestrator.engine import NewSession, NewStep
 from orchestrator.settings import Settings
@@ -130,6 +131,29 @@ def test_the_system_clock_is_corrected_by_its_offset() -> None:
     ahead, behind = SystemClock(offset=60 * MINUTE), SystemClock()
 
     assert 59 * MINUTE < ahead.now() - behind.now() < 61 * MINUTE
+
+
+async def test_the_system_clock_follows_the_stores_time() -> None:
+    """The machine's was set while the process lived; a store that is away, or a busy measurement, changes nothing."""
+    clock, right = SystemClock(offset=60 * MINUTE), SystemClock()
+    measured: list[Millis] = []
+    is_over = asyncio.Event()
+
+    async def measure(now: Callable[[], Instant]) -> Millis:
+        if len(measured) == 4:
+            is_over.set()
+        measured.append(wrong_by := right.now() - now())
+        if len(measured) == 1:
+            raise StoreUnavailableError(problem="away")
+        return wrong_by if len(measured) == 2 else 199
+
+    following = asyncio.create_task(clock.follow(measure, every=1))
+    async with asyncio.timeout(10):
+        await is_over.wait()
+    following.cancel()
+
+    assert [round(wrong_by / MINUTE) for wrong_by in measured] == [-60, -60, 0, 0, 0]
+    assert abs(clock.now() - right.now()) < SECOND
 
 
 async def test_the_system_clock_sleeps_in_milliseconds() -> None:
