@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from api.errors import RequestInvalidError
 from api.polls import LongPolls
 from api.schemas import answers
+from api.terms import etag, mark_replay
 from api.views import Views
 from orchestrator.bootstrap import Zapwright
+from orchestrator.commits import Applied
 from orchestrator.core.session import Session
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
@@ -23,13 +25,20 @@ from orchestrator.queries import Queries
 class Show:
     """Shows sessions just as they were read or committed, with their user's credential and next checks."""
 
-    def __init__(self, queries: Queries, views: Views) -> None:
+    def __init__(self, queries: Queries, views: Views, response: Response) -> None:
         self._queries = queries
+        self._response = response
         self.views = views
 
     async def __call__(self, session: Session) -> answers.Session:
-        """Show one session; it is not read again, so that a writer sees what was written."""
+        """Show one session under its entity tag; it is not read again, so that a writer sees what was written."""
+        self._response.headers["ETag"] = etag(session.seq)
         return self.views.session(await self._queries.snapshot(session))
+
+    async def applied(self, applied: Applied) -> answers.Session:
+        """Show what became of a session, and whether the request had been carried out before."""
+        mark_replay(self._response, is_replay=applied.is_replay)
+        return await self(applied.session)
 
 
 def zapwright(request: Request) -> Zapwright:
@@ -57,8 +66,10 @@ def _views(here: Here) -> Views:
     return Views(message_origin=here.settings.zapier_message_origin, baseline_fresh=here.policy.baseline_fresh)
 
 
-def _show(queries: Annotated[Queries, Depends(_queries)], views: Annotated[Views, Depends(_views)]) -> Show:
-    return Show(queries, views)
+def _show(
+    queries: Annotated[Queries, Depends(_queries)], views: Annotated[Views, Depends(_views)], response: Response
+) -> Show:
+    return Show(queries, views, response)
 
 
 def _metrics(request: Request) -> Metrics:

@@ -31,8 +31,12 @@ from api.schemas.problems import Flaw, Problem
 from orchestrator.core.errors import (
     CredentialRefusedError,
     GuardFailedError,
+    IdempotencyInFlightError,
+    IdempotencyKeyReusedError,
     LeaseLostError,
     NotFoundError,
+    PreconditionFailedError,
+    ReferenceTakenError,
     SignalRefusedError,
     SignInRequiredError,
     StaleVersionError,
@@ -143,6 +147,9 @@ class InternalError(RequestError):
 STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     SignalRefusedError: HTTPStatus.CONFLICT,
+    PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
+    IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    IdempotencyInFlightError: HTTPStatus.CONFLICT,
     SignInRequiredError: HTTPStatus.CONFLICT,
     CredentialRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UpstreamError: HTTPStatus.BAD_GATEWAY,
@@ -150,6 +157,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     StaleVersionError: HTTPStatus.CONFLICT,
     GuardFailedError: HTTPStatus.CONFLICT,
+    ReferenceTakenError: HTTPStatus.CONFLICT,
     LeaseLostError: HTTPStatus.CONFLICT,
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     RouteNotFoundError: HTTPStatus.NOT_FOUND,
@@ -232,7 +240,9 @@ def _headers(error: ZapwrightError) -> dict[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case MethodNotAllowedError():
             return {"Allow": error.allowed}
-        case UpstreamBusyError():
+        case PreconditionFailedError():
+            return {"ETag": f'"{error.seq}"'}
+        case UpstreamBusyError() | IdempotencyInFlightError():
             return {"Retry-After": str(max(1, math.ceil(error.retry_after / SECOND)))}
         case StoreUnavailableError():
             return {"Retry-After": str(_STORE_WAIT_S)}

@@ -62,7 +62,14 @@ def compose(
 ) -> Zapwright:
     """Put a Zapwright together on a store and a clock of the caller's choice."""
     policy, limits = settings.policy(), rate_limits(settings)
-    commits = Commits(sessions=store.sessions, watches=store.watches, clock=clock, ids=ids, policy=policy)
+    commits = Commits(
+        sessions=store.sessions,
+        receipts=store.receipts,
+        watches=store.watches,
+        clock=clock,
+        ids=ids,
+        policy=policy,
+    )
     credentials = ToldCredentials(store.credentials, sessions=store.sessions, commits=commits)
     upstream = ZapierClient(
         base_url=settings.zapier_api_url or "https://api.zapier.com",
@@ -89,6 +96,7 @@ def compose(
         engine=Engine(
             commits=commits,
             sessions=store.sessions,
+            receipts=store.receipts,
             watches=store.watches,
             credentials=credentials,
             upstream=upstream,
@@ -122,7 +130,14 @@ def compose(
             ids=ids,
             policy=policy,
         ),
-        sweeper=Sweeper(commits=commits, sessions=store.sessions, watches=store.watches, clock=clock, policy=policy),
+        sweeper=Sweeper(
+            commits=commits,
+            sessions=store.sessions,
+            receipts=store.receipts,
+            watches=store.watches,
+            clock=clock,
+            policy=policy,
+        ),
     )
 
 

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends
 
 from api.auth import tenant
 from api.deps import EngineDep, ShowDep
-from api.openapi import SESSION, STEP, UPSTREAM, problems
+from api.openapi import CONDITIONAL, ETAG, SESSION, STEP, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.schemas.fields import SessionId, StepId
+from api.terms import Conditional
 from api.views import actions
 from orchestrator.core.errors import ActionNotFoundError, IllegalSignalError, StepNotFoundError
 from orchestrator.core.session import Action
@@ -22,10 +23,21 @@ async def list_actions(session_id: SessionId, step_id: StepId, engine: EngineDep
     return actions(await engine.list_actions(session_id, step_id))
 
 
-@router.put("/action", responses=problems(*STEP, IllegalSignalError, ActionNotFoundError, *UPSTREAM))
+@router.put(
+    "/action",
+    responses={
+        200: {"headers": ETAG},
+        **problems(*STEP, *CONDITIONAL, IllegalSignalError, ActionNotFoundError, *UPSTREAM),
+    },
+)
 async def choose_action(
-    session_id: SessionId, step_id: StepId, choice: requests.ActionChoice, engine: EngineDep, show: ShowDep
+    session_id: SessionId,
+    step_id: StepId,
+    choice: requests.ActionChoice,
+    engine: EngineDep,
+    show: ShowDep,
+    terms: Conditional,
 ) -> answers.Session:
     """Give the step its action; the inputs of another action are dropped."""
     action = Action(key=choice.key, action_type=choice.action_type)
-    return await show((await engine.choose_action(session_id, step_id, action)).session)
+    return await show.applied(await engine.choose_action(session_id, step_id, action, terms=terms))

@@ -14,6 +14,7 @@ from orchestrator.store.client import ServerReport, check_server, clock_offset, 
 from orchestrator.store.credentials import RedisCredentialStore
 from orchestrator.store.leases import RedisLeases
 from orchestrator.store.limits import Limits
+from orchestrator.store.receipts import RedisReceiptStore
 from orchestrator.store.scripts import Scripts
 from orchestrator.store.sessions import RedisSessionStore
 from orchestrator.store.watches import RedisWatchStore
@@ -27,6 +28,7 @@ class Store:
         self._scripts = Scripts(redis)
         self.shards = shards
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
+        self.receipts = RedisReceiptStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
         self.budget = RedisBudget(self._scripts, limits)
         self.credentials = RedisCredentialStore(self._scripts, shards=shards, sealing_keys=credential_keys)
