@@ -69,11 +69,15 @@ coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must 
 # ------------------------------------------------------------------------------------------------ measure
 
 .PHONY: bench
-bench: bench-fallback ## Every benchmark
+bench: bench-fallback bench-lifecycle ## Every benchmark
 
 .PHONY: bench-fallback
 bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
 	@$(BIN)/python -m bench.fallback $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
+.PHONY: bench-lifecycle
+bench-lifecycle: $(VENV)/.project ## A session's life beside a floor and a naive design (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.lifecycle $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ build
 

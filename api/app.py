@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+import httpx
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from api.auth import Keys
+from api.auth import Callers
 from api.errors import answer
 from api.limits import BodyLimits
 from api.openapi import Api
@@ -38,15 +39,19 @@ def create_app(zapwright: Zapwright) -> FastAPI:
     return app
 
 
-def create_server_app(settings: Settings, *, redis_url: str) -> FastAPI:
+def create_server_app(
+    settings: Settings, *, redis_url: str, transport: httpx.AsyncBaseTransport | None = None
+) -> FastAPI:
     """Build the application of a process of its own; store and connections open when it starts, and close at its end.
+
+    Requests to Zapier go by `transport`, by default over sockets.
 
     Raises ApiKeyMissingError.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings, redis_url=redis_url) as zapwright:
+        async with opened(settings, redis_url=redis_url, transport=transport) as zapwright:
             app.state.zapwright = zapwright
             yield
 
@@ -70,11 +75,11 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         ],
         exception_handlers=dict.fromkeys((ZapwrightError, RequestValidationError, HTTPException), answer),
     )
-    app.state.keys = Keys(settings.api_key)
+    app.state.callers = Callers(settings.api_key)
     app.state.metrics = metrics
     app.state.polls = LongPolls()
     for resource in _ROUTERS:
-        app.include_router(resource.router)
+        app.add(resource.router)
     return app
 
 

@@ -41,7 +41,7 @@ class Show:
         return await self(applied.session)
 
 
-def zapwright(request: Request) -> Zapwright:
+async def zapwright(request: Request) -> Zapwright:
     """Return this process's Zapwright."""
     here: Zapwright = request.app.state.zapwright
     return here
@@ -50,34 +50,34 @@ def zapwright(request: Request) -> Zapwright:
 Here = Annotated[Zapwright, Depends(zapwright)]
 
 
-def _engine(here: Here) -> Engine:
+async def _engine(here: Here) -> Engine:
     return here.engine
 
 
-def _queries(here: Here) -> Queries:
+async def _queries(here: Here) -> Queries:
     return here.queries
 
 
-def _creator(here: Here) -> Creator:
+async def _creator(here: Here) -> Creator:
     return here.creator
 
 
-def _views(here: Here) -> Views:
+async def _views(here: Here) -> Views:
     return Views(message_origin=here.settings.zapier_message_origin, baseline_fresh=here.policy.baseline_fresh)
 
 
-def _show(
+async def _show(
     queries: Annotated[Queries, Depends(_queries)], views: Annotated[Views, Depends(_views)], response: Response
 ) -> Show:
     return Show(queries, views, response)
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 
 
-def _polls(request: Request) -> LongPolls:
+async def _polls(request: Request) -> LongPolls:
     polls: LongPolls = request.app.state.polls
     return polls
 

@@ -4,6 +4,7 @@ ZapwrightError
 ├── … (the core's own)
 └── RequestError                  the request never reached a use case
     ├── UnauthorizedError
+    ├── ScopeMissingError
     ├── RouteNotFoundError
     ├── MethodNotAllowedError
     ├── BodyTooLargeError
@@ -25,6 +26,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 from starlette.types import Scope
 
 from api.schemas.problems import Flaw, Problem
@@ -55,6 +57,7 @@ MOST_FLAWS: Final = 20
 
 _LONGEST_PLACE: Final = 200
 _STORE_WAIT_S: Final = 1
+_METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
 class RequestError(ZapwrightError):
@@ -64,12 +67,21 @@ class RequestError(ZapwrightError):
 
 
 class UnauthorizedError(RequestError):
-    """An API key is needed."""
+    """A key is needed."""
 
     code = "unauthorized"
 
     def __init__(self) -> None:
-        super().__init__("send the deployment's API key as `Authorization: Bearer …`")
+        super().__init__("send a key of this deployment as `Authorization: Bearer …`")
+
+
+class ScopeMissingError(RequestError):
+    """The caller may not do this."""
+
+    code = "scope_missing"
+
+    def __init__(self, *, scope: str) -> None:
+        super().__init__(f"this needs an API key with the scope {scope}", scope=scope)
 
 
 class RouteNotFoundError(RequestError):
@@ -160,6 +172,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     ReferenceTakenError: HTTPStatus.CONFLICT,
     LeaseLostError: HTTPStatus.CONFLICT,
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
+    ScopeMissingError: HTTPStatus.FORBIDDEN,
     RouteNotFoundError: HTTPStatus.NOT_FOUND,
     MethodNotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
     BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -227,11 +240,20 @@ def _of_framework(request: Request, error: HTTPException) -> RequestError:
         case HTTPStatus.NOT_FOUND:
             return RouteNotFoundError(path=request.url.path)
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            return MethodNotAllowedError(method=request.method, allowed=(error.headers or {}).get("Allow", ""))
+            return MethodNotAllowedError(method=request.method, allowed=_allowed(request))
         case HTTPStatus.BAD_REQUEST:
             return BodyUnreadableError(why=str(error.detail))
         case _:
             raise error
+
+
+def _allowed(request: Request) -> str:
+    """Name the methods that are taken at this address, whichever route takes them; the framework names those of one."""
+    scopes = [{**request.scope, "method": method} for method in _METHODS]
+    taken = (
+        scope["method"] for scope in scopes for route in request.app.routes if route.matches(scope)[0] is Match.FULL
+    )
+    return ", ".join(dict.fromkeys(taken))
 
 
 def _headers(error: ZapwrightError) -> dict[str, str]:

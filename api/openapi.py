@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
+from api.auth import Needs
 from api.errors import (
     MEDIA_TYPE,
     BodyTooLargeError,
@@ -14,6 +17,7 @@ from api.errors import (
     InternalError,
     MediaTypeError,
     RequestInvalidError,
+    ScopeMissingError,
     UnauthorizedError,
     status_of,
     title_of,
@@ -44,7 +48,13 @@ WITHOUT_KEY: Final[tuple[Kind, ...]] = (
     MediaTypeError,
     InternalError,
 )
-ALWAYS: Final[tuple[Kind, ...]] = (*WITHOUT_KEY, UnauthorizedError, RequestInvalidError, StoreUnavailableError)
+ALWAYS: Final[tuple[Kind, ...]] = (
+    *WITHOUT_KEY,
+    UnauthorizedError,
+    ScopeMissingError,
+    RequestInvalidError,
+    StoreUnavailableError,
+)
 SESSION: Final[tuple[Kind, ...]] = (SessionNotFoundError,)
 COMMIT: Final[tuple[Kind, ...]] = (*SESSION, SessionLockedError, StaleVersionError, GuardFailedError)
 STEP: Final[tuple[Kind, ...]] = (*COMMIT, StepNotFoundError)
@@ -56,6 +66,22 @@ UPSTREAM: Final[tuple[Kind, ...]] = (
     UpstreamUnavailableError,
     UpstreamRefusedError,
 )
+
+API_KEY: Final = "api_key"
+CLIENT_TOKEN: Final = "client_token"  # noqa: S105 - the name of a scheme
+SCHEMES: Final = {
+    API_KEY: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A backend's key. Each operation names the scope the key must have in `x-scope`.",
+    },
+    CLIENT_TOKEN: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A page's token: good for one session, for minutes, from the tenant's origins.",
+    },
+}
 
 _REF: Final = "#/components/schemas/{model}"
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
@@ -94,11 +120,37 @@ def _asks_to_wait(kind: Kind) -> bool:
 
 
 class Api(FastAPI):
-    """An application whose description has the shape of its problems."""
+    """An application whose description has the shape of its problems, and says what each route needs."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the framework's own
+        self._resources: list[APIRoute] = []
+        super().__init__(**options)
+
+    def add(self, resource: APIRouter) -> None:
+        """Serve the routes of a resource."""
+        self._resources += [route for route in resource.routes if isinstance(route, APIRoute)]
+        self.include_router(resource)
 
     def openapi(self) -> dict[str, Any]:
         """Return the description of every route."""
         if self.openapi_schema is None:
             _, shapes = models_json_schema([(Problem, "serialization")], ref_template=_REF)
-            super().openapi()["components"]["schemas"].update(shapes["$defs"])
+            described = super().openapi()
+            described["components"]["schemas"].update(shapes["$defs"])
+            described["components"]["securitySchemes"] = SCHEMES
+            for route, needs in self.needs():
+                for method in route.methods or ():
+                    described["paths"][route.path_format][method.lower()] |= _security(needs)
         return super().openapi()
+
+    def needs(self) -> Iterator[tuple[APIRoute, Needs]]:
+        """Give every route that asks something of its caller, with what that is."""
+        for route in self._resources:
+            for dependency in route.dependencies:
+                if isinstance(dependency.dependency, Needs):
+                    yield route, dependency.dependency
+
+
+def _security(needs: Needs) -> dict[str, Any]:
+    schemes = (API_KEY, CLIENT_TOKEN) if needs.client_token else (API_KEY,)
+    return {"security": [{scheme: []} for scheme in schemes], "x-scope": needs.scope.value}

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+import httpx
 import uvicorn
 
 from api.app import create_server_app
@@ -33,13 +34,21 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings, *, redis_url: str, sockets: Sequence[socket.socket] | None = None) -> None:
+def serve(
+    settings: Settings,
+    *,
+    redis_url: str,
+    sockets: Sequence[socket.socket] | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> None:
     """Serve until the process is asked to end, on the settings' address or on listening `sockets`.
+
+    Requests to Zapier go by `transport`, by default over sockets.
 
     Raises ApiKeyMissingError. Leaves the process with status 3 when the store cannot be opened.
     """
     logs.configure(settings)
-    app = create_server_app(settings, redis_url=redis_url)
+    app = create_server_app(settings, redis_url=redis_url, transport=transport)
     config = uvicorn.Config(
         app,
         host=settings.api_host,

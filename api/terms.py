@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 from fastapi import Depends, Header, Request, Response
 
-from api.auth import Tenant
+from api.auth import TenantId
 from api.errors import RequestInvalidError
 from api.schemas.fields import Omittable
 from orchestrator.core.terms import Idempotency, Terms
@@ -80,7 +80,7 @@ def etag(seq: int) -> str:
     return f'"{seq}"'
 
 
-async def idempotency(request: Request, tenant_id: Tenant, _: Key = None) -> Idempotency | None:
+async def idempotency(request: Request, tenant_id: TenantId, _: Key = None) -> Idempotency | None:
     """Return what the request is recognised by when it comes again, None when it has no key.
 
     The sender is the tenant, not the one API key or token it used: a key that is replaced between a request and its

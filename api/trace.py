@@ -67,7 +67,7 @@ class Trace:
 
     def _record(self, scope: Scope, status: int, duration_s: float) -> None:
         """Count the request and write its line."""
-        route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+        route = getattr(scope.get("route"), "path_format", UNKNOWN_ROUTE)
         self._metrics.request(route=route, method=scope["method"], status=status, duration_s=duration_s)
         record = log.debug if route in _QUIET and status < HTTPStatus.BAD_REQUEST else log.info
         record("request", method=scope["method"], route=route, status=status, duration_ms=round(duration_s * 1000))

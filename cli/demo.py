@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cli.deployment import Deployment, running
+from cli.deployment import Deployment, alone_in, running
 from cli.environment import read_settings
 from cli.errors import CommandError
 from cli.interrupts import interruptible
-from cli.plan import Plan, Wishes, plan
+from cli.plan import Plan, Wishes, made_directory, plan
 from cli.remote import Remote
 from cli.tables import timeline
 from cli.tale import Ending, Tale
-from cli.up import show_addresses
+from cli.up import HOW_IT_ENDS, show_addresses
 from cli.voice import Voice
 
 
@@ -29,6 +29,7 @@ def run_demo(data_dir: Path | None, *, once: bool) -> int:
     Without `once` everything then keeps running until told to stop.
     """
     voice = Voice()
+    ending: Ending | None = None
     with interruptible() as hurry, ExitStack() as stack:
         try:
             planned = _planned(data_dir, stack, once=once)
@@ -38,12 +39,11 @@ def run_demo(data_dir: Path | None, *, once: bool) -> int:
             _show(voice, ending)
             if not once:
                 show_addresses(voice, deployment)
-                voice.say("Ctrl-C ends it.")
+                voice.say(HOW_IT_ENDS)
                 watching.join()
         except KeyboardInterrupt:
             voice.say("ended")
-            return 1
-    return int(bool(ending.wrong))
+    return int(ending is None or bool(ending.wrong))
 
 
 def _planned(data_dir: Path | None, stack: ExitStack, *, once: bool) -> Plan:
@@ -51,7 +51,10 @@ def _planned(data_dir: Path | None, stack: ExitStack, *, once: bool) -> Plan:
     settings = read_settings().model_copy(update={"redis_url": None, "queue_redis_url": None, "zapier_api_url": None})
     if data_dir is None and once:
         data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zapwright-demo-")))
-    return plan(Wishes(data_dir=data_dir or settings.data_dir / "demo"), settings=settings)
+    wishes = Wishes(data_dir=data_dir or settings.data_dir / "demo")
+    folder = made_directory(wishes, settings=settings)
+    stack.enter_context(alone_in(folder))
+    return plan(wishes, settings=settings, data_dir=folder)
 
 
 def _told(deployment: Deployment, voice: Voice) -> Ending:

@@ -104,7 +104,8 @@ class Deployment:
                 for child in [child for child in waiting if child.is_ready()]:
                     waiting.remove(child)
                     self._voice.good(f"{child.name} [dim]{time.monotonic() - began:.1f} s[/]")
-                    self._voice.update(_names(waiting))
+                    if waiting:
+                        self._voice.update(_names(waiting))
                 self._check_start(waiting, began)
                 time.sleep(_ROUND_S)
 
@@ -193,11 +194,10 @@ class Deployment:
 def running(plan: Plan, voice: Voice, *, hurry: threading.Event) -> Iterator[Deployment]:
     """Have everything run, with dev.env written; end all of it afterwards, the store last.
 
-    Orphans of a supervisor that was killed are ended first, a store that still runs is adopted. Raises AlreadyUpError,
-    StartFailedError.
+    Orphans of a supervisor that was killed are ended first, a store that still runs is adopted. The data directory must
+    be ours (`alone_in`). Raises StartFailedError.
     """
     with ExitStack() as stack:
-        stack.enter_context(_alone(plan.data_dir))
         folder = plan.data_dir / "run"
         folder.mkdir(exist_ok=True, mode=0o700)
         for orphan in end_orphans(folder):
@@ -217,8 +217,11 @@ def running(plan: Plan, voice: Voice, *, hurry: threading.Event) -> Iterator[Dep
 
 
 @contextmanager
-def _alone(data_dir: Path) -> Iterator[None]:
-    """Be the only supervisor of this directory; the lock ends with the process, however that ends."""
+def alone_in(data_dir: Path) -> Iterator[None]:
+    """Be the only supervisor of this directory; the lock ends with the process, however that ends.
+
+    Raises AlreadyUpError.
+    """
     with (data_dir / "up.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -31,16 +32,34 @@ WorldDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Where its world is kept.", show_default="simulator in ZAPWRIGHT_DATA_DIR"),
 ]
-ApiPort = Annotated[int | None, typer.Option(help="Where the API listens.", show_default="as before, else 8700")]
+ApiPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Where the API listens.", show_default="as before, else 8700")
+]
 SimulatorPort = Annotated[
-    int | None, typer.Option(help="Where the simulator listens.", show_default="as before, else 8089")
+    int | None, typer.Option(min=0, max=65535, help="Where the simulator listens.", show_default="as before, else 8089")
 ]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")]
 ApiHost = Annotated[
     str | None, typer.Option("--host", help="The address to listen on.", show_default="ZAPWRIGHT_API_HOST")
 ]
-Port = Annotated[int | None, typer.Option("--port", help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT")]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT"),
+]
+AliveFile = Annotated[
+    Path | None,
+    typer.Option("--alive-file", help="A file to touch every five seconds, for health checks.", show_default="none"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.callback(invoke_without_command=True)
+def _program(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if show_version:
+        typer.echo(f"zapwright {version('zapwright')}")
+        raise typer.Exit
 
 
 @app.command()
@@ -78,17 +97,17 @@ def api(host: ApiHost = None, port: Port = None) -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(alive_file: AliveFile = None) -> None:
     """Run one worker process on the store at REDIS_URL (and the queue at QUEUE_REDIS_URL, if it is another)."""
     from cli.processes import run_one_worker
 
-    raise typer.Exit(run_one_worker())
+    raise typer.Exit(run_one_worker(alive_file=alive_file))
 
 
 @app.command()
 def simulator(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.")] = 8089,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for a free one.")] = 8089,
     data_dir: WorldDir = None,
     switches: Annotated[str | None, typer.Option(help="A JSON document as PATCH /_control/faults takes it.")] = None,
 ) -> None:

@@ -48,7 +48,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that is going to run. `moved` names what could not have its former address."""
+    """Everything that is going to run. `moved` says what could not have its former address."""
 
     data_dir: Path
     settings: Settings
@@ -94,14 +94,22 @@ class Plan:
         return {"limits": {"ip": self.settings.rate_limit_egress, "partner": self.settings.rate_limit_partner}}
 
 
-def plan(wishes: Wishes, *, settings: Settings) -> Plan:
-    """Decide what to run. Creates the data directory, and writes the keys there before anything can depend on them.
+def made_directory(wishes: Wishes, *, settings: Settings) -> Path:
+    """Return the data directory, made if it was not there. Raises CommandError."""
+    data_dir = (wishes.data_dir or settings.data_dir).resolve()
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise CommandError(f"{data_dir} cannot be the data directory: {error.strerror}; name another one") from error
+    return data_dir
+
+
+def plan(wishes: Wishes, *, settings: Settings, data_dir: Path) -> Plan:
+    """Decide what to run in a data directory that is ours; the keys are there before anything can depend on them.
 
     `settings` are those of the environment. Addresses that stand in the environment only because dev.env was read into
     it do not count as given. Raises CommandError.
     """
-    data_dir = (wishes.data_dir or settings.data_dir).resolve()
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     former = devenv.read(data_dir)
     settings = _with_keys(_given(settings, former), former)
     devenv.write(data_dir, former | _keys(settings))
@@ -121,7 +129,13 @@ def plan(wishes: Wishes, *, settings: Settings) -> Plan:
         api_url=api_url,
         simulator_url=simulator_url,
         workers=wishes.workers,
-        moved=_moved(former, {API_URL: api_url, SIMULATOR_URL: simulator_url}),
+        moved=_moved(
+            former,
+            {
+                API_URL: None if wishes.api_port else api_url,
+                SIMULATOR_URL: None if wishes.simulator_port else simulator_url,
+            },
+        ),
     )
 
 
@@ -171,7 +185,7 @@ def _port(wished: int | None, former: str | None, usual: int, *, host: str, but:
 
 def _moved(former: Mapping[str, str], now: Mapping[str, str | None]) -> tuple[str, ...]:
     return tuple(
-        f"{former[name]} is taken: this time it is {address}"
+        f"{former[name]} is taken: from now on it is {address}"
         for name, address in now.items()
         if address is not None and former.get(name) not in {None, address}
     )

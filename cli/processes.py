@@ -26,14 +26,14 @@ def run_api(*, host: str | None, port: int | None) -> int:
     return 0
 
 
-def run_one_worker() -> int:
+def run_one_worker(*, alive_file: Path | None) -> int:
     """Work until told to stop. Raises CommandError."""
     from workers.main import run_worker
 
     lifeline.hold()
     settings = read_settings()
     logs.configure(settings)
-    return run_worker(settings, redis_url=store_url(settings), queue_url=queue_url(settings))
+    return run_worker(settings, redis_url=store_url(settings), queue_url=queue_url(settings), alive_file=alive_file)
 
 
 def run_simulator(*, host: str, port: int, data_dir: Path | None, switches: str | None) -> int:

@@ -36,8 +36,10 @@ class Remote:
         """Ask for something, and return the answer's document ({} for none). Raises CommandError."""
         try:
             answer = self._client.request(method, path, params=query, json=body)
-        except httpx.TransportError as error:
-            raise CommandError(f"{self._url} does not answer: {error}") from error
+        except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
+            raise CommandError(
+                f"{self._url} does not answer: {error}; is it running? `zapwright up` starts it"
+            ) from error
         if not answer.is_success:
             raise CommandError(f"{method} {path}: {answer.status_code} {_problem(answer)}")
         return dict(answer.json()) if answer.content else {}

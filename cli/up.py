@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import threading
+from pathlib import Path
+from typing import Final
 
 from rich.table import Table
 
 from cli import devenv
-from cli.deployment import Deployment, running
+from cli.deployment import Deployment, alone_in, running
 from cli.environment import read_settings
 from cli.interrupts import interruptible
-from cli.plan import Wishes, plan
+from cli.plan import Wishes, made_directory, plan
 from cli.voice import Voice
+
+HOW_IT_ENDS: Final = "Ctrl-C (or SIGTERM) ends it."
 
 
 def run_up(wishes: Wishes) -> int:
@@ -19,16 +25,27 @@ def run_up(wishes: Wishes) -> int:
     voice = Voice()
     with interruptible() as hurry:
         try:
-            planned = plan(wishes, settings=read_settings())
-            for line in planned.moved:
-                voice.say(f"  {line}")
-            with running(planned, voice, hurry=hurry) as deployment:
-                show_addresses(voice, deployment)
-                voice.say("Ctrl-C ends it.")
-                deployment.watch(threading.Event())
+            settings = read_settings()
+            data_dir = made_directory(wishes, settings=settings)
+            with alone_in(data_dir):
+                planned = plan(wishes, settings=settings, data_dir=data_dir)
+                for line in planned.moved:
+                    voice.say(f"  {line}")
+                with running(planned, voice, hurry=hurry) as deployment:
+                    show_addresses(voice, deployment)
+                    voice.say(HOW_IT_ENDS)
+                    deployment.watch(threading.Event())
         except KeyboardInterrupt:
             voice.say("ended")
     return 0
+
+
+def own_name() -> str:
+    """Return what a shell in this directory calls this program."""
+    here = Path(sys.executable).with_name("zapwright")
+    if shutil.which("zapwright") == str(here):
+        return here.name
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
 def show_addresses(voice: Voice, deployment: Deployment) -> None:
@@ -40,4 +57,5 @@ def show_addresses(voice: Voice, deployment: Deployment) -> None:
         table.add_row("simulator", planned.simulator_url, "[dim]/_control plays Zapier's users[/]")
     table.add_row("keys and addresses", str(devenv.path_in(planned.data_dir)))
     table.add_row("logs", str(deployment.folder))
+    table.add_row("sessions", f"{own_name()} sessions list --data-dir {planned.data_dir}")
     voice.console.print(table)

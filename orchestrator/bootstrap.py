@@ -142,8 +142,12 @@ def compose(
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, redis_url: str) -> AsyncIterator[Zapwright]:
+async def opened(
+    settings: Settings, *, redis_url: str, transport: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[Zapwright]:
     """Open the store and the connections of one process, and close them afterwards.
+
+    Requests to Zapier go by `transport`, by default over sockets.
 
     Raises StoreUnfitError when the store is not one to trust (evicting, too old, other shards), StoreUnavailableError
     when it does not answer.
@@ -155,7 +159,7 @@ async def opened(settings: Settings, *, redis_url: str) -> AsyncIterator[Zapwrig
         credential_keys=tuple(key.get_secret_value() for key in settings.credential_keys),
     )
     clock = SystemClock()
-    http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS)
+    http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS, transport=transport)
     try:
         await store.check()
         clock.offset = await store.clock_offset(clock.now)

@@ -31,7 +31,7 @@ from orchestrator.core.ports import (
     WatchStore,
 )
 from orchestrator.core.retry import retry_at
-from orchestrator.core.session import Instant, Listing, Session, WatchKey
+from orchestrator.core.session import Instant, Listing, Session, SessionKey, WatchKey
 from orchestrator.core.signals import AuthenticationsListed, Signal
 
 MOST_SETTLE_TRIES = 20
@@ -124,7 +124,7 @@ class Checker:
                 shared_profile=shared,
             )
 
-        await self._commits.apply(session.id, listed, guards=(LeaseHeld(app_id=key.app_id, token=token),))
+        await self._commits.apply(session.key, listed, guards=(LeaseHeld(app_id=key.app_id, token=token),))
 
     async def _back_off(self, watch: Watch, token: str) -> None:
         failures = watch.failures + 1
@@ -179,7 +179,8 @@ class Checker:
         found = []
         for session_id in sorted({waiter.session_id for waiter in watch.waiters}):
             try:
-                found.append(await self._sessions.load(session_id))
+                key = SessionKey(tenant_id=watch.key.tenant_id, session_id=session_id)
+                found.append(await self._sessions.load(key))
             except NotFoundError:
                 continue  # purged between the two reads
         return sorted(found, key=lambda session: not _has_message(session, watch.key.app_id))

@@ -32,7 +32,7 @@ from orchestrator.core.ports import (
     WatchStore,
 )
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import Instant, Millis, Session, WatchKey
+from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 from orchestrator.core.signals import (
     AuthenticationsListed,
     ClaimContested,
@@ -88,7 +88,7 @@ class Commits:
 
     async def apply(
         self,
-        session_id: str,
+        key: SessionKey,
         signal: Signal | SignalSource,
         *,
         guards: tuple[Guard, ...] = (),
@@ -103,7 +103,7 @@ class Commits:
         repeating it is safe.
         """
         for tries_left in reversed(range(MOST_TRIES)):
-            before = await self._sessions.load(session_id)
+            before = await self._sessions.load(key)
             made = await signal(before) if callable(signal) else signal
             try:
                 terms.check(before)
@@ -124,7 +124,7 @@ class Commits:
         receipt = _receipt(commit, idempotency, outcome=decision.outcome)
         earlier = await self._until_known(replace(commit, receipt=receipt))
         if earlier is not None:
-            return await self._replay(earlier, idempotency)
+            return await self._replay(commit.session.tenant_id, earlier, idempotency)
         return Applied(session=commit.session, outcome=decision.outcome)
 
     async def earlier(self, tenant_id: str, user_id: str, terms: Terms) -> Applied | None:
@@ -135,7 +135,7 @@ class Commits:
         if terms.idempotency is None:
             return None
         found = await self._receipts.find(tenant_id, user_id, terms.idempotency.name, now=self._clock.now())
-        return None if found is None else await self._replay(found, terms.idempotency)
+        return None if found is None else await self._replay(tenant_id, found, terms.idempotency)
 
     async def put_off(self, session: Session) -> None:
         """Write when time next changes something about the session, and nothing else: a new policy may have moved it.
@@ -174,7 +174,7 @@ class Commits:
         receipt = _receipt(commit, terms.idempotency, outcome=decision.outcome, made=made)
         earlier = await self._until_known(replace(commit, guards=(*commit.guards, *guards), receipt=receipt))
         if earlier is not None:
-            return await self._replay(earlier, terms.idempotency)
+            return await self._replay(before.tenant_id, earlier, terms.idempotency)
         return Applied(session=commit.session, outcome=decision.outcome, made=made)
 
     async def _until_known(self, commit: Commit) -> Receipt | None:
@@ -200,14 +200,14 @@ class Commits:
                 return None if found is not None and found.commit_id == commit.session.commit_id else found
         raise lost or AssertionError("unreachable")
 
-    async def _replay(self, receipt: Receipt, idempotency: Idempotency | None) -> Applied:
+    async def _replay(self, tenant_id: str, receipt: Receipt, idempotency: Idempotency | None) -> Applied:
         if idempotency is None or receipt.fingerprint != idempotency.fingerprint:
             raise IdempotencyKeyReusedError
-        session = await self._sessions.load(receipt.session_id)
+        session = await self._sessions.load(SessionKey(tenant_id=tenant_id, session_id=receipt.session_id))
         return Applied(session=session, outcome=receipt.outcome, made=receipt.made, is_replay=True)
 
     async def _is_written(self, commit: Commit) -> bool:
-        return commit.session.commit_id in (await self._sessions.load(commit.session.id)).earlier_commits
+        return commit.session.commit_id in (await self._sessions.load(commit.session.key)).earlier_commits
 
     def _commit(
         self,
@@ -262,7 +262,7 @@ class Commits:
                 continue
             contested = ClaimContested(step_id=claim.holder.step_id, authentication_id=effect.authentication_id)
             try:
-                await self.apply(claim.holder.session_id, contested)
+                await self.apply(replace(decision.session.key, session_id=claim.holder.session_id), contested)
             except (SignalRefusedError, NotFoundError):
                 continue  # its session has ended or its Zap is made: there is nothing left to take back
 

@@ -28,7 +28,7 @@ from orchestrator.core.ports import (
     ZapStep,
 )
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import SECOND, Millis, Session, Step, ZapState
+from orchestrator.core.session import SECOND, Millis, Session, SessionKey, Step, ZapState
 from orchestrator.core.signals import Signal, ZapAnswered, ZapRequested
 from orchestrator.core.terms import ANY_TERMS, Terms
 
@@ -61,7 +61,7 @@ class Creator:
         self._ids = ids
         self._policy = policy
 
-    async def create(self, session_id: str, *, again: bool = False, terms: Terms = ANY_TERMS) -> Applied:
+    async def create(self, key: SessionKey, *, again: bool = False, terms: Terms = ANY_TERMS) -> Applied:
         """Create the session's Zap with one call.
 
         `again` is a person's word that an earlier call of unknown outcome made none. A created session answers
@@ -70,7 +70,7 @@ class Creator:
         SessionLockedError, SignInRequiredError, ActionNotFoundError, UpstreamError, PreconditionFailedError,
         IdempotencyKeyReusedError, StaleVersionError (the session changed meanwhile): then no call was made.
         """
-        session = await self._sessions.load(session_id)
+        session = await self._sessions.load(key)
         earlier = await self._commits.earlier(session.tenant_id, session.user_id, terms)
         if earlier is not None:
             return _replayed(earlier)
@@ -86,12 +86,12 @@ class Creator:
 
         async def requested(current: Session) -> Signal:
             if (current.steps, current.title) != (session.steps, session.title):
-                raise StaleVersionError(session_id=session_id)
+                raise StaleVersionError(session_id=session.id)
             return request
 
         permit = await self._upstream.permit(session.tenant_id)
         try:
-            intent = await self._commits.apply(session_id, requested, terms=terms)
+            intent = await self._commits.apply(key, requested, terms=terms)
         except ZapwrightError:
             await self._upstream.give_back([permit])
             raise
@@ -99,16 +99,16 @@ class Creator:
             await self._upstream.give_back([permit])
             return _replayed(intent)
         answer = await self._upstream.create_zap(credential, draft, permit=permit)
-        noted = await self._note(session_id, ZapAnswered(intent_id=request.intent_id, answer=answer))
+        noted = await self._note(key, ZapAnswered(intent_id=request.intent_id, answer=answer))
         return replace(noted, made=intent.made)
 
-    async def _note(self, session_id: str, answered: ZapAnswered) -> Applied:
+    async def _note(self, key: SessionKey, answered: ZapAnswered) -> Applied:
         for wait in ANSWER_PATIENCE:
             try:
-                return await self._commits.apply(session_id, answered)
+                return await self._commits.apply(key, answered)
             except StoreUnavailableError:
                 await self._clock.sleep(wait)
-        return await self._commits.apply(session_id, answered)
+        return await self._commits.apply(key, answered)
 
     async def _draft(self, session: Session, credential: Credential) -> ZapDraft:
         """Compile the Zap; action ids are looked up right before use, as they change."""

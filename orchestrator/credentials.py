@@ -7,7 +7,7 @@ from contextlib import suppress
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError
 from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, SessionStore
-from orchestrator.core.session import Instant
+from orchestrator.core.session import Instant, SessionKey
 from orchestrator.core.signals import CredentialChanged
 
 
@@ -55,8 +55,9 @@ class ToldCredentials:
         told: CredentialState | None = None
         while (state := await self._state(tenant_id, user_id)) is not told:
             for session_id in await self._sessions.of_user(tenant_id, user_id):
+                key = SessionKey(tenant_id=tenant_id, session_id=session_id)
                 with suppress(NotFoundError):  # erased between the two
-                    await self._commits.apply(session_id, CredentialChanged(state=state))
+                    await self._commits.apply(key, CredentialChanged(state=state))
             told = state
 
     async def _state(self, tenant_id: str, user_id: str) -> CredentialState:

@@ -53,6 +53,7 @@ from orchestrator.core.session import (
     Listing,
     Millis,
     Session,
+    SessionKey,
     Step,
     StepState,
     WatchKey,
@@ -158,7 +159,7 @@ class Engine:
         try:
             return await self._commits.begin(decision, idempotency=terms.idempotency)
         except ReferenceTakenError as taken:
-            return Applied(session=await self._sessions.load(taken.session_id), outcome=Outcome.DUPLICATE)
+            return await self._live(new, taken.session_id)
 
     async def bind(self, tenant_id: str, terms: Terms) -> None:
         """Tie the request's idempotency key to its body, whatever becomes of it.
@@ -173,55 +174,55 @@ class Engine:
         if bound != terms.idempotency.fingerprint:
             raise IdempotencyKeyReusedError
 
-    async def apply(self, session_id: str, signal: Signal, *, terms: Terms = ANY_TERMS) -> Applied:
+    async def apply(self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS) -> Applied:
         """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
-        return await self._commits.apply(session_id, signal, terms=terms)
+        return await self._commits.apply(key, signal, terms=terms)
 
     def new_step_id(self) -> str:
         """Return an id for a step that is about to be added."""
         return self._ids.new("st")
 
-    async def search_apps(self, session_id: str, *, query: str | None, cursor: str | None) -> AppPage:
+    async def search_apps(self, key: SessionKey, *, query: str | None, cursor: str | None) -> AppPage:
         """Search Zapier's apps as the session's user sees them."""
-        session = await self._sessions.load(session_id)
+        session = await self._sessions.load(key)
         return await self._upstream.apps(await self._credential(session), query=query, cursor=cursor)
 
-    async def choose_app(self, session_id: str, step_id: str, app_id: str, *, terms: Terms = ANY_TERMS) -> Applied:
+    async def choose_app(self, key: SessionKey, step_id: str, app_id: str, *, terms: Terms = ANY_TERMS) -> Applied:
         """Give a step its app; where it needs an authentication, list the user's first: that is the baseline."""
-        session, step = await self._open_step(session_id, step_id)
+        session, step = await self._open_step(key, step_id)
         terms.check(session)
         if step.app is not None and step.app.id == app_id:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
         credential = await self._credential(session)
         chosen = await self._app_chosen(credential, step_id, app_id)
-        return await self._commits.apply(session_id, chosen, terms=terms)
+        return await self._commits.apply(key, chosen, terms=terms)
 
-    async def list_actions(self, session_id: str, step_id: str) -> tuple[CatalogAction, ...]:
+    async def list_actions(self, key: SessionKey, step_id: str) -> tuple[CatalogAction, ...]:
         """Return what the step's app can do."""
-        session, step = await self._step(session_id, step_id)
+        session, step = await self._step(key, step_id)
         app_id = self._app_of(session, step, "list_actions").id
         return await self._upstream.actions(await self._credential(session), app_id)
 
     async def choose_action(
-        self, session_id: str, step_id: str, action: Action, *, terms: Terms = ANY_TERMS
+        self, key: SessionKey, step_id: str, action: Action, *, terms: Terms = ANY_TERMS
     ) -> Applied:
         """Give a step its action. Raises ActionNotFoundError when its app has none of this key and type."""
-        session, step = await self._open_step(session_id, step_id)
+        session, step = await self._open_step(key, step_id)
         terms.check(session)
         app_id = self._app_of(session, step, "action_chosen").id
         actions = await self._upstream.actions(await self._credential(session), app_id)
         if not any((found.key, found.action_type) == (action.key, action.action_type) for found in actions):
             raise ActionNotFoundError(app_id=app_id, key=action.key, action_type=action.action_type)
-        return await self._commits.apply(session_id, ActionChosen(step_id=step_id, action=action), terms=terms)
+        return await self._commits.apply(key, ActionChosen(step_id=step_id, action=action), terms=terms)
 
     # --- authentications and popups ---
 
-    async def pick(self, session_id: str, step_id: str, *, refresh: bool) -> Picker:
+    async def pick(self, key: SessionKey, step_id: str, *, refresh: bool) -> Picker:
         """Return the authentications to choose from; they are read anew when asked for or older than five minutes.
 
         While a popup of the step is open the baseline stays as it is, whatever is read.
         """
-        session, step = await self._step(session_id, step_id)
+        session, step = await self._step(key, step_id)
         if step.state is StepState.NO_AUTH_REQUIRED or step.app is None:
             self._app_of(session, step, "list_authentications")
             return Picker(session=session, step=step, authentications=(), listed_at=None)
@@ -244,18 +245,18 @@ class Engine:
         )
 
     async def select(
-        self, session_id: str, step_id: str, authentication_id: str, *, terms: Terms = ANY_TERMS
+        self, key: SessionKey, step_id: str, authentication_id: str, *, terms: Terms = ANY_TERMS
     ) -> Applied:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
 
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
-        session, step = await self._open_step(session_id, step_id)
+        session, step = await self._open_step(key, step_id)
         terms.check(session)
         app_id = self._app_of(session, step, "authentication_selected").id
         if step.state is StepState.NO_AUTH_REQUIRED:
             raise IllegalSignalError(
-                session_id=session_id, step_id=step_id, state=step.state, signal="authentication_selected"
+                session_id=key.session_id, step_id=step_id, state=step.state, signal="authentication_selected"
             )
         listing = await self._list(session, step)
         if not listing.complete and listing.get(authentication_id) is None:
@@ -267,10 +268,10 @@ class Engine:
                 step_id=step_id, authentication_id=authentication_id, listing=listing, claims=watch.claims
             )
 
-        return await self._commits.apply(session_id, selected, terms=terms)
+        return await self._commits.apply(key, selected, terms=terms)
 
     async def open_popup(
-        self, session_id: str, step_id: str, attempt_id: str | None, *, terms: Terms = ANY_TERMS
+        self, key: SessionKey, step_id: str, attempt_id: str | None, *, terms: Terms = ANY_TERMS
     ) -> OpenedPopup:
         """Begin an attempt. The same attempt id again returns the same attempt, and so does the same request.
 
@@ -279,7 +280,7 @@ class Engine:
         something connected meanwhile, AttemptStaleError when the step has another app than at the request's first time.
         """
         if attempt_id is None:
-            session, step = await self._step(session_id, step_id)
+            session, step = await self._step(key, step_id)
             earlier = await self._commits.earlier(session.tenant_id, session.user_id, terms)
             if earlier is not None:
                 return _opened(earlier, step_id)
@@ -288,7 +289,7 @@ class Engine:
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
                 terms = terms.after(await self._prepared(session, step, terms))
         opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"))
-        return _opened(await self._commits.apply(session_id, opening, terms=terms), step_id)
+        return _opened(await self._commits.apply(key, opening, terms=terms), step_id)
 
     # --- credentials ---
 
@@ -331,9 +332,12 @@ class Engine:
             return earlier
         session_id = await self._sessions.referred(new.tenant_id, new.user_id, new.reference)
         with suppress(NotFoundError):  # it ended, and was erased, between the two
-            if session_id is not None:
-                return Applied(session=await self._sessions.load(session_id), outcome=Outcome.DUPLICATE)
+            return None if session_id is None else await self._live(new, session_id)
         return None
+
+    async def _live(self, new: NewSession, session_id: str) -> Applied:
+        key = SessionKey(tenant_id=new.tenant_id, session_id=session_id)
+        return Applied(session=await self._sessions.load(key), outcome=Outcome.DUPLICATE)
 
     async def _begun(self, new: NewSession, credential: Credential | None) -> Decision:
         session = self._blank(new, credential)
@@ -412,7 +416,7 @@ class Engine:
             watch = await self._watches.load(_watch_key(current, listing.app_id), now=self._clock.now())
             return AuthenticationsRefreshed(step_id=step.id, listing=listing, connect=connect, claims=watch.claims)
 
-        return (await self._commits.apply(session.id, refreshed, terms=Terms(seqs=seqs))).session
+        return (await self._commits.apply(session.key, refreshed, terms=Terms(seqs=seqs))).session
 
     async def _link(self, session: Session, app_id: str) -> Connect | None:
         return (await self._upstream.app(await self._credential(session), app_id)).connect
@@ -437,15 +441,15 @@ class Engine:
             raise IllegalSignalError(session_id=session.id, step_id=step.id, state=step.state, signal=signal)
         return step.app
 
-    async def _step(self, session_id: str, step_id: str) -> tuple[Session, Step]:
-        session = await self._sessions.load(session_id)
+    async def _step(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
+        session = await self._sessions.load(key)
         step = session.step(step_id)
         if step is None:
-            raise StepNotFoundError(session_id=session_id, step_id=step_id)
+            raise StepNotFoundError(session_id=key.session_id, step_id=step_id)
         return session, step
 
-    async def _open_step(self, session_id: str, step_id: str) -> tuple[Session, Step]:
-        session, step = await self._step(session_id, step_id)
+    async def _open_step(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
+        session, step = await self._step(key, step_id)
         _require_open(session)
         return session, step
 

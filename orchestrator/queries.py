@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import (
     Changes,
     Clock,
@@ -18,7 +17,7 @@ from orchestrator.core.ports import (
     SignalRecord,
     WatchStore,
 )
-from orchestrator.core.session import Instant, Millis, Session, WatchKey
+from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,39 +47,36 @@ class Queries:
         self._changes = changes
         self._clock = clock
 
-    async def session(self, tenant_id: str, session_id: str) -> Snapshot:
+    async def session(self, key: SessionKey) -> Snapshot:
         """Return one session. Raises SessionNotFoundError, also for another tenant's."""
-        session = await self._sessions.load(session_id)
-        if session.tenant_id != tenant_id:
-            raise SessionNotFoundError(session_id=session_id)
-        return await self.snapshot(session)
+        return await self.snapshot(await self._sessions.load(key))
 
-    async def after(self, tenant_id: str, session_id: str, *, seq: int, wait: Millis) -> Snapshot:
+    async def after(self, key: SessionKey, *, seq: int, wait: Millis) -> Snapshot:
         """Return the session once its `seq` is greater than `seq`, or as it is after waiting that long."""
         until = self._clock.now() + wait
-        async with self._changes.session(session_id) as subscription:
+        async with self._changes.session(key.session_id) as subscription:
             while True:
-                snapshot = await self.session(tenant_id, session_id)
+                snapshot = await self.session(key)
                 left = until - self._clock.now()
                 if snapshot.session.seq > seq or left <= 0:
                     return snapshot
                 if not await subscription.changed(timeout=left):
-                    return await self.session(tenant_id, session_id)
+                    return await self.session(key)
 
     async def sessions(self, query: SessionQuery) -> tuple[tuple[Snapshot, ...], str | None]:
         """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours."""
         page: SessionPage = await self._sessions.find(query)
         return tuple([await self.snapshot(session) for session in page.sessions]), page.cursor
 
-    async def events(self, tenant_id: str, session_id: str, *, after: int, limit: int) -> EventPage:
+    async def events(self, key: SessionKey, *, after: int, limit: int) -> EventPage:
         """Return a session's events after a sequence number."""
-        await self.session(tenant_id, session_id)
-        return await self._sessions.events(session_id, after=after, limit=limit)
+        await self.session(key)
+        return await self._sessions.events(key.session_id, after=after, limit=limit)
 
-    async def signals(self, tenant_id: str, session_id: str) -> tuple[SignalRecord, ...]:
+    async def signals(self, key: SessionKey) -> tuple[SignalRecord, ...]:
         """Return what was heard about a session and what became of it."""
-        await self.session(tenant_id, session_id)
-        return await self._sessions.signals(session_id)
+        await self.session(key)
+        return await self._sessions.signals(key.session_id)
 
     async def snapshot(self, session: Session) -> Snapshot:
         """Return what a session that was just read or committed looks like, without reading it again."""

@@ -43,7 +43,7 @@ class Sweeper:
         session_ids = await self._sessions.to_wake(shard, now=now, limit=MOST_AT_ONCE)
         for session_id in session_ids:
             try:
-                await self._wake(await self._sessions.load(session_id))
+                await self._wake(await self._sessions.load_any(session_id))
             except (NotFoundError, StaleVersionError):
                 continue  # erased, or busy: a commit has just moved its time
             except StoreUnavailableError:
@@ -64,7 +64,7 @@ class Sweeper:
         elif session.status in _OVER:
             await self._sessions.purge(session)
         else:
-            await self._commits.apply(session.id, TimePassed(checks=await self._checks(session)))
+            await self._commits.apply(session.key, TimePassed(checks=await self._checks(session)))
 
     async def _checks(self, session: Session) -> dict[str, tuple[Instant, ...]]:
         now = self._clock.now()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 
+import httpx
 import structlog
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
@@ -21,22 +23,47 @@ from workers.service import Service
 log = structlog.get_logger(__name__)
 
 
-def run_worker(settings: Settings, *, redis_url: str, queue_url: str) -> int:
+def run_worker(
+    settings: Settings,
+    *,
+    redis_url: str,
+    queue_url: str,
+    alive_file: Path | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> int:
     """Work until SIGTERM or SIGINT, and return the exit status: 0 when stopped, 1 when the service failed.
 
     The first signal lets what is under way finish; a second one ends the process at once. A store or a queue that is
-    away is waited for. To be called on the main thread.
+    away is waited for. `alive_file` is touched every few seconds as long as the process works, whether the store is
+    there or not. Requests to Zapier go by `transport`, by default over sockets. To be called on the main thread.
     """
-    return WorkerProcess(settings, redis_url=redis_url, queue_url=queue_url).run()
+    return WorkerProcess(
+        settings, redis_url=redis_url, queue_url=queue_url, alive_file=alive_file, transport=transport
+    ).run()
 
 
 class WorkerProcess:
     """The main thread of a worker process."""
 
-    def __init__(self, settings: Settings, *, redis_url: str, queue_url: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        redis_url: str,
+        queue_url: str,
+        alive_file: Path | None,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
         self._queue_url = queue_url
         self._queue = RqCheckQueue(connect(queue_url))
-        self._service = Service(settings, redis_url=redis_url, queue=self._queue, ended=self._end)
+        self._service = Service(
+            settings,
+            redis_url=redis_url,
+            queue=self._queue,
+            ended=self._end,
+            alive_file=alive_file,
+            transport=transport,
+        )
         self._stopping = threading.Event()
         self._fetcher: BatchWorker | None = None
 

@@ -9,32 +9,49 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 
+import httpx
 import structlog
 import uvloop
 
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.core.errors import StoreError, StoreUnavailableError
 from orchestrator.core.ports import CheckBatch, CheckQueue
+from orchestrator.core.session import SECOND
 from orchestrator.settings import Settings
 from workers.checker import BatchChecker
 from workers.dispatcher import Dispatcher
 from workers.patience import Patience, rest
 from workers.sweeper import ShardSweeper
+from workers.timing import ALIVE_PAUSE
 
 log = structlog.get_logger(__name__)
 
 
 class Service:
-    """Dispatcher, sweeper and checks of one process. `ended` is called, on its thread, when it has ended."""
+    """Dispatcher, sweeper and checks of one process. `ended` is called, on its thread, when it has ended.
+
+    Requests to Zapier go by `transport`, by default over sockets. As long as its loop turns, `alive_file` is touched
+    every few seconds.
+    """
 
     def __init__(
-        self, settings: Settings, *, redis_url: str, queue: CheckQueue, ended: Callable[[], None] = lambda: None
+        self,
+        settings: Settings,
+        *,
+        redis_url: str,
+        queue: CheckQueue,
+        ended: Callable[[], None] = lambda: None,
+        alive_file: Path | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._settings = settings
         self._redis_url = redis_url
         self._queue = queue
         self._ended = ended
+        self._alive_file = alive_file
+        self._transport = transport
         self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
         self._closing = asyncio.Event()
@@ -87,6 +104,8 @@ class Service:
             self._ended()
 
     async def _live(self) -> None:
+        if self._alive_file is not None:
+            self._touch(self._alive_file)
         async with AsyncExitStack() as stack:
             zapwright = await self._open(stack)
             if zapwright is None:
@@ -104,12 +123,17 @@ class Service:
             await self._closing.wait()
             await checks.drain()
 
+    def _touch(self, alive_file: Path) -> None:
+        alive_file.touch()
+        self._loop.call_later(ALIVE_PAUSE / SECOND, self._touch, alive_file)
+
     async def _open(self, stack: AsyncExitStack) -> Zapwright | None:
         """Open the store as soon as it is there; None when we are stopping before."""
         patience = Patience()
         while not self._stopping.is_set():
             try:
-                return await stack.enter_async_context(opened(self._settings, redis_url=self._redis_url))
+                opening = opened(self._settings, redis_url=self._redis_url, transport=self._transport)
+                return await stack.enter_async_context(opening)
             except StoreUnavailableError as error:
                 wait = patience.wait()
                 log.warning("store_away", problem=str(error), again_in_ms=wait)

@@ -16,6 +16,9 @@ TICK_IDLE: Final[Millis] = 250
 TICK_SPACING: Final[Millis] = 20
 """News that come closer together than this are looked at together."""
 
+ALIVE_PAUSE: Final[Millis] = 5 * SECOND
+"""How often a worker shows that its loop turns."""
+
 SWEEP_PAUSE: Final[Millis] = 5 * SECOND
 SWEEP_LEASE: Final[Millis] = 30 * SECOND
 

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from api.auth import tenant
+from api.auth import PAGE_READS, PAGE_WRITES, SessionDep
 from api.deps import EngineDep, ShowDep
 from api.openapi import CONDITIONAL, ETAG, SESSION, STEP, UPSTREAM, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId, StepId
+from api.schemas.fields import StepId
 from api.terms import Conditional
 from api.views import actions
 from orchestrator.core.errors import ActionNotFoundError, IllegalSignalError, StepNotFoundError
 from orchestrator.core.session import Action
 
-router = APIRouter(prefix="/v1/sessions/{session_id}/steps/{step_id}", tags=["actions"], dependencies=[Depends(tenant)])
+router = APIRouter(prefix="/v1/sessions/{session_id}/steps/{step_id}", tags=["actions"])
 
 
-@router.get("/actions", responses=problems(*SESSION, StepNotFoundError, IllegalSignalError, *UPSTREAM))
-async def list_actions(session_id: SessionId, step_id: StepId, engine: EngineDep) -> answers.ActionList:
+@router.get(
+    "/actions",
+    dependencies=[PAGE_READS],
+    responses=problems(*SESSION, StepNotFoundError, IllegalSignalError, *UPSTREAM),
+)
+async def list_actions(key: SessionDep, step_id: StepId, engine: EngineDep) -> answers.ActionList:
     """Return what the step's app can do."""
-    return actions(await engine.list_actions(session_id, step_id))
+    return actions(await engine.list_actions(key, step_id))
 
 
 @router.put(
     "/action",
+    dependencies=[PAGE_WRITES],
     responses={
         200: {"headers": ETAG},
         **problems(*STEP, *CONDITIONAL, IllegalSignalError, ActionNotFoundError, *UPSTREAM),
     },
 )
 async def choose_action(
-    session_id: SessionId,
+    key: SessionDep,
     step_id: StepId,
     choice: requests.ActionChoice,
     engine: EngineDep,
@@ -40,4 +45,4 @@ async def choose_action(
 ) -> answers.Session:
     """Give the step its action; the inputs of another action are dropped."""
     action = Action(key=choice.key, action_type=choice.action_type)
-    return await show.applied(await engine.choose_action(session_id, step_id, action, terms=terms))
+    return await show.applied(await engine.choose_action(key, step_id, action, terms=terms))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
-from api.auth import tenant
+from api.auth import PAGE_WRITES, SessionDep
 from api.deps import EngineDep, QueriesDep, ShowDep, ViewsDep
 from api.openapi import CONDITIONAL, ETAG, STEP, UPSTREAM, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId, StepId
+from api.schemas.fields import StepId
 from api.schemas.parameters import Picking
 from api.terms import Conditional, etag
 from orchestrator.core.errors import AppNotFoundError, AuthenticationNotUsableError, IllegalSignalError
 
 router = APIRouter(
-    prefix="/v1/sessions/{session_id}/steps/{step_id}", tags=["authentications"], dependencies=[Depends(tenant)]
+    prefix="/v1/sessions/{session_id}/steps/{step_id}",
+    tags=["authentications"],
+    dependencies=[PAGE_WRITES],
 )
 
 
@@ -23,7 +25,7 @@ router = APIRouter(
     responses={200: {"headers": ETAG}, **problems(*STEP, IllegalSignalError, AppNotFoundError, *UPSTREAM)},
 )
 async def list_authentications(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
-    session_id: SessionId,
+    key: SessionDep,
     step_id: StepId,
     picking: Picking,
     engine: EngineDep,
@@ -32,7 +34,7 @@ async def list_authentications(  # noqa: PLR0913, PLR0917 - what FastAPI gives b
     response: Response,
 ) -> answers.Picker:
     """Return the authentications to choose from, read anew when asked for or old. An open popup's baseline stays."""
-    picker = await engine.pick(session_id, step_id, refresh=picking.refresh)
+    picker = await engine.pick(key, step_id, refresh=picking.refresh)
     response.headers["ETag"] = etag(picker.session.seq)
     return views.picker(picker, await queries.snapshot(picker.session))
 
@@ -45,7 +47,7 @@ async def list_authentications(  # noqa: PLR0913, PLR0917 - what FastAPI gives b
     },
 )
 async def select_authentication(
-    session_id: SessionId,
+    key: SessionDep,
     step_id: StepId,
     choice: requests.AuthenticationChoice,
     engine: EngineDep,
@@ -53,4 +55,4 @@ async def select_authentication(
     terms: Conditional,
 ) -> answers.Session:
     """Settle the step on the user's choice; Zapier must list it now, for this app, not expired."""
-    return await show.applied(await engine.select(session_id, step_id, choice.authentication_id, terms=terms))
+    return await show.applied(await engine.select(key, step_id, choice.authentication_id, terms=terms))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from api.auth import Tenant, tenant
+from api.auth import USERS_WRITE, TenantId
 from api.deps import EngineDep
 from api.openapi import problems
 from api.schemas import answers, requests
@@ -18,14 +18,14 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.session import SECOND
 
-router = APIRouter(prefix="/v1/users", tags=["credentials"], dependencies=[Depends(tenant)])
+router = APIRouter(prefix="/v1/users", tags=["credentials"], dependencies=[USERS_WRITE])
 
 _UPSTREAM = (UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError)
 
 
 @router.put("/{user_id:path}/credential", responses=problems(CredentialRefusedError, *_UPSTREAM))
 async def put_credential(
-    user_id: UserIdInPath, new: requests.NewCredential, tenant_id: Tenant, engine: EngineDep
+    user_id: UserIdInPath, new: requests.NewCredential, tenant_id: TenantId, engine: EngineDep
 ) -> answers.Credential:
     """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
     expires_in = None if new.expires_in is None else new.expires_in * SECOND

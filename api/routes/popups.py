@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
-from api.auth import tenant
+from api.auth import PAGE_WRITES, SessionDep
 from api.deps import EngineDep, MetricsDep, ShowDep
 from api.openapi import CONDITIONAL, ETAG, KEYED, REPLAY, STEP, UPSTREAM, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId, StepId
+from api.schemas.fields import StepId
 from api.terms import KeyedConditional, mark_replay
 from api.views import popup
 from orchestrator.core.errors import (
@@ -22,7 +22,9 @@ from orchestrator.core.errors import (
 from orchestrator.core.ports import Outcome
 
 router = APIRouter(
-    prefix="/v1/sessions/{session_id}/steps/{step_id}/popup", tags=["popups"], dependencies=[Depends(tenant)]
+    prefix="/v1/sessions/{session_id}/steps/{step_id}/popup",
+    tags=["popups"],
+    dependencies=[PAGE_WRITES],
 )
 
 _ATTEMPT = (*STEP, *CONDITIONAL, *KEYED, IllegalSignalError, AttemptStaleError, AttemptTakenError)
@@ -40,7 +42,7 @@ _AGAIN = {"model": answers.OpenedPopup, "description": "The attempt had begun be
     },
 )
 async def open_popup(
-    session_id: SessionId,
+    key: SessionDep,
     step_id: StepId,
     engine: EngineDep,
     response: Response,
@@ -52,7 +54,7 @@ async def open_popup(
     An id given by the page says that the popup may be open already, so Zapier is not asked. Without one, what the user
     has is listed first; anything connected meanwhile is offered instead (`candidates_found`).
     """
-    opened = await engine.open_popup(session_id, step_id, opening.attempt_id, terms=terms)
+    opened = await engine.open_popup(key, step_id, opening.attempt_id, terms=terms)
     mark_replay(response, is_replay=opened.is_replay)
     response.status_code = 200 if opened.outcome is Outcome.DUPLICATE else 201
     return popup(opened)
@@ -60,7 +62,7 @@ async def open_popup(
 
 @router.post("/signals", responses={200: {"headers": ETAG | REPLAY}, **problems(*_ATTEMPT)})
 async def send_popup_signal(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
-    session_id: SessionId,
+    key: SessionDep,
     step_id: StepId,
     given: requests.PopupSignal,
     engine: EngineDep,
@@ -70,7 +72,7 @@ async def send_popup_signal(  # noqa: PLR0913, PLR0917 - what FastAPI gives by n
 ) -> answers.HeardSignal:
     """Say what a page saw of a popup, or its user said. A signal with an unused attempt id opens that attempt."""
     try:
-        applied = await engine.apply(session_id, given.meant(step_id), terms=terms)
+        applied = await engine.apply(key, given.meant(step_id), terms=terms)
     except SignalRefusedError:
         metrics.signal(kind=given.kind, outcome=Outcome.REFUSED)
         raise

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from api.auth import Tenant, tenant
+from api.auth import BACKEND_READS, BACKEND_WRITES, PAGE_READS, SessionDep, TenantId
 from api.deps import EngineDep, PollsDep, QueriesDep, ShowDep, ViewsDep, own_cursor
 from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, SESSION, UPSTREAM, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId
 from api.schemas.parameters import EventSearch, SessionSearch, Waiting
 from api.terms import Conditional, Keyed, NoneMatch, etag, is_known
 from api.views import events
@@ -17,7 +16,7 @@ from orchestrator.core.ports import Outcome
 from orchestrator.core.session import SECOND
 from orchestrator.core.signals import SessionCancelled, SessionChanged
 
-router = APIRouter(prefix="/v1/sessions", tags=["sessions"], dependencies=[Depends(tenant)])
+router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
 _LOCATION = {"Location": {"description": "The session's address.", "schema": {"type": "string"}}}
 _LIVE = {
@@ -31,6 +30,7 @@ _KNOWN = {"description": "The session is still as the entity tag says.", "header
 @router.post(
     "",
     status_code=201,
+    dependencies=[BACKEND_WRITES],
     responses={
         201: {"headers": ETAG | _LOCATION | REPLAY},
         200: _LIVE,
@@ -38,7 +38,7 @@ _KNOWN = {"description": "The session is still as the entity tag says.", "header
     },
 )
 async def create_session(
-    new: requests.NewSession, tenant_id: Tenant, engine: EngineDep, show: ShowDep, response: Response, terms: Keyed
+    new: requests.NewSession, tenant_id: TenantId, engine: EngineDep, show: ShowDep, response: Response, terms: Keyed
 ) -> answers.Session:
     """Begin a session: 201. While the user has one with this reference that has not ended, return that one: 200.
 
@@ -50,9 +50,9 @@ async def create_session(
     return await show.applied(begun)
 
 
-@router.get("", responses=problems())
+@router.get("", dependencies=[BACKEND_READS], responses=problems())
 async def list_sessions(
-    search: SessionSearch, tenant_id: Tenant, queries: QueriesDep, views: ViewsDep
+    search: SessionSearch, tenant_id: TenantId, queries: QueriesDep, views: ViewsDep
 ) -> answers.SessionPage:
     """Return sessions that match every given value, youngest first."""
     with own_cursor(search.cursor):
@@ -62,12 +62,12 @@ async def list_sessions(
 
 @router.get(
     "/{session_id}",
+    dependencies=[PAGE_READS],
     response_model=answers.Session,
     responses={200: {"headers": ETAG}, 304: _KNOWN, **problems(*SESSION)},
 )
 async def read_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
-    session_id: SessionId,
-    tenant_id: Tenant,
+    key: SessionDep,
     queries: QueriesDep,
     views: ViewsDep,
     polls: PollsDep,
@@ -79,9 +79,9 @@ async def read_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     """Return the session; with `after_seq`, as soon as its `seq` is greater, or as it is when the wait is over."""
     snapshot = None
     if waiting.after_seq is not None:
-        after = queries.after(tenant_id, session_id, seq=waiting.after_seq, wait=waiting.wait_s * SECOND)
+        after = queries.after(key, seq=waiting.after_seq, wait=waiting.wait_s * SECOND)
         snapshot = await polls.wait(request, after)
-    snapshot = snapshot or await queries.session(tenant_id, session_id)
+    snapshot = snapshot or await queries.session(key)
     tag = etag(snapshot.session.seq)
     if is_known(request, snapshot.session.seq):
         return Response(status_code=304, headers={"ETag": tag})
@@ -89,33 +89,37 @@ async def read_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     return views.session(snapshot)
 
 
-@router.patch("/{session_id}", responses={200: {"headers": ETAG}, **problems(*COMMIT, *CONDITIONAL)})
+@router.patch(
+    "/{session_id}",
+    dependencies=[BACKEND_WRITES],
+    responses={200: {"headers": ETAG}, **problems(*COMMIT, *CONDITIONAL)},
+)
 async def change_session(
-    session_id: SessionId, change: requests.SessionChange, engine: EngineDep, show: ShowDep, terms: Conditional
+    key: SessionDep, change: requests.SessionChange, engine: EngineDep, show: ShowDep, terms: Conditional
 ) -> answers.Session:
     """Give the session another title or metadata; what is left out stays."""
     signal = SessionChanged(title=change.title, metadata=change.metadata)
-    return await show.applied(await engine.apply(session_id, signal, terms=terms))
+    return await show.applied(await engine.apply(key, signal, terms=terms))
 
 
-@router.delete("/{session_id}", responses={200: {"headers": ETAG}, **problems(*COMMIT, *CONDITIONAL)})
-async def cancel_session(
-    session_id: SessionId, engine: EngineDep, show: ShowDep, terms: Conditional
-) -> answers.Session:
+@router.delete(
+    "/{session_id}",
+    dependencies=[BACKEND_WRITES],
+    responses={200: {"headers": ETAG}, **problems(*COMMIT, *CONDITIONAL)},
+)
+async def cancel_session(key: SessionDep, engine: EngineDep, show: ShowDep, terms: Conditional) -> answers.Session:
     """End the session. A second time changes nothing."""
-    return await show.applied(await engine.apply(session_id, SessionCancelled(), terms=terms))
+    return await show.applied(await engine.apply(key, SessionCancelled(), terms=terms))
 
 
-@router.get("/{session_id}/events", responses=problems(*SESSION))
-async def read_events(
-    session_id: SessionId, search: EventSearch, tenant_id: Tenant, queries: QueriesDep
-) -> answers.EventPage:
+@router.get("/{session_id}/events", dependencies=[PAGE_READS], responses=problems(*SESSION))
+async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep) -> answers.EventPage:
     """Return what happened, in order, after an event's `seq`."""
-    return events(await queries.events(tenant_id, session_id, after=search.after, limit=search.limit))
+    return events(await queries.events(key, after=search.after, limit=search.limit))
 
 
-@router.get("/{session_id}/signals", responses=problems(*SESSION))
-async def read_signals(session_id: SessionId, tenant_id: Tenant, queries: QueriesDep) -> answers.SignalLog:
+@router.get("/{session_id}/signals", dependencies=[BACKEND_READS], responses=problems(*SESSION))
+async def read_signals(key: SessionDep, queries: QueriesDep) -> answers.SignalLog:
     """Return the newest signals that were heard and what became of each, refused ones included."""
-    heard = await queries.signals(tenant_id, session_id)
+    heard = await queries.signals(key)
     return answers.SignalLog(signals=tuple(answers.SignalRecord.of(record) for record in heard))

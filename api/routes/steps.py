@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from api.auth import tenant
+from api.auth import PAGE_WRITES, SessionDep
 from api.deps import EngineDep, ShowDep
 from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, STEP, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId, StepId
+from api.schemas.fields import StepId
 from api.terms import Conditional, KeyedConditional
 from orchestrator.core.errors import AliasTakenError, IllegalSignalError, TooManyStepsError
 from orchestrator.core.signals import InputsGiven, StepAdded, StepChanged, StepRemoved
 
-router = APIRouter(prefix="/v1/sessions/{session_id}/steps", tags=["steps"], dependencies=[Depends(tenant)])
+router = APIRouter(
+    prefix="/v1/sessions/{session_id}/steps",
+    tags=["steps"],
+    dependencies=[PAGE_WRITES],
+)
 
 
 @router.post(
@@ -25,17 +29,17 @@ router = APIRouter(prefix="/v1/sessions/{session_id}/steps", tags=["steps"], dep
     },
 )
 async def add_step(
-    session_id: SessionId, added: requests.StepAddition, engine: EngineDep, show: ShowDep, terms: KeyedConditional
+    key: SessionDep, added: requests.StepAddition, engine: EngineDep, show: ShowDep, terms: KeyedConditional
 ) -> answers.AddedStep:
     """Put a step in, last unless told otherwise."""
     signal = StepAdded(step_id=engine.new_step_id(), alias=added.alias, position=added.position)
-    applied = await engine.apply(session_id, signal, terms=terms)
+    applied = await engine.apply(key, signal, terms=terms)
     return answers.AddedStep(step_id=applied.made or signal.step_id, session=await show.applied(applied))
 
 
 @router.patch("/{step_id}", responses={200: {"headers": ETAG}, **problems(*STEP, *CONDITIONAL, AliasTakenError)})
 async def change_step(
-    session_id: SessionId,
+    key: SessionDep,
     step_id: StepId,
     change: requests.StepChange,
     engine: EngineDep,
@@ -44,22 +48,22 @@ async def change_step(
 ) -> answers.Session:
     """Move a step or give it another alias; what is left out stays."""
     signal = StepChanged(step_id=step_id, alias=change.alias, position=change.position)
-    return await show.applied(await engine.apply(session_id, signal, terms=terms))
+    return await show.applied(await engine.apply(key, signal, terms=terms))
 
 
 @router.delete("/{step_id}", responses={200: {"headers": ETAG}, **problems(*STEP, *CONDITIONAL)})
 async def remove_step(
-    session_id: SessionId, step_id: StepId, engine: EngineDep, show: ShowDep, terms: Conditional
+    key: SessionDep, step_id: StepId, engine: EngineDep, show: ShowDep, terms: Conditional
 ) -> answers.Session:
     """Take a step out."""
-    return await show.applied(await engine.apply(session_id, StepRemoved(step_id=step_id), terms=terms))
+    return await show.applied(await engine.apply(key, StepRemoved(step_id=step_id), terms=terms))
 
 
 @router.put(
     "/{step_id}/inputs", responses={200: {"headers": ETAG}, **problems(*STEP, *CONDITIONAL, IllegalSignalError)}
 )
 async def give_inputs(
-    session_id: SessionId,
+    key: SessionDep,
     step_id: StepId,
     given: requests.GivenInputs,
     engine: EngineDep,
@@ -68,4 +72,4 @@ async def give_inputs(
 ) -> answers.Session:
     """Fill the step's fields; inputs are kept as given, those of before are replaced."""
     signal = InputsGiven(step_id=step_id, inputs=given.inputs)
-    return await show.applied(await engine.apply(session_id, signal, terms=terms))
+    return await show.applied(await engine.apply(key, signal, terms=terms))

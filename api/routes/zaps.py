@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
-from api.auth import tenant
+from api.auth import PAGE_WRITES, SessionDep
 from api.deps import CreatorDep, ShowDep
 from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, UPSTREAM, problems
 from api.schemas import answers, requests
-from api.schemas.fields import SessionId
 from api.terms import KeyedConditional
 from orchestrator.core.errors import ActionNotFoundError, CreateUnknownError, IdempotencyInFlightError, NotReadyError
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import ZapState
 
-router = APIRouter(prefix="/v1/sessions/{session_id}/zap", tags=["zaps"], dependencies=[Depends(tenant)])
+router = APIRouter(
+    prefix="/v1/sessions/{session_id}/zap",
+    tags=["zaps"],
+    dependencies=[PAGE_WRITES],
+)
 
 _FIRST = requests.ZapRequest()
 _NOT_MADE = {
@@ -35,7 +38,7 @@ _PROBLEMS = (*COMMIT, *CONDITIONAL, *KEYED, IdempotencyInFlightError, NotReadyEr
     },
 )
 async def create_zap(
-    session_id: SessionId,
+    key: SessionDep,
     creator: CreatorDep,
     show: ShowDep,
     response: Response,
@@ -46,7 +49,7 @@ async def create_zap(
 
     A request that comes again makes no second call: a new wish needs a new `Idempotency-Key`.
     """
-    applied = await creator.create(session_id, again=wish.again, terms=terms)
+    applied = await creator.create(key, again=wish.again, terms=terms)
     is_made_now = applied.session.zap.state is ZapState.CREATED and applied.outcome is Outcome.APPLIED
     response.status_code = 201 if is_made_now else 200
     return await show.applied(applied)

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
 import statistics
 import sys
 import tempfile
@@ -190,6 +191,7 @@ def main() -> int:
     if arguments.only in {None, "normal"}:
         world = list(visits(seed=arguments.seed, per_minute=8, minutes=arguments.minutes))
         console.print(f"8 attempts a minute for {arguments.minutes:.0f} simulated minutes, limits 60/150 with cooldown")
+        console.print("(two cores take about two minutes for all three worlds)")
         one, rival = ours(world, console), naive(world, console)
         console.print(compared("8 attempts a minute", {"ours": one, "naive, every 3 s": rival}))
         numbers = one.numbers() | {f"naive_{name}": value for name, value in rival.numbers().items()}
@@ -207,5 +209,15 @@ def main() -> int:
     return 1 if any(run.refused or run.wrong or run.lost for run in mine) else 0
 
 
+def interruptible() -> int:
+    """Run it all; on Ctrl-C or SIGTERM end what was started, quietly."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interruptible())

@@ -14,7 +14,7 @@ from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.core.errors import UpstreamBusyError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import CheckBatch
-from orchestrator.core.session import SECOND, HintKind, Instant, Session, Step, StepState
+from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState
 from orchestrator.core.signals import Hinted, MessageReceived
 from orchestrator.engine import NewSession, NewStep
 from orchestrator.settings import Settings
@@ -125,8 +125,8 @@ class Ours:
     async def _visit(self, visit: Visit, app: App) -> Result:
         await asyncio.sleep(visit.arrives_s - self._loop.time())
         session, step = await self._at_the_button(visit, app)
-        opened = await self._zapwright.engine.open_popup(session.id, step.id, self._ids.new("at"))
-        page = Page(self._zapwright, self._woken, session_id=session.id, step_id=step.id, attempt_id=opened.attempt.id)
+        opened = await self._zapwright.engine.open_popup(session.key, step.id, self._ids.new("at"))
+        page = Page(self._zapwright, self._woken, key=session.key, step_id=step.id, attempt_id=opened.attempt.id)
         async with asyncio.TaskGroup() as group:
             login = group.create_task(self._login(visit, app, page))
             for at_s, kind in ((visit.closed_s, HintKind.CLOSED), (visit.look_s, HintKind.FOCUS)):
@@ -145,7 +145,7 @@ class Ours:
         session = (await self._zapwright.engine.create_session(new)).session
         while True:
             try:
-                chosen = await self._zapwright.engine.choose_app(session.id, session.steps[0].id, app.id)
+                chosen = await self._zapwright.engine.choose_app(session.key, session.steps[0].id, app.id)
             except UpstreamBusyError as busy:
                 self.busy += 1
                 await self._clock.sleep(busy.retry_after)
@@ -171,7 +171,7 @@ class Ours:
 
     async def _result(self, visit: Visit, page: Page, done_s: float | None, made: str | None) -> Result:
         """Look at what became of a visit; a step that is not resolved is opened again, as its user would."""
-        session = await self._store.sessions.load(page.session_id)
+        session = await self._store.sessions.load(page.key)
         step = session.steps[0]
         if step.state is StepState.RESOLVED and step.authentication is not None:
             events = (await self._store.sessions.events(session.id, after=0)).events
@@ -186,7 +186,7 @@ class Ours:
             return Result(visit=visit)
         while True:
             try:
-                picker = await self._zapwright.engine.pick(session.id, step.id, refresh=True)
+                picker = await self._zapwright.engine.pick(session.key, step.id, refresh=True)
             except UpstreamBusyError as busy:
                 await self._clock.sleep(busy.retry_after)
             else:
@@ -198,11 +198,11 @@ class Page:
     """One user's page: what it says of its popup."""
 
     def __init__(
-        self, zapwright: Zapwright, woken: asyncio.Event, *, session_id: str, step_id: str, attempt_id: str
+        self, zapwright: Zapwright, woken: asyncio.Event, *, key: SessionKey, step_id: str, attempt_id: str
     ) -> None:
         self._zapwright = zapwright
         self._woken = woken
-        self.session_id = session_id
+        self.key = key
         self._step_id = step_id
         self._attempt_id = attempt_id
 
@@ -217,7 +217,7 @@ class Page:
         )
 
     async def _send(self, signal: Hinted | MessageReceived) -> None:
-        await self._zapwright.engine.apply(self.session_id, signal)
+        await self._zapwright.engine.apply(self.key, signal)
         self._woken.set()
 
 

@@ -176,6 +176,9 @@ _MACHINE: Final = Machine(
 _get_transitions = cast("Callable[..., list[Transition]]", _MACHINE.get_transitions)
 
 
+_ANY_STATE: Final = "any state"
+
+
 def allows(state: StepState, trigger: Trigger) -> bool:
     """Say whether a step in `state` takes `trigger`."""
     return bool(_get_transitions(trigger=trigger.value, source=state.value))
@@ -193,16 +196,18 @@ def move(state: StepState, trigger: Trigger, *, session_id: str, step_id: str) -
 
 
 def mermaid() -> str:
-    """Draw the table as a Mermaid state diagram, one arrow a pair of states."""
+    """Draw the table as a Mermaid state diagram, one arrow a pair of states, and one from any."""
     arrows: dict[tuple[str, str], list[str]] = {}
     for edge in TABLE:
-        sources = ("[*]",) if edge.sources == ANY else tuple(source.value for source in edge.sources)
+        sources = (_ANY_STATE,) if edge.sources == ANY else tuple(source.value for source in edge.sources)
         for source in sources:
             arrows.setdefault((source, edge.to.value), []).append(edge.trigger.value)
-    lines = ["stateDiagram-v2", *(f"    {_name(state.value)} : {state.value}" for state in StepState)]
+    names = [*(state.value for state in StepState), _ANY_STATE]
+    lines = ["stateDiagram-v2", *(f"    {_name(name)} : {name}" for name in names)]
+    lines += [f"    [*] --> {_name(StepState.CHOOSE_APP)}"]
     lines += [f"    {_name(source)} --> {_name(to)} : {', '.join(names)}" for (source, to), names in arrows.items()]
     return "\n".join(lines) + "\n"
 
 
 def _name(state: str) -> str:
-    return state.replace("-", "_")
+    return state.replace("-", "_").replace(" ", "_")

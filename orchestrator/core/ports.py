@@ -21,6 +21,7 @@ from orchestrator.core.session import (
     Listing,
     Millis,
     Session,
+    SessionKey,
     SessionStatus,
     StepState,
     WatchKey,
@@ -140,8 +141,12 @@ class SessionPage:
 class SessionStore(Protocol):
     """Sessions with their events and signal logs."""
 
-    async def load(self, session_id: str) -> Session:
-        """Return the session. Raises SessionNotFoundError (also for text that is no session id)."""
+    async def load(self, key: SessionKey) -> Session:
+        """Return the session. Raises SessionNotFoundError, also for another tenant's and for text that is no id."""
+        ...
+
+    async def load_any(self, session_id: str) -> Session:
+        """Return the session, whoever's it is: for loops that serve every tenant. Raises SessionNotFoundError."""
         ...
 
     async def commit(self, commit: Commit) -> Receipt | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count, repeat
+from itertools import repeat
 
 from orchestrator.core.effects import Due, StopWaiting, Wait
 from orchestrator.core.session import (
@@ -30,6 +30,12 @@ STRONG_WAITS: tuple[Millis, ...] = (0, 1 * SECOND, 2 * SECOND, 4 * SECOND, 8 * S
 """After "finished" and after a message: at once, ever more slowly, then every 15 s for two minutes."""
 
 FOCUS_WAITS: tuple[Millis, ...] = (0, 2 * SECOND, 6 * SECOND)
+_STRONG_WAITS_OF: Mapping[HintKind, tuple[Millis, ...]] = {
+    HintKind.FINISHED: STRONG_WAITS,
+    HintKind.MESSAGE: STRONG_WAITS,
+    HintKind.FOCUS: FOCUS_WAITS,
+    HintKind.CLOSED: (),
+}
 CLOSED_WAIT: Millis = 20 * SECOND
 FIRST_QUIET_WAIT: Millis = 60 * SECOND
 FIRST_QUIET_WAIT_PAGE_GONE: Millis = 20 * SECOND
@@ -156,13 +162,7 @@ def _strong(attempt: Attempt, state: StepState) -> Iterator[Instant]:
     if attempt.ended is not None or state is not StepState.AWAITING_POPUP:
         return
     for hint in attempt.hints:
-        match hint.kind:
-            case HintKind.FINISHED | HintKind.MESSAGE:
-                yield from _after(hint.at, STRONG_WAITS)
-            case HintKind.FOCUS:
-                yield from _after(hint.at, FOCUS_WAITS)
-            case HintKind.CLOSED:
-                pass
+        yield from _after(hint.at, _STRONG_WAITS_OF[hint.kind])
 
 
 def _quiet(attempt: Attempt, state: StepState) -> Iterator[Instant]:
@@ -181,11 +181,11 @@ _SEEN_TO_THE_END = frozenset({AttemptEnd.SUPERSEDED, AttemptEnd.SETTLED, Attempt
 def _doubling(attempt: Attempt) -> Iterator[Instant]:
     """Look first when most logins are done, then after waits that double: 60, 90, 150, 270, 510 s."""
     at = attempt.opened_at + (FIRST_QUIET_WAIT_PAGE_GONE if attempt.page_gone else FIRST_QUIET_WAIT)
-    for doublings in count():
-        if at > attempt.deadline:
-            return
+    wait = SHORTEST_QUIET_WAIT
+    while at <= attempt.deadline:
         yield at
-        at += min(SHORTEST_QUIET_WAIT * 2**doublings, LONGEST_QUIET_WAIT)
+        at += wait
+        wait = min(2 * wait, LONGEST_QUIET_WAIT)
 
 
 def _after(start: Instant, waits_between: Iterable[Millis]) -> Iterator[Instant]:

@@ -329,6 +329,11 @@ class Session:
     earlier_commits: tuple[str, ...] = ()
     document: int = DOCUMENT_VERSION
 
+    @property
+    def key(self) -> SessionKey:
+        """The name by which its tenant reaches it."""
+        return SessionKey(tenant_id=self.tenant_id, session_id=self.id)
+
     def step(self, step_id: str) -> Step | None:
         """Return the step with this id, if the session has it."""
         return next((step for step in self.steps if step.id == step_id), None)
@@ -386,6 +391,14 @@ def session_shard(session_id: str) -> int:
 
 
 _SHORTEST_SESSION_ID = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class SessionKey:
+    """A session as its tenant names it; under another tenant's name there is no such session."""
+
+    tenant_id: str
+    session_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import Commit, SessionQuery
-from orchestrator.core.session import ENDED, Instant, Session, WatchKey, session_shard, shard_of
+from orchestrator.core.session import ENDED, Instant, Session, SessionKey, WatchKey, session_shard, shard_of
 from orchestrator.store import keys
 
 KEPT_EVENTS: Final = 1_000
@@ -31,6 +32,13 @@ def check_commit(commit: Commit, *, shards: int) -> None:
     first = session.seq - len(commit.events) + 1
     if [event.seq for event in commit.events] != list(range(first, session.seq + 1)):
         raise ValueError(f"the new events of session {session.id} do not end at its seq {session.seq}")
+
+
+def owned(session: Session, key: SessionKey) -> Session:
+    """Return the session if it is the tenant's. Raises SessionNotFoundError: nobody learns what others have."""
+    if session.tenant_id != key.tenant_id:
+        raise SessionNotFoundError(session_id=key.session_id)
+    return session
 
 
 def is_ended(session: Session) -> bool:

@@ -7,7 +7,7 @@ answered may have happened.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,12 +15,14 @@ from importlib import resources
 from typing import Any, Final, TypeAlias
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.store.batches import Batches, UnsendableError
 
 Argument: TypeAlias = str | bytes | int
+Command: TypeAlias = tuple[Argument, ...]
 Reply: TypeAlias = Any
 """What the server answered: integers, bytes, None and lists of these; plain commands as redis-py shapes them."""
 
@@ -62,18 +64,20 @@ class Call:
     arguments: Sequence[Argument] = ()
 
     @property
-    def by_digest(self) -> tuple[Argument, ...]:
+    def by_digest(self) -> Command:
         """The command that runs a script the server has."""
         return ("EVALSHA", script(self.name).digest, len(self.keys), *self.keys, *self.arguments)
 
     @property
-    def by_text(self) -> tuple[Argument, ...]:
+    def by_text(self) -> Command:
         """The command that runs any script, and leaves it with the server."""
         return ("EVAL", script(self.name).text, len(self.keys), *self.keys, *self.arguments)
 
 
 class Scripts:
-    """Runs scripts and reads. `in_flight` counts the calls that have no answer yet.
+    """Runs scripts and reads; what is asked for at the same time shares an exchange (`Batches`).
+
+    `in_flight` counts the calls that have no answer yet.
 
     Everything raises StoreUnavailableError when the server did not answer (what was asked may have happened) or cannot
     do it now, StoreError when it will never do it.
@@ -81,34 +85,42 @@ class Scripts:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._execute: Callable[..., Awaitable[Reply]] = redis.execute_command
+        self._batches: Batches[Command, Reply] = Batches(self._send)
         self.in_flight = 0
 
     async def call(self, call: Call) -> Reply:
         """Run one script."""
-        with self._under_way():
-            try:
-                return await self._execute(*call.by_digest)
-            except NoScriptError:
-                return await self._execute(*call.by_text)
+        (reply,) = await self.call_each([call])
+        return reply
 
     async def call_each(self, calls: Sequence[Call]) -> list[Reply]:
         """Run several scripts in one exchange; each alone is atomic, all together are not."""
+        if not calls:
+            return []
         with self._under_way():
-            replies = await self._exchange([call.by_digest for call in calls])
+            replies = await self._batches.ask([call.by_digest for call in calls])
             unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-            for number, reply in zip(unknown, await self._exchange([calls[at].by_text for at in unknown]), strict=True):
-                replies[number] = reply
+            if unknown:
+                taught = await self._batches.ask([calls[number].by_text for number in unknown])
+                for number, reply in zip(unknown, taught, strict=True):
+                    replies[number] = reply
             return _all_answered(replies)
 
-    async def run(self, *commands: tuple[Argument, ...], atomic: bool = False) -> list[Reply]:
+    async def run(self, *commands: Command, atomic: bool = False) -> list[Reply]:
         """Run plain commands in one exchange; atomic ones see one moment."""
-        with self._under_way():
-            return _all_answered(await self._exchange(commands, atomic=atomic))
-
-    async def _exchange(self, commands: Sequence[tuple[Argument, ...]], *, atomic: bool = False) -> list[Reply]:
         if not commands:
             return []
+        with self._under_way():
+            asked = self._exchange(commands, atomic=True) if atomic else self._batches.ask(commands)
+            return _all_answered(await asked)
+
+    async def _send(self, commands: Sequence[Command]) -> list[Reply]:
+        try:
+            return await self._exchange(commands, atomic=False)
+        except DataError as error:
+            raise UnsendableError from error
+
+    async def _exchange(self, commands: Sequence[Command], *, atomic: bool) -> list[Reply]:
         pipeline = self._redis.pipeline(transaction=atomic)
         for command in commands:
             pipeline.execute_command(*command)

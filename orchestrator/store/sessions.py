@@ -13,12 +13,12 @@ from orchestrator.core.errors import (
     StaleVersionError,
 )
 from orchestrator.core.ports import Commit, EventPage, Receipt, SessionPage, SessionQuery, SessionStore, SignalRecord
-from orchestrator.core.session import Instant, Session, session_shard, shard_of
+from orchestrator.core.session import Instant, Session, SessionKey, session_shard, shard_of
 from orchestrator.store import keys
 from orchestrator.store.codec import decode_event, decode_receipt, decode_session, decode_signal, encode
 from orchestrator.store.commits import apps_of, commit_call
 from orchestrator.store.finding import find_places
-from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches
+from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches, owned
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 
@@ -29,8 +29,12 @@ class RedisSessionStore:
         self._scripts = scripts
         self._shards = shards
 
-    async def load(self, session_id: str) -> Session:
-        """Return the session."""
+    async def load(self, key: SessionKey) -> Session:
+        """Return the tenant's session."""
+        return owned(await self.load_any(key.session_id), key)
+
+    async def load_any(self, session_id: str) -> Session:
+        """Return the session, whoever's it is."""
         (found,) = await self._load_all([session_id])
         if found is None:
             raise SessionNotFoundError(session_id=session_id)

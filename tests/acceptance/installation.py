@@ -17,7 +17,7 @@ from cli import devenv
 from orchestrator.store.embedded import start
 from tests.support.processes import Process, eventually
 
-EVERYTHING_RUNS: Final = "Ctrl-C ends it."
+EVERYTHING_RUNS: Final = "Ctrl-C (or SIGTERM) ends it."
 READY_WITHIN_S: Final = 60.0
 WITHOUT_LIMITS: Final = {"ZAPWRIGHT_RATE_LIMIT_EGRESS": "0", "ZAPWRIGHT_RATE_LIMIT_PARTNER": "0"}
 
@@ -31,12 +31,12 @@ class Installation:
         self._starts = 0
         self.supervisor: Process | None = None
 
-    def command(self, *arguments: str) -> Process:
+    def command(self, *arguments: str, **environment: str) -> Process:
         """Start one of our commands beside it."""
         self._starts += 1
         log = self.folder.parent / f"{self.folder.name}-{self._starts}.log"
-        environment = {"HOME": str(self.folder), "TERM": "dumb", **self._environment}
-        return Process(["cli", *arguments], environment=environment, log=log)
+        variables = {"HOME": str(self.folder), "TERM": "dumb", **self._environment, **environment}
+        return Process(["cli", *arguments], environment=variables, log=log)
 
     def up(self, *options: str) -> None:
         """Run everything, and return when it does its work."""

@@ -10,7 +10,7 @@ from typing import Final
 from tests.support.processes import ROOT, Process, eventually
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
-TOUR: Final = re.compile(r"```sh tour\n(.*?)```", re.DOTALL)
+TOUR: Final = re.compile(r"```bash tour\n(.*?)```", re.DOTALL)
 
 
 def test_the_tour_ends_with_a_step_that_is_resolved_by_difference(tmp_path: Path) -> None:

@@ -43,15 +43,18 @@ def test_what_is_needed_to_speak_to_it_is_in_dev_env(installation: Installation)
 
 @pytest.mark.slow
 def test_a_second_one_in_the_same_directory_is_refused(installation: Installation) -> None:
-    """It says who has the directory, and disturbs nobody."""
+    """It says who has the directory, and disturbs nobody: keys and addresses stay, whatever it was given."""
     assert installation.supervisor is not None
-    second = installation.command("up", "--data-dir", str(installation.folder))
+    variables = installation.variables
+    second = installation.command("up", "--data-dir", str(installation.folder), ZAPWRIGHT_API_KEY="another")
     status = second.wait()
 
     assert status == 1
     assert f"is up in {installation.folder} already (process {installation.supervisor.pid})" in " ".join(
         second.output.split()
     )
+    assert installation.variables == variables
+    assert "is taken" not in second.output
     assert all(is_running(pid) for pid in installation.pids.values())
 
 
@@ -99,6 +102,23 @@ def test_sessions_are_listed_and_shown(installation: Installation) -> None:
     assert (shown["session"]["title"], [event["name"] for event in shown["events"]]) == ("Mine", ["session_created"])
     assert status == 0
     assert made["id"] in table.output
+
+
+@pytest.mark.slow
+def test_commands_that_cannot_do_it_say_why(tmp_path: Path) -> None:
+    """In a sentence: a port that is none, a directory that is none, nothing that runs."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    installation = Installation(tmp_path / "nowhere")
+    for arguments, reason in (
+        (("up", "--api-port", "99999"), "65535"),
+        (("up", "--data-dir", str(tmp_path / "file")), "cannot be the data directory"),
+        (("sessions", "list", "--data-dir", str(tmp_path / "nowhere")), "no API is known"),
+    ):
+        command = installation.command(*arguments)
+
+        assert command.wait() in {1, 2}
+        assert reason in " ".join(command.output.split())
+        assert "Traceback" not in command.output
 
 
 @pytest.mark.slow

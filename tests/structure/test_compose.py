@@ -1,38 +1,23 @@
 """The container files start commands that exist, with settings that exist, as nobody special."""
 
-import os
-import re
-import subprocess
-import sys
+import json
 from typing import Any, Final
 
 import pytest
 import yaml
 
+from api.server import GRACE_S
+from orchestrator.core.session import SECOND
+from orchestrator.store.limits import Limits
+from tests.structure.commands import help_of, unknown_options
 from tests.structure.settings import variables
 from tests.structure.tree import ROOT
+from tests.support.image import stages
+from workers.timing import check_limit
 
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 OURS: Final = sorted(name for name, service in SERVICES.items() if "build" in service)
-DOCKERFILE: Final = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-
-
-def help_of(*command: str) -> str:
-    """Run one of our commands with --help and give what it prints."""
-    program = "from cli.main import main; main()"
-    environment = os.environ | {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}
-    result = subprocess.run(
-        [sys.executable, "-c", program, *command, "--help"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=ROOT,
-        env=environment,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 def test_the_parts_of_a_deployment_are_there() -> None:
@@ -53,10 +38,7 @@ def test_the_store_keeps_what_it_was_told() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_starts_a_command_that_exists(name: str) -> None:
     """The command and each of its options are in its help."""
-    command, *arguments = SERVICES[name]["command"]
-    options = {argument for argument in arguments if argument.startswith("--")}
-
-    assert options - set(re.findall(r"--[a-z-]+", help_of(command))) == set()
+    assert unknown_options(SERVICES[name]["command"]) == set()
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -79,17 +61,42 @@ def test_volumes_that_are_used_are_declared() -> None:
     assert used == COMPOSE["volumes"].keys()
 
 
-def test_the_image_installs_by_hash_and_runs_as_nobody_special() -> None:
-    """What runs is what was tested, and it is not root."""
-    last_stage = DOCKERFILE.rpartition("\nFROM ")[2]
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_says_how_it_is(name: str) -> None:
+    """By a check of its own, or by the image's, which asks an API."""
+    assert "healthcheck" in SERVICES[name] or SERVICES[name]["command"] == ["api"]
 
-    assert "--require-hashes --requirement requirements/runtime.txt" in DOCKERFILE
-    assert re.search(r"^USER zapwright$", last_stage, re.MULTILINE)
-    assert re.search(r"python:\$\{PYTHON_VERSION\}-slim", last_stage)
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_may_finish_what_is_under_way(name: str) -> None:
+    """The engine kills nothing that would still end by itself."""
+    longest_s = max(GRACE_S, check_limit(Limits(), pages=2) // SECOND)
+
+    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= longest_s + 5
+
+
+def test_the_image_installs_by_hash_and_runs_as_nobody_special() -> None:
+    """What runs is what was tested, and it is not root, which Kubernetes can only tell by a number."""
+    build, image = stages()
+
+    assert any("--require-hashes --requirement requirements/runtime.txt" in command for command in build.all("RUN"))
+    assert image.base == "python:${PYTHON_VERSION}-slim"
+    assert int(image.one("USER")) > 0
+    assert f"--uid {image.one('USER')} " in image.one("RUN")
 
 
 def test_the_image_starts_a_command_that_exists() -> None:
     """`docker run zapwright` answers."""
-    [command] = re.findall(r'^CMD \["([a-z]+)"\]$', DOCKERFILE, re.MULTILINE)
+    (command,) = json.loads(stages()[1].one("CMD"))
 
     assert help_of(command)
+
+
+def test_the_image_is_reached_where_it_says() -> None:
+    """It sets settings that exist, listens at the port that it exposes, and is asked there how it is."""
+    image = stages()[1]
+    environment = image.environment
+
+    assert {name for name in environment if name.startswith("ZAPWRIGHT_")} - variables() == set()
+    assert environment["ZAPWRIGHT_API_PORT"] == image.one("EXPOSE")
+    assert f"http://127.0.0.1:{image.one('EXPOSE')}/readyz" in image.one("HEALTHCHECK")

@@ -22,7 +22,7 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.session import MINUTE, SECOND, HintKind, Instant, Millis, Step, StepState, WatchKey
+from orchestrator.core.session import MINUTE, SECOND, HintKind, Instant, Millis, SessionKey, Step, StepState, WatchKey
 from orchestrator.core.signals import Context, Hinted, MessageReceived, PopupCancelled, PopupOpened, Signal
 from orchestrator.engine import NewSession, NewStep
 from orchestrator.store.limits import Limits
@@ -135,6 +135,11 @@ class Life:
     has_ended: bool = False
 
     @property
+    def key(self) -> SessionKey:
+        """Its session."""
+        return SessionKey(tenant_id=TENANT, session_id=self.session_id)
+
+    @property
     def own(self) -> str:
         """The authentication that this login makes."""
         return f"own-{self.number}"
@@ -197,7 +202,7 @@ class World:
 
     async def step(self, life: Life) -> Step:
         """Read the step of a login."""
-        step = (await self.scene.store.sessions.load(life.session_id)).step(life.step_id)
+        step = (await self.scene.store.sessions.load(life.key)).step(life.step_id)
         assert step is not None
         return step
 
@@ -283,7 +288,7 @@ class World:
 
     def _open(self, life: Life) -> Deed:
         async def open_popup(process: Process) -> None:
-            await process.engine.apply(life.session_id, PopupOpened(step_id=life.step_id, attempt_id=life.attempt_id))
+            await process.engine.apply(life.key, PopupOpened(step_id=life.step_id, attempt_id=life.attempt_id))
             self._watches.add(WatchKey(tenant_id=TENANT, user_id=life.journey.user, app_id=life.login.app_id))
             login = life.login
             if login.false_close:
@@ -319,7 +324,7 @@ class World:
 
     def _say(self, life: Life, signal: Signal) -> Deed:
         async def say(process: Process) -> None:
-            await process.engine.apply(life.session_id, signal)
+            await process.engine.apply(life.key, signal)
 
         return say
 
@@ -327,10 +332,10 @@ class World:
         async def look(process: Process) -> None:
             if life.login.gone or not life.session_id:
                 return
-            picker = await process.engine.pick(life.session_id, life.step_id, refresh=False)
+            picker = await process.engine.pick(life.key, life.step_id, refresh=False)
             shown = {one.id for one in (*picker.step.candidates, *picker.authentications)}
             if picker.step.state is StepState.NEEDS_AUTH and life.own in shown:
-                await process.engine.select(life.session_id, life.step_id, life.own)
+                await process.engine.select(life.key, life.step_id, life.own)
 
         return look
 

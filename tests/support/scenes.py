@@ -188,7 +188,7 @@ class Scene:
         """Begin a session of one step that needs no authentication and lacks nothing."""
         session = await self.session(user, "clock")
         chosen = ActionChosen(step_id=session.steps[0].id, action=SEND)
-        return (await self.here.engine.apply(session.id, chosen)).session
+        return (await self.here.engine.apply(session.key, chosen)).session
 
     async def waiting(self, user: str, attempt_id: str = "at-1") -> Session:
         """Begin a session of one step whose popup is open."""
@@ -199,14 +199,14 @@ class Scene:
 
     async def open(self, session: Session, attempt_id: str | None = None, *, step: int = 0) -> OpenedPopup:
         """Open the popup of a step."""
-        return await self.here.engine.open_popup(session.id, session.steps[step].id, attempt_id)
+        return await self.here.engine.open_popup(session.key, session.steps[step].id, attempt_id)
 
     async def hint(
         self, session: Session, kind: HintKind = HintKind.FINISHED, *, attempt_id: str = "at-1", step: int = 0
     ) -> Applied:
         """Say what a page saw."""
         signal = Hinted(step_id=session.steps[step].id, attempt_id=attempt_id, kind=kind)
-        return await self.here.engine.apply(session.id, signal)
+        return await self.here.engine.apply(session.key, signal)
 
     async def message(
         self, session: Session, authentication_id: str, *, attempt_id: str = "at-1", step: int = 0
@@ -215,13 +215,13 @@ class Scene:
         signal = MessageReceived(
             step_id=session.steps[step].id, attempt_id=attempt_id, authentication_id=authentication_id
         )
-        return await self.here.engine.apply(session.id, signal)
+        return await self.here.engine.apply(session.key, signal)
 
     # --- what became of it ---
 
     async def now(self, session: Session) -> Session:
         """Read the session."""
-        return await self.store.sessions.load(session.id)
+        return await self.store.sessions.load(session.key)
 
     async def step(self, session: Session, step: int = 0) -> Step:
         """Read one of its steps."""

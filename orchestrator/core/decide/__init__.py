@@ -85,6 +85,8 @@ def _about_the_session(draft: Draft, signal: SessionChanged | SessionCancelled |
             steps.session_changed(draft, signal)
         case StepAdded():
             steps.added(draft, signal)
+        case _:
+            assert_never(signal)
 
 
 def _about_a_step(draft: Draft, signal: StepSignal) -> None:

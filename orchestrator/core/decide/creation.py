@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.core.errors import CreateUnknownError, NotReadyError, SessionLockedError
 from orchestrator.core.events import EventName
@@ -47,6 +47,8 @@ def answered(draft: Draft, signal: ZapAnswered) -> None:
             return draft.tell(EventName.ZAP_FAILED, problem=problem)
         case ZapUnknown(problem=problem):
             return unknown(draft, problem=problem)
+        case _:
+            assert_never(signal.answer)
 
 
 def unknown(draft: Draft, *, problem: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.core import machine
 from orchestrator.core.attribution import Found, NothingNew, Offered, attribute, barred_since, news
@@ -202,6 +202,8 @@ def _await(draft: Draft, step: Step, signal: AuthenticationsListed) -> None:
             _need_auth(draft, step, Trigger.OFFERED, candidates=candidates)
         case NothingNew():
             _wait_on(draft, step, attempt, signal)
+        case _:
+            assert_never(verdict)
 
 
 def _is_not_visible(heard_at: int, signal: AuthenticationsListed) -> bool:

@@ -13,10 +13,10 @@ from orchestrator.core.errors import (
     StaleVersionError,
 )
 from orchestrator.core.ports import Commit, EventPage, Receipt, SessionPage, SessionQuery, SessionStore, SignalRecord
-from orchestrator.core.session import Instant, Session, WatchKey
+from orchestrator.core.session import Instant, Session, SessionKey, WatchKey
 from orchestrator.store import keys
 from orchestrator.store.memory.state import SessionState, State, WatchState
-from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended, matches
+from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended, matches, owned
 from orchestrator.store.switchboard import Switchboard
 
 
@@ -27,8 +27,12 @@ class MemorySessionStore:
         self._state = state
         self._switchboard = switchboard
 
-    async def load(self, session_id: str) -> Session:
-        """Return the session."""
+    async def load(self, key: SessionKey) -> Session:
+        """Return the tenant's session."""
+        return owned(await self.load_any(key.session_id), key)
+
+    async def load_any(self, session_id: str) -> Session:
+        """Return the session, whoever's it is."""
         return self._kept(session_id).session
 
     async def commit(self, commit: Commit) -> Receipt | None:

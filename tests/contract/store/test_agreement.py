@@ -241,7 +241,7 @@ class SessionsAgree(CommitsAgree):
             self.both("sessions.to_wake", shard, now=self.now, limit=3)
         for session in self.sessions.values():
             for read in ("load", "signals"):
-                self.both(f"sessions.{read}", session.id)
+                self.both(f"sessions.{read}", session.key if read == "load" else session.id)
             self.both("sessions.events", session.id, after=0)
 
 

@@ -52,7 +52,7 @@ async def test_what_has_a_receipt_is_not_done_again(store: AnyStore) -> None:
     )
 
     assert await store.sessions.commit(again) == a_receipt()
-    assert await store.sessions.load(session.id) == session
+    assert await store.sessions.load_any(session.id) == session
     assert await store.sessions.signals(session.id) == ()
     assert len((await store.sessions.events(session.id, after=0)).events) == 1
     assert (await store.watches.peek(now=NOON, limit=9)) == ()
@@ -72,7 +72,7 @@ async def test_a_receipt_counts_before_everything_else(store: AnyStore) -> None:
 
     assert [await store.sessions.commit(commit) for commit in commits] == [a_receipt()] * 3
     with pytest.raises(SessionNotFoundError):
-        await store.sessions.load(a_session("b").id)
+        await store.sessions.load_any(a_session("b").id)
 
 
 async def test_of_many_requests_of_one_name_one_is_carried_out(store: AnyStore) -> None:

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.core.effects import ClaimAuthentication, LeaseHeld, NoOtherPopup, OpenPopup, Unclaimed
 from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.ports import SessionQuery
-from orchestrator.core.session import App, Session, SessionStatus, Step, StepState
+from orchestrator.core.session import App, Session, SessionKey, SessionStatus, Step, StepState
 from tests.support.store_values import (
     APP,
     NOON,
@@ -42,14 +42,26 @@ async def test_what_was_committed_is_loaded(store: AnyStore) -> None:
     step = Step(id="st1", app=App(id=APP, title="App"), inputs={"channel": ["#a", None, {"deep": 1.5}]})
     session = await committed(store, a_session(), title="Ünïcode", steps=(step,), metadata={"plan": "pro"})
 
-    assert await store.sessions.load(session.id) == session
+    assert await store.sessions.load(session.key) == session
+
+
+async def test_a_session_is_there_for_its_tenant_alone(store: AnyStore) -> None:
+    """For any other there is none, in the same words as if there were none at all."""
+    session = await committed(store, a_session())
+
+    with pytest.raises(SessionNotFoundError) as refused:
+        await store.sessions.load(SessionKey(tenant_id="other", session_id=session.id))
+
+    assert refused.value.facts == {"session_id": session.id}
+    assert await store.sessions.load_any(session.id) == session
 
 
 @pytest.mark.parametrize("unknown", ["zs00unknownunknown", "zsff", "", "../../etc", "zs00a:b c{}dddddddd"])
 async def test_an_unknown_session_is_not_found(store: AnyStore, unknown: str) -> None:
     """Text that is no session id finds nothing either, whatever is asked of it."""
     for asked in (
-        store.sessions.load(unknown),
+        store.sessions.load(SessionKey(tenant_id=TENANT, session_id=unknown)),
+        store.sessions.load_any(unknown),
         store.sessions.signals(unknown),
         store.sessions.events(unknown, after=0),
         store.sessions.record(unknown, a_record()),
@@ -66,7 +78,7 @@ async def test_the_second_of_two_rival_commits_is_refused(store: AnyStore) -> No
     with pytest.raises(StaleVersionError):
         await committed(store, session, commit_id="theirs", title="theirs")
 
-    assert (await store.sessions.load(session.id)).title == "ours"
+    assert (await store.sessions.load(session.key)).title == "ours"
 
 
 async def test_one_of_many_simultaneous_commits_wins(store: AnyStore) -> None:
@@ -79,7 +91,7 @@ async def test_one_of_many_simultaneous_commits_wins(store: AnyStore) -> None:
     winners = [outcome for outcome in outcomes if isinstance(outcome, Session)]
     assert len(winners) == 1
     assert sum(isinstance(outcome, StaleVersionError) for outcome in outcomes) == 19
-    assert winners == [await store.sessions.load(session.id)]
+    assert winners == [await store.sessions.load(session.key)]
     assert len((await store.sessions.events(session.id, after=0)).events) == 3
 
 
@@ -106,7 +118,7 @@ async def test_repeating_the_last_commit_changes_nothing(store: AnyStore) -> Non
     await store.sessions.commit(commit)
 
     assert watch == await store.watches.load(WATCH, now=NOON)
-    assert commit.session == await store.sessions.load(commit.session.id)
+    assert commit.session == await store.sessions.load(commit.session.key)
     assert commit.events == (await store.sessions.events(commit.session.id, after=0)).events
     assert (a_record(),) == await store.sessions.signals(commit.session.id)
 
@@ -129,7 +141,7 @@ async def test_a_commit_that_contradicts_itself_is_a_mistake(store: AnyStore, co
         await store.sessions.commit(wrong)
 
     with pytest.raises(SessionNotFoundError):
-        await store.sessions.load(commit.session.id)
+        await store.sessions.load(commit.session.key)
 
 
 # --- guards ---------------------------------------------------------------------------------------------------
@@ -156,7 +168,7 @@ async def test_a_claim_from_before_a_baseline_does_not_count(store: AnyStore) ->
         await committed(store, session, guards=[since])
     after = await committed(store, session, guards=[replace(since, since=NOON + 1)])
 
-    assert after == await store.sessions.load(session.id)
+    assert after == await store.sessions.load(session.key)
 
 
 async def test_an_authentication_nobody_claimed_may_be_relied_on(store: AnyStore) -> None:
@@ -169,7 +181,7 @@ async def test_an_authentication_nobody_claimed_may_be_relied_on(store: AnyStore
 
     after = await committed(store, session, guards=guards)
 
-    assert after == await store.sessions.load(session.id)
+    assert after == await store.sessions.load(session.key)
 
 
 async def test_a_step_can_rely_on_its_popup_being_the_only_one(store: AnyStore) -> None:
@@ -183,7 +195,7 @@ async def test_a_step_can_rely_on_its_popup_being_the_only_one(store: AnyStore) 
             await committed(store, session, guards=[other], now=POPUP.until - 1)
     after = await committed(store, session, guards=others, now=POPUP.until)
 
-    assert after == await store.sessions.load(session.id)
+    assert after == await store.sessions.load(session.key)
 
 
 async def test_a_popup_of_the_same_step_id_in_another_session_is_another_popup(store: AnyStore) -> None:
@@ -265,7 +277,7 @@ async def test_recording_changes_nothing_else(store: AnyStore) -> None:
 
     await store.sessions.record(session.id, a_record())
 
-    assert session == await store.sessions.load(session.id)
+    assert session == await store.sessions.load(session.key)
     assert len((await store.sessions.events(session.id, after=0)).events) == 1
 
 
@@ -405,7 +417,7 @@ async def test_a_purged_session_leaves_nothing(store: AnyStore) -> None:
     assert await ids_found(store) == []
     assert await store.sessions.to_wake(int(session.id[2:4], 16), now=NOON, limit=9) == ()
     with pytest.raises(SessionNotFoundError):
-        await store.sessions.load(session.id)
+        await store.sessions.load(session.key)
     await committed(store, a_session())
     assert (an_event(1),) == (await store.sessions.events(session.id, after=0)).events
 
@@ -418,4 +430,4 @@ async def test_a_session_that_changed_is_not_purged(store: AnyStore) -> None:
     with pytest.raises(StaleVersionError):
         await store.sessions.purge(session)
 
-    assert changed == await store.sessions.load(session.id)
+    assert changed == await store.sessions.load(session.key)

@@ -187,7 +187,7 @@ async def test_an_error_of_ours_is_no_silence_of_the_store(store: Store, redis: 
     await redis.set(keys.session(0, a_session().id), "not a hash")
 
     with pytest.raises(StoreError) as error:
-        await store.sessions.load(a_session().id)
+        await store.sessions.load(a_session().key)
 
     assert not isinstance(error.value, StoreUnavailableError)
 
@@ -211,7 +211,7 @@ async def test_a_store_that_is_not_there_is_unavailable(url: str) -> None:
     """Every port says so, without naming the address."""
     store = open_store(url, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
     calls = [
-        store.sessions.load(a_session().id),
+        store.sessions.load(a_session().key),
         store.sessions.commit(next_commit(a_session())),
         store.watches.peek(now=NOON, limit=1),
         store.budget.take(1, egress="e", partner="p", share=Share.STRONG, now=NOON),

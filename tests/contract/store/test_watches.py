@@ -419,7 +419,7 @@ async def test_a_resumed_watch_keeps_what_it_wanted(store: AnyStore) -> None:
 async def test_resuming_unpauses_a_watch_nobody_waits_on(store: AnyStore) -> None:
     """It is not counted and not due, and serves whoever waits on it next."""
     await paused(store)
-    session = await store.sessions.load(session_id("app1"))
+    session = await store.sessions.load_any(session_id("app1"))
     session = await committed(store, session, effects=[STOP])
 
     resumed = await store.watches.resume(TENANT, USER, now=NOON)

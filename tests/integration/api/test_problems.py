@@ -108,11 +108,21 @@ async def test_unknown_addresses_and_methods_are_problems_too(
     assert problem_of(await api.client.request(method, path)) == expected
 
 
-async def test_a_refused_method_names_the_others(api: Deployment) -> None:
-    """In the header that is made for it."""
-    answer = await api.client.put("/healthz")
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/healthz", "GET"),
+        ("DELETE", "/v1/sessions", "GET, POST"),
+        ("PUT", "/v1/sessions/zs00nobody000", "DELETE, GET, PATCH"),
+        ("POST", "/v1/sessions/zs00nobody000/steps/st1/app", "DELETE, PUT"),
+    ],
+)
+async def test_a_refused_method_names_the_others(api: Deployment, method: str, path: str, allowed: str) -> None:
+    """All that the address takes, in the header that is made for it and in words."""
+    answer = await api.client.request(method, path)
 
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == allowed
+    assert f"{allowed} is" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ async def test_it_is_fit_to_be_the_only_memory(data_dir: Path) -> None:
         session = await committed(opened, a_session())
 
         assert (report.name, report.is_persistent, report.appendfsync) == ("valkey", True, "always")
-        assert session == await opened.sessions.load(session.id)
+        assert session == await opened.sessions.load(session.key)
     finally:
         await opened.aclose()
 

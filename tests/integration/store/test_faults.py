@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from orchestrator.core.effects import ClaimAuthentication, Effect, OpenPopup
-from orchestrator.core.errors import SessionNotFoundError, StaleVersionError, StoreUnavailableError
+from orchestrator.core.errors import SessionNotFoundError, StaleVersionError, StoreError, StoreUnavailableError
 from orchestrator.core.ports import Commit, SessionQuery, Share
 from orchestrator.core.session import Session
+from orchestrator.store import keys
 from orchestrator.store.changes import RedisChanges
 from orchestrator.store.client import connect
 from orchestrator.store.opening import Store
@@ -45,7 +46,7 @@ def a_commit() -> Commit:
 
 async def assert_written_once(store: Store) -> None:
     """Everything of `a_commit` is there, and once."""
-    session = await store.sessions.load(session_id("a"))
+    session = await store.sessions.load_any(session_id("a"))
     page = await store.sessions.events(session.id, after=0)
     watch = await store.watches.load(WATCH, now=NOON)
 
@@ -80,7 +81,7 @@ async def test_a_commit_that_never_arrived_can_be_sent_again(
     with pytest.raises(StoreUnavailableError):
         await distant_store.sessions.commit(a_commit())
     with pytest.raises(SessionNotFoundError):
-        await store.sessions.load(session_id("a"))
+        await store.sessions.load_any(session_id("a"))
 
     await distant_store.sessions.commit(a_commit())
     await assert_written_once(store)
@@ -99,15 +100,55 @@ async def test_nothing_is_sent_again_behind_our_back(distant_store: Store, proxy
     assert proxy.requests.count(b"EVALSHA") == 1
 
 
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_commits_that_shared_a_broken_connection_are_each_written_once(
+    store: Store, distant_store: Store, proxy: FaultyProxy, fault: Fault
+) -> None:
+    """Their outcome is unknown to every one of them; the same commits again find which were written."""
+    commits = [next_commit(a_session(name, user=f"u-{name}"), record=a_record(), events=1) for name in "abcdef"]
+    proxy.requests = b""
+    proxy.fail_next(fault)
+
+    lost = await asyncio.gather(*map(distant_store.sessions.commit, commits), return_exceptions=True)
+    shared = proxy.requests.count(b"EVALSHA")
+    again = await asyncio.gather(*map(distant_store.sessions.commit, commits))
+
+    assert [StoreUnavailableError] * 6 == [type(error) for error in lost]
+    assert (shared, again) == (6, [None] * 6)
+    for commit in commits:
+        assert len((await store.sessions.events(commit.session.id, after=0)).events) == 1
+        assert await store.sessions.signals(commit.session.id) == (a_record(),)
+
+
+async def test_a_refused_command_is_its_callers_alone(store: Store) -> None:
+    """Others that shared its exchange are answered, and scripts the server forgot are taught to each."""
+    session = await committed(store, a_session("a"))
+    await store._redis.script_flush()
+    await store._redis.set(keys.session(0, session_id("b")), "not a hash")
+
+    results = await asyncio.gather(
+        store.sessions.load(a_session("a").key),
+        store.sessions.load(a_session("b").key),
+        store.sessions.load(a_session("c").key),
+        store.sessions.commit(next_commit(session)),
+        store.sessions.commit(next_commit(a_session("d"))),
+        return_exceptions=True,
+    )
+
+    assert results[0] == session
+    assert [type(error) for error in results[1:3]] == [StoreError, SessionNotFoundError]
+    assert list(results[3:]) == [None, None]
+
+
 async def test_an_answer_that_came_too_late_answers_no_other_call(distant_store: Store, proxy: FaultyProxy) -> None:
     """A connection with an answer outstanding is not used again."""
     await committed(distant_store, a_session("a"))
     await committed(distant_store, a_session("b"))
     proxy.fail_next(Fault.SILENCE)
     with pytest.raises(StoreUnavailableError):
-        await distant_store.sessions.load(session_id("a"))
+        await distant_store.sessions.load_any(session_id("a"))
 
-    assert session_id("b") == (await distant_store.sessions.load(session_id("b"))).id
+    assert session_id("b") == (await distant_store.sessions.load_any(session_id("b"))).id
 
 
 async def test_a_call_that_was_given_up_answers_no_other_call(distant_store: Store) -> None:
@@ -115,12 +156,12 @@ async def test_a_call_that_was_given_up_answers_no_other_call(distant_store: Sto
     await committed(distant_store, a_session("a"))
     await committed(distant_store, a_session("b"))
     for _ in range(20):
-        call = asyncio.create_task(distant_store.sessions.load(session_id("a")))
+        call = asyncio.create_task(distant_store.sessions.load_any(session_id("a")))
         await asyncio.sleep(0)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
 
-        assert session_id("b") == (await distant_store.sessions.load(session_id("b"))).id
+        assert session_id("b") == (await distant_store.sessions.load_any(session_id("b"))).id
     assert distant_store.in_flight == 0
 
 
@@ -147,7 +188,7 @@ async def test_of_two_rival_processes_exactly_one_wins_each_round(store: Store, 
         assert sum(isinstance(outcome, StaleVersionError) for outcome in outcomes) == 1
     await rival.aclose()
 
-    assert session == await store.sessions.load(session.id)
+    assert session == await store.sessions.load(session.key)
     assert len((await store.sessions.events(session.id, after=0)).events) == 21
 
 
@@ -178,12 +219,12 @@ async def test_every_acknowledged_commit_survives_kill_9(store: Store, durable_v
     durable_valkey.start()
 
     for acknowledged, unknown in zip(sessions.values(), pending, strict=True):
-        found = await store.sessions.load(acknowledged.id)
+        found = await store.sessions.load(acknowledged.key)
         assert found in (acknowledged, unknown.session)
         assert found.seq == (await store.sessions.events(found.id, after=0, limit=10_000)).events[-1].seq
         assert min(200, found.version - 1) == len(await store.sessions.signals(found.id))
         await store.sessions.commit(unknown)
-        assert unknown.session == await store.sessions.load(acknowledged.id)
+        assert unknown.session == await store.sessions.load(acknowledged.key)
 
 
 async def test_a_store_that_was_away_is_used_again(store: Store, durable_valkey: ValkeyServer) -> None:
@@ -192,10 +233,10 @@ async def test_a_store_that_was_away_is_used_again(store: Store, durable_valkey:
     durable_valkey.kill()
     for _ in range(3):
         with pytest.raises(StoreUnavailableError):
-            await store.sessions.load(session.id)
+            await store.sessions.load(session.key)
     durable_valkey.start()
 
-    calls = [store.sessions.load(session.id) for _ in range(20)]
+    calls = [store.sessions.load(session.key) for _ in range(20)]
     assert [session] * 20 == await asyncio.gather(*calls)
     await committed(store, session)
 

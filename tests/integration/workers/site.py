@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome
-from orchestrator.core.session import SECOND, HintKind, Instant, Session, Step, StepState
+from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState
 from orchestrator.core.signals import Context, Hinted
 from orchestrator.engine import NewSession, NewStep
 from orchestrator.settings import DEFAULT_TENANT, Settings
@@ -31,7 +31,7 @@ class Waiting:
     """A step that waits for its popup."""
 
     user: str
-    session_id: str
+    key: SessionKey
     step_id: str
     attempt_id: str
     opened_at: Instant
@@ -60,10 +60,10 @@ class Site:
         new = NewSession(tenant_id=DEFAULT_TENANT, user_id=user, steps=(NewStep(),))
         session = (await engine.create_session(new)).session
         step = session.steps[0]
-        catalogue = await engine.search_apps(session.id, query=APP, cursor=None)
-        await engine.choose_app(session.id, step.id, catalogue.apps[0].app.id)
-        opened = await engine.open_popup(session.id, step.id, None)
-        return Waiting(user, session.id, step.id, opened.attempt.id, opened.attempt.opened_at)
+        catalogue = await engine.search_apps(session.key, query=APP, cursor=None)
+        await engine.choose_app(session.key, step.id, catalogue.apps[0].app.id)
+        opened = await engine.open_popup(session.key, step.id, None)
+        return Waiting(user, session.key, step.id, opened.attempt.id, opened.attempt.opened_at)
 
     async def finish(self, waiting: Waiting) -> str:
         """Let the user finish the popup; returns what arose from it. No message comes."""
@@ -73,7 +73,7 @@ class Site:
     async def hint(self, waiting: Waiting, kind: HintKind, *, gone: bool = False) -> None:
         """Say what the page saw."""
         hint = Hinted(step_id=waiting.step_id, attempt_id=waiting.attempt_id, kind=kind, context=Context(gone=gone))
-        applied = await self.zapwright.engine.apply(waiting.session_id, hint)
+        applied = await self.zapwright.engine.apply(waiting.key, hint)
         assert applied.outcome is Outcome.APPLIED
 
     async def lose_message(self, user: str) -> tuple[Waiting, str]:
@@ -89,9 +89,7 @@ class Site:
             async with asyncio.timeout(within_s):
                 session = await self.session(waiting)
                 while session.steps[0].state is not StepState.RESOLVED:
-                    snapshot = await self.zapwright.queries.after(
-                        DEFAULT_TENANT, waiting.session_id, seq=session.seq, wait=SECOND
-                    )
+                    snapshot = await self.zapwright.queries.after(session.key, seq=session.seq, wait=SECOND)
                     session = snapshot.session
         except TimeoutError as error:
             raise AssertionError(f"{waiting.user} is not resolved within {within_s:g} s") from error
@@ -99,11 +97,11 @@ class Site:
 
     async def session(self, waiting: Waiting) -> Session:
         """Return a session as it is."""
-        return await self.zapwright.store.sessions.load(waiting.session_id)
+        return await self.zapwright.store.sessions.load(waiting.key)
 
     async def resolved_at(self, waiting: Waiting) -> list[Instant]:
         """Return when the session said that its step is resolved: once, if all is well."""
-        page = await self.zapwright.store.sessions.events(waiting.session_id, after=0)
+        page = await self.zapwright.store.sessions.events(waiting.key.session_id, after=0)
         return [event.at for event in page.events if event.name is EventName.AUTH_RESOLVED]
 
     # --- Zapier ---

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from api import errors
 from api.errors import RequestInvalidError, answer, problem, status_of, title_of, type_of
@@ -28,7 +30,15 @@ from orchestrator.core.errors import (
 )
 from orchestrator.store.client import StoreUnfitError
 
-SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "path": "/v1/x", "headers": [], "state": {"reference": "r1"}}
+APP = Starlette(routes=[Route("/v1/x", answer, methods=["PUT"]), Route("/v1/x", answer, methods=["GET"])])
+SCOPE: dict[str, Any] = {
+    "type": "http",
+    "method": "POST",
+    "path": "/v1/x",
+    "headers": [],
+    "state": {"reference": "r1"},
+    "app": APP,
+}
 
 
 def leaves(kind: type[ZapwrightError] = ZapwrightError) -> Iterator[type[ZapwrightError]]:
@@ -153,7 +163,7 @@ def test_a_type_is_a_uri_of_the_code() -> None:
     ("raised", "code"),
     [
         (HTTPException(404), "route_not_found"),
-        (HTTPException(405, headers={"Allow": "GET, PUT"}), "method_not_allowed"),
+        (HTTPException(405), "method_not_allowed"),
         (HTTPException(400, "no form"), "body_unreadable"),
     ],
     ids=lambda value: value if isinstance(value, str) else str(value.status_code),
@@ -166,8 +176,8 @@ async def test_what_the_framework_raises_is_a_problem_too(raised: HTTPException,
 
 
 async def test_a_refused_method_names_those_there_are() -> None:
-    """RFC 9110 wants them in `Allow`."""
-    response = await answer(Request(SCOPE), HTTPException(405, headers={"Allow": "GET, PUT"}))
+    """RFC 9110 wants them in `Allow`, those of every route at the address."""
+    response = await answer(Request(SCOPE), HTTPException(405, headers={"Allow": "PUT"}))
 
     assert response.headers["allow"] == "GET, PUT"
     assert document(response)["facts"] == {"allowed": ["GET", "PUT"]}

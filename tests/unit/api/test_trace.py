@@ -18,7 +18,7 @@ from orchestrator.metrics import Metrics
 class Route:
     """A route with a pattern."""
 
-    path = "/v1/sessions/{session_id}"
+    path_format = "/v1/sessions/{session_id}"
 
 
 async def ask(app: ASGIApp, metrics: Metrics, *, path: str = "/v1/sessions/zs1", method: str = "GET") -> list[Message]:
@@ -127,7 +127,7 @@ async def test_what_asks_all_the_time_is_not_logged_all_the_time() -> None:
     """Probes are heard only at `debug`."""
 
     class Probe:
-        path = "/healthz"
+        path_format = "/healthz"
 
     async def healthy(scope: Scope, receive: Receive, send: Send) -> None:
         await answers(scope, receive, send)

@@ -81,7 +81,7 @@ async def test_a_401_anywhere_is_told_to_the_sessions(zapwright: Zapwright) -> N
     with pytest.raises(SignInRequiredError):
         await engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann", steps=(NewStep(app_id=APP),)))
 
-    snapshot = await zapwright.queries.session(DEFAULT_TENANT, session.id)
+    snapshot = await zapwright.queries.session(session.key)
     assert snapshot.credential is not None
     assert (snapshot.session.signed_out, snapshot.credential.state) == (True, CredentialState.NEEDS_SIGN_IN)
 

@@ -196,7 +196,7 @@ async def test_a_session_that_ended_takes_nothing_from_a_check(scene: Scene) -> 
     session = await finished(scene, makes="new")
 
     async def cancel() -> None:
-        await scene.here.engine.apply(session.id, SessionCancelled())
+        await scene.here.engine.apply(session.key, SessionCancelled())
 
     scene.zapier.meanwhile("authentications", cancel)
     await scene.here.look()
@@ -213,7 +213,7 @@ async def test_a_session_erased_while_it_is_checked_stops_nobody(scene: Scene) -
     script = Script()
 
     async def erase() -> None:
-        ended = (await scene.here.engine.apply(gone.id, SessionCancelled())).session
+        ended = (await scene.here.engine.apply(gone.key, SessionCancelled())).session
         await scene.store.sessions.purge(ended)
 
     script.goes("credentials.users_of_profile", then=erase)

@@ -20,7 +20,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import CredentialState, Outcome, ZapMade
-from orchestrator.core.session import Action, HintKind, Reason, Session, StepState
+from orchestrator.core.session import Action, HintKind, Reason, Session, SessionKey, StepState
 from orchestrator.core.signals import (
     ActionChosen,
     CredentialChanged,
@@ -67,11 +67,11 @@ async def test_a_lost_race_is_decided_again_on_what_is_there_now(scene: Scene, l
     session, script = await scene.session("ann"), Script()
 
     async def win() -> None:
-        await scene.here.engine.apply(session.id, StepAdded(step_id="st-theirs"))
+        await scene.here.engine.apply(session.key, StepAdded(step_id="st-theirs"))
 
     script.goes("sessions.commit", lost, then=win)
 
-    applied = await scene.process(script).commits.apply(session.id, TITLE)
+    applied = await scene.process(script).commits.apply(session.key, TITLE)
 
     assert (applied.session.title, [step.id for step in applied.session.steps]) == ("ours", ["st-theirs"])
     assert applied.session == await scene.now(session)
@@ -86,7 +86,7 @@ async def test_a_signal_made_of_the_session_is_made_anew_after_a_lost_race(scene
         seen.append(current.version)
         return TITLE
 
-    await scene.process(script).commits.apply(session.id, made)
+    await scene.process(script).commits.apply(session.key, made)
 
     assert seen == [1, 1, 1]
 
@@ -96,7 +96,7 @@ async def test_the_last_try_may_win(scene: Scene) -> None:
     session, script = await scene.session("ann"), Script()
     script.goes("sessions.commit", stale(), times=MOST_TRIES - 1)
 
-    applied = await scene.process(script).commits.apply(session.id, TITLE)
+    applied = await scene.process(script).commits.apply(session.key, TITLE)
 
     assert applied.outcome is Outcome.APPLIED
 
@@ -108,7 +108,7 @@ async def test_who_loses_every_race_is_told(scene: Scene, lost: Exception) -> No
     script.goes("sessions.commit", lost, times=MOST_TRIES)
 
     with pytest.raises(type(lost)):
-        await scene.process(script).commits.apply(session.id, TITLE)
+        await scene.process(script).commits.apply(session.key, TITLE)
 
     assert session == await scene.now(session)
 
@@ -119,7 +119,7 @@ async def test_a_lost_lease_is_no_race(scene: Scene) -> None:
     guard = LeaseHeld(app_id="slack", token="ck-gone")
 
     with pytest.raises(LeaseLostError):
-        await scene.here.commits.apply(session.id, TITLE, guards=(guard,))
+        await scene.here.commits.apply(session.key, TITLE, guards=(guard,))
 
     assert session == await scene.now(session)
 
@@ -132,7 +132,7 @@ async def test_a_commit_that_did_not_arrive_is_sent_again(scene: Scene) -> None:
     session, script = await scene.session("ann"), Script()
     script.goes("sessions.commit", lost_answer(), times=2)
 
-    applied = await scene.process(script).commits.apply(session.id, TITLE)
+    applied = await scene.process(script).commits.apply(session.key, TITLE)
 
     assert ["ours", [*STORE_PATIENCE[:2]]] == [(await scene.now(session)).title, scene.clock.naps[-2:]]
     assert applied.outcome is Outcome.APPLIED
@@ -143,7 +143,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_made_twice(scene: Scene) ->
     session, script = await scene.session("ann"), Script()
     script.goes("sessions.commit", lost_answer(), when="after", times=3)
 
-    applied = await scene.process(script).commits.apply(session.id, TITLE)
+    applied = await scene.process(script).commits.apply(session.key, TITLE)
 
     assert applied.session == await scene.now(session)
     assert await scene.told(session) == [EventName.SESSION_CREATED, EventName.SESSION_CHANGED]
@@ -155,7 +155,7 @@ async def test_a_store_that_stays_away_is_given_up(scene: Scene) -> None:
     script.goes("sessions.commit", lost_answer(), times=len(STORE_PATIENCE) + 1)
 
     with pytest.raises(StoreUnavailableError):
-        await scene.process(script).commits.apply(session.id, TITLE)
+        await scene.process(script).commits.apply(session.key, TITLE)
 
     assert len(STORE_PATIENCE) + 1 == script.calls.count("sessions.commit")
 
@@ -166,7 +166,7 @@ async def test_a_repeat_that_meets_a_failed_guard_is_decided_again(scene: Scene)
     script.goes("sessions.commit", lost_answer())
     script.goes("sessions.commit", GuardFailedError(session_id=session.id))
 
-    applied = await scene.process(script).commits.apply(session.id, TITLE)
+    applied = await scene.process(script).commits.apply(session.key, TITLE)
 
     assert (applied.session.version, applied.session.title) == (2, "ours")
 
@@ -197,7 +197,7 @@ async def ready(scene: Scene) -> Session:
 async def creating(scene: Scene) -> Session:
     """Give a session whose Zap is being made."""
     session = await scene.ready("ann")
-    return (await scene.here.engine.apply(session.id, ZapRequested(intent_id="in-1"))).session
+    return (await scene.here.engine.apply(session.key, ZapRequested(intent_id="in-1"))).session
 
 
 STEP = "the first step's id"
@@ -240,7 +240,7 @@ async def test_a_commit_that_others_built_upon_before_its_answer_came_is_not_mad
         await scene.here.commits.put_off(current)
 
     script.goes("sessions.commit", lost_answer(), when="after", then=build_upon)
-    applied = await scene.process(script).commits.apply(session.id, signal)
+    applied = await scene.process(script).commits.apply(session.key, signal)
 
     now = await scene.now(session)
     assert Outcome.APPLIED is applied.outcome
@@ -254,10 +254,10 @@ async def test_what_was_undone_meanwhile_is_not_done_again(scene: Scene) -> None
     step = session.steps[0].id
 
     async def choose() -> None:
-        await scene.here.engine.choose_app(session.id, step, "gmail")
+        await scene.here.engine.choose_app(session.key, step, "gmail")
 
     script.goes("sessions.commit", lost_answer(), when="after", then=choose)
-    await scene.process(script).commits.apply(session.id, StepReset(step_id=step))
+    await scene.process(script).commits.apply(session.key, StepReset(step_id=step))
 
     app = (await scene.step(session)).app
     assert app is not None
@@ -269,10 +269,10 @@ async def test_a_race_that_was_really_lost_after_an_unknown_outcome_is_decided_a
     session, script = await scene.session("ann"), Script()
 
     async def win() -> None:
-        await scene.here.engine.apply(session.id, StepAdded(step_id="st-theirs"))
+        await scene.here.engine.apply(session.key, StepAdded(step_id="st-theirs"))
 
     script.goes("sessions.commit", lost_answer(), then=win)
-    applied = await scene.process(script).commits.apply(session.id, TITLE)
+    applied = await scene.process(script).commits.apply(session.key, TITLE)
 
     assert (applied.session.title, len(applied.session.steps), applied.session.version) == ("ours", 1, 3)
 
@@ -285,7 +285,8 @@ async def test_a_session_that_was_told_something_before_its_beginning_was_known_
         scene.zapier.refuse("token-of-ann")
         await scene.store.credentials.need_sign_in(TENANT, "ann", generation=1)
         for session_id in await scene.store.sessions.of_user(TENANT, "ann"):
-            await scene.here.engine.apply(session_id, CredentialChanged(state=CredentialState.NEEDS_SIGN_IN))
+            key = SessionKey(tenant_id=TENANT, session_id=session_id)
+            await scene.here.engine.apply(key, CredentialChanged(state=CredentialState.NEEDS_SIGN_IN))
 
     script.goes("sessions.commit", lost_answer(), when="after", then=tell)
     commits = scene.process(script).commits
@@ -301,7 +302,7 @@ async def test_a_session_remembers_its_latest_commits_and_no_more(scene: Scene) 
     """What is remembered does not grow."""
     session = await scene.session("ann")
     for number in range(EARLIER_COMMITS_KEPT + 3):
-        session = (await scene.here.engine.apply(session.id, SessionChanged(title=str(number)))).session
+        session = (await scene.here.engine.apply(session.key, SessionChanged(title=str(number)))).session
 
     assert len(set(session.earlier_commits)) == EARLIER_COMMITS_KEPT
     assert session.commit_id not in session.earlier_commits
@@ -316,7 +317,7 @@ async def test_a_refused_signal_is_logged_and_changes_nothing(scene: Scene) -> N
     signal = PopupOpened(step_id=session.steps[0].id, attempt_id="at-1")
 
     with pytest.raises(IllegalSignalError):
-        await scene.here.commits.apply(session.id, signal)
+        await scene.here.commits.apply(session.key, signal)
 
     (record,) = await scene.store.sessions.signals(session.id)
     assert session == await scene.now(session)
@@ -329,7 +330,7 @@ async def test_a_signal_for_a_step_that_is_not_there_is_logged(scene: Scene) -> 
     session = await scene.session("ann")
 
     with pytest.raises(StepNotFoundError):
-        await scene.here.commits.apply(session.id, StepReset(step_id="st-none"))
+        await scene.here.commits.apply(session.key, StepReset(step_id="st-none"))
 
     (record,) = await scene.store.sessions.signals(session.id)
     assert (record.outcome, record.detail) == (Outcome.REFUSED, "step_not_found")
@@ -338,15 +339,15 @@ async def test_a_signal_for_a_step_that_is_not_there_is_logged(scene: Scene) -> 
 async def test_no_session_no_signal(scene: Scene) -> None:
     """There is nowhere to log it either."""
     with pytest.raises(SessionNotFoundError):
-        await scene.here.commits.apply("zs00" + "0" * 20, TITLE)
+        await scene.here.commits.apply(SessionKey(tenant_id=TENANT, session_id="zs00" + "0" * 20), TITLE)
 
 
 async def test_a_duplicate_is_logged_and_is_no_commit(scene: Scene) -> None:
     """The second time there is a line in the log, but no new version."""
     session = await scene.session("ann")
-    first = await scene.here.commits.apply(session.id, TITLE)
+    first = await scene.here.commits.apply(session.key, TITLE)
 
-    second = await scene.here.commits.apply(session.id, TITLE)
+    second = await scene.here.commits.apply(session.key, TITLE)
 
     outcomes = [record.outcome for record in await scene.store.sessions.signals(session.id)]
     assert (Outcome.DUPLICATE, first.session) == (second.outcome, second.session)
@@ -433,7 +434,7 @@ async def test_the_users_choice_takes_it_from_who_had_it_by_difference(scene: Sc
     """A choice is as good as a message."""
     first, _ = await contested(scene)
     third = await scene.session("ann", "slack")
-    await scene.here.engine.select(third.id, third.steps[0].id, "a1")
+    await scene.here.engine.select(third.key, third.steps[0].id, "a1")
 
     assert (await scene.given(first), await scene.given(third)) == (None, "a1")
 
@@ -441,7 +442,7 @@ async def test_the_users_choice_takes_it_from_who_had_it_by_difference(scene: Sc
 async def test_a_session_that_has_ended_keeps_what_it_had(scene: Scene) -> None:
     """Nothing can be taken back from it, and the owner gets its own all the same."""
     first, second = await contested(scene)
-    await scene.here.engine.apply(first.id, SessionCancelled())
+    await scene.here.engine.apply(first.key, SessionCancelled())
     await scene.here.look()
 
     assert (await scene.given(first), await scene.given(second)) == ("a1", "a1")
@@ -450,7 +451,7 @@ async def test_a_session_that_has_ended_keeps_what_it_had(scene: Scene) -> None:
 async def test_an_erased_session_is_no_obstacle(scene: Scene) -> None:
     """Its claim outlives it."""
     first, second = await contested(scene)
-    ended = (await scene.here.engine.apply(first.id, SessionCancelled())).session
+    ended = (await scene.here.engine.apply(first.key, SessionCancelled())).session
     await scene.store.sessions.purge(ended)
     await scene.here.look()
 

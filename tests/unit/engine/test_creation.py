@@ -22,7 +22,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import CredentialState, Outcome, ZapMade, ZapNotMade, ZapStep, ZapUnknown
-from orchestrator.core.session import MINUTE, SECOND, Session, SessionStatus
+from orchestrator.core.session import MINUTE, SECOND, Session, SessionKey, SessionStatus
 from orchestrator.core.signals import ActionChosen, InputsGiven, SessionChanged, StepAdded
 from orchestrator.store.limits import Limits
 from tests.support.interference import Call, Fuse, Killed, Script, Turns, lost_answer
@@ -48,7 +48,7 @@ async def test_a_ready_session_becomes_a_zap_with_one_call(scene: Scene) -> None
     """The intent is committed, the call is made, its answer is noted."""
     session = await scene.ready("ann")
     scene.zapier.zap_answer = MADE
-    applied = await scene.here.creator.create(session.id)
+    applied = await scene.here.creator.create(session.key)
 
     assert applied.session == await scene.now(session)
     assert (applied.session.status, applied.session.zap.id) == (SessionStatus.CREATED, "zap-1")
@@ -64,7 +64,7 @@ async def test_the_intent_is_there_when_the_call_is_made(scene: Scene) -> None:
         seen.append(await status(scene, session))
 
     scene.zapier.meanwhile("zaps", look)
-    await scene.here.creator.create(session.id)
+    await scene.here.creator.create(session.key)
 
     assert seen == [SessionStatus.CREATING]
 
@@ -74,11 +74,11 @@ async def test_a_zap_is_what_the_session_says_with_the_ids_of_this_moment(scene:
     session = await scene.session("ann", "slack", "clock")
     first, second = session.steps
     scene.zapier.connect("ann", "slack", "a1")
-    await scene.here.engine.select(session.id, first.id, "a1")
+    await scene.here.engine.select(session.key, first.id, "a1")
     for step in session.steps:
-        await scene.here.engine.apply(session.id, ActionChosen(step_id=step.id, action=SEND))
-    await scene.here.engine.apply(session.id, InputsGiven(step_id=second.id, inputs={"text": "hi"}))
-    await scene.here.creator.create(session.id)
+        await scene.here.engine.apply(session.key, ActionChosen(step_id=step.id, action=SEND))
+    await scene.here.engine.apply(session.key, InputsGiven(step_id=second.id, inputs={"text": "hi"}))
+    await scene.here.creator.create(session.key)
 
     (draft,) = scene.zapier.zaps
     assert draft.title == "Slack → Clock"
@@ -91,8 +91,8 @@ async def test_a_zap_is_what_the_session_says_with_the_ids_of_this_moment(scene:
 async def test_a_created_session_is_created_once(scene: Scene) -> None:
     """Asking again, even with a person's word, is a duplicate."""
     session = await scene.ready("ann")
-    first = await scene.here.creator.create(session.id)
-    again = [await scene.here.creator.create(session.id, again=word) for word in (False, True)]
+    first = await scene.here.creator.create(session.key)
+    again = [await scene.here.creator.create(session.key, again=word) for word in (False, True)]
 
     assert [(one.outcome, one.session) for one in again] == [(Outcome.DUPLICATE, first.session)] * 2
     assert len(scene.zapier.zaps) == 1
@@ -107,7 +107,7 @@ async def test_a_session_that_is_not_ready_is_not_created(scene: Scene) -> None:
     scene.zapier.requests.clear()
 
     with pytest.raises(NotReadyError) as refused:
-        await scene.here.creator.create(session.id)
+        await scene.here.creator.create(session.key)
 
     assert refused.value.facts["missing"] == {
         session.steps[0].id: "is in needs-auth",
@@ -119,7 +119,7 @@ async def test_a_session_that_is_not_ready_is_not_created(scene: Scene) -> None:
 async def test_a_session_that_is_not_there_is_not_created(scene: Scene) -> None:
     """Nor is anything else."""
     with pytest.raises(SessionNotFoundError):
-        await scene.here.creator.create("zs00" + "0" * 20)
+        await scene.here.creator.create(SessionKey(tenant_id=TENANT, session_id="zs00" + "0" * 20))
 
 
 async def test_without_a_working_credential_nothing_is_asked(scene: Scene) -> None:
@@ -128,7 +128,7 @@ async def test_without_a_working_credential_nothing_is_asked(scene: Scene) -> No
     await scene.store.credentials.need_sign_in(TENANT, "ann", generation=1)
 
     with pytest.raises(SignInRequiredError):
-        await scene.here.creator.create(session.id)
+        await scene.here.creator.create(session.key)
 
     assert (await status(scene, session), scene.zapier.zaps) == (SessionStatus.READY, [])
 
@@ -139,7 +139,7 @@ async def test_an_action_that_is_gone_is_said_before_any_call(scene: Scene) -> N
     scene.zapier.actions["clock"] = ()
 
     with pytest.raises(ActionNotFoundError):
-        await scene.here.creator.create(session.id)
+        await scene.here.creator.create(session.key)
 
     assert (await status(scene, session), scene.zapier.zaps) == (SessionStatus.READY, [])
 
@@ -153,7 +153,7 @@ async def test_when_the_actions_cannot_be_read_no_call_is_made(scene: Scene, fai
     scene.zapier.fail("actions", failure)
 
     with pytest.raises(type(failure)):
-        await scene.here.creator.create(session.id)
+        await scene.here.creator.create(session.key)
 
     assert (await status(scene, session), scene.zapier.zaps) == (SessionStatus.READY, [])
 
@@ -167,7 +167,7 @@ async def test_the_permit_comes_before_the_intent() -> None:
         await scene.here.upstream.permit(TENANT)
 
     with pytest.raises(UpstreamBusyError):
-        await scene.here.creator.create(session.id)
+        await scene.here.creator.create(session.key)
 
     assert (await status(scene, session), scene.zapier.zaps) == (SessionStatus.READY, [])
 
@@ -178,11 +178,11 @@ async def test_a_session_edited_while_its_zap_was_drafted_is_not_created(scene: 
 
     async def edit() -> None:
         step = InputsGiven(step_id=session.steps[0].id, inputs={"text": "changed"})
-        await scene.here.engine.apply(session.id, step)
+        await scene.here.engine.apply(session.key, step)
 
     scene.zapier.meanwhile("actions", edit)
     with pytest.raises(StaleVersionError):
-        await scene.here.creator.create(session.id)
+        await scene.here.creator.create(session.key)
 
     assert (await status(scene, session), scene.zapier.zaps) == (SessionStatus.READY, [])
     assert await scene.held() == len(scene.zapier.requests)
@@ -194,12 +194,12 @@ async def test_a_change_that_the_zap_would_show_stops_it(scene: Scene, signal: S
     session, script = await scene.ready("ann"), Script()
 
     async def change() -> None:
-        await scene.here.engine.apply(session.id, signal)
+        await scene.here.engine.apply(session.key, signal)
 
     script.goes("sessions.commit", StaleVersionError(session_id=session.id), then=change)
 
     with pytest.raises((StaleVersionError, NotReadyError)):
-        await scene.process(script).creator.create(session.id)
+        await scene.process(script).creator.create(session.key)
 
     assert scene.zapier.zaps == []
 
@@ -209,10 +209,10 @@ async def test_a_change_that_the_zap_would_not_show_does_not_stop_it(scene: Scen
     session = await scene.ready("ann")
 
     async def change() -> None:
-        await scene.here.engine.apply(session.id, SessionChanged(metadata={"a": 1}))
+        await scene.here.engine.apply(session.key, SessionChanged(metadata={"a": 1}))
 
     scene.zapier.meanwhile("actions", change)
-    applied = await scene.here.creator.create(session.id)
+    applied = await scene.here.creator.create(session.key)
 
     assert (applied.session.status, applied.session.metadata) == (SessionStatus.CREATED, {"a": 1})
 
@@ -224,7 +224,7 @@ async def test_several_processes_make_one_call(scene: Scene) -> None:
     """One of them commits its intent; the others are refused, and their permits go back."""
     for seed in range(20):
         session, chance = await scene.ready("ann"), Random(seed)
-        creating = (scene.process(Turns(chance)).creator.create(session.id) for _ in range(3))
+        creating = (scene.process(Turns(chance)).creator.create(session.key) for _ in range(3))
         answers = await asyncio.gather(*creating, return_exceptions=True)
 
         failures = [answer for answer in answers if isinstance(answer, Exception)]
@@ -243,10 +243,10 @@ async def test_a_zap_that_was_surely_not_made_leaves_the_session_editable(
     """Its problem is told, and another try is another intent."""
     session = await scene.ready("ann")
     scene.zapier.zap_answer = ZapNotMade(status=http_status, problem="no")
-    failed = (await scene.here.creator.create(session.id)).session
+    failed = (await scene.here.creator.create(session.key)).session
     scene.zapier.zap_answer = MADE
-    await scene.here.engine.apply(session.id, SessionChanged(title="better"))
-    made = (await scene.here.creator.create(session.id)).session
+    await scene.here.engine.apply(session.key, SessionChanged(title="better"))
+    made = (await scene.here.creator.create(session.key)).session
 
     assert (failed.zap.problem, failed.status) == ("no", SessionStatus.READY)
     assert (made.status, len(scene.zapier.zaps)) == (SessionStatus.CREATED, 2)
@@ -256,14 +256,14 @@ async def test_an_unknown_outcome_locks_the_session_until_a_person_has_looked(sc
     """Only `again` makes another call; it says that there is no such Zap."""
     session = await scene.ready("ann")
     scene.zapier.zap_answer = ZapUnknown(problem="no answer")
-    unknown = (await scene.here.creator.create(session.id)).session
+    unknown = (await scene.here.creator.create(session.key)).session
 
     with pytest.raises(CreateUnknownError):
-        await scene.here.creator.create(session.id)
+        await scene.here.creator.create(session.key)
     with pytest.raises(SessionLockedError):
-        await scene.here.engine.apply(session.id, StepAdded(step_id="st-2"))
+        await scene.here.engine.apply(session.key, StepAdded(step_id="st-2"))
     scene.zapier.zap_answer = MADE
-    made = (await scene.here.creator.create(session.id, again=True)).session
+    made = (await scene.here.creator.create(session.key, again=True)).session
 
     assert unknown.status is SessionStatus.CREATE_UNKNOWN
     assert (made.status, len(scene.zapier.zaps)) == (SessionStatus.CREATED, 2)
@@ -280,7 +280,7 @@ async def test_an_answer_later_than_the_time_limit_repairs_the_unknown(scene: Sc
         seen.append(await status(scene, session))
 
     scene.zapier.meanwhile("zaps", sweep_late)
-    applied = await scene.here.creator.create(session.id)
+    applied = await scene.here.creator.create(session.key)
 
     assert (seen, applied.session.status) == ([SessionStatus.CREATE_UNKNOWN], SessionStatus.CREATED)
 
@@ -294,7 +294,7 @@ async def test_the_store_may_be_away_when_the_answer_comes(scene: Scene) -> None
         script.goes("sessions.commit", lost_answer(), times=6)
 
     scene.zapier.meanwhile("zaps", go_away)
-    applied = await scene.process(script).creator.create(session.id)
+    applied = await scene.process(script).creator.create(session.key)
 
     assert (applied.session.status, len(scene.zapier.zaps)) == (SessionStatus.CREATED, 1)
 
@@ -304,7 +304,7 @@ async def test_the_commit_of_the_answer_may_be_unknown(scene: Scene) -> None:
     session, script = await scene.ready("ann"), Script()
     script.well("sessions.commit")
     script.goes("sessions.commit", lost_answer(), when="after", times=7)
-    applied = await scene.process(script).creator.create(session.id)
+    applied = await scene.process(script).creator.create(session.key)
 
     assert applied.session.status is SessionStatus.CREATED
     assert (await scene.told(session)).count(EventName.ZAP_CREATED) == 1
@@ -317,7 +317,7 @@ async def test_an_answer_that_cannot_be_kept_at_all_ends_as_unknown(scene: Scene
     script.goes("sessions.load", StoreUnavailableError(problem="away"), times=10_000)
 
     with pytest.raises(StoreUnavailableError):
-        await scene.process(script).creator.create(session.id)
+        await scene.process(script).creator.create(session.key)
     scene.clock.advance(scene.policy.creation)
     await scene.here.sweep()
 
@@ -329,7 +329,7 @@ async def test_an_intent_whose_answer_is_lost_leads_to_one_call(scene: Scene, wh
     """Applied or not, the same commit again settles it."""
     session, script = await scene.ready("ann"), Script()
     script.goes("sessions.commit", lost_answer(), when="instead" if when == "instead" else "after")
-    applied = await scene.process(script).creator.create(session.id)
+    applied = await scene.process(script).creator.create(session.key)
 
     assert (applied.session.status, len(scene.zapier.zaps)) == (SessionStatus.CREATED, 1)
     assert (await scene.told(session)).count(EventName.ZAP_REQUESTED) == 1
@@ -341,7 +341,7 @@ async def test_an_intent_that_may_not_have_been_committed_leads_to_no_call(scene
     script.goes("sessions.commit", lost_answer(), when="after", times=6)
 
     with pytest.raises(StoreUnavailableError):
-        await scene.process(script).creator.create(session.id)
+        await scene.process(script).creator.create(session.key)
     scene.clock.advance(scene.policy.creation)
     await scene.here.sweep()
 
@@ -358,7 +358,7 @@ async def test_a_process_killed_at_any_moment_never_makes_a_second_zap(scene: Sc
         session, calls = await scene.ready("ann"), len(scene.zapier.zaps)
         fuse = Fuse(moment)
         try:
-            await scene.process(fuse).creator.create(session.id)
+            await scene.process(fuse).creator.create(session.key)
         except Killed:
             moment += 1
         is_over = not fuse.is_dead
@@ -367,9 +367,9 @@ async def test_a_process_killed_at_any_moment_never_makes_a_second_zap(scene: Sc
         ends.add((found := await status(scene, session), made := len(scene.zapier.zaps) - calls))
         if found is SessionStatus.CREATE_UNKNOWN:
             with pytest.raises(CreateUnknownError):
-                await scene.here.creator.create(session.id)
+                await scene.here.creator.create(session.key)
         else:
-            await scene.here.creator.create(session.id)
+            await scene.here.creator.create(session.key)
             assert len(scene.zapier.zaps) - calls == 1, (found, made)
 
     assert ends == {
@@ -391,12 +391,12 @@ async def test_a_401_to_the_call_is_an_answer_like_another(scene: Scene) -> None
             await scene.here.credentials.need_sign_in(TENANT, "ann", generation=1)
         return answer
 
-    failed = (await scene.process(around).creator.create(session.id)).session
+    failed = (await scene.process(around).creator.create(session.key)).session
     with pytest.raises(ZapwrightError):
-        await scene.here.creator.create(session.id)
+        await scene.here.creator.create(session.key)
     scene.zapier.zap_answer = MADE
     await scene.sign_in("ann")
-    made = (await scene.here.creator.create(session.id)).session
+    made = (await scene.here.creator.create(session.key)).session
 
     credential = await scene.store.credentials.get(TENANT, "ann")
     assert credential is not None

@@ -74,7 +74,7 @@ async def test_a_token_is_refused_once(scene: Scene) -> None:
 async def test_sessions_that_have_ended_are_told_nothing(scene: Scene) -> None:
     """Nobody waits there."""
     session = await scene.session("ann")
-    await scene.here.engine.apply(session.id, SessionCancelled())
+    await scene.here.engine.apply(session.key, SessionCancelled())
     await refuse(scene)
 
     assert (await scene.told(session))[-1] is EventName.SESSION_CANCELLED

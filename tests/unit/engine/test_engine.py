@@ -177,7 +177,7 @@ async def test_a_session_lives_as_long_as_its_creator_says(scene: Scene) -> None
 async def test_choosing_an_app_takes_the_baseline_before_anything_can_be_connected(scene: Scene) -> None:
     """The listing behind the picker is the baseline."""
     session = await scene.session("ann", None)
-    applied = await scene.here.engine.choose_app(session.id, session.steps[0].id, "slack")
+    applied = await scene.here.engine.choose_app(session.key, session.steps[0].id, "slack")
 
     (step,) = applied.session.steps
     assert step.baseline is not None
@@ -187,7 +187,7 @@ async def test_choosing_an_app_takes_the_baseline_before_anything_can_be_connect
 async def test_an_app_without_authentication_lists_nothing(scene: Scene) -> None:
     """Its connect link, read with the user's token, is null."""
     session = await scene.session("ann", None)
-    await scene.here.engine.choose_app(session.id, session.steps[0].id, "clock")
+    await scene.here.engine.choose_app(session.key, session.steps[0].id, "clock")
 
     assert names(scene) == ["app"]
     assert StepState.NO_AUTH_REQUIRED is (await scene.step(session)).state
@@ -197,7 +197,7 @@ async def test_the_same_app_again_asks_zapier_nothing(scene: Scene) -> None:
     """It is a duplicate, and costs no permit."""
     session = await scene.session("ann", "slack")
     scene.zapier.requests.clear()
-    again = await scene.here.engine.choose_app(session.id, session.steps[0].id, "slack")
+    again = await scene.here.engine.choose_app(session.key, session.steps[0].id, "slack")
 
     assert (Outcome.DUPLICATE, session, []) == (again.outcome, again.session, names(scene))
 
@@ -210,7 +210,7 @@ async def test_two_processes_choosing_apps_for_one_step_leave_one_whole_app(scen
         chance = Random(seed)
         await asyncio.gather(
             *(
-                scene.process(Turns(chance)).engine.choose_app(session.id, step_id, app_id)
+                scene.process(Turns(chance)).engine.choose_app(session.key, step_id, app_id)
                 for app_id in ("slack", "gmail", "clock")
             )
         )
@@ -231,7 +231,7 @@ async def test_an_app_that_cannot_be_read_leaves_the_step_as_it_is(scene: Scene,
     scene.zapier.fail("authentications", failure)
 
     with pytest.raises(UpstreamUnavailableError):
-        await scene.here.engine.choose_app(session.id, session.steps[0].id, "slack")
+        await scene.here.engine.choose_app(session.key, session.steps[0].id, "slack")
 
     assert session == await scene.now(session)
 
@@ -242,7 +242,7 @@ async def test_a_401_while_choosing_an_app_is_told_to_all_the_users_sessions(sce
     scene.zapier.refuse("token-of-ann")
 
     with pytest.raises(SignInRequiredError):
-        await scene.here.engine.choose_app(session.id, session.steps[0].id, "slack")
+        await scene.here.engine.choose_app(session.key, session.steps[0].id, "slack")
 
     credential = await scene.store.credentials.get(TENANT, "ann")
     assert credential is not None
@@ -254,10 +254,10 @@ async def test_only_an_action_that_the_app_has_can_be_chosen(scene: Scene) -> No
     """By key and type together."""
     session = await scene.session("ann", "slack")
     step_id = session.steps[0].id
-    chosen = await scene.here.engine.choose_action(session.id, step_id, SEND)
+    chosen = await scene.here.engine.choose_action(session.key, step_id, SEND)
 
     with pytest.raises(ActionNotFoundError):
-        await scene.here.engine.choose_action(session.id, step_id, Action(key="send", action_type="search"))
+        await scene.here.engine.choose_action(session.key, step_id, Action(key="send", action_type="search"))
 
     assert SEND == chosen.session.steps[0].action == (await scene.step(session)).action
 
@@ -267,9 +267,9 @@ async def test_actions_are_those_of_the_steps_app(scene: Scene) -> None:
     session = await scene.session("ann", "slack", None)
     with_app, without = session.steps
 
-    listed = await scene.here.engine.list_actions(session.id, with_app.id)
+    listed = await scene.here.engine.list_actions(session.key, with_app.id)
     with pytest.raises(IllegalSignalError):
-        await scene.here.engine.list_actions(session.id, without.id)
+        await scene.here.engine.list_actions(session.key, without.id)
 
     assert [action.id for action in listed] == ["slack-write-1", "slack-read-1"]
 
@@ -277,7 +277,7 @@ async def test_actions_are_those_of_the_steps_app(scene: Scene) -> None:
 async def test_apps_are_searched_as_the_user_sees_them(scene: Scene) -> None:
     """With the user's own token."""
     session = await scene.session("ann")
-    page = await scene.here.engine.search_apps(session.id, query="sl", cursor=None)
+    page = await scene.here.engine.search_apps(session.key, query="sl", cursor=None)
 
     assert [app.app.id for app in page.apps] == ["slack"]
 
@@ -289,7 +289,7 @@ async def test_a_fresh_picker_asks_zapier_nothing(scene: Scene) -> None:
     """The baseline is what it shows."""
     session = await scene.session("ann", "slack")
     scene.zapier.requests.clear()
-    picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=False)
+    picker = await scene.here.engine.pick(session.key, session.steps[0].id, refresh=False)
 
     assert ([shown.id for shown in picker.authentications], names(scene)) == (["old"], [])
 
@@ -299,7 +299,7 @@ async def test_an_old_picker_is_read_anew_and_shows_what_is_new(scene: Scene) ->
     session = await scene.session("ann", "slack")
     scene.zapier.connect("ann", "slack", "new")
     scene.clock.advance(scene.policy.baseline_fresh + 1)
-    picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=False)
+    picker = await scene.here.engine.pick(session.key, session.steps[0].id, refresh=False)
 
     step = await scene.step(session)
     assert step.baseline is not None
@@ -314,7 +314,7 @@ async def test_a_picker_is_read_anew_on_request(scene: Scene) -> None:
     """However fresh it is."""
     session = await scene.session("ann", "slack")
     scene.zapier.connect("ann", "slack", "new")
-    picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=True)
+    picker = await scene.here.engine.pick(session.key, session.steps[0].id, refresh=True)
 
     assert [shown.id for shown in picker.authentications] == ["old", "new"]
 
@@ -324,7 +324,7 @@ async def test_a_picker_of_another_zapier_account_is_read_anew(scene: Scene) -> 
     session = await scene.session("ann", "slack")
     await scene.sign_in("ann", token="other", account="ann-at-work")
     scene.zapier.connect("ann-at-work", "slack", "work")
-    picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=False)
+    picker = await scene.here.engine.pick(session.key, session.steps[0].id, refresh=False)
 
     assert [shown.id for shown in picker.authentications] == ["work"]
 
@@ -333,7 +333,7 @@ async def test_while_a_popup_is_open_a_refreshed_picker_leaves_the_baseline_alon
     """Else what the popup makes would not be new any more."""
     session = await scene.waiting("ann")
     scene.zapier.connect("ann", "slack", "new")
-    picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=True)
+    picker = await scene.here.engine.pick(session.key, session.steps[0].id, refresh=True)
 
     step = await scene.step(session)
     assert step.baseline is not None
@@ -350,7 +350,7 @@ async def test_a_popup_opened_while_the_picker_is_read_keeps_its_baseline(scene:
         scene.zapier.connect("ann", "slack", "new")
 
     scene.zapier.meanwhile("authentications", open_and_finish)
-    await scene.here.engine.pick(session.id, session.steps[0].id, refresh=True)
+    await scene.here.engine.pick(session.key, session.steps[0].id, refresh=True)
     await scene.hint(session)
     await scene.here.look()
 
@@ -360,10 +360,10 @@ async def test_a_popup_opened_while_the_picker_is_read_keeps_its_baseline(scene:
 async def test_a_step_without_need_of_authentication_has_an_empty_picker(scene: Scene) -> None:
     """And one without an app has none."""
     session = await scene.session("ann", "clock", None)
-    picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=True)
+    picker = await scene.here.engine.pick(session.key, session.steps[0].id, refresh=True)
 
     with pytest.raises(IllegalSignalError):
-        await scene.here.engine.pick(session.id, session.steps[1].id, refresh=True)
+        await scene.here.engine.pick(session.key, session.steps[1].id, refresh=True)
 
     assert (picker.authentications, picker.listed_at) == ((), None)
 
@@ -371,8 +371,8 @@ async def test_a_step_without_need_of_authentication_has_an_empty_picker(scene: 
 async def test_a_session_that_is_closed_still_shows_its_picker(scene: Scene) -> None:
     """Reading changes nothing."""
     session = await scene.session("ann", "slack")
-    closed = (await scene.here.engine.apply(session.id, SessionCancelled())).session
-    picker = await scene.here.engine.pick(session.id, session.steps[0].id, refresh=True)
+    closed = (await scene.here.engine.apply(session.key, SessionCancelled())).session
+    picker = await scene.here.engine.pick(session.key, session.steps[0].id, refresh=True)
 
     assert (["old"], closed) == ([shown.id for shown in picker.authentications], await scene.now(session))
 
@@ -383,7 +383,7 @@ async def test_a_session_that_is_closed_still_shows_its_picker(scene: Scene) -> 
 async def test_the_users_choice_settles_the_step(scene: Scene) -> None:
     """With what Zapier says now as the server's check."""
     session = await scene.session("ann", "slack")
-    applied = await scene.here.engine.select(session.id, session.steps[0].id, "old")
+    applied = await scene.here.engine.select(session.key, session.steps[0].id, "old")
 
     (step,) = applied.session.steps
     assert step.evidence is not None
@@ -393,8 +393,8 @@ async def test_the_users_choice_settles_the_step(scene: Scene) -> None:
 async def test_a_second_choice_of_the_same_changes_nothing(scene: Scene) -> None:
     """It is a duplicate."""
     session = await scene.session("ann", "slack")
-    first = await scene.here.engine.select(session.id, session.steps[0].id, "old")
-    second = await scene.here.engine.select(session.id, session.steps[0].id, "old")
+    first = await scene.here.engine.select(session.key, session.steps[0].id, "old")
+    second = await scene.here.engine.select(session.key, session.steps[0].id, "old")
 
     assert (Outcome.DUPLICATE, first.session) == (second.outcome, second.session)
 
@@ -409,7 +409,7 @@ async def test_what_zapier_does_not_list_as_usable_cannot_be_chosen(scene: Scene
     session = await scene.session("ann", "slack")
 
     with pytest.raises(AuthenticationNotUsableError):
-        await scene.here.engine.select(session.id, session.steps[0].id, authentication_id)
+        await scene.here.engine.select(session.key, session.steps[0].id, authentication_id)
 
     (record,) = await scene.store.sessions.signals(session.id)
     assert (session, Outcome.REFUSED) == (await scene.now(session), record.outcome)
@@ -422,8 +422,8 @@ async def test_a_choice_that_an_incomplete_listing_lacks_is_not_called_unusable(
     scene.zapier.truncates = True
 
     with pytest.raises(UpstreamUnavailableError):
-        await scene.here.engine.select(session.id, session.steps[0].id, "second")
-    listed = await scene.here.engine.select(session.id, session.steps[0].id, "old")
+        await scene.here.engine.select(session.key, session.steps[0].id, "second")
+    listed = await scene.here.engine.select(session.key, session.steps[0].id, "old")
 
     assert listed.session.state is StepState.RESOLVED
 
@@ -434,11 +434,11 @@ async def test_a_choice_is_not_made_for_an_app_the_step_no_longer_has(scene: Sce
     step_id = session.steps[0].id
 
     async def choose_other() -> None:
-        await scene.here.engine.choose_app(session.id, step_id, "gmail")
+        await scene.here.engine.choose_app(session.key, step_id, "gmail")
 
     scene.zapier.meanwhile("authentications", choose_other)
     with pytest.raises(AuthenticationNotUsableError):
-        await scene.here.engine.select(session.id, step_id, "old")
+        await scene.here.engine.select(session.key, step_id, "old")
 
     step = await scene.step(session)
     assert (step.state, step.authentication) == (StepState.NEEDS_AUTH, None)
@@ -451,7 +451,7 @@ async def test_a_step_that_needs_none_cannot_be_given_one(scene: Scene, app: str
     scene.zapier.requests.clear()
 
     with pytest.raises(IllegalSignalError):
-        await scene.here.engine.select(session.id, session.steps[0].id, "old")
+        await scene.here.engine.select(session.key, session.steps[0].id, "old")
 
     assert names(scene) == []
 
@@ -505,7 +505,7 @@ async def test_the_same_attempt_id_opens_the_same_attempt(scene: Scene) -> None:
 async def test_an_attempt_of_a_former_app_cannot_be_opened_again(scene: Scene) -> None:
     """Its popup went to another app."""
     session = await scene.waiting("ann")
-    await scene.here.engine.choose_app(session.id, session.steps[0].id, "gmail")
+    await scene.here.engine.choose_app(session.key, session.steps[0].id, "gmail")
 
     with pytest.raises(AttemptStaleError):
         await scene.open(session, "at-1")
@@ -545,7 +545,7 @@ async def test_opening_after_an_unfinished_attempt_finds_what_it_made(scene: Sce
     session = await scene.waiting("ann")
     if ending == "cancelled":
         cancelled = PopupCancelled(step_id=session.steps[0].id, attempt_id="at-1")
-        await scene.here.engine.apply(session.id, cancelled)
+        await scene.here.engine.apply(session.key, cancelled)
     else:
         await scene.pass_time(scene.policy.attempt + MINUTE, tick=10 * SECOND)
         assert Reason.TIMED_OUT is (await scene.step(session)).reason
@@ -560,7 +560,7 @@ async def test_opening_after_an_unfinished_attempt_finds_what_it_made(scene: Sce
 async def test_opening_again_stops_when_a_late_message_turns_out_to_be_true(scene: Scene) -> None:
     """The step is settled by it, so there is nothing left to connect."""
     session = await scene.waiting("ann")
-    await scene.here.engine.apply(session.id, PopupCancelled(step_id=session.steps[0].id, attempt_id="at-1"))
+    await scene.here.engine.apply(session.key, PopupCancelled(step_id=session.steps[0].id, attempt_id="at-1"))
     await scene.message(session, "new")
     scene.zapier.connect("ann", "slack", "new")
 
@@ -574,7 +574,7 @@ async def test_opening_again_stops_when_a_late_message_turns_out_to_be_true(scen
 async def test_a_settled_step_can_be_connected_anew(scene: Scene) -> None:
     """Its user wants another account."""
     session = await scene.session("ann", "slack")
-    await scene.here.engine.select(session.id, session.steps[0].id, "old")
+    await scene.here.engine.select(session.key, session.steps[0].id, "old")
     opened = await scene.open(session)
 
     assert (opened.session.state, opened.session.steps[0].authentication) == (StepState.AWAITING_POPUP, None)
@@ -663,14 +663,14 @@ async def test_nothing_of_a_step_is_found_in_another_session(scene: Scene) -> No
     engine = scene.here.engine
 
     for using in (
-        engine.choose_app(session.id, foreign, "gmail"),
-        engine.pick(session.id, foreign, refresh=True),
-        engine.select(session.id, foreign, "old"),
-        engine.open_popup(session.id, foreign, None),
-        engine.open_popup(session.id, foreign, "at-1"),
-        engine.list_actions(session.id, foreign),
-        engine.choose_action(session.id, foreign, SEND),
-        engine.apply(session.id, StepReset(step_id=foreign)),
+        engine.choose_app(session.key, foreign, "gmail"),
+        engine.pick(session.key, foreign, refresh=True),
+        engine.select(session.key, foreign, "old"),
+        engine.open_popup(session.key, foreign, None),
+        engine.open_popup(session.key, foreign, "at-1"),
+        engine.list_actions(session.key, foreign),
+        engine.choose_action(session.key, foreign, SEND),
+        engine.apply(session.key, StepReset(step_id=foreign)),
     ):
         with pytest.raises(StepNotFoundError):
             await using
@@ -681,15 +681,15 @@ async def test_nothing_of_a_step_is_found_in_another_session(scene: Scene) -> No
 async def test_a_closed_session_asks_zapier_nothing(scene: Scene) -> None:
     """What cannot be written is not worth a permit."""
     session = await scene.session("ann", "slack")
-    await scene.here.engine.apply(session.id, SessionCancelled())
+    await scene.here.engine.apply(session.key, SessionCancelled())
     scene.zapier.requests.clear()
     step_id, engine = session.steps[0].id, scene.here.engine
 
     for using in (
-        engine.choose_app(session.id, step_id, "gmail"),
-        engine.select(session.id, step_id, "old"),
-        engine.open_popup(session.id, step_id, None),
-        engine.choose_action(session.id, step_id, SEND),
+        engine.choose_app(session.key, step_id, "gmail"),
+        engine.select(session.key, step_id, "old"),
+        engine.open_popup(session.key, step_id, None),
+        engine.choose_action(session.key, step_id, SEND),
     ):
         with pytest.raises(SessionLockedError):
             await using
@@ -704,7 +704,7 @@ async def test_users_of_the_same_name_in_two_tenants_share_nothing(scene: Scene)
     new = NewSession(tenant_id="theirs", user_id="ann", steps=(NewStep(app_id="slack"),))
     theirs = (await scene.here.engine.create_session(new)).session
     session = await scene.waiting("ann")
-    await scene.here.engine.open_popup(theirs.id, theirs.steps[0].id, "at-1")
+    await scene.here.engine.open_popup(theirs.key, theirs.steps[0].id, "at-1")
     scene.zapier.connect("ann", "slack", "new")
     await scene.hint(session)
     await scene.here.look()
@@ -720,8 +720,8 @@ async def test_a_page_that_races_itself_opens_one_attempt(scene: Scene) -> None:
         chance, attempt_id = Random(seed), f"at-{seed}"
         processes = [scene.process(Turns(chance)) for _ in range(3)]
         await asyncio.gather(
-            processes[0].engine.open_popup(session.id, session.steps[0].id, attempt_id),
-            processes[1].engine.open_popup(session.id, session.steps[0].id, attempt_id),
+            processes[0].engine.open_popup(session.key, session.steps[0].id, attempt_id),
+            processes[1].engine.open_popup(session.key, session.steps[0].id, attempt_id),
             scene.hint(session, HintKind.CLOSED, attempt_id=attempt_id),
             scene.hint(session, HintKind.FINISHED, attempt_id=attempt_id),
         )

@@ -27,7 +27,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import CredentialState, Outcome, SessionQuery, ZapMade, ZapNotMade, ZapUnknown
-from orchestrator.core.session import MINUTE, SECOND, HintKind, Session, SessionStatus
+from orchestrator.core.session import MINUTE, SECOND, HintKind, Session, SessionKey, SessionStatus
 from orchestrator.core.signals import (
     Context,
     CredentialChanged,
@@ -44,6 +44,7 @@ from tests.support.interference import Fuse, Killed, Script, Turns, lost_answer
 from tests.support.scenes import SEND, TENANT, Process, Scene
 
 MADE: Final = ZapMade(zap_id="zap-1", editor_url=None)
+NOWHERE: Final = SessionKey(tenant_id=TENANT, session_id="")
 MAKES: Final = {
     "create": EventName.SESSION_CREATED,
     "step": EventName.STEP_ADDED,
@@ -83,7 +84,7 @@ async def a_request(scene: Scene, kind: str) -> Request:
     session = (
         None if kind == "create" else await (scene.ready("ann") if kind == "zap" else scene.session("ann", "slack"))
     )
-    session_id, step_id = (session.id, session.steps[0].id) if session else ("", "")
+    key, step_id = (session.key, session.steps[0].id) if session else (NOWHERE, "")
 
     async def create(process: Process, terms: Terms) -> Answer:
         new = NewSession(tenant_id=TENANT, user_id="ann", steps=(NewStep(app_id="slack"),))
@@ -92,21 +93,21 @@ async def a_request(scene: Scene, kind: str) -> Request:
 
     async def step(process: Process, terms: Terms) -> Answer:
         added = StepAdded(step_id=process.engine.new_step_id(), alias="more")
-        applied = await process.engine.apply(session_id, added, terms=terms)
+        applied = await process.engine.apply(key, added, terms=terms)
         return applied.outcome, applied.session.id, applied.made
 
     async def popup(process: Process, terms: Terms) -> Answer:
         attempt_id = "at-page" if kind == "named popup" else None
-        opened = await process.engine.open_popup(session_id, step_id, attempt_id, terms=terms)
+        opened = await process.engine.open_popup(key, step_id, attempt_id, terms=terms)
         return opened.outcome, opened.session.id, opened.attempt.id
 
     async def message(process: Process, terms: Terms) -> Answer:
         said = Hinted(step_id=step_id, attempt_id="at-page", kind=HintKind.FINISHED)
-        applied = await process.engine.apply(session_id, said, terms=terms)
+        applied = await process.engine.apply(key, said, terms=terms)
         return applied.outcome, applied.session.id, applied.made
 
     async def zap(process: Process, terms: Terms) -> Answer:
-        applied = await process.creator.create(session_id, terms=terms)
+        applied = await process.creator.create(key, terms=terms)
         return applied.outcome, applied.session.id, applied.made
 
     known: dict[str, Request] = {"create": create, "step": step, "message": message, "zap": zap}
@@ -240,10 +241,10 @@ async def test_a_lost_answer_is_no_repeat_though_others_commit_upon_it(scene: Sc
     session, script = await scene.ready("ann"), Script()
 
     async def told() -> None:
-        await scene.here.commits.apply(session.id, CredentialChanged(state=CredentialState.NEEDS_SIGN_IN))
+        await scene.here.commits.apply(session.key, CredentialChanged(state=CredentialState.NEEDS_SIGN_IN))
 
     script.goes("sessions.commit", lost_answer(), when="after", then=told)
-    applied = await scene.process(script).creator.create(session.id, terms=keyed())
+    applied = await scene.process(script).creator.create(session.key, terms=keyed())
 
     assert (applied.is_replay, applied.session.status) == (False, SessionStatus.CREATED)
     assert EventName.SIGN_IN_NEEDED in await scene.told(session)
@@ -257,10 +258,10 @@ async def test_a_repeat_shows_the_session_as_it_is_now(scene: Scene) -> None:
     """What was made may have changed since, or be gone; the ids and the outcome are those of then."""
     session = await scene.session("ann")
     added = StepAdded(step_id="st-new", alias="more")
-    await scene.here.engine.apply(session.id, added, terms=keyed())
-    now = (await scene.here.engine.apply(session.id, SessionCancelled())).session
+    await scene.here.engine.apply(session.key, added, terms=keyed())
+    now = (await scene.here.engine.apply(session.key, SessionCancelled())).session
 
-    again = await scene.here.engine.apply(session.id, StepAdded(step_id="st-other", alias="more"), terms=keyed())
+    again = await scene.here.engine.apply(session.key, StepAdded(step_id="st-other", alias="more"), terms=keyed())
 
     assert (again.session, again.made, again.outcome, again.is_replay) == (now, "st-new", Outcome.APPLIED, True)
 
@@ -268,15 +269,15 @@ async def test_a_repeat_shows_the_session_as_it_is_now(scene: Scene) -> None:
 async def test_a_refusal_is_not_remembered(scene: Scene) -> None:
     """The same request may be made again once its time has come, and counts then."""
     session = await scene.session("ann")
-    await scene.here.engine.apply(session.id, StepAdded(step_id="st-1", alias="more"))
+    await scene.here.engine.apply(session.key, StepAdded(step_id="st-1", alias="more"))
     request = StepAdded(step_id="st-2", alias="more")
     with pytest.raises(AliasTakenError):
-        await scene.here.engine.apply(session.id, request, terms=keyed())
-    await scene.here.engine.apply(session.id, StepReset(step_id="st-1"))
+        await scene.here.engine.apply(session.key, request, terms=keyed())
+    await scene.here.engine.apply(session.key, StepReset(step_id="st-1"))
 
     with pytest.raises(AliasTakenError):
-        await scene.here.engine.apply(session.id, request, terms=keyed("n2"))
-    renamed = await scene.here.engine.apply(session.id, StepAdded(step_id="st-3", alias="other"), terms=keyed())
+        await scene.here.engine.apply(session.key, request, terms=keyed("n2"))
+    renamed = await scene.here.engine.apply(session.key, StepAdded(step_id="st-3", alias="other"), terms=keyed())
 
     assert (renamed.outcome, renamed.made) == (Outcome.APPLIED, "st-3")
 
@@ -285,12 +286,12 @@ async def test_a_repeat_is_not_heard_again(scene: Scene) -> None:
     """Five seconds later the same words would count anew; the same request does not."""
     session = await scene.waiting("ann")
     focus = Hinted(step_id=session.steps[0].id, attempt_id="at-1", kind=HintKind.FOCUS, context=Context(visible=True))
-    heard = await scene.here.engine.apply(session.id, focus, terms=keyed())
+    heard = await scene.here.engine.apply(session.key, focus, terms=keyed())
     log = await scene.store.sessions.signals(session.id)
     scene.clock.advance(30 * SECOND)
 
-    again = await scene.here.engine.apply(session.id, focus, terms=keyed())
-    other = await scene.here.engine.apply(session.id, focus, terms=keyed("n2"))
+    again = await scene.here.engine.apply(session.key, focus, terms=keyed())
+    other = await scene.here.engine.apply(session.key, focus, terms=keyed("n2"))
 
     assert (again.outcome, again.session, again.is_replay) == (Outcome.APPLIED, heard.session, True)
     assert len(log) + 1 == len(await scene.store.sessions.signals(session.id))
@@ -301,10 +302,10 @@ async def test_a_cancel_that_comes_again_does_not_cancel_what_came_after(scene: 
     """The user opened another popup meanwhile."""
     session = await scene.waiting("ann")
     cancel = PopupCancelled(step_id=session.steps[0].id, attempt_id="at-1")
-    await scene.here.engine.apply(session.id, cancel, terms=keyed())
+    await scene.here.engine.apply(session.key, cancel, terms=keyed())
     reopened = await scene.open(session, "at-2")
 
-    again = await scene.here.engine.apply(session.id, cancel, terms=keyed())
+    again = await scene.here.engine.apply(session.key, cancel, terms=keyed())
 
     assert again.session == reopened.session == await scene.now(session)
 
@@ -313,11 +314,11 @@ async def test_a_popup_whose_step_has_another_app_by_now_is_stale(scene: Scene) 
     """There is no link to answer with, and no second attempt is begun."""
     session = await scene.session("ann", "slack")
     step_id = session.steps[0].id
-    await scene.here.engine.open_popup(session.id, step_id, None, terms=keyed())
-    await scene.here.engine.choose_app(session.id, step_id, "gmail")
+    await scene.here.engine.open_popup(session.key, step_id, None, terms=keyed())
+    await scene.here.engine.choose_app(session.key, step_id, "gmail")
 
     with pytest.raises(AttemptStaleError):
-        await scene.here.engine.open_popup(session.id, step_id, None, terms=keyed())
+        await scene.here.engine.open_popup(session.key, step_id, None, terms=keyed())
 
     assert await made(scene, "popup") == 1
 
@@ -326,13 +327,13 @@ async def test_what_a_popups_preparation_finds_is_told_until_it_opens(scene: Sce
     """Candidates are a refusal: the same request goes ahead when it comes again, as it does without a key."""
     session = await scene.session("ann", "slack")
     step_id = session.steps[0].id
-    await scene.here.engine.open_popup(session.id, step_id, "at-1")
-    await scene.here.engine.apply(session.id, PopupCancelled(step_id=step_id, attempt_id="at-1"))
+    await scene.here.engine.open_popup(session.key, step_id, "at-1")
+    await scene.here.engine.apply(session.key, PopupCancelled(step_id=step_id, attempt_id="at-1"))
     scene.zapier.connect("ann", "slack", "meanwhile")
     with pytest.raises(CandidatesFoundError):
-        await scene.here.engine.open_popup(session.id, step_id, None, terms=keyed())
+        await scene.here.engine.open_popup(session.key, step_id, None, terms=keyed())
 
-    first, again = [await scene.here.engine.open_popup(session.id, step_id, None, terms=keyed()) for _ in range(2)]
+    first, again = [await scene.here.engine.open_popup(session.key, step_id, None, terms=keyed()) for _ in range(2)]
 
     assert (first.attempt, first.outcome) == (again.attempt, again.outcome)
     assert (first.is_replay, again.is_replay) == (False, True)
@@ -342,12 +343,12 @@ async def test_one_key_never_opens_two_intents(scene: Scene) -> None:
     """Zapier said no, and the session can be edited: a new wish needs a new key."""
     session = await scene.ready("ann")
     scene.zapier.zap_answer = ZapNotMade(status=400, problem="no")
-    failed = await scene.here.creator.create(session.id, terms=keyed())
+    failed = await scene.here.creator.create(session.key, terms=keyed())
     scene.zapier.zap_answer = MADE
 
-    again = await scene.here.creator.create(session.id, terms=keyed())
-    anew = await scene.here.creator.create(session.id, terms=keyed("n2"))
-    late = await scene.here.creator.create(session.id, terms=keyed())
+    again = await scene.here.creator.create(session.key, terms=keyed())
+    anew = await scene.here.creator.create(session.key, terms=keyed("n2"))
+    late = await scene.here.creator.create(session.key, terms=keyed())
 
     assert (again.session, again.outcome) == (failed.session, Outcome.APPLIED)
     assert (anew.session.status, anew.outcome) == (SessionStatus.CREATED, Outcome.APPLIED)
@@ -362,12 +363,12 @@ async def test_while_the_call_is_under_way_a_repeat_is_told_to_wait(scene: Scene
     async def repeat() -> None:
         held = await scene.held()
         try:
-            await scene.process().creator.create(session.id, terms=keyed())
+            await scene.process().creator.create(session.key, terms=keyed())
         except IdempotencyInFlightError as in_flight:
             told.append((in_flight.retry_after > 0, await scene.held() - held))
 
     scene.zapier.meanwhile("zaps", repeat)
-    await scene.here.creator.create(session.id, terms=keyed())
+    await scene.here.creator.create(session.key, terms=keyed())
 
     assert told == [(True, 0)]
     assert len(scene.zapier.zaps) == 1
@@ -379,11 +380,11 @@ async def test_a_rival_that_commits_first_costs_no_permit(scene: Scene) -> None:
     scene.zapier.zap_answer = ZapNotMade(status=400, problem="no")
 
     async def rival() -> None:
-        await scene.here.creator.create(session.id, terms=keyed())
+        await scene.here.creator.create(session.key, terms=keyed())
 
     script.goes("sessions.commit", lost_answer(), then=rival)
     before = len(scene.zapier.requests)
-    applied = await scene.process(script).creator.create(session.id, terms=keyed())
+    applied = await scene.process(script).creator.create(session.key, terms=keyed())
     asked = len(scene.zapier.requests) - before
 
     assert (applied.is_replay, len(scene.zapier.zaps), asked) == (True, 1, 3)
@@ -409,7 +410,7 @@ async def test_a_session_that_is_no_longer_kept_is_not_begun_again(scene: Scene)
     """Its time came and went within the day: the request was carried out."""
     new = NewSession(tenant_id=TENANT, user_id="ann")
     begun = (await scene.here.engine.create_session(new, terms=keyed())).session
-    ended = (await scene.here.engine.apply(begun.id, SessionCancelled())).session
+    ended = (await scene.here.engine.apply(begun.key, SessionCancelled())).session
     await scene.store.sessions.purge(ended)
 
     with pytest.raises(SessionNotFoundError):
@@ -437,7 +438,7 @@ async def test_a_reference_is_free_when_its_session_ends(scene: Scene) -> None:
     """The next session is another one."""
     new = NewSession(tenant_id=TENANT, user_id="ann", reference="order")
     first = (await scene.here.engine.create_session(new)).session
-    await scene.here.engine.apply(first.id, SessionCancelled())
+    await scene.here.engine.apply(first.key, SessionCancelled())
 
     second = await scene.here.engine.create_session(new)
 
@@ -464,10 +465,10 @@ async def test_a_session_at_another_number_is_not_written(scene: Scene) -> None:
     session = await scene.session("ann")
 
     with pytest.raises(PreconditionFailedError) as refused:
-        await scene.here.engine.apply(session.id, SessionChanged(title="x"), terms=Terms(seqs=frozenset({0, 9})))
+        await scene.here.engine.apply(session.key, SessionChanged(title="x"), terms=Terms(seqs=frozenset({0, 9})))
     (record,) = await scene.store.sessions.signals(session.id)
     changed = await scene.here.engine.apply(
-        session.id, SessionChanged(title="x"), terms=Terms(seqs=frozenset({session.seq}))
+        session.key, SessionChanged(title="x"), terms=Terms(seqs=frozenset({session.seq}))
     )
 
     assert refused.value.seq == session.seq
@@ -480,12 +481,12 @@ async def test_a_precondition_holds_at_the_very_moment_of_writing(scene: Scene) 
     session, script = await scene.session("ann"), Script()
 
     async def win() -> None:
-        await scene.here.engine.apply(session.id, SessionChanged(title="theirs"))
+        await scene.here.engine.apply(session.key, SessionChanged(title="theirs"))
 
     script.goes("sessions.commit", StaleVersionError(session_id=session.id), then=win)
     with pytest.raises(PreconditionFailedError):
         await scene.process(script).engine.apply(
-            session.id, SessionChanged(title="ours"), terms=Terms(seqs=frozenset({session.seq}))
+            session.key, SessionChanged(title="ours"), terms=Terms(seqs=frozenset({session.seq}))
         )
 
     assert (await scene.now(session)).title == "theirs"
@@ -498,7 +499,7 @@ async def test_of_many_writers_that_know_the_same_session_one_writes(scene: Scen
     terms = Terms(seqs=frozenset({session.seq}))
     writers = [
         scene.process(Turns(Random(seed * 10 + number))).engine.apply(
-            session.id, SessionChanged(title=str(number)), terms=terms
+            session.key, SessionChanged(title=str(number)), terms=terms
         )
         for number in range(6)
     ]
@@ -512,9 +513,9 @@ async def test_a_repeat_is_answered_though_it_changed_the_number_itself(scene: S
     """Its precondition held when it was carried out."""
     session = await scene.session("ann")
     terms = Terms(idempotency=keyed().idempotency, seqs=frozenset({session.seq}))
-    first = await scene.here.engine.apply(session.id, StepAdded(step_id="st-1"), terms=terms)
+    first = await scene.here.engine.apply(session.key, StepAdded(step_id="st-1"), terms=terms)
 
-    again = await scene.here.engine.apply(session.id, StepAdded(step_id="st-2"), terms=terms)
+    again = await scene.here.engine.apply(session.key, StepAdded(step_id="st-2"), terms=terms)
 
     assert (again.made, again.session, again.is_replay) == ("st-1", first.session, True)
 
@@ -525,7 +526,7 @@ async def test_what_prepares_a_popup_does_not_break_its_precondition(scene: Scen
     step_id = session.steps[0].id
     scene.clock.advance(6 * MINUTE)
 
-    opened = await scene.here.engine.open_popup(session.id, step_id, None, terms=Terms(seqs=frozenset({session.seq})))
+    opened = await scene.here.engine.open_popup(session.key, step_id, None, terms=Terms(seqs=frozenset({session.seq})))
 
     told = [event.name for event in await scene.events(session)][session.seq :]
     assert told == [EventName.AUTHENTICATIONS_REFRESHED, EventName.POPUP_OPENED]
@@ -538,12 +539,12 @@ async def test_a_popup_is_not_opened_on_a_session_that_changed_while_it_was_prep
     scene.clock.advance(6 * MINUTE)
 
     async def win() -> None:
-        await scene.here.engine.apply(session.id, SessionChanged(title="theirs"))
+        await scene.here.engine.apply(session.key, SessionChanged(title="theirs"))
 
     scene.zapier.meanwhile("authentications", win)
     with pytest.raises(PreconditionFailedError):
         await scene.here.engine.open_popup(
-            session.id, session.steps[0].id, None, terms=Terms(seqs=frozenset({session.seq}))
+            session.key, session.steps[0].id, None, terms=Terms(seqs=frozenset({session.seq}))
         )
 
     assert await made(scene, "popup") == 0
@@ -556,12 +557,12 @@ async def test_every_write_keeps_to_its_precondition(scene: Scene, write: str) -
     step_id, terms, engine = session.steps[0].id, Terms(seqs=frozenset({99})), scene.here.engine
     calls = len(scene.zapier.requests)
     writes: dict[str, Awaitable[object]] = {
-        "choose_app": engine.choose_app(session.id, step_id, "gmail", terms=terms),
-        "same app": engine.choose_app(session.id, step_id, "slack", terms=terms),
-        "choose_action": engine.choose_action(session.id, step_id, SEND, terms=terms),
-        "select": engine.select(session.id, step_id, "a1", terms=terms),
-        "open_popup": engine.open_popup(session.id, step_id, None, terms=terms),
-        "create": scene.here.creator.create(session.id, terms=terms),
+        "choose_app": engine.choose_app(session.key, step_id, "gmail", terms=terms),
+        "same app": engine.choose_app(session.key, step_id, "slack", terms=terms),
+        "choose_action": engine.choose_action(session.key, step_id, SEND, terms=terms),
+        "select": engine.select(session.key, step_id, "a1", terms=terms),
+        "open_popup": engine.open_popup(session.key, step_id, None, terms=terms),
+        "create": scene.here.creator.create(session.key, terms=terms),
     }
     for name, unused in writes.items():
         if name != write:
@@ -627,14 +628,14 @@ async def _write(scene: Scene, session: Session, write: str, number: int) -> Non
     step_id = session.steps[0].id
     match write:
         case "title":
-            await scene.here.engine.apply(session.id, SessionChanged(title=str(number)))
+            await scene.here.engine.apply(session.key, SessionChanged(title=str(number)))
         case "open popup":
-            await scene.here.engine.open_popup(session.id, step_id, f"at-o{number}")
+            await scene.here.engine.open_popup(session.key, step_id, f"at-o{number}")
         case "cancel popup":
-            await scene.here.engine.apply(session.id, PopupCancelled(step_id=step_id, attempt_id="at-page-0"))
+            await scene.here.engine.apply(session.key, PopupCancelled(step_id=step_id, attempt_id="at-page-0"))
         case "reset":
-            await scene.here.engine.apply(session.id, StepReset(step_id=step_id))
-            await scene.here.engine.choose_app(session.id, step_id, "slack")
+            await scene.here.engine.apply(session.key, StepReset(step_id=step_id))
+            await scene.here.engine.choose_app(session.key, step_id, "slack")
         case _:
             scene.clock.advance(30 * SECOND)
 
@@ -644,12 +645,12 @@ async def _deliver(process: Process, session: Session, kind: str, terms: Terms, 
     match kind:
         case "step":
             added = StepAdded(step_id=process.engine.new_step_id(), alias=f"s{number}")
-            return (await process.engine.apply(session.id, added, terms=terms)).made
+            return (await process.engine.apply(session.key, added, terms=terms)).made
         case "popup":
-            return (await process.engine.open_popup(session.id, step_id, None, terms=terms)).attempt.id
+            return (await process.engine.open_popup(session.key, step_id, None, terms=terms)).attempt.id
         case "named popup":
-            return (await process.engine.open_popup(session.id, step_id, f"at-page-{number}", terms=terms)).attempt.id
+            return (await process.engine.open_popup(session.key, step_id, f"at-page-{number}", terms=terms)).attempt.id
         case _:
             said = Hinted(step_id=step_id, attempt_id=f"at-page-{number}", kind=HintKind.FINISHED)
-            await process.engine.apply(session.id, said, terms=terms)
+            await process.engine.apply(session.key, said, terms=terms)
             return None

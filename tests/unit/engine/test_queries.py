@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import CredentialState, SessionQuery
-from orchestrator.core.session import MINUTE, SECOND, HintKind, SessionStatus
+from orchestrator.core.session import MINUTE, SECOND, HintKind, SessionKey, SessionStatus
 from orchestrator.core.signals import SessionCancelled, SessionChanged
 from orchestrator.engine import NewSession
 from tests.support.interference import Script, Turns
@@ -30,7 +30,7 @@ async def test_a_snapshot_joins_the_session_with_its_credential_and_its_next_che
     """Only apps that somebody opened a popup for have a next check."""
     session = await scene.session("ann", "slack", "gmail")
     opened = await scene.open(session, "at-1")
-    snapshot = await scene.here.queries.session(TENANT, session.id)
+    snapshot = await scene.here.queries.session(session.key)
 
     assert snapshot.session == opened.session
     assert snapshot.credential is not None
@@ -42,18 +42,19 @@ async def test_a_user_without_a_credential_has_none(scene: Scene) -> None:
     """The page can tell."""
     session = await scene.session("bob")
 
-    assert (await scene.here.queries.session(TENANT, session.id)).credential is None
+    assert (await scene.here.queries.session(session.key)).credential is None
 
 
 async def test_nothing_of_another_tenant_can_be_read(scene: Scene) -> None:
     """Not even that it is there."""
     session, queries = await scene.waiting("ann"), scene.here.queries
+    theirs = SessionKey(tenant_id="theirs", session_id=session.id)
 
     for reading in (
-        queries.session("theirs", session.id),
-        queries.after("theirs", session.id, seq=0, wait=0),
-        queries.events("theirs", session.id, after=0, limit=10),
-        queries.signals("theirs", session.id),
+        queries.session(theirs),
+        queries.after(theirs, seq=0, wait=0),
+        queries.events(theirs, after=0, limit=10),
+        queries.signals(theirs),
     ):
         with pytest.raises(SessionNotFoundError):
             await reading
@@ -66,10 +67,10 @@ async def test_events_and_signals_are_read_in_order(scene: Scene) -> None:
     """From where the reader left off."""
     session, queries = await scene.waiting("ann"), scene.here.queries
     await scene.hint(session, HintKind.FOCUS)
-    page = await queries.events(TENANT, session.id, after=1, limit=1)
+    page = await queries.events(session.key, after=1, limit=1)
 
     assert [event.seq for event in page.events] == [2]
-    assert [record.signal for record in await queries.signals(TENANT, session.id)] == ["popup_opened", "focus"]
+    assert [record.signal for record in await queries.signals(session.key)] == ["popup_opened", "focus"]
 
 
 async def test_lists_go_on_where_they_stopped(scene: Scene) -> None:
@@ -93,8 +94,8 @@ async def test_reading_changes_nothing(scene: Scene) -> None:
     """Neither the session nor its log."""
     session = await scene.waiting("ann")
     before = await scene.now(session), await scene.store.sessions.signals(session.id), len(scene.zapier.requests)
-    await scene.here.queries.after(TENANT, session.id, seq=0, wait=LONG)
-    await scene.here.queries.events(TENANT, session.id, after=0, limit=10)
+    await scene.here.queries.after(session.key, seq=0, wait=LONG)
+    await scene.here.queries.events(session.key, after=0, limit=10)
 
     assert before == (
         await scene.now(session),
@@ -109,7 +110,7 @@ async def test_reading_changes_nothing(scene: Scene) -> None:
 async def test_what_is_newer_already_is_answered_at_once(scene: Scene) -> None:
     """Nobody waits for what is there."""
     session = await scene.session("ann")
-    snapshot = await scene.here.queries.after(TENANT, session.id, seq=session.seq - 1, wait=LONG)
+    snapshot = await scene.here.queries.after(session.key, seq=session.seq - 1, wait=LONG)
 
     assert snapshot.session == session
 
@@ -117,7 +118,7 @@ async def test_what_is_newer_already_is_answered_at_once(scene: Scene) -> None:
 async def test_without_a_change_the_answer_comes_when_the_time_is_over(scene: Scene) -> None:
     """It is the session as it is."""
     session = await scene.session("ann")
-    answers = [await scene.here.queries.after(TENANT, session.id, seq=session.seq, wait=wait) for wait in (0, 1)]
+    answers = [await scene.here.queries.after(session.key, seq=session.seq, wait=wait) for wait in (0, 1)]
 
     assert [answer.session for answer in answers] == [session, session]
 
@@ -125,11 +126,11 @@ async def test_without_a_change_the_answer_comes_when_the_time_is_over(scene: Sc
 async def test_a_change_ends_the_waiting(scene: Scene) -> None:
     """The new session is the answer."""
     session = await scene.session("ann")
-    waiting = asyncio.create_task(scene.here.queries.after(TENANT, session.id, seq=session.seq, wait=LONG))
+    waiting = asyncio.create_task(scene.here.queries.after(session.key, seq=session.seq, wait=LONG))
     for _ in range(5):
         await asyncio.sleep(0)
     was_waiting = not waiting.done()
-    changed = await scene.here.engine.apply(session.id, SessionChanged(title="new"))
+    changed = await scene.here.engine.apply(session.key, SessionChanged(title="new"))
 
     assert (was_waiting, (await waiting).session) == (True, changed.session)
 
@@ -137,13 +138,13 @@ async def test_a_change_ends_the_waiting(scene: Scene) -> None:
 async def test_a_commit_without_an_event_goes_on_waiting(scene: Scene) -> None:
     """A hint says nothing to subscribers; the event after it does."""
     session = await scene.waiting("ann")
-    waiting = asyncio.create_task(scene.here.queries.after(TENANT, session.id, seq=session.seq, wait=LONG))
+    waiting = asyncio.create_task(scene.here.queries.after(session.key, seq=session.seq, wait=LONG))
     await asyncio.sleep(0)
     await scene.hint(session, HintKind.FOCUS)
     for _ in range(5):
         await asyncio.sleep(0)
     was_waiting = not waiting.done()
-    await scene.here.engine.apply(session.id, SessionCancelled())
+    await scene.here.engine.apply(session.key, SessionCancelled())
 
     assert (was_waiting, (await waiting).session.status) == (True, SessionStatus.CANCELLED)
 
@@ -154,11 +155,11 @@ async def test_a_change_between_reading_and_waiting_is_not_missed(scene: Scene, 
     session, script = await scene.session("ann"), Script()
 
     async def change() -> None:
-        await scene.here.engine.apply(session.id, SessionChanged(title="new"))
+        await scene.here.engine.apply(session.key, SessionChanged(title="new"))
 
     script.goes(moment, when="after", then=change)
     async with asyncio.timeout(5):
-        snapshot = await scene.process(script).queries.after(TENANT, session.id, seq=session.seq, wait=LONG)
+        snapshot = await scene.process(script).queries.after(session.key, seq=session.seq, wait=LONG)
 
     assert snapshot.session.title == "new"
 
@@ -173,13 +174,13 @@ async def test_a_session_erased_while_somebody_waits_is_not_found(scene: Scene) 
     script.goes("credentials.get", when="after", then=erase)
 
     with pytest.raises(SessionNotFoundError):
-        await scene.process(script).queries.after(TENANT, session.id, seq=session.seq, wait=1)
+        await scene.process(script).queries.after(session.key, seq=session.seq, wait=1)
 
 
-async def ten_titles(process: Process, session_id: str) -> None:
+async def ten_titles(process: Process, key: SessionKey) -> None:
     """Give a session ten titles, one after the other."""
     for number in range(10):
-        await process.engine.apply(session_id, SessionChanged(title=str(number)))
+        await process.engine.apply(key, SessionChanged(title=str(number)))
 
 
 async def test_a_reader_who_follows_misses_no_change(scene: Scene) -> None:
@@ -188,11 +189,11 @@ async def test_a_reader_who_follows_misses_no_change(scene: Scene) -> None:
         session, chance = await scene.session("ann"), Random(seed)
         reader, writer = scene.process(Turns(chance)), scene.process(Turns(chance))
 
-        writing = asyncio.create_task(ten_titles(writer, session.id))
+        writing = asyncio.create_task(ten_titles(writer, session.key))
         seq, title = session.seq, None
         async with asyncio.timeout(10):
             while title != "9":
-                snapshot = await reader.queries.after(TENANT, session.id, seq=seq, wait=LONG)
+                snapshot = await reader.queries.after(session.key, seq=seq, wait=LONG)
                 assert snapshot.session.seq > seq
                 seq, title = snapshot.session.seq, snapshot.session.title
         await writing

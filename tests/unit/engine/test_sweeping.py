@@ -185,7 +185,7 @@ async def test_an_expired_session_waits_for_nothing(scene: Scene) -> None:
 async def test_an_ended_session_is_erased_after_its_retention(scene: Scene) -> None:
     """With everything that was kept beside it."""
     session = await scene.session("ann")
-    await scene.here.engine.apply(session.id, SessionCancelled())
+    await scene.here.engine.apply(session.key, SessionCancelled())
     scene.clock.advance(scene.policy.retention - 1)
     await scene.here.sweep()
     kept = await scene.now(session)
@@ -200,7 +200,7 @@ async def test_an_ended_session_is_erased_after_its_retention(scene: Scene) -> N
 async def test_an_intent_without_an_answer_becomes_unknown(scene: Scene) -> None:
     """After its time limit; a person may then look for the Zap."""
     session = await scene.ready("ann")
-    await scene.here.engine.apply(session.id, ZapRequested(intent_id="in-1"))
+    await scene.here.engine.apply(session.key, ZapRequested(intent_id="in-1"))
     scene.clock.advance(scene.policy.creation - 1)
     await scene.here.sweep()
     before = (await scene.now(session)).status
@@ -214,7 +214,7 @@ async def test_a_session_of_unknown_outcome_is_kept_beyond_its_deadline(scene: S
     """It may be the only trace of a Zap."""
     session = await scene.ready("ann")
     scene.zapier.zap_answer = ZapUnknown(problem="no answer")
-    await scene.here.creator.create(session.id)
+    await scene.here.creator.create(session.key)
     scene.clock.at = session.deadline + scene.policy.retention - 1
     await scene.here.sweep()
     kept = await scene.now(session)
@@ -241,7 +241,7 @@ async def test_a_sweep_says_how_many_sessions_it_looked_at(scene: Scene) -> None
 async def test_a_longer_retention_puts_what_is_kept_off(scene: Scene) -> None:
     """Sessions that ended under the former policy wait for the new time, and are not looked at by every sweep."""
     session = await scene.session("ann")
-    await scene.here.engine.apply(session.id, SessionCancelled())
+    await scene.here.engine.apply(session.key, SessionCancelled())
     scene.clock.advance(scene.policy.retention)
     patient = scene.process(policy=Policy(retention=30 * DAY))
     looked = [await patient.sweep(), await patient.sweep()]
@@ -281,7 +281,7 @@ async def test_a_session_that_cannot_be_read_stops_nobody_and_is_not_hushed_up(s
     session = await scene.session("ann", ttl=MINUTE + 1)
     scene.clock.advance(2 * MINUTE)
     script = Script()
-    script.goes("sessions.load", StoreError("no document of this release"))
+    script.goes("sessions.load_any", StoreError("no document of this release"))
 
     with pytest.raises(StoreError, match="no document"):
         await scene.process(script).sweep()
@@ -295,25 +295,25 @@ async def test_a_store_that_is_away_ends_the_sweep(scene: Scene) -> None:
         await scene.session("ann", ttl=MINUTE)
     scene.clock.advance(MINUTE)
     script = Script()
-    script.goes("sessions.load", StoreUnavailableError(problem="away"))
+    script.goes("sessions.load_any", StoreUnavailableError(problem="away"))
 
     with pytest.raises(StoreUnavailableError):
         await scene.process(script).sweep()
 
-    assert script.calls.count("sessions.load") == 1
+    assert script.calls.count("sessions.load_any") == 1
 
 
 async def test_a_session_that_changed_before_its_erasure_is_kept(scene: Scene) -> None:
     """What the sweeper read is old."""
     session = await scene.session("ann")
-    await scene.here.engine.apply(session.id, SessionCancelled())
+    await scene.here.engine.apply(session.key, SessionCancelled())
     scene.clock.advance(scene.policy.retention)
     script = Script()
 
     async def change() -> None:
         await scene.here.commits.put_off(await scene.now(session))
 
-    script.goes("sessions.load", when="after", then=change)
+    script.goes("sessions.load_any", when="after", then=change)
     await scene.process(script).sweep()
 
     assert (await scene.now(session)).status is SessionStatus.CANCELLED
@@ -347,7 +347,7 @@ async def test_a_sweeper_killed_at_any_moment_leaves_the_rest_to_the_next(scene:
         told = await scene.told(waiting)
         assert told.count(EventName.ATTEMPT_DEADLINE_MOVED) == 1
         assert (await scene.told(expiring)).count(EventName.SESSION_EXPIRED) == 1
-        await scene.here.engine.apply(waiting.id, SessionCancelled())
+        await scene.here.engine.apply(waiting.key, SessionCancelled())
 
     assert moment > 10
 
@@ -374,8 +374,8 @@ async def test_claims_outlive_every_baseline_that_lacks_them_and_then_are_forgot
 async def test_an_attempt_cancelled_by_its_session_is_left_alone(scene: Scene) -> None:
     """Its deadline means nothing any more."""
     session = await scene.waiting("ann")
-    await scene.here.engine.apply(session.id, SessionChanged(title="x"))
-    ended = (await scene.here.engine.apply(session.id, SessionCancelled())).session
+    await scene.here.engine.apply(session.key, SessionChanged(title="x"))
+    ended = (await scene.here.engine.apply(session.key, SessionCancelled())).session
     scene.clock.advance(60 * MINUTE)
     await scene.here.sweep()
 

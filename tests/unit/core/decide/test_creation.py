@@ -86,3 +86,12 @@ def test_an_unready_session_says_what_each_step_lacks() -> None:
     refused = story.refuse(ZapRequested(intent_id="i1"), NotReadyError)
 
     assert refused.facts["missing"] == {"s1": "has no action", "s2": "has no app"}
+
+
+def test_an_unknown_outcome_is_said_once() -> None:
+    """By the call's own answer or by the sweeper, whichever comes first."""
+    story = ready()
+    story.feed(ZapRequested(intent_id="i1"))
+    story.later(2 * MINUTE).feed(story.time_passed(), tells=[EventName.ZAP_CREATE_UNKNOWN])
+
+    story.feed(ZapAnswered(intent_id="i1", answer=ZapUnknown(problem="lost")), outcome=Outcome.DUPLICATE)

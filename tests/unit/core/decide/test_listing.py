@@ -1,7 +1,8 @@
 """What listings mean, told as stories."""
 
+from orchestrator.core.ports import Outcome
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState
-from orchestrator.core.signals import ClaimContested
+from orchestrator.core.signals import ClaimContested, SessionCancelled
 from tests.support.stories import Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
@@ -77,3 +78,22 @@ def test_what_difference_gave_is_taken_back_when_it_was_anothers() -> None:
     contested = ClaimContested(step_id=story.step().id, authentication_id="new")
     story.feed(contested, state=NEEDS, reason=Reason.CLAIMED_ELSEWHERE)
     assert story.candidates == ["new"]
+
+
+def test_a_listing_from_before_the_popup_or_the_baseline_says_nothing_of_them() -> None:
+    """It was under way when the popup opened, or when the picker was read anew."""
+    story = Story().choose("slack", "old").later(MINUTE).open()
+    story.feed(story.listed("old", "early", begun=story.now - SECOND), tells=[], state=AWAITING)
+    story.feed(story.cancelled(), state=NEEDS, reason=Reason.CANCELLED)
+    story.later(MINUTE).feed(story.refreshed("old", "early"))
+
+    story.feed(story.listed("old", "early", "earlier", begun=story.now - SECOND), tells=[])
+    assert story.candidates == ["early"]
+
+
+def test_a_session_that_has_ended_takes_nothing_of_a_listing() -> None:
+    """Its claims are nobody's any more."""
+    story = waiting()
+    story.feed(SessionCancelled())
+
+    story.later(SECOND).feed(story.listed("old", "new"), outcome=Outcome.STALE)

@@ -1,15 +1,24 @@
 """What builders do to steps, told as stories."""
 
-from orchestrator.core.errors import (
-    SessionLockedError,
-)
+from orchestrator.core.decide.steps import MOST_STEPS
+from orchestrator.core.errors import AliasTakenError, IllegalSignalError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome
-from orchestrator.core.session import SECOND, StepState
-from orchestrator.core.signals import SessionCancelled, StepReset
-from tests.support.stories import Story
+from orchestrator.core.session import MINUTE, SECOND, Action, SessionStatus, StepState
+from orchestrator.core.signals import (
+    ActionChosen,
+    InputsGiven,
+    SessionCancelled,
+    SessionChanged,
+    StepAdded,
+    StepChanged,
+    StepReset,
+    ZapRequested,
+)
+from tests.support.stories import ACTION, Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
+HOUR = 60 * MINUTE
 
 
 def waiting(*healthy: str) -> Story:
@@ -46,3 +55,65 @@ def test_a_session_is_cancelled_once() -> None:
     story.feed(SessionCancelled(), tells=[EventName.SESSION_CANCELLED])
     story.feed(SessionCancelled(), outcome=Outcome.DUPLICATE)
     story.refuse(story.message("new"), SessionLockedError)
+
+
+def test_what_is_given_again_changes_nothing() -> None:
+    """Neither a title, nor a step, its place, its action or its inputs."""
+    story = Story().choose("slack", "old").act()
+    step_id = story.step().id
+    story.feed(SessionChanged(title="Mine"), tells=[EventName.SESSION_CHANGED])
+    story.feed(InputsGiven(step_id=step_id, inputs={"to": "ada"}), tells=[EventName.INPUTS_GIVEN])
+
+    for again in (
+        SessionChanged(title="Mine"),
+        StepAdded(step_id=step_id),
+        StepChanged(step_id=step_id, position=0),
+        ActionChosen(step_id=step_id, action=ACTION),
+        InputsGiven(step_id=step_id, inputs={"to": "ada"}),
+    ):
+        story.feed(again, outcome=Outcome.DUPLICATE)
+
+
+def test_another_action_drops_the_inputs_of_the_one_before() -> None:
+    """They were its fields."""
+    story = Story().choose("slack", "old").act()
+    story.feed(InputsGiven(step_id=story.step().id, inputs={"to": "ada"}))
+    story.feed(ActionChosen(step_id=story.step().id, action=Action(key="find", action_type="search")))
+
+    assert story.step().inputs == {}
+
+
+def test_without_an_app_there_is_nothing_to_do_or_to_fill_in() -> None:
+    """The app comes first."""
+    story = Story()
+
+    story.refuse(ActionChosen(step_id=story.step().id, action=ACTION), IllegalSignalError)
+    story.refuse(InputsGiven(step_id=story.step().id, inputs={}), IllegalSignalError)
+
+
+def test_an_alias_names_one_step() -> None:
+    """Outputs are referred to by it."""
+    story = Story("s1", "s2")
+    story.feed(StepChanged(step_id="s1", alias="first"), tells=[EventName.STEP_CHANGED])
+
+    story.refuse(StepChanged(step_id="s2", alias="first"), AliasTakenError)
+
+
+def test_what_has_expired_is_not_cancelled_and_what_is_being_made_cannot_be() -> None:
+    """An end stays what it was; a Zap under way cannot be called back."""
+    expired = Story().later(25 * HOUR)
+    expired.feed(expired.time_passed(), tells=[EventName.SESSION_EXPIRED])
+    creating = Story().choose("slack", "mine").settle("mine").act()
+    creating.feed(ZapRequested(intent_id="i1"))
+
+    expired.feed(SessionCancelled(), outcome=Outcome.STALE)
+    expired.refuse(SessionChanged(title="Late"), SessionLockedError)
+    creating.refuse(SessionCancelled(), SessionLockedError)
+    assert (expired.session.status, creating.session.status) == (SessionStatus.EXPIRED, SessionStatus.CREATING)
+
+
+def test_a_zap_has_a_greatest_length() -> None:
+    """Zapier's: one step more is refused."""
+    story = Story(*(f"s{number}" for number in range(MOST_STEPS)))
+
+    story.refuse(StepAdded(step_id="more"), TooManyStepsError)

@@ -1,7 +1,9 @@
 """What time alone does, told as stories."""
 
 from orchestrator.core.events import EventName
+from orchestrator.core.ports import Outcome
 from orchestrator.core.session import MINUTE, SECOND, Reason, SessionStatus, StepState
+from orchestrator.core.signals import SessionCancelled, ZapRequested
 from tests.support.stories import Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
@@ -36,3 +38,24 @@ def test_a_session_expires_but_never_before_its_attempts() -> None:
     story.later(MINUTE).feed(story.time_passed(), tells=[])
     story.later(61 * MINUTE).feed(story.time_passed(), tells=[EventName.AUTH_NEEDED, EventName.SESSION_EXPIRED])
     assert story.session.status is SessionStatus.EXPIRED
+
+
+def test_a_wait_ends_with_the_check_that_began_after_its_deadline() -> None:
+    """Which the session may not have been told of yet."""
+    story = waiting().later(10 * MINUTE + SECOND)
+    story.watches["slack"].checks = (story.now,)
+    story.later(MINUTE)
+
+    story.feed(story.time_passed(), state=NEEDS, reason=Reason.TIMED_OUT)
+    assert story.events[-1].data["checked"] is True
+
+
+def test_time_changes_nothing_about_an_intent_still_under_way_or_an_ended_session() -> None:
+    """A minute is given to the one, nothing to the other."""
+    creating = Story().choose("slack", "mine").settle("mine").act()
+    creating.feed(ZapRequested(intent_id="i1"))
+    ended = waiting()
+    ended.feed(SessionCancelled())
+
+    creating.later(SECOND).feed(creating.time_passed(), outcome=Outcome.STALE)
+    ended.later(61 * MINUTE).feed(ended.time_passed(), outcome=Outcome.STALE)

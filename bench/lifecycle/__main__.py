@@ -1,0 +1,165 @@
+"""`python -m bench.lifecycle`: a session's life by ours, by the floor, by the naive design and by FastAPI hello.
+
+Each round measures every one of them in turn, on one machine, from one load process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvloop
+from cryptography.fernet import Fernet
+from rich.console import Console
+from rich.table import Table
+
+from bench.lifecycle import floor, hello, naive, ours, processes
+from bench.lifecycle.figures import ALWAYS, EVERYSEC, FLOOR, HELLO, NAIVE, NAMES, SOUND, Figures, Measurement
+from bench.lifecycle.load import Life, put_on
+from bench.lifecycle.processes import Process
+from orchestrator.store import embedded
+
+CLIENTS = 32
+NAIVE_SHARE = 4
+"""The naive design is so much slower that it is given a part of the sessions, so that it takes about as long."""
+
+RUNS = 2
+"""A void run is repeated once."""
+
+
+class Arena:
+    """Everything that is measured, running."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        rivals = _store(folder / "rivals", stack)
+        self._folder = folder / "ours"
+        mine = _store(self._folder, stack)
+        self._credential_key = Fernet.generate_key().decode()
+        self._redis_url = mine.url
+        environment = ours.environment(redis_url=mine.url, credential_key=self._credential_key)
+        self._servers: dict[str, Process] = {}
+        for name in (HELLO, FLOOR, NAIVE):
+            log = folder / f"{name}.log"
+            running = processes.server(name, log=log, environment={"REDIS_URL": rivals.url})
+            self._servers[name] = stack.enter_context(running)
+        running = processes.server("ours", log=folder / "ours.log", environment=environment)
+        self._servers[ALWAYS] = self._servers[EVERYSEC] = stack.enter_context(running)
+        self.worker = stack.enter_context(processes.worker(log=folder / "worker.log", environment=environment))
+        self._lives = ours.Lives()
+        self._next = 0
+
+    async def measure(self, name: str, *, sessions: int, clients: int) -> Measurement:
+        """Put the load on one contestant; of ours every step is afterwards found resolved."""
+        server = self._servers[name]
+        numbers = range(self._next, self._next + (sessions // NAIVE_SHARE if name == NAIVE else sessions))
+        self._next = numbers.stop
+        is_ours = name in {ALWAYS, EVERYSEC}
+        if is_ours:
+            embedded.start(self._folder, appendfsync="always" if name == ALWAYS else "everysec")
+            await ours.sign_in(numbers, redis_url=self._redis_url, credential_key=self._credential_key)
+        began_s = server.cpu_s()
+        load = await put_on(server.port, self._life(name), numbers=numbers, clients=clients)
+        measurement = Measurement(load=load, cpu_s=server.cpu_s() - began_s)
+        if is_ours:
+            await self._lives.verify(server.port)
+        return measurement
+
+    def _life(self, name: str) -> Life:
+        return {HELLO: hello.life, FLOOR: floor.life, NAIVE: naive.life}.get(name, self._lives)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int
+    sessions: int
+    clients: int = CLIENTS
+
+
+@contextmanager
+def arena() -> Iterator[Arena]:
+    """Have everything running that is measured, in a folder that is removed."""
+    with tempfile.TemporaryDirectory(prefix="zapwright-bench-") as directory, ExitStack() as stack:
+        yield Arena(Path(directory), stack)
+
+
+async def run(where: Arena, plan: Plan, console: Console) -> Figures:
+    """Measure round by round, after a short one that warms up and is not counted."""
+    for name in NAMES:
+        await where.measure(name, sessions=max(plan.clients, plan.sessions // 8), clients=plan.clients)
+    rounds = []
+    for number in range(1, plan.rounds + 1):
+        one = {}
+        for name in NAMES:
+            one[name] = await where.measure(name, sessions=plan.sessions, clients=plan.clients)
+        rounds.append(one)
+        said = ", ".join(f"{name} {one[name].load.sessions_per_s:.0f}" for name in NAMES)
+        console.print(f"  round {number}: sessions a second: {said}")
+    return Figures(rounds)
+
+
+def compared(figures: Figures) -> Table:
+    """Draw everybody side by side."""
+    table = Table(
+        title="sessions walked through their lives: medians; p50, p99 and CPU are of one transition",
+        title_justify="left",
+    )
+    for column in ("", "× floor", "in each round", "per s", "p50, ms", "p99, ms", "CPU, µs"):
+        table.add_column(column, justify="right" if column else "left")
+    for name in NAMES:
+        table.add_row(
+            name,
+            f"{figures.ratio(name, FLOOR):.2f}",
+            " ".join(f"{ratio:.2f}" for ratio in figures.ratios(name, FLOOR)),
+            f"{figures.median(name, lambda one: one.load.sessions_per_s):.0f}",
+            f"{figures.median(name, lambda one: one.percentile_ms(50)):.1f}",
+            f"{figures.median(name, lambda one: one.percentile_ms(99)):.1f}",
+            f"{figures.median(name, lambda one: one.us_per_transition):.0f}",
+        )
+    return table
+
+
+def _store(folder: Path, stack: ExitStack) -> embedded.EmbeddedStore:
+    folder.mkdir()
+    store = embedded.start(folder, appendfsync="everysec")
+    stack.callback(store.stop)
+    return store
+
+
+def main() -> int:
+    """Run it all; the exit code is 2 when no run was sound."""
+    parser = argparse.ArgumentParser(prog="python -m bench.lifecycle", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sessions", type=int, default=1600, help="sessions a round, of each but the naive design")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    console = Console()
+    plan = Plan(rounds=arguments.rounds, sessions=arguments.sessions)
+    console.print(f"{CLIENTS} clients, {plan.rounds} rounds of {plan.sessions} sessions")
+    for _ in range(RUNS):
+        with arena() as where, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            figures = runner.run(run(where, plan, console))
+        console.print(compared(figures))
+        if figures.is_sound:
+            if arguments.json:
+                print(json.dumps(figures.numbers()))
+            return 0
+        console.print(
+            f"void: floor ÷ hello is {figures.ratio(FLOOR, HELLO):.2f}, outside {SOUND[0]:.2f}–{SOUND[1]:.2f}"
+        )
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

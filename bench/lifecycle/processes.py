@@ -1,0 +1,94 @@
+"""The processes of the benchmark: each started, reached, timed by what its CPU did, and ended."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+STARTS_WITHIN_S: Final = 60.0
+ENDS_WITHIN_S: Final = 30.0
+
+_TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
+_USER_TIME, _SYSTEM_TIME = 11, 12
+"""Places in `/proc/<pid>/stat` behind the name of the program (proc_pid_stat(5): utime, stime)."""
+
+
+class StartFailedError(Exception):
+    """A process did not start; the message has its last words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A running process; a server listens on `port`."""
+
+    pid: int
+    port: int
+
+    def cpu_s(self) -> float:
+        """Return how long it has kept a CPU busy so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / _TICKS_A_SECOND
+
+
+@contextmanager
+def server(name: str, *, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[Process]:
+    """Have a server of `bench.lifecycle.serve` that answers, until the block ends. Raises StartFailedError."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
+        port: int = listening.getsockname()[1]
+        with _running(
+            [name, str(listening.fileno())], log, environment or {}, pass_fds=[listening.fileno()]
+        ) as running:
+            _wait_until_it_answers(running, port, log)
+            yield Process(pid=running.pid, port=port)
+
+
+@contextmanager
+def worker(*, log: Path, environment: Mapping[str, str]) -> Iterator[Process]:
+    """Have a worker until the block ends."""
+    with _running(["worker"], log, environment, pass_fds=[]) as running:
+        yield Process(pid=running.pid, port=0)
+
+
+@contextmanager
+def _running(
+    arguments: list[str], log: Path, environment: Mapping[str, str], *, pass_fds: list[int]
+) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "bench.lifecycle.serve", *arguments],
+            env={"PATH": os.environ["PATH"], **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=pass_fds,
+        )
+    try:
+        yield running
+    finally:
+        running.terminate()
+        try:
+            running.wait(timeout=ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+
+
+def _wait_until_it_answers(running: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """The socket takes connections before its server does, so only an answer tells."""
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0) as probe:
+        probe.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+        while running.poll() is None and time.monotonic() < deadline:
+            with suppress(TimeoutError):
+                if probe.recv(1):
+                    return
+                break
+    raise StartFailedError(log.read_text(encoding="utf-8", errors="replace")[-2000:])

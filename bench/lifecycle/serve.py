@@ -1,0 +1,56 @@
+"""`python -m bench.lifecycle.serve hello|floor|naive|ours|worker [fd]`: one process of the benchmark.
+
+Servers listen on the socket of this descriptor; the store's address and our settings come from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.server import serve
+from bench.lifecycle import floor, hello, naive
+from bench.lifecycle.upstream import Zapier
+from orchestrator import logs
+from orchestrator.settings import Settings
+from workers.main import run_worker
+
+
+def main(name: str, descriptor: int | None = None) -> int:
+    """Run one process until it is asked to end."""
+    sockets = [] if descriptor is None else [socket.socket(fileno=descriptor)]
+    match name:
+        case "hello":
+            return _rival(hello.create_app(), sockets)
+        case "floor":
+            return _rival(floor.create_app(os.environ["REDIS_URL"]), sockets)
+        case "naive":
+            return _rival(naive.create_app(os.environ["REDIS_URL"]), sockets)
+        case "ours":
+            serve(
+                Settings(),
+                redis_url=os.environ["REDIS_URL"],
+                sockets=sockets,
+                transport=Zapier(is_connected=False),
+            )
+            return 0
+        case "worker":
+            settings, url = Settings(), os.environ["REDIS_URL"]
+            logs.configure(settings)
+            return run_worker(settings, redis_url=url, queue_url=url, transport=Zapier(is_connected=True))
+        case _:
+            raise ValueError(name)
+
+
+def _rival(app: FastAPI, sockets: list[socket.socket]) -> int:
+    """Serve as uvicorn does by default (uvloop, httptools), without the access log, which only costs."""
+    uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning")).run(sockets=sockets)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))
