@@ -33,9 +33,9 @@ _ROUTERS = (sessions, steps, apps, authentications, popups, actions, zaps, crede
 
 
 def create_app(zapwright: Zapwright) -> FastAPI:
-    """Build the application on a Zapwright of the caller's, who closes it. Raises ApiKeyMissingError."""
+    """Build the application on a Zapwright of the caller's, who closes it."""
     app = _assembled(zapwright.settings, ids=zapwright.ids, lifespan=None)
-    app.state.zapwright = zapwright
+    _put_behind(app, zapwright)
     return app
 
 
@@ -44,18 +44,26 @@ def create_server_app(
 ) -> FastAPI:
     """Build the application of a process of its own; store and connections open when it starts, and close at its end.
 
-    Requests to Zapier go by `transport`, by default over sockets.
-
-    Raises ApiKeyMissingError.
+    Requests to Zapier go by `transport`, by default over sockets. It does not start while there is no key by which
+    anybody could be let in.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opened(settings, redis_url=redis_url, transport=transport) as zapwright:
-            app.state.zapwright = zapwright
+            await _put_behind(app, zapwright).check()
             yield
+            await zapwright.directory.settle()
 
     return _assembled(settings, ids=RandomIds(), lifespan=lifespan)
+
+
+def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
+    """Let the application work with this Zapwright."""
+    app.state.zapwright = zapwright
+    callers = Callers(zapwright.directory, api_key=zapwright.settings.api_key)
+    app.state.callers = callers
+    return callers
 
 
 def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> FastAPI:
@@ -75,7 +83,6 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         ],
         exception_handlers=dict.fromkeys((ZapwrightError, RequestValidationError, HTTPException), answer),
     )
-    app.state.callers = Callers(settings.api_key)
     app.state.metrics = metrics
     app.state.polls = LongPolls()
     for resource in _ROUTERS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -14,8 +13,8 @@ from api.errors import ScopeMissingError, UnauthorizedError
 from api.schemas.fields import SessionId
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.session import SessionKey
-from orchestrator.core.tenants import TENANT_SCOPES, Scope
-from orchestrator.settings import DEFAULT_TENANT
+from orchestrator.core.tenants import TENANT_SCOPES, Scope, digest_of
+from orchestrator.directory import Directory
 
 _SCHEME: Final = "bearer"
 
@@ -36,26 +35,36 @@ class Caller:
 
 
 class ApiKeyMissingError(Exception):
-    """The API does not start without a key: everybody could use it."""
+    """The API does not start while there is no key by which anybody could be let in."""
 
     def __init__(self) -> None:
-        super().__init__("ZAPWRIGHT_API_KEY is not set: choose a long random key; backends send it as a bearer token")
+        super().__init__(
+            "ZAPWRIGHT_API_KEY is not set and no other API key was made: choose a long random key that your backend "
+            "sends as a bearer token, or make keys with `zapwright api-keys create`"
+        )
 
 
 class Callers:
-    """Knows who callers are. Raises ApiKeyMissingError when there is no key by which anybody could be known."""
+    """Knows who callers are: `api_key` is the default tenant's, the others are in the directory."""
 
-    def __init__(self, api_key: SecretStr | None) -> None:
-        key = api_key.get_secret_value() if api_key is not None else ""
-        if not key.strip():
+    def __init__(self, directory: Directory, *, api_key: SecretStr | None) -> None:
+        key = api_key.get_secret_value().strip() if api_key is not None else ""
+        self._directory = directory
+        self._digest = digest_of(key) if key else None
+
+    async def check(self) -> None:
+        """Raise ApiKeyMissingError when nobody could be let in, StoreError when that cannot be told."""
+        if self._digest is None and not await self._directory.has_keys():
             raise ApiKeyMissingError
-        self._hash = _hash(key)
 
     async def find(self, bearer: str) -> Caller:
-        """Return whose key this is, in a time that tells nothing about it. Raises UnauthorizedError."""
-        if not hmac.compare_digest(_hash(bearer), self._hash):
+        """Return whose key this is, in a time that tells nothing about it. Raises UnauthorizedError, StoreError."""
+        if self._digest is not None and hmac.compare_digest(digest_of(bearer), self._digest):
+            return Caller(tenant_id=self._directory.default.id, scopes=TENANT_SCOPES)
+        key = await self._directory.key(bearer)
+        if key is None:
             raise UnauthorizedError
-        return Caller(tenant_id=DEFAULT_TENANT, scopes=TENANT_SCOPES)
+        return Caller(tenant_id=key.tenant_id, scopes=key.scopes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +115,6 @@ async def _tenant_id(caller: CallerDep) -> str:
 
 async def _session_key(session_id: SessionId, caller: CallerDep) -> SessionKey:
     return caller.key(session_id)
-
-
-def _hash(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
 
 
 CallerDep = Annotated[Caller, Depends(_caller)]

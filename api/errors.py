@@ -44,6 +44,7 @@ from orchestrator.core.errors import (
     StaleVersionError,
     StoreError,
     StoreUnavailableError,
+    TenantTakenError,
     UpstreamBusyError,
     UpstreamError,
     ZapwrightError,
@@ -158,6 +159,7 @@ class InternalError(RequestError):
 
 STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
+    TenantTakenError: HTTPStatus.CONFLICT,
     SignalRefusedError: HTTPStatus.CONFLICT,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,

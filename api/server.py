@@ -43,9 +43,8 @@ def serve(
 ) -> None:
     """Serve until the process is asked to end, on the settings' address or on listening `sockets`.
 
-    Requests to Zapier go by `transport`, by default over sockets.
-
-    Raises ApiKeyMissingError. Leaves the process with status 3 when the store cannot be opened.
+    Requests to Zapier go by `transport`, by default over sockets. Leaves the process with status 3 when it cannot
+    start, having logged why: without its store, or without any API key.
     """
     logs.configure(settings)
     app = create_server_app(settings, redis_url=redis_url, transport=transport)

@@ -110,9 +110,7 @@ def _version(name: str) -> str:
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
-    if settings.api_key is None:
-        yield _fail("API key", "ZAPWRIGHT_API_KEY is not set", "choose a long random key")
-    else:
+    if settings.api_key is not None:
         yield _ok("API key", "set")
     yield _credential_keys(settings)
     yield _upstream_settings(settings)
@@ -171,10 +169,19 @@ async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> Asyn
         yield _persistence(report)
         yield _clock(await store.clock_offset(zapwright.clock.now))
         yield await _budget(zapwright, settings)
+        if settings.api_key is None:
+            yield await _made_keys(zapwright)
     except StoreError as error:
         yield _fail("store", error.message, "see REDIS_URL and the server's configuration")
         return
     yield await _upstream(zapwright, settings)
+
+
+async def _made_keys(zapwright: Zapwright) -> Finding:
+    if await zapwright.directory.has_keys():
+        return _ok("API key", "made by `zapwright api-keys`")
+    advice = "set ZAPWRIGHT_API_KEY to a long random key, or make one with `zapwright api-keys create`"
+    return _fail("API key", "none: the API does not start", advice)
 
 
 def _persistence(report: ServerReport) -> Finding:

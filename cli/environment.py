@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
 from cli.errors import CommandError
 from orchestrator.settings import Settings
+
+MAKE_CREDENTIAL_KEY: Final = (
+    "encrypting users' tokens needs a key that every process has: make one with "
+    '`python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"`'
+)
 
 
 def read_settings(**given: object) -> Settings:
@@ -28,6 +36,19 @@ def queue_url(settings: Settings) -> str:
     """Return the address of RQ's queues, by default the store's. Raises CommandError."""
     queue = settings.queue_redis_url
     return queue.get_secret_value() if queue is not None else store_url(settings)
+
+
+def sealing_keys(settings: Settings) -> tuple[str, ...]:
+    """Return the keys that users' tokens are encrypted with. Raises CommandError without a usable one."""
+    keys = tuple(key.get_secret_value() for key in settings.credential_keys)
+    if not keys:
+        raise CommandError(f"ZAPWRIGHT_CREDENTIAL_KEYS is not set: {MAKE_CREDENTIAL_KEY}")
+    try:
+        for key in keys:
+            Fernet(key)
+    except ValueError as error:
+        raise CommandError(f"one of ZAPWRIGHT_CREDENTIAL_KEYS is no Fernet key: {MAKE_CREDENTIAL_KEY}") from error
+    return keys
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

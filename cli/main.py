@@ -20,6 +20,10 @@ app = typer.Typer(
 )
 sessions = typer.Typer(help="Look at sessions, through the API.", no_args_is_help=True)
 app.add_typer(sessions, name="sessions")
+tenants = typer.Typer(help="The companies that use this deployment; one alone needs none.", no_args_is_help=True)
+app.add_typer(tenants, name="tenants")
+api_keys = typer.Typer(help="What backends and operators are known by.", no_args_is_help=True)
+app.add_typer(api_keys, name="api-keys")
 
 _KEPT = "Where everything is kept."
 _A_PLACE = ".zapwright/demo, or with --once a place that is removed"
@@ -140,6 +144,115 @@ def show_session(session_id: str, data_dir: DataDir = None, as_json: AsJson = Fa
     from cli.sessions import show_found
 
     raise typer.Exit(show_found(data_dir, session_id, as_json=as_json))
+
+
+TenantName = Annotated[str | None, typer.Option("--name", help="What the company is called.")]
+Origins = Annotated[
+    list[str] | None, typer.Option("--origin", help="Of its pages, such as https://app.example.com; may be repeated.")
+]
+ClientId = Annotated[
+    str | None, typer.Option("--zapier-client-id", help="Its own client id at Zapier.", show_default="the deployment's")
+]
+WithSecret = Annotated[
+    bool, typer.Option("--zapier-client-secret", help="Ask for its client secret, or read it from standard input.")
+]
+OwnApps = Annotated[list[str] | None, typer.Option("--own-app", help="Id of an app of its own; may be repeated.")]
+OfTenant = Annotated[str | None, typer.Option("--tenant", help="Whose key.", show_default="the default tenant")]
+
+
+@tenants.command("create")
+def create_tenant(
+    tenant_id: str,
+    data_dir: DataDir = None,
+    name: TenantName = None,
+    origin: Origins = None,
+    zapier_client_id: ClientId = None,
+    zapier_client_secret: WithSecret = False,
+    own_app: OwnApps = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a tenant."""
+    from cli.tenants import change_of, create_tenant
+
+    change = change_of(
+        name=name,
+        origins=origin,
+        client_id=zapier_client_id,
+        with_secret=zapier_client_secret,
+        own_apps=own_app,
+    )
+    raise typer.Exit(create_tenant(data_dir, tenant_id, change, as_json=as_json))
+
+
+@tenants.command("update")
+def update_tenant(
+    tenant_id: str,
+    data_dir: DataDir = None,
+    name: TenantName = None,
+    origin: Origins = None,
+    zapier_client_id: ClientId = None,
+    zapier_client_secret: WithSecret = False,
+    own_app: OwnApps = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is given; a list replaces the one there was, and `""` in it empties it."""
+    from cli.tenants import change_of, update_tenant
+
+    change = change_of(
+        name=name,
+        origins=origin,
+        client_id=zapier_client_id,
+        with_secret=zapier_client_secret,
+        own_apps=own_app,
+    )
+    raise typer.Exit(update_tenant(data_dir, tenant_id, change, as_json=as_json))
+
+
+@tenants.command("list")
+def list_tenants(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List every tenant."""
+    from cli.tenants import list_tenants
+
+    raise typer.Exit(list_tenants(data_dir, as_json=as_json))
+
+
+@api_keys.command("create")
+def create_key(
+    data_dir: DataDir = None,
+    tenant: OfTenant = None,
+    operator: Annotated[bool, typer.Option("--operator", help="An operator's key, for every tenant.")] = False,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it may do; may be repeated.", show_default="all a tenant may")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it, this once."""
+    from cli.api_keys import create_key
+
+    status = create_key(data_dir, tenant_id=tenant, operator=operator, name=name, scopes=scope or (), as_json=as_json)
+    raise typer.Exit(status)
+
+
+@api_keys.command("list")
+def list_keys(
+    data_dir: DataDir = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    operator: Annotated[bool, typer.Option("--operator", help="Only operators'.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the keys, without their secrets."""
+    from cli.api_keys import list_keys
+
+    raise typer.Exit(list_keys(data_dir, tenant_id=tenant, operator=operator, as_json=as_json))
+
+
+@api_keys.command("revoke")
+def revoke_key(key_id: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """End a key; it lets nobody in after a few seconds."""
+    from cli.api_keys import revoke_key
+
+    raise typer.Exit(revoke_key(data_dir, key_id, as_json=as_json))
 
 
 @app.command()

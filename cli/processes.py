@@ -7,22 +7,19 @@ import sys
 from pathlib import Path
 
 from cli import lifeline
-from cli.environment import queue_url, read_settings, store_url
+from cli.environment import queue_url, read_settings, sealing_keys, store_url
 from cli.errors import CommandError
 from orchestrator import logs
 
 
 def run_api(*, host: str | None, port: int | None) -> int:
     """Serve the API until told to stop. Raises CommandError."""
-    from api.auth import ApiKeyMissingError
     from api.server import serve
 
     lifeline.hold()
     settings = read_settings(api_host=host, api_port=port)
-    try:
-        serve(settings, redis_url=store_url(settings))
-    except ApiKeyMissingError as error:
-        raise CommandError(str(error)) from error
+    sealing_keys(settings)
+    serve(settings, redis_url=store_url(settings))
     return 0
 
 
@@ -32,6 +29,7 @@ def run_one_worker(*, alive_file: Path | None) -> int:
 
     lifeline.hold()
     settings = read_settings()
+    sealing_keys(settings)
     logs.configure(settings)
     return run_worker(settings, redis_url=store_url(settings), queue_url=queue_url(settings), alive_file=alive_file)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from orchestrator.core.ports import Clock, Ids, Store, Upstream
 from orchestrator.core.schedule import Policy
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
+from orchestrator.directory import Directory
 from orchestrator.engine import Engine
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
@@ -49,6 +51,7 @@ class Zapwright:
     checker: Checker
     creator: Creator
     sweeper: Sweeper
+    directory: Directory
 
 
 def compose(
@@ -71,6 +74,9 @@ def compose(
         policy=policy,
     )
     credentials = ToldCredentials(store.credentials, sessions=store.sessions, commits=commits)
+    directory = Directory(
+        tenants=store.tenants, api_keys=store.api_keys, default=settings.default_tenant(), clock=clock
+    )
     upstream = ZapierClient(
         base_url=settings.zapier_api_url or "https://api.zapier.com",
         http=http,
@@ -82,7 +88,7 @@ def compose(
             call_limit=round(settings.call_limit_s * 1000), interactive_wait=round(settings.interactive_wait_s * 1000)
         ),
         egress=settings.egress_group,
-        partner_of=lambda _: settings.zapier_client_id,
+        partner_of=directory.partner_of,
     )
     return Zapwright(
         settings=settings,
@@ -138,6 +144,7 @@ def compose(
             clock=clock,
             policy=policy,
         ),
+        directory=directory,
     )
 
 
@@ -163,7 +170,11 @@ async def opened(
     try:
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
-        yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds())
+        following = asyncio.create_task(clock.follow(store.clock_offset))
+        try:
+            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds())
+        finally:
+            following.cancel()
     finally:
         await http.aclose()
         await store.aclose()

@@ -14,6 +14,7 @@ from orchestrator.core.errors import (
     NotFoundError,
     SignInRequiredError,
     StaleVersionError,
+    StoreError,
     UpstreamBusyError,
     UpstreamError,
 )
@@ -66,18 +67,22 @@ class Checker:
         Permits that are not used are given back. A lease that was lost meanwhile ends the check; whoever has it now
         looks again. Zapier's failures are ordinary: the watch is tried again later. Raises StoreError.
         """
-        watch = await self._watches.load(key, now=self._clock.now())
+        try:
+            watch = await self._watches.load(key, now=self._clock.now())
+            credential = await self._credentials.get(key.tenant_id, key.user_id)
+        except StoreError:
+            await self._upstream.give_back(permits)
+            raise
         if watch.lease_token != token or watch.lease_until <= self._clock.now():
             await self._upstream.give_back(permits)
             return False
         try:
-            return await self._look(watch, token, permits)
+            return await self._look(watch, credential, token, permits)
         except LeaseLostError:
             return False
 
-    async def _look(self, watch: Watch, token: str, permits: Sequence[Permit]) -> bool:
+    async def _look(self, watch: Watch, credential: Credential | None, token: str, permits: Sequence[Permit]) -> bool:
         key = watch.key
-        credential = await self._credentials.get(key.tenant_id, key.user_id)
         if credential is None or credential.state is not CredentialState.ACTIVE:
             await self._upstream.give_back(permits)
             await self._settle(key, token, held_until=PAUSED, failures=watch.failures)
@@ -89,7 +94,8 @@ class Checker:
             await self._settle(key, token, held_until=PAUSED, failures=watch.failures)
             await self._resume_if_signed_in(key, credential)
         except UpstreamBusyError as busy:
-            await self._settle(key, token, held_until=self._clock.now() + busy.retry_after, failures=watch.failures)
+            until, pages = self._clock.now() + busy.retry_after, max(watch.pages, busy.pages)
+            await self._settle(key, token, held_until=until, failures=watch.failures, pages=pages)
         except UpstreamError:
             await self._back_off(watch, token)
         else:
@@ -139,6 +145,7 @@ class Checker:
         checked: Listing | None = None,
         held_until: Instant | None = None,
         failures: int = 0,
+        pages: int | None = None,
     ) -> None:
         """End the check. A commit that touched the watch meanwhile is heard: what is due is computed again."""
         for tries_left in reversed(range(MOST_SETTLE_TRIES)):
@@ -152,7 +159,7 @@ class Checker:
                 now=now,
                 due=await self._due(watch, checked_at=checks[-1] if checks else None),
                 checked_at=checked.begun_at if checked else None,
-                pages=checked.pages if checked else watch.pages,
+                pages=pages or (checked.pages if checked else watch.pages),
                 failures=failures,
                 retry_at=held_until,
             )

@@ -5,8 +5,19 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final, TypeAlias
 
-from orchestrator.core.session import Instant, Millis
+from orchestrator.core.errors import StoreError
+from orchestrator.core.session import SECOND, Instant, Millis
+
+Measure: TypeAlias = Callable[[Callable[[], Instant]], Awaitable[Millis]]
+"""Tells what must be added to a clock so that it tells the store's time. Raises StoreError."""
+
+FOLLOWED_EVERY: Final[Millis] = 10 * SECOND
+TOLERANCE: Final[Millis] = 200
+"""What a busy process may measure although its clock is right."""
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 20
@@ -25,6 +36,18 @@ class SystemClock:
     async def sleep(self, duration: Millis) -> None:
         """Come back after this long."""
         await asyncio.sleep(duration / 1000)
+
+    async def follow(self, measure: Measure, *, every: Millis = FOLLOWED_EVERY) -> None:
+        """Correct the offset for ever: the machine's clock may be set, or stand still, while processes live.
+
+        One that is ahead would free permits whose calls still count, and leases that are still held.
+        """
+        while True:
+            await self.sleep(every)
+            with suppress(StoreError):
+                wrong_by = await measure(self.now)
+                if abs(wrong_by) > TOLERANCE:
+                    self.offset += wrong_by
 
 
 class RandomIds:

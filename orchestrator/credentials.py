@@ -47,7 +47,7 @@ class ToldCredentials:
         return is_marked
 
     async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
-        """Return how many users of the tenant have this Zapier profile."""
+        """Return how many users of the tenant have, or ever had, this Zapier profile."""
         return await self._store.users_of_profile(tenant_id, profile_id)
 
     async def _tell(self, tenant_id: str, user_id: str) -> None:

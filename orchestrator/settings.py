@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND
+from orchestrator.core.tenants import Tenant, origin_of
 
 DEFAULT_TENANT = "default"
 Seconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
@@ -46,7 +47,10 @@ class Settings(BaseSettings):
     """Into how many parts users are spread; fixed at the first start."""
 
     api_key: SecretStr | None = None
-    """The key backends send as `Authorization: Bearer …`."""
+    """The key backends send as `Authorization: Bearer …`; further ones are made by `zapwright api-keys create`."""
+
+    origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """The origins of your pages, comma-separated, such as `https://app.example.com`."""
 
     credential_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Fernet keys, comma-separated, newest first: the first encrypts users' Zapier tokens, all decrypt."""
@@ -66,6 +70,9 @@ class Settings(BaseSettings):
     zapier_client_id: str = "zapwright"
     """Your client id at Zapier; rate limits are kept per client id."""
 
+    zapier_client_secret: SecretStr | None = None
+    """Your client secret at Zapier."""
+
     zapier_message_origin: str = "https://zapier.com"
     """The origin that the popup's message comes from; pages must accept no other."""
 
@@ -78,8 +85,8 @@ class Settings(BaseSettings):
     rate_limit_partner: Annotated[int, Field(ge=0)] = 150
     """Zapier's limit per minute and partner; 0 for none (simulator only)."""
 
-    call_limit_s: Seconds = 10
-    """The longest a call to Zapier may take."""
+    call_limit_s: Annotated[Seconds, Field(le=40)] = 10
+    """The longest a call to Zapier may take; the one that creates a Zap must have ended when it is given up."""
 
     interactive_wait_s: Seconds = 3
     """How long a request waits for room under the rate limit before it answers `upstream_busy`."""
@@ -108,10 +115,15 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     """How it is logged."""
 
-    @field_validator("credential_keys", mode="before")
+    @field_validator("credential_keys", "origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("origins")
+    @classmethod
+    def _written_as_sent(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(origin_of, origins))
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -120,6 +132,17 @@ class Settings(BaseSettings):
         if _millis(self.session_ttl_s) > (longest := self.policy().session_ttl_longest):
             raise ValueError(f"session_ttl_s must not be greater than {longest // SECOND}")
         return self
+
+    def default_tenant(self) -> Tenant:
+        """Return the tenant there always is."""
+        return Tenant(
+            id=DEFAULT_TENANT,
+            name=DEFAULT_TENANT,
+            origins=self.origins,
+            zapier_client_id=self.zapier_client_id,
+            has_client_secret=self.zapier_client_secret is not None,
+            created_at=0,
+        )
 
     def policy(self) -> Policy:
         """Return the durations that decisions are made with."""

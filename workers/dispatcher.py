@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -74,7 +74,7 @@ class Dispatcher:
         ids: Ids,
         queue: CheckQueue,
         egress: str,
-        partner_of: Callable[[str], str],
+        partner_of: Callable[[str], Awaitable[str]],
         shards: int,
     ) -> None:
         self._watches = watches
@@ -125,10 +125,11 @@ class Dispatcher:
         return replace(watch, pages=min([max(1, watch.pages), *ceilings]))
 
     async def _take_permits(self, ordered: Sequence[DueWatch]) -> tuple[list[Chosen], Instant | None]:
+        partners = {tenant: await self._partner_of(tenant) for tenant in {one.key.tenant_id for one in ordered}}
         chosen: list[Chosen] = []
         refused: dict[tuple[str, int], Instant] = {}
         try:
-            for asking in askings(ordered, partner_of=self._partner_of):
+            for asking in askings(ordered, partner_of=partners.__getitem__):
                 if any(side[0] == asking.partner and side[1] <= asking.share for side in refused):
                     continue  # who was refused a larger share gets no smaller one either
                 is_partial = await self._ask(asking, chosen, refused)

@@ -150,7 +150,7 @@ class Service:
             ids=zapwright.ids,
             queue=self._queue,
             egress=settings.egress_group,
-            partner_of=lambda _: settings.zapier_client_id,
+            partner_of=zapwright.directory.partner_of,
             shards=settings.shards,
         )
 

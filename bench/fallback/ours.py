@@ -63,7 +63,7 @@ class Ours:
             ids=self._ids,
             queue=self,
             egress=settings.egress_group,
-            partner_of=lambda _: settings.zapier_client_id,
+            partner_of=self._zapwright.directory.partner_of,
             shards=settings.shards,
         )
         self._checker = BatchChecker(
@@ -230,6 +230,8 @@ class WithoutCache:
         self.watches = store.watches
         self.budget = store.budget
         self.credentials = store.credentials
+        self.tenants = store.tenants
+        self.api_keys = store.api_keys
         self.changes = store.changes
         self.leases = store.leases
         self.cache = self

@@ -5,7 +5,9 @@ ZapwrightError
 │   ├── SessionNotFoundError
 │   ├── StepNotFoundError
 │   ├── AppNotFoundError
-│   └── ActionNotFoundError
+│   ├── ActionNotFoundError
+│   ├── TenantNotFoundError
+│   └── ApiKeyNotFoundError
 ├── SignalRefusedError            the signal is not for this moment; nothing changed
 │   ├── IllegalSignalError
 │   ├── SessionLockedError
@@ -21,6 +23,7 @@ ZapwrightError
 ├── IdempotencyError              the request's idempotency key was used before
 │   ├── IdempotencyKeyReusedError
 │   └── IdempotencyInFlightError
+├── TenantTakenError
 ├── SignInRequiredError
 ├── CredentialRefusedError
 ├── UpstreamError
@@ -99,6 +102,33 @@ class ActionNotFoundError(NotFoundError):
             key=key,
             action_type=action_type,
         )
+
+
+class TenantNotFoundError(NotFoundError):
+    """No tenant has this id."""
+
+    code = "tenant_not_found"
+
+    def __init__(self, *, tenant_id: str) -> None:
+        super().__init__(f"no tenant has the id {tenant_id!r}", tenant_id=tenant_id)
+
+
+class ApiKeyNotFoundError(NotFoundError):
+    """No API key has this id."""
+
+    code = "api_key_not_found"
+
+    def __init__(self, *, key_id: str) -> None:
+        super().__init__(f"no API key has the id {key_id!r}", key_id=key_id)
+
+
+class TenantTakenError(ZapwrightError):
+    """Another tenant has this id."""
+
+    code = "tenant_taken"
+
+    def __init__(self, *, tenant_id: str) -> None:
+        super().__init__(f"there is a tenant {tenant_id!r} already; update it instead", tenant_id=tenant_id)
 
 
 class SignalRefusedError(ZapwrightError):
@@ -310,12 +340,16 @@ class UpstreamError(ZapwrightError):
 
 
 class UpstreamBusyError(UpstreamError):
-    """No call to Zapier may be made now."""
+    """No call to Zapier may be made now.
+
+    `pages`: how many the list has, as far as is known, when it was broken off after its first one.
+    """
 
     code = "upstream_busy"
 
-    def __init__(self, *, retry_after: Millis) -> None:
+    def __init__(self, *, retry_after: Millis, pages: int = 1) -> None:
         self.retry_after = retry_after
+        self.pages = pages
         super().__init__(
             f"Zapier's rate limit leaves no room for this call; repeat it in {max(1, round(retry_after / 1000))} s",
             retry_after_ms=retry_after,

@@ -148,7 +148,7 @@ TABLE: Final = (
         trigger=Trigger.REVOKED,
         sources=(_RESOLVED,),
         to=_NEEDS,
-        when="Zapier lists the authentication no more",
+        when="Zapier lists the authentication no more, two minutes after it did and later",
         reason=Reason.REVOKED,
     ),
     Edge(

@@ -26,6 +26,7 @@ from orchestrator.core.session import (
     StepState,
     WatchKey,
 )
+from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
 from orchestrator.core.terms import Idempotency
 
 
@@ -487,7 +488,61 @@ class CredentialStore(Protocol):
         ...
 
     async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
-        """Return how many users of the tenant have this Zapier profile."""
+        """Return how many users of the tenant have, or ever had, this Zapier profile.
+
+        Who had it may have a popup open still, from which that account gets an authentication.
+        """
+        ...
+
+
+# --- tenants --------------------------------------------------------------------------------------------------
+
+
+class TenantStore(Protocol):
+    """Tenants but for the default one, which the settings describe. Their client secrets are encrypted at rest."""
+
+    async def create(self, tenant: Tenant, *, client_secret: str | None = None) -> None:
+        """Keep a new tenant. Raises TenantTakenError."""
+        ...
+
+    async def get(self, tenant_id: str) -> Tenant | None:
+        """Return the tenant, if there is one."""
+        ...
+
+    async def all(self) -> tuple[Tenant, ...]:
+        """Return every tenant, by id."""
+        ...
+
+    async def change(self, tenant_id: str, change: TenantChange) -> Tenant:
+        """Change what is given and return the tenant as it is then. Raises TenantNotFoundError."""
+        ...
+
+    async def client_secret(self, tenant_id: str) -> str | None:
+        """Return the tenant's client secret at Zapier, None when it has none."""
+        ...
+
+
+class ApiKeyStore(Protocol):
+    """API keys, without their secrets. None is ever erased, so that it can be told what became of it."""
+
+    async def create(self, key: ApiKey) -> None:
+        """Keep a new key; its id is new."""
+        ...
+
+    async def get(self, key_id: str) -> ApiKey | None:
+        """Return the key, if there is one."""
+        ...
+
+    async def all(self) -> tuple[ApiKey, ...]:
+        """Return every key, oldest first."""
+        ...
+
+    async def revoke(self, key_id: str, *, now: Instant) -> ApiKey:
+        """End a key and return it; a second time it stays ended at the first moment. Raises ApiKeyNotFoundError."""
+        ...
+
+    async def note_use(self, key_id: str, *, now: Instant) -> None:
+        """Note that the key was used. Raises ApiKeyNotFoundError."""
         ...
 
 
@@ -597,7 +652,7 @@ class Upstream(Protocol):
     async def create_zap(
         self, credential: Credential, draft: ZapDraft, *, permit: Permit
     ) -> ZapMade | ZapNotMade | ZapUnknown:
-        """Make one call. It is never repeated here."""
+        """Make one call, or none when the permit came too late. It is never repeated here."""
         ...
 
     async def permit(self, tenant_id: str) -> Permit:
@@ -702,6 +757,16 @@ class Store(Protocol):
     @property
     def credentials(self) -> CredentialStore:
         """Credentials."""
+        ...
+
+    @property
+    def tenants(self) -> TenantStore:
+        """Tenants."""
+        ...
+
+    @property
+    def api_keys(self) -> ApiKeyStore:
+        """API keys."""
         ...
 
     @property

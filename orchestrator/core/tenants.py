@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
+
+from orchestrator.core.session import Instant
+
+KEY_PREFIX: Final = "zwk_"
 
 
 class Scope(StrEnum):
@@ -17,3 +26,91 @@ class Scope(StrEnum):
 
 TENANT_SCOPES: Final = frozenset({Scope.SESSIONS_READ, Scope.SESSIONS_WRITE, Scope.USERS_WRITE})
 """All that a tenant's key can have; an operator's key has `operator` alone."""
+
+_TENANT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_KEY: Final = re.compile(rf"{KEY_PREFIX}([a-z0-9]{{1,64}})_([A-Za-z0-9_-]{{32,128}})")
+_HOST: Final = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
+_USUAL_PORT: Final = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A company whose product uses this deployment.
+
+    `origins` are those of its pages, `own_apps` the ids of its own apps at Zapier. `zapier_client_id` None: the
+    deployment's own. The client secret is not among these; it is asked for where it is needed.
+    """
+
+    id: str
+    name: str
+    origins: tuple[str, ...] = ()
+    zapier_client_id: str | None = None
+    has_client_secret: bool = False
+    own_apps: tuple[str, ...] = ()
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantChange:
+    """What becomes different about a tenant; None leaves it as it is."""
+
+    name: str | None = None
+    origins: tuple[str, ...] | None = None
+    zapier_client_id: str | None = None
+    client_secret: str | None = None
+    own_apps: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """What is kept of a key: everything but its secret. `tenant_id` None: an operator's. `last_used_at` is about."""
+
+    id: str
+    tenant_id: str | None
+    name: str
+    scopes: frozenset[Scope]
+    digest: str
+    created_at: Instant
+    last_used_at: Instant | None = None
+    revoked_at: Instant | None = None
+
+    def opens(self, secret: str) -> bool:
+        """Tell, in a time that says nothing, whether this is the key's secret and the key was not revoked."""
+        return hmac.compare_digest(digest_of(secret), self.digest) and self.revoked_at is None
+
+
+def digest_of(secret: str) -> str:
+    """Return what is kept of a secret: it is random and long, so that a plain hash cannot be turned back."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def key_text(key_id: str, secret: str) -> str:
+    """Write a key as its owner sends it."""
+    return f"{KEY_PREFIX}{key_id}_{secret}"
+
+
+def parts_of_key(text: str) -> tuple[str, str] | None:
+    """Read `key_text` back: the id and the secret, None for what is no key."""
+    found = _KEY.fullmatch(text)
+    return (found[1], found[2]) if found else None
+
+
+def tenant_id_of(text: str) -> str:
+    """Return a tenant's id. Raises ValueError for what is none."""
+    if not _TENANT_ID.fullmatch(text):
+        raise ValueError(f"{text!r} is no id of a tenant: up to 63 of a-z, 0-9 and -, not beginning with -")
+    return text
+
+
+def origin_of(text: str) -> str:
+    """Return an origin as browsers write it. Raises ValueError for what is none, or names more than an origin."""
+    refusal = ValueError(f"{text!r} is no origin: write it as https://app.example.com, without a path")
+    try:
+        url = urlsplit(text.strip().lower())
+        port = url.port
+    except ValueError:
+        raise refusal from None
+    host = url.netloc.rpartition(":")[0] if port is not None else url.netloc
+    if url.scheme not in _USUAL_PORT or not _HOST.fullmatch(host) or url.path.strip("/") or url.query or url.fragment:
+        raise refusal
+    return f"{url.scheme}://{host}" + ("" if port in {None, _USUAL_PORT[url.scheme]} else f":{port}")

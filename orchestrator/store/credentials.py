@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from orchestrator.core.errors import StoreError
 from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile
@@ -14,6 +12,7 @@ from orchestrator.core.session import Instant, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
 from orchestrator.store.scripts import Argument, Call, Scripts
+from orchestrator.store.sealing import Seal, SealBrokenError
 
 
 class CredentialUnreadableError(StoreError):
@@ -38,16 +37,12 @@ class _Sealed(msgspec.Struct, frozen=True):
 
 
 class RedisCredentialStore:
-    """`CredentialStore` on a Redis-protocol server.
+    """`CredentialStore` on a Redis-protocol server."""
 
-    `sealing_keys` are Fernet keys (32 bytes, URL-safe base64), newest first: the first seals, all open. A key can be
-    dropped once every credential was put again after a newer one came first.
-    """
-
-    def __init__(self, scripts: Scripts, *, shards: int, sealing_keys: Sequence[str]) -> None:
+    def __init__(self, scripts: Scripts, *, shards: int, seal: Seal) -> None:
         self._scripts = scripts
         self._shards = shards
-        self._fernet = MultiFernet([Fernet(key) for key in sealing_keys])
+        self._seal = seal
 
     async def put(
         self,
@@ -60,13 +55,12 @@ class RedisCredentialStore:
     ) -> Credential:
         """Store a new access token and return the credential with its new generation.
 
-        The user is counted under the new profile before the token can be used, and under the old one until after: when
-        the store fails in between, the user counts for both, which makes checks more careful, never less.
+        The user is counted under the profile before the token can be used, and stays so under earlier ones.
         """
         if profile is not None:
             await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile.id), user_id))
         email = masked_email(profile.email) if profile and profile.email else None
-        sealed = self._seal(_Sealed(tenant_id, user_id, access_token))
+        sealed = self._seal.close(msgspec.json.encode(_Sealed(tenant_id, user_id, access_token)))
         arguments = [
             sealed,
             CredentialState.ACTIVE,
@@ -76,9 +70,7 @@ class RedisCredentialStore:
             "" if expires_at is None else expires_at,
         ]
         call = Call("put_credential", [self._key(tenant_id, user_id)], arguments)
-        generation, account, before = await self._scripts.call(call)
-        if before is not None and (profile is None or before.decode() != profile.id):
-            await self._scripts.run(("SREM", keys.profile_users(tenant_id, before.decode()), user_id))
+        generation, account = await self._scripts.call(call)
         return Credential(
             tenant_id=tenant_id,
             user_id=user_id,
@@ -114,20 +106,17 @@ class RedisCredentialStore:
         return bool(await self._scripts.call(Call("mark_credential", [self._key(tenant_id, user_id)], arguments)))
 
     async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
-        """Return how many users of the tenant have this Zapier profile."""
+        """Return how many users of the tenant have, or ever had, this Zapier profile."""
         (count,) = await self._scripts.run(("SCARD", keys.profile_users(tenant_id, profile_id)))
         return int(count)
 
     def _key(self, tenant_id: str, user_id: str) -> str:
         return keys.credential(shard_of(tenant_id, user_id, shards=self._shards), tenant_id, user_id)
 
-    def _seal(self, sealed: _Sealed) -> bytes:
-        return self._fernet.encrypt(msgspec.json.encode(sealed))
-
     def _open(self, sealed: str, tenant_id: str, user_id: str) -> str:
         try:
-            opened = msgspec.json.decode(self._fernet.decrypt(sealed), type=_Sealed)
-        except InvalidToken as error:
+            opened = msgspec.json.decode(self._seal.open(sealed), type=_Sealed)
+        except SealBrokenError as error:
             raise CredentialUnreadableError(user_id=user_id) from error
         if (opened.tenant_id, opened.user_id) != (tenant_id, user_id):
             raise CredentialUnreadableError(user_id=user_id)

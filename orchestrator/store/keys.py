@@ -245,8 +245,28 @@ def credential(shard: int, tenant_id: str, user_id: str) -> str:
 
 
 def profile_users(tenant_id: str, profile_id: str) -> str:
-    """set: users of the tenant whose Zapier account has this profile."""
+    """set: users of the tenant whose Zapier account has, or once had, this profile."""
     return f"zw:{{tenant:{_quoted(tenant_id)}}}:profile:{_quoted(profile_id)}"
+
+
+def tenants() -> str:
+    """set: ids of tenants; one that is being made may be in it before it is there."""
+    return "zw:tenants"
+
+
+def tenant(tenant_id: str) -> str:
+    """hash: `name`, `origins` and `own_apps` (one per line), `client_id`, `sealed` (client secret), `created_at`."""
+    return f"zw:{{tenant:{_quoted(tenant_id)}}}:tenant"
+
+
+def api_keys() -> str:
+    """zset: ids of API keys by creation; one that is being made may be in it before it is there."""
+    return "zw:api_keys"
+
+
+def api_key(key_id: str) -> str:
+    """hash: `tenant`, `name`, `scopes` (one per line), `digest`, `created_at`, `last_used_at`, `revoked_at`."""
+    return f"zw:api_key:{_quoted(key_id)}"
 
 
 def cached(key: str) -> str:

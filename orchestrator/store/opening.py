@@ -16,7 +16,9 @@ from orchestrator.store.leases import RedisLeases
 from orchestrator.store.limits import Limits
 from orchestrator.store.receipts import RedisReceiptStore
 from orchestrator.store.scripts import Scripts
+from orchestrator.store.sealing import Seal
 from orchestrator.store.sessions import RedisSessionStore
+from orchestrator.store.tenants import RedisApiKeyStore, RedisTenantStore
 from orchestrator.store.watches import RedisWatchStore
 
 
@@ -31,7 +33,10 @@ class Store:
         self.receipts = RedisReceiptStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
         self.budget = RedisBudget(self._scripts, limits)
-        self.credentials = RedisCredentialStore(self._scripts, shards=shards, sealing_keys=credential_keys)
+        seal = Seal(credential_keys)
+        self.credentials = RedisCredentialStore(self._scripts, shards=shards, seal=seal)
+        self.tenants = RedisTenantStore(self._scripts, seal=seal)
+        self.api_keys = RedisApiKeyStore(self._scripts)
         self.cache = RedisCache(self._scripts)
         self.changes = RedisChanges(self._redis)
         self.leases = RedisLeases(self._scripts)

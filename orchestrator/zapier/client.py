@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -41,7 +41,7 @@ from orchestrator.zapier.catalog import Catalog
 from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import ListingDraft, Trail
-from orchestrator.zapier.permits import PermitSource
+from orchestrator.zapier.permits import PartnerOf, PermitSource
 from orchestrator.zapier.refusals import problem_of
 from orchestrator.zapier.shelf import Shelf
 
@@ -75,11 +75,12 @@ class ZapierClient:
         cache: Cache,
         clock: Clock,
         egress: str,
-        partner_of: Callable[[str], str],
+        partner_of: PartnerOf,
         limits: Limits | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._address = ApiAddress(base_url)
+        self._clock = clock
         self._calls = Calls(Exchange(http, limits=self._limits), clock=clock, credentials=credentials)
         self._permits = PermitSource(
             budget=budget,
@@ -137,8 +138,8 @@ class ZapierClient:
         """List the user's authentications for the app: every page, never cached.
 
         With `permits` this is a check: it takes further ones for further pages, waits for none, repeats nothing and
-        raises UpstreamBusyError when one is refused. `begun_at` is when the first request was sent; what makes a
-        listing complete is said in `ListingDraft`.
+        raises UpstreamBusyError, with the pages there are, when one is refused. `begun_at` is when the first request
+        was sent; what makes a listing complete is said in `ListingDraft`.
         """
         first = self._address.endpoint("/v2/authentications", app=app_id, limit=self._limits.page_size)
         trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
@@ -147,7 +148,10 @@ class ZapierClient:
         async with self._permits.purse(credential.tenant_id, given=permits, share=share) as purse:
             while trail.here is not None:
                 request = _get("/v2/authentications", trail.here, credential.access_token)
-                reading = await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+                try:
+                    reading = await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+                except UpstreamBusyError as busy:
+                    raise UpstreamBusyError(retry_after=busy.retry_after, pages=draft.pages) from busy
                 draft.add(wire.authentications(reading.body), begun_at=reading.begun_at)
         listing = draft.listing(account=credential.account)
         if not listing.complete:
@@ -160,14 +164,16 @@ class ZapierClient:
         """Make one call, never repeated, and say what is known of the Zap; raises nothing.
 
         It was made: 201 with an id. It was surely not: never connected, or 400, 401 (which marks the credential), 403,
-        404, 429 (which cools the budget down). Whatever else comes of it: nobody knows. A permit that came too late is
-        given back and another one taken; when there is none, the Zap is not made.
+        404, 429 (which cools the budget down). Whatever else comes of it: nobody knows. When the permit came too late
+        there is no call, nor one under another permit: meanwhile the wish may have been given up and made again.
         """
         async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
             try:
                 body = wire.zap_request(draft)
             except ValueError as error:
                 return ZapNotMade(status=None, problem=str(error))
+            if self._clock.now() > permit.start_by:
+                return ZapNotMade(status=None, problem="too late: the call could not begin in time")
             url, token = self._address.endpoint("/v2/zaps"), credential.access_token
             request = Request(endpoint="POST /v2/zaps", method="POST", url=url, token=token, body=body)
             try:

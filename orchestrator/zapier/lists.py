@@ -24,8 +24,8 @@ class Trail:
         self.here: httpx.URL | None = first
         self.pages = 0
         self.flaw: str | None = None
+        self.max_pages = max_pages
         self._address = address
-        self._max_pages = max_pages
         self._seen = {str(first)}
 
     def turn(self, page: Page[Row]) -> None:
@@ -39,7 +39,7 @@ class Trail:
             self.flaw = "next link to another place"
         elif not page.rows or not self._advances(here, following):
             self.flaw = "next link that does not advance"
-        elif self.pages >= self._max_pages:
+        elif self.pages >= self.max_pages:
             self.flaw = "more pages than are followed"
         else:
             self._seen.add(str(following))
@@ -83,6 +83,15 @@ class ListingDraft:
             else:
                 self._found[found.id] = found
         self._trail.turn(page)
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are to follow, as far as is known: those read and, by Zapier's count, the rest."""
+        read, rows = self._trail.pages, len(self._found)
+        if self._trail.here is None or not rows:
+            return max(read, 1)
+        counted = -(-(self._counts[-1] or 0) * read // rows)
+        return min(max(read + 1, counted), self._trail.max_pages)
 
     def listing(self, *, account: str) -> Listing:
         """Return what was gathered so far; it began with the first page."""

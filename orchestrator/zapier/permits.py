@@ -6,13 +6,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import structlog
 
 from orchestrator.core.errors import StoreError, UpstreamBusyError
 from orchestrator.core.ports import Budget, Clock, Permit, Share
 from orchestrator.core.session import SECOND, Instant, Millis
+
+PartnerOf: TypeAlias = Callable[[str], Awaitable[str]]
+"""Finds a tenant's client id at Zapier."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +32,12 @@ class PermitSource:
     budget: Budget
     clock: Clock
     egress: str
-    partner_of: Callable[[str], str]
+    partner_of: PartnerOf
     patience: Millis
 
     def purse(self, tenant_id: str, *, given: Sequence[Permit] = (), share: Share = Share.INTERACTIVE) -> Purse:
         """Return an open purse with the given permits; more are taken of `share`."""
-        return Purse(self, partner=self.partner_of(tenant_id), given=given, share=share)
+        return Purse(self, tenant_id=tenant_id, given=given, share=share)
 
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Free permits that will not be used; twice is fine, and so is a budget that cannot be reached."""
@@ -51,9 +54,9 @@ class Purse:
     answer: the permit stays held until its own time, which is the safe side.
     """
 
-    def __init__(self, source: PermitSource, *, partner: str, given: Sequence[Permit], share: Share) -> None:
+    def __init__(self, source: PermitSource, *, tenant_id: str, given: Sequence[Permit], share: Share) -> None:
         self._source = source
-        self._partner = partner
+        self._tenant_id = tenant_id
         self._given = deque(given)
         self._share = share
 
@@ -84,11 +87,12 @@ class Purse:
         return await self._take()
 
     async def _take(self) -> Permit:
+        partner = await self._source.partner_of(self._tenant_id)
         now = self._source.clock.now()
         patient_until = now + (self._source.patience if self.is_awaited else 0)
         while True:
             grant = await self._source.budget.take(
-                1, egress=self._source.egress, partner=self._partner, share=self._share, now=now
+                1, egress=self._source.egress, partner=partner, share=self._share, now=now
             )
             if grant.permits:
                 return grant.permits[0]

@@ -200,8 +200,11 @@ class MemoryUpstream:
         pages = max(1, -(-len(listed) // PAGE_SIZE))
         share = Share.STRONG if permits else Share.INTERACTIVE
         try:
-            for _ in range(pages):
-                await self._asked("authentications", credential, permit=await self._draw(unused, share=share))
+            for page in range(pages):
+                try:
+                    await self._asked("authentications", credential, permit=await self._draw(unused, share=share))
+                except UpstreamBusyError as busy:
+                    raise UpstreamBusyError(retry_after=busy.retry_after, pages=pages if page else 1) from busy
         finally:
             await self.give_back(tuple(unused))
         return Listing(
@@ -221,7 +224,10 @@ class MemoryUpstream:
     async def create_zap(
         self, credential: Credential, draft: ZapDraft, *, permit: Permit
     ) -> ZapMade | ZapNotMade | ZapUnknown:
-        """Make one call."""
+        """Make one call, if it is not too late."""
+        if self._clock.now() > permit.start_by:
+            await self.give_back([permit])
+            return ZapNotMade(status=None, problem="too late")
         self._zapier.zaps.append(draft)
         await self._request("zaps", permit=permit)
         return self._zapier.zap_answer

@@ -135,6 +135,11 @@ class ScriptedZapier:
         return [str(request.url) for request in self.requests]
 
 
+async def own_client_id(tenant_id: str) -> str:
+    """Return a tenant's client id."""
+    return f"client-of-{tenant_id}"
+
+
 class UnwritableCredentials(MemoryCredentialStore):
     """Credentials that cannot be marked."""
 
@@ -160,7 +165,7 @@ class Stage:
             cache=self.cache,
             clock=self.clock,
             egress="out",
-            partner_of=lambda tenant_id: f"client-of-{tenant_id}",
+            partner_of=own_client_id,
             limits=limits,
         )
 

@@ -13,6 +13,7 @@ from orchestrator.core.errors import AuthenticationNotUsableError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import Outcome
+from orchestrator.core.schedule import LISTING_LAG
 from orchestrator.core.session import (
     SECOND,
     Attempt,
@@ -141,11 +142,15 @@ def _resolve_by_message(
 
 
 def _look_after(draft: Draft, step: Step, listing: Listing) -> None:
-    """Notice that a settled authentication has expired or is gone; connecting it again is then something new."""
+    """Notice that a settled authentication has expired or is gone; connecting it again is then something new.
+
+    One that was listed may be missing again for as long as Zapier needs to list it everywhere.
+    """
     if step.authentication is None or step.evidence is None or not listing.complete:
         return
     found = listing.get(step.authentication.id)
-    if listing.begun_at <= step.evidence.checked_at or found in listing.healthy:
+    believed_until = step.evidence.checked_at + (0 if found else LISTING_LAG)
+    if listing.begun_at <= believed_until or found in listing.healthy:
         return
     new = news(step.baseline, listing, draft.claims)
     step = replace(step, baseline=_newer_baseline(step, listing))

@@ -54,7 +54,10 @@ def hinted(draft: Draft, step: Step, signal: Hinted) -> None:
 
 
 def message_received(draft: Draft, step: Step, signal: MessageReceived) -> None:
-    """Keep the id a message named until Zapier lists it; a check is due. Repeating what is settled changes nothing."""
+    """Keep the id a message named until Zapier lists it; a check is due. Repeating what is settled changes nothing.
+
+    The session does not expire before there was time to look, even if Zapier cannot be asked for a while.
+    """
     step, attempt = _attempt(draft, step, signal.attempt_id)
     if not machine.allows(step.state, Trigger.MESSAGE_CONFIRMED):
         raise draft.illegal(step, Trigger.MESSAGE_CONFIRMED)
@@ -69,6 +72,8 @@ def message_received(draft: Draft, step: Step, signal: MessageReceived) -> None:
     message = Message(authentication_id=authentication_id, at=draft.now)
     heard = _seen(attempt, signal.context, draft)
     step = _put(draft, step, replace(heard, messages=(*heard.messages, message)[-MOST_MESSAGES_KEPT:]))
+    deadline = max(draft.session.deadline, draft.now + draft.policy.attempt_longest)
+    draft.session = replace(draft.session, deadline=deadline)
     return draft.tell(EventName.MESSAGE_RECEIVED, step, attempt_id=attempt.id)
 
 

@@ -10,9 +10,8 @@
 -- ARGV[5]  text   masked e-mail address, empty when unknown
 -- ARGV[6]  ms     when the token expires, empty when unknown
 --
--- Returns {generation (integer), account, profile id before or false}.
+-- Returns {generation (integer), account}.
 
-local before = redis.call("HGET", KEYS[1], "profile_id")
 local generation = redis.call("HINCRBY", KEYS[1], "generation", 1)
 local account = ARGV[4] ~= "" and ARGV[3] or ARGV[3] .. generation
 redis.call("HSET", KEYS[1], "sealed", ARGV[1], "state", ARGV[2], "account", account)
@@ -23,4 +22,4 @@ for field, value in pairs({profile_id = ARGV[4], email = ARGV[5], expires_at = A
     redis.call("HDEL", KEYS[1], field)
   end
 end
-return {generation, account, before}
+return {generation, account}

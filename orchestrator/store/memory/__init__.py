@@ -9,6 +9,7 @@ from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.receipts import MemoryReceiptStore
 from orchestrator.store.memory.sessions import MemorySessionStore
 from orchestrator.store.memory.state import State
+from orchestrator.store.memory.tenants import MemoryApiKeyStore, MemoryTenantStore
 from orchestrator.store.memory.watches import MemoryWatchStore
 from orchestrator.store.switchboard import Switchboard
 
@@ -26,6 +27,8 @@ class MemoryStore:
         self.watches = MemoryWatchStore(state, switchboard)
         self.budget = MemoryBudget(limits or Limits())
         self.credentials = MemoryCredentialStore()
+        self.tenants = MemoryTenantStore()
+        self.api_keys = MemoryApiKeyStore()
         self.cache = MemoryCache()
         self.changes = MemoryChanges(switchboard)
         self.leases = MemoryLeases()

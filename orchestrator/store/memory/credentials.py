@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ class MemoryCredentialStore:
 
     def __init__(self) -> None:
         self._credentials: dict[tuple[str, str], Credential] = {}
+        self._users: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     async def put(
         self,
@@ -39,6 +41,8 @@ class MemoryCredentialStore:
             expires_at=expires_at,
         )
         self._credentials[tenant_id, user_id] = credential
+        if profile is not None:
+            self._users[tenant_id, profile.id].add(user_id)
         return credential
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
@@ -54,9 +58,8 @@ class MemoryCredentialStore:
         return True
 
     async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
-        """Return how many users of the tenant have this Zapier profile."""
-        credentials = self._credentials.values()
-        return sum((kept.tenant_id, kept.profile_id) == (tenant_id, profile_id) for kept in credentials)
+        """Return how many users of the tenant have, or ever had, this Zapier profile."""
+        return len(self._users[tenant_id, profile_id])
 
 
 if TYPE_CHECKING:

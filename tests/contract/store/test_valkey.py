@@ -313,15 +313,6 @@ async def test_sealing_keys_can_be_renewed(store: Store, redis: Redis) -> None:
     assert renewed == await new.credentials.get(TENANT, USER)
 
 
-async def test_a_user_whose_count_was_interrupted_counts_for_both_profiles(store: Store, redis: Redis) -> None:
-    """Rather too many users of an account than too few."""
-    await redis.sadd(keys.profile_users(TENANT, "pr2"), USER)
-    await store.credentials.put(TENANT, USER, access_token="t", profile=Profile(id="pr1"), expires_at=None)
-
-    counts = [await store.credentials.users_of_profile(TENANT, profile) for profile in ("pr1", "pr2")]
-    assert counts == [1, 1]
-
-
 # --- lists ----------------------------------------------------------------------------------------------------
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
@@ -18,6 +19,10 @@ import pytest
 from cryptography.fernet import Fernet
 
 from api.server import START_FAILED
+from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Tenant, digest_of, key_text
+from orchestrator.store.limits import Limits
+from orchestrator.store.opening import Store, open_store
+from tests.support.processes import SEALING_KEY
 from tests.support.valkey import ValkeyServer, running_valkey
 
 KEY: Final = "key-of-the-tests"
@@ -123,8 +128,39 @@ def test_a_process_without_its_store_does_not_start() -> None:
 
 def test_a_process_without_a_key_does_not_start(valkey: ValkeyServer) -> None:
     """It says what to set."""
+    valkey.flush()
     with process(valkey.url, ZAPWRIGHT_API_KEY="") as (running, _):
         log = said(running)
 
     assert running.returncode != 0
     assert "ZAPWRIGHT_API_KEY is not set" in log
+
+
+def test_keys_that_were_made_are_enough_to_start(valkey: ValkeyServer) -> None:
+    """A deployment for many tenants needs no key in its settings, and notes when a key was used."""
+    secret = "s" * 40
+    key = ApiKey(id="ak1", tenant_id="acme", name="", scopes=TENANT_SCOPES, digest=digest_of(secret), created_at=1)
+
+    async def on_store(do: Callable[[Store], Awaitable[ApiKey | None]]) -> ApiKey | None:
+        store = open_store(valkey.url, shards=16, limits=Limits(), credential_keys=[SEALING_KEY])
+        try:
+            return await do(store)
+        finally:
+            await store.aclose()
+
+    async def make(store: Store) -> None:
+        await store.tenants.create(Tenant(id="acme", name="", created_at=1))
+        await store.api_keys.create(key)
+
+    asyncio.run(on_store(make))
+    with process(valkey.url, ZAPWRIGHT_API_KEY="") as (running, address):
+        headers = {"Authorization": f"Bearer {key_text('ak1', secret)}"}
+        answer = httpx.post(f"{address}/v1/sessions", headers=headers, json={"user_id": "ann"}, timeout=30)
+        running.send_signal(signal.SIGTERM)
+        log = said(running)
+    kept = asyncio.run(on_store(lambda store: store.api_keys.get("ak1")))
+
+    assert answer.status_code == 201
+    assert secret not in log
+    assert kept is not None
+    assert kept.last_used_at is not None

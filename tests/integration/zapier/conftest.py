@@ -14,6 +14,7 @@ from simulator.inprocess import InProcessTransport
 from simulator.upstream import Upstream
 from simulator.world import World
 from tests.support.simulation import ManualClock
+from tests.support.zapier import own_client_id
 
 ADDRESS = "http://sim.test"
 
@@ -86,7 +87,7 @@ def client_of(
         cache=store.cache,
         clock=clock,
         egress="out",
-        partner_of=lambda _: "demo-partner",
+        partner_of=own_client_id,
         limits=Limits(call_limit=call_limit, max_body=200_000),
     )
 

@@ -9,35 +9,85 @@ from api.auth import ApiKeyMissingError, Caller, Callers, bearer_of
 from api.errors import UnauthorizedError
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.session import SessionKey
-from orchestrator.core.tenants import TENANT_SCOPES, Scope
+from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
+from orchestrator.directory import Directory
 from orchestrator.settings import DEFAULT_TENANT
+from orchestrator.store.memory import MemoryStore
+from tests.support.clocks import ManualClock
+
+SECRET = "s" * 40
+TEXT = key_text("ak1", SECRET)
+KEY = ApiKey(
+    id="ak1",
+    tenant_id="acme",
+    name="web",
+    scopes=frozenset({Scope.SESSIONS_READ}),
+    digest=digest_of(SECRET),
+    created_at=1,
+)
+
+
+def callers(api_key: str | None = None, *keys: ApiKey) -> tuple[Callers, MemoryStore]:
+    """Return who knows callers, with the store behind."""
+    store = MemoryStore()
+    default = Tenant(id=DEFAULT_TENANT, name="", created_at=0)
+    directory = Directory(tenants=store.tenants, api_keys=store.api_keys, default=default, clock=ManualClock())
+    return Callers(directory, api_key=None if api_key is None else SecretStr(api_key)), store
 
 
 async def test_the_deployments_key_is_the_default_tenants_and_may_do_all_a_tenant_may() -> None:
     """Who runs Zapwright for one company needs no other."""
-    caller = await Callers(SecretStr("right")).find("right")
+    known, _ = callers("right")
+    caller = await known.find("right")
 
     assert caller == Caller(tenant_id=DEFAULT_TENANT, scopes=TENANT_SCOPES)
     assert Scope.OPERATOR not in caller.scopes
 
 
-@pytest.mark.parametrize("key", ["", "rig", "right ", "RIGHT", "rightright", "r\u00efght"])
+@pytest.mark.parametrize("key", ["", "rig", "right ", "RIGHT", "rightright", "r\u00efght", TEXT])
 async def test_any_other_key_is_refused(key: str) -> None:
     """Also one that is nearly right."""
+    known, _ = callers("right")
+
     with pytest.raises(UnauthorizedError):
-        await Callers(SecretStr("right")).find(key)
+        await known.find(key)
 
 
-@pytest.mark.parametrize("key", [None, SecretStr(""), SecretStr("  ")])
-def test_without_a_key_nothing_starts(key: SecretStr | None) -> None:
-    """An open API would be worse than none; the error says what to set."""
+async def test_a_key_that_was_made_names_its_tenant_and_its_scopes() -> None:
+    """Until it is revoked."""
+    known, store = callers("right")
+    await store.tenants.create(Tenant(id="acme", name="", created_at=0))
+    await store.api_keys.create(KEY)
+
+    assert await known.find(TEXT) == Caller(tenant_id="acme", scopes=KEY.scopes)
+
+
+@pytest.mark.parametrize("key", [None, "", "  "])
+async def test_without_a_key_nothing_starts(key: str | None) -> None:
+    """An API that lets nobody in would be no use; the error says what to set. A revoked key lets nobody in."""
+    known, store = callers(key)
+    await store.api_keys.create(KEY)
+    await known.check()
+    await store.api_keys.revoke(KEY.id, now=1)
+
     with pytest.raises(ApiKeyMissingError, match="ZAPWRIGHT_API_KEY is not set"):
-        Callers(key)
+        await known.check()
+    with pytest.raises(UnauthorizedError):
+        await known.find("")
+
+
+async def test_the_deployments_key_is_enough_to_start() -> None:
+    """The store is not even asked."""
+    known, _ = callers("right")
+
+    await known.check()
 
 
 def test_the_key_itself_is_not_kept() -> None:
     """A dump of the process's objects does not show it."""
-    assert "right" not in repr(vars(Callers(SecretStr("right"))))
+    known, _ = callers("right")
+
+    assert "right" not in repr(vars(known))
 
 
 @pytest.mark.parametrize("authorization", ["", "right", "Bearer", "Bearer  ", "Basic right", "Bearerright"])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
-from orchestrator.core.errors import SignInRequiredError
+from orchestrator.core.errors import SignInRequiredError, StoreUnavailableError
 from orchestrator.core.ports import CredentialState
-from orchestrator.core.session import MINUTE, SECOND
+from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
+from orchestrator.core.tenants import Tenant
 from orchestrator.engine import NewSession, NewStep
 from orchestrator.settings import DEFAULT_TENANT, Settings
 from orchestrator.store.memory import MemoryStore
@@ -72,6 +74,18 @@ async def test_calls_are_counted_for_the_settings_egress_and_partner(zapwright: 
     assert (egress.held, egress.limit, partner.held, partner.limit) == (1, 40, 1, 90)
 
 
+async def test_a_tenants_calls_are_counted_for_its_own_client_id(zapwright: Zapwright) -> None:
+    """Zapier's limit is per partner: nobody spends another's."""
+    await zapwright.store.tenants.create(Tenant(id="acme", name="", zapier_client_id="client-2", created_at=0))
+    await zapwright.engine.put_credential("acme", "ann", "token", expires_in=None)
+
+    held = [
+        (await zapwright.store.budget.usage(egress="berlin", partner=partner, now=zapwright.clock.now()))[1].held
+        for partner in ("client-1", "client-2")
+    ]
+    assert held == [0, 1]
+
+
 async def test_a_401_anywhere_is_told_to_the_sessions(zapwright: Zapwright) -> None:
     """The client marks the credential through the store that tells them."""
     engine = zapwright.engine
@@ -118,6 +132,29 @@ def test_the_system_clock_is_corrected_by_its_offset() -> None:
     ahead, behind = SystemClock(offset=60 * MINUTE), SystemClock()
 
     assert 59 * MINUTE < ahead.now() - behind.now() < 61 * MINUTE
+
+
+async def test_the_system_clock_follows_the_stores_time() -> None:
+    """The machine's was set while the process lived; a store that is away, or a busy measurement, changes nothing."""
+    clock, right = SystemClock(offset=60 * MINUTE), SystemClock()
+    measured: list[Millis] = []
+    is_over = asyncio.Event()
+
+    async def measure(now: Callable[[], Instant]) -> Millis:
+        if len(measured) == 4:
+            is_over.set()
+        measured.append(wrong_by := right.now() - now())
+        if len(measured) == 1:
+            raise StoreUnavailableError(problem="away")
+        return wrong_by if len(measured) == 2 else 199
+
+    following = asyncio.create_task(clock.follow(measure, every=1))
+    async with asyncio.timeout(10):
+        await is_over.wait()
+    following.cancel()
+
+    assert [round(wrong_by / MINUTE) for wrong_by in measured] == [-60, -60, 0, 0, 0]
+    assert abs(clock.now() - right.now()) < SECOND
 
 
 async def test_the_system_clock_sleeps_in_milliseconds() -> None:

@@ -11,13 +11,14 @@ import pytest
 
 from orchestrator.core.errors import (
     StaleVersionError,
+    StoreError,
     StoreUnavailableError,
     UpstreamBusyError,
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import PAUSED, CredentialState, Outcome
+from orchestrator.core.ports import PAUSED, CredentialState, Outcome, Share
 from orchestrator.core.session import (
     MINUTE,
     SECOND,
@@ -33,6 +34,7 @@ from orchestrator.core.signals import SessionCancelled
 from orchestrator.store.limits import Limits
 from tests.support.interference import Call, Fuse, Killed, Script, lost_answer
 from tests.support.scenes import LEASE, TENANT, Scene
+from tests.support.upstreams import EGRESS, PARTNER
 
 
 @pytest.fixture(name="scene")
@@ -151,6 +153,19 @@ async def test_where_users_share_a_zapier_profile_a_difference_only_offers(scene
     assert (None if profile else "new") == await scene.given(session)
 
 
+async def test_a_colleague_who_left_the_profile_may_have_a_popup_open_there(scene: Scene) -> None:
+    """Another credential was put for Bob while he was signing in with the one he shared."""
+    await scene.sign_in("bob", account="ann")
+    session = await finished(scene)
+    await scene.waiting("bob", "at-2")
+    await scene.sign_in("bob", token="other", account="bob")
+    scene.zapier.connect("ann", "slack", "bobs")
+    await scene.here.look()
+
+    step = await scene.step(session)
+    assert (step.authentication, [found.id for found in step.candidates]) == (None, ["bobs"])
+
+
 async def test_users_who_share_a_profile_still_get_what_their_messages_name(scene: Scene) -> None:
     """A confirmed message is never held back."""
     await scene.sign_in("bob", account="ann")
@@ -189,6 +204,30 @@ async def test_a_listing_with_many_pages_takes_a_permit_for_each(scene: Scene) -
 
     watch = await scene.watch("ann")
     assert (3, len(scene.zapier.requests)) == (watch.pages, await scene.held())
+
+
+async def test_a_long_list_is_read_although_others_want_all_the_room_there_is() -> None:
+    """A check broken off after its first page knows how many there are, and next time takes permits for all at once."""
+    scene = Scene(limits=Limits(egress=12, partner=12, strong_reserve=1, quiet_reserve=2))
+    await scene.sign_in("ann")
+    session = await scene.session("ann", "slack")
+    for number in range(25):
+        scene.zapier.connect("ann", "slack", f"made-{number}")
+    await scene.open(session, "at-1")
+    await scene.message(session, "made-24")
+
+    async def crowd() -> None:
+        await scene.store.budget.take(12, egress=EGRESS, partner=PARTNER, share=Share.STRONG, now=scene.clock.now())
+
+    script = Script()
+    script.goes("watches.lease", then=crowd, times=1_000)
+    worker = scene.process(script)
+    for _ in range(5 * 60):
+        await worker.look()
+        scene.clock.advance(SECOND)
+
+    assert await scene.given(session) == "made-24"
+    assert scene.zapier.sent("authentications") == 5, "the baseline's page, one that was not enough, and all three"
 
 
 async def test_a_session_that_ended_takes_nothing_from_a_check(scene: Scene) -> None:
@@ -704,6 +743,19 @@ async def test_a_store_that_is_away_ends_the_check(scene: Scene) -> None:
     await scene.pass_time(LEASE + SECOND)
 
     assert await scene.given(session) == "new"
+
+
+@pytest.mark.parametrize("read", ["watches.load", "credentials.get"])
+async def test_a_check_that_cannot_be_prepared_takes_nothing_from_the_budget(scene: Scene, read: str) -> None:
+    """Else one user whose token was sealed with a lost key would, again and again, use up what others need."""
+    await finished(scene)
+    held, script = await scene.held(), Script()
+    script.goes(read, StoreError("it cannot be read"))
+
+    with pytest.raises(StoreError):
+        await scene.process(script).look()
+
+    assert await scene.held() == held
 
 
 async def test_no_more_is_asked_than_the_budget_has_room_for() -> None:

@@ -233,6 +233,36 @@ async def test_several_processes_make_one_call(scene: Scene) -> None:
         scene.clock.advance(2 * MINUTE)
 
 
+async def test_a_wish_that_was_given_up_and_made_again_is_called_once(scene: Scene) -> None:
+    """The process whose intent it was stood still before its call, until a person had looked and found no Zap."""
+    session, script = await scene.ready("ann"), Script()
+
+    async def stand_still() -> None:
+        scene.clock.advance(scene.policy.creation)
+        await scene.here.sweep()
+        await scene.here.creator.create(session.key, again=True)
+
+    script.goes("sessions.commit", lost_answer(), when="after", then=stand_still)
+    applied = await scene.process(script).creator.create(session.key)
+
+    assert (applied.session.status, len(scene.zapier.zaps)) == (SessionStatus.CREATED, 1)
+    assert await scene.now(session) == applied.session
+
+
+async def test_an_intent_whose_call_comes_too_late_fails(scene: Scene) -> None:
+    """Nothing was asked of Zapier, and the session can be edited again."""
+    session, script = await scene.ready("ann"), Script()
+
+    async def stand_still() -> None:
+        scene.clock.advance(16 * SECOND)
+
+    script.goes("sessions.commit", then=stand_still)
+    applied = await scene.process(script).creator.create(session.key)
+
+    assert (applied.session.status, scene.zapier.zaps) == (SessionStatus.READY, [])
+    assert await scene.held() == len(scene.zapier.requests)
+
+
 # --- what comes of the call ---
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from orchestrator.bootstrap import rate_limits
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, SECOND
 from orchestrator.settings import Settings
@@ -50,6 +51,7 @@ def test_durations_are_seconds_outside_and_milliseconds_inside() -> None:
         ("attempt_s", "0.0001"),
         ("attempt_s", "-1"),
         ("call_limit_s", "inf"),
+        ("call_limit_s", "41"),
         ("retention_s", "nan"),
         ("shards", "0"),
         ("shards", "257"),
@@ -66,6 +68,14 @@ def test_what_makes_no_sense_is_refused(name: str, value: str, monkeypatch: pyte
 
     with pytest.raises(ValidationError, match=name):
         Settings()
+
+
+def test_the_call_that_creates_a_zap_has_ended_when_it_is_given_up() -> None:
+    """However late it began, and however long calls may take."""
+    settings = Settings(call_limit_s=40)
+    limits = rate_limits(settings)
+
+    assert limits.start_delay + limits.call_limit < settings.policy().creation
 
 
 @pytest.mark.parametrize(

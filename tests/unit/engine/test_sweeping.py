@@ -170,6 +170,22 @@ async def test_a_session_never_expires_before_its_live_attempts(scene: Scene) ->
     assert await scene.given(session) == "new"
 
 
+async def test_a_session_does_not_expire_before_what_a_message_named_was_looked_for(scene: Scene) -> None:
+    """It came in the last moment, for an attempt that had ended, while Zapier could not be asked."""
+    session = await scene.session("ann", "slack", ttl=15 * MINUTE)
+    await scene.open(session, "at-1")
+    await scene.pass_time(15 * MINUTE - SECOND)
+    assert (await scene.step(session)).reason is Reason.TIMED_OUT
+
+    scene.zapier.connect("ann", "slack", "new")
+    await scene.message(session, "new")
+    scene.zapier.fail("authentications", *[UpstreamUnavailableError(problem="502")] * 5)
+    for _ in range(6):
+        await scene.pass_time(30 * SECOND)
+
+    assert await scene.given(session) == "new"
+
+
 async def test_an_expired_session_waits_for_nothing(scene: Scene) -> None:
     """Its watch has no checks left."""
     session = await scene.session("ann", "slack", ttl=MINUTE)

@@ -81,6 +81,10 @@ class Scene:
     def another_dispatcher(self, *, partner_of: dict[str, str] | None = None) -> Dispatcher:
         """Return a dispatcher as another process has it."""
         partners = partner_of or {}
+
+        async def partner(tenant: str) -> str:
+            return partners.get(tenant, "partner")
+
         return Dispatcher(
             watches=self.store.watches,
             budget=self.store.budget,
@@ -89,7 +93,7 @@ class Scene:
             ids=self.ids,
             queue=self.queue,
             egress="here",
-            partner_of=lambda tenant: partners.get(tenant, "partner"),
+            partner_of=partner,
             shards=SHARDS,
         )
 

@@ -49,6 +49,18 @@ def gathered(*pages: Page[AuthenticationRow], max_pages: int = 20) -> Listing:
     return draft.listing(account="z1")
 
 
+@pytest.mark.parametrize(("count", "pages"), [(None, 3), (3, 3), (5, 3), (6, 3), (7, 4), (2**62, 20)])
+def test_how_many_pages_there_are_is_known_before_the_last(count: int | None, pages: int) -> None:
+    """By Zapier's count when it gives one, and at least the one that is about to be read."""
+    way = trail()
+    draft = ListingDraft(APP, way)
+    before = draft.pages
+    for offset in (0, 2):
+        draft.add(sheet(f"a{offset}", f"b{offset}", count=count, following=following(offset + 2)), begun_at=1)
+
+    assert (before, draft.pages) == (1, pages)
+
+
 def test_a_list_of_several_pages_is_one_listing() -> None:
     """It began with its first page, and has every row once."""
     listing = gathered(

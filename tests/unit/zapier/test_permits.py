@@ -5,7 +5,7 @@ import pytest
 from orchestrator.core.errors import StoreUnavailableError, UpstreamBusyError
 from orchestrator.core.ports import Share
 from orchestrator.zapier.permits import PermitSource
-from tests.support.zapier import NOON, ManualClock, RecordingBudget, permit
+from tests.support.zapier import NOON, ManualClock, RecordingBudget, own_client_id, permit
 
 
 @pytest.fixture
@@ -23,9 +23,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def source(budget: RecordingBudget, clock: ManualClock) -> PermitSource:
     """Permits for calls that may wait three seconds."""
-    return PermitSource(
-        budget=budget, clock=clock, egress="out", partner_of=lambda tenant: f"client-of-{tenant}", patience=3_000
-    )
+    return PermitSource(budget=budget, clock=clock, egress="out", partner_of=own_client_id, patience=3_000)
 
 
 async def test_given_permits_are_drawn_first(source: PermitSource, budget: RecordingBudget) -> None:

@@ -1,6 +1,7 @@
 """What listings mean, told as stories."""
 
 from orchestrator.core.ports import Outcome
+from orchestrator.core.schedule import LISTING_LAG
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState
 from orchestrator.core.signals import ClaimContested, SessionCancelled
 from tests.support.stories import Story
@@ -63,11 +64,24 @@ def test_an_id_that_is_never_listed_is_not_visible() -> None:
 
 def test_a_settled_authentication_that_is_gone_or_expired_is_noticed() -> None:
     """And says which."""
-    gone = Story().choose("slack", "mine").settle("mine").later(SECOND)
+    gone = Story().choose("slack", "mine").settle("mine").later(LISTING_LAG + 1)
     expired = Story().choose("slack", "mine").settle("mine").later(SECOND)
 
     gone.feed(gone.refreshed(), state=NEEDS, reason=Reason.REVOKED)
     expired.feed(expired.refreshed(expired=["mine"]), state=NEEDS, reason=Reason.EXPIRED)
+
+
+def test_what_was_just_connected_is_kept_while_zapier_forgets_it_again() -> None:
+    """One of its servers listed it, the next one asked does not know of it yet."""
+    story = waiting()
+    story.feed(story.message("new"))
+    story.feed(story.listed("old", "new"), state=RESOLVED)
+
+    story.later(LISTING_LAG).feed(story.refreshed("old"), state=RESOLVED)
+    kept = story.step().authentication
+
+    assert kept is not None
+    assert kept.id == "new"
 
 
 def test_what_difference_gave_is_taken_back_when_it_was_anothers() -> None:

@@ -1,0 +1,135 @@
+"""`zapwright api-keys`: what backends and operators are known by."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from api.schemas.fields import timestamp
+from cli import tables
+from cli.errors import CommandError
+from cli.remote import Json
+from cli.storage import on_store
+from orchestrator.clock import RandomIds, SystemClock
+from orchestrator.core.errors import TenantNotFoundError
+from orchestrator.core.session import Instant
+from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, digest_of, key_text
+from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.store.opening import Store
+
+_BYTES_OF_SECRET: Final = 32
+
+
+def create_key(
+    data_dir: Path | None, *, tenant_id: str | None, operator: bool, name: str, scopes: Sequence[str], as_json: bool
+) -> int:
+    """Make a key and print it, this once. Raises CommandError."""
+    if operator and (tenant_id is not None or scopes):
+        raise CommandError("an operator's key is no tenant's and has no other scope: leave --tenant and --scope out")
+    owner = None if operator else tenant_id or DEFAULT_TENANT
+    secret = secrets.token_urlsafe(_BYTES_OF_SECRET)
+    key = ApiKey(
+        id=RandomIds().new("ak"),
+        tenant_id=owner,
+        name=name,
+        scopes=frozenset({Scope.OPERATOR}) if operator else _scopes(scopes),
+        digest=digest_of(secret),
+        created_at=SystemClock().now(),
+    )
+
+    async def create(store: Store, _: Settings) -> None:
+        if owner not in {None, DEFAULT_TENANT} and await store.tenants.get(owner or "") is None:
+            raise TenantNotFoundError(tenant_id=owner or "")
+        await store.api_keys.create(key)
+
+    on_store(data_dir, create)
+    console = Console(highlight=False)
+    text = key_text(key.id, secret)
+    if as_json:
+        tables.as_json(console, {**_document(key), "key": text})
+    else:
+        console.out(text, highlight=False)
+        Console(stderr=True, highlight=False).print("[dim]Keep it now: it is not shown again.[/]")
+    return 0
+
+
+def list_keys(data_dir: Path | None, *, tenant_id: str | None, operator: bool, as_json: bool) -> int:
+    """Print the keys there are, without their secrets. Raises CommandError."""
+
+    async def found(store: Store, _: Settings) -> Sequence[ApiKey]:
+        return await store.api_keys.all()
+
+    keys = [
+        key
+        for key in on_store(data_dir, found)
+        if (not operator or key.tenant_id is None) and tenant_id in {None, key.tenant_id}
+    ]
+    _show(keys, as_json=as_json)
+    return 0
+
+
+def revoke_key(data_dir: Path | None, key_id: str, *, as_json: bool) -> int:
+    """End a key and print it. Raises CommandError."""
+
+    async def revoke(store: Store, _: Settings) -> ApiKey:
+        return await store.api_keys.revoke(key_id, now=SystemClock().now())
+
+    key = on_store(data_dir, revoke)
+    console = Console(highlight=False)
+    if as_json:
+        tables.as_json(console, _document(key))
+    else:
+        console.print(f"{key.id} lets nobody in any more; processes that know it forget it within seconds")
+    return 0
+
+
+def _scopes(given: Sequence[str]) -> frozenset[Scope]:
+    unknown = sorted(set(given) - TENANT_SCOPES)
+    if unknown:
+        raise CommandError(f"there is no scope {', '.join(unknown)}; there are {', '.join(sorted(TENANT_SCOPES))}")
+    return frozenset(map(Scope, given)) or TENANT_SCOPES
+
+
+def _show(keys: Sequence[ApiKey], *, as_json: bool) -> None:
+    console = Console(highlight=False)
+    if as_json:
+        tables.as_json(console, {"api_keys": [_document(key) for key in keys]})
+    else:
+        console.print(_drawn(keys) if keys else "no API keys")
+
+
+def _document(key: ApiKey) -> Json:
+    return {
+        "id": key.id,
+        "tenant_id": key.tenant_id,
+        "name": key.name,
+        "scopes": sorted(key.scopes),
+        "created_at": timestamp(key.created_at),
+        "last_used_at": _moment(key.last_used_at),
+        "revoked_at": _moment(key.revoked_at),
+    }
+
+
+def _drawn(keys: Sequence[ApiKey]) -> Table:
+    table = Table(box=None, header_style="bold")
+    for column in ("key", "of", "name", "scopes", "made", "last used", "revoked"):
+        table.add_column(column, no_wrap=column == "key")
+    for key in keys:
+        table.add_row(
+            key.id,
+            key.tenant_id or "[bold]operator[/]",
+            Text(key.name),
+            "\n".join(sorted(key.scopes)),
+            *(_moment(at) or "–" for at in (key.created_at, key.last_used_at, key.revoked_at)),
+        )
+    return table
+
+
+def _moment(at: Instant | None) -> str | None:
+    return None if at is None else timestamp(at)
