@@ -14,6 +14,7 @@ from orchestrator.store.client import ServerReport, check_server, clock_offset, 
 from orchestrator.store.credentials import RedisCredentialStore
 from orchestrator.store.leases import RedisLeases
 from orchestrator.store.limits import Limits
+from orchestrator.store.rotation import Resealed, reseal
 from orchestrator.store.scripts import Scripts
 from orchestrator.store.sealing import Seal
 from orchestrator.store.sessions import RedisSessionStore
@@ -31,7 +32,7 @@ class Store:
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
         self.budget = RedisBudget(self._scripts, limits)
-        seal = Seal(credential_keys)
+        self._seal = seal = Seal(credential_keys)
         self.credentials = RedisCredentialStore(self._scripts, shards=shards, seal=seal)
         self.tenants = RedisTenantStore(self._scripts, seal=seal)
         self.api_keys = RedisApiKeyStore(self._scripts)
@@ -54,6 +55,13 @@ class Store:
     async def clock_offset(self, local_now: Callable[[], Instant]) -> Millis:
         """Return what must be added to the local clock to tell the time as everybody who shares the store sees it."""
         return await clock_offset(self._scripts, local_now)
+
+    async def reseal(self) -> Resealed:
+        """Bring every secret under the newest key; safe while others use the store, and to begin again.
+
+        Raises StoreError.
+        """
+        return await reseal(self._scripts, servers=[self._scripts], seal=self._seal)
 
     async def aclose(self) -> None:
         """Close every connection."""
