@@ -35,7 +35,13 @@ def on_store(
     sealed_with = keys or sealing_keys(settings)
 
     async def done() -> Result:
-        store = open_store(address, shards=settings.shards, limits=rate_limits(settings), credential_keys=sealed_with)
+        store = open_store(
+            address,
+            shards=settings.shards,
+            limits=rate_limits(settings),
+            credential_keys=sealed_with,
+            replicas=settings.store_replicas,
+        )
         try:
             await store.check()
             return await do(store, settings)

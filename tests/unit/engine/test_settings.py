@@ -122,6 +122,27 @@ def test_secrets_never_print_themselves(monkeypatch: pytest.MonkeyPatch) -> None
     assert "hush" not in shown + str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["redis_url", "queue_redis_url"])
+@pytest.mark.parametrize("url", ["http://:hush@store.test", "redis+sentinel://:hush@store.test:26379"])
+def test_an_address_that_is_none_is_refused_without_repeating_it(name: str, url: str) -> None:
+    """It holds a password."""
+    with pytest.raises(ValidationError, match=name) as refused:
+        Settings.model_validate({name: url})
+
+    assert "hush" not in str(refused.value)
+
+
+def test_queues_need_a_place_beside_a_cluster() -> None:
+    """RQ's keys are spread over slots, so a cluster cannot hold them; sessions may live there."""
+    cluster = "redis+cluster://store.test:6379"
+    settings = Settings.model_validate({"redis_url": cluster, "queue_redis_url": "redis://queue.test"})
+
+    assert settings.redis_url == SecretStr(cluster)
+    for given in ({"redis_url": cluster}, {"redis_url": cluster, "queue_redis_url": cluster}):
+        with pytest.raises(ValidationError, match="QUEUE_REDIS_URL must name one server"):
+            Settings.model_validate(given)
+
+
 def test_the_default_tenant_is_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """Origins are written as browsers send them."""
     monkeypatch.setenv("ZAPWRIGHT_ORIGINS", "https://App.example.com/, http://localhost:3000")
