@@ -244,6 +244,11 @@ def credential(shard: int, tenant_id: str, user_id: str) -> str:
     return _shard(shard, "credential", _quoted(tenant_id, user_id))
 
 
+def sealed() -> tuple[str, str]:
+    """Patterns of the records that hold something `sealed`: credentials and tenants."""
+    return "zw:{*}:credential:*", "zw:{tenant:*}:tenant"
+
+
 def profile_users(tenant_id: str, profile_id: str) -> str:
     """set: users of the tenant whose Zapier account has, or once had, this profile."""
     return f"zw:{{tenant:{_quoted(tenant_id)}}}:profile:{_quoted(profile_id)}"
