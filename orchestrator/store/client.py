@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from orchestrator.core.errors import StoreError, StoreUnavailableError
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.store import keys
+from orchestrator.store.exchange import QuickRedis
 from orchestrator.store.scripts import Scripts
 
 CONNECTIONS: Final = 64
@@ -67,7 +68,7 @@ def connect(
         decode_responses=False,
         protocol=2,
     )
-    return Redis.from_pool(pool)
+    return QuickRedis.from_pool(pool)
 
 
 async def report(scripts: Scripts) -> ServerReport:
