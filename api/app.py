@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from api.auth import Callers
-from api.errors import answer
+from api.errors import HANDLED, answer
 from api.limits import BodyLimits
 from api.openapi import Api
 from api.polls import LongPolls
+from api.quick import Quick, Ways
 from api.routes import actions, apps, authentications, credentials, health, popups, sessions, steps, zaps
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import RandomIds
-from orchestrator.core.errors import ZapwrightError
 from orchestrator.core.ports import Ids
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings
@@ -80,14 +78,20 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         middleware=[
             Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),
             Middleware(BodyLimits, max_bytes=settings.max_body_bytes),
+            Middleware(Quick, ways=Ways(_routes())),
         ],
-        exception_handlers=dict.fromkeys((ZapwrightError, RequestValidationError, HTTPException), answer),
+        exception_handlers=dict.fromkeys(HANDLED, answer),
     )
     app.state.metrics = metrics
     app.state.polls = LongPolls()
     for resource in _ROUTERS:
         app.add(resource.router)
     return app
+
+
+def _routes() -> Iterator[APIRoute]:
+    for resource in _ROUTERS:
+        yield from (route for route in resource.router.routes if isinstance(route, APIRoute))
 
 
 def _operation_id(route: APIRoute) -> str:
