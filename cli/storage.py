@@ -28,7 +28,13 @@ def on_store(data_dir: Path | None, do: Callable[[Store, Settings], Awaitable[Re
     url, keys = store_url(settings), sealing_keys(settings)
 
     async def done() -> Result:
-        store = open_store(url, shards=settings.shards, limits=rate_limits(settings), credential_keys=keys)
+        store = open_store(
+            url,
+            shards=settings.shards,
+            limits=rate_limits(settings),
+            credential_keys=keys,
+            replicas=settings.store_replicas,
+        )
         try:
             await store.check()
             return await do(store, settings)

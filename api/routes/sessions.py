@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api.auth import BACKEND_READS, BACKEND_WRITES, PAGE_READS, SessionDep, TenantId
-from api.deps import EngineDep, PollsDep, QueriesDep, ShowDep, ViewsDep, own_cursor
+from api.deps import EngineDep, GrantingDep, PollsDep, QueriesDep, ShowDep, ViewsDep, own_cursor
 from api.openapi import COMMIT, SESSION, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.schemas.parameters import EventSearch, SessionSearch, Waiting
@@ -27,12 +27,17 @@ _LOCATION = {"Location": {"description": "The session's address.", "schema": {"t
     responses={201: {"headers": _LOCATION}, **problems(AppNotFoundError, AliasTakenError, *UPSTREAM)},
 )
 async def create_session(
-    new: requests.NewSession, tenant_id: TenantId, engine: EngineDep, show: ShowDep, response: Response
-) -> answers.Session:
+    new: requests.NewSession,
+    tenant_id: TenantId,
+    engine: EngineDep,
+    show: ShowDep,
+    grant: GrantingDep,
+    response: Response,
+) -> answers.CreatedSession:
     """Begin a session. With apps given Zapier is asked first, and nothing is written unless all of it worked."""
     session = await engine.create_session(new.meant(tenant_id))
     response.headers["Location"] = f"{router.prefix}/{session.id}"
-    return await show(session)
+    return answers.CreatedSession(**dict(await show(session)), client_token=grant(session))
 
 
 @router.get("", dependencies=[BACKEND_READS], responses=problems())

@@ -27,6 +27,7 @@ OPERATIONS: Final = {
     "change_step",
     "choose_action",
     "choose_app",
+    "create_client_token",
     "create_session",
     "create_zap",
     "give_inputs",
@@ -44,6 +45,7 @@ OPERATIONS: Final = {
     "remove_step",
     "reset_step",
     "search_apps",
+    "search_sessions",
     "select_authentication",
     "send_popup_signal",
 }

@@ -122,11 +122,12 @@ async def test_commits_that_shared_a_broken_connection_are_each_written_once(
         assert await store.sessions.signals(commit.session.id) == (a_record(),)
 
 
-async def test_a_refused_command_is_its_callers_alone(store: Store) -> None:
+async def test_a_refused_command_is_its_callers_alone(store: Store, durable_valkey: ValkeyServer) -> None:
     """Others that shared its exchange are answered, and scripts the server forgot are taught to each."""
     session = await committed(store, a_session("a"))
-    await store._redis.script_flush()
-    await store._redis.set(keys.session(0, session_id("b")), "not a hash")
+    with durable_valkey.client() as client:
+        client.script_flush()
+        client.set(keys.session(0, session_id("b")), "not a hash")
 
     results = await asyncio.gather(
         store.sessions.load(a_session("a").key),
