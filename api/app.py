@@ -17,7 +17,7 @@ from api.errors import answer
 from api.limits import BodyLimits
 from api.openapi import Api
 from api.polls import LongPolls
-from api.routes import actions, apps, authentications, credentials, health, popups, sessions, steps, zaps
+from api.routes import actions, apps, authentications, credentials, health, popups, sessions, steps, users, zaps
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import RandomIds
@@ -29,7 +29,7 @@ from orchestrator.settings import Settings
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _LENGTH_OF_REFERENCE = 12
-_ROUTERS = (sessions, steps, apps, authentications, popups, actions, zaps, credentials, health)
+_ROUTERS = (sessions, steps, apps, authentications, popups, actions, zaps, credentials, users, health)
 
 
 def create_app(zapwright: Zapwright) -> FastAPI:

@@ -19,6 +19,7 @@ from orchestrator.store.scripts import Scripts
 from orchestrator.store.sealing import Seal
 from orchestrator.store.sessions import RedisSessionStore
 from orchestrator.store.tenants import RedisApiKeyStore, RedisTenantStore
+from orchestrator.store.users import RedisUserStore
 from orchestrator.store.watches import RedisWatchStore
 
 
@@ -35,6 +36,7 @@ class Store:
         self.budget = RedisBudget(self._scripts, limits)
         seal = Seal(credential_keys)
         self.credentials = RedisCredentialStore(self._scripts, shards=shards, seal=seal)
+        self.users = RedisUserStore(self._scripts, shards=shards)
         self.tenants = RedisTenantStore(self._scripts, seal=seal)
         self.api_keys = RedisApiKeyStore(self._scripts)
         self.cache = RedisCache(self._scripts)

@@ -29,6 +29,7 @@ OPERATIONS: Final = {
     "choose_app",
     "create_session",
     "create_zap",
+    "erase_user",
     "give_inputs",
     "list_actions",
     "list_authentications",
@@ -115,7 +116,7 @@ def test_every_route_says_what_it_needs_and_what_may_go_wrong(route: str, operat
     assert ("security" in operation) == ours
     assert operation["description"]
     assert {400, 413, 415, 500} | ({401, 403, 422, 503} if ours else set()) <= statuses
-    assert statuses | {200, 201, 304} >= {int(status) for status in operation["responses"]}
+    assert statuses | {200, 201, 204, 304} >= {int(status) for status in operation["responses"]}
     for status, code in codes(operation):
         assert status in {status_of(kind).value for kind in classes() if kind.code == code}
 
@@ -129,7 +130,7 @@ def test_answers_that_ask_to_wait_say_so() -> None:
 
 
 TAKES_SEVERAL_COMMITS: Final = {"create_zap"}
-CONCERNS_NO_SESSION: Final = {"create_session", "put_credential"}
+CONCERNS_NO_SESSION: Final = {"create_session", "put_credential", "erase_user"}
 
 
 @pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])
