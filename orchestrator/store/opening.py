@@ -13,6 +13,7 @@ from orchestrator.store.cluster import Cluster
 from orchestrator.store.credentials import RedisCredentialStore
 from orchestrator.store.leases import RedisLeases
 from orchestrator.store.limits import Limits
+from orchestrator.store.receipts import RedisReceiptStore
 from orchestrator.store.reports import ServerReport
 from orchestrator.store.rotation import Resealed, reseal
 from orchestrator.store.scripts import Client, Scripts
@@ -33,6 +34,7 @@ class Store:
         self._scripts = Scripts(redis, server_of=server_of, replicas=replicas)
         self.shards = shards
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
+        self.receipts = RedisReceiptStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
         self.budget = RedisBudget(self._scripts, limits)
         self._seal = seal = Seal(credential_keys)
