@@ -20,6 +20,7 @@ from cryptography.fernet import Fernet
 from rich.console import Console
 from rich.table import Table
 
+from api.tokens import HOW_TO_MAKE_A_KEY
 from cli import devenv, tables
 from cli.environment import queue_url, read_settings, store_url
 from cli.plan import API_URL
@@ -30,7 +31,8 @@ from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import SignInRequiredError, StoreError, UpstreamBusyError, UpstreamError
 from orchestrator.core.ports import Usage
 from orchestrator.core.session import SECOND, Instant, Millis
-from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.settings import Settings
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.reports import ServerReport
 from workers.queues import fetchers
@@ -114,6 +116,10 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     if settings.api_key is not None:
         yield _ok("API key", "set")
     yield _credential_keys(settings)
+    if settings.token_keys:
+        yield _ok("token keys", f"{len(settings.token_keys)}; the first signs")
+    else:
+        yield _fail("token keys", "ZAPWRIGHT_TOKEN_KEYS is not set: the API does not start", HOW_TO_MAKE_A_KEY)
     yield _upstream_settings(settings)
 
 

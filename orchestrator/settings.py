@@ -11,9 +11,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from orchestrator.addresses import OnCluster, read_address
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND
-from orchestrator.core.tenants import Tenant, origin_of
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of
 
-DEFAULT_TENANT = "default"
+SHORTEST_TOKEN_KEY = 32
 Seconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
 
 
@@ -58,6 +58,15 @@ class Settings(BaseSettings):
 
     credential_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Fernet keys, comma-separated, newest first: the first encrypts users' Zapier tokens, all decrypt."""
+
+    token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Keys of at least 32 bytes, comma-separated, newest first: the first signs client tokens, all are believed."""
+
+    client_token_s: Annotated[float, Field(ge=60, le=3600)] = 600
+    """How long a client token is good."""
+
+    public_api_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Where pages reach the API; by default where it was asked for a client token (set it behind a proxy with TLS)."""
 
     api_host: str = "127.0.0.1"
     """The address the API listens on."""
@@ -119,7 +128,7 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     """How it is logged."""
 
-    @field_validator("credential_keys", "origins", mode="before")
+    @field_validator("credential_keys", "token_keys", "origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -137,6 +146,13 @@ class Settings(BaseSettings):
         if queues is not None and isinstance(read_address(queues.get_secret_value()), OnCluster):
             raise ValueError("RQ's queues cannot live on a cluster: QUEUE_REDIS_URL must name one server, or sentinels")
         return self
+
+    @field_validator("token_keys")
+    @classmethod
+    def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value().encode()) < SHORTEST_TOKEN_KEY for key in keys):
+            raise ValueError(f"each key needs at least {SHORTEST_TOKEN_KEY} bytes")
+        return keys
 
     @field_validator("origins")
     @classmethod

@@ -16,6 +16,7 @@ from orchestrator.core.errors import StoreError
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.store import keys
 from orchestrator.store.cluster import Cluster
+from orchestrator.store.exchange import QuickRedis
 from orchestrator.store.primaries import client_behind, to_primary
 from orchestrator.store.reports import ServerReport, report
 from orchestrator.store.scripts import Client, Scripts, store_error
@@ -75,7 +76,7 @@ def connect(
     bounds = _Bounds(connections=connections, connect_limit=connect_limit, answer_limit=answer_limit)
     match read_address(url):
         case OneServer(url=server):
-            return Redis.from_pool(bounds.pool(to_primary(server)))
+            return QuickRedis.from_pool(bounds.pool(to_primary(server)))
         case BehindSentinels() as address:
             return client_behind(address, pool=bounds.pool)
         case OnCluster():
@@ -97,7 +98,7 @@ async def check_server(client: Client, *, shards: int) -> tuple[ServerReport, ..
     and StoreUnavailableError.
     """
     is_cluster = isinstance(client, Cluster)
-    reports = tuple([await report(Scripts(node)) for node in await _servers(client)])
+    reports = tuple([await report(Scripts(node)) for node in await servers(client)])
     for found in reports:
         _check_report(found, is_cluster=is_cluster)
     _, known = await Scripts(client).run(("SET", keys.SHARDS, shards, "NX"), ("GET", keys.SHARDS))
@@ -120,7 +121,8 @@ def _check_report(found: ServerReport, *, is_cluster: bool) -> None:
         raise StoreUnfitError("the store is part of a cluster; write its address as redis+cluster://host:port")
 
 
-async def _servers(client: Client) -> tuple[Client, ...]:
+async def servers(client: Client) -> tuple[Client, ...]:
+    """Return a client of each server that holds a part of the store. Raises StoreUnavailableError."""
     if not isinstance(client, Cluster):
         return (client,)
     try:

@@ -25,6 +25,8 @@ from orchestrator.store.memory import MemoryStore
 from tests.support.simulation import ManualClock, Simulation
 
 API_KEY: Final = "key-of-the-tests"
+TOKEN_KEYS: Final = "token-key-of-the-tests-0123456789"
+ORIGIN: Final = "https://app.example.test"
 WITH_KEY: Final = {"Authorization": f"Bearer {API_KEY}"}
 UNLIMITED: Final = {"limits": {"ip": 0, "partner": 0}}
 AN_ATTEMPT: Final = "attempt-0001"
@@ -68,6 +70,9 @@ class Conformance:
             return self._check_body(answer, {"$ref": "#/components/schemas/Problem"}) if answer.is_error else None
         described = operation["responses"].get(str(answer.status_code))
         assert described is not None, f"{operation['operationId']} does not speak of {answer.status_code}"
+        if answer.status_code == httpx.codes.NOT_MODIFIED:
+            assert answer.content == b""
+            return None
         media_type = answer.headers["content-type"].partition(";")[0]
         content = described["content"]
         assert media_type in content, f"{operation['operationId']} {answer.status_code} is {media_type}"
@@ -106,6 +111,8 @@ class Deployment:
         self.settings = Settings(
             **{
                 "api_key": API_KEY,
+                "token_keys": TOKEN_KEYS,
+                "origins": ORIGIN,
                 "zapier_api_url": "http://sim.test",
                 "rate_limit_egress": 0,
                 "rate_limit_partner": 0,
@@ -149,6 +156,7 @@ class Deployment:
         steps = [{"app_id": self.sim.app_id(app)} if app else {} for app in apps]
         created = await self.ok("POST", "/v1/sessions", {"user_id": user, "steps": steps, **more}, status=201)
         document: dict[str, Any] = created.json()
+        del document["client_token"]
         return document
 
     async def step(self, app: str | None = "Slack", *, user: str = "alice") -> tuple[dict[str, Any], str]:
@@ -178,6 +186,11 @@ class Deployment:
         """Read the session again."""
         document: dict[str, Any] = (await self.ok("GET", f"/v1/sessions/{session['id']}")).json()
         return document
+
+    async def asked(self) -> int:
+        """Return how many requests Zapier has had."""
+        stats = (await self.sim.control("GET", "/stats")).json()
+        return int(stats["requests"]["total"])
 
     async def check(self) -> int:
         """Make every check that is due now, as a worker would; return how many there were."""

@@ -17,8 +17,9 @@ from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState
 from orchestrator.core.signals import Context, Hinted
+from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.engine import NewSession, NewStep
-from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.settings import Settings
 from tests.support.processes import SEALING_KEY, Gate, Process, a_worker
 from tests.support.valkey import ValkeyServer
 
@@ -58,7 +59,7 @@ class Site:
         engine = self.zapwright.engine
         await engine.put_credential(DEFAULT_TENANT, user, f"sim-{user}", expires_in=None)
         new = NewSession(tenant_id=DEFAULT_TENANT, user_id=user, steps=(NewStep(),))
-        session = await engine.create_session(new)
+        session = (await engine.create_session(new)).session
         step = session.steps[0]
         catalogue = await engine.search_apps(session.key, query=APP, cursor=None)
         await engine.choose_app(session.key, step.id, catalogue.apps[0].app.id)
