@@ -1,4 +1,4 @@
-"""Measures what the guide says about failovers: `python -m tests.support.losses` prints it.
+"""Measures what the guide says about failovers: `python -m tests.support.losses 8` prints it, from eight deaths each.
 
 Writers commit as fast as they are answered; the primary is killed; what was answered and is not there afterwards is
 lost.
@@ -23,6 +23,11 @@ from tests.support.valkey import running_valkey
 
 WRITERS: Final = 16
 WRITES_FOR_S: Final = 1.0
+CUT_FOR_S: Final = 0.5
+"""For how long a primary that is cut off goes on after another one was made."""
+
+PAUSE_S: Final = 0.02
+CAUTIOUS: Final = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "10")
 KEY: Final = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 EVERYSEC: Final = ("--appendonly", "yes", "--appendfsync", "everysec")
 
@@ -37,13 +42,16 @@ class Round:
     took_s: list[float] = field(default_factory=list)
 
 
-async def measure(url: str, *, replicas: int, kill: Callable[[], None]) -> Round:
-    """Write, kill, wait until writing works again, and count."""
+async def measure(url: str, *, replicas: int, kill: Callable[[], None], heir: str | None = None) -> Round:
+    """Write, kill, wait until writing works again, and count; with an heir's address writing goes on meanwhile."""
     store = open_store(url, shards=SHARDS, limits=Limits(), credential_keys=[KEY], replicas=replicas)
     found, killed = Round(), asyncio.Event()
     versions = await asyncio.gather(
-        *(write(store, number, found, killed) for number in range(WRITERS)), death(kill, killed)
+        *(write(store, number, found, killed) for number in range(WRITERS)),
+        death(kill, killed, is_instant=heir is None),
     )
+    await store.aclose()
+    store = open_store(heir or url, shards=SHARDS, limits=Limits(), credential_keys=[KEY], replicas=replicas)
     died_at = time.monotonic()
     await until_writing(store)
     found.away_s = time.monotonic() - died_at
@@ -65,12 +73,14 @@ async def kept(store: Store, number: int) -> int:
 async def write(store: Store, number: int, found: Round, killed: asyncio.Event) -> int:
     """Commit until the store is away; return the last version that was answered."""
     session = await committed(store, a_session(f"{number:02}", user=f"user-{number}"))
+    found.answered += 1
     while not killed.is_set():
         commit = next_commit(session, events=1)
         began = time.monotonic()
         try:
             await store.sessions.commit(commit)
         except (StoreUnavailableError, StaleVersionError):
+            await asyncio.sleep(PAUSE_S)
             continue
         found.took_s.append(time.monotonic() - began)
         found.answered += 1
@@ -78,11 +88,15 @@ async def write(store: Store, number: int, found: Round, killed: asyncio.Event) 
     return session.version
 
 
-async def death(kill: Callable[[], None], killed: asyncio.Event) -> None:
-    """Let them write for a while; then kill."""
+async def death(kill: Callable[[], None], killed: asyncio.Event, *, is_instant: bool) -> None:
+    """Let them write for a while; then kill. Unless that takes no time, they write on until it is done."""
     await asyncio.sleep(WRITES_FOR_S)
-    killed.set()
-    kill()
+    if is_instant:
+        killed.set()
+        kill()
+    else:
+        await asyncio.to_thread(kill)
+        killed.set()
 
 
 async def until_writing(store: Store) -> None:
@@ -90,9 +104,11 @@ async def until_writing(store: Store) -> None:
     commit = next_commit(a_session("after", user="after"))
     while True:
         try:
-            return await store.sessions.commit(commit)
+            await store.sessions.commit(commit)
         except StoreUnavailableError:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return
 
 
 def one_server(options: tuple[str, ...]) -> Round:
@@ -113,16 +129,36 @@ def watched(*, replicas: int) -> Round:
         return asyncio.run(measure(servers.url, replicas=replicas, kill=primary.kill))
 
 
-def main(rounds: int) -> None:
-    """Print one line for each way to keep a store."""
+def cut_off(*options: str, replicas: int) -> Round:
+    """Cut a watched primary off from everybody but the writers, who are on its machine."""
+    with running_watched(*DURABLE, *options) as servers:
+        primary = servers.primary
+
+        def cut() -> None:
+            with primary.client() as client:
+                client.config_set("port", 0)
+                for one in client.client_list():
+                    if one["laddr"].endswith(f":{primary.port}"):
+                        client.client_kill_filter(_id=one["id"])
+            servers.wait_for_another(primary)
+            time.sleep(CUT_FOR_S)
+
+        return asyncio.run(measure(primary.url, replicas=replicas, kill=cut, heir=servers.url))
+
+
+def main(rounds: int, chosen: str) -> None:
+    """Print one line for each way to keep a store whose name begins as chosen."""
     ways: dict[str, Callable[[], Round]] = {
         "one server, no append-only file": lambda: one_server(()),
         "one server, everysec": lambda: one_server(EVERYSEC),
         "one server, always": lambda: one_server(DURABLE),
         "sentinels, always": lambda: watched(replicas=0),
         "sentinels, always, one replica waited for": lambda: watched(replicas=1),
+        "cut off": lambda: cut_off(replicas=0),
+        "cut off, min-replicas-to-write": lambda: cut_off(*CAUTIOUS, replicas=0),
+        "cut off, one replica waited for": lambda: cut_off(replicas=1),
     }
-    for name, way in ways.items():
+    for name, way in ((name, way) for name, way in ways.items() if name.startswith(chosen)):
         found = [way() for _ in range(rounds)]
         sys.stdout.write(f"{name}: {line(found)}\n")
         sys.stdout.flush()
@@ -140,4 +176,4 @@ def line(found: list[Round]) -> str:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(int(sys.argv[1]), "".join(sys.argv[2:]))
