@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from api.auth import Callers
 from api.cors import Cors
-from api.errors import answer
+from api.errors import HANDLED, answer
 from api.limits import BodyLimits
 from api.openapi import Api
 from api.polls import LongPolls
+from api.quick import Quick, Ways
 from api.routes import (
     actions,
     apps,
@@ -35,7 +34,6 @@ from api.tokens import ClientTokens
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import RandomIds
-from orchestrator.core.errors import ZapwrightError
 from orchestrator.core.ports import Ids
 from orchestrator.core.session import SECOND
 from orchestrator.metrics import Metrics
@@ -110,8 +108,9 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
             Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),
             Middleware(Cors),
             Middleware(BodyLimits, max_bytes=settings.max_body_bytes),
+            Middleware(Quick, ways=Ways(_routes())),
         ],
-        exception_handlers=dict.fromkeys((ZapwrightError, RequestValidationError, HTTPException), answer),
+        exception_handlers=dict.fromkeys(HANDLED, answer),
     )
     app.state.tokens = ClientTokens(
         [key.get_secret_value() for key in settings.token_keys], life=round(settings.client_token_s * SECOND)
@@ -121,6 +120,11 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
     for resource in _ROUTERS:
         app.add(resource.router)
     return app
+
+
+def _routes() -> Iterator[APIRoute]:
+    for resource in _ROUTERS:
+        yield from (route for route in resource.router.routes if isinstance(route, APIRoute))
 
 
 def _operation_id(route: APIRoute) -> str:

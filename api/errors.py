@@ -257,6 +257,10 @@ def problem(error: ZapwrightError, scope: Scope) -> Response:
     return JSONResponse(content, status.value, headers=_headers(error), media_type=MEDIA_TYPE)
 
 
+HANDLED: Final = (ZapwrightError, RequestValidationError, HTTPException)
+"""What `answer` knows an answer to."""
+
+
 async def answer(request: Request, error: Exception) -> Response:
     """Answer an exception that left a route; those not foreseen here go on, and are answered as InternalError."""
     match error:

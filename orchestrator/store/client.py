@@ -16,6 +16,7 @@ from orchestrator.core.errors import StoreError
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.store import keys
 from orchestrator.store.cluster import Cluster
+from orchestrator.store.exchange import QuickRedis
 from orchestrator.store.primaries import client_behind, to_primary
 from orchestrator.store.reports import ServerReport, report
 from orchestrator.store.scripts import Client, Scripts, store_error
@@ -75,7 +76,7 @@ def connect(
     bounds = _Bounds(connections=connections, connect_limit=connect_limit, answer_limit=answer_limit)
     match read_address(url):
         case OneServer(url=server):
-            return Redis.from_pool(bounds.pool(to_primary(server)))
+            return QuickRedis.from_pool(bounds.pool(to_primary(server)))
         case BehindSentinels() as address:
             return client_behind(address, pool=bounds.pool)
         case OnCluster():

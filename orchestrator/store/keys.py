@@ -29,7 +29,7 @@ def _shard(shard: int, *parts: str) -> str:
 
 
 def _quoted(*ids: str) -> str:
-    return ":".join(quote(part, safe="") for part in ids)
+    return ":".join([part if part.isalnum() and part.isascii() else quote(part, safe="") for part in ids])
 
 
 # --- sessions -------------------------------------------------------------------------------------------------

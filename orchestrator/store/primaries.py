@@ -16,6 +16,7 @@ from redis.exceptions import ReadOnlyError
 
 from orchestrator.addresses import BehindSentinels, Host
 from orchestrator.core.session import SECOND, Millis
+from orchestrator.store.exchange import QuickRedis
 
 SENTINEL_LIMIT: Final[Millis] = SECOND
 """How long one sentinel may take to connect, and to answer; then the next one is asked."""
@@ -104,7 +105,7 @@ def client_behind(address: BehindSentinels, *, pool: Callable[[Mapping[str, Any]
     return _BehindSentinels(pool(to_primary(address.servers.url(address.hosts[0]), find=primary.find)), primary)
 
 
-class _BehindSentinels(Redis):
+class _BehindSentinels(QuickRedis):
     """A client that closes its connections to sentinels with its own."""
 
     def __init__(self, pool: BlockingConnectionPool, primary: _Primary) -> None:
