@@ -9,7 +9,7 @@ from api.deps import EngineDep, GrantingDep, PollsDep, QueriesDep, ShowDep, View
 from api.openapi import COMMIT, SESSION, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.schemas.parameters import EventSearch, SessionSearch, Waiting
-from api.views import events
+from api.views import events, signals
 from orchestrator.core.errors import AliasTakenError, AppNotFoundError
 from orchestrator.core.session import SECOND
 from orchestrator.core.signals import SessionCancelled, SessionChanged
@@ -37,7 +37,7 @@ async def create_session(
     """Begin a session. With apps given Zapier is asked first, and nothing is written unless all of it worked."""
     session = await engine.create_session(new.meant(tenant_id))
     response.headers["Location"] = f"{router.prefix}/{session.id}"
-    return answers.CreatedSession(**dict(await show(session)), client_token=grant(session))
+    return answers.CreatedSession(**vars(await show(session)), client_token=grant(session))
 
 
 @router.get("", dependencies=[BACKEND_READS], responses=problems())
@@ -95,4 +95,4 @@ async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep)
 async def read_signals(key: SessionDep, queries: QueriesDep) -> answers.SignalLog:
     """Return the newest signals that were heard and what became of each, refused ones included."""
     heard = await queries.signals(key)
-    return answers.SignalLog(signals=tuple(answers.SignalRecord.of(record) for record in heard))
+    return signals(heard)
