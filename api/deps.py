@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from api.auth import Caller, CallerDep
 from api.errors import OriginRefusedError, RequestInvalidError
 from api.polls import LongPolls
 from api.schemas import answers
 from api.schemas.fields import timestamp
+from api.terms import etag, mark_replay
 from api.tokens import ClientTokens
 from api.views import Views
 from orchestrator.bootstrap import Zapwright
+from orchestrator.commits import Applied
 from orchestrator.core.ports import Clock
 from orchestrator.core.session import Session
 from orchestrator.creation import Creator
@@ -28,13 +30,20 @@ from orchestrator.queries import Queries
 class Show:
     """Shows sessions just as they were read or committed, with their user's credential and next checks."""
 
-    def __init__(self, queries: Queries, views: Views) -> None:
+    def __init__(self, queries: Queries, views: Views, response: Response) -> None:
         self._queries = queries
+        self._response = response
         self.views = views
 
     async def __call__(self, session: Session) -> answers.Session:
-        """Show one session; it is not read again, so that a writer sees what was written."""
+        """Show one session under its entity tag; it is not read again, so that a writer sees what was written."""
+        self._response.headers["ETag"] = etag(session.seq)
         return self.views.session(await self._queries.snapshot(session))
+
+    async def applied(self, applied: Applied) -> answers.Session:
+        """Show what became of a session, and whether the request had been carried out before."""
+        mark_replay(self._response, is_replay=applied.is_replay)
+        return await self(applied.session)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +99,10 @@ async def _views(here: Here) -> Views:
     return Views(message_origin=here.settings.zapier_message_origin, baseline_fresh=here.policy.baseline_fresh)
 
 
-async def _show(queries: Annotated[Queries, Depends(_queries)], views: Annotated[Views, Depends(_views)]) -> Show:
-    return Show(queries, views)
+async def _show(
+    queries: Annotated[Queries, Depends(_queries)], views: Annotated[Views, Depends(_views)], response: Response
+) -> Show:
+    return Show(queries, views, response)
 
 
 async def _granting(request: Request, here: Here, caller: CallerDep) -> Granting:

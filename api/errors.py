@@ -36,8 +36,12 @@ from api.schemas.problems import Flaw, Problem
 from orchestrator.core.errors import (
     CredentialRefusedError,
     GuardFailedError,
+    IdempotencyInFlightError,
+    IdempotencyKeyReusedError,
     LeaseLostError,
     NotFoundError,
+    PreconditionFailedError,
+    ReferenceTakenError,
     SignalRefusedError,
     SignInRequiredError,
     StaleVersionError,
@@ -190,6 +194,9 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     TenantTakenError: HTTPStatus.CONFLICT,
     SignalRefusedError: HTTPStatus.CONFLICT,
+    PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
+    IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    IdempotencyInFlightError: HTTPStatus.CONFLICT,
     SignInRequiredError: HTTPStatus.CONFLICT,
     CredentialRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UpstreamError: HTTPStatus.BAD_GATEWAY,
@@ -197,6 +204,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     StaleVersionError: HTTPStatus.CONFLICT,
     GuardFailedError: HTTPStatus.CONFLICT,
+    ReferenceTakenError: HTTPStatus.CONFLICT,
     LeaseLostError: HTTPStatus.CONFLICT,
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     ScopeMissingError: HTTPStatus.FORBIDDEN,
@@ -294,7 +302,9 @@ def _headers(error: ZapwrightError) -> dict[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case MethodNotAllowedError():
             return {"Allow": error.allowed}
-        case UpstreamBusyError():
+        case PreconditionFailedError():
+            return {"ETag": f'"{error.seq}"'}
+        case UpstreamBusyError() | IdempotencyInFlightError():
             return {"Retry-After": str(max(1, math.ceil(error.retry_after / SECOND)))}
         case StoreUnavailableError():
             return {"Retry-After": str(_STORE_WAIT_S)}

@@ -28,6 +28,9 @@ from api.errors import (
 from api.schemas.problems import Problem
 from orchestrator.core.errors import (
     GuardFailedError,
+    IdempotencyInFlightError,
+    IdempotencyKeyReusedError,
+    PreconditionFailedError,
     SessionLockedError,
     SessionNotFoundError,
     SignInRequiredError,
@@ -61,6 +64,8 @@ ALWAYS: Final[tuple[Kind, ...]] = (
 SESSION: Final[tuple[Kind, ...]] = (SessionNotFoundError,)
 COMMIT: Final[tuple[Kind, ...]] = (*SESSION, SessionLockedError, StaleVersionError, GuardFailedError)
 STEP: Final[tuple[Kind, ...]] = (*COMMIT, StepNotFoundError)
+CONDITIONAL: Final[tuple[Kind, ...]] = (PreconditionFailedError,)
+KEYED: Final[tuple[Kind, ...]] = (IdempotencyKeyReusedError,)
 UPSTREAM: Final[tuple[Kind, ...]] = (
     SignInRequiredError,
     UpstreamBusyError,
@@ -87,6 +92,14 @@ SCHEMES: Final = {
 _REF: Final = "#/components/schemas/{model}"
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
+ETAG: Final = {"ETag": {"description": "The session's `seq`, quoted.", "schema": {"type": "string"}}}
+REPLAY: Final = {
+    "Idempotency-Replayed": {
+        "description": "`true` when the request had been carried out before, and this is what is known of it.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
 
 def problems(*kinds: Kind, always: tuple[Kind, ...] = ALWAYS) -> dict[int | str, dict[str, Any]]:
     """Describe the problems a route may answer with, those of every route included, by status."""
@@ -102,11 +115,14 @@ def _answer(kinds: list[Kind]) -> dict[str, Any]:
         "description": "  \n".join(f"`{kind.code}`: {title_of(kind)}." for kind in kinds),
         "content": {MEDIA_TYPE: {"schema": {"allOf": [{"$ref": _REF.format(model=Problem.__name__)}, codes]}}},
     }
-    return answer | ({"headers": _RETRY_AFTER} if any(_asks_to_wait(kind) for kind in kinds) else {})
+    headers = (_RETRY_AFTER if any(_asks_to_wait(kind) for kind in kinds) else {}) | (
+        ETAG if PreconditionFailedError in kinds else {}
+    )
+    return answer | ({"headers": headers} if headers else {})
 
 
 def _asks_to_wait(kind: Kind) -> bool:
-    return issubclass(kind, UpstreamBusyError | StoreUnavailableError)
+    return issubclass(kind, UpstreamBusyError | StoreUnavailableError | IdempotencyInFlightError)
 
 
 class Api(FastAPI):

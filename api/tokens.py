@@ -130,7 +130,7 @@ class ClientTokens:
                 options=_CHECKED,
             )
             return msgspec.convert(found, Claims)
-        except (jwt.InvalidTokenError, msgspec.ValidationError) as error:
+        except (jwt.InvalidTokenError, msgspec.ValidationError, RecursionError) as error:
             raise TokenInvalidError(why="it was not made by this deployment for this use") from error
 
 

@@ -70,7 +70,14 @@ def compose(
 ) -> Zapwright:
     """Put a Zapwright together on a store and a clock of the caller's choice."""
     policy, limits = settings.policy(), rate_limits(settings)
-    commits = Commits(sessions=store.sessions, watches=store.watches, clock=clock, ids=ids, policy=policy)
+    commits = Commits(
+        sessions=store.sessions,
+        receipts=store.receipts,
+        watches=store.watches,
+        clock=clock,
+        ids=ids,
+        policy=policy,
+    )
     credentials = ToldCredentials(store.credentials, sessions=store.sessions, commits=commits)
     directory = Directory(
         tenants=store.tenants, api_keys=store.api_keys, default=settings.default_tenant(), clock=clock
@@ -100,6 +107,7 @@ def compose(
         engine=Engine(
             commits=commits,
             sessions=store.sessions,
+            receipts=store.receipts,
             watches=store.watches,
             credentials=credentials,
             upstream=upstream,
@@ -133,8 +141,15 @@ def compose(
             ids=ids,
             policy=policy,
         ),
+        sweeper=Sweeper(
+            commits=commits,
+            sessions=store.sessions,
+            receipts=store.receipts,
+            watches=store.watches,
+            clock=clock,
+            policy=policy,
+        ),
         directory=directory,
-        sweeper=Sweeper(commits=commits, sessions=store.sessions, watches=store.watches, clock=clock, policy=policy),
     )
 
 

@@ -10,10 +10,13 @@ from orchestrator.core.decide import Decision, decide
 from orchestrator.core.effects import ClaimAuthentication, Guard
 from orchestrator.core.errors import (
     GuardFailedError,
+    IdempotencyKeyReusedError,
     NotFoundError,
+    PreconditionFailedError,
     SignalRefusedError,
     StaleVersionError,
     StoreUnavailableError,
+    ZapwrightError,
 )
 from orchestrator.core.ports import (
     Claim,
@@ -21,6 +24,8 @@ from orchestrator.core.ports import (
     Commit,
     Ids,
     Outcome,
+    Receipt,
+    ReceiptStore,
     SessionStore,
     SignalRecord,
     Waiter,
@@ -28,7 +33,15 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
-from orchestrator.core.signals import AuthenticationsListed, ClaimContested, Signal
+from orchestrator.core.signals import (
+    AuthenticationsListed,
+    ClaimContested,
+    PopupOpened,
+    Signal,
+    StepAdded,
+    ZapRequested,
+)
+from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Idempotency, Terms
 
 MOST_TRIES = 20
 STORE_PATIENCE: tuple[Millis, ...] = (50, 100, 200, 400, 800)
@@ -42,17 +55,32 @@ SignalSource = Callable[[Session], Awaitable[Signal]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """A session after a signal, and what became of the signal."""
+    """A session after a signal, and what became of the signal; `made` is the id of what it made, if anything.
+
+    `is_replay`: the request had been carried out before. Outcome and id are those of then; the session is as it is now.
+    """
 
     session: Session
     outcome: Outcome
+    made: str | None = None
+    is_replay: bool = False
 
 
 class Commits:
     """Applies signals to sessions. Everything a decision asks for is written by the commit that writes the session."""
 
-    def __init__(self, *, sessions: SessionStore, watches: WatchStore, clock: Clock, ids: Ids, policy: Policy) -> None:
+    def __init__(
+        self,
+        *,
+        sessions: SessionStore,
+        receipts: ReceiptStore,
+        watches: WatchStore,
+        clock: Clock,
+        ids: Ids,
+        policy: Policy,
+    ) -> None:
         self._sessions = sessions
+        self._receipts = receipts
         self._watches = watches
         self._clock = clock
         self._ids = ids
@@ -64,30 +92,50 @@ class Commits:
         signal: Signal | SignalSource,
         *,
         guards: tuple[Guard, ...] = (),
+        terms: Terms = ANY_TERMS,
     ) -> Applied:
         """Apply one signal, or one made anew of each reading of the session.
 
-        Raises SignalRefusedError or NotFoundError when it is refused (it is logged, nothing changed), LeaseLostError
-        when a `LeaseHeld` guard fails, StaleVersionError after twenty lost races, StoreUnavailableError when the
-        store does not answer: then the signal may have been applied, and repeating it is safe.
+        A request that was carried out before is not carried out again, whatever would become of it now. Raises
+        SignalRefusedError, NotFoundError or PreconditionFailedError when it is refused (it is logged, nothing changed),
+        IdempotencyKeyReusedError, LeaseLostError when a `LeaseHeld` guard fails, StaleVersionError after twenty lost
+        races, StoreUnavailableError when the store does not answer: then the signal may have been applied, and
+        repeating it is safe.
         """
         for tries_left in reversed(range(MOST_TRIES)):
             before = await self._sessions.load(key)
             made = await signal(before) if callable(signal) else signal
-            decision = await self._decide(before, made)
             try:
-                return await self._write(before, made, decision, guards=guards)
+                terms.check(before)
+                decision = decide(before, made, policy=self._policy, now=self._clock.now())
+            except (SignalRefusedError, NotFoundError, PreconditionFailedError) as refused:
+                return await self._refuse(before, made, refused, terms)
+            try:
+                return await self._write(before, made, decision, guards=guards, terms=terms)
             except (StaleVersionError, GuardFailedError):
                 if not tries_left:
                     raise
         raise AssertionError("unreachable")
 
-    async def begin(self, decision: Decision) -> Session:
-        """Write a session that is not there yet. Raises StoreUnavailableError."""
+    async def begin(self, decision: Decision, *, idempotency: Idempotency | None = None) -> Applied:
+        """Write a session that is not there yet. Raises ReferenceTakenError, StoreUnavailableError."""
         now = self._clock.now()
         commit = self._commit(None, decision, checks={}, now=now, record=None)
-        await self._until_known(commit)
-        return commit.session
+        receipt = _receipt(commit, idempotency, outcome=decision.outcome)
+        earlier = await self._until_known(replace(commit, receipt=receipt))
+        if earlier is not None:
+            return await self._replay(commit.session.tenant_id, earlier, idempotency)
+        return Applied(session=commit.session, outcome=decision.outcome)
+
+    async def earlier(self, tenant_id: str, user_id: str, terms: Terms) -> Applied | None:
+        """Return what became of the request when it came before, None when it has done nothing yet.
+
+        Raises IdempotencyKeyReusedError, and SessionNotFoundError when its session is no longer kept.
+        """
+        if terms.idempotency is None:
+            return None
+        found = await self._receipts.find(tenant_id, user_id, terms.idempotency.name, now=self._clock.now())
+        return None if found is None else await self._replay(tenant_id, found, terms.idempotency)
 
     async def put_off(self, session: Session) -> None:
         """Write when time next changes something about the session, and nothing else: a new policy may have moved it.
@@ -97,12 +145,12 @@ class Commits:
         unchanged = Decision(session=session, outcome=Outcome.APPLIED)
         await self._until_known(self._commit(session, unchanged, checks={}, now=self._clock.now(), record=None))
 
-    async def _decide(self, before: Session, signal: Signal) -> Decision:
-        try:
-            return decide(before, signal, policy=self._policy, now=self._clock.now())
-        except (SignalRefusedError, NotFoundError) as refused:
+    async def _refuse(self, before: Session, signal: Signal, refused: ZapwrightError, terms: Terms) -> Applied:
+        earlier = await self.earlier(before.tenant_id, before.user_id, terms)
+        if earlier is None:
             await self._sessions.record(before.id, self._record(signal, Outcome.REFUSED, detail=refused.code))
-            raise
+            raise refused
+        return earlier
 
     async def _write(
         self,
@@ -111,38 +159,52 @@ class Commits:
         decision: Decision,
         *,
         guards: tuple[Guard, ...],
+        terms: Terms,
     ) -> Applied:
         record = self._record(signal, decision.outcome)
+        made = _made(signal)
         if not decision.changes(before):
-            if _is_heard(signal):
+            replay = await self.earlier(before.tenant_id, before.user_id, terms)
+            if replay is None and _is_heard(signal):
                 await self._sessions.record(before.id, record)
-            return Applied(session=before, outcome=decision.outcome)
+            return replay or Applied(session=before, outcome=decision.outcome, made=made)
         await self._displace(decision, signal)
         checks = await self._checks(before, decision.session, signal)
         commit = self._commit(before, decision, checks=checks, now=decision.session.updated_at, record=record)
-        await self._until_known(replace(commit, guards=(*commit.guards, *guards)))
-        return Applied(session=commit.session, outcome=decision.outcome)
+        receipt = _receipt(commit, terms.idempotency, outcome=decision.outcome, made=made)
+        earlier = await self._until_known(replace(commit, guards=(*commit.guards, *guards), receipt=receipt))
+        if earlier is not None:
+            return await self._replay(before.tenant_id, earlier, terms.idempotency)
+        return Applied(session=commit.session, outcome=decision.outcome, made=made)
 
-    async def _until_known(self, commit: Commit) -> None:
-        """Write; while the outcome is unknown write the very same again: the store recognises its last commit.
+    async def _until_known(self, commit: Commit) -> Receipt | None:
+        """Write; return the receipt of the request when it was carried out before.
 
-        One that others have committed upon meanwhile is recognised here: decided again it might happen twice.
+        While the outcome is unknown write the very same again: the store recognises its last commit, and so do we the
+        receipt of this one. One that others have committed upon meanwhile is recognised here too: decided again it
+        might happen twice.
         """
-        try:
-            return await self._sessions.commit(commit)
-        except StoreUnavailableError as unavailable:
-            lost = unavailable
-        for wait in STORE_PATIENCE:
-            await self._clock.sleep(wait)
+        lost: StoreUnavailableError | None = None
+        for wait in (None, *STORE_PATIENCE):
+            if wait is not None:
+                await self._clock.sleep(wait)
             try:
-                return await self._sessions.commit(commit)
+                found = await self._sessions.commit(commit)
             except StoreUnavailableError as unavailable:
                 lost = unavailable
             except StaleVersionError:
-                if await self._is_written(commit):
+                if lost is not None and await self._is_written(commit):
                     return None
                 raise
-        raise lost
+            else:
+                return None if found is not None and found.commit_id == commit.session.commit_id else found
+        raise lost or AssertionError("unreachable")
+
+    async def _replay(self, tenant_id: str, receipt: Receipt, idempotency: Idempotency | None) -> Applied:
+        if idempotency is None or receipt.fingerprint != idempotency.fingerprint:
+            raise IdempotencyKeyReusedError
+        session = await self._sessions.load(SessionKey(tenant_id=tenant_id, session_id=receipt.session_id))
+        return Applied(session=session, outcome=receipt.outcome, made=receipt.made, is_replay=True)
 
     async def _is_written(self, commit: Commit) -> bool:
         return commit.session.commit_id in (await self._sessions.load(commit.session.key)).earlier_commits
@@ -222,6 +284,31 @@ def signal_name(signal: Signal) -> str:
         return str(kind)
     name = type(signal).__name__
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).removeprefix("_")
+
+
+def _made(signal: Signal) -> str | None:
+    """Name what the signal makes."""
+    match signal:
+        case StepAdded(step_id=made) | PopupOpened(attempt_id=made) | ZapRequested(intent_id=made):
+            return made
+        case _:
+            return None
+
+
+def _receipt(
+    commit: Commit, idempotency: Idempotency | None, *, outcome: Outcome, made: str | None = None
+) -> Receipt | None:
+    if idempotency is None:
+        return None
+    return Receipt(
+        name=idempotency.name,
+        fingerprint=idempotency.fingerprint,
+        session_id=commit.session.id,
+        commit_id=commit.session.commit_id,
+        outcome=outcome,
+        made=made,
+        until=commit.now + RECEIPT_KEPT,
+    )
 
 
 def _is_heard(signal: Signal) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.decide import decide
 from orchestrator.core.errors import (
     ActionNotFoundError,
+    IdempotencyInFlightError,
     SignInRequiredError,
     StaleVersionError,
     StoreUnavailableError,
@@ -25,11 +28,15 @@ from orchestrator.core.ports import (
     ZapStep,
 )
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import SECOND, Millis, Session, SessionKey, Step
+from orchestrator.core.session import SECOND, Millis, Session, SessionKey, Step, ZapState
 from orchestrator.core.signals import Signal, ZapAnswered, ZapRequested
+from orchestrator.core.terms import ANY_TERMS, Terms
 
 ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
 """Waits for a store that is away when there is an answer to note, which cannot be asked for again."""
+
+IN_FLIGHT_WAIT: Millis = 2 * SECOND
+"""What whoever repeats a request is asked to wait while its one call is under way."""
 
 
 class Creator:
@@ -54,14 +61,20 @@ class Creator:
         self._ids = ids
         self._policy = policy
 
-    async def create(self, key: SessionKey, *, again: bool = False) -> Applied:
+    async def create(self, key: SessionKey, *, again: bool = False, terms: Terms = ANY_TERMS) -> Applied:
         """Create the session's Zap with one call.
 
         `again` is a person's word that an earlier call of unknown outcome made none. A created session answers
-        `duplicate`. Raises NotReadyError, CreateUnknownError, SessionLockedError, SignInRequiredError,
-        ActionNotFoundError, UpstreamError, StaleVersionError (the session changed meanwhile): then no call was made.
+        `duplicate`. A request that comes again makes no second call: while the first is under way it raises
+        IdempotencyInFlightError, afterwards it returns the session as it is. Raises NotReadyError, CreateUnknownError,
+        SessionLockedError, SignInRequiredError, ActionNotFoundError, UpstreamError, PreconditionFailedError,
+        IdempotencyKeyReusedError, StaleVersionError (the session changed meanwhile): then no call was made.
         """
         session = await self._sessions.load(key)
+        earlier = await self._commits.earlier(session.tenant_id, session.user_id, terms)
+        if earlier is not None:
+            return _replayed(earlier)
+        terms.check(session)
         if session.zap.id is not None:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
         request = ZapRequested(intent_id=self._ids.new("in"), again=again)
@@ -78,12 +91,16 @@ class Creator:
 
         permit = await self._upstream.permit(session.tenant_id)
         try:
-            await self._commits.apply(key, requested)
+            intent = await self._commits.apply(key, requested, terms=terms)
         except ZapwrightError:
             await self._upstream.give_back([permit])
             raise
+        if intent.is_replay:
+            await self._upstream.give_back([permit])
+            return _replayed(intent)
         answer = await self._upstream.create_zap(credential, draft, permit=permit)
-        return await self._note(key, ZapAnswered(intent_id=request.intent_id, answer=answer))
+        noted = await self._note(key, ZapAnswered(intent_id=request.intent_id, answer=answer))
+        return replace(noted, made=intent.made)
 
     async def _note(self, key: SessionKey, answered: ZapAnswered) -> Applied:
         for wait in ANSWER_PATIENCE:
@@ -101,6 +118,16 @@ class Creator:
             title=session.title or " → ".join(step.app.title for step in session.steps if step.app),
             steps=tuple(_zap_step(step, actions) for step in session.steps),
         )
+
+
+def _replayed(intent: Applied) -> Applied:
+    """Say what became of an intent; the Zap of another one is no work of this request's."""
+    zap = intent.session.zap
+    if zap.intent_id != intent.made:
+        return replace(intent, outcome=Outcome.DUPLICATE)
+    if zap.state is ZapState.CREATING:
+        raise IdempotencyInFlightError(retry_after=IN_FLIGHT_WAIT)
+    return intent
 
 
 def _zap_step(step: Step, actions: dict[str, tuple[CatalogAction, ...]]) -> ZapStep:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from orchestrator.commits import Applied, Commits
@@ -11,9 +13,13 @@ from orchestrator.core.decide.steps import MOST_STEPS
 from orchestrator.core.errors import (
     ActionNotFoundError,
     AliasTakenError,
+    AttemptStaleError,
     CandidatesFoundError,
     CredentialRefusedError,
+    IdempotencyKeyReusedError,
     IllegalSignalError,
+    NotFoundError,
+    ReferenceTakenError,
     SessionLockedError,
     SignInRequiredError,
     StepNotFoundError,
@@ -30,6 +36,7 @@ from orchestrator.core.ports import (
     CredentialStore,
     Ids,
     Outcome,
+    ReceiptStore,
     SessionStore,
     Upstream,
     WatchStore,
@@ -60,6 +67,7 @@ from orchestrator.core.signals import (
     PopupOpened,
     Signal,
 )
+from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +103,13 @@ class Picker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedPopup:
-    """An attempt and where its popup goes; `duplicate` when it had begun before."""
+    """An attempt and where its popup goes; `duplicate` when another request had begun it before."""
 
     session: Session
     attempt: Attempt
     url: str
     outcome: Outcome
+    is_replay: bool = False
 
 
 class Engine:
@@ -111,6 +120,7 @@ class Engine:
         *,
         commits: Commits,
         sessions: SessionStore,
+        receipts: ReceiptStore,
         watches: WatchStore,
         credentials: CredentialStore,
         upstream: Upstream,
@@ -121,6 +131,7 @@ class Engine:
     ) -> None:
         self._commits = commits
         self._sessions = sessions
+        self._receipts = receipts
         self._watches = watches
         self._credentials = credentials
         self._upstream = upstream
@@ -131,23 +142,41 @@ class Engine:
 
     # --- sessions and steps ---
 
-    async def create_session(self, new: NewSession) -> Session:
+    async def create_session(self, new: NewSession, *, terms: Terms = ANY_TERMS) -> Applied:
         """Begin a session; with apps given, Zapier is asked first, and nothing is written unless all of it worked.
 
-        Raises SignInRequiredError, AppNotFoundError, UpstreamError, AliasTakenError, TooManyStepsError.
+        While the user has a session with this reference that has not ended, that one is returned, as `duplicate`.
+        Raises SignInRequiredError, AppNotFoundError, UpstreamError, AliasTakenError, TooManyStepsError,
+        IdempotencyKeyReusedError, SessionNotFoundError when what the request made before is no longer kept.
         """
-        session = await self._blank(new)
-        chosen = await self._apps_of(session, new)
-        now = self._clock.now()
-        decision = decisions.found(session, policy=self._policy, now=now)
-        for signal in chosen:
-            following = decide(decision.session, signal, policy=self._policy, now=now)
-            decision = _joined(decision, following)
-        return await self._commits.begin(decision)
+        _, credential = await asyncio.gather(
+            self.bind(new.tenant_id, terms), self._credentials.get(new.tenant_id, new.user_id)
+        )
+        earlier = await self._begun_before(new, terms)
+        if earlier is not None:
+            return earlier
+        decision = await self._begun(new, credential)
+        try:
+            return await self._commits.begin(decision, idempotency=terms.idempotency)
+        except ReferenceTakenError as taken:
+            return await self._live(new, taken.session_id)
 
-    async def apply(self, key: SessionKey, signal: Signal) -> Applied:
+    async def bind(self, tenant_id: str, terms: Terms) -> None:
+        """Tie the request's idempotency key to its body, whatever becomes of it.
+
+        For a request whose body says where its effect is written, or that writes nothing. Raises
+        IdempotencyKeyReusedError when the key was sent with another body.
+        """
+        if terms.idempotency is None:
+            return
+        now = self._clock.now()
+        bound = await self._receipts.bind(tenant_id, terms.idempotency, now=now, until=now + RECEIPT_KEPT)
+        if bound != terms.idempotency.fingerprint:
+            raise IdempotencyKeyReusedError
+
+    async def apply(self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS) -> Applied:
         """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
-        return await self._commits.apply(key, signal)
+        return await self._commits.apply(key, signal, terms=terms)
 
     def new_step_id(self) -> str:
         """Return an id for a step that is about to be added."""
@@ -158,14 +187,15 @@ class Engine:
         session = await self._sessions.load(key)
         return await self._upstream.apps(await self._credential(session), query=query, cursor=cursor)
 
-    async def choose_app(self, key: SessionKey, step_id: str, app_id: str) -> Applied:
+    async def choose_app(self, key: SessionKey, step_id: str, app_id: str, *, terms: Terms = ANY_TERMS) -> Applied:
         """Give a step its app; where it needs an authentication, list the user's first: that is the baseline."""
         session, step = await self._open_step(key, step_id)
+        terms.check(session)
         if step.app is not None and step.app.id == app_id:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
         credential = await self._credential(session)
         chosen = await self._app_chosen(credential, step_id, app_id)
-        return await self._commits.apply(key, chosen)
+        return await self._commits.apply(key, chosen, terms=terms)
 
     async def list_actions(self, key: SessionKey, step_id: str) -> tuple[CatalogAction, ...]:
         """Return what the step's app can do."""
@@ -173,14 +203,17 @@ class Engine:
         app_id = self._app_of(session, step, "list_actions").id
         return await self._upstream.actions(await self._credential(session), app_id)
 
-    async def choose_action(self, key: SessionKey, step_id: str, action: Action) -> Applied:
+    async def choose_action(
+        self, key: SessionKey, step_id: str, action: Action, *, terms: Terms = ANY_TERMS
+    ) -> Applied:
         """Give a step its action. Raises ActionNotFoundError when its app has none of this key and type."""
         session, step = await self._open_step(key, step_id)
+        terms.check(session)
         app_id = self._app_of(session, step, "action_chosen").id
         actions = await self._upstream.actions(await self._credential(session), app_id)
         if not any((found.key, found.action_type) == (action.key, action.action_type) for found in actions):
             raise ActionNotFoundError(app_id=app_id, key=action.key, action_type=action.action_type)
-        return await self._commits.apply(key, ActionChosen(step_id=step_id, action=action))
+        return await self._commits.apply(key, ActionChosen(step_id=step_id, action=action), terms=terms)
 
     # --- authentications and popups ---
 
@@ -211,12 +244,15 @@ class Engine:
             listed_at=baseline.taken_at if baseline else None,
         )
 
-    async def select(self, key: SessionKey, step_id: str, authentication_id: str) -> Applied:
+    async def select(
+        self, key: SessionKey, step_id: str, authentication_id: str, *, terms: Terms = ANY_TERMS
+    ) -> Applied:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
 
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
         session, step = await self._open_step(key, step_id)
+        terms.check(session)
         app_id = self._app_of(session, step, "authentication_selected").id
         if step.state is StepState.NO_AUTH_REQUIRED:
             raise IllegalSignalError(
@@ -232,27 +268,28 @@ class Engine:
                 step_id=step_id, authentication_id=authentication_id, listing=listing, claims=watch.claims
             )
 
-        return await self._commits.apply(key, selected)
+        return await self._commits.apply(key, selected, terms=terms)
 
-    async def open_popup(self, key: SessionKey, step_id: str, attempt_id: str | None) -> OpenedPopup:
-        """Begin an attempt. The same attempt id again returns the same attempt.
+    async def open_popup(
+        self, key: SessionKey, step_id: str, attempt_id: str | None, *, terms: Terms = ANY_TERMS
+    ) -> OpenedPopup:
+        """Begin an attempt. The same attempt id again returns the same attempt, and so does the same request.
 
         An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays.
         Without one the baseline and the link are made fresh first. Raises CandidatesFoundError when that shows
-        something connected meanwhile.
+        something connected meanwhile, AttemptStaleError when the step has another app than at the request's first time.
         """
-        session, step = await self._open_step(key, step_id)
-        if attempt_id is None and step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
-            session, step = await self._prepared(session, step)
+        if attempt_id is None:
+            session, step = await self._step(key, step_id)
+            earlier = await self._commits.earlier(session.tenant_id, session.user_id, terms)
+            if earlier is not None:
+                return _opened(earlier, step_id)
+            terms.check(session)
+            _require_open(session)
+            if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
+                terms = terms.after(await self._prepared(session, step, terms))
         opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"))
-        applied = await self._commits.apply(key, opening)
-        step = applied.session.step(step_id) or step
-        attempt = step.attempt(opening.attempt_id)
-        if attempt is None or step.connect is None:
-            raise IllegalSignalError(
-                session_id=key.session_id, step_id=step_id, state=step.state, signal="popup_opened"
-            )
-        return OpenedPopup(session=applied.session, attempt=attempt, url=step.connect.url, outcome=applied.outcome)
+        return _opened(await self._commits.apply(key, opening, terms=terms), step_id)
 
     # --- credentials ---
 
@@ -286,7 +323,33 @@ class Engine:
 
     # --- parts ---
 
-    async def _blank(self, new: NewSession) -> Session:
+    async def _begun_before(self, new: NewSession, terms: Terms) -> Applied | None:
+        """Look for what the request would make before Zapier is asked; without that the commit tells soon enough."""
+        if not any(step.app_id for step in new.steps):
+            return None
+        earlier = await self._commits.earlier(new.tenant_id, new.user_id, terms)
+        if earlier is not None or new.reference is None:
+            return earlier
+        session_id = await self._sessions.referred(new.tenant_id, new.user_id, new.reference)
+        with suppress(NotFoundError):  # it ended, and was erased, between the two
+            return None if session_id is None else await self._live(new, session_id)
+        return None
+
+    async def _live(self, new: NewSession, session_id: str) -> Applied:
+        key = SessionKey(tenant_id=new.tenant_id, session_id=session_id)
+        return Applied(session=await self._sessions.load(key), outcome=Outcome.DUPLICATE)
+
+    async def _begun(self, new: NewSession, credential: Credential | None) -> Decision:
+        session = self._blank(new, credential)
+        chosen = await self._apps_of(session, new)
+        now = self._clock.now()
+        decision = decisions.found(session, policy=self._policy, now=now)
+        for signal in chosen:
+            following = decide(decision.session, signal, policy=self._policy, now=now)
+            decision = _joined(decision, following)
+        return decision
+
+    def _blank(self, new: NewSession, credential: Credential | None) -> Session:
         now = self._clock.now()
         shard = shard_of(new.tenant_id, new.user_id, shards=self._shards)
         session_id = self._ids.new(f"zs{shard:02x}")
@@ -296,7 +359,6 @@ class Engine:
             raise AliasTakenError(session_id=session_id, alias=repeated)
         if len(new.steps) > MOST_STEPS:
             raise TooManyStepsError(session_id=session_id, limit=MOST_STEPS)
-        credential = await self._credentials.get(new.tenant_id, new.user_id)
         return Session(
             id=session_id,
             tenant_id=new.tenant_id,
@@ -325,7 +387,7 @@ class Engine:
         listing = await self._upstream.authentications(credential, app_id) if found.connect else None
         return AppChosen(step_id=step_id, app=found.app, connect=found.connect, listing=listing)
 
-    async def _prepared(self, session: Session, step: Step) -> tuple[Session, Step]:
+    async def _prepared(self, session: Session, step: Step, terms: Terms) -> Session:
         """Make the baseline and the connect link fresh before the browser leaves.
 
         What an attempt may have made since the baseline was taken is looked for first, however fresh that is.
@@ -334,25 +396,27 @@ class Engine:
             attempt.opened_at >= step.baseline.taken_at for attempt in step.app_attempts
         )
         if not was_tried and await self._is_fresh(session, step) and self._is_link_fresh(step):
-            return session, step
+            return session
         shown = {found.id for found in step.candidates}
-        session = await self._refresh(session, step, await self._list(session, step))
+        session = await self._refresh(session, step, await self._list(session, step), seqs=terms.seqs)
         refreshed = session.step(step.id)
         if refreshed is None:
             raise StepNotFoundError(session_id=session.id, step_id=step.id)
         is_found = refreshed.authentication is not None and refreshed.authentication != step.authentication
         if is_found or {found.id for found in refreshed.candidates} - shown:
             raise CandidatesFoundError(session_id=session.id, step_id=step.id)
-        return session, refreshed
+        return session
 
-    async def _refresh(self, session: Session, step: Step, listing: Listing) -> Session:
+    async def _refresh(
+        self, session: Session, step: Step, listing: Listing, *, seqs: frozenset[int] | None = None
+    ) -> Session:
         connect = await self._link(session, listing.app_id)
 
         async def refreshed(current: Session) -> Signal:
             watch = await self._watches.load(_watch_key(current, listing.app_id), now=self._clock.now())
             return AuthenticationsRefreshed(step_id=step.id, listing=listing, connect=connect, claims=watch.claims)
 
-        return (await self._commits.apply(session.key, refreshed)).session
+        return (await self._commits.apply(session.key, refreshed, terms=Terms(seqs=seqs))).session
 
     async def _link(self, session: Session, app_id: str) -> Connect | None:
         return (await self._upstream.app(await self._credential(session), app_id)).connect
@@ -386,9 +450,30 @@ class Engine:
 
     async def _open_step(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
         session, step = await self._step(key, step_id)
-        if not session.is_open:
-            raise SessionLockedError(session_id=key.session_id, status=session.status)
+        _require_open(session)
         return session, step
+
+
+def _require_open(session: Session) -> None:
+    if not session.is_open:
+        raise SessionLockedError(session_id=session.id, status=session.status)
+
+
+def _opened(applied: Applied, step_id: str) -> OpenedPopup:
+    session = applied.session
+    step = session.step(step_id)
+    if step is None:
+        raise StepNotFoundError(session_id=session.id, step_id=step_id)
+    attempt = step.attempt(applied.made or "")
+    if attempt is None or step.app is None or step.connect is None or attempt.app_id != step.app.id:
+        raise AttemptStaleError(session_id=session.id, step_id=step_id, attempt_id=applied.made or "")
+    return OpenedPopup(
+        session=session,
+        attempt=attempt,
+        url=step.connect.url,
+        outcome=applied.outcome,
+        is_replay=applied.is_replay,
+    )
 
 
 def _watch_key(session: Session, app_id: str) -> WatchKey:

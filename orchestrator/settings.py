@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     """How long a client token is good."""
 
     public_api_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
-    """Where pages reach the API; by default where it was asked for a client token."""
+    """Where pages reach the API; by default where it was asked for a client token (set it behind a proxy with TLS)."""
 
     api_host: str = "127.0.0.1"
     """The address the API listens on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
-from orchestrator.core.ports import PAUSED, Clock, SessionStore, WatchStore
+from orchestrator.core.ports import PAUSED, Clock, ReceiptStore, SessionStore, WatchStore
 from orchestrator.core.schedule import Policy, wake_at
 from orchestrator.core.session import ENDED, Instant, Session, SessionStatus, WatchKey
 from orchestrator.core.signals import TimePassed
@@ -17,10 +17,18 @@ class Sweeper:
     """Applies deadlines, one shard at a time. Safe to run many times, and at the same time."""
 
     def __init__(
-        self, *, commits: Commits, sessions: SessionStore, watches: WatchStore, clock: Clock, policy: Policy
+        self,
+        *,
+        commits: Commits,
+        sessions: SessionStore,
+        receipts: ReceiptStore,
+        watches: WatchStore,
+        clock: Clock,
+        policy: Policy,
     ) -> None:
         self._commits = commits
         self._sessions = sessions
+        self._receipts = receipts
         self._watches = watches
         self._clock = clock
         self._policy = policy
@@ -44,6 +52,7 @@ class Sweeper:
                 broken = error
         outlived = now - self._policy.session_ttl_longest - self._policy.attempt_longest
         await self._watches.forget_claims(shard, before=outlived, limit=MOST_AT_ONCE)
+        await self._receipts.forget(shard, now=now, limit=MOST_AT_ONCE)
         if broken is not None:
             raise broken
         return len(session_ids)

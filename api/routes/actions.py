@@ -6,9 +6,10 @@ from fastapi import APIRouter
 
 from api.auth import PAGE_READS, PAGE_WRITES, SessionDep
 from api.deps import EngineDep, ShowDep
-from api.openapi import SESSION, STEP, UPSTREAM, problems
+from api.openapi import CONDITIONAL, ETAG, SESSION, STEP, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.schemas.fields import StepId
+from api.terms import Conditional
 from api.views import actions
 from orchestrator.core.errors import ActionNotFoundError, IllegalSignalError, StepNotFoundError
 from orchestrator.core.session import Action
@@ -27,11 +28,21 @@ async def list_actions(key: SessionDep, step_id: StepId, engine: EngineDep) -> a
 
 
 @router.put(
-    "/action", dependencies=[PAGE_WRITES], responses=problems(*STEP, IllegalSignalError, ActionNotFoundError, *UPSTREAM)
+    "/action",
+    dependencies=[PAGE_WRITES],
+    responses={
+        200: {"headers": ETAG},
+        **problems(*STEP, *CONDITIONAL, IllegalSignalError, ActionNotFoundError, *UPSTREAM),
+    },
 )
 async def choose_action(
-    key: SessionDep, step_id: StepId, choice: requests.ActionChoice, engine: EngineDep, show: ShowDep
+    key: SessionDep,
+    step_id: StepId,
+    choice: requests.ActionChoice,
+    engine: EngineDep,
+    show: ShowDep,
+    terms: Conditional,
 ) -> answers.Session:
     """Give the step its action; the inputs of another action are dropped."""
     action = Action(key=choice.key, action_type=choice.action_type)
-    return await show((await engine.choose_action(key, step_id, action)).session)
+    return await show.applied(await engine.choose_action(key, step_id, action, terms=terms))

@@ -6,38 +6,54 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth import BACKEND_READS, BACKEND_WRITES, PAGE_READS, SessionDep, TenantId
 from api.deps import EngineDep, GrantingDep, PollsDep, QueriesDep, ShowDep, ViewsDep, own_cursor
-from api.openapi import COMMIT, SESSION, UPSTREAM, problems
+from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, SESSION, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.schemas.parameters import EventSearch, SessionSearch, Waiting
+from api.terms import Conditional, Keyed, NoneMatch, etag, is_known
 from api.views import events, signals
 from orchestrator.core.errors import AliasTakenError, AppNotFoundError
+from orchestrator.core.ports import Outcome
 from orchestrator.core.session import SECOND
 from orchestrator.core.signals import SessionCancelled, SessionChanged
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
-_ETAG = {"ETag": {"description": "The session's `seq`, quoted.", "schema": {"type": "string"}}}
 _LOCATION = {"Location": {"description": "The session's address.", "schema": {"type": "string"}}}
+_LIVE = {
+    "model": answers.Session,
+    "description": "The user's session that has this reference and has not ended.",
+    "headers": ETAG | _LOCATION,
+}
+_KNOWN = {"description": "The session is still as the entity tag says.", "headers": ETAG}
 
 
 @router.post(
     "",
     status_code=201,
     dependencies=[BACKEND_WRITES],
-    responses={201: {"headers": _LOCATION}, **problems(AppNotFoundError, AliasTakenError, *UPSTREAM)},
+    responses={
+        201: {"headers": ETAG | _LOCATION | REPLAY},
+        200: _LIVE,
+        **problems(AppNotFoundError, AliasTakenError, *KEYED, *SESSION, *UPSTREAM),
+    },
 )
-async def create_session(
+async def create_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     new: requests.NewSession,
     tenant_id: TenantId,
     engine: EngineDep,
     show: ShowDep,
     grant: GrantingDep,
     response: Response,
+    terms: Keyed,
 ) -> answers.CreatedSession:
-    """Begin a session. With apps given Zapier is asked first, and nothing is written unless all of it worked."""
-    session = await engine.create_session(new.meant(tenant_id))
-    response.headers["Location"] = f"{router.prefix}/{session.id}"
-    return answers.CreatedSession(**vars(await show(session)), client_token=grant(session))
+    """Begin a session: 201. While the user has one with this reference that has not ended, return that one: 200.
+
+    With apps given Zapier is asked first, and nothing is written unless all of it worked.
+    """
+    begun = await engine.create_session(new.meant(tenant_id), terms=terms)
+    response.status_code = 200 if begun.outcome is Outcome.DUPLICATE else 201
+    response.headers["Location"] = f"{router.prefix}/{begun.session.id}"
+    return answers.CreatedSession(**vars(await show.applied(begun)), client_token=grant(begun.session))
 
 
 @router.get("", dependencies=[BACKEND_READS], responses=problems())
@@ -50,7 +66,12 @@ async def list_sessions(
     return answers.SessionPage(sessions=tuple(views.session(snapshot) for snapshot in found), cursor=cursor)
 
 
-@router.get("/{session_id}", dependencies=[PAGE_READS], responses={200: {"headers": _ETAG}, **problems(*SESSION)})
+@router.get(
+    "/{session_id}",
+    dependencies=[PAGE_READS],
+    response_model=answers.Session,
+    responses={200: {"headers": ETAG}, 304: _KNOWN, **problems(*SESSION)},
+)
 async def read_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     key: SessionDep,
     queries: QueriesDep,
@@ -59,30 +80,42 @@ async def read_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     request: Request,
     response: Response,
     waiting: Waiting,
-) -> answers.Session:
+    _: NoneMatch = None,
+) -> answers.Session | Response:
     """Return the session; with `after_seq`, as soon as its `seq` is greater, or as it is when the wait is over."""
     snapshot = None
     if waiting.after_seq is not None:
         after = queries.after(key, seq=waiting.after_seq, wait=waiting.wait_s * SECOND)
         snapshot = await polls.wait(request, after)
     snapshot = snapshot or await queries.session(key)
-    response.headers["ETag"] = f'"{snapshot.session.seq}"'
+    tag = etag(snapshot.session.seq)
+    if is_known(request, snapshot.session.seq):
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
     return views.session(snapshot)
 
 
-@router.patch("/{session_id}", dependencies=[BACKEND_WRITES], responses=problems(*COMMIT))
+@router.patch(
+    "/{session_id}",
+    dependencies=[BACKEND_WRITES],
+    responses={200: {"headers": ETAG}, **problems(*COMMIT, *CONDITIONAL)},
+)
 async def change_session(
-    key: SessionDep, change: requests.SessionChange, engine: EngineDep, show: ShowDep
+    key: SessionDep, change: requests.SessionChange, engine: EngineDep, show: ShowDep, terms: Conditional
 ) -> answers.Session:
     """Give the session another title or metadata; what is left out stays."""
     signal = SessionChanged(title=change.title, metadata=change.metadata)
-    return await show((await engine.apply(key, signal)).session)
+    return await show.applied(await engine.apply(key, signal, terms=terms))
 
 
-@router.delete("/{session_id}", dependencies=[BACKEND_WRITES], responses=problems(*COMMIT))
-async def cancel_session(key: SessionDep, engine: EngineDep, show: ShowDep) -> answers.Session:
+@router.delete(
+    "/{session_id}",
+    dependencies=[BACKEND_WRITES],
+    responses={200: {"headers": ETAG}, **problems(*COMMIT, *CONDITIONAL)},
+)
+async def cancel_session(key: SessionDep, engine: EngineDep, show: ShowDep, terms: Conditional) -> answers.Session:
     """End the session. A second time changes nothing."""
-    return await show((await engine.apply(key, SessionCancelled())).session)
+    return await show.applied(await engine.apply(key, SessionCancelled(), terms=terms))
 
 
 @router.get("/{session_id}/events", dependencies=[PAGE_READS], responses=problems(*SESSION))

@@ -142,7 +142,7 @@ class Ours:
             visit.tenant, visit.user, access_token=f"sim-{visit.user}", profile=None, expires_at=None
         )
         new = NewSession(tenant_id=visit.tenant, user_id=visit.user, steps=(NewStep(),))
-        session = await self._zapwright.engine.create_session(new)
+        session = (await self._zapwright.engine.create_session(new)).session
         while True:
             try:
                 chosen = await self._zapwright.engine.choose_app(session.key, session.steps[0].id, app.id)
@@ -226,6 +226,7 @@ class WithoutCache:
 
     def __init__(self, store: Store) -> None:
         self.sessions = store.sessions
+        self.receipts = store.receipts
         self.watches = store.watches
         self.budget = store.budget
         self.credentials = store.credentials

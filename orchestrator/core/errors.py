@@ -19,6 +19,10 @@ ZapwrightError
 │   ├── CreateUnknownError
 │   ├── AliasTakenError
 │   └── TooManyStepsError
+├── PreconditionFailedError       the session is not the one the request knows; nothing changed
+├── IdempotencyError              the request's idempotency key was used before
+│   ├── IdempotencyKeyReusedError
+│   └── IdempotencyInFlightError
 ├── TenantTakenError
 ├── SignInRequiredError
 ├── CredentialRefusedError
@@ -30,6 +34,7 @@ ZapwrightError
     ├── StoreUnavailableError     the store did not answer, or its answer was lost
     ├── StaleVersionError         somebody else committed first
     ├── GuardFailedError          what a decision relied on is no longer true
+    ├── ReferenceTakenError       a session that has not ended has this reference
     └── LeaseLostError            the watch was leased to somebody else
 """
 
@@ -262,6 +267,48 @@ class TooManyStepsError(SignalRefusedError):
         )
 
 
+class PreconditionFailedError(ZapwrightError):
+    """The session is not as the request's precondition says."""
+
+    code = "precondition_failed"
+
+    def __init__(self, *, session_id: str, seq: int) -> None:
+        self.seq = seq
+        super().__init__(
+            f"session {session_id} is at seq {seq}; read it, and decide again what to do with it",
+            session_id=session_id,
+            seq=seq,
+        )
+
+
+class IdempotencyError(ZapwrightError):
+    """The request's idempotency key was used before."""
+
+    code = "idempotency"
+
+
+class IdempotencyKeyReusedError(IdempotencyError):
+    """The idempotency key was used for a request with another body."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("this idempotency key was used with another body; use a new key for a new request")
+
+
+class IdempotencyInFlightError(IdempotencyError):
+    """The first request with this idempotency key is still being carried out."""
+
+    code = "idempotency_in_flight"
+
+    def __init__(self, *, retry_after: Millis) -> None:
+        self.retry_after = retry_after
+        super().__init__(
+            "the first request with this idempotency key is still being carried out; repeat it a little later",
+            retry_after_ms=retry_after,
+        )
+
+
 class SignInRequiredError(ZapwrightError):
     """Zapier needs the user to sign in: there is no credential, or Zapier refused it."""
 
@@ -360,6 +407,18 @@ class GuardFailedError(StoreError):
         super().__init__(
             f"what was decided for session {session_id} relied on something that changed; decide again",
             session_id=session_id,
+        )
+
+
+class ReferenceTakenError(StoreError):
+    """A session of the user that has not ended has this reference."""
+
+    code = "reference_taken"
+
+    def __init__(self, *, session_id: str, reference: str) -> None:
+        self.session_id = session_id
+        super().__init__(
+            f"session {session_id} has the reference {reference!r} already", session_id=session_id, reference=reference
         )
 
 

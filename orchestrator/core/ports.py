@@ -27,6 +27,7 @@ from orchestrator.core.session import (
     WatchKey,
 )
 from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
+from orchestrator.core.terms import Idempotency
 
 
 class Clock(Protocol):
@@ -74,12 +75,29 @@ class SignalRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was done for a request, written by the commit that did it, for when the same request comes again.
+
+    `name` and `fingerprint` are those of its `Idempotency`; `made` is the id of the step, attempt or intent it made,
+    if any. It is good until `until`.
+    """
+
+    name: str
+    fingerprint: str
+    session_id: str
+    commit_id: str
+    outcome: Outcome
+    until: Instant
+    made: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
     """One decision, to be written whole or not at all.
 
     `session` is the session after the decision, with `version` and `commit_id` already those of this commit;
     `expected_version` is the one that was read (0: there was no session). `wake_at` is when the sweeper should
-    look at the session, None for never.
+    look at the session, None for never. `receipt` is for the request that asked for it.
     """
 
     session: Session
@@ -90,6 +108,7 @@ class Commit:
     guards: tuple[Guard, ...] = ()
     record: SignalRecord | None = None
     wake_at: Instant | None = None
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +150,20 @@ class SessionStore(Protocol):
         """Return the session, whoever's it is: for loops that serve every tenant. Raises SessionNotFoundError."""
         ...
 
-    async def commit(self, commit: Commit) -> None:
-        """Write one decision: session, events, effects, indexes and signal record, whole or not at all.
+    async def commit(self, commit: Commit) -> Receipt | None:
+        """Write one decision: session, events, effects, indexes, signal record and receipt, whole or not at all.
 
-        Repeating a commit that was the session's last (same `commit_id`) succeeds and changes nothing. Raises
-        StaleVersionError when the session is no longer at `expected_version`, GuardFailedError when an
-        `Unclaimed` or `NoOtherPopup` guard no longer holds, LeaseLostError when `LeaseHeld` does not,
+        Repeating a commit that was the session's last (same `commit_id`) succeeds and changes nothing. Where the user
+        has a good receipt of the same name as this commit's, that one is returned, and nothing is written, whatever
+        else is true. Raises StaleVersionError when the session is no longer at `expected_version`, GuardFailedError
+        when an `Unclaimed` or `NoOtherPopup` guard no longer holds, LeaseLostError when `LeaseHeld` does not,
+        ReferenceTakenError when a new session has the reference of one of the user's that has not ended,
         StoreUnavailableError when the outcome is unknown or the store does not answer.
         """
+        ...
+
+    async def referred(self, tenant_id: str, user_id: str, reference: str) -> str | None:
+        """Return the id of the user's session that has this reference and has not ended, if there is one."""
         ...
 
     async def record(self, session_id: str, record: SignalRecord) -> None:
@@ -170,6 +195,28 @@ class SessionStore(Protocol):
 
         Raises StaleVersionError when it changed meanwhile.
         """
+        ...
+
+
+# --- receipts -------------------------------------------------------------------------------------------------
+
+
+class ReceiptStore(Protocol):
+    """What was done for requests that may come again. Receipts themselves are written by commits."""
+
+    async def find(self, tenant_id: str, user_id: str, name: str, *, now: Instant) -> Receipt | None:
+        """Return the user's receipt of this name, None when there is none that is good."""
+        ...
+
+    async def bind(self, tenant_id: str, idempotency: Idempotency, *, now: Instant, until: Instant) -> str:
+        """Keep the fingerprint under the name until then, unless one is kept; return the one that is kept.
+
+        For requests that write no receipt, or of which not even the user is sure to be the same.
+        """
+        ...
+
+    async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
+        """Erase receipts that are good no more, the oldest first; returns how many."""
         ...
 
 
@@ -690,6 +737,11 @@ class Store(Protocol):
     @property
     def sessions(self) -> SessionStore:
         """Sessions."""
+        ...
+
+    @property
+    def receipts(self) -> ReceiptStore:
+        """Receipts."""
         ...
 
     @property

@@ -98,7 +98,7 @@ async def check_server(client: Client, *, shards: int) -> tuple[ServerReport, ..
     and StoreUnavailableError.
     """
     is_cluster = isinstance(client, Cluster)
-    reports = tuple([await report(Scripts(node)) for node in await _servers(client)])
+    reports = tuple([await report(Scripts(node)) for node in await servers(client)])
     for found in reports:
         _check_report(found, is_cluster=is_cluster)
     _, known = await Scripts(client).run(("SET", keys.SHARDS, shards, "NX"), ("GET", keys.SHARDS))
@@ -121,7 +121,8 @@ def _check_report(found: ServerReport, *, is_cluster: bool) -> None:
         raise StoreUnfitError("the store is part of a cluster; write its address as redis+cluster://host:port")
 
 
-async def _servers(client: Client) -> tuple[Client, ...]:
+async def servers(client: Client) -> tuple[Client, ...]:
+    """Return a client of each server that holds a part of the store. Raises StoreUnavailableError."""
     if not isinstance(client, Cluster):
         return (client,)
     try:

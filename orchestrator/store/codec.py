@@ -1,4 +1,4 @@
-"""Documents: how sessions, events and signal records are written down.
+"""Documents: how sessions, events, signal records and receipts are written down.
 
 JSON, so that a person can read it in the store. A document says in `document` which version it is; this release writes
 version 1 and reads version 1.
@@ -12,7 +12,7 @@ import msgspec
 
 from orchestrator.core.errors import StoreError
 from orchestrator.core.events import Event
-from orchestrator.core.ports import SignalRecord
+from orchestrator.core.ports import Receipt, SignalRecord
 from orchestrator.core.session import DOCUMENT_VERSION, Session
 
 _Document = TypeVar("_Document")
@@ -21,6 +21,7 @@ _encoder = msgspec.json.Encoder()
 _session = msgspec.json.Decoder(Session)
 _event = msgspec.json.Decoder(Event)
 _signal = msgspec.json.Decoder(SignalRecord)
+_receipt = msgspec.json.Decoder(Receipt)
 
 
 class DocumentError(StoreError):
@@ -52,6 +53,11 @@ def decode_event(document: bytes) -> Event:
 def decode_signal(document: bytes) -> SignalRecord:
     """Read a signal record. Raises DocumentError."""
     return _decoded(_signal, document)
+
+
+def decode_receipt(document: bytes) -> Receipt:
+    """Read a receipt. Raises DocumentError."""
+    return _decoded(_receipt, document)
 
 
 def _decoded(decoder: msgspec.json.Decoder[_Document], document: bytes) -> _Document:

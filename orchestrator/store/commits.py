@@ -58,6 +58,9 @@ def _keys(commit: Commit, watches: list[WatchKey]) -> list[str]:
         keys.quiet(shard),
         keys.visible(shard),
         keys.kept(shard),
+        keys.receipts(shard, session.tenant_id, session.user_id),
+        keys.good_receipts(shard),
+        keys.references(shard, session.tenant_id, session.user_id),
         *of_watches,
     ]
 
@@ -90,8 +93,18 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         encode(guards),
         encode(effects),
         encode(names),
+        *_receipt(commit),
+        session.reference or "",
         *(argument for event in commit.events for argument in (event.seq, encode(event))),
     ]
+
+
+def _receipt(commit: Commit) -> list[Argument]:
+    receipt, session = commit.receipt, commit.session
+    if receipt is None:
+        return ["", "", "", ""]
+    member = keys.receipt_member(session.tenant_id, session.user_id, receipt.name)
+    return [receipt.name, encode(receipt), receipt.until, member]
 
 
 def _guard(guard: Guard, session_id: str) -> JsonObject:

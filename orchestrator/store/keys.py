@@ -63,6 +63,37 @@ def open_sessions(shard: int, tenant_id: str, user_id: str) -> str:
     return _shard(shard, "user", _quoted(tenant_id, user_id), "sessions")
 
 
+def references(shard: int, tenant_id: str, user_id: str) -> str:
+    """hash: reference → id of the user's session that has it and has not ended."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "references")
+
+
+def receipts(shard: int, tenant_id: str, user_id: str) -> str:
+    """hash: name → receipt (JSON) of a request that concerned the user."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "receipts")
+
+
+def good_receipts(shard: int) -> str:
+    """zset: receipts, as `receipt_member`, by until when they are good."""
+    return _shard(shard, "receipts")
+
+
+def receipt_member(tenant_id: str, user_id: str, name: str) -> str:
+    """Name a receipt inside its shard."""
+    return _quoted(tenant_id, user_id, name)
+
+
+def member_receipt(member: str) -> tuple[str, str, str]:
+    """Read `receipt_member` back: tenant, user and name."""
+    tenant_id, user_id, name = (unquote(part) for part in member.split(":"))
+    return tenant_id, user_id, name
+
+
+def bound(tenant_id: str, name: str) -> str:
+    """string: `<until> <fingerprint>` of the body a request was sent with; it also expires by itself."""
+    return f"zw:{{tenant:{_quoted(tenant_id)}}}:bound:{_quoted(name)}"
+
+
 def wake(shard: int) -> str:
     """zset: session ids, by when the sweeper should look at them."""
     return _shard(shard, "wake")
@@ -214,6 +245,11 @@ def permit_count() -> str:
 def credential(shard: int, tenant_id: str, user_id: str) -> str:
     """hash: `generation`, `sealed` (the encrypted token), `state`, `account`, `profile_id`, `email`, `expires_at`."""
     return _shard(shard, "credential", _quoted(tenant_id, user_id))
+
+
+def sealed() -> tuple[str, str]:
+    """Patterns of the records that hold something `sealed`: credentials and tenants."""
+    return "zw:{*}:credential:*", "zw:{tenant:*}:tenant"
 
 
 def profile_users(tenant_id: str, profile_id: str) -> str:

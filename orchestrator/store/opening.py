@@ -8,12 +8,14 @@ from orchestrator.core.session import Instant, Millis
 from orchestrator.store.budget import RedisBudget
 from orchestrator.store.cache import RedisCache
 from orchestrator.store.changes import RedisChanges
-from orchestrator.store.client import check_server, clock_offset, connect_store
+from orchestrator.store.client import check_server, clock_offset, connect_store, servers
 from orchestrator.store.cluster import Cluster
 from orchestrator.store.credentials import RedisCredentialStore
 from orchestrator.store.leases import RedisLeases
 from orchestrator.store.limits import Limits
+from orchestrator.store.receipts import RedisReceiptStore
 from orchestrator.store.reports import ServerReport
+from orchestrator.store.rotation import Resealed, reseal
 from orchestrator.store.scripts import Client, Scripts
 from orchestrator.store.sealing import Seal
 from orchestrator.store.sessions import RedisSessionStore
@@ -32,9 +34,10 @@ class Store:
         self._scripts = Scripts(redis, server_of=server_of, replicas=replicas)
         self.shards = shards
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
+        self.receipts = RedisReceiptStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
         self.budget = RedisBudget(self._scripts, limits)
-        seal = Seal(credential_keys)
+        self._seal = seal = Seal(credential_keys)
         self.credentials = RedisCredentialStore(self._scripts, shards=shards, seal=seal)
         self.tenants = RedisTenantStore(self._scripts, seal=seal)
         self.api_keys = RedisApiKeyStore(self._scripts)
@@ -57,6 +60,14 @@ class Store:
     async def clock_offset(self, local_now: Callable[[], Instant]) -> Millis:
         """Return what must be added to the local clock to tell the time as everybody who shares the store sees it."""
         return await clock_offset(self._scripts, local_now)
+
+    async def reseal(self) -> Resealed:
+        """Bring every secret under the newest key; safe while others use the store, and to begin again.
+
+        Raises StoreError.
+        """
+        parts = [Scripts(server) for server in await servers(self._redis)]
+        return await reseal(self._scripts, servers=parts, seal=self._seal)
 
     async def aclose(self) -> None:
         """Close every connection."""

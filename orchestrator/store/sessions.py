@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
-from orchestrator.core.ports import Commit, EventPage, SessionPage, SessionQuery, SessionStore, SignalRecord
+from orchestrator.core.errors import (
+    GuardFailedError,
+    LeaseLostError,
+    ReferenceTakenError,
+    SessionNotFoundError,
+    StaleVersionError,
+)
+from orchestrator.core.ports import Commit, EventPage, Receipt, SessionPage, SessionQuery, SessionStore, SignalRecord
 from orchestrator.core.session import Instant, Session, SessionKey, session_shard, shard_of
 from orchestrator.store import keys
-from orchestrator.store.codec import decode_event, decode_session, decode_signal, encode
+from orchestrator.store.codec import decode_event, decode_receipt, decode_session, decode_signal, encode
 from orchestrator.store.commits import apps_of, commit_call
 from orchestrator.store.finding import find_places
 from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches, owned
@@ -34,18 +40,28 @@ class RedisSessionStore:
             raise SessionNotFoundError(session_id=session_id)
         return found
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> Receipt | None:
         """Write one decision whole or not at all."""
         check_commit(commit, shards=self._shards)
         match await self._scripts.call(commit_call(commit)):
             case [b"done"] | [b"repeated"]:
-                return
+                return None
+            case [b"receipt", receipt]:
+                return decode_receipt(receipt)
             case [b"stale"]:
                 raise StaleVersionError(session_id=commit.session.id)
+            case [b"taken", session_id]:
+                raise ReferenceTakenError(session_id=session_id.decode(), reference=commit.session.reference or "")
             case [b"lease", number]:
                 raise LeaseLostError(app_id=apps_of(commit)[number - 1])
             case _:
                 raise GuardFailedError(session_id=commit.session.id)
+
+    async def referred(self, tenant_id: str, user_id: str, reference: str) -> str | None:
+        """Return the id of the user's session that has this reference and has not ended, if there is one."""
+        shard = shard_of(tenant_id, user_id, shards=self._shards)
+        (found,) = await self._scripts.run(("HGET", keys.references(shard, tenant_id, user_id), reference))
+        return None if found is None else str(found.decode())
 
     async def record(self, session_id: str, record: SignalRecord) -> None:
         """Append to the session's signal log."""
@@ -105,8 +121,10 @@ class RedisSessionStore:
             keys.wake(shard),
             keys.index(shard, session.tenant_id),
             keys.open_sessions(shard, session.tenant_id, session.user_id),
+            keys.references(shard, session.tenant_id, session.user_id),
         ]
-        reply = await self._scripts.call(Call("purge", names, [session.id, session.version]))
+        arguments: list[Argument] = [session.id, session.version, session.reference or ""]
+        reply = await self._scripts.call(Call("purge", names, arguments))
         if reply == [b"stale"]:
             raise StaleVersionError(session_id=session.id)
 

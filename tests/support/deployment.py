@@ -70,6 +70,9 @@ class Conformance:
             return self._check_body(answer, {"$ref": "#/components/schemas/Problem"}) if answer.is_error else None
         described = operation["responses"].get(str(answer.status_code))
         assert described is not None, f"{operation['operationId']} does not speak of {answer.status_code}"
+        if answer.status_code == httpx.codes.NOT_MODIFIED:
+            assert answer.content == b""
+            return None
         media_type = answer.headers["content-type"].partition(";")[0]
         content = described["content"]
         assert media_type in content, f"{operation['operationId']} {answer.status_code} is {media_type}"
@@ -183,6 +186,11 @@ class Deployment:
         """Read the session again."""
         document: dict[str, Any] = (await self.ok("GET", f"/v1/sessions/{session['id']}")).json()
         return document
+
+    async def asked(self) -> int:
+        """Return how many requests Zapier has had."""
+        stats = (await self.sim.control("GET", "/stats")).json()
+        return int(stats["requests"]["total"])
 
     async def check(self) -> int:
         """Make every check that is due now, as a worker would; return how many there were."""

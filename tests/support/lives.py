@@ -279,7 +279,7 @@ class World:
         async def create(process: Process) -> None:
             steps = tuple(NewStep(app_id=login.app_id) for login in journey.logins)
             new = NewSession(tenant_id=TENANT, user_id=journey.user, steps=steps)
-            session = await process.engine.create_session(new)
+            session = (await process.engine.create_session(new)).session
             for life in lives:
                 life.session_id, life.step_id = session.id, session.steps[life.place].id
                 self._later(life.login.starts, self._open(life))

@@ -112,11 +112,12 @@ class Scene:
     def process(self, around: Around = undisturbed, *, policy: Policy | None = None) -> Process:
         """Start a process with something around all its ports."""
         sessions = wrapped(self.store.sessions, "sessions", around)
+        receipts = wrapped(self.store.receipts, "receipts", around)
         watches = wrapped(self.store.watches, "watches", around)
         budget = wrapped(self.store.budget, "budget", around)
         kept = wrapped(self.store.credentials, "credentials", around)
         clock, ids, policy = self.clock, self.ids, policy or self.policy
-        commits = Commits(sessions=sessions, watches=watches, clock=clock, ids=ids, policy=policy)
+        commits = Commits(sessions=sessions, receipts=receipts, watches=watches, clock=clock, ids=ids, policy=policy)
         credentials: CredentialStore = ToldCredentials(kept, sessions=sessions, commits=commits)
         client: Upstream = MemoryUpstream(self.zapier, clock=clock, credentials=credentials, budget=budget)
         upstream = wrapped(client, "upstream", around)
@@ -130,6 +131,7 @@ class Scene:
             engine=Engine(
                 commits=commits,
                 sessions=sessions,
+                receipts=receipts,
                 watches=watches,
                 credentials=credentials,
                 upstream=upstream,
@@ -159,7 +161,9 @@ class Scene:
                 ids=ids,
                 policy=policy,
             ),
-            sweeper=Sweeper(commits=commits, sessions=sessions, watches=watches, clock=clock, policy=policy),
+            sweeper=Sweeper(
+                commits=commits, sessions=sessions, receipts=receipts, watches=watches, clock=clock, policy=policy
+            ),
             clock=clock,
             ids=ids,
         )
@@ -177,7 +181,8 @@ class Scene:
     async def session(self, user: str, *apps: str | None, ttl: Millis | None = None) -> Session:
         """Begin a session with these apps."""
         steps = tuple(NewStep(app_id=app) for app in apps)
-        return await self.here.engine.create_session(NewSession(tenant_id=TENANT, user_id=user, steps=steps, ttl=ttl))
+        new = NewSession(tenant_id=TENANT, user_id=user, steps=steps, ttl=ttl)
+        return (await self.here.engine.create_session(new)).session
 
     async def ready(self, user: str) -> Session:
         """Begin a session of one step that needs no authentication and lacks nothing."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator.core.effects import Due, Effect, Guard, Wait
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.ports import Commit, Outcome, SignalRecord
+from orchestrator.core.ports import Commit, Outcome, Receipt, SignalRecord
 from orchestrator.core.session import Instant, JsonObject, Session, WatchKey, shard_of
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.opening import Store
@@ -50,6 +50,7 @@ def next_commit(
     guards: Sequence[Guard] = (),
     record: SignalRecord | None = None,
     wake_at: Instant | None = None,
+    receipt: Receipt | None = None,
     **changes: object,
 ) -> Commit:
     """Return a commit that changes a session in these fields."""
@@ -69,6 +70,7 @@ def next_commit(
         guards=tuple(guards),
         record=record,
         wake_at=wake_at,
+        receipt=receipt,
     )
 
 
@@ -80,6 +82,26 @@ def an_event(seq: int, *, at: Instant = NOON) -> Event:
 def a_record(number: int = 1) -> SignalRecord:
     """Return some signal record."""
     return SignalRecord(at=NOON + number, signal="Finished", outcome=Outcome.APPLIED, step_id="st1")
+
+
+def a_receipt(
+    name: str = "r1",
+    *,
+    fingerprint: str = "f1",
+    session: Session | None = None,
+    commit_id: str = "commit-1",
+    until: Instant = NOON + 1_000,
+) -> Receipt:
+    """Return the receipt of some request that made a step."""
+    return Receipt(
+        name=name,
+        fingerprint=fingerprint,
+        session_id=(session or a_session()).id,
+        commit_id=commit_id,
+        outcome=Outcome.APPLIED,
+        made="st1",
+        until=until,
+    )
 
 
 def wait(

@@ -1,5 +1,5 @@
 #!lua
--- commit: writes one decision (session, events, log, indexes, watches) whole or not at all.
+-- commit: writes one decision (session, events, log, indexes, watches, receipt) whole or not at all.
 --
 -- KEYS[1]  session  hash    document, version, commit_id, index
 -- KEYS[2]  events   stream  of the session
@@ -13,7 +13,10 @@
 -- KEYS[10] quiet    zset    of the shard
 -- KEYS[11] visible  zset    of the shard
 -- KEYS[12] kept     zset    of the shard
--- KEYS[13..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
+-- KEYS[13] receipts hash    of the user
+-- KEYS[14] good     zset    receipts of the shard
+-- KEYS[15] refs     hash    references of the user
+-- KEYS[16..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read, 0 when there was no session
@@ -34,16 +37,22 @@
 -- ARGV[17] JSON     guards: {watch, kind, ...}, see `holds`
 -- ARGV[18] JSON     effects: {watch, kind, ...}, see `apply`
 -- ARGV[19] JSON     watches: {name, app}; `watch` above counts them from 1
--- ARGV[20..]       seq (integer) and event (JSON) by turns
+-- ARGV[20] text     name of the receipt, empty for none
+-- ARGV[21] JSON     receipt
+-- ARGV[22] ms       until when it is good
+-- ARGV[23] text     what names it inside the shard
+-- ARGV[24] text     reference of the session, empty for none
+-- ARGV[25..]       seq (integer) and event (JSON) by turns
 --
--- Returns {"done"}; {"repeated"}: the session's last commit was this one, nothing changed;
--- {"stale"}: another version; {"guard"}; {"lease", watch}: a guard does not hold.
+-- Returns {"done"}; {"repeated"}: the session's last commit was this one, nothing changed; {"receipt", JSON}: the user
+-- has a good receipt of this name; {"stale"}: another version; {"guard"}; {"lease", watch}: a guard does not hold;
+-- {"taken", id}: the session is new, and that one has its reference.
 
 local now = tonumber(ARGV[4])
 local watches = cjson.decode(ARGV[19])
 
 for number, watch in ipairs(watches) do
-  local first = 13 + 4 * (number - 1)
+  local first = 16 + 4 * (number - 1)
   watch.hash, watch.waiters, watch.popups, watch.claims = KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3]
 end
 
@@ -58,6 +67,12 @@ end
 if before[2] == ARGV[3] then
   written_again()
   return {"repeated"}
+end
+if ARGV[20] ~= "" then
+  local receipt = redis.call("HGET", KEYS[13], ARGV[20])
+  if receipt and cjson.decode(receipt)["until"] > now then
+    return {"receipt", receipt}
+  end
 end
 if tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then
   written_again()
@@ -92,11 +107,16 @@ for _, guard in ipairs(cjson.decode(ARGV[17])) do
   end
 end
 
+local referred = ARGV[24] ~= "" and redis.call("HGET", KEYS[15], ARGV[24])
+if referred and not before[1] then
+  return {"taken", referred}
+end
+
 -- Only this can fail (were the session's numbering wrong), so it comes before every other write.
-for at = 20, #ARGV, 2 do
+for at = 25, #ARGV, 2 do
   redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
 end
-for at = 20, #ARGV, 2 do
+for at = 25, #ARGV, 2 do
   redis.call("XADD", KEYS[4], "MAXLEN", "~", ARGV[13], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
 end
 
@@ -122,10 +142,21 @@ if before[3] ~= ARGV[7] then
   end
 end
 
+if ARGV[20] ~= "" then
+  redis.call("HSET", KEYS[13], ARGV[20], ARGV[21])
+  redis.call("ZADD", KEYS[14], ARGV[22], ARGV[23])
+end
+
 if ARGV[8] == "1" then
   redis.call("ZREM", KEYS[7], ARGV[1])
+  if referred == ARGV[1] then
+    redis.call("HDEL", KEYS[15], ARGV[24])
+  end
 else
   redis.call("ZADD", KEYS[7], ARGV[6], ARGV[1])
+  if ARGV[24] ~= "" and not referred then
+    redis.call("HSET", KEYS[15], ARGV[24], ARGV[1])
+  end
 end
 
 local function touch(watch)

@@ -7,9 +7,11 @@
 -- KEYS[4]  wake     zset    of the shard
 -- KEYS[5]  index    zset    of the tenant in the shard
 -- KEYS[6]  open     zset    the user's sessions that have not ended
+-- KEYS[7]  refs     hash    references of the user
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read
+-- ARGV[3]  text     reference of the session, empty for none
 --
 -- Returns {"done"}, also when there is no such session; or {"stale"}: it has another version.
 
@@ -25,5 +27,8 @@ for member in string.gmatch(kept[2], "[^\n]+") do
 end
 redis.call("ZREM", KEYS[4], ARGV[1])
 redis.call("ZREM", KEYS[6], ARGV[1])
+if redis.call("HGET", KEYS[7], ARGV[3]) == ARGV[1] then
+  redis.call("HDEL", KEYS[7], ARGV[3])
+end
 redis.call("DEL", KEYS[1], KEYS[2], KEYS[3])
 return {"done"}

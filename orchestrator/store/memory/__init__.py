@@ -6,6 +6,7 @@ from orchestrator.store.limits import Limits
 from orchestrator.store.memory.around import MemoryCache, MemoryChanges, MemoryLeases
 from orchestrator.store.memory.budget import MemoryBudget
 from orchestrator.store.memory.credentials import MemoryCredentialStore
+from orchestrator.store.memory.receipts import MemoryReceiptStore
 from orchestrator.store.memory.sessions import MemorySessionStore
 from orchestrator.store.memory.state import State
 from orchestrator.store.memory.tenants import MemoryApiKeyStore, MemoryTenantStore
@@ -22,6 +23,7 @@ class MemoryStore:
         state, switchboard = State(shards), Switchboard()
         self.shards = shards
         self.sessions = MemorySessionStore(state, switchboard)
+        self.receipts = MemoryReceiptStore(state)
         self.watches = MemoryWatchStore(state, switchboard)
         self.budget = MemoryBudget(limits or Limits())
         self.credentials = MemoryCredentialStore()

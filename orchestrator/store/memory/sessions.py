@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.effects import LeaseHeld
-from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
-from orchestrator.core.ports import Commit, EventPage, SessionPage, SessionQuery, SessionStore, SignalRecord
+from orchestrator.core.errors import (
+    GuardFailedError,
+    LeaseLostError,
+    ReferenceTakenError,
+    SessionNotFoundError,
+    StaleVersionError,
+)
+from orchestrator.core.ports import Commit, EventPage, Receipt, SessionPage, SessionQuery, SessionStore, SignalRecord
 from orchestrator.core.session import Instant, Session, SessionKey, WatchKey
 from orchestrator.store import keys
 from orchestrator.store.memory.state import SessionState, State, WatchState
@@ -29,20 +35,30 @@ class MemorySessionStore:
         """Return the session, whoever's it is."""
         return self._kept(session_id).session
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> Receipt | None:
         """Write one decision whole or not at all."""
         check_commit(commit, shards=self._state.shards)
         kept = self._state.sessions.get(commit.session.id)
         if kept is not None and kept.session.commit_id == commit.session.commit_id:
-            return
+            return None
+        earlier = self._earlier(commit)
+        if earlier is not None:
+            return earlier
         if (kept.session.version if kept else 0) != commit.expected_version:
             raise StaleVersionError(session_id=commit.session.id)
         self._check_guards(commit)
+        self._check_reference(commit)
         self._keep(commit)
+        self._refer(commit.session)
         due = self._apply_effects(commit)
         self._switchboard.wake(keys.CHANGED + commit.session.id)
         if due:
             self._switchboard.wake(keys.DUE)
+        return None
+
+    async def referred(self, tenant_id: str, user_id: str, reference: str) -> str | None:
+        """Return the id of the user's session that has this reference and has not ended, if there is one."""
+        return self._state.references.get((tenant_id, user_id, reference))
 
     async def record(self, session_id: str, record: SignalRecord) -> None:
         """Append to the session's signal log."""
@@ -97,12 +113,34 @@ class MemorySessionStore:
         if kept.session.version != session.version:
             raise StaleVersionError(session_id=session.id)
         del self._state.sessions[session.id]
+        self._unrefer(session)
 
     def _kept(self, session_id: str) -> SessionState:
         try:
             return self._state.sessions[session_id]
         except KeyError:
             raise SessionNotFoundError(session_id=session_id) from None
+
+    def _earlier(self, commit: Commit) -> Receipt | None:
+        if commit.receipt is None:
+            return None
+        session = commit.session
+        return self._state.receipt(session.tenant_id, session.user_id, commit.receipt.name, now=commit.now)
+
+    def _check_reference(self, commit: Commit) -> None:
+        taken = self._state.references.get(_reference(commit.session))
+        if taken is not None and commit.expected_version == 0:
+            raise ReferenceTakenError(session_id=taken, reference=commit.session.reference or "")
+
+    def _refer(self, session: Session) -> None:
+        if is_ended(session):
+            self._unrefer(session)
+        elif session.reference:
+            self._state.references.setdefault(_reference(session), session.id)
+
+    def _unrefer(self, session: Session) -> None:
+        if self._state.references.get(_reference(session)) == session.id:
+            del self._state.references[_reference(session)]
 
     def _check_guards(self, commit: Commit) -> None:
         for guard in commit.guards:
@@ -120,6 +158,9 @@ class MemorySessionStore:
         kept.events = [*kept.events, *commit.events][-KEPT_EVENTS:]
         if commit.record is not None:
             _log(kept, commit.record)
+        if commit.receipt is not None:
+            name = commit.session.tenant_id, commit.session.user_id, commit.receipt.name
+            self._state.receipts[name] = commit.receipt
 
     def _apply_effects(self, commit: Commit) -> bool:
         """Change the watches; tell whether one of them is due now."""
@@ -135,6 +176,10 @@ class MemorySessionStore:
 
 def _log(kept: SessionState, record: SignalRecord) -> None:
     kept.signals = [*kept.signals, record][-KEPT_SIGNALS:]
+
+
+def _reference(session: Session) -> tuple[str, str, str]:
+    return session.tenant_id, session.user_id, session.reference or ""
 
 
 def _watch_key(session: Session, app_id: str) -> WatchKey:

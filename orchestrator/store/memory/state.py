@@ -19,7 +19,7 @@ from orchestrator.core.effects import (
     Wait,
 )
 from orchestrator.core.events import Event
-from orchestrator.core.ports import PAUSED, Claim, Popup, SignalRecord, Urgency, Waiter, Watch
+from orchestrator.core.ports import PAUSED, Claim, Popup, Receipt, SignalRecord, Urgency, Waiter, Watch
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
 from orchestrator.store import keys
 
@@ -150,15 +150,23 @@ class WatchState:
 
 @dataclass(slots=True)
 class State:
-    """Everything, for all shards."""
+    """Everything, for all shards. References and receipts are by tenant, user and name."""
 
     shards: int
     sessions: dict[str, SessionState] = field(default_factory=dict)
     watches: dict[WatchKey, WatchState] = field(default_factory=dict)
+    references: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
+    bound: dict[tuple[str, str], tuple[Instant, str]] = field(default_factory=dict)
 
     def watch(self, key: WatchKey) -> WatchState:
         """Return the watch as it is; an unknown one is empty, and is not kept by this."""
         return self.watches.get(key) or WatchState()
+
+    def receipt(self, tenant_id: str, user_id: str, name: str, *, now: Instant) -> Receipt | None:
+        """Return the user's receipt of this name, if it is good."""
+        receipt = self.receipts.get((tenant_id, user_id, name))
+        return receipt if receipt is not None and receipt.until > now else None
 
     def shard(self, key: WatchKey) -> int:
         """Return the watch's shard."""

@@ -27,13 +27,14 @@ from orchestrator.core.effects import (
     Wait,
 )
 from orchestrator.core.errors import ZapwrightError
-from orchestrator.core.ports import PAUSED, Permit, SessionQuery, Settlement, Share
+from orchestrator.core.ports import PAUSED, Permit, Receipt, SessionQuery, Settlement, Share
 from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey, shard_of
+from orchestrator.core.terms import Idempotency
 from orchestrator.store.limits import Limits
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.opening import Store, open_store
 from tests.contract.store.conftest import SEALING_KEY
-from tests.support.store_values import NOON, SHARDS, TENANT, a_record, a_session, next_commit
+from tests.support.store_values import NOON, SHARDS, TENANT, a_receipt, a_record, a_session, next_commit
 from tests.support.valkey import ValkeyServer
 
 LIMITS: Final = Limits(egress=8, partner=12, strong_reserve=1, quiet_reserve=2)
@@ -42,6 +43,9 @@ APPS: Final = ["app-1", "app-2"]
 STEPS: Final = ["st1", "st2"]
 TOKENS: Final = ["t1", "t2"]
 NAMES: Final = ["a", "b", "c"]
+REFERENCES: Final = ["order-1", "order-2"]
+RECEIPTS: Final = ["r1", "r2"]
+HOUR: Final = 3_600_000
 STATES: Final = [StepState.CHOOSE_APP, StepState.NEEDS_AUTH, StepState.RESOLVED]
 WATCHES: Final = [WatchKey(tenant_id=TENANT, user_id="user-1", app_id=app) for app in APPS]
 
@@ -84,6 +88,19 @@ def guards(now: Instant) -> st.SearchStrategy[Guard]:
         st.builds(Unclaimed, app_id=apps, authentication_id=names, since=st.just(0) | instants(now)),
         st.builds(NoOtherPopup, app_id=apps, step_id=steps),
         st.builds(LeaseHeld, app_id=apps, token=st.sampled_from(TOKENS)),
+    )
+
+
+references = st.none() | st.sampled_from(REFERENCES)
+
+
+def receipts(now: Instant) -> st.SearchStrategy[Receipt]:
+    """Give receipts of few requests, some of them no longer good."""
+    return st.builds(
+        a_receipt,
+        name=st.sampled_from(RECEIPTS),
+        fingerprint=st.sampled_from(["f1", "f2"]),
+        until=instants(now),
     )
 
 
@@ -162,7 +179,29 @@ class SessionsAgree(CommitsAgree):
             wake_at=data.draw(st.none() | instants(self.now)),
             steps=tuple(data.draw(st.lists(a_step, max_size=2))),
             ended=data.draw(st.sampled_from([None, None, SessionStatus.EXPIRED])),
+            receipt=data.draw(st.none() | receipts(self.now)),
+            **({} if (name, user) in self.sessions else {"reference": data.draw(references)}),
         )
+
+    @rule(name=st.sampled_from(RECEIPTS), fingerprint=st.sampled_from(["f1", "f2"]))
+    def bind(self, name: str, fingerprint: str) -> None:
+        """A request without a session comes, perhaps again, perhaps with another body."""
+        idempotency = Idempotency(name=name, fingerprint=fingerprint)
+        self.both("receipts.bind", TENANT, idempotency, now=self.now, until=self.now + HOUR)
+
+    @rule(user=st.sampled_from(USERS))
+    def repeat(self, user: str) -> None:
+        """Requests of the user come again."""
+        for reference in REFERENCES:
+            self.both("sessions.referred", TENANT, user, reference)
+        for name in RECEIPTS:
+            self.both("receipts.find", TENANT, user, name, now=self.now)
+
+    @rule(limit=st.integers(1, 2))
+    def forget(self, limit: int) -> None:
+        """The sweeper erases receipts."""
+        for shard in range(SHARDS):
+            self.both("receipts.forget", shard, now=self.now, limit=limit)
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data())

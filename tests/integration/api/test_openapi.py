@@ -117,7 +117,7 @@ def test_every_route_says_what_it_needs_and_what_may_go_wrong(route: str, operat
     assert ("security" in operation) == ours
     assert operation["description"]
     assert {400, 413, 415, 500} | ({401, 403, 422, 503} if ours else set()) <= statuses
-    assert statuses | {200, 201} >= {int(status) for status in operation["responses"]}
+    assert statuses | {200, 201, 304} >= {int(status) for status in operation["responses"]}
     for status, code in codes(operation):
         assert status in {status_of(kind).value for kind in classes() if kind.code == code}
 
@@ -125,8 +125,43 @@ def test_every_route_says_what_it_needs_and_what_may_go_wrong(route: str, operat
 def test_answers_that_ask_to_wait_say_so() -> None:
     """`Retry-After` is described wherever it is sent."""
     for _, operation in ALL:
+        waits = {503} | {status for status, code in codes(operation) if code == "idempotency_in_flight"}
         for status, answer in operation["responses"].items():
-            assert ("Retry-After" in answer.get("headers", {})) == (status == "503")
+            assert ("Retry-After" in answer.get("headers", {})) == (int(status) in waits)
+
+
+TAKES_SEVERAL_COMMITS: Final = {"create_zap"}
+CHANGES_NO_SESSION: Final = {"create_session", "create_client_token", "put_credential"}
+KEEPS_NOTHING: Final = {"create_client_token"}
+
+
+@pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])
+def test_every_write_says_on_what_terms_it_is_made(route: str, operation: dict[str, Any]) -> None:
+    """Every POST takes a key, and says what a reused one is answered; every write of a session takes a condition.
+
+    Whoever adds a POST decides here what becomes of its repeats.
+    """
+    method, name = route.partition(" ")[0], operation["operationId"]
+    headers = {found["name"] for found in operation.get("parameters", []) if found["in"] == "header"}
+    problems = set(codes(operation))
+    is_keyed = method == "POST"
+    is_conditional = method not in {"GET", "HEAD"} and name not in CHANGES_NO_SESSION
+    described = [answer.get("headers", {}) for status, answer in operation["responses"].items() if status < "300"]
+
+    assert ("Idempotency-Key" in headers) == is_keyed == ((422, "idempotency_key_reused") in problems)
+    assert any("Idempotency-Replayed" in found for found in described) == (is_keyed and name not in KEEPS_NOTHING)
+    assert ((409, "idempotency_in_flight") in problems) == (name in TAKES_SEVERAL_COMMITS)
+    assert ("If-Match" in headers) == is_conditional == ((412, "precondition_failed") in problems)
+
+
+@pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])
+def test_every_answer_that_shows_one_session_has_its_tag(route: str, operation: dict[str, Any]) -> None:
+    """Described where it is sent: the session itself, or an answer with it inside."""
+    for status, answer in operation["responses"].items():
+        shape = answer.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+        shows = shape.rpartition("/")[2] in {"Session", "CreatedSession", "AddedStep", "HeardSignal", "Picker"}
+
+        assert ("ETag" in answer.get("headers", {})) == (shows or status in {"304", "412"}), route
 
 
 def test_the_page_has_every_route_and_no_other() -> None:

@@ -44,9 +44,11 @@ async def until_known(store: Store, commit: Commit, *, within_s: float) -> None:
     async with asyncio.timeout(within_s):
         while True:
             try:
-                return await store.sessions.commit(commit)
+                await store.sessions.commit(commit)
             except StoreUnavailableError:
                 await asyncio.sleep(0.05)
+            else:
+                return
 
 
 @pytest.fixture

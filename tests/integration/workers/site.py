@@ -59,7 +59,7 @@ class Site:
         engine = self.zapwright.engine
         await engine.put_credential(DEFAULT_TENANT, user, f"sim-{user}", expires_in=None)
         new = NewSession(tenant_id=DEFAULT_TENANT, user_id=user, steps=(NewStep(),))
-        session = await engine.create_session(new)
+        session = (await engine.create_session(new)).session
         step = session.steps[0]
         catalogue = await engine.search_apps(session.key, query=APP, cursor=None)
         await engine.choose_app(session.key, step.id, catalogue.apps[0].app.id)

@@ -164,6 +164,14 @@ def test_a_token_of_a_strange_key_is_refused(kid: str | None) -> None:
         TOKENS.read(signed(SAID, key=STRANGE, kid=kid), now=NOW)
 
 
+def test_a_header_that_nests_without_end_is_refused() -> None:
+    """It is read before anybody knows who sends it."""
+    header = base64.urlsafe_b64encode(b"[" * 5_000).rstrip(b"=").decode()
+
+    with pytest.raises(TokenInvalidError):
+        TOKENS.read(f"{header}.{part({})}.x", now=NOW)
+
+
 @pytest.mark.parametrize("text", ["..", "a.b.c", f"{part({})}.{part({})}.", "\u00e9.\u00e9.\u00e9", "x" * 9000 + ".."])
 def test_what_is_no_token_is_refused(text: str) -> None:
     """Without a fault of ours."""

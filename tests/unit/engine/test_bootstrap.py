@@ -90,7 +90,7 @@ async def test_a_401_anywhere_is_told_to_the_sessions(zapwright: Zapwright) -> N
     """The client marks the credential through the store that tells them."""
     engine = zapwright.engine
     await engine.put_credential(DEFAULT_TENANT, "ann", "token", expires_in=None)
-    session = await engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann"))
+    session = (await engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann"))).session
 
     with pytest.raises(SignInRequiredError):
         await engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann", steps=(NewStep(app_id=APP),)))
@@ -102,7 +102,8 @@ async def test_a_401_anywhere_is_told_to_the_sessions(zapwright: Zapwright) -> N
 
 async def test_decisions_are_made_with_the_settings_durations(zapwright: Zapwright) -> None:
     """All parts share one policy, clock and id source."""
-    session = await zapwright.engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ann"))
+    new = NewSession(tenant_id=DEFAULT_TENANT, user_id="ann")
+    session = (await zapwright.engine.create_session(new)).session
 
     assert zapwright.policy.attempt == MINUTE
     assert session.deadline - session.created_at == zapwright.policy.session_ttl

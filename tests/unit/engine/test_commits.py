@@ -295,7 +295,7 @@ async def test_a_session_that_was_told_something_before_its_beginning_was_known_
     )
     begun = await commits.begin(decisions.found(blank_session, policy=scene.policy, now=scene.clock.now()))
 
-    assert await scene.told(begun) == [EventName.SESSION_CREATED, EventName.SIGN_IN_NEEDED]
+    assert await scene.told(begun.session) == [EventName.SESSION_CREATED, EventName.SIGN_IN_NEEDED]
 
 
 async def test_a_session_remembers_its_latest_commits_and_no_more(scene: Scene) -> None:

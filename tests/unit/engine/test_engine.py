@@ -701,9 +701,8 @@ async def test_users_of_the_same_name_in_two_tenants_share_nothing(scene: Scene)
     """Neither credential nor watch nor session."""
     scene.zapier.sign_in("theirs", account="ann-of-theirs")
     await scene.here.engine.put_credential("theirs", "ann", "theirs", expires_in=None)
-    theirs = await scene.here.engine.create_session(
-        NewSession(tenant_id="theirs", user_id="ann", steps=(NewStep(app_id="slack"),))
-    )
+    new = NewSession(tenant_id="theirs", user_id="ann", steps=(NewStep(app_id="slack"),))
+    theirs = (await scene.here.engine.create_session(new)).session
     session = await scene.waiting("ann")
     await scene.here.engine.open_popup(theirs.key, theirs.steps[0].id, "at-1")
     scene.zapier.connect("ann", "slack", "new")

@@ -1,0 +1,140 @@
+"""The terms of a request, as its headers say them: `Idempotency-Key` of every POST, `If-Match` of every write."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Final
+
+import msgspec
+from fastapi import Depends, Header, Request, Response
+
+from api.auth import TenantId
+from api.errors import RequestInvalidError
+from api.schemas.fields import Omittable
+from orchestrator.core.terms import Idempotency, Terms
+
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+IF_MATCH: Final = "If-Match"
+IF_NONE_MATCH: Final = "If-None-Match"
+REPLAYED: Final = "Idempotency-Replayed"
+LONGEST_KEY: Final = 255
+
+_BARE: Final = re.compile(r"[!#-~][ -~]*")
+_QUOTED: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_ESCAPED: Final = re.compile(r"\\(.)")
+_TAG: Final = r'(W/)?"([!#-~\x80-\xff]*)"'
+_TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+_SEQ: Final = re.compile(r"0|[1-9][0-9]{0,15}")
+_DIGEST_SIZE: Final = 16
+
+Key = Annotated[
+    Omittable[str],
+    Header(
+        alias=IDEMPOTENCY_KEY,
+        description="Names this request, so that it is carried out once however often it comes; the same key with "
+        "another body is refused. 1 to 255 printable ASCII characters, bare or as a structured-field string.",
+    ),
+]
+Match = Annotated[
+    Omittable[str],
+    Header(
+        alias=IF_MATCH,
+        description="Write only if the session is at one of these entity tags (`ETag` of what you read); `*` is any.",
+    ),
+]
+NoneMatch = Annotated[
+    Omittable[str],
+    Header(alias=IF_NONE_MATCH, description="Answer 304 if the session is still at one of these entity tags."),
+]
+
+
+def key_of(lines: list[str]) -> str:
+    """Read an idempotency key. Raises RequestInvalidError."""
+    value = lines[0] if len(lines) == 1 else ""
+    quoted = _QUOTED.fullmatch(value)
+    key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else value if _BARE.fullmatch(value) else ""
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise RequestInvalidError.of_parameter(
+            IDEMPOTENCY_KEY, f"send one key of 1 to {LONGEST_KEY} printable ASCII characters"
+        )
+    return key
+
+
+def seqs_of(lines: list[str], *, header: str, takes_weak: bool) -> frozenset[int] | None:
+    """Read entity tags (RFC 9110) as the sequence numbers they stand for, None for `*`.
+
+    A tag that is none of ours stands for nothing, nor does a weak one unless it is taken. Raises RequestInvalidError.
+    """
+    value = ", ".join(lines).strip()
+    if value == "*":
+        return None
+    if not _TAGS.fullmatch(value):
+        raise RequestInvalidError.of_parameter(header, 'send entity tags such as "7", or *')
+    tags = [tag for weak, tag in re.findall(_TAG, value) if takes_weak or not weak]
+    return frozenset(int(tag) for tag in tags if _SEQ.fullmatch(tag))
+
+
+def etag(seq: int) -> str:
+    """Return the entity tag of a session at this sequence number."""
+    return f'"{seq}"'
+
+
+async def idempotency(request: Request, tenant_id: TenantId, _: Key = None) -> Idempotency | None:
+    """Return what the request is recognised by when it comes again, None when it has no key.
+
+    The sender is the tenant, not the one API key or token it used: a key that is replaced between a request and its
+    repeat must not make two of them.
+    """
+    lines = request.headers.getlist(IDEMPOTENCY_KEY)
+    if not lines:
+        return None
+    named = [tenant_id, request.method, request.url.path, key_of(lines)]
+    body = await request.body()
+    document = msgspec.json.decode(body) if body else {}
+    return Idempotency(
+        name=_digest(msgspec.json.encode(named)), fingerprint=_digest(msgspec.json.encode(document, order="sorted"))
+    )
+
+
+async def conditional(request: Request, _: Match = None) -> Terms:
+    """Return the terms of a write that may be repeated anyway."""
+    lines = request.headers.getlist(IF_MATCH)
+    return Terms(seqs=seqs_of(lines, header=IF_MATCH, takes_weak=False)) if lines else Terms()
+
+
+async def keyed(idempotency: Annotated[Idempotency | None, Depends(idempotency)]) -> Terms:
+    """Return the terms of a POST that concerns no session there is."""
+    return Terms(idempotency=idempotency)
+
+
+async def keyed_conditional(
+    idempotency: Annotated[Idempotency | None, Depends(idempotency)],
+    terms: Annotated[Terms, Depends(conditional)],
+) -> Terms:
+    """Return the terms of a POST that changes a session."""
+    return Terms(idempotency=idempotency, seqs=terms.seqs)
+
+
+Conditional = Annotated[Terms, Depends(conditional)]
+Keyed = Annotated[Terms, Depends(keyed)]
+KeyedConditional = Annotated[Terms, Depends(keyed_conditional)]
+
+
+def is_known(request: Request, seq: int) -> bool:
+    """Tell whether whoever reads has the session at this sequence number already (`If-None-Match`)."""
+    lines = request.headers.getlist(IF_NONE_MATCH)
+    if not lines:
+        return False
+    seqs = seqs_of(lines, header=IF_NONE_MATCH, takes_weak=True)
+    return seqs is None or seq in seqs
+
+
+def mark_replay(response: Response, *, is_replay: bool) -> None:
+    """Say that the request had been carried out before."""
+    if is_replay:
+        response.headers[REPLAYED] = "true"
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.blake2b(text, digest_size=_DIGEST_SIZE).hexdigest()

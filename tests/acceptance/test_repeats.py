@@ -1,0 +1,291 @@
+"""Clients that hear nothing repeat what they asked for, while the API is killed: each effect happens once."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.support.processes import SEALING_KEY, Process, a_simulator
+from tests.support.valkey import running_valkey
+
+CLIENTS: Final = 64
+KILLS: Final = 10
+KEY: Final = "key-of-the-tests"
+IN_FLIGHT: Final = (409, "idempotency_in_flight")
+PATIENCE_S: Final = 60
+
+
+class KilledApi:
+    """One API process at one address, killed and started again."""
+
+    def __init__(self, *, redis_url: str, simulator_url: str, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._environment = {
+            "REDIS_URL": redis_url,
+            "ZAPWRIGHT_API_KEY": KEY,
+            "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY,
+            "ZAPWRIGHT_ZAPIER_API_URL": simulator_url,
+            "ZAPWRIGHT_RATE_LIMIT_EGRESS": "0",
+            "ZAPWRIGHT_RATE_LIMIT_PARTNER": "0",
+            "ZAPWRIGHT_LOG_LEVEL": "warning",
+        }
+        self._folder = folder
+        self.starts = 0
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        self.starts += 1
+        log = self._folder / f"api-{self.starts}.log"
+        self._process = Process(["cli", "api", "--port", str(self._port)], environment=self._environment, log=log)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        assert self._process is not None
+        assert self._process.is_alive, self._process.output
+        self._process.kill()
+
+    def end(self) -> None:
+        """End it, if it runs."""
+        if self._process is not None and self._process.is_alive:
+            self._process.kill()
+
+
+@contextmanager
+def an_api(folder: Path) -> Iterator[tuple[KilledApi, str]]:
+    """Have a store, a simulator and an API before it; gives the API and the simulator's address."""
+    with running_valkey("--appendonly", "yes") as store, a_simulator(folder) as simulator_url:
+        api = KilledApi(redis_url=store.url, simulator_url=simulator_url, folder=folder)
+        try:
+            yield api, simulator_url
+        finally:
+            api.end()
+
+
+@dataclass(slots=True)
+class Told:
+    """What a client was told of one of its requests: every answer it got, and whether it is sure to have been heard."""
+
+    answers: set[str] = field(default_factory=set)
+    is_answered: bool = False
+
+
+class Client:
+    """One user's backend and page. Each of its requests is repeated with its key until it was answered twice."""
+
+    def __init__(self, http: httpx.AsyncClient, *, user: str, apps: dict[str, str], chance: Random) -> None:
+        self._http = http
+        self._chance = chance
+        self.user = user
+        self.apps = apps
+        self.rounds: list[dict[str, Told]] = []
+        self.repeats = 0
+
+    async def live(self, over: asyncio.Event) -> None:
+        """Sign in, and build Zaps until it is over."""
+        await self._insist("PUT", f"/v1/users/{self.user}/credential", {"access_token": f"sim-{self.user}"})
+        while not over.is_set():
+            await self._build()
+
+    async def _build(self) -> None:
+        number = len(self.rounds)
+        told: dict[str, Told] = {}
+        self.rounds.append(told)
+        name = f"{self.user}-{number}"
+        bare = {"user_id": self.user, "metadata": {"name": name}, "steps": [{}]}
+        session = await self._post(told, "sessions", "/v1/sessions", bare, name)
+        path = f"/v1/sessions/{session['id']}"
+        step = f"{path}/steps/{session['steps'][0]['id']}"
+        await self._post(told, "steps", f"{path}/steps", {}, name)
+        await self._insist("PUT", f"{step}/app", {"app_id": self.apps["Slack"]})
+        opened = await self._post(told, "popup", f"{step}/popup", {}, name)
+        message = {"attempt_id": opened["attempt_id"], "kind": "message", "authentication_id": "777"}
+        await self._post(told, "signals", f"{step}/popup/signals", message, name)
+        clock = {"user_id": self.user, "title": name, "reference": name, "steps": [{"app_id": self.apps["Schedule"]}]}
+        session = await self._post(told, "references", "/v1/sessions", clock, None)
+        path = f"/v1/sessions/{session['id']}"
+        action = {"key": "every_hour", "action_type": "READ"}
+        await self._insist("PUT", f"{path}/steps/{session['steps'][0]['id']}/action", action)
+        await self._post(told, "zap", f"{path}/zap", {}, name)
+
+    async def _post(
+        self, told: dict[str, Told], kind: str, path: str, body: dict[str, Any], key: str | None
+    ) -> dict[str, Any]:
+        """Send a request until it was answered twice, or is known to be under way; note what was told each time."""
+        heard = told.setdefault(kind, Told())
+        document: dict[str, Any] = {}
+        for _ in range(2):
+            document = await self._insist("POST", path, body, key=key and f"{key}-{kind}")
+            if not document:
+                return {}
+            heard.is_answered = True
+            heard.answers.add(_made(kind, document))
+        return document
+
+    async def _insist(self, method: str, path: str, body: object, *, key: str | None = None) -> dict[str, Any]:
+        """Send a request until it is answered, and return the answer: nothing when it may be under way for long."""
+        headers = {"Idempotency-Key": key} if key else {}
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    answer = await self._http.request(method, path, json=body, headers=headers)
+                except httpx.TransportError:
+                    self.repeats += 1
+                    await asyncio.sleep(self._chance.uniform(0.05, 0.3))
+                    continue
+                document: dict[str, Any] = answer.json()
+                if (answer.status_code, document.get("code")) == IN_FLIGHT:
+                    return {}
+                assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+                return document
+
+
+def _made(kind: str, document: dict[str, Any]) -> str:
+    """Name what an answer says was made."""
+    match kind:
+        case "steps":
+            return str(document["step_id"])
+        case "popup":
+            return str(document["attempt_id"])
+        case "signals":
+            return str(document["outcome"])
+        case "zap":
+            return str(document["zap"]["id"])
+        case _:
+            return str(document["id"])
+
+
+async def _kill(api: KilledApi, *, chance: Random) -> None:
+    """Kill the API in the midst of its work, again and again, and start it again."""
+    async with httpx.AsyncClient(base_url=api.url, trust_env=False) as http:
+        for _ in range(KILLS):
+            await _until_ready(http)
+            await asyncio.sleep(chance.uniform(0.2, 1.2))
+            await asyncio.to_thread(api.kill)
+            api.start()
+        await _until_ready(http)
+
+
+async def _until_ready(http: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                if (await http.get("/healthz", timeout=2)).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def _apps(http: httpx.AsyncClient) -> dict[str, str]:
+    """Look up the apps that everybody uses."""
+    await http.put("/v1/users/first/credential", json={"access_token": "sim-first"})
+    session = (await http.post("/v1/sessions", json={"user_id": "first"})).json()
+    found = {}
+    for title in ("Slack", "Schedule"):
+        page = (await http.get(f"/v1/sessions/{session['id']}/apps", params={"query": title})).json()
+        found[title] = next(app["id"] for app in page["apps"] if app["title"].startswith(title))
+    return found
+
+
+async def _sessions(http: httpx.AsyncClient, user: str) -> list[dict[str, Any]]:
+    """Return every session of a user."""
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = (await http.get("/v1/sessions", params={"user_id": user, "limit": 100, **cursor})).json()
+        found += page["sessions"]
+        if page["cursor"] is None:
+            return found
+        cursor = {"cursor": page["cursor"]}
+
+
+async def _effects(http: httpx.AsyncClient, session: dict[str, Any]) -> tuple[Counter[str], Counter[str]]:
+    """Count what happened to a session, by event, and what was heard of it, by signal."""
+    path = f"/v1/sessions/{session['id']}"
+    events = (await http.get(f"{path}/events", params={"limit": 500})).json()["events"]
+    signals = (await http.get(f"{path}/signals")).json()["signals"]
+    return Counter(event["name"] for event in events), Counter(signal["signal"] for signal in signals)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the clients were told, and what there is."""
+
+    clients: list[Client]
+    sessions: dict[str, list[dict[str, Any]]]
+    effects: list[tuple[Counter[str], Counter[str]]]
+    zaps: Counter[str]
+
+    @property
+    def built(self) -> list[dict[str, Any]]:
+        """The sessions that were begun with a key."""
+        return [session for found in self.sessions.values() for session in found if session["metadata"]]
+
+
+async def _work(api: KilledApi, simulator_url: str, *, chance: Random) -> Outcome:
+    limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=api.url, headers=headers, trust_env=False, timeout=20, limits=limits) as http:
+        await _until_ready(http)
+        apps = await _apps(http)
+        clients = [Client(http, user=f"user{number}", apps=apps, chance=Random(number)) for number in range(CLIENTS)]
+        over = asyncio.Event()
+        living = [asyncio.create_task(client.live(over)) for client in clients]
+        await _kill(api, chance=chance)
+        over.set()
+        await asyncio.gather(*living)
+        sessions = {client.user: await _sessions(http, client.user) for client in clients}
+        outcome = Outcome(clients, sessions, [], Counter())
+        outcome.effects.extend([await _effects(http, session) for session in chance.sample(outcome.built, CLIENTS)])
+    async with httpx.AsyncClient(base_url=simulator_url, trust_env=False) as simulator:
+        stats = (await simulator.get("/_control/stats")).json()
+    outcome.zaps.update(zap["title"] for zap in stats["zaps"]["list"])
+    return outcome
+
+
+@pytest.mark.slow
+async def test_every_post_is_repeated_while_the_api_is_killed_ten_times(tmp_path: Path) -> None:
+    """64 clients, each request with its own key: one session, step, attempt, signal and Zap for each of them.
+
+    Only a call that was under way when its process died leaves it open whether there is a Zap: then none is made again.
+    """
+    with an_api(tmp_path) as (api, simulator_url):
+        api.start()
+        outcome = await _work(api, simulator_url, chance=Random(7))
+
+    rounds = [told for client in outcome.clients for told in client.rounds]
+    assert api.starts == KILLS + 1
+    assert sum(client.repeats for client in outcome.clients) > KILLS, "nobody was interrupted"
+    assert all(len(heard.answers) == heard.is_answered for told in rounds for heard in told.values())
+    assert all(heard.is_answered for told in rounds for kind, heard in told.items() if kind != "zap")
+    for client in outcome.clients:
+        _check(client, outcome)
+    assert {len(session["steps"]) for session in outcome.built} == {2}
+    for happened, heard in outcome.effects:
+        assert [happened[name] for name in ("step_added", "popup_opened", "message_received")] == [1, 1, 1]
+        assert [heard[name] for name in ("step_added", "popup_opened", "message_received")] == [1, 1, 1]
+    assert sum(told["zap"].is_answered for told in rounds) > len(rounds) / 2
+
+
+def _check(client: Client, outcome: Outcome) -> None:
+    """One session for each key and for each reference, and one Zap at most, for certain where the client was told."""
+    found = outcome.sessions[client.user]
+    expected = [f"{client.user}-{number}" for number in range(len(client.rounds))]
+    assert Counter(session["metadata"]["name"] for session in found if session["metadata"]) == Counter(expected)
+    assert Counter(session["reference"] for session in found if session["reference"]) == Counter(expected)
+    for name, told in zip(expected, client.rounds, strict=True):
+        assert outcome.zaps[name] <= 1
+        assert outcome.zaps[name] == 1 or not told["zap"].is_answered
