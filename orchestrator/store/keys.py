@@ -8,6 +8,7 @@ part of a name.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -24,12 +25,14 @@ DUE: Final = "zw:due"
 """Channel: a watch is due at once."""
 
 
+@lru_cache(maxsize=4096)
 def _shard(shard: int, *parts: str) -> str:
     return ":".join((f"zw:{{{shard:02x}}}", *parts))
 
 
+@lru_cache(maxsize=4096)
 def _quoted(*ids: str) -> str:
-    return ":".join([part if part.isalnum() and part.isascii() else quote(part, safe="") for part in ids])
+    return ":".join([quote(part, safe="") for part in ids])
 
 
 # --- sessions -------------------------------------------------------------------------------------------------
