@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from api.auth import Callers
-from api.errors import answer
+from api.cors import Cors
+from api.errors import HANDLED, answer
 from api.limits import BodyLimits
 from api.openapi import Api
 from api.polls import LongPolls
-from api.routes import actions, apps, authentications, credentials, health, popups, sessions, steps, users, zaps
+from api.quick import Quick, Ways
+from api.routes import (
+    actions,
+    apps,
+    authentications,
+    client_tokens,
+    credentials,
+    health,
+    operators,
+    popups,
+    sessions,
+    steps,
+    users,
+    zaps,
+)
+from api.tokens import ClientTokens
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import RandomIds
-from orchestrator.core.errors import ZapwrightError
 from orchestrator.core.ports import Ids
+from orchestrator.core.session import SECOND
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _LENGTH_OF_REFERENCE = 12
-_ROUTERS = (sessions, steps, apps, authentications, popups, actions, zaps, credentials, users, health)
+_ROUTERS = (
+    sessions,
+    steps,
+    apps,
+    authentications,
+    popups,
+    actions,
+    zaps,
+    client_tokens,
+    credentials,
+    users,
+    operators,
+    health,
+)
 
 
 def create_app(zapwright: Zapwright) -> FastAPI:
-    """Build the application on a Zapwright of the caller's, who closes it."""
+    """Build the application on a Zapwright of the caller's, who closes it. Raises TokenKeysMissingError."""
     app = _assembled(zapwright.settings, ids=zapwright.ids, lifespan=None)
     _put_behind(app, zapwright)
     return app
@@ -45,7 +72,7 @@ def create_server_app(
     """Build the application of a process of its own; store and connections open when it starts, and close at its end.
 
     Requests to Zapier go by `transport`, by default over sockets. It does not start while there is no key by which
-    anybody could be let in.
+    anybody could be let in. Raises TokenKeysMissingError.
     """
 
     @asynccontextmanager
@@ -61,7 +88,9 @@ def create_server_app(
 def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
     """Let the application work with this Zapwright."""
     app.state.zapwright = zapwright
-    callers = Callers(zapwright.directory, api_key=zapwright.settings.api_key)
+    callers = Callers(
+        zapwright.directory, tokens=app.state.tokens, clock=zapwright.clock, api_key=zapwright.settings.api_key
+    )
     app.state.callers = callers
     return callers
 
@@ -79,15 +108,25 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         generate_unique_id_function=_operation_id,
         middleware=[
             Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),
+            Middleware(Cors),
             Middleware(BodyLimits, max_bytes=settings.max_body_bytes),
+            Middleware(Quick, ways=Ways(_routes())),
         ],
-        exception_handlers=dict.fromkeys((ZapwrightError, RequestValidationError, HTTPException), answer),
+        exception_handlers=dict.fromkeys(HANDLED, answer),
+    )
+    app.state.tokens = ClientTokens(
+        [key.get_secret_value() for key in settings.token_keys], life=round(settings.client_token_s * SECOND)
     )
     app.state.metrics = metrics
     app.state.polls = LongPolls()
     for resource in _ROUTERS:
         app.add(resource.router)
     return app
+
+
+def _routes() -> Iterator[APIRoute]:
+    for resource in _ROUTERS:
+        yield from (route for route in resource.router.routes if isinstance(route, APIRoute))
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -9,11 +9,14 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from pydantic import SecretStr
 
-from api.errors import ScopeMissingError, UnauthorizedError
+from api.cors import ALLOWED
+from api.errors import OriginRefusedError, ScopeMissingError, UnauthorizedError
 from api.schemas.fields import SessionId
+from api.tokens import ClientTokens, is_token
 from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.ports import Clock
 from orchestrator.core.session import SessionKey
-from orchestrator.core.tenants import TENANT_SCOPES, Scope, digest_of
+from orchestrator.core.tenants import TENANT_SCOPES, Scope, Tenant, digest_of
 from orchestrator.directory import Directory
 
 _SCHEME: Final = "bearer"
@@ -21,10 +24,14 @@ _SCHEME: Final = "bearer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, and what they may do. `session_id`: the only session there is for them."""
+    """Who asks, what they may do, and from which origins; `session_id`: the only session there is for them.
+
+    Who has a client token has no scopes: what the token is good for is said by each route.
+    """
 
     tenant_id: str | None
     scopes: frozenset[Scope]
+    origins: frozenset[str] = frozenset()
     session_id: str | None = None
 
     def key(self, session_id: str) -> SessionKey:
@@ -45,9 +52,13 @@ class ApiKeyMissingError(Exception):
 
 
 class Callers:
-    """Knows who callers are: `api_key` is the default tenant's, the others are in the directory."""
+    """Knows who callers are: `api_key` is the default tenant's, other keys are in the directory, tokens are read."""
 
-    def __init__(self, directory: Directory, *, api_key: SecretStr | None) -> None:
+    def __init__(
+        self, directory: Directory, *, tokens: ClientTokens, clock: Clock, api_key: SecretStr | None = None
+    ) -> None:
+        self._tokens = tokens
+        self._clock = clock
         key = api_key.get_secret_value().strip() if api_key is not None else ""
         self._directory = directory
         self._digest = digest_of(key) if key else None
@@ -58,13 +69,30 @@ class Callers:
             raise ApiKeyMissingError
 
     async def find(self, bearer: str) -> Caller:
-        """Return whose key this is, in a time that tells nothing about it. Raises UnauthorizedError, StoreError."""
+        """Return whose key or token this is, in a time that tells nothing about it.
+
+        Raises UnauthorizedError, StoreError. For a token the store is not asked.
+        """
         if self._digest is not None and hmac.compare_digest(digest_of(bearer), self._digest):
-            return Caller(tenant_id=self._directory.default.id, scopes=TENANT_SCOPES)
+            return _backend(self._directory.default, TENANT_SCOPES)
+        if is_token(bearer):
+            claims = self._tokens.read(bearer, now=self._clock.now())
+            return Caller(
+                tenant_id=claims.tid, scopes=frozenset(), origins=frozenset(claims.origins), session_id=claims.sid
+            )
         key = await self._directory.key(bearer)
         if key is None:
             raise UnauthorizedError
-        return Caller(tenant_id=key.tenant_id, scopes=key.scopes)
+        if key.tenant_id is None:
+            return Caller(tenant_id=None, scopes=key.scopes)
+        tenant = await self._directory.tenant(key.tenant_id)
+        if tenant is None:
+            raise UnauthorizedError
+        return _backend(tenant, key.scopes)
+
+
+def _backend(tenant: Tenant, scopes: frozenset[Scope]) -> Caller:
+    return Caller(tenant_id=tenant.id, scopes=scopes, origins=frozenset(tenant.origins))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +106,16 @@ class Needs:
     client_token: bool = False
 
     async def __call__(self, request: Request) -> None:
-        """Let the caller through. Raises UnauthorizedError, ScopeMissingError."""
+        """Let the caller through. Raises UnauthorizedError, ScopeMissingError, OriginRefusedError."""
         callers: Callers = request.app.state.callers
         caller = await callers.find(bearer_of(request.headers.get("authorization", "")))
-        if self.scope not in caller.scopes:
+        _check_origin(caller, request)
+        if not self._is_met_by(caller):
             raise ScopeMissingError(scope=self.scope)
         request.state.caller = caller
+
+    def _is_met_by(self, caller: Caller) -> bool:
+        return self.scope in caller.scopes if caller.session_id is None else self.client_token
 
 
 PAGE_READS: Final = Depends(Needs(Scope.SESSIONS_READ, client_token=True))
@@ -91,6 +123,18 @@ PAGE_WRITES: Final = Depends(Needs(Scope.SESSIONS_WRITE, client_token=True))
 BACKEND_READS: Final = Depends(Needs(Scope.SESSIONS_READ))
 BACKEND_WRITES: Final = Depends(Needs(Scope.SESSIONS_WRITE))
 USERS_WRITE: Final = Depends(Needs(Scope.USERS_WRITE))
+OPERATORS: Final = Depends(Needs(Scope.OPERATOR))
+
+
+def _check_origin(caller: Caller, request: Request) -> None:
+    """Browsers name the origin of a page that calls; backends name none. Raises OriginRefusedError."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return
+    is_allowed = origin in caller.origins
+    setattr(request.state, ALLOWED, is_allowed)
+    if not is_allowed:
+        raise OriginRefusedError(origin=origin)
 
 
 def bearer_of(authorization: str) -> str:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from api.errors import RequestInvalidError
+from api.auth import Caller, CallerDep
+from api.errors import OriginRefusedError, RequestInvalidError
 from api.polls import LongPolls
 from api.schemas import answers
 from api.terms import etag, mark_replay
+from api.tokens import ClientTokens
 from api.views import Views
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
+from orchestrator.core.ports import Clock
 from orchestrator.core.session import Session
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
@@ -39,6 +43,31 @@ class Show:
         """Show what became of a session, and whether the request had been carried out before."""
         mark_replay(self._response, is_replay=applied.is_replay)
         return await self(applied.session)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granting:
+    """Gives out client tokens, for pages of the caller's origins."""
+
+    tokens: ClientTokens
+    clock: Clock
+    caller: Caller
+    api_url: str
+
+    def __call__(self, session: Session, *, origin: str | None = None) -> answers.ClientToken:
+        """Give one for a session of the caller's. Raises OriginRefusedError for an origin that is not the caller's."""
+        if origin is not None and origin not in self.caller.origins:
+            raise OriginRefusedError(origin=origin)
+        token = self.tokens.make(
+            tenant_id=session.tenant_id,
+            session_id=session.id,
+            user_id=session.user_id,
+            origins=sorted(self.caller.origins) if origin is None else [origin],
+            now=self.clock.now(),
+        )
+        return answers.ClientToken(
+            token=token.text, expires_at=token.expires_at, api_url=self.api_url, session_id=session.id
+        )
 
 
 async def zapwright(request: Request) -> Zapwright:
@@ -72,6 +101,11 @@ async def _show(
     return Show(queries, views, response)
 
 
+async def _granting(request: Request, here: Here, caller: CallerDep) -> Granting:
+    url = here.settings.public_api_url or str(request.base_url)
+    return Granting(tokens=request.app.state.tokens, clock=here.clock, caller=caller, api_url=url.rstrip("/"))
+
+
 async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
@@ -88,6 +122,7 @@ CreatorDep = Annotated[Creator, Depends(_creator)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
+GrantingDep = Annotated[Granting, Depends(_granting)]
 PollsDep = Annotated[LongPolls, Depends(_polls)]
 
 

@@ -4,7 +4,10 @@ ZapwrightError
 ├── … (the core's own)
 └── RequestError                  the request never reached a use case
     ├── UnauthorizedError
+    │   ├── TokenExpiredError
+    │   └── TokenInvalidError
     ├── ScopeMissingError
+    ├── OriginRefusedError
     ├── RouteNotFoundError
     ├── MethodNotAllowedError
     ├── BodyTooLargeError
@@ -72,8 +75,26 @@ class UnauthorizedError(RequestError):
 
     code = "unauthorized"
 
+    def __init__(self, message: str = "send a key of this deployment as `Authorization: Bearer …`") -> None:
+        super().__init__(message)
+
+
+class TokenExpiredError(UnauthorizedError):
+    """The client token is no longer good."""
+
+    code = "token_expired"
+
     def __init__(self) -> None:
-        super().__init__("send a key of this deployment as `Authorization: Bearer …`")
+        super().__init__("this client token has expired: get a new one from your backend, then repeat the request")
+
+
+class TokenInvalidError(UnauthorizedError):
+    """This is no client token of this deployment."""
+
+    code = "token_invalid"
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"this client token cannot be used ({why}): get a new one from your backend")
 
 
 class ScopeMissingError(RequestError):
@@ -83,6 +104,18 @@ class ScopeMissingError(RequestError):
 
     def __init__(self, *, scope: str) -> None:
         super().__init__(f"this needs an API key with the scope {scope}", scope=scope)
+
+
+class OriginRefusedError(RequestError):
+    """The page's origin is not one of the caller's."""
+
+    code = "origin_refused"
+
+    def __init__(self, *, origin: str) -> None:
+        super().__init__(
+            f"{origin[:_LONGEST_PLACE]!r} is no origin of this caller's pages: add it to the tenant's origins",
+            origin=origin[:_LONGEST_PLACE],
+        )
 
 
 class RouteNotFoundError(RequestError):
@@ -175,6 +208,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     LeaseLostError: HTTPStatus.CONFLICT,
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     ScopeMissingError: HTTPStatus.FORBIDDEN,
+    OriginRefusedError: HTTPStatus.FORBIDDEN,
     RouteNotFoundError: HTTPStatus.NOT_FOUND,
     MethodNotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
     BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -221,6 +255,10 @@ def problem(error: ZapwrightError, scope: Scope) -> Response:
     )
     content = document.model_dump(mode="json", exclude_none=True)
     return JSONResponse(content, status.value, headers=_headers(error), media_type=MEDIA_TYPE)
+
+
+HANDLED: Final = (ZapwrightError, RequestValidationError, HTTPException)
+"""What `answer` knows an answer to."""
 
 
 async def answer(request: Request, error: Exception) -> Response:

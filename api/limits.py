@@ -19,6 +19,7 @@ from orchestrator.core.errors import ZapwrightError
 
 DEEPEST: Final = 32
 
+_JSON: Final = "application/json"
 _DIGITS_OF_A_LENGTH: Final = 18
 _INTEGERS: Final = range(-(2**63), 2**64)
 _TOO_DEEP: Final = f"it is nested more than {DEEPEST} deep"
@@ -44,7 +45,7 @@ class BodyLimits:
         except ZapwrightError as error:
             await problem(error, scope)(scope, receive, send)
         else:
-            await self._app(scope, _replayed(body, receive), send)
+            await self._app(scope, replayed(body, receive), send)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes | None:
         """Read the body, None when its sender went away. Raises BodyTooLargeError as soon as that is known."""
@@ -81,6 +82,8 @@ def check(body: bytes, content_type: str) -> None:
 
 
 def _is_json(content_type: str) -> bool:
+    if content_type == _JSON:
+        return True
     header = Header()
     header["Content-Type"] = content_type
     subtype = header.get_content_subtype()
@@ -115,7 +118,7 @@ def _checked(value: object) -> Iterable[object]:
             return ()
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that gives the body that was read, then whatever comes after it."""
     is_read = False
 

@@ -16,8 +16,11 @@ from api.errors import (
     BodyUnreadableError,
     InternalError,
     MediaTypeError,
+    OriginRefusedError,
     RequestInvalidError,
     ScopeMissingError,
+    TokenExpiredError,
+    TokenInvalidError,
     UnauthorizedError,
     status_of,
     title_of,
@@ -51,7 +54,10 @@ WITHOUT_KEY: Final[tuple[Kind, ...]] = (
 ALWAYS: Final[tuple[Kind, ...]] = (
     *WITHOUT_KEY,
     UnauthorizedError,
+    TokenExpiredError,
+    TokenInvalidError,
     ScopeMissingError,
+    OriginRefusedError,
     RequestInvalidError,
     StoreUnavailableError,
 )

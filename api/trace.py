@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Final
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
@@ -23,6 +22,9 @@ UNKNOWN_ROUTE: Final = "unknown"
 GONE: Final = 499
 """The status noted for a caller who went away before there was an answer."""
 
+_REFERENCE: Final = REFERENCE.lower().encode()
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+_NO_STORE: Final = (b"cache-control", b"no-store")
 _SESSION: Final = re.compile(r"/v1/sessions/([A-Za-z0-9]{1,64})(?:/|$)")
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -74,10 +76,10 @@ class Trace:
 
 
 def _mark(message: Message, scope: Scope) -> None:
-    headers = MutableHeaders(scope=message)
-    headers[REFERENCE] = scope["state"]["reference"]
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers.setdefault("Cache-Control", "no-store")
+    headers = message["headers"] = list(message.get("headers", ()))
+    headers += ((_REFERENCE, scope["state"]["reference"].encode()), _NOSNIFF)
+    if not any(name.lower() == _NO_STORE[0] for name, _ in headers):
+        headers.append(_NO_STORE)
 
 
 def _session_of(path: str) -> dict[str, str]:

@@ -48,6 +48,10 @@ class Views:
             steps=tuple(self._step(step, position, snapshot) for position, step in enumerate(session.steps)),
         )
 
+    def operators(self, snapshot: Snapshot) -> answers.OperatorsSession:
+        """Show a session to operators."""
+        return answers.OperatorsSession(**dict(self.session(snapshot)), tenant_id=snapshot.session.tenant_id)
+
     def picker(self, picker: Picker, snapshot: Snapshot) -> answers.Picker:
         """Show what there is to choose from."""
         return answers.Picker(

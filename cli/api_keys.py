@@ -19,8 +19,8 @@ from cli.storage import on_store
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import TenantNotFoundError
 from orchestrator.core.session import Instant
-from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, digest_of, key_text
-from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, digest_of, key_text
+from orchestrator.settings import Settings
 from orchestrator.store.opening import Store
 
 _BYTES_OF_SECRET: Final = 32

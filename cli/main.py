@@ -24,6 +24,8 @@ tenants = typer.Typer(help="The companies that use this deployment; one alone ne
 app.add_typer(tenants, name="tenants")
 api_keys = typer.Typer(help="What backends and operators are known by.", no_args_is_help=True)
 app.add_typer(api_keys, name="api-keys")
+keys = typer.Typer(help="The keys that users' tokens are encrypted with.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
 
 _KEPT = "Where everything is kept."
 _A_PLACE = ".zapwright/demo, or with --once a place that is removed"
@@ -144,6 +146,17 @@ def show_session(session_id: str, data_dir: DataDir = None, as_json: AsJson = Fa
     from cli.sessions import show_found
 
     raise typer.Exit(show_found(data_dir, session_id, as_json=as_json))
+
+
+@keys.command("rotate")
+def rotate_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Encrypt every secret anew with the newest of ZAPWRIGHT_CREDENTIAL_KEYS, and say which keys may go.
+
+    For what `zapwright up` runs it makes the new key, too. Safe while everything runs, and to repeat.
+    """
+    from cli.keys import rotate
+
+    raise typer.Exit(rotate(data_dir, as_json=as_json))
 
 
 TenantName = Annotated[str | None, typer.Option("--name", help="What the company is called.")]

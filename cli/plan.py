@@ -25,6 +25,7 @@ STARTED: Final = "ZAPWRIGHT_STARTED"
 API_URL: Final = "ZAPWRIGHT_API_URL"
 API_KEY: Final = "ZAPWRIGHT_API_KEY"
 CREDENTIAL_KEYS: Final = "ZAPWRIGHT_CREDENTIAL_KEYS"
+TOKEN_KEYS: Final = "ZAPWRIGHT_TOKEN_KEYS"  # noqa: S105 - the name of a setting
 REDIS_URL: Final = "REDIS_URL"
 QUEUE_REDIS_URL: Final = "QUEUE_REDIS_URL"
 UPSTREAM_URL: Final = "ZAPWRIGHT_ZAPIER_API_URL"
@@ -48,7 +49,10 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that is going to run. `moved` says what could not have its former address."""
+    """Everything that is going to run.
+
+    `moved` says what could not have its former address, `new_keys` names the keys that were made just now.
+    """
 
     data_dir: Path
     settings: Settings
@@ -56,6 +60,7 @@ class Plan:
     simulator_url: str | None
     workers: int
     moved: tuple[str, ...] = ()
+    new_keys: tuple[str, ...] = ()
 
     @property
     def has_own_store(self) -> bool:
@@ -68,8 +73,7 @@ class Plan:
         started = [STORE] * self.has_own_store + [SIMULATOR] * (self.simulator_url is not None)
         found = {
             API_URL: self.api_url,
-            API_KEY: _secret(settings.api_key),
-            CREDENTIAL_KEYS: ",".join(_secret(key) for key in settings.credential_keys),
+            **_keys(settings),
             REDIS_URL: redis_url,
             QUEUE_REDIS_URL: _secret(settings.queue_redis_url),
             UPSTREAM_URL: settings.zapier_api_url or "",
@@ -129,6 +133,7 @@ def plan(wishes: Wishes, *, settings: Settings, data_dir: Path) -> Plan:
         api_url=api_url,
         simulator_url=simulator_url,
         workers=wishes.workers,
+        new_keys=tuple(name for name in _keys(settings) if name not in former and not os.environ.get(name)),
         moved=_moved(
             former,
             {
@@ -161,8 +166,15 @@ def _with_keys(settings: Settings, former: Mapping[str, str]) -> Settings:
     credential_keys = [_secret(key) for key in settings.credential_keys]
     if not credential_keys:
         credential_keys = (former.get(CREDENTIAL_KEYS) or Fernet.generate_key().decode()).split(",")
+    token_keys = [_secret(key) for key in settings.token_keys]
+    if not token_keys:
+        token_keys = (former.get(TOKEN_KEYS) or secrets.token_urlsafe(48)).split(",")
     return settings.model_copy(
-        update={"api_key": SecretStr(api_key), "credential_keys": tuple(map(SecretStr, credential_keys))}
+        update={
+            "api_key": SecretStr(api_key),
+            "credential_keys": tuple(map(SecretStr, credential_keys)),
+            "token_keys": tuple(map(SecretStr, token_keys)),
+        }
     )
 
 
@@ -170,6 +182,7 @@ def _keys(settings: Settings) -> dict[str, str]:
     return {
         API_KEY: _secret(settings.api_key),
         CREDENTIAL_KEYS: ",".join(_secret(key) for key in settings.credential_keys),
+        TOKEN_KEYS: ",".join(_secret(key) for key in settings.token_keys),
     }
 
 

@@ -15,11 +15,15 @@ from orchestrator import logs
 def run_api(*, host: str | None, port: int | None) -> int:
     """Serve the API until told to stop. Raises CommandError."""
     from api.server import serve
+    from api.tokens import TokenKeysMissingError
 
     lifeline.hold()
     settings = read_settings(api_host=host, api_port=port)
     sealing_keys(settings)
-    serve(settings, redis_url=store_url(settings))
+    try:
+        serve(settings, redis_url=store_url(settings))
+    except TokenKeysMissingError as error:
+        raise CommandError(str(error)) from error
     return 0
 
 

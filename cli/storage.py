@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,17 +18,30 @@ from orchestrator.store.opening import Store, open_store
 Result = TypeVar("Result")
 
 
-def on_store(data_dir: Path | None, do: Callable[[Store, Settings], Awaitable[Result]]) -> Result:
+def on_store(
+    data_dir: Path | None,
+    do: Callable[[Store, Settings], Awaitable[Result]],
+    *,
+    url: str | None = None,
+    keys: Sequence[str] | None = None,
+) -> Result:
     """Do something on the store that the environment names, else on that of `up` in this directory.
 
-    Raises CommandError.
+    `url` and `keys` come before what these say. Raises CommandError.
     """
     devenv.enter(data_dir or read_settings().data_dir)
     settings = read_settings()
-    url, keys = store_url(settings), sealing_keys(settings)
+    address = url or store_url(settings)
+    sealed_with = keys or sealing_keys(settings)
 
     async def done() -> Result:
-        store = open_store(url, shards=settings.shards, limits=rate_limits(settings), credential_keys=keys)
+        store = open_store(
+            address,
+            shards=settings.shards,
+            limits=rate_limits(settings),
+            credential_keys=sealed_with,
+            replicas=settings.store_replicas,
+        )
         try:
             await store.check()
             return await do(store, settings)

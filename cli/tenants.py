@@ -16,8 +16,8 @@ from cli.errors import CommandError
 from cli.remote import Json
 from cli.storage import on_store
 from orchestrator.clock import SystemClock
-from orchestrator.core.tenants import Tenant, TenantChange, origin_of, tenant_id_of
-from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, TenantChange, origin_of, tenant_id_of
+from orchestrator.settings import Settings
 from orchestrator.store.opening import Store
 
 _DESCRIBED_BY_SETTINGS: Final = (

@@ -31,6 +31,8 @@ def run_up(wishes: Wishes) -> int:
                 planned = plan(wishes, settings=settings, data_dir=data_dir)
                 for line in planned.moved:
                     voice.say(f"  {line}")
+                if planned.new_keys:
+                    voice.say(f"  made {', '.join(planned.new_keys)}: see {devenv.path_in(planned.data_dir)}")
                 with running(planned, voice, hurry=hurry) as deployment:
                     show_addresses(voice, deployment)
                     voice.say(HOW_IT_ENDS)

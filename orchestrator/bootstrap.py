@@ -165,6 +165,7 @@ async def opened(
         shards=settings.shards,
         limits=rate_limits(settings),
         credential_keys=tuple(key.get_secret_value() for key in settings.credential_keys),
+        replicas=settings.store_replicas,
     )
     clock = SystemClock()
     http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS, transport=transport)

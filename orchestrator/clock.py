@@ -19,8 +19,14 @@ FOLLOWED_EVERY: Final[Millis] = 10 * SECOND
 TOLERANCE: Final[Millis] = 200
 """What a busy process may measure although its clock is right."""
 
-_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 20
+_FAIR = len(_ALPHABET) * 7
+"""Of the 256 values of a byte so many fall evenly on the alphabet; the others are left out, or some letters would be
+likelier."""
+
+_LETTERS = bytes(_ALPHABET[value % len(_ALPHABET)] for value in range(256))
+_UNFAIR = bytes(range(_FAIR, 256))
 
 
 class SystemClock:
@@ -55,4 +61,7 @@ class RandomIds:
 
     def new(self, prefix: str) -> str:
         """Return a new id."""
-        return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
+        letters = b""
+        while len(letters) < _ID_LENGTH:
+            letters += secrets.token_bytes(_ID_LENGTH + 4).translate(_LETTERS, _UNFAIR)
+        return prefix + letters[:_ID_LENGTH].decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
@@ -33,9 +34,16 @@ class Metrics:
 
     def request(self, *, route: str, method: str, status: int, duration_s: float) -> None:
         """Count an answered request. `route` is the route's pattern, not the path that was asked for."""
-        known = method if method in _METHODS else "other"
-        self._requests.labels(route=route, method=known, status=str(status)).inc()
-        self._durations.labels(route=route, method=known).observe(duration_s)
+        counter, durations = self._of(route, method if method in _METHODS else "other", status)
+        counter.inc()
+        durations.observe(duration_s)
+
+    @cache  # noqa: B019 - as many as there are routes, methods and statuses, and there is one of us a process
+    def _of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        return (
+            self._requests.labels(route=route, method=method, status=str(status)),
+            self._durations.labels(route=route, method=method),
+        )
 
     def signal(self, *, kind: str, outcome: str) -> None:
         """Count a popup signal and what became of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import (
     Changes,
     Clock,
@@ -50,6 +51,13 @@ class Queries:
     async def session(self, key: SessionKey) -> Snapshot:
         """Return one session. Raises SessionNotFoundError, also for another tenant's."""
         return await self.snapshot(await self._sessions.load(key))
+
+    async def of_user(self, key: SessionKey, user_id: str) -> Session:
+        """Return one session of this user. Raises SessionNotFoundError, also for another user's."""
+        session = await self._sessions.load(key)
+        if session.user_id != user_id:
+            raise SessionNotFoundError(session_id=key.session_id)
+        return session
 
     async def after(self, key: SessionKey, *, seq: int, wait: Millis) -> Snapshot:
         """Return the session once its `seq` is greater than `seq`, or as it is after waiting that long."""

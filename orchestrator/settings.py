@@ -8,11 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from orchestrator.addresses import OnCluster, read_address
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND
-from orchestrator.core.tenants import Tenant, origin_of
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of
 
-DEFAULT_TENANT = "default"
+SHORTEST_TOKEN_KEY = 32
 Seconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
 
 
@@ -30,18 +31,21 @@ class Settings(BaseSettings):
     )
 
     redis_url: SecretStr | None = Field(default=None, validation_alias=AliasChoices("REDIS_URL", "redis_url"))
-    """Where sessions live: `redis://[user:password@]host:port/db`, `rediss://…` or `unix://…`."""
+    """Where sessions live: one server, sentinels or a cluster, as the forms below say."""
 
     queue_redis_url: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("QUEUE_REDIS_URL", "queue_redis_url")
     )
-    """Where RQ's queues live; by default where sessions live."""
+    """Where RQ's queues live: one server or sentinels; by default where sessions live, unless that is a cluster."""
 
     data_dir: Path = Path(".zapwright")
     """Where `zapwright up` keeps the bundled store, the simulator's world and `dev.env`."""
 
     appendfsync: Literal["always", "everysec"] = "always"
     """How soon the bundled store writes to disk: before each answer, or once a second."""
+
+    store_replicas: Annotated[int, Field(ge=0)] = 0
+    """How many replicas must have what is written before it is answered; with too few, requests answer 503."""
 
     shards: Annotated[int, Field(ge=1, le=256)] = 16
     """Into how many parts users are spread; fixed at the first start."""
@@ -54,6 +58,15 @@ class Settings(BaseSettings):
 
     credential_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Fernet keys, comma-separated, newest first: the first encrypts users' Zapier tokens, all decrypt."""
+
+    token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Keys of at least 32 bytes, comma-separated, newest first: the first signs client tokens, all are believed."""
+
+    client_token_s: Annotated[float, Field(ge=60, le=3600)] = 600
+    """How long a client token is good."""
+
+    public_api_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Where pages reach the API; by default where it was asked for a client token (set it behind a proxy with TLS)."""
 
     api_host: str = "127.0.0.1"
     """The address the API listens on."""
@@ -115,10 +128,31 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     """How it is logged."""
 
-    @field_validator("credential_keys", "origins", mode="before")
+    @field_validator("credential_keys", "token_keys", "origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("redis_url", "queue_redis_url")
+    @classmethod
+    def _an_address(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            read_address(url.get_secret_value())
+        return url
+
+    @model_validator(mode="after")
+    def _queues_have_a_place(self) -> Self:
+        queues = self.queue_redis_url or self.redis_url
+        if queues is not None and isinstance(read_address(queues.get_secret_value()), OnCluster):
+            raise ValueError("RQ's queues cannot live on a cluster: QUEUE_REDIS_URL must name one server, or sentinels")
+        return self
+
+    @field_validator("token_keys")
+    @classmethod
+    def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value().encode()) < SHORTEST_TOKEN_KEY for key in keys):
+            raise ValueError(f"each key needs at least {SHORTEST_TOKEN_KEY} bytes")
+        return keys
 
     @field_validator("origins")
     @classmethod

@@ -8,19 +8,22 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection, parse_url
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 from rq import Queue
 from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import SimpleWorker, WorkerStatus
 
+from orchestrator.addresses import BehindSentinels, OnCluster, OneServer, read_address
 from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.ports import CheckBatch, CheckQueue
 from orchestrator.core.session import SECOND
@@ -35,6 +38,14 @@ RUN_CHECKS: Final = f"{run_checks.__module__}.{run_checks.__qualname__}"
 
 _CONNECT_LIMIT_S: Final = 2.0
 _ANSWER_LIMIT_S: Final = 5.0
+_BOUNDS: Final[dict[str, Any]] = {
+    "socket_connect_timeout": _CONNECT_LIMIT_S,
+    "socket_timeout": _ANSWER_LIMIT_S,
+    "retry": Retry(NoBackoff(), 0),
+    "retry_on_error": [],
+    "health_check_interval": 0,
+    "protocol": 2,
+}
 _WORKER_TTL_S: Final = 30
 _JOB_LIMIT_S: Final = 60
 """After this long RQ takes a batch whose worker is gone for lost, and erases it."""
@@ -43,18 +54,34 @@ _JOB_LIMIT_S: Final = 60
 def connect(url: str) -> Redis:
     """Return a client for RQ; nothing is connected yet, and nothing is ever sent twice.
 
-    A batch whose enqueueing was repeated could run twice, and use its permits twice.
+    A batch whose enqueueing was repeated could run twice, and use its permits twice. Raises ValueError for an address
+    that is none, or a cluster's.
     """
-    pool = ConnectionPool.from_url(
-        url,
-        socket_connect_timeout=_CONNECT_LIMIT_S,
-        socket_timeout=_ANSWER_LIMIT_S,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        health_check_interval=0,
-        protocol=2,
+    match read_address(url):
+        case OneServer(url=server):
+            return Redis.from_pool(ConnectionPool.from_url(server, **_BOUNDS))
+        case BehindSentinels() as address:
+            return _primary_of(address)
+        case OnCluster():
+            raise ValueError("RQ's queues cannot live on a cluster")
+
+
+def _primary_of(address: BehindSentinels) -> Redis:
+    """Return a client of the server that sentinels call the primary."""
+    any_host = address.hosts[0]
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]
+        address.hosts, sentinel_kwargs={**_options(address.sentinels.url(any_host)), **_BOUNDS}
     )
-    return Redis.from_pool(pool)
+    options = {**_options(address.servers.url(any_host)), **_BOUNDS}
+    primary: Redis = sentinels.master_for(address.service, **options)  # type: ignore[no-untyped-call]
+    return primary
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Return the options of connections to any host that is reached like this one."""
+    options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
+    by_tls = issubclass(options.pop("connection_class", Connection), SSLConnection)
+    return {name: value for name, value in options.items() if name not in {"host", "port"}} | {"ssl": by_tls}
 
 
 class RqCheckQueue:

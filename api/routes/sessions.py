@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api.auth import BACKEND_READS, BACKEND_WRITES, PAGE_READS, SessionDep, TenantId
-from api.deps import EngineDep, PollsDep, QueriesDep, ShowDep, ViewsDep, own_cursor
+from api.deps import EngineDep, GrantingDep, PollsDep, QueriesDep, ShowDep, ViewsDep, own_cursor
 from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, SESSION, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.schemas.parameters import EventSearch, SessionSearch, Waiting
@@ -37,9 +37,15 @@ _KNOWN = {"description": "The session is still as the entity tag says.", "header
         **problems(AppNotFoundError, AliasTakenError, *KEYED, *SESSION, *UPSTREAM),
     },
 )
-async def create_session(
-    new: requests.NewSession, tenant_id: TenantId, engine: EngineDep, show: ShowDep, response: Response, terms: Keyed
-) -> answers.Session:
+async def create_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
+    new: requests.NewSession,
+    tenant_id: TenantId,
+    engine: EngineDep,
+    show: ShowDep,
+    grant: GrantingDep,
+    response: Response,
+    terms: Keyed,
+) -> answers.CreatedSession:
     """Begin a session: 201. While the user has one with this reference that has not ended, return that one: 200.
 
     With apps given Zapier is asked first, and nothing is written unless all of it worked.
@@ -47,7 +53,7 @@ async def create_session(
     begun = await engine.create_session(new.meant(tenant_id), terms=terms)
     response.status_code = 200 if begun.outcome is Outcome.DUPLICATE else 201
     response.headers["Location"] = f"{router.prefix}/{begun.session.id}"
-    return await show.applied(begun)
+    return answers.CreatedSession(**dict(await show.applied(begun)), client_token=grant(begun.session))
 
 
 @router.get("", dependencies=[BACKEND_READS], responses=problems())

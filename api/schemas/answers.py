@@ -124,6 +124,34 @@ class Session(Shape):
     steps: tuple[Step, ...]
 
 
+class ClientToken(Shape):
+    """What a page needs: the token, where to send it, and for which session; get another before `expires_at`."""
+
+    token: str
+    expires_at: At
+    api_url: str
+    session_id: str
+
+
+class CreatedSession(Session):
+    """A session that was begun, with a token for its user's page."""
+
+    client_token: ClientToken
+
+
+class OperatorsSession(Session):
+    """A session, and whose it is."""
+
+    tenant_id: str
+
+
+class OperatorsSessionPage(Shape):
+    """Sessions of all tenants, youngest first. `cursor` leads on, null at the end."""
+
+    sessions: tuple[OperatorsSession, ...]
+    cursor: str | None
+
+
 class SessionPage(Shape):
     """Sessions, youngest first. `cursor` leads on, null at the end."""
 

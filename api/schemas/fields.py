@@ -78,6 +78,8 @@ Kept = Annotated[Given | None, BeforeValidator(_not_null), NeverNull()]
 """A field of a change: left out, what is there stays; null is refused, since nobody could say what it meant."""
 
 UserId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Your own id of the user.")]
+Origin = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE)]
+TenantIdGiven = Annotated[str, Field(min_length=1, max_length=63, pattern=_VISIBLE)]
 AppId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Zapier's id of the app.")]
 AuthenticationId = Annotated[
     str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Zapier's id of the authentication.")

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.fields import Cursor, EventLimit, Omittable, Seq, SessionLimit, UserId, Wait, Words
+from api.schemas.fields import Cursor, EventLimit, Omittable, Seq, SessionLimit, TenantIdGiven, UserId, Wait, Words
 from orchestrator.core.ports import SessionQuery
 from orchestrator.core.session import SessionStatus, StepState
 
@@ -25,7 +25,7 @@ class _SessionSearch(Parameters):
     cursor: Omittable[Cursor] = None
     limit: SessionLimit = 50
 
-    def meant(self, tenant_id: str) -> SessionQuery:
+    def meant(self, tenant_id: str | None) -> SessionQuery:
         """Return what is asked for."""
         return SessionQuery(
             tenant_id=tenant_id,
@@ -35,6 +35,10 @@ class _SessionSearch(Parameters):
             cursor=self.cursor,
             limit=self.limit,
         )
+
+
+class _OperatorsSearch(_SessionSearch):
+    tenant_id: Omittable[TenantIdGiven] = Field(default=None, description="Only this tenant's; by default everybody's.")
 
 
 class _Waiting(Parameters):
@@ -58,6 +62,9 @@ class _Picking(Parameters):
 
 SessionSearch = Annotated[_SessionSearch, Query()]
 """Which sessions to list: those that match every given value."""
+
+OperatorsSearch = Annotated[_OperatorsSearch, Query()]
+"""The same over all tenants."""
 
 Waiting = Annotated[_Waiting, Query()]
 """Whether to wait for a change, and how long."""

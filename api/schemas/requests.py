@@ -19,6 +19,7 @@ from api.schemas.fields import (
     Kept,
     Lifetime,
     Metadata,
+    Origin,
     Position,
     Reference,
     Title,
@@ -72,6 +73,13 @@ class NewSession(Body):
             steps=tuple(engine.NewStep(alias=step.alias, app_id=step.app_id) for step in self.steps),
             ttl=None if self.ttl_s is None else self.ttl_s * SECOND,
         )
+
+
+class ClientTokenWish(Body):
+    """For whose page a token is: `user_id` must be the session's, `origin` one of the tenant's."""
+
+    user_id: UserId
+    origin: Origin | None = Field(default=None, description="The page's; by default any of the tenant's.")
 
 
 class SessionChange(Body):

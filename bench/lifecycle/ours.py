@@ -13,7 +13,8 @@ import msgspec
 
 from bench.lifecycle.load import Client, Connection
 from bench.lifecycle.upstream import APP, ORIGIN, made, token
-from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.settings import Settings
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import open_store
 
@@ -46,6 +47,7 @@ def environment(*, redis_url: str, credential_key: str) -> dict[str, str]:
         "REDIS_URL": redis_url,
         "ZAPWRIGHT_API_KEY": API_KEY,
         "ZAPWRIGHT_CREDENTIAL_KEYS": credential_key,
+        "ZAPWRIGHT_TOKEN_KEYS": "t" * 32,
         "ZAPWRIGHT_ZAPIER_API_URL": ORIGIN,
         "ZAPWRIGHT_RATE_LIMIT_EGRESS": "1000000",
         "ZAPWRIGHT_RATE_LIMIT_PARTNER": "1000000",

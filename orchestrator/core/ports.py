@@ -121,9 +121,9 @@ class EventPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionQuery:
-    """Which sessions to list: those that match every given value, youngest first."""
+    """Which sessions to list: those that match every given value, youngest first. `tenant_id` None: every tenant's."""
 
-    tenant_id: str
+    tenant_id: str | None
     state: StepState | None = None
     status: SessionStatus | None = None
     user_id: str | None = None

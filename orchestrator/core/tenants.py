@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 from orchestrator.core.session import Instant
 
+DEFAULT_TENANT: Final = "default"
+"""The tenant that is always there; the settings describe it."""
+
 KEY_PREFIX: Final = "zwk_"
 
 

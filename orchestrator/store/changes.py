@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -15,6 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from orchestrator.core.ports import Changes, Subscription
 from orchestrator.core.session import SECOND, Millis
 from orchestrator.store import keys
+from orchestrator.store.scripts import Client
 from orchestrator.store.switchboard import Switchboard
 
 PATTERNS: Final = (f"{keys.CHANGED}*", keys.DUE)
@@ -32,7 +32,9 @@ class RedisChanges:
     who listens is told that something may have changed.
     """
 
-    def __init__(self, redis: Redis, *, silence_limit: Millis = SILENCE_LIMIT, pong_limit: Millis = PONG_LIMIT) -> None:
+    def __init__(
+        self, redis: Client, *, silence_limit: Millis = SILENCE_LIMIT, pong_limit: Millis = PONG_LIMIT
+    ) -> None:
         self._redis = redis
         self._silence_limit = silence_limit
         self._pong_limit = pong_limit

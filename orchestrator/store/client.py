@@ -1,19 +1,25 @@
-"""The connection to a Redis-protocol server, and whether that server is fit to be the only memory."""
+"""The connection to a Redis-protocol store, and whether its servers are fit to be the only memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
-from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.addresses import BehindSentinels, OnCluster, OneServer, read_address
+from orchestrator.core.errors import StoreError
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.store import keys
-from orchestrator.store.scripts import Scripts
+from orchestrator.store.cluster import Cluster
+from orchestrator.store.exchange import QuickRedis
+from orchestrator.store.primaries import client_behind, to_primary
+from orchestrator.store.reports import ServerReport, report
+from orchestrator.store.scripts import Client, Scripts, store_error
 
 CONNECTIONS: Final = 64
 CONNECT_LIMIT: Final[Millis] = 2 * SECOND
@@ -29,18 +35,27 @@ class StoreUnfitError(StoreError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerReport:
-    """What a server says of itself.
+class _Bounds:
+    """What a client may take."""
 
-    `version` is the Redis version it is or behaves like. `appendfsync` is None when it is not persistent, or does not
-    let itself be asked.
-    """
+    connections: int
+    connect_limit: Millis
+    answer_limit: Millis
 
-    name: str
-    version: str
-    maxmemory_policy: str
-    is_persistent: bool
-    appendfsync: str | None
+    def pool(self, options: Mapping[str, Any]) -> BlockingConnectionPool:
+        """Return a pool of connections with these options."""
+        return BlockingConnectionPool(
+            **options,
+            max_connections=self.connections,
+            timeout=self.answer_limit / SECOND,
+            socket_connect_timeout=self.connect_limit / SECOND,
+            socket_timeout=self.answer_limit / SECOND,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_error=[],
+            health_check_interval=0,
+            decode_responses=False,
+            protocol=2,
+        )
 
 
 def connect(
@@ -50,56 +65,70 @@ def connect(
     connect_limit: Millis = CONNECT_LIMIT,
     answer_limit: Millis = ANSWER_LIMIT,
 ) -> Redis:
-    """Return a client for this address; nothing is connected yet.
+    """Return a client for one server at this address, or the one that sentinels name; nothing is connected yet.
 
     Nothing is ever sent twice: a script whose answer was lost may have run, and only its caller knows what to do then.
-    With all `connections` in use, further calls wait for one, as long as for an answer.
+    With all `connections` in use, further calls wait for one, as long as for an answer. Once a server refuses to write
+    because it is a replica by now, connections made before are not used any more.
+
+    Raises ValueError for an address that is none, or a cluster's.
     """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections,
-        timeout=answer_limit / 1_000,
-        socket_connect_timeout=connect_limit / 1_000,
-        socket_timeout=answer_limit / 1_000,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_error=[],
-        health_check_interval=0,
-        decode_responses=False,
-        protocol=2,
-    )
-    return Redis.from_pool(pool)
+    bounds = _Bounds(connections=connections, connect_limit=connect_limit, answer_limit=answer_limit)
+    match read_address(url):
+        case OneServer(url=server):
+            return QuickRedis.from_pool(bounds.pool(to_primary(server)))
+        case BehindSentinels() as address:
+            return client_behind(address, pool=bounds.pool)
+        case OnCluster():
+            raise ValueError("a cluster is no single server")
 
 
-async def report(scripts: Scripts) -> ServerReport:
-    """Ask the server about itself. Raises StoreUnavailableError."""
-    (info,) = await scripts.run(("INFO",))
-    is_persistent = bool(info["aof_enabled"])
-    return ServerReport(
-        name=info.get("server_name", "redis"),
-        version=info["redis_version"],
-        maxmemory_policy=info["maxmemory_policy"],
-        is_persistent=is_persistent,
-        appendfsync=await _appendfsync(scripts) if is_persistent else None,
-    )
+def connect_store(url: str) -> Client:
+    """Return a client for wherever sessions live. Raises ValueError for an address that is none."""
+    address = read_address(url)
+    if not isinstance(address, OnCluster):
+        return connect(url)
+    return Cluster(address.hosts, dial=lambda host: connect(address.nodes.url(host)))
 
 
-async def check_server(scripts: Scripts, *, shards: int) -> ServerReport:
-    """Return the server's report when it is fit to be the only memory, with as many shards as at its first start.
+async def check_server(client: Client, *, shards: int) -> tuple[ServerReport, ...]:
+    """Return a report of each server when all are fit to be the only memory, with as many shards as at first.
 
-    Raises StoreUnfitError, which says what to change, and StoreUnavailableError.
+    What a server does not say of itself is not held against it. Raises StoreUnfitError, which says what to change,
+    and StoreUnavailableError.
     """
-    found = await report(scripts)
-    if int(found.version.partition(".")[0]) < OLDEST:
+    is_cluster = isinstance(client, Cluster)
+    reports = tuple([await report(Scripts(node)) for node in await servers(client)])
+    for found in reports:
+        _check_report(found, is_cluster=is_cluster)
+    _, known = await Scripts(client).run(("SET", keys.SHARDS, shards, "NX"), ("GET", keys.SHARDS))
+    if int(known) != shards:
+        raise StoreUnfitError(f"the store was filled with {int(known)} shards, which cannot become {shards}")
+    return reports
+
+
+def _check_report(found: ServerReport, *, is_cluster: bool) -> None:
+    if found.version is not None and int(found.version.partition(".")[0]) < OLDEST:
         raise StoreUnfitError(f"the store is {found.name} {found.version}; scripts need Redis {OLDEST} or Valkey")
-    if found.maxmemory_policy != KEEPS_EVERYTHING:
+    if found.maxmemory_policy not in {None, KEEPS_EVERYTHING}:
         raise StoreUnfitError(
             f"the store may throw results away: its maxmemory-policy is {found.maxmemory_policy}; "
             f"set it to {KEEPS_EVERYTHING}"
         )
-    _, known = await scripts.run(("SET", keys.SHARDS, shards, "NX"), ("GET", keys.SHARDS))
-    if int(known) != shards:
-        raise StoreUnfitError(f"the store was filled with {int(known)} shards, which cannot become {shards}")
-    return found
+    if found.is_replica:
+        raise StoreUnfitError("the store is a replica, which another server writes; name its primary")
+    if found.is_cluster and not is_cluster:
+        raise StoreUnfitError("the store is part of a cluster; write its address as redis+cluster://host:port")
+
+
+async def servers(client: Client) -> tuple[Client, ...]:
+    """Return a client of each server that holds a part of the store. Raises StoreUnavailableError."""
+    if not isinstance(client, Cluster):
+        return (client,)
+    try:
+        return await client.primaries()
+    except (RedisError, OSError) as error:
+        raise store_error(error) from error
 
 
 async def clock_offset(scripts: Scripts, local_now: Callable[[], Instant], *, samples: int = 5) -> Millis:
@@ -112,13 +141,3 @@ async def clock_offset(scripts: Scripts, local_now: Callable[[], Instant], *, sa
         served_at = int(seconds) * SECOND + int(microseconds) // 1_000
         measured.append((answered_at - sent_at, served_at - (sent_at + answered_at) // 2))
     return min(measured)[1]
-
-
-async def _appendfsync(scripts: Scripts) -> str | None:
-    try:
-        (answer,) = await scripts.run(("CONFIG GET", "appendfsync"))
-    except StoreUnavailableError:
-        raise
-    except StoreError:
-        return None
-    return str(answer["appendfsync"])

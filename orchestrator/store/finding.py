@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.core.ports import SessionQuery
 from orchestrator.core.session import shard_of
+from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.store import keys
 from orchestrator.store.rules import Place
 from orchestrator.store.scripts import Call, Reply, Scripts
@@ -43,7 +44,11 @@ async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int, loo
     """
     below = Place.from_cursor(query.cursor).index_place if query.cursor is not None else ""
     prefixes = _prefixes(query)
-    walks = [_Walk(keys.index(shard, query.tenant_id), below) for shard in _shards_of(query, shards=shards)]
+    walks = [
+        _Walk(keys.index(shard, tenant_id), below)
+        for tenant_id in await _tenants(scripts, query)
+        for shard in _shards_of(tenant_id, query, shards=shards)
+    ]
     while going := [walk for walk in walks if walk.goes_on and len(walk.found) <= query.limit]:
         calls = [walk.call(prefixes, wanted=query.limit + 1 - len(walk.found), looked_at=looked_at) for walk in going]
         for walk, reply in zip(going, await scripts.call_each(calls), strict=True):
@@ -51,10 +56,17 @@ async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int, loo
     return sorted((place for walk in walks for place in walk.found), reverse=True)
 
 
-def _shards_of(query: SessionQuery, *, shards: int) -> range | list[int]:
+async def _tenants(scripts: Scripts, query: SessionQuery) -> list[str]:
+    if query.tenant_id is not None:
+        return [query.tenant_id]
+    (known,) = await scripts.run(("SMEMBERS", keys.tenants()))
+    return [DEFAULT_TENANT, *(tenant_id.decode() for tenant_id in known)]
+
+
+def _shards_of(tenant_id: str, query: SessionQuery, *, shards: int) -> range | list[int]:
     if query.user_id is None:
         return range(shards)
-    return [shard_of(query.tenant_id, query.user_id, shards=shards)]
+    return [shard_of(tenant_id, query.user_id, shards=shards)]
 
 
 def _prefixes(query: SessionQuery) -> list[str]:

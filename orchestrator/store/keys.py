@@ -29,7 +29,7 @@ def _shard(shard: int, *parts: str) -> str:
 
 
 def _quoted(*ids: str) -> str:
-    return ":".join(quote(part, safe="") for part in ids)
+    return ":".join([part if part.isalnum() and part.isascii() else quote(part, safe="") for part in ids])
 
 
 # --- sessions -------------------------------------------------------------------------------------------------
@@ -242,6 +242,11 @@ def permit_count() -> str:
 def credential(shard: int, tenant_id: str, user_id: str) -> str:
     """hash: `generation`, `sealed` (the encrypted token), `state`, `account`, `profile_id`, `email`, `expires_at`."""
     return _shard(shard, "credential", _quoted(tenant_id, user_id))
+
+
+def sealed() -> tuple[str, str]:
+    """Patterns of the records that hold something `sealed`: credentials and tenants."""
+    return "zw:{*}:credential:*", "zw:{tenant:*}:tenant"
 
 
 def profile_users(tenant_id: str, profile_id: str) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from redis.asyncio import Redis
-
 from orchestrator.core.session import Instant, Millis
 from orchestrator.store.budget import RedisBudget
 from orchestrator.store.cache import RedisCache
 from orchestrator.store.changes import RedisChanges
-from orchestrator.store.client import ServerReport, check_server, clock_offset, connect
+from orchestrator.store.client import check_server, clock_offset, connect_store, servers
+from orchestrator.store.cluster import Cluster
 from orchestrator.store.credentials import RedisCredentialStore
 from orchestrator.store.leases import RedisLeases
 from orchestrator.store.limits import Limits
 from orchestrator.store.receipts import RedisReceiptStore
-from orchestrator.store.scripts import Scripts
+from orchestrator.store.reports import ServerReport
+from orchestrator.store.rotation import Resealed, reseal
+from orchestrator.store.scripts import Client, Scripts
 from orchestrator.store.sealing import Seal
 from orchestrator.store.sessions import RedisSessionStore
 from orchestrator.store.tenants import RedisApiKeyStore, RedisTenantStore
@@ -26,15 +27,18 @@ from orchestrator.store.watches import RedisWatchStore
 class Store:
     """A Redis-protocol store, with the ports as attributes. `shards` is fixed at the store's first start."""
 
-    def __init__(self, redis: Redis, *, shards: int, limits: Limits, credential_keys: Sequence[str]) -> None:
+    def __init__(
+        self, redis: Client, *, shards: int, limits: Limits, credential_keys: Sequence[str], replicas: int = 0
+    ) -> None:
         self._redis = redis
-        self._scripts = Scripts(redis)
+        server_of = redis.server_of if isinstance(redis, Cluster) else None
+        self._scripts = Scripts(redis, server_of=server_of, replicas=replicas)
         self.shards = shards
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
         self.receipts = RedisReceiptStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
         self.budget = RedisBudget(self._scripts, limits)
-        seal = Seal(credential_keys)
+        self._seal = seal = Seal(credential_keys)
         self.credentials = RedisCredentialStore(self._scripts, shards=shards, seal=seal)
         self.users = RedisUserStore(self._scripts, shards=shards)
         self.tenants = RedisTenantStore(self._scripts, seal=seal)
@@ -48,16 +52,24 @@ class Store:
         """How many calls to the server have no answer yet."""
         return self._scripts.in_flight
 
-    async def check(self) -> ServerReport:
-        """Return what the server says of itself; the first check fixes the number of shards.
+    async def check(self) -> tuple[ServerReport, ...]:
+        """Return what each server says of itself; the first check fixes the number of shards.
 
         Raises StoreUnfitError when it must not be the only memory as it is, StoreUnavailableError.
         """
-        return await check_server(self._scripts, shards=self.shards)
+        return await check_server(self._redis, shards=self.shards)
 
     async def clock_offset(self, local_now: Callable[[], Instant]) -> Millis:
         """Return what must be added to the local clock to tell the time as everybody who shares the store sees it."""
         return await clock_offset(self._scripts, local_now)
+
+    async def reseal(self) -> Resealed:
+        """Bring every secret under the newest key; safe while others use the store, and to begin again.
+
+        Raises StoreError.
+        """
+        parts = [Scripts(server) for server in await servers(self._redis)]
+        return await reseal(self._scripts, servers=parts, seal=self._seal)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -65,9 +77,11 @@ class Store:
         await self._redis.aclose()
 
 
-def open_store(url: str, *, shards: int, limits: Limits, credential_keys: Sequence[str]) -> Store:
+def open_store(url: str, *, shards: int, limits: Limits, credential_keys: Sequence[str], replicas: int = 0) -> Store:
     """Return the store at this address; nothing is connected yet.
 
-    `credential_keys` are Fernet keys, newest first. Raises ValueError for a key that is none.
+    `credential_keys` are Fernet keys, newest first. What is written counts as answered when so many `replicas` have it.
+    Raises ValueError for a key or an address that is none.
     """
-    return Store(connect(url), shards=shards, limits=limits, credential_keys=credential_keys)
+    client = connect_store(url)
+    return Store(client, shards=shards, limits=limits, credential_keys=credential_keys, replicas=replicas)

@@ -49,7 +49,7 @@ def is_ended(session: Session) -> bool:
 def matches(session: Session, query: SessionQuery) -> bool:
     """Tell whether the session matches every given value of the query."""
     return (
-        session.tenant_id == query.tenant_id
+        query.tenant_id in {None, session.tenant_id}
         and query.state in {None, session.state}
         and query.status in {None, session.status}
         and query.user_id in {None, session.user_id}

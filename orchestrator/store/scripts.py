@@ -6,25 +6,57 @@ answered may have happened.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.session import SECOND, Millis
 from orchestrator.store.batches import Batches, UnsendableError
 
 Argument: TypeAlias = str | bytes | int
 Command: TypeAlias = tuple[Argument, ...]
 Reply: TypeAlias = Any
 """What the server answered: integers, bytes, None and lists of these; plain commands as redis-py shapes them."""
+
+
+class Pipeline(Protocol):
+    """Commands that are run together."""
+
+    def execute_command(self, *command: Argument) -> object:
+        """Add a command."""
+        ...
+
+    async def execute(self, raise_on_error: bool) -> list[Reply]:  # noqa: FBT001 - as redis-py has it
+        """Run all of them and return their replies; an error is raised, or returned in its reply's place."""
+        ...
+
+
+class Client(Protocol):
+    """Where commands go: redis-py's client of one server, or a cluster."""
+
+    def pipeline(self, transaction: bool) -> Pipeline:  # noqa: FBT001 - as redis-py has it
+        """Return an empty pipeline."""
+        ...
+
+    def pubsub(self) -> PubSub:
+        """Return a subscriber."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
 
 NOT_NOW: Final = (
     "BUSY",
@@ -38,6 +70,34 @@ NOT_NOW: Final = (
     "TRYAGAIN",
 )
 """Refusals that pass: nothing was done, and later it may be."""
+
+REPLICAS_LIMIT: Final[Millis] = SECOND
+"""How long replicas may take to have what was written."""
+
+READS: Final = frozenset(
+    {
+        "CONFIG GET",
+        "EXISTS",
+        "GET",
+        "HELLO",
+        "HGET",
+        "HGETALL",
+        "INFO",
+        "LRANGE",
+        "PING",
+        "SCARD",
+        "SMEMBERS",
+        "TIME",
+        "XRANGE",
+        "ZMSCORE",
+        "ZRANGE",
+    }
+)
+"""Plain commands that write nothing; of any other it is assumed that it does."""
+
+
+class NotReplicatedError(RedisError):
+    """What was written may be lost with its server: too few replicas have it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +134,42 @@ class Call:
         return ("EVAL", script(self.name).text, len(self.keys), *self.keys, *self.arguments)
 
 
+@cache
+def _read_scripts() -> frozenset[Argument]:
+    """Return how scripts that write nothing are named to a server: by digest or by text."""
+    files = resources.files("orchestrator.store").joinpath("lua").iterdir()
+    scripts = [script(file.name.removesuffix(".lua")) for file in files if file.name.endswith(".lua")]
+    reading = [one for one in scripts if "no-writes" in one.text.partition("\n")[0]]
+    return frozenset([*(one.digest for one in reading), *(one.text for one in reading)])
+
+
+def _writes(command: Command) -> bool:
+    if command[0] in {"EVAL", "EVALSHA"}:
+        return command[1] not in _read_scripts()
+    return command[0] not in READS
+
+
+def _lacks(acknowledged: Reply, wanted: int) -> bool:
+    return isinstance(acknowledged, Exception) or int(acknowledged) < wanted
+
+
 class Scripts:
     """Runs scripts and reads; what is asked for at the same time shares an exchange (`Batches`).
 
-    `in_flight` counts the calls that have no answer yet.
+    `in_flight` counts the calls that have no answer yet. `server_of` names the server that has a command's key, where
+    there are several. Nothing that was written counts as answered before so many `replicas` have it.
 
     Everything raises StoreUnavailableError when the server did not answer (what was asked may have happened) or cannot
     do it now, StoreError when it will never do it.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(
+        self, redis: Client, *, server_of: Callable[[Command], Hashable] | None = None, replicas: int = 0
+    ) -> None:
         self._redis = redis
-        self._batches: Batches[Command, Reply] = Batches(self._send)
+        self._replicas = replicas
+        self._server_of = server_of
+        self._batches: defaultdict[Hashable, Batches[Command, Reply]] = defaultdict(lambda: Batches(self._send))
         self.in_flight = 0
 
     async def call(self, call: Call) -> Reply:
@@ -98,10 +182,10 @@ class Scripts:
         if not calls:
             return []
         with self._under_way():
-            replies = await self._batches.ask([call.by_digest for call in calls])
+            replies = await self._ask([call.by_digest for call in calls])
             unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
             if unknown:
-                taught = await self._batches.ask([calls[number].by_text for number in unknown])
+                taught = await self._ask([calls[number].by_text for number in unknown])
                 for number, reply in zip(unknown, taught, strict=True):
                     replies[number] = reply
             return _all_answered(replies)
@@ -111,14 +195,35 @@ class Scripts:
         if not commands:
             return []
         with self._under_way():
-            asked = self._exchange(commands, atomic=True) if atomic else self._batches.ask(commands)
+            asked = self._exchange(commands, atomic=True) if atomic else self._ask(commands)
             return _all_answered(await asked)
 
+    async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
+        """Ask in batches: each server has its own, so that none waits for another one's answers."""
+        if self._server_of is None:
+            return await self._batches[None].ask(commands)
+        by_server: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for number, command in enumerate(commands):
+            by_server[self._server_of(command)].append(number)
+        found = await asyncio.gather(
+            *(self._batches[server].ask([commands[one] for one in part]) for server, part in by_server.items())
+        )
+        numbers = [number for part in by_server.values() for number in part]
+        replies = dict(zip(numbers, [reply for part in found for reply in part], strict=True))
+        return [replies[number] for number in range(len(commands))]
+
     async def _send(self, commands: Sequence[Command]) -> list[Reply]:
+        writes = [number for number, command in enumerate(commands) if self._replicas and _writes(command)]
+        closing: list[Command] = [("WAIT", self._replicas, REPLICAS_LIMIT)] if writes else []
         try:
-            return await self._exchange(commands, atomic=False)
+            replies = await self._exchange([*commands, *closing], atomic=False)
         except DataError as error:
             raise UnsendableError from error
+        if closing and _lacks(replies.pop(), self._replicas):
+            for number in writes:
+                if not isinstance(replies[number], Exception):
+                    replies[number] = NotReplicatedError()
+        return replies
 
     async def _exchange(self, commands: Sequence[Command], *, atomic: bool) -> list[Reply]:
         pipeline = self._redis.pipeline(transaction=atomic)
@@ -133,7 +238,7 @@ class Scripts:
         try:
             yield
         except (RedisError, OSError) as error:
-            raise _store_error(error) from error
+            raise store_error(error) from error
         finally:
             self.in_flight -= 1
 
@@ -145,10 +250,12 @@ def _all_answered(replies: list[Reply]) -> list[Reply]:
     return replies
 
 
-def _store_error(error: RedisError | OSError) -> StoreError:
+def store_error(error: RedisError | OSError) -> StoreError:
     """Say what an error means, without the server's address, which is nobody's business."""
     if isinstance(error, RedisTimeoutError):
         return StoreUnavailableError(problem="no answer in time")
+    if isinstance(error, NotReplicatedError):
+        return StoreUnavailableError(problem="too few replicas")
     if not isinstance(error, ResponseError):
         return StoreUnavailableError(problem=str(getattr(error, "status_code", None) or "no connection"))
     code = str(error.status_code or error).partition(" ")[0]

@@ -34,6 +34,14 @@ class Seal:
         """Return the secret sealed."""
         return self._newest.encrypt(secret)
 
+    def renewed(self, sealed: bytes) -> bytes | None:
+        """Return the same secret under the newest key, None when it is so already. Raises SealBrokenError."""
+        try:
+            self._newest.decrypt(sealed)
+        except InvalidToken:
+            return self.close(self.open(sealed))
+        return None
+
     def open(self, sealed: bytes | str) -> bytes:
         """Return what was sealed. Raises SealBrokenError."""
         try:

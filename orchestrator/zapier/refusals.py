@@ -64,7 +64,8 @@ _DIGITS_OF_A_WAIT: Final = 6
 def retry_after(value: str | None, *, now: Instant) -> Millis:
     """Return how long Zapier asks us to wait, between 1 s and 10 min (RFC 9110: Retry-After).
 
-    The value is seconds or an HTTP date; without one, or with one that is neither, 60 s.
+    The value is seconds or an HTTP date; without one, or with one that is neither, 60 s. A date that is over says that
+    our clocks differ, and nothing else.
     """
     asked = _asked_wait((value or "").strip(), now)
     return DEFAULT_WAIT if asked is None else min(max(asked, _SHORTEST_WAIT), _LONGEST_WAIT)
@@ -75,6 +76,7 @@ def _asked_wait(value: str, now: Instant) -> Millis | None:
         return int(value) * SECOND if len(value) <= _DIGITS_OF_A_WAIT else _LONGEST_WAIT
     try:
         date = parsedate_to_datetime(value)
-        return round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000) - now
+        wait = round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000) - now
     except (ValueError, OverflowError):
         return None
+    return wait if wait > 0 else None

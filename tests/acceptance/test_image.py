@@ -114,6 +114,7 @@ def test_each_service_becomes_healthy_and_ends_when_told_to(image: Image) -> Non
             "REDIS_URL": store.url,
             "ZAPWRIGHT_API_KEY": "a-key-of-some-length",
             "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY,
+            "ZAPWRIGHT_TOKEN_KEYS": "t" * 32,
             "ZAPWRIGHT_ZAPIER_API_URL": f"http://127.0.0.1:{simulator_port}",
             "ZAPWRIGHT_API_PORT": api_port,
         }

@@ -37,6 +37,10 @@ def test_what_is_needed_to_speak_to_it_is_in_dev_env(installation: Installation)
     mode = (installation.folder / "dev.env").stat().st_mode & 0o777
 
     assert {"ZAPWRIGHT_API_URL", "ZAPWRIGHT_API_KEY", "SIMULATOR_URL", "REDIS_URL"} <= found.keys()
+    assert {"ZAPWRIGHT_CREDENTIAL_KEYS", "ZAPWRIGHT_TOKEN_KEYS"} <= found.keys()
+    assert installation.supervisor is not None
+    said = " ".join(installation.supervisor.output.split())
+    assert "made ZAPWRIGHT_API_KEY, ZAPWRIGHT_CREDENTIAL_KEYS, ZAPWRIGHT_TOKEN_KEYS: see" in said
     assert mode == 0o600
     assert _is_ready(found["ZAPWRIGHT_API_URL"])
 
@@ -69,6 +73,7 @@ def test_the_doctor_finds_everything_well(installation: Installation) -> None:
             "versions",
             "API key",
             "credential keys",
+            "token keys",
             "limits",
             "store",
             "persistence",

@@ -268,7 +268,12 @@ def test_the_only_hosts_are_examples() -> None:
     texts = {text for manifest in [*MANIFESTS.values(), KUSTOMIZATION] for text in values(manifest)}
     hosts = {text for text in texts if text.endswith((".com", "/zapwright")) and "/v1" not in text}
 
-    assert hosts == {"zapwright.example.com", "registry.example.com/zapwright"}
+    assert hosts == {
+        "zapwright.example.com",
+        "https://zapwright.example.com",
+        "https://app.example.com",
+        "registry.example.com/zapwright",
+    }
 
 
 def _field(variable: str) -> str:

@@ -15,6 +15,13 @@ import pytest
 def test_marked():
     pass
 """
+OF_REDIS = """
+import pytest
+
+@pytest.mark.redis_server
+def test_of_redis():
+    pass
+"""
 PLAIN = "def test_plain(): pass\n"
 SKIPPED = "import pytest\n\ndef test_skipped(): pytest.skip('no reason')\n"
 MODULE_SKIPPED = "import pytest\n\npytest.skip('no reason', allow_module_level=True)\n"
@@ -30,7 +37,8 @@ class Suite:
         self.schema.write_text("openapi: 3.0.0\n", encoding="utf-8")
         (folder / "tests").mkdir()
         (folder / "pyproject.toml").write_text(
-            '[tool.pytest]\ntestpaths = ["tests"]\nmarkers = ["partner_schema: x"]\n', encoding="utf-8"
+            '[tool.pytest]\ntestpaths = ["tests"]\nmarkers = ["partner_schema: x", "redis_server: x"]\n',
+            encoding="utf-8",
         )
 
     def run(self, *sources: str, args: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
@@ -132,3 +140,20 @@ def test_an_expected_failure_is_no_skip(suite: Suite) -> None:
     result = suite.run(MARKED, EXPECTED_FAILURE, ZAPWRIGHT_PARTNER_SCHEMA=str(suite.schema), CI="true")
 
     assert result.returncode == 0
+
+
+def test_without_redis_server_its_tests_are_left_out_and_the_run_says_so(suite: Suite) -> None:
+    """A developer without it gets a green run that hides nothing."""
+    result = suite.run(OF_REDIS, PLAIN, PATH="")
+
+    assert result.returncode == 0
+    assert "1 passed, 1 deselected" in result.stdout
+    assert "1 deselected: redis-server is not installed" in result.stdout
+
+
+def test_in_ci_the_tests_of_redis_server_run_whether_it_is_there_or_not(suite: Suite) -> None:
+    """Without it they fail for want of it."""
+    result = suite.run(MARKED, OF_REDIS, PATH="", ZAPWRIGHT_PARTNER_SCHEMA=str(suite.schema), CI="true")
+
+    assert result.returncode == 0
+    assert "2 passed" in result.stdout

@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.core.effects import Due
 from orchestrator.core.ports import Settlement
 from orchestrator.core.session import MINUTE, WatchKey
-from orchestrator.settings import DEFAULT_TENANT
+from orchestrator.core.tenants import DEFAULT_TENANT
 from tests.support.deployment import Deployment
 
 

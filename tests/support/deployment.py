@@ -25,6 +25,8 @@ from orchestrator.store.memory import MemoryStore
 from tests.support.simulation import ManualClock, Simulation
 
 API_KEY: Final = "key-of-the-tests"
+TOKEN_KEYS: Final = "token-key-of-the-tests-0123456789"
+ORIGIN: Final = "https://app.example.test"
 WITH_KEY: Final = {"Authorization": f"Bearer {API_KEY}"}
 UNLIMITED: Final = {"limits": {"ip": 0, "partner": 0}}
 AN_ATTEMPT: Final = "attempt-0001"
@@ -109,6 +111,8 @@ class Deployment:
         self.settings = Settings(
             **{
                 "api_key": API_KEY,
+                "token_keys": TOKEN_KEYS,
+                "origins": ORIGIN,
                 "zapier_api_url": "http://sim.test",
                 "rate_limit_egress": 0,
                 "rate_limit_partner": 0,
@@ -152,6 +156,7 @@ class Deployment:
         steps = [{"app_id": self.sim.app_id(app)} if app else {} for app in apps]
         created = await self.ok("POST", "/v1/sessions", {"user_id": user, "steps": steps, **more}, status=201)
         document: dict[str, Any] = created.json()
+        del document["client_token"]
         return document
 
     async def step(self, app: str | None = "Slack", *, user: str = "alice") -> tuple[dict[str, Any], str]:

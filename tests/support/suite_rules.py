@@ -3,18 +3,24 @@
 Tests marked `partner_schema` need the Partner API's published schema, whose path is in ZAPWRIGHT_PARTNER_SCHEMA.
 Without it they are deselected, and the header and the summary say so. Where CI is set, a run of the whole suite must
 have collected them, and nothing may be skipped: otherwise the run fails.
+
+Tests marked `redis_server` need Debian's redis-server. Without it they are deselected too, and the summary says so;
+where CI is set they run all the same, and fail.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 SCHEMA_VARIABLE = "ZAPWRIGHT_PARTNER_SCHEMA"
 SCHEMA_MARKER = "partner_schema"
+SERVER_MARKER = "redis_server"
+SERVER_PROGRAM = "redis-server"
 
 _skipped = pytest.StashKey[list[str]]()
-_left_out = pytest.StashKey[int]()
+_left_out = pytest.StashKey[dict[str, int]]()
 
 
 def in_ci() -> bool:
@@ -34,7 +40,7 @@ def is_whole_suite(config: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing skipped."""
     config.stash[_skipped] = []
-    config.stash[_left_out] = 0
+    config.stash[_left_out] = {}
     config.pluginmanager.register(_SkipWatch(config.stash[_skipped]))
 
 
@@ -58,9 +64,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if in_ci() and is_whole_suite(config) and not (path and marked):
         raise pytest.UsageError(f"CI needs {SCHEMA_VARIABLE} and tests marked {SCHEMA_MARKER}: {len(marked)} collected")
 
-    if marked and not path:
+    if not path:
+        _leave_out(SCHEMA_MARKER, config, items, why=f"{SCHEMA_VARIABLE} is not set")
+    if not in_ci() and shutil.which(SERVER_PROGRAM) is None:
+        _leave_out(SERVER_MARKER, config, items, why=f"{SERVER_PROGRAM} is not installed")
+
+
+def _leave_out(marker: str, config: pytest.Config, items: list[pytest.Item], *, why: str) -> None:
+    marked = [item for item in items if item.get_closest_marker(marker)]
+    if marked:
         config.hook.pytest_deselected(items=marked)
-        config.stash[_left_out] = len(marked)
+        config.stash[_left_out][why] = len(marked)
         items[:] = [item for item in items if item not in marked]
 
 
@@ -72,8 +86,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was left out, and what may not be skipped."""
-    if left_out := config.stash[_left_out]:
-        terminalreporter.write_line(f"{left_out} deselected: {SCHEMA_VARIABLE} is not set")
+    for why, count in config.stash[_left_out].items():
+        terminalreporter.write_line(f"{count} deselected: {why}")
     if in_ci():
         for nodeid in config.stash[_skipped]:
             terminalreporter.write_line(f"skipped, which fails a run in CI: {nodeid}", red=True)

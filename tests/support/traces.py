@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from redis import Redis
 
-from orchestrator.settings import DEFAULT_TENANT
+from orchestrator.core.tenants import DEFAULT_TENANT
 
 
 def everything(redis: Redis) -> Iterator[tuple[str, bytes]]:

@@ -57,7 +57,15 @@ for number, watch in ipairs(watches) do
 end
 
 local before = redis.call("HMGET", KEYS[1], "version", "commit_id", "index")
+-- Whoever repeats a commit waits for replicas anew, and these are only waited for by who writes.
+local function written_again()
+  if before[1] then
+    redis.call("HSET", KEYS[1], "version", before[1])
+  end
+end
+
 if before[2] == ARGV[3] then
+  written_again()
   return {"repeated"}
 end
 if ARGV[20] ~= "" then
@@ -67,6 +75,7 @@ if ARGV[20] ~= "" then
   end
 end
 if tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then
+  written_again()
   return {"stale"}
 end
 

@@ -11,6 +11,7 @@ from orchestrator.core.effects import ClaimAuthentication, LeaseHeld, NoOtherPop
 from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.ports import SessionQuery
 from orchestrator.core.session import App, Session, SessionKey, SessionStatus, Step, StepState
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from tests.support.store_values import (
     APP,
     NOON,
@@ -54,6 +55,23 @@ async def test_a_session_is_there_for_its_tenant_alone(store: AnyStore) -> None:
 
     assert refused.value.facts == {"session_id": session.id}
     assert await store.sessions.load_any(session.id) == session
+
+
+async def test_the_sessions_of_every_tenant_are_found_together(store: AnyStore) -> None:
+    """Of those that were made and of the default one, merged by age, a page at a time."""
+    await store.tenants.create(Tenant(id="acme", name="", created_at=NOON))
+    made = []
+    for number, tenant in enumerate(["acme", DEFAULT_TENANT, "acme", DEFAULT_TENANT]):
+        session = a_session(f"s{number}", tenant=tenant, created_at=NOON + number)
+        made.append((await committed(store, session)).id)
+
+    first = await store.sessions.find(SessionQuery(tenant_id=None, limit=3))
+    second = await store.sessions.find(SessionQuery(tenant_id=None, limit=3, cursor=first.cursor))
+    of_user = await store.sessions.find(SessionQuery(tenant_id=None, user_id=USER))
+
+    assert [session.id for session in (*first.sessions, *second.sessions)] == made[::-1]
+    assert second.cursor is None
+    assert len(of_user.sessions) == 4
 
 
 @pytest.mark.parametrize("unknown", ["zs00unknownunknown", "zsff", "", "../../etc", "zs00a:b c{}dddddddd"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -37,23 +38,36 @@ from tests.support.store_values import (
     next_commit,
     wait,
 )
-from tests.support.valkey import ValkeyServer
+from tests.support.valkey import ClusterNode, ValkeyServer
 
 STEP = Step(id="st1", state=StepState.NEEDS_AUTH, app=App(id=APP, title="App"))
 
 
 @pytest.fixture
-async def redis(valkey: ValkeyServer) -> AsyncIterator[Redis]:
-    """A client of the empty server."""
-    client = connect(valkey.url)
+async def redis(server: ValkeyServer) -> AsyncIterator[Redis]:
+    """A client of the empty server itself."""
+    client = connect(f"unix://{server.socket}")
     yield client
     await client.aclose()
 
 
 @pytest.fixture
-def store(redis: Redis) -> Store:
+async def store(server: ValkeyServer) -> AsyncIterator[Store]:
     """The store on this server."""
-    return Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
+    async with store_on(server) as store:
+        yield store
+
+
+@asynccontextmanager
+async def store_on(
+    server: ValkeyServer, *, shards: int = SHARDS, sealing_keys: Sequence[str] = (SEALING_KEY,)
+) -> AsyncIterator[Store]:
+    """Have one more store on a server."""
+    store = open_store(server.url, shards=shards, limits=Limits(), credential_keys=sealing_keys)
+    try:
+        yield store
+    finally:
+        await store.aclose()
 
 
 async def read(redis: Redis, *command: Argument) -> Reply:
@@ -240,13 +254,15 @@ def test_a_script_is_known_by_its_name() -> None:
 # --- fitness --------------------------------------------------------------------------------------------------
 
 
-async def test_a_fit_server_reports_itself(store: Store) -> None:
+async def test_a_fit_server_reports_itself(store: Store, server: ValkeyServer) -> None:
     """Name, version and how it keeps what it was told."""
-    report = await store.check()
+    (report,) = await store.check()
 
-    assert report.name == "valkey"
+    assert report.name == ("redis" if server.is_redis else "valkey")
+    assert int((report.version or "").partition(".")[0]) >= 7
     assert report.maxmemory_policy == "noeviction"
     assert (report.is_persistent, report.appendfsync) == (False, None)
+    assert (report.is_cluster, report.is_replica, report.replicas) == (isinstance(server, ClusterNode), False, 0)
 
 
 async def test_a_server_that_may_throw_results_away_is_refused(store: Store, redis: Redis) -> None:
@@ -259,13 +275,13 @@ async def test_a_server_that_may_throw_results_away_is_refused(store: Store, red
         await redis.config_set("maxmemory-policy", "noeviction")
 
 
-async def test_the_number_of_shards_cannot_change(store: Store, redis: Redis) -> None:
+async def test_the_number_of_shards_cannot_change(store: Store, server: ValkeyServer) -> None:
     """The first check fixes it."""
     await store.check()
-    other = Store(redis, shards=SHARDS + 1, limits=Limits(), credential_keys=[SEALING_KEY])
 
-    with pytest.raises(StoreUnfitError, match="4 shards, which cannot become 5"):
-        await other.check()
+    async with store_on(server, shards=SHARDS + 1) as other:
+        with pytest.raises(StoreUnfitError, match="4 shards, which cannot become 5"):
+            await other.check()
 
 
 async def test_the_servers_time_corrects_the_local_clock(store: Store, redis: Redis) -> None:
@@ -298,19 +314,21 @@ async def test_a_token_moved_to_another_user_is_not_theirs(store: Store, redis: 
         await store.credentials.get(TENANT, "user-3")
 
 
-async def test_sealing_keys_can_be_renewed(store: Store, redis: Redis) -> None:
+async def test_sealing_keys_can_be_renewed(store: Store, server: ValkeyServer) -> None:
     """A new first key seals, older ones still open; without them a token is unreadable, until it is put again."""
     new_key = Fernet.generate_key().decode()
-    both = Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[new_key, SEALING_KEY])
-    new = Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[new_key])
-    credential = await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None)
+    async with (
+        store_on(server, sealing_keys=[new_key, SEALING_KEY]) as both,
+        store_on(server, sealing_keys=[new_key]) as new,
+    ):
+        credential = await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None)
 
-    assert credential == await both.credentials.get(TENANT, USER)
-    with pytest.raises(CredentialUnreadableError):
-        await new.credentials.get(TENANT, USER)
+        assert credential == await both.credentials.get(TENANT, USER)
+        with pytest.raises(CredentialUnreadableError):
+            await new.credentials.get(TENANT, USER)
 
-    renewed = await both.credentials.put(TENANT, USER, access_token="t2", profile=None, expires_at=None)
-    assert renewed == await new.credentials.get(TENANT, USER)
+        renewed = await both.credentials.put(TENANT, USER, access_token="t2", profile=None, expires_at=None)
+        assert renewed == await new.credentials.get(TENANT, USER)
 
 
 # --- lists ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.ports import CredentialState
-from orchestrator.settings import DEFAULT_TENANT
+from orchestrator.core.tenants import DEFAULT_TENANT
 from tests.support.deployment import Deployment, problem_of
 
 

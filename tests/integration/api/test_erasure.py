@@ -15,11 +15,12 @@ from redis import Redis
 
 from orchestrator.core.ports import Profile
 from orchestrator.core.session import WatchKey
-from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.settings import Settings
 from orchestrator.store.limits import UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from tests.support.busy import a_busy_life
-from tests.support.deployment import API_KEY, WITH_KEY, Deployment, problem_of
+from tests.support.deployment import API_KEY, TOKEN_KEYS, WITH_KEY, Deployment, problem_of
 from tests.support.processes import SEALING_KEY, Gate, Process, come_true, running
 from tests.support.traces import mentions
 from tests.support.valkey import ValkeyServer, running_valkey
@@ -68,9 +69,11 @@ async def on(valkey: ValkeyServer) -> AsyncIterator[Deployment]:
     limits, shards = Limits(egress=UNLIMITED, partner=UNLIMITED), Settings().shards
     store = open_store(valkey.url, shards=shards, limits=limits, credential_keys=[SEALING_KEY])
     deployment = Deployment(store=store)
-    yield deployment
-    await deployment.aclose()
-    await store.aclose()
+    try:
+        yield deployment
+    finally:
+        await deployment.aclose()
+        await store.aclose()
 
 
 async def test_nothing_in_the_store_mentions_an_erased_user(valkey: ValkeyServer, redis: Redis) -> None:
@@ -152,7 +155,12 @@ async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process
     """Have an API process, ready, and a client of it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    environment = {"REDIS_URL": redis_url, "ZAPWRIGHT_API_KEY": API_KEY, "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY}
+    environment = {
+        "REDIS_URL": redis_url,
+        "ZAPWRIGHT_API_KEY": API_KEY,
+        "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY,
+        "ZAPWRIGHT_TOKEN_KEYS": TOKEN_KEYS,
+    }
     process = Process(["cli", "api", "--port", str(port)], environment=environment, log=folder / "api.log")
     with running(process):
         async with httpx.AsyncClient(
@@ -165,7 +173,7 @@ async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process
                 except httpx.TransportError:
                     return False
 
-            await come_true(answers, what="the API answers")
+            await come_true(answers, what=process.output or "the API answers")
             yield process, http
 
 

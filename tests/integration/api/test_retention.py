@@ -9,7 +9,8 @@ import pytest
 from redis import Redis
 
 from orchestrator.core.session import MINUTE
-from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.settings import Settings
 from orchestrator.store.limits import UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from tests.support.busy import a_busy_life
@@ -56,4 +57,4 @@ async def test_in_time_only_the_credential_is_left(redis_url: str) -> None:
 
     assert credential is not None
     assert set(before) > {"outbox", "receipts", "kept", "index", "wake", *LEFT}
-    assert found == dict.fromkeys(LEFT, {USER})
+    assert found == {kind: {USER} for kind in LEFT}

@@ -49,6 +49,7 @@ def process(redis_url: str, **environment: str) -> Iterator[tuple[subprocess.Pop
         "PATH": os.environ["PATH"],
         "ZAPWRIGHT_API_KEY": KEY,
         "ZAPWRIGHT_CREDENTIAL_KEYS": Fernet.generate_key().decode(),
+        "ZAPWRIGHT_TOKEN_KEYS": "t" * 32,
         "ZAPWRIGHT_LOG_FORMAT": "json",
         **environment,
     }
@@ -83,6 +84,7 @@ def test_a_process_that_is_asked_to_end_does_not_wait_for_long_polls(valkey: Val
         ThreadPoolExecutor() as pool,
     ):
         session = client.post("/v1/sessions", json={"user_id": "ann"}).json()
+        token = session.pop("client_token")["token"]
         poll = pool.submit(client.get, f"/v1/sessions/{session['id']}", params={"after_seq": session["seq"]})
         time.sleep(0.3)
         is_waiting = not poll.done()
@@ -98,6 +100,7 @@ def test_a_process_that_is_asked_to_end_does_not_wait_for_long_polls(valkey: Val
     assert duration < 5
     assert '"event": "request"' in log
     assert KEY not in log
+    assert token not in log
 
 
 def test_a_page_that_leaves_ends_its_long_poll(valkey: ValkeyServer) -> None:

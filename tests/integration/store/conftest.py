@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from orchestrator.core.ports import Share
+from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.ports import Commit, Share
 from orchestrator.store.client import connect
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store
@@ -35,6 +37,18 @@ def store_at(url: str) -> Store:
     """Return a store that gives up on an answer after half a second."""
     redis = connect(url, connect_limit=500, answer_limit=500)
     return Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
+
+
+async def until_known(store: Store, commit: Commit, *, within_s: float) -> None:
+    """Write the very same commit again and again, until it is answered."""
+    async with asyncio.timeout(within_s):
+        while True:
+            try:
+                await store.sessions.commit(commit)
+            except StoreUnavailableError:
+                await asyncio.sleep(0.05)
+            else:
+                return
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ async def test_it_is_fit_to_be_the_only_memory(data_dir: Path) -> None:
     """Nothing is evicted, and with `always` what is acknowledged is on the disk."""
     opened = open_store(start(data_dir).url, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
     try:
-        report = await opened.check()
+        (report,) = await opened.check()
         session = await committed(opened, a_session())
 
         assert (report.name, report.is_persistent, report.appendfsync) == ("valkey", True, "always")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis.asyncio.client import Pipeline
+from redis.exceptions import DataError, ResponseError
 
 from orchestrator.core.effects import ClaimAuthentication, Effect, OpenPopup
 from orchestrator.core.errors import SessionNotFoundError, StaleVersionError, StoreError, StoreUnavailableError
@@ -120,11 +122,12 @@ async def test_commits_that_shared_a_broken_connection_are_each_written_once(
         assert await store.sessions.signals(commit.session.id) == (a_record(),)
 
 
-async def test_a_refused_command_is_its_callers_alone(store: Store) -> None:
+async def test_a_refused_command_is_its_callers_alone(store: Store, durable_valkey: ValkeyServer) -> None:
     """Others that shared its exchange are answered, and scripts the server forgot are taught to each."""
     session = await committed(store, a_session("a"))
-    await store._redis.script_flush()
-    await store._redis.set(keys.session(0, session_id("b")), "not a hash")
+    with durable_valkey.client() as client:
+        client.script_flush()
+        client.set(keys.session(0, session_id("b")), "not a hash")
 
     results = await asyncio.gather(
         store.sessions.load(a_session("a").key),
@@ -286,4 +289,29 @@ async def test_a_connection_that_fell_silent_is_replaced(store: Store, proxy: Fa
         await committed(store, session)
         assert await subscription.changed(timeout=SOON)
     await changes.aclose()
+    await redis.aclose()
+
+
+async def test_an_error_among_replies_is_a_reply_or_raised_as_the_caller_likes(durable_valkey: ValkeyServer) -> None:
+    """And either way the others were run, and the connection stays good."""
+    redis = connect(durable_valkey.url)
+
+    def commands() -> Pipeline:
+        pipeline = redis.pipeline(transaction=False)
+        pipeline.execute_command("SET", "text", "t")
+        pipeline.execute_command("LPUSH", "text", "x")
+        pipeline.execute_command("CONFIG GET", "appendfsync")
+        return pipeline
+
+    replies = await commands().execute(raise_on_error=False)
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await commands().execute(raise_on_error=True)
+    unwritable = redis.pipeline(transaction=False)
+    unwritable.execute_command("SET", "text", None)
+    with pytest.raises(DataError):
+        await unwritable.execute()
+
+    assert (replies[0], replies[2]) == (True, {"appendfsync": "always"})
+    assert isinstance(replies[1], ResponseError)
+    assert await redis.get("text") == b"t"
     await redis.aclose()

@@ -17,8 +17,9 @@ from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState
 from orchestrator.core.signals import Context, Hinted
+from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.engine import NewSession, NewStep
-from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.settings import Settings
 from tests.support.processes import SEALING_KEY, Gate, Process, a_worker
 from tests.support.valkey import ValkeyServer
 

@@ -7,14 +7,15 @@ from pydantic import SecretStr
 
 from api.auth import ApiKeyMissingError, Caller, Callers, bearer_of
 from api.errors import UnauthorizedError
+from api.tokens import ClientTokens
 from orchestrator.core.errors import SessionNotFoundError
-from orchestrator.core.session import SessionKey
-from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
+from orchestrator.core.session import MINUTE, SessionKey
+from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
 from orchestrator.directory import Directory
-from orchestrator.settings import DEFAULT_TENANT
 from orchestrator.store.memory import MemoryStore
 from tests.support.clocks import ManualClock
 
+TOKENS = ClientTokens(["t" * 32], life=10 * MINUTE)
 SECRET = "s" * 40
 TEXT = key_text("ak1", SECRET)
 KEY = ApiKey(
@@ -27,12 +28,14 @@ KEY = ApiKey(
 )
 
 
-def callers(api_key: str | None = None, *keys: ApiKey) -> tuple[Callers, MemoryStore]:
+def callers(api_key: str | None = None) -> tuple[Callers, MemoryStore]:
     """Return who knows callers, with the store behind."""
     store = MemoryStore()
     default = Tenant(id=DEFAULT_TENANT, name="", created_at=0)
-    directory = Directory(tenants=store.tenants, api_keys=store.api_keys, default=default, clock=ManualClock())
-    return Callers(directory, api_key=None if api_key is None else SecretStr(api_key)), store
+    clock = ManualClock()
+    directory = Directory(tenants=store.tenants, api_keys=store.api_keys, default=default, clock=clock)
+    secret = None if api_key is None else SecretStr(api_key)
+    return Callers(directory, tokens=TOKENS, clock=clock, api_key=secret), store
 
 
 async def test_the_deployments_key_is_the_default_tenants_and_may_do_all_a_tenant_may() -> None:
@@ -60,6 +63,18 @@ async def test_a_key_that_was_made_names_its_tenant_and_its_scopes() -> None:
     await store.api_keys.create(KEY)
 
     assert await known.find(TEXT) == Caller(tenant_id="acme", scopes=KEY.scopes)
+
+
+async def test_a_client_token_names_its_session_and_its_origins() -> None:
+    """The store is not asked: what it may do stands in it."""
+    known, _ = callers()
+    token = TOKENS.make(
+        tenant_id="acme", session_id="zs1", user_id="ann", origins=["https://a.example"], now=ManualClock().now()
+    )
+
+    assert await known.find(token.text) == Caller(
+        tenant_id="acme", scopes=frozenset(), origins=frozenset({"https://a.example"}), session_id="zs1"
+    )
 
 
 @pytest.mark.parametrize("key", [None, "", "  "])

@@ -13,9 +13,9 @@ from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import SignInRequiredError, StoreUnavailableError
 from orchestrator.core.ports import CredentialState
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
-from orchestrator.core.tenants import Tenant
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from orchestrator.engine import NewSession, NewStep
-from orchestrator.settings import DEFAULT_TENANT, Settings
+from orchestrator.settings import Settings
 from orchestrator.store.memory import MemoryStore
 from tests.support.clocks import CountedIds, ManualClock
 

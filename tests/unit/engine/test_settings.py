@@ -8,6 +8,7 @@ from pydantic import SecretStr, ValidationError
 from orchestrator.bootstrap import rate_limits
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, SECOND
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from orchestrator.settings import Settings
 
 
@@ -58,6 +59,11 @@ def test_durations_are_seconds_outside_and_milliseconds_inside() -> None:
         ("api_port", "65536"),
         ("max_body_bytes", "1"),
         ("rate_limit_egress", "-1"),
+        ("token_keys", "short"),
+        ("token_keys", f"{'k' * 32},{'k' * 31}"),
+        ("client_token_s", "59"),
+        ("origins", "https://a.example,*"),
+        ("public_api_url", "zaps.example.com"),
         ("appendfsync", "no"),
         ("log_level", "loud"),
     ],
@@ -107,8 +113,47 @@ def test_secrets_never_print_themselves(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("REDIS_URL", "redis://:hush@store.test")
     monkeypatch.setenv("ZAPWRIGHT_API_KEY", "hush")
     monkeypatch.setenv("ZAPWRIGHT_CREDENTIAL_KEYS", "hush")
+    monkeypatch.setenv("ZAPWRIGHT_TOKEN_KEYS", "hush" * 8)
+    monkeypatch.setenv("ZAPWRIGHT_ZAPIER_CLIENT_SECRET", "hush")
     shown = repr(Settings()) + str(Settings().model_dump())
     with pytest.raises(ValidationError) as refused:
         Settings(attempt_s=7200)
 
     assert "hush" not in shown + str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["redis_url", "queue_redis_url"])
+@pytest.mark.parametrize("url", ["http://:hush@store.test", "redis+sentinel://:hush@store.test:26379"])
+def test_an_address_that_is_none_is_refused_without_repeating_it(name: str, url: str) -> None:
+    """It holds a password."""
+    with pytest.raises(ValidationError, match=name) as refused:
+        Settings.model_validate({name: url})
+
+    assert "hush" not in str(refused.value)
+
+
+def test_queues_need_a_place_beside_a_cluster() -> None:
+    """RQ's keys are spread over slots, so a cluster cannot hold them; sessions may live there."""
+    cluster = "redis+cluster://store.test:6379"
+    settings = Settings.model_validate({"redis_url": cluster, "queue_redis_url": "redis://queue.test"})
+
+    assert settings.redis_url == SecretStr(cluster)
+    for given in ({"redis_url": cluster}, {"redis_url": cluster, "queue_redis_url": cluster}):
+        with pytest.raises(ValidationError, match="QUEUE_REDIS_URL must name one server"):
+            Settings.model_validate(given)
+
+
+def test_the_default_tenant_is_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Origins are written as browsers send them."""
+    monkeypatch.setenv("ZAPWRIGHT_ORIGINS", "https://App.example.com/, http://localhost:3000")
+    monkeypatch.setenv("ZAPWRIGHT_ZAPIER_CLIENT_ID", "client-1")
+    tenant = Settings().default_tenant()
+
+    assert tenant == Tenant(
+        id=DEFAULT_TENANT,
+        name=DEFAULT_TENANT,
+        origins=("https://app.example.com", "http://localhost:3000"),
+        zapier_client_id="client-1",
+        created_at=0,
+    )
+    assert Settings(zapier_client_secret=SecretStr("hush")).default_tenant().has_client_secret

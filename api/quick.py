@@ -1,0 +1,286 @@
+"""The quick way through the API: the same routes, dependencies and checks, prepared once (ASGI middleware).
+
+FastAPI finds out anew for each request what a route needs: which of its patterns the path matches, which dependencies
+call which, what may be in their cache. That costs several times what our own code does. What it found out at start-up
+is enough: here each route is a flat list of calls, found by the parts of its path.
+
+A request goes this way only when everything in it is plainly as documented. Whatever else comes (a value that does not
+fit, a query, a path of no route, another method) is FastAPI's, which says what is wrong with it; so what a refusal says
+is decided in one place. No dependency has been called by then.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, Literal, Protocol, TypeAlias, assert_never
+
+import msgspec
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic.fields import FieldInfo
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.errors import HANDLED, answer
+from api.limits import replayed
+
+Call: TypeAlias = Callable[..., Awaitable[object]]
+Part: TypeAlias = Literal["path", "header", "query", "body"]
+
+_REQUEST, _RESPONSE, _FIRST = 0, 1, 2
+"""Places among the values of a request: these two, then parameters, then what calls return."""
+
+_GIVEN: Final = "{"
+_JSON: Final = (b"content-type", b"application/json")
+
+
+class _NotPlainError(Exception):
+    """Something in the request is not plainly as documented."""
+
+
+class _NotQuickError(Exception):
+    """A route needs something that only FastAPI knows how to give."""
+
+
+class _Field(Protocol):
+    """What FastAPI knows of a parameter, and how it checks it."""
+
+    name: str
+    field_info: FieldInfo
+
+    @property
+    def alias(self) -> str: ...
+
+    def get_default(self) -> object: ...
+
+    def validate(self, value: object, values: dict[str, Any], *, loc: tuple[str, ...]) -> tuple[object, list[Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    """One value out of a request, by its name in that part of it."""
+
+    part: Part
+    name: str
+    field: _Field
+
+    def read(self, request: Request, body: bytes) -> object:
+        """Return the value to be given. Raises _NotPlainError."""
+        match self.part:
+            case "path":
+                return self._checked(request.path_params[self.name])
+            case "header":
+                found = request.headers.get(self.name)
+                return self._default() if found is None else self._checked(found)
+            case "query":
+                return self._default()
+            case "body":
+                return self._checked(msgspec.json.decode(body)) if body else self._default()
+        assert_never(self.part)
+
+    def _checked(self, found: object) -> object:
+        value, flaws = self.field.validate(found, {}, loc=())
+        if flaws:
+            raise _NotPlainError
+        return value
+
+    def _default(self) -> object:
+        if not self.field.field_info.is_required():
+            default = self.field.get_default()
+            return default if default is None else deepcopy(default)
+        if self.part == "query":
+            return self._checked({})  # parameters described together, none of which is there
+        raise _NotPlainError
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One call, of a dependency or the route itself; each argument is a value that is there by then."""
+
+    call: Call
+    arguments: tuple[tuple[str, int], ...]
+
+    def take(self, values: list[object]) -> Awaitable[object]:
+        """Call."""
+        return self.call(**{name: values[place] for name, place in self.arguments})
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan while it is being made: what calls need is known before how many parameters come before their results."""
+
+    parameters: list[_Parameter] = field(default_factory=list)
+    calls: list[tuple[Call, list[tuple[str, int]], list[tuple[str, int]]]] = field(default_factory=list)
+    numbers: dict[Call, int] = field(default_factory=dict)
+
+    def add(self, needs: Dependant) -> int:
+        """Plan a call behind those it needs; return its number. Raises _NotQuickError."""
+        call = needs.call
+        if call is None or not _is_coroutine(call) or _is_special(needs):
+            raise _NotQuickError
+        if needs.use_cache and call in self.numbers:
+            return self.numbers[call]
+        inner = [(self.add(one), one.name) for one in needs.dependencies]
+        results = [(name, number) for number, name in inner if name is not None]
+        given = ((needs.request_param_name, _REQUEST), (needs.response_param_name, _RESPONSE))
+        values = [(name, place) for name, place in given if name is not None]
+        values += [(found.name, self._place(part, found)) for part, found in _fields_of(needs)]
+        self.calls.append((call, values, results))
+        self.numbers[call] = len(self.calls) - 1
+        return self.numbers[call]
+
+    def _place(self, part: Part, found: _Field) -> int:
+        is_plain_header = part == "header" and found.alias == found.name
+        name = found.name.replace("_", "-") if is_plain_header else found.alias
+        self.parameters.append(_Parameter(part, name, found))
+        return _FIRST + len(self.parameters) - 1
+
+    def steps(self) -> tuple[_Step, ...]:
+        """Return the calls in their order."""
+        first = _FIRST + len(self.parameters)
+        return tuple(
+            _Step(call, (*values, *((name, first + number) for name, number in results)))
+            for call, values, results in self.calls
+        )
+
+
+class Plan:
+    """What a route does, prepared. Raises _NotQuickError for a route that only FastAPI can run."""
+
+    def __init__(self, route: APIRoute) -> None:
+        if route.response_field is None:
+            raise _NotQuickError
+        draft = _Draft()
+        draft.add(route.dependant)
+        self.route = route
+        self.path = route.path_format.split("/")[1:]
+        self.given = [part[1:-1] for part in self.path if part.startswith(_GIVEN)]
+        self._parameters = draft.parameters
+        self._steps = draft.steps()
+        self._status = route.status_code or HTTPStatus.OK
+        self._written = route.response_field.serialize_json
+
+    async def answer(self, request: Request, body: bytes) -> Response:
+        """Carry the request out. Raises _NotPlainError before anything is called, then what the calls raise."""
+        response = Response(status_code=self._status)
+        response.raw_headers.clear()
+        values: list[object] = [request, response, *(parameter.read(request, body) for parameter in self._parameters)]
+        for step in self._steps:
+            values.append(await step.take(values))
+        result = values[-1]
+        if isinstance(result, Response):
+            return result
+        response.body = self._written(result)
+        response.raw_headers += ((b"content-length", b"%d" % len(response.body)), _JSON)
+        return response
+
+
+def _fields_of(needs: Dependant) -> Iterator[tuple[Part, _Field]]:
+    yield from (("path", found) for found in needs.path_params)
+    yield from (("header", found) for found in needs.header_params)
+    yield from (("query", found) for found in needs.query_params)
+    yield from (("body", found) for found in needs.body_params)
+
+
+def _is_special(needs: Dependant) -> bool:
+    """Whether something is needed that is not prepared for here."""
+    return bool(
+        needs.cookie_params
+        or len(needs.body_params) > 1
+        or any(getattr(found.field_info, "embed", None) for found in needs.body_params)
+        or needs.websocket_param_name
+        or needs.http_connection_param_name
+        or needs.background_tasks_param_name
+        or needs.security_scopes_param_name
+        or needs.concurrency
+    )
+
+
+def _is_coroutine(call: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+
+
+class _Place:
+    """A part of a path: what may follow it, and the routes that end with it."""
+
+    def __init__(self) -> None:
+        self.named: dict[str, _Place] = {}
+        self.given: _Place | None = None
+        self.plans: dict[str, Plan] = {}
+
+    def add(self, parts: list[str], plan: Plan) -> None:
+        """Let a route end here, or behind the parts that follow."""
+        if not parts:
+            for method in plan.route.methods or ():
+                self.plans.setdefault(method, plan)
+            return
+        part, *rest = parts
+        if not part.startswith(_GIVEN):
+            self.named.setdefault(part, _Place()).add(rest, plan)
+            return
+        self.given = self.given or _Place()
+        self.given.add(rest, plan)
+
+
+class Ways:
+    """Routes by the parts of their paths; those that only FastAPI can run are left out."""
+
+    def __init__(self, routes: Iterable[APIRoute]) -> None:
+        self._top = _Place()
+        for route in routes:
+            try:
+                plan = Plan(route)
+            except _NotQuickError:
+                continue
+            self._top.add(plan.path, plan)
+
+    def find(self, method: str, path: str) -> tuple[Plan, Mapping[str, str]] | None:
+        """Return the plan of the route with this path, and its parameters as they stand there."""
+        here = self._top
+        given: list[str] = []
+        for part in path.split("/")[1:]:
+            following = here.named.get(part)
+            if here.given is not None:
+                if following is not None or not part:
+                    return None  # where both fit, the order in which routes were made decides, and FastAPI knows it
+                given.append(part)
+                following = here.given
+            if following is None:
+                return None
+            here = following
+        plan = here.plans.get(method)
+        return None if plan is None else (plan, dict(zip(plan.given, given, strict=True)))
+
+
+class Quick:
+    """Stands before FastAPI's own way. Bodies have been read and checked before (`api.limits.BodyLimits`)."""
+
+    def __init__(self, app: ASGIApp, *, ways: Ways) -> None:
+        self._app = app
+        self._ways = ways
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or hand it on."""
+        found = None
+        if scope["type"] == "http" and not scope["query_string"] and not scope.get("root_path"):
+            found = self._ways.find(scope["method"], scope["path"])
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        plan, scope["path_params"] = found
+        scope["route"], scope["endpoint"] = plan.route, plan.route.endpoint
+        request = Request(scope, receive, send)
+        body = await request.body()
+        try:
+            response = await plan.answer(request, body)
+        except _NotPlainError:
+            await self._app(scope, replayed(body, receive), send)
+            return
+        except HANDLED as error:
+            response = await answer(request, error)
+        await response(scope, receive, send)

@@ -1,0 +1,52 @@
+"""Secrets come under the newest key, on every server."""
+
+from __future__ import annotations
+
+from orchestrator.core.tenants import Tenant
+from orchestrator.store.limits import Limits
+from orchestrator.store.opening import Store, open_store
+from orchestrator.store.rotation import Resealed
+from tests.support.store_values import NOON, SHARDS
+from tests.support.valkey import ValkeyServer
+
+OLD = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+NEW = "bmV3LW5ldy1uZXctbmV3LW5ldy1uZXctbmV3LW5ldy0="
+USERS = [f"user-{number}" for number in range(30)]
+
+
+def store_with(server: ValkeyServer, *keys: str) -> Store:
+    """Return the store as a process has it that knows these keys."""
+    return open_store(server.url, shards=SHARDS, limits=Limits(), credential_keys=keys)
+
+
+async def test_every_secret_comes_under_the_newest_key(server: ValkeyServer) -> None:
+    """Whatever part of the store it lies in; a second time there is nothing to do."""
+    before, during, after = store_with(server, OLD), store_with(server, NEW, OLD), store_with(server, NEW)
+    for user in USERS:
+        await before.credentials.put("acme", user, access_token=f"of-{user}", profile=None, expires_at=None)
+    await before.tenants.create(Tenant(id="acme", name="", created_at=NOON), client_secret="hush")
+    await before.tenants.create(Tenant(id="plain", name="", created_at=NOON))
+
+    outcomes = [await during.reseal() for _ in range(2)]
+    kept = [await after.credentials.get("acme", user) for user in USERS]
+    secret = await after.tenants.client_secret("acme")
+    for store in (before, during, after):
+        await store.aclose()
+
+    assert outcomes == [Resealed(resealed=len(USERS) + 1), Resealed(current=len(USERS) + 1)]
+    assert [credential and credential.access_token for credential in kept] == [f"of-{user}" for user in USERS]
+    assert secret == "hush"
+
+
+async def test_what_no_key_opens_is_counted_and_left(server: ValkeyServer) -> None:
+    """It can be read again once its key is back."""
+    before, lost = store_with(server, OLD), store_with(server, NEW)
+    await before.credentials.put("acme", "ann", access_token="token", profile=None, expires_at=None)
+    outcome = await lost.reseal()
+    kept = await before.credentials.get("acme", "ann")
+    for store in (before, lost):
+        await store.aclose()
+
+    assert outcome == Resealed(unreadable=1)
+    assert kept is not None
+    assert kept.access_token == "token"

@@ -1,0 +1,298 @@
+"""Every route and every caller: who is let in, what others are told, and that they learn and change nothing.
+
+Made from the description of the API: a new route is in here by being described, and says in it what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import httpx
+import pytest
+
+from orchestrator.core.session import MINUTE, SessionKey
+from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
+from tests.support.deployment import AN_ATTEMPT, ORIGIN, WITH_KEY, Deployment, described
+
+Headers: TypeAlias = dict[str, str]
+Told: TypeAlias = tuple[int, str | None]
+
+DESCRIPTION: Final = described(Deployment().app)
+SECRET: Final = "s" * 40
+EVIL: Final = {"Origin": "https://evil.example.test"}
+PRIVATE: Final = ("private-title", "private-reference", "private-metadata")
+
+UNKNOWN: Final[Told] = (401, "unauthorized")
+ENDED: Final[Told] = (401, "token_expired")
+FORGED: Final[Told] = (401, "token_invalid")
+NOT_ENOUGH: Final[Told] = (403, "scope_missing")
+NOT_FROM_THERE: Final[Told] = (403, "origin_refused")
+NOT_THERE: Final[Told] = (404, "session_not_found")
+
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    "add_step": {},
+    "change_session": {"title": "Changed"},
+    "change_step": {"alias": "changed"},
+    "choose_action": {"key": "send", "action_type": "WRITE"},
+    "choose_app": {"app_id": "some-app"},
+    "create_client_token": {"user_id": "alice"},
+    "create_session": {"user_id": "alice"},
+    "create_zap": {},
+    "give_inputs": {"inputs": {"a": 1}},
+    "open_popup": {"attempt_id": AN_ATTEMPT},
+    "put_credential": {"access_token": "sim-alice"},
+    "select_authentication": {"authentication_id": "some-authentication"},
+    "send_popup_signal": {"attempt_id": AN_ATTEMPT, "kind": "focus"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route and method, as they are described."""
+
+    method: str
+    path: str
+    described: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        name: str = self.described["operationId"]
+        return name
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.described["x-scope"])
+
+    @property
+    def takes_tokens(self) -> bool:
+        return {"client_token": []} in self.described["security"]
+
+    @property
+    def is_of_a_session(self) -> bool:
+        return "{session_id}" in self.path
+
+    def address(self, **names: str) -> str:
+        return self.path.format(**names)
+
+    @property
+    def body(self) -> dict[str, Any] | None:
+        if "requestBody" not in self.described:
+            return None
+        assert self.id in BODIES, f"{self.id} takes a body: say in BODIES what is sent"
+        return BODIES[self.id]
+
+
+def operations() -> Iterator[Operation]:
+    """Give every operation that asks who calls."""
+    for path, methods in DESCRIPTION["paths"].items():
+        for method, operation in methods.items():
+            if path.startswith("/v1/"):
+                yield Operation(method.upper(), path, operation)
+
+
+ALL: Final = list(operations())
+
+
+SCOPES: Final[dict[str, frozenset[Scope]]] = {
+    "an operator": frozenset({Scope.OPERATOR}),
+    "another tenant": TENANT_SCOPES,
+    **{f"without {scope}": TENANT_SCOPES - {scope} for scope in TENANT_SCOPES},
+}
+"""Whose keys may do what."""
+
+
+class World:
+    """A deployment with a session, and everybody who might want something of it."""
+
+    def __init__(self) -> None:
+        self.api = Deployment()
+        self.callers: dict[str, Headers] = {}
+
+    async def begin(self) -> None:
+        """Have the session, another of the same user's, other companies' keys, and tokens of every kind."""
+        api = self.api
+        late = await self._token()
+        api.sim.clock.advance(10 * MINUTE)
+        await api.sign_in()
+        title, reference, metadata = PRIVATE
+        self.session = await api.session("Slack", title=title, reference=reference, metadata={"note": metadata})
+        self.step = self.session["steps"][0]["id"]
+        token, other = await self._token(self.session), await self._token()
+        await api.store.tenants.create(Tenant(id="theirs", name="", created_at=0))
+        owners = {"an operator": None, "another tenant": "theirs"}
+        for name, scopes in (SCOPES | {"a revoked key": TENANT_SCOPES}).items():
+            await self._key(name, owners.get(name, DEFAULT_TENANT), scopes)
+        await api.store.api_keys.revoke("arevokedkey", now=1)
+        self.callers |= {
+            "nobody": {},
+            "a strange key": _bearer("nonsense"),
+            "a key that was never made": _bearer(key_text("nobody", SECRET)),
+            "a key with another secret": _bearer(key_text("anothertenant", "t" * 40)),
+            "another scheme": {"Authorization": WITH_KEY["Authorization"].replace("Bearer", "Basic")},
+            "an expired token": _bearer(late),
+            "a forged token": _bearer(token[:-4] + ("AAAA" if not token.endswith("AAAA") else "BBBB")),
+            "another session's token": _bearer(other),
+            "another session's token from its page": _bearer(other) | {"Origin": ORIGIN},
+            "the backend from another page": WITH_KEY | EVIL,
+            "the page from another origin": _bearer(token) | EVIL,
+        }
+        self.page = _bearer(token) | {"Origin": ORIGIN}
+
+    async def ask(self, operation: Operation, headers: Headers) -> httpx.Response:
+        """Ask for something of the session."""
+        address = operation.address(session_id=self.session["id"], step_id=self.step, user_id="alice")
+        async with self.api.caller(headers) as caller:
+            return await caller.request(operation.method, address, json=operation.body)
+
+    async def state(self) -> tuple[object, ...]:
+        """Return all that anybody could have changed of it."""
+        store = self.api.store
+        key = SessionKey(tenant_id=DEFAULT_TENANT, session_id=self.session["id"])
+        session = await store.sessions.load(key)
+        credential = await store.credentials.get(DEFAULT_TENANT, "alice")
+        return session, await store.sessions.signals(session.id), credential
+
+    async def _token(self, session: dict[str, Any] | None = None) -> str:
+        session = session or await self.api.session()
+        address = f"/v1/sessions/{session['id']}/client-tokens"
+        answer = await self.api.ok("POST", address, {"user_id": "alice"}, status=201)
+        token: str = answer.json()["token"]
+        return token
+
+    async def _key(self, name: str, tenant_id: str | None, scopes: frozenset[Scope]) -> None:
+        key_id = "".join(filter(str.isalnum, name))
+        key = ApiKey(id=key_id, tenant_id=tenant_id, name="", scopes=scopes, digest=digest_of(SECRET), created_at=0)
+        await self.api.store.api_keys.create(key)
+        self.callers[name] = _bearer(key_text(key_id, SECRET))
+
+
+def _bearer(bearer: str) -> Headers:
+    return {"Authorization": f"Bearer {bearer}"}
+
+
+@pytest.fixture(name="world")
+async def _world() -> Any:
+    """A world of its own for each test."""
+    world = World()
+    await world.begin()
+    yield world
+    await world.api.aclose()
+
+
+FIXED: Final[dict[str, Told]] = {
+    "nobody": UNKNOWN,
+    "a strange key": UNKNOWN,
+    "a key that was never made": UNKNOWN,
+    "a key with another secret": UNKNOWN,
+    "a revoked key": UNKNOWN,
+    "another scheme": UNKNOWN,
+    "an expired token": ENDED,
+    "a forged token": FORGED,
+    "the backend from another page": NOT_FROM_THERE,
+    "the page from another origin": NOT_FROM_THERE,
+}
+"""What some are told whatever they ask for."""
+
+
+def expected(operation: Operation, caller: str) -> Told | None:
+    """Say what a caller is told by what the description says of an operation; None: they are let in, to their own."""
+    if caller in FIXED:
+        return FIXED[caller]
+    if caller.startswith("another session's token"):
+        return NOT_THERE if operation.takes_tokens else NOT_ENOUGH
+    if operation.scope not in SCOPES[caller]:
+        return NOT_ENOUGH
+    return NOT_THERE if caller == "another tenant" and operation.is_of_a_session else None
+
+
+def told(answer: httpx.Response) -> Told:
+    """Return an answer's status, and its problem's code."""
+    is_problem = answer.headers.get("content-type") == "application/problem+json"
+    return answer.status_code, answer.json()["code"] if is_problem else None
+
+
+@pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
+async def test_who_may_not_is_told_so_and_learns_and_changes_nothing(world: World, operation: Operation) -> None:
+    """Whoever they are, in the words that are documented; and no page may read what is not for its origin."""
+    refusals = {caller: said for caller in world.callers if (said := expected(operation, caller)) is not None}
+    before = await world.state()
+
+    answers = {caller: await world.ask(operation, world.callers[caller]) for caller in refusals}
+
+    assert {caller: told(answer) for caller, answer in answers.items()} == refusals
+    for caller, answer in answers.items():
+        assert [word for word in (*PRIVATE, world.step) if word in answer.text] == [], caller
+        assert not (EVIL.items() <= world.callers[caller].items() and "access-control-allow-origin" in answer.headers)
+    assert await world.state() == before
+
+
+@pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
+async def test_another_tenant_is_let_in_to_its_own_alone(world: World, operation: Operation) -> None:
+    """With the same user's id, it sees and changes nothing of what is not its own."""
+    before = await world.state()
+
+    answer = await world.ask(operation, world.callers["another tenant"])
+
+    assert told(answer) == (expected(operation, "another tenant") or (answer.status_code, None))
+    assert [word for word in (*PRIVATE, world.step) if word in answer.text] == []
+    assert await world.state() == before
+
+
+@pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
+async def test_who_may_is_let_in(world: World, operation: Operation) -> None:
+    """Else every refusal above would prove nothing. What else is wrong with the request is another matter."""
+    caller = world.callers["an operator"] if operation.scope is Scope.OPERATOR else WITH_KEY
+
+    answer = await world.ask(operation, caller)
+
+    assert told(answer)[1] not in {said[1] for said in (UNKNOWN, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE)}
+
+
+@pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
+async def test_a_page_may_what_the_description_says_and_nothing_else(world: World, operation: Operation) -> None:
+    """With the token of its session, from its origin."""
+    before = await world.state()
+    answer = await world.ask(operation, world.page)
+
+    if operation.takes_tokens:
+        assert told(answer)[1] not in {said[1] for said in (UNKNOWN, FORGED, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE)}
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+    else:
+        assert told(answer) == NOT_ENOUGH
+        assert [word for word in (*PRIVATE, world.step) if word in answer.text] == []
+        assert await world.state() == before
+
+
+def test_what_a_page_may_is_what_it_needs() -> None:
+    """Whoever lets a page do more says so here."""
+    assert {operation.id for operation in ALL if operation.takes_tokens} == {
+        "add_step",
+        "change_step",
+        "choose_action",
+        "choose_app",
+        "create_zap",
+        "give_inputs",
+        "list_actions",
+        "list_authentications",
+        "open_popup",
+        "read_events",
+        "read_session",
+        "remove_step",
+        "reset_step",
+        "search_apps",
+        "select_authentication",
+        "send_popup_signal",
+    }
+
+
+def test_every_scope_is_of_use() -> None:
+    """And reading needs no key that may write, but where reading may change the session."""
+    reading = {operation.id for operation in ALL if operation.method == "GET"}
+    may_write = {operation.id for operation in ALL if operation.scope is Scope.SESSIONS_WRITE}
+    may_read = {operation.id for operation in ALL if operation.scope is Scope.SESSIONS_READ}
+
+    assert {operation.scope for operation in ALL} == set(Scope)
+    assert reading & may_write == {"list_authentications"}
+    assert may_read - reading == set()
