@@ -14,7 +14,8 @@ from orchestrator.store.scripts import Argument, Reply, Scripts
 class ServerReport:
     """What a server says of itself; None is what it does not say, or does not let us ask.
 
-    `version` is the Redis version it is or behaves like. `appendfsync` is also None when it is not persistent.
+    `version` is that of Valkey or Redis, whichever `name` says it is. `appendfsync` is also None when it is not
+    persistent.
     `is_cautious` says whether it refuses to write when no replica follows (`min-replicas-to-write`).
     """
 
@@ -37,7 +38,7 @@ async def report(scripts: Scripts) -> ServerReport:
     is_persistent = await _is_persistent(scripts, info)
     return ServerReport(
         name=info.get("server_name") or hello.get("server", "redis"),
-        version=info.get("redis_version") or hello.get("version"),
+        version=info.get("valkey_version") or info.get("redis_version") or hello.get("version"),
         maxmemory_policy=policy,
         is_persistent=is_persistent,
         appendfsync=await _configured(scripts, "appendfsync") if is_persistent else None,
