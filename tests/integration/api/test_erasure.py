@@ -69,9 +69,11 @@ async def on(valkey: ValkeyServer) -> AsyncIterator[Deployment]:
     limits, shards = Limits(egress=UNLIMITED, partner=UNLIMITED), Settings().shards
     store = open_store(valkey.url, shards=shards, limits=limits, credential_keys=[SEALING_KEY])
     deployment = Deployment(store=store)
-    yield deployment
-    await deployment.aclose()
-    await store.aclose()
+    try:
+        yield deployment
+    finally:
+        await deployment.aclose()
+        await store.aclose()
 
 
 async def test_nothing_in_the_store_mentions_an_erased_user(valkey: ValkeyServer, redis: Redis) -> None:
@@ -171,7 +173,7 @@ async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process
                 except httpx.TransportError:
                     return False
 
-            await come_true(answers, what="the API answers")
+            await come_true(answers, what=process.output or "the API answers")
             yield process, http
 
 
