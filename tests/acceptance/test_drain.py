@@ -38,6 +38,7 @@ class Place:
         self.environment = {
             "ZAPWRIGHT_API_KEY": KEY,
             "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY,
+            "ZAPWRIGHT_TOKEN_KEYS": "t" * 32,
             "ZAPWRIGHT_ZAPIER_API_URL": simulator,
             "ZAPWRIGHT_RATE_LIMIT_EGRESS": "0",
             "ZAPWRIGHT_RATE_LIMIT_PARTNER": "0",
