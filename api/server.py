@@ -15,6 +15,7 @@ import uvicorn
 from api.app import create_server_app
 from api.polls import LongPolls
 from orchestrator import logs
+from orchestrator.bootstrap import settle_down
 from orchestrator.settings import Settings
 
 GRACE_S: Final = 25
@@ -29,6 +30,11 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, polls: LongPolls) -> None:
         super().__init__(config)
         self._polls = polls
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and count everything that is there by then as here to stay."""
+        await super().startup(sockets)
+        settle_down()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the requests under way finish, then close."""
@@ -59,6 +65,8 @@ def serve(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
+        loop="uvloop",
+        http="httptools",
     )
     server = Server(config, polls=app.state.polls)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
