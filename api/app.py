@@ -28,6 +28,7 @@ from api.routes import (
     popups,
     sessions,
     steps,
+    users,
     zaps,
 )
 from api.tokens import ClientTokens
@@ -52,6 +53,7 @@ _ROUTERS = (
     zaps,
     client_tokens,
     credentials,
+    users,
     operators,
     health,
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import httpx
@@ -47,7 +49,7 @@ def serve(
     sockets: Sequence[socket.socket] | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> None:
-    """Serve until the process is asked to end, on the settings' address or on listening `sockets`.
+    """Serve on the settings' address or on listening `sockets` until the process is asked to end (SIGTERM, SIGINT).
 
     Requests to Zapier go by `transport`, by default over sockets. Leaves the process with status 3 when it cannot
     start, having logged why: without its store, or without any API key.
@@ -67,6 +69,8 @@ def serve(
         http="httptools",
     )
     server = Server(config, polls=app.state.polls)
-    server.run(sockets=list(sockets) if sockets is not None else None)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):  # uvicorn hands both signals on once it has stopped: that is a good end
+        server.run(sockets=list(sockets) if sockets is not None else None)
     if not server.started:
         sys.exit(START_FAILED)

@@ -110,6 +110,7 @@ def compose(
             receipts=store.receipts,
             watches=store.watches,
             credentials=credentials,
+            users=store.users,
             upstream=upstream,
             clock=clock,
             ids=ids,

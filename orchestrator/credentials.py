@@ -50,9 +50,9 @@ class ToldCredentials:
             await self._tell(tenant_id, user_id)
         return is_marked
 
-    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+    async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
-        return await self._store.users_of_profile(tenant_id, profile_id)
+        return await self._store.users_of_profile(tenant_id, profile_id, now=now)
 
     async def _tell(self, tenant_id: str, user_id: str) -> None:
         """Tell the user's sessions how it is, until it is still so afterwards: others may be telling them too."""

@@ -40,6 +40,7 @@ from orchestrator.core.ports import (
     SessionStore,
     Standing,
     Upstream,
+    UserStore,
     WatchStore,
 )
 from orchestrator.core.schedule import Policy
@@ -124,6 +125,7 @@ class Engine:
         receipts: ReceiptStore,
         watches: WatchStore,
         credentials: CredentialStore,
+        users: UserStore,
         upstream: Upstream,
         clock: Clock,
         ids: Ids,
@@ -135,6 +137,7 @@ class Engine:
         self._receipts = receipts
         self._watches = watches
         self._credentials = credentials
+        self._users = users
         self._upstream = upstream
         self._clock = clock
         self._ids = ids
@@ -292,7 +295,7 @@ class Engine:
         opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"))
         return _opened(await self._commits.apply(key, opening, terms=terms), step_id)
 
-    # --- credentials ---
+    # --- users ---
 
     async def put_credential(
         self, tenant_id: str, user_id: str, access_token: str, *, expires_in: Millis | None
@@ -315,6 +318,10 @@ class Engine:
         )
         await self._watches.resume(tenant_id, user_id, now=now)
         return credential
+
+    async def erase_user(self, tenant_id: str, user_id: str) -> None:
+        """Erase everything that is kept of a user. Raises as `UserStore.erase`."""
+        await self._users.erase(tenant_id, user_id, now=self._clock.now())
 
     async def _credential(self, session: Session) -> Credential:
         credential = await self._credentials.get(session.tenant_id, session.user_id)

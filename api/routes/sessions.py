@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
 _LOCATION = {"Location": {"description": "The session's address.", "schema": {"type": "string"}}}
 _LIVE = {
-    "model": answers.Session,
+    "model": answers.CreatedSession,
     "description": "The user's session that has this reference and has not ended.",
     "headers": ETAG | _LOCATION,
 }

@@ -190,6 +190,10 @@ class SessionStore(Protocol):
         """Return ids of sessions whose `wake_at` is not later than `now`, the longest overdue first."""
         ...
 
+    async def forget_outbox(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase events that have been on their way out since before `before`, the oldest first; returns how many."""
+        ...
+
     async def purge(self, session: Session) -> None:
         """Erase an ended session with its events, log and index entries; twice is fine.
 
@@ -501,10 +505,11 @@ class CredentialStore(Protocol):
         """Zapier refused this generation's token: mark it. False when it is marked already or a newer one exists."""
         ...
 
-    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+    async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile.
 
-        Who had it may have a popup open still, from which that account gets an authentication.
+        Who had it may have a popup open still, from which that account gets an authentication; an erased user counts
+        for as long as that may be.
         """
         ...
 
@@ -557,6 +562,21 @@ class ApiKeyStore(Protocol):
 
     async def note_use(self, key_id: str, *, now: Instant) -> None:
         """Note that the key was used. Raises ApiKeyNotFoundError."""
+        ...
+
+
+# --- users ----------------------------------------------------------------------------------------------------
+
+
+class UserStore(Protocol):
+    """Users as a whole."""
+
+    async def erase(self, tenant_id: str, user_id: str, *, now: Instant) -> None:
+        """Erase everything that is kept of a user: credential, sessions and all about them, watches, receipts.
+
+        Twice is fine, and so is doing it again when it died in between. What was read of the user before cannot bring
+        anything back: commits find no session, checks no lease. Raises StaleVersionError when others went on adding.
+        """
         ...
 
 
@@ -771,6 +791,11 @@ class Store(Protocol):
     @property
     def credentials(self) -> CredentialStore:
         """Credentials."""
+        ...
+
+    @property
+    def users(self) -> UserStore:
+        """Users."""
         ...
 
     @property

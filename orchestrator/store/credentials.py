@@ -56,9 +56,13 @@ class RedisCredentialStore:
     ) -> Credential:
         """Store a new access token and return the credential with its new generation.
 
-        The user is counted under the profile before the token can be used, and stays so under earlier ones.
+        The user is counted under the profile before the token can be used, and stays so under earlier ones. Before
+        that, and with the token once more, it is noted which profiles these are, so that erasing the user finds them.
         """
+        shard = shard_of(tenant_id, user_id, shards=self._shards)
+        profiles = keys.user_profiles(shard, tenant_id, user_id)
         if profile is not None:
+            await self._scripts.run(("SADD", profiles, profile.id))
             await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile.id), user_id))
         email = masked_email(profile.email) if profile and profile.email else None
         sealed = self._seal.close(msgspec.json.encode(_Sealed(tenant_id, user_id, access_token)))
@@ -70,7 +74,7 @@ class RedisCredentialStore:
             email or "",
             "" if expires_at is None else expires_at,
         ]
-        call = Call("put_credential", [self._key(tenant_id, user_id)], arguments)
+        call = Call("put_credential", [keys.credential(shard, tenant_id, user_id), profiles], arguments)
         generation, account = await self._scripts.call(call)
         return Credential(
             tenant_id=tenant_id,
@@ -105,10 +109,10 @@ class RedisCredentialStore:
         arguments: list[Argument] = [generation, CredentialState.NEEDS_SIGN_IN]
         return bool(await self._scripts.call(Call("mark_credential", [self._key(tenant_id, user_id)], arguments)))
 
-    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+    async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
-        (count,) = await self._scripts.run(("SCARD", keys.profile_users(tenant_id, profile_id)))
-        return int(count)
+        (members,) = await self._scripts.run(("SMEMBERS", keys.profile_users(tenant_id, profile_id)))
+        return sum(keys.counts(member.decode(), now=now) for member in members)
 
     def _key(self, tenant_id: str, user_id: str) -> str:
         return keys.credential(shard_of(tenant_id, user_id, shards=self._shards), tenant_id, user_id)

@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from cli import devenv
+from cli.ports import free_port
 from orchestrator.store.embedded import start
 from tests.support.processes import Process, eventually
 
@@ -103,6 +104,15 @@ def installed(folder: Path, **environment: str) -> Iterator[Installation]:
             installation.supervisor.end()
         if (folder / "store").exists():
             start(folder).stop()
+
+
+@contextmanager
+def everything_up(folder: Path, **environment: str) -> Iterator[Installation]:
+    """Have everything run on a directory, at ports that nothing else on this machine is likely to choose."""
+    with installed(folder, **environment) as installation:
+        ports = ("--api-port", str(free_port([])), "--simulator-port", str(free_port([])))
+        installation.up("--workers", "1", *ports)
+        yield installation
 
 
 def is_running(pid: int) -> bool:

@@ -2,6 +2,7 @@
 -- put_credential: keeps a user's new access token under the next generation.
 --
 -- KEYS[1]  credential  hash
+-- KEYS[2]  profiles    set   under which the user is counted
 --
 -- ARGV[1]  bytes  the sealed token
 -- ARGV[2]  text   state
@@ -21,5 +22,8 @@ for field, value in pairs({profile_id = ARGV[4], email = ARGV[5], expires_at = A
   else
     redis.call("HDEL", KEYS[1], field)
   end
+end
+if ARGV[4] ~= "" then
+  redis.call("SADD", KEYS[2], ARGV[4])
 end
 return {generation, account}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, Standing
 from orchestrator.core.session import Instant
+from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
 
 
@@ -62,9 +63,18 @@ class MemoryCredentialStore:
         self._credentials[tenant_id, user_id] = replace(kept, state=CredentialState.NEEDS_SIGN_IN)
         return True
 
-    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+    async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
-        return len(self._users[tenant_id, profile_id])
+        return sum(keys.counts(member, now=now) for member in self._users[tenant_id, profile_id])
+
+    def forget(self, tenant_id: str, user_id: str, *, yields_until: Instant | None) -> None:
+        """Forget a user; while a popup of theirs may yield something, a nameless one is counted for them."""
+        self._credentials.pop((tenant_id, user_id), None)
+        for (tenant, _), members in self._users.items():
+            if tenant == tenant_id and user_id in members:
+                members.discard(user_id)
+                if yields_until is not None:
+                    members.add(keys.nameless(yields_until))
 
 
 if TYPE_CHECKING:

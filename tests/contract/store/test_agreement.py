@@ -183,6 +183,12 @@ class SessionsAgree(CommitsAgree):
             **({} if (name, user) in self.sessions else {"reference": data.draw(references)}),
         )
 
+    @rule(user=st.sampled_from(USERS))
+    def erase(self, user: str) -> None:
+        """A user is erased."""
+        self.both("users.erase", TENANT, user, now=self.now)
+        self.sessions = {name: session for name, session in self.sessions.items() if name[1] != user}
+
     @rule(name=st.sampled_from(RECEIPTS), fingerprint=st.sampled_from(["f1", "f2"]))
     def bind(self, name: str, fingerprint: str) -> None:
         """A request without a session comes, perhaps again, perhaps with another body."""
@@ -290,6 +296,13 @@ class WatchesAgree(CommitsAgree):
             retry_at=data.draw(st.none() | instants(self.now) | st.just(PAUSED)),
         )
         self.both("watches.settle", settlement)
+
+    @rule(is_meant=st.sampled_from([True, False, False, False]))
+    def erase(self, is_meant: bool) -> None:
+        """The user is erased, now and then."""
+        if is_meant:
+            self.both("users.erase", TENANT, "user-1", now=self.now)
+            self.sessions.clear()
 
     @rule()
     def resume(self) -> None:

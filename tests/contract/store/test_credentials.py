@@ -126,7 +126,7 @@ async def test_users_of_one_profile_are_counted(store: AnyStore) -> None:
     await put(store, profile=Profile(id="pr2"), user="u2")
     await put(store, profile=None, user="u3")
 
-    counts = [await store.credentials.users_of_profile(TENANT, profile) for profile in ("pr1", "pr2", "pr3")]
+    counts = [await store.credentials.users_of_profile(TENANT, profile, now=NOON) for profile in ("pr1", "pr2", "pr3")]
 
     assert counts == [3, 1, 0]
 

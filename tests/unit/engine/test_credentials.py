@@ -150,4 +150,4 @@ async def test_users_of_a_profile_are_counted_by_the_store(scene: Scene) -> None
     """Telling adds nothing to it."""
     await scene.sign_in("bob", account="ann")
 
-    assert await scene.here.credentials.users_of_profile(TENANT, "ann") == 2
+    assert await scene.here.credentials.users_of_profile(TENANT, "ann", now=scene.clock.now()) == 2
