@@ -15,6 +15,7 @@ from orchestrator.core.ports import (
     CredentialState,
     EventPage,
     SignalRecord,
+    Standing,
 )
 from orchestrator.core.session import Evidence, Instant, JsonObject, Millis, Step
 from orchestrator.engine import OpenedPopup, Picker
@@ -85,7 +86,7 @@ class Views:
             inputs=step.inputs,
         )
 
-    def _connect(self, step: Step, credential: Credential | None) -> answers.Connect | None:
+    def _connect(self, step: Step, credential: Standing | None) -> answers.Connect | None:
         if step.connect is None:
             return None
         return answers.Connect(
@@ -94,7 +95,7 @@ class Views:
             message_origin=self.message_origin,
         )
 
-    def _fresh_until(self, step: Step, credential: Credential | None) -> Instant | None:
+    def _fresh_until(self, step: Step, credential: Standing | None) -> Instant | None:
         """Return until when a popup may be opened as the step is; a listing of another Zapier account serves never."""
         if step.connect is None or step.baseline is None:
             return None

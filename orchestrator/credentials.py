@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError
-from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, SessionStore
+from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, SessionStore, Standing
 from orchestrator.core.session import Instant, SessionKey
 from orchestrator.core.signals import CredentialChanged
 
@@ -39,6 +39,10 @@ class ToldCredentials:
         """Return the credential, None when there never was one."""
         return await self._store.get(tenant_id, user_id)
 
+    async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
+        """Return what is known of it but the token."""
+        return await self._store.standing(tenant_id, user_id)
+
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Mark this generation as refused, as the store does, and tell the sessions."""
         is_marked = await self._store.need_sign_in(tenant_id, user_id, generation=generation)
@@ -61,5 +65,5 @@ class ToldCredentials:
             told = state
 
     async def _state(self, tenant_id: str, user_id: str) -> CredentialState:
-        credential = await self._store.get(tenant_id, user_id)
-        return CredentialState.MISSING if credential is None else credential.state
+        standing = await self._store.standing(tenant_id, user_id)
+        return CredentialState.MISSING if standing is None else standing.state

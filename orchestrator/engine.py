@@ -38,6 +38,7 @@ from orchestrator.core.ports import (
     Outcome,
     ReceiptStore,
     SessionStore,
+    Standing,
     Upstream,
     UserStore,
     WatchStore,
@@ -153,7 +154,7 @@ class Engine:
         IdempotencyKeyReusedError, SessionNotFoundError when what the request made before is no longer kept.
         """
         _, credential = await asyncio.gather(
-            self.bind(new.tenant_id, terms), self._credentials.get(new.tenant_id, new.user_id)
+            self.bind(new.tenant_id, terms), self._credentials.standing(new.tenant_id, new.user_id)
         )
         earlier = await self._begun_before(new, terms)
         if earlier is not None:
@@ -198,7 +199,7 @@ class Engine:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
         credential = await self._credential(session)
         chosen = await self._app_chosen(credential, step_id, app_id)
-        return await self._commits.apply(key, chosen, terms=terms)
+        return await self._commits.apply(key, chosen, terms=terms, read=session)
 
     async def list_actions(self, key: SessionKey, step_id: str) -> tuple[CatalogAction, ...]:
         """Return what the step's app can do."""
@@ -346,7 +347,7 @@ class Engine:
         key = SessionKey(tenant_id=new.tenant_id, session_id=session_id)
         return Applied(session=await self._sessions.load(key), outcome=Outcome.DUPLICATE)
 
-    async def _begun(self, new: NewSession, credential: Credential | None) -> Decision:
+    async def _begun(self, new: NewSession, credential: Standing | None) -> Decision:
         session = self._blank(new, credential)
         chosen = await self._apps_of(session, new)
         now = self._clock.now()
@@ -356,7 +357,7 @@ class Engine:
             decision = _joined(decision, following)
         return decision
 
-    def _blank(self, new: NewSession, credential: Credential | None) -> Session:
+    def _blank(self, new: NewSession, credential: Standing | None) -> Session:
         now = self._clock.now()
         shard = shard_of(new.tenant_id, new.user_id, shards=self._shards)
         session_id = self._ids.new(f"zs{shard:02x}")
@@ -436,7 +437,7 @@ class Engine:
         """Whether the baseline is young and of the Zapier account the user has now."""
         if step.baseline is None or self._clock.now() - step.baseline.taken_at > self._policy.baseline_fresh:
             return False
-        credential = await self._credentials.get(session.tenant_id, session.user_id)
+        credential = await self._credentials.standing(session.tenant_id, session.user_id)
         return credential is not None and credential.account == step.baseline.account
 
     def _is_link_fresh(self, step: Step) -> bool:

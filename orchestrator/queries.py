@@ -9,13 +9,13 @@ from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import (
     Changes,
     Clock,
-    Credential,
     CredentialStore,
     EventPage,
     SessionPage,
     SessionQuery,
     SessionStore,
     SignalRecord,
+    Standing,
     WatchStore,
 )
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
@@ -26,7 +26,7 @@ class Snapshot:
     """A session as one read shows it. `next_checks` is by app id, for the apps somebody waits on."""
 
     session: Session
-    credential: Credential | None
+    credential: Standing | None
     next_checks: Mapping[str, Instant | None]
 
 
@@ -96,6 +96,6 @@ class Queries:
         next_checks = await self._watches.next_checks(keys) if keys else {}
         return Snapshot(
             session=session,
-            credential=await self._credentials.get(session.tenant_id, session.user_id),
+            credential=await self._credentials.standing(session.tenant_id, session.user_id),
             next_checks={key.app_id: at for key, at in next_checks.items()},
         )

@@ -327,6 +327,10 @@ class WatchStore(Protocol):
         """Return the watch as it is; an unknown one is empty. Popups whose `until` is not after `now` are left out."""
         ...
 
+    async def last_check(self, key: WatchKey) -> Instant | None:
+        """Return when the latest complete listing of the watch began, None when there is none."""
+        ...
+
     async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
         """Return when each watch will be checked next; None for never (or paused)."""
         ...
@@ -439,8 +443,8 @@ class CredentialState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """A user's access to Zapier.
+class Standing:
+    """All that is known of a user's access to Zapier but the token.
 
     `generation` grows with every put; `account` names the Zapier account (its profile id where readable, else the
     number of the sign-in), so that listings made under different ones are never compared. `email` is masked.
@@ -448,13 +452,19 @@ class Credential:
 
     tenant_id: str
     user_id: str
-    access_token: str = field(repr=False)
     generation: int
     account: str
     state: CredentialState = CredentialState.ACTIVE
     profile_id: str | None = None
     email: str | None = None
     expires_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential(Standing):
+    """A user's access to Zapier."""
+
+    access_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -485,6 +495,10 @@ class CredentialStore(Protocol):
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
         """Return the credential, None when there never was one."""
+        ...
+
+    async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
+        """Return what `get` would, without decrypting the token: for all who do not call Zapier."""
         ...
 
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:

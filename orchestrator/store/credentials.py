@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import msgspec
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile
+from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, Standing
 from orchestrator.core.session import Instant, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
@@ -88,21 +89,20 @@ class RedisCredentialStore:
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
         """Return the credential, None when there never was one. Raises CredentialUnreadableError."""
-        (reply,) = await self._scripts.run(("HGETALL", self._key(tenant_id, user_id)))
-        if not reply:
+        kept = await self._kept(tenant_id, user_id)
+        if not kept:
             return None
-        kept = {name.decode(): value.decode() for name, value in reply.items()}
-        return Credential(
-            tenant_id=tenant_id,
-            user_id=user_id,
-            access_token=self._open(kept["sealed"], tenant_id, user_id),
-            generation=int(kept["generation"]),
-            account=kept["account"],
-            state=CredentialState(kept["state"]),
-            profile_id=kept.get("profile_id"),
-            email=kept.get("email"),
-            expires_at=int(kept["expires_at"]) if "expires_at" in kept else None,
-        )
+        access_token = self._open(kept["sealed"], tenant_id, user_id)
+        return Credential(tenant_id=tenant_id, user_id=user_id, access_token=access_token, **_standing(kept))
+
+    async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
+        """Return what is known of it but the token."""
+        kept = await self._kept(tenant_id, user_id)
+        return Standing(tenant_id=tenant_id, user_id=user_id, **_standing(kept)) if kept else None
+
+    async def _kept(self, tenant_id: str, user_id: str) -> dict[str, str]:
+        (reply,) = await self._scripts.run(("HGETALL", self._key(tenant_id, user_id)))
+        return {name.decode(): value.decode() for name, value in reply.items()}
 
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Zapier refused this generation's token: mark it."""
@@ -125,6 +125,26 @@ class RedisCredentialStore:
         if (opened.tenant_id, opened.user_id) != (tenant_id, user_id):
             raise CredentialUnreadableError(user_id=user_id)
         return opened.access_token
+
+
+class _Known(TypedDict):
+    generation: int
+    account: str
+    state: CredentialState
+    profile_id: str | None
+    email: str | None
+    expires_at: Instant | None
+
+
+def _standing(kept: Mapping[str, str]) -> _Known:
+    return {
+        "generation": int(kept["generation"]),
+        "account": kept["account"],
+        "state": CredentialState(kept["state"]),
+        "profile_id": kept.get("profile_id"),
+        "email": kept.get("email"),
+        "expires_at": int(kept["expires_at"]) if "expires_at" in kept else None,
+    }
 
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.acceptance.installation import installed
 from tests.acceptance.waiting import Waiting, app_id, ask, each, lose_message, result, say
+from tests.support.deployment import TOKEN_KEYS
 from tests.support.processes import SEALING_KEY, Process, a_simulator, a_worker, come_true, eventually, running
 from tests.support.valkey import free_port, running_valkey
 
@@ -42,7 +43,7 @@ class Place:
         self.environment = {
             "ZAPWRIGHT_API_KEY": KEY,
             "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY,
-            "ZAPWRIGHT_TOKEN_KEYS": "t" * 32,
+            "ZAPWRIGHT_TOKEN_KEYS": TOKEN_KEYS,
             "ZAPWRIGHT_ZAPIER_API_URL": simulator,
             "ZAPWRIGHT_RATE_LIMIT_EGRESS": "0",
             "ZAPWRIGHT_RATE_LIMIT_PARTNER": "0",

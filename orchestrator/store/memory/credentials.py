@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile
+from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, Standing
 from orchestrator.core.session import Instant
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
@@ -49,6 +49,11 @@ class MemoryCredentialStore:
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
         """Return the credential, None when there never was one."""
         return self._credentials.get((tenant_id, user_id))
+
+    async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
+        """Return what is known of it but the token."""
+        kept = await self.get(tenant_id, user_id)
+        return kept and Standing(**{field.name: getattr(kept, field.name) for field in fields(Standing)})
 
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Zapier refused this generation's token: mark it."""

@@ -107,7 +107,9 @@ async def test_a_session_begun_while_all_are_told_knows_by_itself(scene: Scene) 
     assert await signed_out(scene, *begun) == [True]
 
 
-@pytest.mark.parametrize("moment", ["credentials.need_sign_in", "credentials.get", "sessions.of_user", "sessions.load"])
+@pytest.mark.parametrize(
+    "moment", ["credentials.need_sign_in", "credentials.standing", "sessions.of_user", "sessions.load"]
+)
 async def test_a_token_put_while_the_refusal_of_the_old_one_is_told_wins(scene: Scene, moment: str) -> None:
     """The sessions end up knowing what is true, and the last event says so."""
     session, script = await scene.session("ann"), Script()
