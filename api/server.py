@@ -16,6 +16,7 @@ from api.app import create_server_app
 from api.polls import LongPolls
 from orchestrator import logs
 from orchestrator.bootstrap import settle_down
+from orchestrator.core.ports import Upstream
 from orchestrator.settings import Settings
 
 GRACE_S: Final = 25
@@ -48,14 +49,16 @@ def serve(
     redis_url: str,
     sockets: Sequence[socket.socket] | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    upstream: Upstream | None = None,
 ) -> None:
     """Serve on the settings' address or on listening `sockets` until the process is asked to end (SIGTERM, SIGINT).
 
-    Requests to Zapier go by `transport`, by default over sockets. Leaves the process with status 3 when it cannot
+    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made.
+    Leaves the process with status 3 when it cannot
     start, having logged why: without its store, or without any API key.
     """
     logs.configure(settings)
-    app = create_server_app(settings, redis_url=redis_url, transport=transport)
+    app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
     config = uvicorn.Config(
         app,
         host=settings.api_host,

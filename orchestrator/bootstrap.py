@@ -59,7 +59,7 @@ class Zapwright:
     directory: Directory
 
 
-def compose(
+def compose(  # noqa: PLR0913 - all that can stand in the world's place
     settings: Settings,
     *,
     store: Store,
@@ -67,8 +67,9 @@ def compose(
     clock: Clock,
     ids: Ids,
     chance: Callable[[], float] = random.random,
+    upstream: Upstream | None = None,
 ) -> Zapwright:
-    """Put a Zapwright together on a store and a clock of the caller's choice."""
+    """Put a Zapwright together on a store and a clock of the caller's choice, with `upstream` in Zapier's place."""
     policy, limits = settings.policy(), rate_limits(settings)
     commits = Commits(
         sessions=store.sessions,
@@ -82,7 +83,7 @@ def compose(
     directory = Directory(
         tenants=store.tenants, api_keys=store.api_keys, default=settings.default_tenant(), clock=clock
     )
-    upstream = ZapierClient(
+    upstream = upstream or ZapierClient(
         base_url=settings.zapier_api_url or "https://api.zapier.com",
         http=http,
         budget=store.budget,
@@ -156,11 +157,15 @@ def compose(
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, redis_url: str, transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings,
+    *,
+    redis_url: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    upstream: Upstream | None = None,
 ) -> AsyncIterator[Zapwright]:
     """Open the store and the connections of one process, and close them afterwards.
 
-    Requests to Zapier go by `transport`, by default over sockets.
+    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made.
 
     Raises StoreUnfitError when the store is not one to trust (evicting, too old, other shards), StoreUnavailableError
     when it does not answer.
@@ -179,7 +184,7 @@ async def opened(
         clock.offset = await store.clock_offset(clock.now)
         following = asyncio.create_task(clock.follow(store.clock_offset))
         try:
-            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds())
+            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream)
         finally:
             following.cancel()
     finally:
