@@ -305,7 +305,8 @@ def _python_route(route: Route) -> Iterator[str]:
         path = path.replace(f"{{{argument.name}}}", f"{{part({argument.name})}}")
     yield f"def {route.name}({', '.join([*inside, *(['*'] if named else []), *named])}) -> Call[{shape}]:"
     yield from _indented(route.text)
-    yield f"    return Call(method={json.dumps(route.method)}, path=f{json.dumps(path)}, kind={shape},"
+    kind = "type(None)" if shape == "None" else shape
+    yield f"    return Call(method={json.dumps(route.method)}, path=f{json.dumps(path)}, kind={kind},"
     for place, word in (("query", "query"), ("body", "body")):
         if route.at(place):
             yield f"    {word}={{{', '.join(f'{json.dumps(one.name)}: {one.name}' for one in route.at(place))}}},"

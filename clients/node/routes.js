@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AppPage, CancelSessionArguments, ChangeSessionArguments, ChangeStepArguments, ChooseActionArguments, ChooseAppArguments, ClientToken, CreateClientTokenArguments, CreateSessionArguments, CreateZapArguments, CreatedSession, Credential, EventPage, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListSessionsArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, Picker, PutCredentialArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, RemoveStepArguments, ResetStepArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AppPage, CancelSessionArguments, ChangeSessionArguments, ChangeStepArguments, ChooseActionArguments, ChooseAppArguments, ClientToken, CreateClientTokenArguments, CreateSessionArguments, CreateZapArguments, CreatedSession, Credential, EraseUserArguments, EventPage, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListSessionsArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, Picker, PutCredentialArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, RemoveStepArguments, ResetStepArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -315,6 +315,18 @@ export class Routes extends Sender {
   putCredential(given, options = {}) {
     return this.send({ method: "PUT", path: "/v1/users/{user_id}/credential",
       body: ["access_token", "expires_in"],
+    }, given, options);
+  }
+
+  /**
+   * Erase everything that is kept of the user: credential, sessions, and all about them. A second time is fine.
+   *
+   * @param {EraseUserArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<void>}
+   */
+  eraseUser(given, options = {}) {
+    return this.send({ method: "DELETE", path: "/v1/users/{user_id}",
     }, given, options);
   }
 

@@ -435,6 +435,11 @@
  */
 
 /**
+ * @typedef {object} EraseUserArguments What eraseUser is given.
+ * @property {string} user_id
+ */
+
+/**
  * @typedef {object} SearchSessionsArguments What searchSessions is given.
  * @property {StepState} [state]
  * @property {SessionStatus} [status]

@@ -62,8 +62,9 @@ class Installation:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The processes that the supervisor started, by name."""
-        return {path.stem: int(path.read_text()) for path in (self.folder / "run").glob("*.pid")}
+        """The processes that the supervisor started, by name; one that is being started again is left out."""
+        texts = {path.stem: path.read_text() for path in (self.folder / "run").glob("*.pid")}
+        return {name: int(text) for name, text in texts.items() if text}
 
     @property
     def variables(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.installation import installed
 from tests.acceptance.waiting import app_id, ask, each, lose_message, result, say
 from tests.support.fleets import DURABLE
+from tests.support.processes import come_true
 from tests.support.valkey import ValkeyServer, wait_until
 
 USERS: Final = 20
@@ -51,10 +52,15 @@ async def written_meanwhile(api: httpx.AsyncClient, back_up: Callable[[], None])
     await enough.wait()
     before = dict(acknowledged)
     await asyncio.to_thread(back_up)
-    assert len(acknowledged) > len(before)
+    await come_true(lambda: exceeds(acknowledged, before), what="the writer goes on")
     writer.cancel()
     await asyncio.gather(writer, return_exceptions=True)
     return before
+
+
+async def exceeds(acknowledged: dict[str, int], before: dict[str, int]) -> bool:
+    """Tell whether more was answered since."""
+    return len(acknowledged) > len(before)
 
 
 async def seq(api: httpx.AsyncClient, session_id: str) -> int:

@@ -154,7 +154,7 @@ def test_what_dies_is_started_again(installation: Installation) -> None:
     url, before, store_before = installation.variables["ZAPWRIGHT_API_URL"], installation.pids, installation.store_pid
     os.kill(before["api"], signal.SIGKILL)
     os.kill(store_before, signal.SIGKILL)
-    eventually(lambda: installation.pids["api"] != before["api"], what="a new API")
+    eventually(lambda: installation.pids.get("api", before["api"]) != before["api"], what="a new API")
     eventually(lambda: _is_ready(url), what="an API that is ready")
 
     assert installation.store_pid != store_before

@@ -14,5 +14,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   } catch (error) {
     said = { error: { ...error, name: error.name, message: error.message, shown: inspect(error, { depth: 9 }) } };
   }
-  process.stdout.write(`${JSON.stringify({ value: null, ...said })}\n`);
+  process.stdout.write(`${JSON.stringify({ ...said, value: said.value ?? null })}\n`);
 }

@@ -352,6 +352,15 @@ def put_credential(user_id: str, *, access_token: str, expires_in: int | None = 
     )
 
 
+def erase_user(user_id: str) -> Call[None]:
+    """Erase everything that is kept of the user: credential, sessions, and all about them. A second time is fine."""
+    return Call(
+        method="DELETE",
+        path=f"/v1/users/{part(user_id)}",
+        kind=type(None),
+    )
+
+
 def search_sessions(
     *,
     state: StepState | None = None,
@@ -430,6 +439,7 @@ class Routes(Sender):
     create_zap = sent(create_zap)
     create_client_token = sent(create_client_token)
     put_credential = sent(put_credential)
+    erase_user = sent(erase_user)
     search_sessions = sent(search_sessions)
     read_health = sent(read_health)
     read_readiness = sent(read_readiness)
@@ -462,6 +472,7 @@ class AsyncRoutes(AsyncSender):
     create_zap = sent_async(create_zap)
     create_client_token = sent_async(create_client_token)
     put_credential = sent_async(put_credential)
+    erase_user = sent_async(erase_user)
     search_sessions = sent_async(search_sessions)
     read_health = sent_async(read_health)
     read_readiness = sent_async(read_readiness)
