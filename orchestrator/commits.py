@@ -242,8 +242,11 @@ class Commits:
         )
 
     async def _checks(self, before: Session, after: Session, signal: Signal) -> dict[str, Instant | None]:
-        """Return when the watch of each app somebody may wait on was last checked completely."""
-        apps = {step.app.id for step in (*before.steps, *after.steps) if step.app and step.app_attempts}
+        """Return when the watch of each app was last checked completely, where that decides when it is checked next."""
+        now = self._clock.now()
+        apps = {
+            step.app.id for step in (*before.steps, *after.steps) if step.app and schedule.may_be_covered(step, now)
+        }
         checks: dict[str, Instant | None] = {}
         for app_id in apps:
             if isinstance(signal, AuthenticationsListed) and signal.listing.app_id == app_id:
