@@ -40,7 +40,9 @@ class Installation:
         return Process(["cli", *arguments], environment=variables, log=log)
 
     def up(self, *options: str) -> None:
-        """Run everything, and return when it does its work."""
+        """Run everything, and return when it does its work; at first at ports that nothing else is likely to choose."""
+        if not self.variables:
+            options = (*options, "--api-port", str(free_port([])), "--simulator-port", str(free_port([])))
         process = self.command("up", "--data-dir", str(self.folder), *options)
         self.supervisor = process
         eventually(lambda: _runs(process), within_s=READY_WITHIN_S, what="up")
@@ -109,10 +111,9 @@ def installed(folder: Path, **environment: str) -> Iterator[Installation]:
 
 @contextmanager
 def everything_up(folder: Path, **environment: str) -> Iterator[Installation]:
-    """Have everything run on a directory, at ports that nothing else on this machine is likely to choose."""
+    """Have everything run on a directory."""
     with installed(folder, **environment) as installation:
-        ports = ("--api-port", str(free_port([])), "--simulator-port", str(free_port([])))
-        installation.up("--workers", "1", *ports)
+        installation.up("--workers", "1")
         yield installation
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from cli.ports import free_port
 from tests.acceptance.installation import installed
 
 
 @pytest.mark.slow
 def test_the_demo_resolves_four_steps_in_four_ways_and_ends(tmp_path: Path) -> None:
     """It exits 0, says what it counted, and leaves nothing behind."""
-    with installed(tmp_path / "home", TMPDIR=str(tmp_path)) as installation:
+    with installed(tmp_path / "home", TMPDIR=str(tmp_path), ZAPWRIGHT_API_PORT=str(free_port([]))) as installation:
         installation.folder.mkdir()
         demo = installation.command("demo", "--once")
         status = demo.wait(within_s=110)
