@@ -19,7 +19,7 @@ from api.tokens import ClientTokens
 from api.views import Views
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
-from orchestrator.core.ports import Clock
+from orchestrator.core.ports import Clock, Written
 from orchestrator.core.session import Session
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
@@ -35,15 +35,15 @@ class Show:
         self._response = response
         self.views = views
 
-    async def __call__(self, session: Session) -> answers.Session:
+    async def __call__(self, session: Session, written: Written | None = None) -> answers.Session:
         """Show one session under its entity tag; it is not read again, so that a writer sees what was written."""
         self._response.headers["ETag"] = etag(session.seq)
-        return self.views.session(await self._queries.snapshot(session))
+        return self.views.session(await self._queries.snapshot(session, written=written))
 
     async def applied(self, applied: Applied) -> answers.Session:
         """Show what became of a session, and whether the request had been carried out before."""
         mark_replay(self._response, is_replay=applied.is_replay)
-        return await self(applied.session)
+        return await self(applied.session, applied.written)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from orchestrator.core.ports import (
     SignalRecord,
     Waiter,
     WatchStore,
+    Written,
 )
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
@@ -58,12 +59,14 @@ class Applied:
     """A session after a signal, and what became of the signal; `made` is the id of what it made, if anything.
 
     `is_replay`: the request had been carried out before. Outcome and id are those of then; the session is as it is now.
+    `written` is what was true just after the session was written, if it was.
     """
 
     session: Session
     outcome: Outcome
     made: str | None = None
     is_replay: bool = False
+    written: Written | None = None
 
 
 class Commits:
@@ -125,10 +128,10 @@ class Commits:
         now = self._clock.now()
         commit = self._commit(None, decision, checks={}, now=now, record=None)
         receipt = _receipt(commit, idempotency, outcome=decision.outcome)
-        earlier = await self._until_known(replace(commit, receipt=receipt))
-        if earlier is not None:
-            return await self._replay(commit.session.tenant_id, earlier, idempotency)
-        return Applied(session=commit.session, outcome=decision.outcome)
+        found = await self._until_known(replace(commit, receipt=receipt))
+        if isinstance(found, Receipt):
+            return await self._replay(commit.session.tenant_id, found, idempotency)
+        return Applied(session=commit.session, outcome=decision.outcome, written=found)
 
     async def earlier(self, tenant_id: str, user_id: str, terms: Terms) -> Applied | None:
         """Return what became of the request when it came before, None when it has done nothing yet.
@@ -175,13 +178,13 @@ class Commits:
         checks = await self._checks(before, decision.session, signal)
         commit = self._commit(before, decision, checks=checks, now=decision.session.updated_at, record=record)
         receipt = _receipt(commit, terms.idempotency, outcome=decision.outcome, made=made)
-        earlier = await self._until_known(replace(commit, guards=(*commit.guards, *guards), receipt=receipt))
-        if earlier is not None:
-            return await self._replay(before.tenant_id, earlier, terms.idempotency)
-        return Applied(session=commit.session, outcome=decision.outcome, made=made)
+        found = await self._until_known(replace(commit, guards=(*commit.guards, *guards), receipt=receipt))
+        if isinstance(found, Receipt):
+            return await self._replay(before.tenant_id, found, terms.idempotency)
+        return Applied(session=commit.session, outcome=decision.outcome, made=made, written=found)
 
-    async def _until_known(self, commit: Commit) -> Receipt | None:
-        """Write; return the receipt of the request when it was carried out before.
+    async def _until_known(self, commit: Commit) -> Written | Receipt | None:
+        """Write; return what is known just after that, or the receipt of the request when it was carried out before.
 
         While the outcome is unknown write the very same again: the store recognises its last commit, and so do we the
         receipt of this one. One that others have committed upon meanwhile is recognised here too: decided again it
@@ -200,7 +203,8 @@ class Commits:
                     return None
                 raise
             else:
-                return None if found is not None and found.commit_id == commit.session.commit_id else found
+                is_ours = isinstance(found, Receipt) and found.commit_id == commit.session.commit_id
+                return None if is_ours else found
         raise lost or AssertionError("unreachable")
 
     async def _replay(self, tenant_id: str, receipt: Receipt, idempotency: Idempotency | None) -> Applied:
@@ -238,8 +242,11 @@ class Commits:
         )
 
     async def _checks(self, before: Session, after: Session, signal: Signal) -> dict[str, Instant | None]:
-        """Return when the watch of each app somebody may wait on was last checked completely."""
-        apps = {step.app.id for step in (*before.steps, *after.steps) if step.app and step.app_attempts}
+        """Return when the watch of each app was last checked completely, where that decides when it is checked next."""
+        now = self._clock.now()
+        apps = {
+            step.app.id for step in (*before.steps, *after.steps) if step.app and schedule.may_be_covered(step, now)
+        }
         checks: dict[str, Instant | None] = {}
         for app_id in apps:
             if isinstance(signal, AuthenticationsListed) and signal.listing.app_id == app_id:

@@ -18,6 +18,7 @@ from orchestrator.core.ports import (
     SignalRecord,
     Standing,
     WatchStore,
+    Written,
 )
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 
@@ -87,13 +88,19 @@ class Queries:
         await self.session(key)
         return await self._sessions.signals(key.session_id)
 
-    async def snapshot(self, session: Session) -> Snapshot:
-        """Return what a session that was just read or committed looks like, without reading it again."""
+    async def snapshot(self, session: Session, *, written: Written | None = None) -> Snapshot:
+        """Return what a session that was just read or committed looks like, without reading it again.
+
+        Nor is anything else read that its commit has told already.
+        """
         keys = {
             WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id)
             for step in session.steps
             if step.app is not None and step.app_attempts
         }
+        if written is not None and all(key.app_id in written.next_checks for key in keys):
+            told = {key.app_id: written.next_checks[key.app_id] for key in keys}
+            return Snapshot(session=session, credential=written.standing, next_checks=told)
         standing = self._credentials.standing(session.tenant_id, session.user_id)
         if not keys:
             return Snapshot(session=session, credential=await standing, next_checks={})

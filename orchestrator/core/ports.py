@@ -139,6 +139,17 @@ class SessionPage:
     cursor: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What was true just after a commit: how its user stands, and when each watch it concerns is checked next.
+
+    `next_checks` is by app id, None for never (or paused).
+    """
+
+    standing: Standing | None
+    next_checks: Mapping[str, Instant | None]
+
+
 class SessionStore(Protocol):
     """Sessions with their events and signal logs."""
 
@@ -150,15 +161,16 @@ class SessionStore(Protocol):
         """Return the session, whoever's it is: for loops that serve every tenant. Raises SessionNotFoundError."""
         ...
 
-    async def commit(self, commit: Commit) -> Receipt | None:
+    async def commit(self, commit: Commit) -> Written | Receipt:
         """Write one decision: session, events, effects, indexes, signal record and receipt, whole or not at all.
 
-        Repeating a commit that was the session's last (same `commit_id`) succeeds and changes nothing. Where the user
-        has a good receipt of the same name as this commit's, that one is returned, and nothing is written, whatever
-        else is true. Raises StaleVersionError when the session is no longer at `expected_version`, GuardFailedError
-        when an `Unclaimed` or `NoOtherPopup` guard no longer holds, LeaseLostError when `LeaseHeld` does not,
-        ReferenceTakenError when a new session has the reference of one of the user's that has not ended,
-        StoreUnavailableError when the outcome is unknown or the store does not answer.
+        Returns what is true just after it, for whoever shows the session. Repeating a commit that was the session's
+        last (same `commit_id`) succeeds and changes nothing. Where the user has a good receipt of the same name as this
+        commit's, that one is returned, and nothing is written, whatever else is true. Raises StaleVersionError when the
+        session is no longer at `expected_version`, GuardFailedError when an `Unclaimed` or `NoOtherPopup` guard no
+        longer holds, LeaseLostError when `LeaseHeld` does not, ReferenceTakenError when a new session has the reference
+        of one of the user's that has not ended, StoreUnavailableError when the outcome is unknown or the store does not
+        answer.
         """
         ...
 

@@ -105,14 +105,20 @@ def due(step: Step, *, checked_at: Instant | None) -> Due | None:
     return None if planned.soonest is None else planned
 
 
+def may_be_covered(step: Step, now: Instant) -> bool:
+    """Whether a check that began by now may have made one of those superfluous that the step wants."""
+    planned = due(step, checked_at=None)
+    return planned is not None and planned.soonest is not None and planned.soonest <= now
+
+
 def waits(
     before: Session | None, after: Session, *, checks: Mapping[str, Instant | None]
 ) -> tuple[Wait | StopWaiting, ...]:
     """Return what must change on the watches so that they know who waits and until when.
 
-    `checks`: app id → beginning of the watch's last complete check. A step may be among the waiters although that
-    check left it nothing to wait for. Whatever is heard touches the watch, though it may ask for nothing sooner:
-    a check under way must notice that what it read is old.
+    `checks`: app id → beginning of the watch's last complete check, where a step `may_be_covered` by it. A step may be
+    among the waiters although that check left it nothing to wait for. Whatever is heard touches the watch, though it
+    may ask for nothing sooner: a check under way must notice that what it read is old.
     """
     registered, old, new = _wanted(before, {}), _wanted(before, checks), _wanted(after, checks)
     left = (StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in registered.keys() - new.keys())

@@ -1,8 +1,14 @@
-"""How a Zapier account is named and shown."""
+"""How a Zapier account is named, shown and read."""
 
 from __future__ import annotations
 
-from orchestrator.core.ports import Profile
+from collections.abc import Sequence
+from typing import Final
+
+from orchestrator.core.ports import CredentialState, Profile, Standing
+
+STANDING: Final = ("generation", "account", "state", "profile_id", "email", "expires_at")
+"""Fields of a kept credential that say all but the token; `lua/commit.lua` reads them in this order."""
 
 
 def account_of(profile: Profile | None, *, generation: int | str) -> str:
@@ -14,3 +20,20 @@ def masked_email(email: str) -> str:
     """Show enough of an e-mail address for its owner to know it: `a•••@example.com`."""
     name, at, domain = email.rpartition("@")
     return f"{name[:1]}•••@{domain}" if at else "•••"
+
+
+def read_standing(tenant_id: str, user_id: str, kept: Sequence[bytes | None]) -> Standing | None:
+    """Read the fields of `STANDING`, None when there is no credential."""
+    generation, account, state, profile_id, email, expires_at = kept
+    if generation is None or account is None or state is None:
+        return None
+    return Standing(
+        tenant_id=tenant_id,
+        user_id=user_id,
+        generation=int(generation),
+        account=account.decode(),
+        state=CredentialState(state.decode()),
+        profile_id=None if profile_id is None else profile_id.decode(),
+        email=None if email is None else email.decode(),
+        expires_at=int(expires_at) if expires_at else None,
+    )

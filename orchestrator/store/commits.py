@@ -61,6 +61,7 @@ def _keys(commit: Commit, watches: list[WatchKey]) -> list[str]:
         keys.receipts(shard, session.tenant_id, session.user_id),
         keys.good_receipts(shard),
         keys.references(shard, session.tenant_id, session.user_id),
+        keys.credential(shard, session.tenant_id, session.user_id),
         *of_watches,
     ]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, TypedDict
+from dataclasses import fields
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -11,7 +11,7 @@ from orchestrator.core.errors import StoreError
 from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, Standing
 from orchestrator.core.session import Instant, shard_of
 from orchestrator.store import keys
-from orchestrator.store.accounts import account_of, masked_email
+from orchestrator.store.accounts import STANDING, account_of, masked_email, read_standing
 from orchestrator.store.scripts import Argument, Call, Scripts
 from orchestrator.store.sealing import Seal, SealBrokenError
 
@@ -89,20 +89,20 @@ class RedisCredentialStore:
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
         """Return the credential, None when there never was one. Raises CredentialUnreadableError."""
-        kept = await self._kept(tenant_id, user_id)
-        if not kept:
+        (sealed, *access) = await self._kept("sealed", *STANDING, of=self._key(tenant_id, user_id))
+        standing = read_standing(tenant_id, user_id, access)
+        if standing is None or sealed is None:
             return None
-        access_token = self._open(kept["sealed"], tenant_id, user_id)
-        return Credential(tenant_id=tenant_id, user_id=user_id, access_token=access_token, **_standing(kept))
+        known = {field.name: getattr(standing, field.name) for field in fields(standing)}
+        return Credential(**known, access_token=self._open(sealed.decode(), tenant_id, user_id))
 
     async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
         """Return what is known of it but the token."""
-        kept = await self._kept(tenant_id, user_id)
-        return Standing(tenant_id=tenant_id, user_id=user_id, **_standing(kept)) if kept else None
+        return read_standing(tenant_id, user_id, await self._kept(*STANDING, of=self._key(tenant_id, user_id)))
 
-    async def _kept(self, tenant_id: str, user_id: str) -> dict[str, str]:
-        (reply,) = await self._scripts.run(("HGETALL", self._key(tenant_id, user_id)))
-        return {name.decode(): value.decode() for name, value in reply.items()}
+    async def _kept(self, *names: str, of: str) -> list[bytes | None]:
+        (reply,) = await self._scripts.run(("HMGET", of, *names))
+        return list(reply)
 
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Zapier refused this generation's token: mark it."""
@@ -125,26 +125,6 @@ class RedisCredentialStore:
         if (opened.tenant_id, opened.user_id) != (tenant_id, user_id):
             raise CredentialUnreadableError(user_id=user_id)
         return opened.access_token
-
-
-class _Known(TypedDict):
-    generation: int
-    account: str
-    state: CredentialState
-    profile_id: str | None
-    email: str | None
-    expires_at: Instant | None
-
-
-def _standing(kept: Mapping[str, str]) -> _Known:
-    return {
-        "generation": int(kept["generation"]),
-        "account": kept["account"],
-        "state": CredentialState(kept["state"]),
-        "profile_id": kept.get("profile_id"),
-        "email": kept.get("email"),
-        "expires_at": int(kept["expires_at"]) if "expires_at" in kept else None,
-    }
 
 
 if TYPE_CHECKING:

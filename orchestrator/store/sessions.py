@@ -12,14 +12,25 @@ from orchestrator.core.errors import (
     SessionNotFoundError,
     StaleVersionError,
 )
-from orchestrator.core.ports import Commit, EventPage, Receipt, SessionPage, SessionQuery, SessionStore, SignalRecord
+from orchestrator.core.ports import (
+    Commit,
+    EventPage,
+    Receipt,
+    SessionPage,
+    SessionQuery,
+    SessionStore,
+    SignalRecord,
+    Written,
+)
 from orchestrator.core.session import Instant, Session, SessionKey, session_shard, shard_of
 from orchestrator.store import keys
+from orchestrator.store.accounts import read_standing
 from orchestrator.store.codec import decode_event, decode_receipt, decode_session, decode_signal, encode
 from orchestrator.store.commits import apps_of, commit_call
 from orchestrator.store.finding import find_places
 from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches, owned
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
+from orchestrator.store.watches import sooner
 
 
 class RedisSessionStore:
@@ -40,12 +51,12 @@ class RedisSessionStore:
             raise SessionNotFoundError(session_id=session_id)
         return found
 
-    async def commit(self, commit: Commit) -> Receipt | None:
+    async def commit(self, commit: Commit) -> Written | Receipt:
         """Write one decision whole or not at all."""
         check_commit(commit, shards=self._shards)
         match await self._scripts.call(commit_call(commit)):
-            case [b"done"] | [b"repeated"]:
-                return None
+            case [b"done" | b"repeated", access, next_checks]:
+                return _written(commit, access, next_checks)
             case [b"receipt", receipt]:
                 return decode_receipt(receipt)
             case [b"stale"]:
@@ -150,6 +161,17 @@ class RedisSessionStore:
     async def _load_all(self, session_ids: Iterable[str]) -> list[Session | None]:
         reads = [("HGET", keys.session(_shard(session_id), session_id), "document") for session_id in session_ids]
         return [document and decode_session(document) for document in await self._scripts.run(*reads)]
+
+
+def _written(commit: Commit, access: list[bytes | None], next_checks: list[bytes | None]) -> Written:
+    apps = apps_of(commit)
+    return Written(
+        standing=read_standing(commit.session.tenant_id, commit.session.user_id, access),
+        next_checks={
+            app_id: sooner(strong, quiet)
+            for app_id, strong, quiet in zip(apps, next_checks[::2], next_checks[1::2], strict=True)
+        },
+    )
 
 
 def _shard(session_id: str) -> int:

@@ -46,7 +46,7 @@ class RedisWatchStore:
         ]
         scores = iter(await self._scripts.run(*reads))
         return {
-            key: _sooner(strong, quiet)
+            key: sooner(strong, quiet)
             for found in by_shard.values()
             for key, strong, quiet in zip(found, next(scores), next(scores), strict=True)
         }
@@ -115,7 +115,8 @@ class RedisWatchStore:
         return shard_of(key.tenant_id, key.user_id, shards=self._shards)
 
 
-def _sooner(*scores: float | None) -> Instant | None:
+def sooner(*scores: float | bytes | None) -> Instant | None:
+    """Return the earliest of these scores of due-lists."""
     return min((int(score) for score in scores if score is not None), default=None)
 
 
@@ -174,7 +175,7 @@ def _watch(key: WatchKey, reply: Reply) -> Watch:
         retry_at=int(kept["retry_at"]) if "retry_at" in kept else None,
         lease_token=kept.get("lease_token"),
         lease_until=int(kept.get("lease_until", 0)),
-        next_check_at=_sooner(*(float(score) for score in (strong, quiet) if score)),
+        next_check_at=sooner(*(float(score) for score in (strong, quiet) if score)),
         waiters=tuple(sorted(names.member_waiter(waiter.decode()) for waiter in waiters)),
         popups=_popups(popups),
         claims={authentication_id: names.claim_of(claim) for authentication_id, claim in _pairs(claims)},

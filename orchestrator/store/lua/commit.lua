@@ -16,7 +16,8 @@
 -- KEYS[13] receipts hash    of the user
 -- KEYS[14] good     zset    receipts of the shard
 -- KEYS[15] refs     hash    references of the user
--- KEYS[16..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
+-- KEYS[16] access   hash    the user's credential, read only
+-- KEYS[17..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read, 0 when there was no session
@@ -44,15 +45,16 @@
 -- ARGV[24] text     reference of the session, empty for none
 -- ARGV[25..]       seq (integer) and event (JSON) by turns
 --
--- Returns {"done"}; {"repeated"}: the session's last commit was this one, nothing changed; {"receipt", JSON}: the user
--- has a good receipt of this name; {"stale"}: another version; {"guard"}; {"lease", watch}: a guard does not hold;
--- {"taken", id}: the session is new, and that one has its reference.
+-- Returns {"done", access, next}; {"repeated", access, next}: the session's last commit was this one, nothing changed;
+-- {"receipt", JSON}: the user has a good receipt of this name; {"stale"}: another version; {"guard"}; {"lease", watch}: a
+-- guard does not hold; {"taken", id}: the session is new, and that one has its reference. `access` is generation,
+-- account, state, profile_id, email and expires_at, `next` strong and quiet of each watch, as they are now.
 
 local now = tonumber(ARGV[4])
 local watches = cjson.decode(ARGV[19])
 
 for number, watch in ipairs(watches) do
-  local first = 16 + 4 * (number - 1)
+  local first = 17 + 4 * (number - 1)
   watch.hash, watch.waiters, watch.popups, watch.claims = KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3]
 end
 
@@ -64,9 +66,18 @@ local function written_again()
   end
 end
 
+local function seen()
+  local next_checks = {}
+  for _, watch in ipairs(watches) do
+    table.insert(next_checks, redis.call("ZSCORE", KEYS[9], watch.name))
+    table.insert(next_checks, redis.call("ZSCORE", KEYS[10], watch.name))
+  end
+  return redis.call("HMGET", KEYS[16], "generation", "account", "state", "profile_id", "email", "expires_at"), next_checks
+end
+
 if before[2] == ARGV[3] then
   written_again()
-  return {"repeated"}
+  return {"repeated", seen()}
 end
 if ARGV[20] ~= "" then
   local receipt = redis.call("HGET", KEYS[13], ARGV[20])
@@ -256,4 +267,4 @@ redis.call("PUBLISH", ARGV[14], ARGV[3])
 if due then
   redis.call("PUBLISH", ARGV[15], "")
 end
-return {"done"}
+return {"done", seen()}

@@ -23,11 +23,11 @@ class MemoryStore:
     def __init__(self, *, shards: int = 16, limits: Limits | None = None) -> None:
         state, switchboard = State(shards), Switchboard()
         self.shards = shards
-        self.sessions = MemorySessionStore(state, switchboard)
+        self.credentials = MemoryCredentialStore()
+        self.sessions = MemorySessionStore(state, switchboard, self.credentials)
         self.receipts = MemoryReceiptStore(state)
         self.watches = MemoryWatchStore(state, switchboard)
         self.budget = MemoryBudget(limits or Limits())
-        self.credentials = MemoryCredentialStore()
         self.users = MemoryUserStore(state, self.credentials, switchboard)
         self.tenants = MemoryTenantStore()
         self.api_keys = MemoryApiKeyStore()

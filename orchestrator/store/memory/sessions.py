@@ -12,9 +12,19 @@ from orchestrator.core.errors import (
     SessionNotFoundError,
     StaleVersionError,
 )
-from orchestrator.core.ports import Commit, EventPage, Receipt, SessionPage, SessionQuery, SessionStore, SignalRecord
+from orchestrator.core.ports import (
+    Commit,
+    EventPage,
+    Receipt,
+    SessionPage,
+    SessionQuery,
+    SessionStore,
+    SignalRecord,
+    Written,
+)
 from orchestrator.core.session import Instant, Session, SessionKey, WatchKey
 from orchestrator.store import keys
+from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import SessionState, State, WatchState
 from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended, matches, owned
 from orchestrator.store.switchboard import Switchboard
@@ -23,8 +33,9 @@ from orchestrator.store.switchboard import Switchboard
 class MemorySessionStore:
     """`SessionStore` of one process, gone with it."""
 
-    def __init__(self, state: State, switchboard: Switchboard) -> None:
+    def __init__(self, state: State, switchboard: Switchboard, credentials: MemoryCredentialStore) -> None:
         self._state = state
+        self._credentials = credentials
         self._switchboard = switchboard
 
     async def load(self, key: SessionKey) -> Session:
@@ -35,12 +46,12 @@ class MemorySessionStore:
         """Return the session, whoever's it is."""
         return self._kept(session_id).session
 
-    async def commit(self, commit: Commit) -> Receipt | None:
+    async def commit(self, commit: Commit) -> Written | Receipt:
         """Write one decision whole or not at all."""
         check_commit(commit, shards=self._state.shards)
         kept = self._state.sessions.get(commit.session.id)
         if kept is not None and kept.session.commit_id == commit.session.commit_id:
-            return None
+            return await self._written(commit)
         earlier = self._earlier(commit)
         if earlier is not None:
             return earlier
@@ -54,7 +65,19 @@ class MemorySessionStore:
         self._switchboard.wake(keys.CHANGED + commit.session.id)
         if due:
             self._switchboard.wake(keys.DUE)
-        return None
+        return await self._written(commit)
+
+    async def _written(self, commit: Commit) -> Written:
+        session = commit.session
+        return Written(
+            standing=await self._credentials.standing(session.tenant_id, session.user_id),
+            next_checks={
+                part.app_id: self._state.watch(
+                    WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=part.app_id)
+                ).next_check_at
+                for part in (*commit.guards, *commit.effects)
+            },
+        )
 
     async def referred(self, tenant_id: str, user_id: str, reference: str) -> str | None:
         """Return the id of the user's session that has this reference and has not ended, if there is one."""

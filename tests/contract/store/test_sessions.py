@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.core.effects import ClaimAuthentication, LeaseHeld, NoOtherPopup, OpenPopup, Unclaimed
 from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
-from orchestrator.core.ports import SessionQuery
+from orchestrator.core.ports import Profile, SessionQuery, Written
 from orchestrator.core.session import App, Session, SessionKey, SessionStatus, Step, StepState
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from tests.support.store_values import (
@@ -449,3 +449,19 @@ async def test_a_session_that_changed_is_not_purged(store: AnyStore) -> None:
         await store.sessions.purge(session)
 
     assert changed == await store.sessions.load(session.key)
+
+
+async def test_a_commit_tells_what_is_true_just_after_it(store: AnyStore) -> None:
+    """How the user stands, and when each watch it concerns is checked next; whoever repeats it is told the same."""
+    bare = await store.sessions.commit(next_commit(a_session()))
+    await store.credentials.put(TENANT, USER, access_token="t", profile=Profile(id="pr1", email="a@b.c"), expires_at=9)
+    standing = await store.credentials.standing(TENANT, USER)
+    effects = [wait(strong=NOON + 7, quiet=NOON + 9)]
+    guards = [Unclaimed(app_id="other", authentication_id="7", since=NOON)]
+    waiting = next_commit(next_commit(a_session()).session, effects=effects, guards=guards)
+
+    first, again = [await store.sessions.commit(waiting) for _ in range(2)]
+
+    assert bare == Written(standing=None, next_checks={})
+    assert first == Written(standing=standing, next_checks={APP: NOON + 7, "other": None})
+    assert again == first

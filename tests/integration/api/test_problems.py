@@ -10,7 +10,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import Commit, SessionStore
+from orchestrator.core.ports import Commit, Receipt, SessionStore, Written
 from orchestrator.store.memory import MemoryStore
 from tests.support.deployment import WITH_KEY, Deployment, problem_of
 
@@ -38,13 +38,14 @@ class AwaySessions:
 
         return perhaps
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> Written | Receipt:
         if self.is_away:
             raise StoreUnavailableError(problem="away")
-        await self._inner.commit(commit)
+        found = await self._inner.commit(commit)
         if self.loses_answers:
             self.loses_answers -= 1
             raise StoreUnavailableError(problem="the answer was lost")
+        return found
 
 
 def coming_and_going() -> tuple[Deployment, AwaySessions]:

@@ -10,7 +10,7 @@ from redis.exceptions import DataError, ResponseError
 
 from orchestrator.core.effects import ClaimAuthentication, Effect, OpenPopup
 from orchestrator.core.errors import SessionNotFoundError, StaleVersionError, StoreError, StoreUnavailableError
-from orchestrator.core.ports import Commit, SessionQuery, Share
+from orchestrator.core.ports import Commit, SessionQuery, Share, Written
 from orchestrator.core.session import Session
 from orchestrator.store import keys
 from orchestrator.store.changes import RedisChanges
@@ -116,7 +116,7 @@ async def test_commits_that_shared_a_broken_connection_are_each_written_once(
     again = await asyncio.gather(*map(distant_store.sessions.commit, commits))
 
     assert [StoreUnavailableError] * 6 == [type(error) for error in lost]
-    assert (shared, again) == (6, [None] * 6)
+    assert (shared, [type(found) for found in again]) == (6, [Written] * 6)
     for commit in commits:
         assert len((await store.sessions.events(commit.session.id, after=0)).events) == 1
         assert await store.sessions.signals(commit.session.id) == (a_record(),)
@@ -140,7 +140,7 @@ async def test_a_refused_command_is_its_callers_alone(store: Store, durable_valk
 
     assert results[0] == session
     assert [type(error) for error in results[1:3]] == [StoreError, SessionNotFoundError]
-    assert list(results[3:]) == [None, None]
+    assert [type(found) for found in results[3:]] == [Written, Written]
 
 
 async def test_an_answer_that_came_too_late_answers_no_other_call(distant_store: Store, proxy: FaultyProxy) -> None:

@@ -1,7 +1,10 @@
 """When to look."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from orchestrator.core.effects import Due, StopWaiting, Wait
-from orchestrator.core.schedule import waits, wake_at
+from orchestrator.core.schedule import due, may_be_covered, waits, wake_at
 from orchestrator.core.session import SECOND, HintKind, Instant
 from orchestrator.core.signals import Context
 from tests.support.stories import NOON, Story
@@ -84,3 +87,23 @@ def test_the_sweeper_looks_when_the_attempt_is_over_or_the_session() -> None:
 
     assert wake_at(story.session, story.policy) == story.session.deadline
     assert wake_at(story.open().session, story.policy) == NOON + story.policy.attempt + story.policy.deadline_grace
+
+
+@given(
+    heard=st.lists(
+        st.tuples(st.sampled_from(HintKind), st.integers(0, 200)), max_size=4, unique_by=lambda hint: hint[0]
+    ),
+    looked_at=st.integers(0, 600),
+    checked=st.integers(0, 600),
+)
+def test_a_check_that_cannot_matter_does_not(heard: list[tuple[HintKind, int]], looked_at: int, checked: int) -> None:
+    """Where nothing that is wanted may be covered by a check, no check that began by now changes what is wanted."""
+    story = waiting()
+    for kind, after in heard:
+        story.later(after * SECOND)
+        story.feed(story.hint(kind))
+    (step,) = story.session.steps
+    now = story.now + looked_at * SECOND
+    last = min(now, NOON + checked * SECOND)
+
+    assert may_be_covered(step, now) or due(step, checked_at=last) == due(step, checked_at=None)

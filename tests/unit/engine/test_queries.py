@@ -10,7 +10,7 @@ import pytest
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import CredentialState, SessionQuery
 from orchestrator.core.session import MINUTE, SECOND, HintKind, SessionKey, SessionStatus
-from orchestrator.core.signals import SessionCancelled, SessionChanged
+from orchestrator.core.signals import Hinted, SessionCancelled, SessionChanged
 from orchestrator.engine import NewSession
 from tests.support.interference import Script, Turns
 from tests.support.scenes import TENANT, Process, Scene
@@ -36,6 +36,30 @@ async def test_a_snapshot_joins_the_session_with_its_credential_and_its_next_che
     assert snapshot.credential is not None
     assert snapshot.credential.state is CredentialState.ACTIVE
     assert snapshot.next_checks == {"slack": opened.attempt.opened_at + MINUTE}
+
+
+async def test_what_a_commit_tells_is_what_reading_would(scene: Scene) -> None:
+    """And is not read again; another app's check, which the commit does not know, is."""
+    session = await scene.session("ann", "slack", "gmail")
+    await scene.open(session, "at-1")
+    said = Hinted(step_id=session.steps[0].id, attempt_id="at-1", kind=HintKind.FOCUS)
+    of_slack = await scene.here.engine.apply(session.key, said)
+    renamed = await scene.here.engine.apply(session.key, SessionChanged(title="new"))
+    script = Script()
+    script.goes("credentials.standing", then=never)
+    script.goes("watches.next_checks", then=never)
+    silent = scene.process(script).queries
+
+    told = await silent.snapshot(of_slack.session, written=of_slack.written)
+    assert told == await scene.here.queries.snapshot(of_slack.session)
+    assert told.next_checks == {"slack": scene.clock.now()}
+    with pytest.raises(AssertionError):
+        await silent.snapshot(renamed.session, written=renamed.written)
+
+
+async def never() -> None:
+    """What must not happen."""
+    raise AssertionError
 
 
 async def test_a_user_without_a_credential_has_none(scene: Scene) -> None:
