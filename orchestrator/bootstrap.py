@@ -141,6 +141,7 @@ def compose(
             sessions=store.sessions,
             receipts=store.receipts,
             watches=store.watches,
+            credentials=credentials,
             clock=clock,
             policy=policy,
         ),

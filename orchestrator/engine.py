@@ -296,7 +296,7 @@ class Engine:
     async def put_credential(
         self, tenant_id: str, user_id: str, access_token: str, *, expires_in: Millis | None
     ) -> Credential:
-        """Keep a user's access token and resume what waited for it.
+        """Keep a user's access token, which resumes what waited for it.
 
         Raises CredentialRefusedError when Zapier answers 401 to it; the old one is kept then.
         """
@@ -305,15 +305,14 @@ class Engine:
         except SignInRequiredError as refused:
             raise CredentialRefusedError(user_id=user_id) from refused
         now = self._clock.now()
-        credential = await self._credentials.put(
+        return await self._credentials.put(
             tenant_id,
             user_id,
             access_token=access_token,
             profile=profile,
             expires_at=None if expires_in is None else now + expires_in,
+            now=now,
         )
-        await self._watches.resume(tenant_id, user_id, now=now)
-        return credential
 
     async def _credential(self, session: Session) -> Credential:
         credential = await self._credentials.get(session.tenant_id, session.user_id)

@@ -118,7 +118,7 @@ class Scene:
         kept = wrapped(self.store.credentials, "credentials", around)
         clock, ids, policy = self.clock, self.ids, policy or self.policy
         commits = Commits(sessions=sessions, receipts=receipts, watches=watches, clock=clock, ids=ids, policy=policy)
-        credentials: CredentialStore = ToldCredentials(kept, sessions=sessions, commits=commits)
+        credentials = ToldCredentials(kept, sessions=sessions, commits=commits)
         client: Upstream = MemoryUpstream(self.zapier, clock=clock, credentials=credentials, budget=budget)
         upstream = wrapped(client, "upstream", around)
         return Process(
@@ -162,7 +162,13 @@ class Scene:
                 policy=policy,
             ),
             sweeper=Sweeper(
-                commits=commits, sessions=sessions, receipts=receipts, watches=watches, clock=clock, policy=policy
+                commits=commits,
+                sessions=sessions,
+                receipts=receipts,
+                watches=watches,
+                credentials=credentials,
+                clock=clock,
+                policy=policy,
             ),
             clock=clock,
             ids=ids,

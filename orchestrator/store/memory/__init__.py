@@ -26,7 +26,7 @@ class MemoryStore:
         self.receipts = MemoryReceiptStore(state)
         self.watches = MemoryWatchStore(state, switchboard)
         self.budget = MemoryBudget(limits or Limits())
-        self.credentials = MemoryCredentialStore()
+        self.credentials = MemoryCredentialStore(state, switchboard)
         self.tenants = MemoryTenantStore()
         self.api_keys = MemoryApiKeyStore()
         self.cache = MemoryCache()

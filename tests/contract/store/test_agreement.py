@@ -27,7 +27,7 @@ from orchestrator.core.effects import (
     Wait,
 )
 from orchestrator.core.errors import ZapwrightError
-from orchestrator.core.ports import PAUSED, Permit, Receipt, SessionQuery, Settlement, Share
+from orchestrator.core.ports import Permit, Receipt, SessionQuery, Settlement, Share
 from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey, shard_of
 from orchestrator.core.terms import Idempotency
 from orchestrator.store.limits import Limits
@@ -251,6 +251,7 @@ class WatchesAgree(CommitsAgree):
     def __init__(self) -> None:
         super().__init__()
         self.leases: list[tuple[WatchKey, str]] = []
+        self.generation = 0
 
     @rule(data=st.data(), name=st.sampled_from(NAMES[:2]), is_guarded=st.booleans())
     def decide(self, data: st.DataObject, name: str, is_guarded: bool) -> None:
@@ -287,14 +288,29 @@ class WatchesAgree(CommitsAgree):
             checked_at=data.draw(st.none() | instants(self.now)),
             pages=data.draw(st.integers(1, 2)),
             failures=data.draw(st.integers(0, 1)),
-            retry_at=data.draw(st.none() | instants(self.now) | st.just(PAUSED)),
+            retry_at=data.draw(st.none() | instants(self.now)),
+            paused_for=data.draw(st.none() | st.integers(0, 3)),
         )
         self.both("watches.settle", settlement)
 
     @rule()
-    def resume(self) -> None:
-        """A new credential was put."""
-        self.both("watches.resume", TENANT, "user-1", now=self.now)
+    def sign_in(self) -> None:
+        """A new credential is put."""
+        put = {"access_token": "t", "profile": None, "expires_at": None, "now": self.now}
+        self.generation = self.both("credentials.put", TENANT, "user-1", **put).generation
+
+    @rule(is_late=st.sampled_from([False, False, True]))
+    def refuse(self, is_late: bool) -> None:
+        """Zapier refuses a token, perhaps one that was replaced."""
+        self.both("credentials.need_sign_in", TENANT, "user-1", generation=self.generation - is_late)
+
+    @precondition(lambda self: self.generation)
+    @rule()
+    def tell(self) -> None:
+        """The sessions are told of one credential or the other."""
+        credential = self.both("credentials.get", TENANT, "user-1")
+        self.both("credentials.told", replace(credential, generation=self.generation - 1))
+        self.both("credentials.told", credential)
 
     @rule(span=spans, limit=st.integers(1, 2))
     def forget(self, span: int, limit: int) -> None:
@@ -308,6 +324,7 @@ class WatchesAgree(CommitsAgree):
         for key in WATCHES:
             self.both("watches.load", key, now=self.now)
         self.both("watches.next_checks", WATCHES)
+        self.both("credentials.untold", shard_of(TENANT, "user-1", shards=SHARDS), limit=1)
         for limit, span in ((1, 0), (9, 0), (9, 30)):
             self.both("watches.peek", now=self.now + span, limit=limit)
 
