@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core import decide as decisions
@@ -64,6 +65,11 @@ from orchestrator.core.signals import (
     AppChosen,
     AuthenticationSelected,
     AuthenticationsRefreshed,
+    Context,
+    Hinted,
+    MessageReceived,
+    OpeningSignal,
+    PopupCancelled,
     PopupOpened,
     Signal,
 )
@@ -176,6 +182,8 @@ class Engine:
 
     async def apply(self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS) -> Applied:
         """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
+        if isinstance(signal, PopupOpened | Hinted | MessageReceived | PopupCancelled):
+            return await self._commits.apply(key, partial(self._with_watch, signal), terms=terms)
         return await self._commits.apply(key, signal, terms=terms)
 
     def new_step_id(self) -> str:
@@ -271,11 +279,18 @@ class Engine:
         return await self._commits.apply(key, selected, terms=terms)
 
     async def open_popup(
-        self, key: SessionKey, step_id: str, attempt_id: str | None, *, terms: Terms = ANY_TERMS
+        self,
+        key: SessionKey,
+        step_id: str,
+        attempt_id: str | None,
+        *,
+        elapsed: Millis | None = None,
+        terms: Terms = ANY_TERMS,
     ) -> OpenedPopup:
         """Begin an attempt. The same attempt id again returns the same attempt, and so does the same request.
 
-        An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays.
+        An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays;
+        `elapsed` is for how long it has been open.
         Without one the baseline and the link are made fresh first. Raises CandidatesFoundError when that shows
         something connected meanwhile, AttemptStaleError when the step has another app than at the request's first time.
         """
@@ -288,8 +303,10 @@ class Engine:
             _require_open(session)
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
                 terms = terms.after(await self._prepared(session, step, terms))
-        opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"))
-        return _opened(await self._commits.apply(key, opening, terms=terms), step_id)
+        opening = PopupOpened(
+            step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=Context(elapsed_ms=elapsed)
+        )
+        return _opened(await self.apply(key, opening, terms=terms), step_id)
 
     # --- credentials ---
 
@@ -321,6 +338,14 @@ class Engine:
         return credential
 
     # --- parts ---
+
+    async def _with_watch(self, signal: OpeningSignal, session: Session) -> Signal:
+        """Add what is known of the app's popups and claims where the signal is the first that is heard of its popup."""
+        step = session.step(signal.step_id)
+        is_just_opened = isinstance(signal, PopupOpened) and signal.context.elapsed_ms is None
+        if is_just_opened or step is None or step.app is None or step.attempt(signal.attempt_id) is not None:
+            return signal
+        return replace(signal, watch=await self._watches.load(_watch_key(session, step.app.id), now=self._clock.now()))
 
     async def _begun_before(self, new: NewSession, terms: Terms) -> Applied | None:
         """Look for what the request would make before Zapier is asked; without that the commit tells soon enough."""

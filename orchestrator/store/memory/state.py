@@ -14,8 +14,10 @@ from orchestrator.core.effects import (
     LeaseHeld,
     NoOtherPopup,
     OpenPopup,
+    ReleaseClaim,
     StopWaiting,
     Unclaimed,
+    Untouched,
     Wait,
 )
 from orchestrator.core.events import Event
@@ -97,6 +99,8 @@ class WatchState:
                 return all(waiter == own or until <= now for (waiter, _), until in self.popups.items())
             case LeaseHeld(token=token):
                 return self.lease_token == token
+            case Untouched(version=version):
+                return self.version == version
         assert_never(guard)
 
     def resume(self, now: Instant) -> None:
@@ -129,6 +133,9 @@ class WatchState:
                 self.popups.pop((waiter, attempt_id), None)
             case ClaimAuthentication(authentication_id=authentication_id, by_difference=by_difference):
                 self.claims[authentication_id] = Claim(at=now, holder=waiter if by_difference else None)
+            case ReleaseClaim(authentication_id=authentication_id):
+                if authentication_id in self.claims and self.claims[authentication_id].holder == waiter:
+                    del self.claims[authentication_id]
             case _:
                 assert_never(effect)
 

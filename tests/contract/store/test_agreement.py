@@ -22,8 +22,10 @@ from orchestrator.core.effects import (
     LeaseHeld,
     NoOtherPopup,
     OpenPopup,
+    ReleaseClaim,
     StopWaiting,
     Unclaimed,
+    Untouched,
     Wait,
 )
 from orchestrator.core.errors import ZapwrightError
@@ -79,6 +81,7 @@ def effects(now: Instant) -> st.SearchStrategy[Effect]:
         st.builds(OpenPopup, attempt_id=names, until=instants(now), **where),
         st.builds(ClosePopup, attempt_id=names, **where),
         st.builds(ClaimAuthentication, authentication_id=names, by_difference=st.booleans(), **where),
+        st.builds(ReleaseClaim, authentication_id=names, **where),
     )
 
 
@@ -88,6 +91,7 @@ def guards(now: Instant) -> st.SearchStrategy[Guard]:
         st.builds(Unclaimed, app_id=apps, authentication_id=names, since=st.just(0) | instants(now)),
         st.builds(NoOtherPopup, app_id=apps, step_id=steps),
         st.builds(LeaseHeld, app_id=apps, token=st.sampled_from(TOKENS)),
+        st.builds(Untouched, app_id=apps, version=st.integers(0, 3)),
     )
 
 

@@ -7,8 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.core.effects import ClaimAuthentication, ClosePopup, Due, OpenPopup, StopWaiting
-from orchestrator.core.errors import LeaseLostError, StaleVersionError
+from orchestrator.core.effects import (
+    ClaimAuthentication,
+    ClosePopup,
+    Due,
+    OpenPopup,
+    ReleaseClaim,
+    StopWaiting,
+    Unclaimed,
+    Untouched,
+)
+from orchestrator.core.errors import GuardFailedError, LeaseLostError, StaleVersionError
 from orchestrator.core.ports import (
     PAUSED,
     Claim,
@@ -487,6 +496,35 @@ async def test_a_better_claim_replaces_the_difference(store: AnyStore) -> None:
     await committed(store, session, effects=[replace(claim, by_difference=False)], now=NOON + 1)
 
     assert {"77": Claim(at=NOON + 1)} == (await loaded(store)).claims
+
+
+async def test_a_released_claim_is_nobodys(store: AnyStore) -> None:
+    """As if it had never been made; who has no claim by difference releases none."""
+    claim = ClaimAuthentication(app_id=APP, step_id="st1", authentication_id="77", by_difference=True)
+    release = ReleaseClaim(app_id=APP, step_id="st1", authentication_id="77")
+    session = await committed(store, a_session("a"), effects=[claim, replace(claim, authentication_id="78")])
+    other = await committed(store, a_session("b"), effects=[release])
+    session = await committed(store, session, effects=[replace(release, step_id="st2"), release])
+    released = dict((await loaded(store)).claims)
+    await committed(store, other, guards=[Unclaimed(app_id=APP, authentication_id="77")])
+    better = replace(claim, authentication_id="78", by_difference=False)
+    await committed(store, session, effects=[better, replace(release, authentication_id="78")])
+
+    assert {"78": Claim(at=NOON, holder=FIRST)} == released
+    assert {"78": Claim(at=NOON)} == (await loaded(store)).claims
+
+
+async def test_a_commit_may_rely_on_a_watch_that_nobody_touched(store: AnyStore) -> None:
+    """Also on one that is not there yet; leases and settlements touch nothing."""
+    untouched = Untouched(app_id=APP, version=0)
+    session = await committed(store, a_session("a"), effects=[wait(strong=NOON)], guards=[untouched])
+    with pytest.raises(GuardFailedError):
+        await committed(store, session, guards=[untouched])
+    await leased(store)
+    await settled(store, Due(strong=NOON))
+
+    session = await committed(store, session, guards=[replace(untouched, version=1)])
+    assert session == await store.sessions.load_any(session.id)
 
 
 async def test_old_claims_are_forgotten(store: AnyStore) -> None:
