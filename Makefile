@@ -9,6 +9,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+NODE := clients/node
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
@@ -29,7 +30,7 @@ up: $(VENV)/.project ## Start the store, the API, a worker and, without a real u
 # ------------------------------------------------------------------------------------------------ check
 
 .PHONY: test
-test: $(VENV)/.dev ## Run the whole suite
+test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
@@ -42,8 +43,9 @@ lint: $(VENV)/.dev ## Style, format and spelling
 	@$(BIN)/codespell
 
 .PHONY: types
-types: $(VENV)/.dev ## Types, strictly
+types: $(VENV)/.dev $(NODE)/node_modules/.installed ## Types, strictly
 	@$(BIN)/mypy
+	@$(BIN)/node $(NODE)/node_modules/typescript/bin/tsc --project $(NODE)
 
 .PHONY: imports
 imports: $(VENV)/.dev ## Imports point inwards
@@ -57,6 +59,10 @@ format: $(VENV)/.dev ## Rewrite the sources in our format
 .PHONY: docs
 docs: $(VENV)/.project ## Rewrite the parts of the documents that the code knows better
 	@$(BIN)/python -m docs.generate
+
+.PHONY: clients
+clients: $(VENV)/.dev ## Rewrite the parts of the client libraries that the API's description knows better
+	@$(BIN)/python -m clients.generate
 
 .PHONY: coverage
 coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must be reached whole
@@ -89,7 +95,7 @@ lock: ## Pin every requirement by hash (needs uv)
 
 .PHONY: clean
 clean: ## Remove what the other targets built; data directories stay
-	@rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	@rm -rf $(VENV) $(NODE)/node_modules $(NODE)/types .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -117,4 +123,10 @@ $(VENV)/.project: pyproject.toml $(VENV)/.runtime
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.project
 	@echo "Installing $$(grep -c == $<) packages from $< ..."
 	@$(PIP) install --require-hashes --requirement $<
+	@touch $@
+
+# Node and npm come with .dev; only tests and checks of the Node client need what npm brings.
+$(NODE)/node_modules/.installed: $(NODE)/package-lock.json $(VENV)/.dev
+	@echo "Installing $$(grep -c integrity $<) packages from $< ..."
+	@PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -28,13 +28,14 @@ from api.routes import (
     popups,
     sessions,
     steps,
+    users,
     zaps,
 )
 from api.tokens import ClientTokens
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import RandomIds
-from orchestrator.core.ports import Ids
+from orchestrator.core.ports import Ids, Upstream
 from orchestrator.core.session import SECOND
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings
@@ -52,6 +53,7 @@ _ROUTERS = (
     zaps,
     client_tokens,
     credentials,
+    users,
     operators,
     health,
 )
@@ -65,17 +67,21 @@ def create_app(zapwright: Zapwright) -> FastAPI:
 
 
 def create_server_app(
-    settings: Settings, *, redis_url: str, transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings,
+    *,
+    redis_url: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    upstream: Upstream | None = None,
 ) -> FastAPI:
     """Build the application of a process of its own; store and connections open when it starts, and close at its end.
 
-    Requests to Zapier go by `transport`, by default over sockets. It does not start while there is no key by which
-    anybody could be let in. Raises TokenKeysMissingError.
+    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made. It does not start
+    while there is no key by which anybody could be let in. Raises TokenKeysMissingError.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings, redis_url=redis_url, transport=transport) as zapwright:
+        async with opened(settings, redis_url=redis_url, transport=transport, upstream=upstream) as zapwright:
             await _put_behind(app, zapwright).check()
             yield
             await zapwright.directory.settle()

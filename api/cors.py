@@ -18,8 +18,8 @@ from orchestrator.directory import Directory
 
 PREFIX: Final = "/v1/"
 METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
-REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match"
-EXPOSED: Final = "ETag, Location, Retry-After, Zapwright-Reference"
+REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
+EXPOSED: Final = "ETag, Idempotency-Replayed, Location, Retry-After, Zapwright-Reference"
 MAX_AGE_S: Final = 600
 """How long a browser may remember a preflight; a tenant's new origin needs none remembered before."""
 

@@ -13,6 +13,7 @@ from api.auth import Caller, CallerDep
 from api.errors import OriginRefusedError, RequestInvalidError
 from api.polls import LongPolls
 from api.schemas import answers
+from api.schemas.fields import timestamp
 from api.terms import etag, mark_replay
 from api.tokens import ClientTokens
 from api.views import Views
@@ -66,7 +67,10 @@ class Granting:
             now=self.clock.now(),
         )
         return answers.ClientToken(
-            token=token.text, expires_at=token.expires_at, api_url=self.api_url, session_id=session.id
+            token=token.text,
+            expires_at=timestamp(token.expires_at),
+            api_url=self.api_url,
+            session_id=session.id,
         )
 
 

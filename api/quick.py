@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol, TypeAlias, assert_never
 
@@ -163,7 +163,9 @@ class Plan:
         self._parameters = draft.parameters
         self._steps = draft.steps()
         self._status = route.status_code or HTTPStatus.OK
-        self._written = route.response_field.serialize_json
+        self._written = (
+            msgspec.json.encode if is_dataclass(route.response_model) else route.response_field.serialize_json
+        )
 
     async def answer(self, request: Request, body: bytes) -> Response:
         """Carry the request out. Raises _NotPlainError before anything is called, then what the calls raise."""

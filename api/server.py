@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import httpx
@@ -13,6 +15,8 @@ import uvicorn
 from api.app import create_server_app
 from api.polls import LongPolls
 from orchestrator import logs
+from orchestrator.bootstrap import settle_down
+from orchestrator.core.ports import Upstream
 from orchestrator.settings import Settings
 
 GRACE_S: Final = 25
@@ -28,6 +32,11 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._polls = polls
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and count everything that is there by then as here to stay."""
+        await super().startup(sockets)
+        settle_down()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the requests under way finish, then close."""
         self._polls.close()
@@ -40,14 +49,16 @@ def serve(
     redis_url: str,
     sockets: Sequence[socket.socket] | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    upstream: Upstream | None = None,
 ) -> None:
-    """Serve until the process is asked to end, on the settings' address or on listening `sockets`.
+    """Serve on the settings' address or on listening `sockets` until the process is asked to end (SIGTERM, SIGINT).
 
-    Requests to Zapier go by `transport`, by default over sockets. Leaves the process with status 3 when it cannot
+    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made.
+    Leaves the process with status 3 when it cannot
     start, having logged why: without its store, or without any API key.
     """
     logs.configure(settings)
-    app = create_server_app(settings, redis_url=redis_url, transport=transport)
+    app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
     config = uvicorn.Config(
         app,
         host=settings.api_host,
@@ -57,8 +68,12 @@ def serve(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
+        loop="uvloop",
+        http="httptools",
     )
     server = Server(config, polls=app.state.polls)
-    server.run(sockets=list(sockets) if sockets is not None else None)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):  # uvicorn hands both signals on once it has stopped: that is a good end
+        server.run(sockets=list(sockets) if sockets is not None else None)
     if not server.started:
         sys.exit(START_FAILED)

@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from api.schemas import answers
-from api.schemas.fields import timestamp
+from api.schemas.fields import moment, timestamp
 from orchestrator.core.events import Event
-from orchestrator.core.ports import AppPage, CatalogAction, CatalogApp, Credential, CredentialState, EventPage
-from orchestrator.core.session import Instant, JsonObject, Millis, Step
+from orchestrator.core.ports import (
+    AppPage,
+    CatalogAction,
+    CatalogApp,
+    Credential,
+    CredentialState,
+    EventPage,
+    SignalRecord,
+    Standing,
+)
+from orchestrator.core.session import Evidence, Instant, JsonObject, Millis, Step
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.queries import Snapshot
 
@@ -38,8 +47,8 @@ class Views:
             title=session.title,
             reference=session.reference,
             metadata=session.metadata,
-            created_at=session.created_at,
-            deadline=session.deadline,
+            created_at=timestamp(session.created_at),
+            deadline=timestamp(session.deadline),
             credential=answers.SessionCredential(
                 state=credential.state if credential else CredentialState.MISSING,
                 account=credential.email if credential else None,
@@ -50,13 +59,13 @@ class Views:
 
     def operators(self, snapshot: Snapshot) -> answers.OperatorsSession:
         """Show a session to operators."""
-        return answers.OperatorsSession(**dict(self.session(snapshot)), tenant_id=snapshot.session.tenant_id)
+        return answers.OperatorsSession(**vars(self.session(snapshot)), tenant_id=snapshot.session.tenant_id)
 
     def picker(self, picker: Picker, snapshot: Snapshot) -> answers.Picker:
         """Show what there is to choose from."""
         return answers.Picker(
             authentications=tuple(answers.Authentication.of(found) for found in picker.authentications),
-            listed_at=picker.listed_at,
+            listed_at=moment(picker.listed_at),
             session=self.session(snapshot),
         )
 
@@ -72,19 +81,21 @@ class Views:
             authentication=answers.Authentication.of(step.authentication) if step.authentication else None,
             candidates=tuple(answers.Authentication.of(found) for found in step.candidates),
             attempt=_attempt(step, snapshot),
-            evidence=answers.Evidence.of(step.evidence) if step.evidence else None,
+            evidence=_evidence(step.evidence) if step.evidence else None,
             action=answers.Action.of(step.action) if step.action else None,
             inputs=step.inputs,
         )
 
-    def _connect(self, step: Step, credential: Credential | None) -> answers.Connect | None:
+    def _connect(self, step: Step, credential: Standing | None) -> answers.Connect | None:
         if step.connect is None:
             return None
         return answers.Connect(
-            url=step.connect.url, fresh_until=self._fresh_until(step, credential), message_origin=self.message_origin
+            url=step.connect.url,
+            fresh_until=moment(self._fresh_until(step, credential)),
+            message_origin=self.message_origin,
         )
 
-    def _fresh_until(self, step: Step, credential: Credential | None) -> Instant | None:
+    def _fresh_until(self, step: Step, credential: Standing | None) -> Instant | None:
         """Return until when a popup may be opened as the step is; a listing of another Zapier account serves never."""
         if step.connect is None or step.baseline is None:
             return None
@@ -110,12 +121,38 @@ def actions(found: tuple[CatalogAction, ...]) -> answers.ActionList:
 
 def popup(opened: OpenedPopup) -> answers.OpenedPopup:
     """Show an attempt and where its popup goes."""
-    return answers.OpenedPopup(attempt_id=opened.attempt.id, url=opened.url, deadline=opened.attempt.deadline)
+    return answers.OpenedPopup(
+        attempt_id=opened.attempt.id, url=opened.url, deadline=timestamp(opened.attempt.deadline)
+    )
 
 
 def credential(kept: Credential) -> answers.Credential:
     """Show a credential without its token."""
-    return answers.Credential(user_id=kept.user_id, state=kept.state, account=kept.email, expires_at=kept.expires_at)
+    return answers.Credential(
+        user_id=kept.user_id, state=kept.state, account=kept.email, expires_at=moment(kept.expires_at)
+    )
+
+
+def signals(heard: tuple[SignalRecord, ...]) -> answers.SignalLog:
+    """Show what was heard of a session."""
+    return answers.SignalLog(signals=tuple(_signal(record) for record in heard))
+
+
+def _signal(record: SignalRecord) -> answers.SignalRecord:
+    return answers.SignalRecord(
+        at=timestamp(record.at),
+        signal=record.signal,
+        outcome=record.outcome,
+        step_id=record.step_id,
+        attempt_id=record.attempt_id,
+        detail=record.detail,
+    )
+
+
+def _evidence(evidence: Evidence) -> answers.Evidence:
+    return answers.Evidence(
+        channels=evidence.channels, checked_at=timestamp(evidence.checked_at), attempt_id=evidence.attempt_id
+    )
 
 
 def _attempt(step: Step, snapshot: Snapshot) -> answers.Attempt | None:
@@ -124,14 +161,16 @@ def _attempt(step: Step, snapshot: Snapshot) -> answers.Attempt | None:
         return None
     return answers.Attempt(
         id=attempt.id,
-        opened_at=attempt.opened_at,
-        deadline=attempt.deadline,
-        next_check_at=snapshot.next_checks.get(attempt.app_id),
+        opened_at=timestamp(attempt.opened_at),
+        deadline=timestamp(attempt.deadline),
+        next_check_at=moment(snapshot.next_checks.get(attempt.app_id)),
     )
 
 
 def _event(event: Event) -> answers.Event:
-    return answers.Event(seq=event.seq, name=event.name, at=event.at, step_id=event.step_id, data=_data(event.data))
+    return answers.Event(
+        seq=event.seq, name=event.name, at=timestamp(event.at), step_id=event.step_id, data=_data(event.data)
+    )
 
 
 def _data(data: JsonObject) -> JsonObject:

@@ -88,7 +88,7 @@ class Deployment:
             return Child(name, arguments, folder=self.folder, environment=environment, is_ready=is_ready)
 
         self.workers = [child(f"worker-{number}", ["worker"], self._fetches) for number in range(1, plan.workers + 1)]
-        self.api = child("api", ["api"], lambda _: self._answers(f"{plan.api_url}/readyz"))
+        self.api = child("api", ["api"], self._serves)
         self.children = [self.api, *self.workers]
         if plan.simulator_url is not None:
             self.children.insert(0, child("simulator", _simulator(plan), self._simulates))
@@ -172,14 +172,24 @@ class Deployment:
             child = waiting[0]
             raise StartFailedError(f"{child.name} is not ready after {READY_WITHIN_S:g} s:\n{child.last_words()}")
 
-    def _answers(self, url: str) -> bool:
+    def _answers(self, url: str, *, key: str = "") -> bool:
         try:
-            return self._probe.get(url).is_success
+            return self._probe.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}).is_success
         except httpx.TransportError:
             return False
 
+    def _serves(self, _: int) -> bool:
+        """Whether our API is ready, and not somebody else's who took the port: ours knows the key."""
+        url, key = self.plan.api_url, self.plan.settings.api_key
+        return self._answers(f"{url}/readyz") and (
+            key is None or self._answers(f"{url}/v1/sessions?limit=1", key=key.get_secret_value())
+        )
+
     def _simulates(self, _: int) -> bool:
-        return self._answers(f"{self.plan.simulator_url}/_control/stats")
+        """Whether our simulator is ready, and not somebody else's who took the port: ours says so in its log."""
+        log = self.folder / "simulator.log"
+        is_listening = "listening on" in log.read_text(encoding="utf-8", errors="replace")
+        return is_listening and self._answers(f"{self.plan.simulator_url}/_control/stats")
 
     def _fetches(self, pid: int) -> bool:
         queue_url = self.plan.settings.queue_redis_url

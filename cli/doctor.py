@@ -23,7 +23,7 @@ from rich.table import Table
 from api.tokens import HOW_TO_MAKE_A_KEY
 from cli import devenv, tables
 from cli.environment import queue_url, read_settings, store_url
-from cli.plan import API_URL
+from cli.plan import API_URL, STARTED, STORE
 from orchestrator import logs
 from orchestrator.addresses import OneServer, read_address
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
@@ -181,7 +181,7 @@ async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> Asyn
         if settings.api_key is None:
             yield await _made_keys(zapwright)
     except StoreError as error:
-        yield _fail("store", error.message, "see REDIS_URL and the server's configuration")
+        yield _fail("store", error.message, _unless_ours("see REDIS_URL and the server's configuration"))
         return
     yield await _upstream(zapwright, settings)
 
@@ -280,11 +280,11 @@ def _workers(settings: Settings) -> Finding:
     try:
         found = fetchers(queue_url(settings))
     except StoreError as error:
-        return _fail("workers", error.message, "see QUEUE_REDIS_URL")
+        return _fail("workers", error.message, _unless_ours("see QUEUE_REDIS_URL"))
     now = datetime.now(UTC)
     alive = [one for one in found if now - one.seen_at < SEEN_WITHIN]
     if not alive:
-        return _warn("workers", "none: lost messages are found by nobody", "run `zapwright worker`")
+        return _warn("workers", "none: lost messages are found by nobody", _unless_ours("run `zapwright worker`"))
     return _ok("workers", ", ".join(sorted(f"{one.host}:{one.pid}" for one in alive)))
 
 
@@ -296,13 +296,20 @@ async def _api() -> Finding:
         try:
             answer = await client.get(f"{url}/readyz")
         except httpx.TransportError as error:
-            return _fail("API", f"{url} does not answer: {error}", "run `zapwright api`, or `zapwright up`")
+            return _fail("API", f"{url} does not answer: {error}", _unless_ours("run `zapwright api`"))
     if not answer.is_success:
         return _fail("API", f"{url}/readyz answers {answer.status_code}", "see its log")
     return _ok("API", f"{url} is ready")
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _unless_ours(advice: str) -> str:
+    """Return the advice, or a better one when the address is of what `zapwright up` started."""
+    return (
+        "run `zapwright up`: what it had started has ended" if STORE in os.environ.get(STARTED, "").split() else advice
+    )
 
 
 def _ok(thing: str, detail: str) -> Finding:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import httpx
 
@@ -33,6 +35,9 @@ CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, ke
 LIMIT_OF_FULL_RESERVES = 60
 """A limit smaller than this has smaller reserves, in proportion."""
 
+COLLECTED_AFTER: Final = (50_000, 20, 50)
+"""Objects made and not freed before the youngest are collected; collections of one age before one of the next."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zapwright:
@@ -54,7 +59,7 @@ class Zapwright:
     directory: Directory
 
 
-def compose(
+def compose(  # noqa: PLR0913 - all that can stand in the world's place
     settings: Settings,
     *,
     store: Store,
@@ -62,8 +67,9 @@ def compose(
     clock: Clock,
     ids: Ids,
     chance: Callable[[], float] = random.random,
+    upstream: Upstream | None = None,
 ) -> Zapwright:
-    """Put a Zapwright together on a store and a clock of the caller's choice."""
+    """Put a Zapwright together on a store and a clock of the caller's choice, with `upstream` in Zapier's place."""
     policy, limits = settings.policy(), rate_limits(settings)
     commits = Commits(
         sessions=store.sessions,
@@ -77,7 +83,7 @@ def compose(
     directory = Directory(
         tenants=store.tenants, api_keys=store.api_keys, default=settings.default_tenant(), clock=clock
     )
-    upstream = ZapierClient(
+    upstream = upstream or ZapierClient(
         base_url=settings.zapier_api_url or "https://api.zapier.com",
         http=http,
         budget=store.budget,
@@ -105,6 +111,7 @@ def compose(
             receipts=store.receipts,
             watches=store.watches,
             credentials=credentials,
+            users=store.users,
             upstream=upstream,
             clock=clock,
             ids=ids,
@@ -151,11 +158,15 @@ def compose(
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, *, redis_url: str, transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings,
+    *,
+    redis_url: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+    upstream: Upstream | None = None,
 ) -> AsyncIterator[Zapwright]:
     """Open the store and the connections of one process, and close them afterwards.
 
-    Requests to Zapier go by `transport`, by default over sockets.
+    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made.
 
     Raises StoreUnfitError when the store is not one to trust (evicting, too old, other shards), StoreUnavailableError
     when it does not answer.
@@ -174,12 +185,23 @@ async def opened(
         clock.offset = await store.clock_offset(clock.now)
         following = asyncio.create_task(clock.follow(store.clock_offset))
         try:
-            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds())
+            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream)
         finally:
             following.cancel()
     finally:
         await http.aclose()
         await store.aclose()
+
+
+def settle_down() -> None:
+    """Tell the garbage collector that what is there now stays; called once, when a process has started.
+
+    Everything a library made at import is looked at by every full collection, which holds all requests up for tens of
+    milliseconds. What a request leaves behind is freed by counting references; cycles are few, and can wait.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
 def rate_limits(settings: Settings) -> Limits:

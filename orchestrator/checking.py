@@ -101,11 +101,12 @@ class Checker:
 
     async def _take(self, watch: Watch, token: str, listing: Listing, credential: Credential) -> bool:
         """Apply a listing to every waiting session, those with messages first, then settle the watch."""
-        shared = credential.profile_id is not None and (
-            await self._credentials.users_of_profile(credential.tenant_id, credential.profile_id) > 1
-        )
+        now, shared = self._clock.now(), False
+        if credential.profile_id is not None:
+            tenant_id, profile_id = credential.tenant_id, credential.profile_id
+            shared = await self._credentials.users_of_profile(tenant_id, profile_id, now=now) > 1
         # Read anew: `_settle` takes this listing to cover everything heard before it began.
-        watch = await self._watches.load(watch.key, now=self._clock.now())
+        watch = await self._watches.load(watch.key, now=now)
         for session in await self._waiting(watch):
             with suppress(NotFoundError):  # purged between the two reads
                 await self._apply(session, watch.key, token, listing, shared=shared)

@@ -90,8 +90,11 @@ class Commits:
         *,
         guards: tuple[Guard, ...] = (),
         terms: Terms = ANY_TERMS,
+        read: Session | None = None,
     ) -> Applied:
         """Apply one signal, or one made anew of each reading of the session.
+
+        `read` is a reading that the signal cannot be refused on, to begin with; if it has grown old, that is noticed.
 
         A request that was carried out before is not carried out again, whatever would become of it now. Raises
         SignalRefusedError, NotFoundError or PreconditionFailedError when it is refused (it is logged, nothing changed),
@@ -100,7 +103,7 @@ class Commits:
         repeating it is safe.
         """
         for tries_left in reversed(range(MOST_TRIES)):
-            before = await self._sessions.load(key)
+            before, read = read or await self._sessions.load(key), None
             made = await signal(before) if callable(signal) else signal
             try:
                 terms.check(before)
@@ -237,11 +240,10 @@ class Commits:
         checks: dict[str, Instant | None] = {}
         for app_id in apps:
             if isinstance(signal, AuthenticationsListed) and signal.listing.app_id == app_id:
-                known = signal.checks
+                checks[app_id] = signal.checks[-1] if signal.checks else None
             else:
                 key = WatchKey(tenant_id=after.tenant_id, user_id=after.user_id, app_id=app_id)
-                known = (await self._watches.load(key, now=self._clock.now())).checks
-            checks[app_id] = known[-1] if known else None
+                checks[app_id] = await self._watches.last_check(key)
         return checks
 
     async def _displace(self, decision: Decision) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError
-from orchestrator.core.ports import Credential, CredentialStore, Profile, SessionStore
+from orchestrator.core.ports import Credential, CredentialStore, Profile, SessionStore, Standing
 from orchestrator.core.session import Instant, SessionKey
 from orchestrator.core.signals import CredentialChanged
 
@@ -43,6 +43,10 @@ class ToldCredentials:
         """Return the credential, None when there never was one."""
         return await self._store.get(tenant_id, user_id)
 
+    async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
+        """Return what is known of it but the token."""
+        return await self._store.standing(tenant_id, user_id)
+
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Mark this generation as refused, as the store does, and tell the sessions."""
         is_marked = await self._store.need_sign_in(tenant_id, user_id, generation=generation)
@@ -50,27 +54,27 @@ class ToldCredentials:
             await self.tell(tenant_id, user_id)
         return is_marked
 
-    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+    async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
-        return await self._store.users_of_profile(tenant_id, profile_id)
+        return await self._store.users_of_profile(tenant_id, profile_id, now=now)
 
     async def untold(self, shard: int, *, limit: int) -> tuple[tuple[str, str], ...]:
         """Return tenant and user of credentials that changed and of which the sessions may not know."""
         return await self._store.untold(shard, limit=limit)
 
-    async def told(self, credential: Credential) -> bool:
+    async def told(self, standing: Standing) -> bool:
         """Note that the user's sessions know that it is as it is here."""
-        return await self._store.told(credential)
+        return await self._store.told(standing)
 
     async def tell(self, tenant_id: str, user_id: str) -> None:
         """Tell the user's sessions how it is, until it is still so afterwards: others may be telling them too.
 
         Raises as `Commits.apply`, and StoreError.
         """
-        while (credential := await self._store.get(tenant_id, user_id)) is not None:
+        while (standing := await self._store.standing(tenant_id, user_id)) is not None:
             for session_id in await self._sessions.of_user(tenant_id, user_id):
                 key = SessionKey(tenant_id=tenant_id, session_id=session_id)
                 with suppress(NotFoundError):  # erased between the two
-                    await self._commits.apply(key, CredentialChanged(state=credential.state))
-            if await self._store.told(credential):
+                    await self._commits.apply(key, CredentialChanged(state=standing.state))
+            if await self._store.told(standing):
                 return

@@ -39,7 +39,9 @@ from orchestrator.core.ports import (
     Outcome,
     ReceiptStore,
     SessionStore,
+    Standing,
     Upstream,
+    UserStore,
     WatchStore,
 )
 from orchestrator.core.schedule import Policy
@@ -129,6 +131,7 @@ class Engine:
         receipts: ReceiptStore,
         watches: WatchStore,
         credentials: CredentialStore,
+        users: UserStore,
         upstream: Upstream,
         clock: Clock,
         ids: Ids,
@@ -140,6 +143,7 @@ class Engine:
         self._receipts = receipts
         self._watches = watches
         self._credentials = credentials
+        self._users = users
         self._upstream = upstream
         self._clock = clock
         self._ids = ids
@@ -156,7 +160,7 @@ class Engine:
         IdempotencyKeyReusedError, SessionNotFoundError when what the request made before is no longer kept.
         """
         _, credential = await asyncio.gather(
-            self.bind(new.tenant_id, terms), self._credentials.get(new.tenant_id, new.user_id)
+            self.bind(new.tenant_id, terms), self._credentials.standing(new.tenant_id, new.user_id)
         )
         earlier = await self._begun_before(new, terms)
         if earlier is not None:
@@ -203,7 +207,7 @@ class Engine:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
         credential = await self._credential(session)
         chosen = await self._app_chosen(credential, step_id, app_id)
-        return await self._commits.apply(key, chosen, terms=terms)
+        return await self._commits.apply(key, chosen, terms=terms, read=session)
 
     async def list_actions(self, key: SessionKey, step_id: str) -> tuple[CatalogAction, ...]:
         """Return what the step's app can do."""
@@ -308,7 +312,7 @@ class Engine:
         )
         return _opened(await self.apply(key, opening, terms=terms), step_id)
 
-    # --- credentials ---
+    # --- users ---
 
     async def put_credential(
         self, tenant_id: str, user_id: str, access_token: str, *, expires_in: Millis | None
@@ -330,6 +334,10 @@ class Engine:
             expires_at=None if expires_in is None else now + expires_in,
             now=now,
         )
+
+    async def erase_user(self, tenant_id: str, user_id: str) -> None:
+        """Erase everything that is kept of a user. Raises as `UserStore.erase`."""
+        await self._users.erase(tenant_id, user_id, now=self._clock.now())
 
     async def _credential(self, session: Session) -> Credential:
         credential = await self._credentials.get(session.tenant_id, session.user_id)
@@ -363,7 +371,7 @@ class Engine:
         key = SessionKey(tenant_id=new.tenant_id, session_id=session_id)
         return Applied(session=await self._sessions.load(key), outcome=Outcome.DUPLICATE)
 
-    async def _begun(self, new: NewSession, credential: Credential | None) -> Decision:
+    async def _begun(self, new: NewSession, credential: Standing | None) -> Decision:
         session = self._blank(new, credential)
         chosen = await self._apps_of(session, new)
         now = self._clock.now()
@@ -373,7 +381,7 @@ class Engine:
             decision = _joined(decision, following)
         return decision
 
-    def _blank(self, new: NewSession, credential: Credential | None) -> Session:
+    def _blank(self, new: NewSession, credential: Standing | None) -> Session:
         now = self._clock.now()
         shard = shard_of(new.tenant_id, new.user_id, shards=self._shards)
         session_id = self._ids.new(f"zs{shard:02x}")
@@ -453,7 +461,7 @@ class Engine:
         """Whether the baseline is young and of the Zapier account the user has now."""
         if step.baseline is None or self._clock.now() - step.baseline.taken_at > self._policy.baseline_fresh:
             return False
-        credential = await self._credentials.get(session.tenant_id, session.user_id)
+        credential = await self._credentials.standing(session.tenant_id, session.user_id)
         return credential is not None and credential.account == step.baseline.account
 
     def _is_link_fresh(self, step: Step) -> bool:

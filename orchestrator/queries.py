@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,13 +10,13 @@ from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import (
     Changes,
     Clock,
-    Credential,
     CredentialStore,
     EventPage,
     SessionPage,
     SessionQuery,
     SessionStore,
     SignalRecord,
+    Standing,
     WatchStore,
 )
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
@@ -26,7 +27,7 @@ class Snapshot:
     """A session as one read shows it. `next_checks` is by app id, for the apps somebody waits on."""
 
     session: Session
-    credential: Credential | None
+    credential: Standing | None
     next_checks: Mapping[str, Instant | None]
 
 
@@ -93,9 +94,12 @@ class Queries:
             for step in session.steps
             if step.app is not None and step.app_attempts
         }
-        next_checks = await self._watches.next_checks(keys) if keys else {}
+        standing = self._credentials.standing(session.tenant_id, session.user_id)
+        if not keys:
+            return Snapshot(session=session, credential=await standing, next_checks={})
+        credential, next_checks = await asyncio.gather(standing, self._watches.next_checks(keys))
         return Snapshot(
             session=session,
-            credential=await self._credentials.get(session.tenant_id, session.user_id),
+            credential=credential,
             next_checks={key.app_id: at for key, at in next_checks.items()},
         )

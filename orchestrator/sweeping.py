@@ -8,11 +8,14 @@ from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
 from orchestrator.core.ports import Clock, ReceiptStore, SessionStore, WatchStore
 from orchestrator.core.schedule import Policy, wake_at
-from orchestrator.core.session import ENDED, Instant, Session, SessionStatus, WatchKey
+from orchestrator.core.session import ENDED, MINUTE, Instant, Millis, Session, SessionStatus, WatchKey
 from orchestrator.core.signals import TimePassed
 from orchestrator.credentials import ToldCredentials
 
 MOST_AT_ONCE = 200
+OUTBOX_LEAST: Millis = 24 * 60 * MINUTE
+"""How long events may be on their way out, though sessions are kept for less."""
+
 _OVER = ENDED | {SessionStatus.CREATE_UNKNOWN}
 
 
@@ -63,6 +66,8 @@ class Sweeper:
         outlived = now - self._policy.session_ttl_longest - self._policy.attempt_longest
         await self._watches.forget_claims(shard, before=outlived, limit=MOST_AT_ONCE)
         await self._receipts.forget(shard, now=now, limit=MOST_AT_ONCE)
+        sent_by = now - max(self._policy.retention, OUTBOX_LEAST)
+        await self._sessions.forget_outbox(shard, before=sent_by, limit=MOST_AT_ONCE)
         if broken is not None:
             raise broken
         return len(session_ids)

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -106,7 +107,8 @@ def serve(  # noqa: PLR0913 - everything about it is an argument
         with listen(host, port) as listening:
             if announce is not None:
                 announce(address_of(listening))
-            with suppress(KeyboardInterrupt):  # uvicorn hands SIGINT on once it has stopped
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            with suppress(KeyboardInterrupt):  # uvicorn hands both signals on once it has stopped
                 server_of(app).run(sockets=[listening])
     finally:
         world.close()

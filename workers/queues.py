@@ -14,11 +14,14 @@ import structlog
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, parse_url
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 from rq import Queue
-from rq.exceptions import StopRequested
+from rq.exceptions import DequeueTimeout, StopRequested
+from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.worker import SimpleWorker, WorkerStatus
@@ -46,6 +49,7 @@ _BOUNDS: Final[dict[str, Any]] = {
     "health_check_interval": 0,
     "protocol": 2,
 }
+_LOOK_S: Final = 1
 _WORKER_TTL_S: Final = 30
 _JOB_LIMIT_S: Final = 60
 """After this long RQ takes a batch whose worker is gone for lost, and erases it."""
@@ -144,7 +148,6 @@ class BatchWorker(SimpleWorker):
     """
 
     death_penalty_class: type[BaseDeathPenalty] = NoDeathPenalty
-    max_connection_wait_time = 2.0
     log_result_lifespan = False
 
     def __init__(self, redis: Redis) -> None:
@@ -158,10 +161,47 @@ class BatchWorker(SimpleWorker):
         )
 
     def stop(self) -> None:
-        """Fetch no more batches; one that is being admitted is finished. For signal handlers of the main thread."""
+        """Fetch no more batches; one that was fetched is admitted. For signal handlers of the main thread."""
         self._stop_requested = True
-        if self.get_state() != WorkerStatus.BUSY:
-            raise StopRequested
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Look for a batch, for a second at a time: asked to stop, we stop between two looks.
+
+        RQ's own way stops within one, by an exception, and a batch that the server has just handed over is lost then
+        until its leases run out. Returns None when the queue cannot be reached.
+        """
+        del timeout, max_idle_time
+        self.set_state(WorkerStatus.IDLE)
+        while not self._stop_requested:
+            try:
+                self.heartbeat()
+                if self.should_run_maintenance_tasks:
+                    self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+                found = self._look()
+            except (RedisConnectionError, RedisTimeoutError) as error:
+                log.warning("queue_away", problem=str(error))
+                return None
+            if found is not None:
+                return found
+        raise StopRequested
+
+    def _look(self) -> tuple[Job, Queue] | None:
+        try:
+            found: tuple[Job, Queue] | None = self.queue_class.dequeue_any(
+                self._ordered_queues,
+                _LOOK_S,
+                connection=self.connection,
+                job_class=self.job_class,
+                serializer=self.serializer,
+                death_penalty_class=self.death_penalty_class,
+            )
+        except DequeueTimeout:
+            return None
+        if found is not None:
+            found[0].redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
+        return found
 
     def _install_signal_handlers(self) -> None:
         """Leave signals to the process."""

@@ -15,7 +15,7 @@ import httpx
 import structlog
 import uvloop
 
-from orchestrator.bootstrap import Zapwright, opened
+from orchestrator.bootstrap import Zapwright, opened, settle_down
 from orchestrator.core.errors import StoreError, StoreUnavailableError
 from orchestrator.core.ports import CheckBatch, CheckQueue
 from orchestrator.core.session import SECOND
@@ -115,6 +115,7 @@ class Service:
             )
             self._checks = checks
             self._is_open.set()
+            settle_down()
             log.info("worker_open", shards=self._settings.shards)
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._dispatcher(zapwright).run(zapwright.store.changes, stopping=self._stopping))

@@ -10,7 +10,7 @@ from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, SESSION, UPSTR
 from api.schemas import answers, requests
 from api.schemas.parameters import EventSearch, SessionSearch, Waiting
 from api.terms import Conditional, Keyed, NoneMatch, etag, is_known
-from api.views import events
+from api.views import events, signals
 from orchestrator.core.errors import AliasTakenError, AppNotFoundError
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import SECOND
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
 _LOCATION = {"Location": {"description": "The session's address.", "schema": {"type": "string"}}}
 _LIVE = {
-    "model": answers.Session,
+    "model": answers.CreatedSession,
     "description": "The user's session that has this reference and has not ended.",
     "headers": ETAG | _LOCATION,
 }
@@ -53,7 +53,7 @@ async def create_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     begun = await engine.create_session(new.meant(tenant_id), terms=terms)
     response.status_code = 200 if begun.outcome is Outcome.DUPLICATE else 201
     response.headers["Location"] = f"{router.prefix}/{begun.session.id}"
-    return answers.CreatedSession(**dict(await show.applied(begun)), client_token=grant(begun.session))
+    return answers.CreatedSession(**vars(await show.applied(begun)), client_token=grant(begun.session))
 
 
 @router.get("", dependencies=[BACKEND_READS], responses=problems())
@@ -128,4 +128,4 @@ async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep)
 async def read_signals(key: SessionDep, queries: QueriesDep) -> answers.SignalLog:
     """Return the newest signals that were heard and what became of each, refused ones included."""
     heard = await queries.signals(key)
-    return answers.SignalLog(signals=tuple(answers.SignalRecord.of(record) for record in heard))
+    return signals(heard)

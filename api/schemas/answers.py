@@ -1,10 +1,15 @@
-"""The shapes of answers. Moments are ISO 8601 in UTC with milliseconds; a field that has no value is null."""
+"""The shapes of answers. Moments are ISO 8601 in UTC with milliseconds; a field that has no value is null.
+
+They are dataclasses: FastAPI describes them, msgspec writes them down several times faster than pydantic would, and
+mypy sees to it that they are made as described.
+"""
 
 from __future__ import annotations
 
-from typing import Self
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Self, dataclass_transform
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.schemas.fields import At
 from orchestrator.core.events import EventName
@@ -12,15 +17,20 @@ from orchestrator.core.ports import CredentialState, Outcome
 from orchestrator.core.session import Channel, JsonObject, Reason, SessionStatus, StepState, ZapState
 
 
-class Shape(BaseModel):
-    """What is shown. Made of a value of ours with the same names by `of`."""
+@dataclass_transform(kw_only_default=True)
+class Shape:
+    """What is shown. Made of a value of ours with the same names, none of them a moment, by `of`."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    _names: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._names = (*cls._names, *cls.__annotations__)
+        dataclass(kw_only=True)(cls)
 
     @classmethod
     def of(cls, value: object) -> Self:
         """Show the fields of this shape that the value has."""
-        return cls.model_validate(value)
+        return cls(**{name: getattr(value, name) for name in cls._names})
 
 
 class App(Shape):
@@ -37,7 +47,7 @@ class Connect(Shape):
 
     url: str
     fresh_until: At | None
-    message_origin: str = Field(description="The only origin whose messages a page may believe.")
+    message_origin: Annotated[str, Field(description="The only origin whose messages a page may believe.")]
 
 
 class Authentication(Shape):

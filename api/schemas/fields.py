@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -13,7 +14,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     GetJsonSchemaHandler,
-    PlainSerializer,
     SecretStr,
     WithJsonSchema,
 )
@@ -40,8 +40,17 @@ _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
 
 def timestamp(at: Instant) -> str:
     """Write a moment as ISO 8601, in UTC, with milliseconds."""
-    moment = datetime.fromtimestamp(at // SECOND, UTC).replace(microsecond=at % SECOND * 1_000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(at // SECOND)}.{at % SECOND:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat()
+
+
+def moment(at: Instant | None) -> str | None:
+    """Write a moment that may be none."""
+    return None if at is None else timestamp(at)
 
 
 def _at_most(size: int) -> Callable[[JsonObject], JsonObject]:
@@ -130,7 +139,5 @@ SessionLimit = Annotated[int, Field(ge=1, le=MOST_SESSIONS)]
 
 # --- in answers -----------------------------------------------------------------------------------------------
 
-At = Annotated[
-    Instant, PlainSerializer(timestamp, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})
-]
+At = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """A moment: ISO 8601, UTC, with milliseconds."""

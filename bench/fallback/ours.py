@@ -232,6 +232,7 @@ class WithoutCache:
     def __init__(self, store: Store) -> None:
         self.sessions = store.sessions
         self.receipts = store.receipts
+        self.users = store.users
         self.watches = store.watches
         self.budget = store.budget
         self.credentials = store.credentials

@@ -23,7 +23,19 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.lifecycle import floor, hello, naive, ours, processes
-from bench.lifecycle.figures import ALWAYS, EVERYSEC, FLOOR, HELLO, NAIVE, NAMES, SOUND, Figures, Measurement
+from bench.lifecycle.figures import (
+    ALWAYS,
+    CALLING,
+    EVERYSEC,
+    FLOOR,
+    HELLO,
+    NAIVE,
+    NAMES,
+    OURS,
+    SOUND,
+    Figures,
+    Measurement,
+)
 from bench.lifecycle.load import Life, put_on
 from bench.lifecycle.processes import Process
 from orchestrator.store import embedded
@@ -51,8 +63,9 @@ class Arena:
             log = folder / f"{name}.log"
             running = processes.server(name, log=log, environment={"REDIS_URL": rivals.url})
             self._servers[name] = stack.enter_context(running)
-        running = processes.server("ours", log=folder / "ours.log", environment=environment)
-        self._servers[ALWAYS] = self._servers[EVERYSEC] = stack.enter_context(running)
+        for kind, names in (("ours", (ALWAYS, EVERYSEC)), ("calling", (CALLING,))):
+            running = processes.server(kind, log=folder / f"{kind}.log", environment=environment)
+            self._servers |= dict.fromkeys(names, stack.enter_context(running))
         self.worker = stack.enter_context(processes.worker(log=folder / "worker.log", environment=environment))
         self._lives = ours.Lives()
         self._next = 0
@@ -62,9 +75,9 @@ class Arena:
         server = self._servers[name]
         numbers = range(self._next, self._next + (sessions // NAIVE_SHARE if name == NAIVE else sessions))
         self._next = numbers.stop
-        is_ours = name in {ALWAYS, EVERYSEC}
+        is_ours = name in OURS
         if is_ours:
-            embedded.start(self._folder, appendfsync="always" if name == ALWAYS else "everysec")
+            embedded.start(self._folder, appendfsync="everysec" if name == EVERYSEC else "always")
             await ours.sign_in(numbers, redis_url=self._redis_url, credential_key=self._credential_key)
         began_s = server.cpu_s()
         load = await put_on(server.port, self._life(name), numbers=numbers, clients=clients)

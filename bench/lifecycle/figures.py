@@ -9,8 +9,10 @@ from typing import Final
 
 from bench.lifecycle.load import TRANSITIONS, Load
 
-HELLO, FLOOR, NAIVE, ALWAYS, EVERYSEC = "hello", "floor", "naive", "ours, always", "ours, everysec"
-NAMES: Final = (HELLO, FLOOR, NAIVE, ALWAYS, EVERYSEC)
+HELLO, FLOOR, NAIVE = "hello", "floor", "naive"
+ALWAYS, EVERYSEC, CALLING = "ours, always", "ours, everysec", "ours, calling"
+OURS: Final = (ALWAYS, EVERYSEC, CALLING)
+NAMES: Final = (HELLO, FLOOR, NAIVE, *OURS)
 
 SOUND: Final = (0.40, 0.65)
 """Where floor ÷ hello lies on a machine that measures what it should; outside of it a run is void."""
@@ -61,10 +63,13 @@ class Figures:
         return lowest <= self.ratio(FLOOR, HELLO) <= highest
 
     def numbers(self) -> dict[str, float]:
-        """Return what the last line shows: ours with `appendfsync always`, then the same with `everysec`."""
-        everysec = {f"everysec_{name}": value for name, value in self._of(EVERYSEC).items()}
-        floor_to_hello = round(self.ratio(FLOOR, HELLO), 3)
-        return self._of(ALWAYS) | everysec | {"floor_to_hello": floor_to_hello}
+        """Return what the last line shows: ours with `appendfsync always`, with `everysec`, and calling."""
+        others = {
+            f"{prefix}_{figure}": value
+            for prefix, name in (("everysec", EVERYSEC), ("calling", CALLING))
+            for figure, value in self._of(name).items()
+        }
+        return self._of(ALWAYS) | others | {"floor_to_hello": round(self.ratio(FLOOR, HELLO), 3)}
 
     def _of(self, name: str) -> dict[str, float]:
         return {

@@ -43,13 +43,17 @@ _session = msgspec.json.Decoder(_Session)
 
 
 def environment(*, redis_url: str, credential_key: str) -> dict[str, str]:
-    """Return what our processes are told: the defaults, but for a rate limit that a benchmark does not reach."""
+    """Return what our processes are told.
+
+    The defaults, but for a rate limit that a benchmark does not reach, and logs as deployments write them.
+    """
     return {
         "REDIS_URL": redis_url,
         "ZAPWRIGHT_API_KEY": API_KEY,
         "ZAPWRIGHT_CREDENTIAL_KEYS": credential_key,
         "ZAPWRIGHT_TOKEN_KEYS": "t" * 32,
         "ZAPWRIGHT_ZAPIER_API_URL": ORIGIN,
+        "ZAPWRIGHT_LOG_FORMAT": "json",
         "ZAPWRIGHT_RATE_LIMIT_EGRESS": "1000000",
         "ZAPWRIGHT_RATE_LIMIT_PARTNER": "1000000",
     }

@@ -1,4 +1,4 @@
-"""`python -m bench.lifecycle.serve hello|floor|naive|ours|worker [fd]`: one process of the benchmark.
+"""`python -m bench.lifecycle.serve hello|floor|naive|ours|calling|worker [fd]`: one process of the benchmark.
 
 Servers listen on the socket of this descriptor; the store's address and our settings come from the environment.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from api.server import serve
 from bench.lifecycle import floor, hello, naive
-from bench.lifecycle.upstream import Zapier
+from bench.lifecycle.upstream import Answers, Zapier
 from orchestrator import logs
+from orchestrator.clock import SystemClock
+from orchestrator.core.ports import Upstream
 from orchestrator.settings import Settings
 from workers.main import run_worker
 
@@ -31,12 +34,12 @@ def main(name: str, descriptor: int | None = None) -> int:
         case "naive":
             return _rival(naive.create_app(os.environ["REDIS_URL"]), sockets)
         case "ours":
-            serve(
-                Settings(),
-                redis_url=os.environ["REDIS_URL"],
-                sockets=sockets,
-                transport=Zapier(is_connected=False),
-            )
+            url, answers = os.environ["REDIS_URL"], cast("Upstream", Answers(SystemClock()))
+            serve(Settings(), redis_url=url, sockets=sockets, upstream=answers)
+            return 0
+        case "calling":
+            url, zapier = os.environ["REDIS_URL"], Zapier(is_connected=False)
+            serve(Settings(), redis_url=url, sockets=sockets, transport=zapier)
             return 0
         case "worker":
             settings, url = Settings(), os.environ["REDIS_URL"]

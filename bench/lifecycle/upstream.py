@@ -1,20 +1,28 @@
-"""The Partner API at zero latency: answers made in the process that asks, where the socket would be.
+"""The Partner API at zero latency, in two places.
 
-All that is ours still happens, down to the HTTP client: permits taken and given account of, the catalogue's cache,
-requests written, answers read and judged. Only the way there and Zapier itself take no time.
+`Answers` stands in the place of our client (the port `Upstream`): what is measured is the transitions, as with the
+rivals, who call nobody. Zapier allows 60 calls a minute, so that what a call costs us decides nothing.
+
+`Zapier` stands where the socket would be, so that our client works as ever: permits taken and given account of, the
+catalogue's cache, requests written, answers read and judged. Only the way there and Zapier itself take no time.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
+
+from orchestrator.core.ports import CatalogApp, Clock, Credential, Permit
+from orchestrator.core.session import App, Connect, Listing
 
 APP: Final = "a2c5c3a4-0d2f-4d0b-9a6f-5b7d0c1e2f30"
 ORIGIN: Final = "http://zapier.test"
 
 _TOKEN: Final = "bench-"  # noqa: S105 - it opens nothing
+_CONNECT: Final = f"https://zapier.test/connect/{APP}?token=0123456789abcdef"
 _APPS: Final = json.dumps(
     {
         "links": {"next": None, "prev": None},
@@ -28,7 +36,7 @@ _APPS: Final = json.dumps(
                 "image": "https://zapier.test/hubspot.png",
                 "hex_color": "ff7a59",
                 "action_types": ["READ", "WRITE"],
-                "links": {"connect_new_authentication": f"https://zapier.test/connect/{APP}?token=0123456789abcdef"},
+                "links": {"connect_new_authentication": _CONNECT},
             }
         ],
     }
@@ -43,6 +51,23 @@ def token(number: int) -> str:
 def made(number: int) -> str:
     """Return the id of what this user connects in the popup."""
     return str(100_000 + number)
+
+
+class Answers:
+    """The port `Upstream`, as far as a session's life needs it: one app, nothing connected yet."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def app(self, _: Credential, app_id: str) -> CatalogApp:
+        """Return the app."""
+        connect = Connect(url=_CONNECT, read_at=self._clock.now())
+        return CatalogApp(app=App(id=app_id, title="HubSpot"), connect=connect)
+
+    async def authentications(self, credential: Credential, app_id: str, *, permits: Sequence[Permit] = ()) -> Listing:
+        """Return an empty listing."""
+        del permits
+        return Listing(app_id=app_id, authentications=(), begun_at=self._clock.now(), account=credential.account)
 
 
 class Zapier(httpx.AsyncBaseTransport):

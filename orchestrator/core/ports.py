@@ -190,6 +190,10 @@ class SessionStore(Protocol):
         """Return ids of sessions whose `wake_at` is not later than `now`, the longest overdue first."""
         ...
 
+    async def forget_outbox(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase events that have been on their way out since before `before`, the oldest first; returns how many."""
+        ...
+
     async def purge(self, session: Session) -> None:
         """Erase an ended session with its events, log and index entries; twice is fine.
 
@@ -325,6 +329,10 @@ class WatchStore(Protocol):
         """Return the watch as it is; an unknown one is empty. Popups whose `until` is not after `now` are left out."""
         ...
 
+    async def last_check(self, key: WatchKey) -> Instant | None:
+        """Return when the latest complete listing of the watch began, None when there is none."""
+        ...
+
     async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
         """Return when each watch will be checked next; None for never (or paused)."""
         ...
@@ -433,8 +441,8 @@ class CredentialState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """A user's access to Zapier.
+class Standing:
+    """All that is known of a user's access to Zapier but the token.
 
     `generation` grows with every put; `account` names the Zapier account (its profile id where readable, else the
     number of the sign-in), so that listings made under different ones are never compared. `email` is masked.
@@ -442,13 +450,19 @@ class Credential:
 
     tenant_id: str
     user_id: str
-    access_token: str = field(repr=False)
     generation: int
     account: str
     state: CredentialState = CredentialState.ACTIVE
     profile_id: str | None = None
     email: str | None = None
     expires_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential(Standing):
+    """A user's access to Zapier."""
+
+    access_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -486,14 +500,19 @@ class CredentialStore(Protocol):
         """Return the credential, None when there never was one."""
         ...
 
+    async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
+        """Return what `get` would, without decrypting the token: for all who do not call Zapier."""
+        ...
+
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Zapier refused this generation's token: mark it. False when it is marked already or a newer one exists."""
         ...
 
-    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+    async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile.
 
-        Who had it may have a popup open still, from which that account gets an authentication.
+        Who had it may have a popup open still, from which that account gets an authentication; an erased user counts
+        for as long as that may be.
         """
         ...
 
@@ -501,7 +520,7 @@ class CredentialStore(Protocol):
         """Return tenant and user of credentials that changed and of which the sessions may not know, in any order."""
         ...
 
-    async def told(self, credential: Credential) -> bool:
+    async def told(self, standing: Standing) -> bool:
         """Note: the user's sessions know it as it is here. False when it has changed since: that they may not know."""
         ...
 
@@ -554,6 +573,21 @@ class ApiKeyStore(Protocol):
 
     async def note_use(self, key_id: str, *, now: Instant) -> None:
         """Note that the key was used. Raises ApiKeyNotFoundError."""
+        ...
+
+
+# --- users ----------------------------------------------------------------------------------------------------
+
+
+class UserStore(Protocol):
+    """Users as a whole."""
+
+    async def erase(self, tenant_id: str, user_id: str, *, now: Instant) -> None:
+        """Erase everything that is kept of a user: credential, sessions and all about them, watches, receipts.
+
+        Twice is fine, and so is doing it again when it died in between. What was read of the user before cannot bring
+        anything back: commits find no session, checks no lease. Raises StaleVersionError when others went on adding.
+        """
         ...
 
 
@@ -768,6 +802,11 @@ class Store(Protocol):
     @property
     def credentials(self) -> CredentialStore:
         """Credentials."""
+        ...
+
+    @property
+    def users(self) -> UserStore:
+        """Users."""
         ...
 
     @property

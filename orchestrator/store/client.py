@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -91,17 +91,18 @@ def connect_store(url: str) -> Client:
     return Cluster(address.hosts, dial=lambda host: connect(address.nodes.url(host)))
 
 
-async def check_server(client: Client, *, shards: int) -> tuple[ServerReport, ...]:
+async def check_servers(
+    scripts: Scripts, *, servers: Sequence[Scripts], is_cluster: bool, shards: int
+) -> tuple[ServerReport, ...]:
     """Return a report of each server when all are fit to be the only memory, with as many shards as at first.
 
     What a server does not say of itself is not held against it. Raises StoreUnfitError, which says what to change,
     and StoreUnavailableError.
     """
-    is_cluster = isinstance(client, Cluster)
-    reports = tuple([await report(Scripts(node)) for node in await servers(client)])
+    reports = tuple([await report(server) for server in servers])
     for found in reports:
         _check_report(found, is_cluster=is_cluster)
-    _, known = await Scripts(client).run(("SET", keys.SHARDS, shards, "NX"), ("GET", keys.SHARDS))
+    _, known = await scripts.run(("SET", keys.SHARDS, shards, "NX"), ("GET", keys.SHARDS))
     if int(known) != shards:
         raise StoreUnfitError(f"the store was filled with {int(known)} shards, which cannot become {shards}")
     return reports
@@ -121,12 +122,10 @@ def _check_report(found: ServerReport, *, is_cluster: bool) -> None:
         raise StoreUnfitError("the store is part of a cluster; write its address as redis+cluster://host:port")
 
 
-async def servers(client: Client) -> tuple[Client, ...]:
+async def primaries(cluster: Cluster) -> tuple[Client, ...]:
     """Return a client of each server that holds a part of the store. Raises StoreUnavailableError."""
-    if not isinstance(client, Cluster):
-        return (client,)
     try:
-        return await client.primaries()
+        return await cluster.primaries()
     except (RedisError, OSError) as error:
         raise store_error(error) from error
 

@@ -209,7 +209,7 @@ class Cluster:
     async def _drop_idle(self) -> None:
         """Close connections that nobody uses to nodes that have nothing any more."""
         owners = set(self._owners)
-        for host, client in self._clients.items():
+        for host, client in tuple(self._clients.items()):  # others may come to know a node while this waits
             if host not in owners:
                 await client.connection_pool.disconnect(inuse_connections=False)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import msgspec
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import PAUSED, Credential, CredentialState, CredentialStore, Profile
+from orchestrator.core.ports import PAUSED, Credential, CredentialState, CredentialStore, Profile, Standing
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
@@ -56,9 +57,12 @@ class RedisCredentialStore:
     ) -> Credential:
         """Store a new access token and return the credential with its new generation.
 
-        The user is counted under the profile before the token can be used, and stays so under earlier ones.
+        The user is counted under the profile before the token can be used, and stays so under earlier ones. Before
+        that, and with the token once more, it is noted which profiles these are, so that erasing the user finds them.
         """
         if profile is not None:
+            profiles = keys.user_profiles(self._shard(tenant_id, user_id), tenant_id, user_id)
+            await self._scripts.run(("SADD", profiles, profile.id))
             await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile.id), user_id))
         email = masked_email(profile.email) if profile and profile.email else None
         sealed = self._seal.close(msgspec.json.encode(_Sealed(tenant_id, user_id, access_token)))
@@ -85,46 +89,45 @@ class RedisCredentialStore:
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
         """Return the credential, None when there never was one. Raises CredentialUnreadableError."""
-        (reply,) = await self._scripts.run(("HGETALL", self._key(tenant_id, user_id)))
-        if not reply:
+        kept = await self._kept(tenant_id, user_id)
+        if not kept:
             return None
-        kept = {name.decode(): value.decode() for name, value in reply.items()}
-        return Credential(
-            tenant_id=tenant_id,
-            user_id=user_id,
-            access_token=self._open(kept["sealed"], tenant_id, user_id),
-            generation=int(kept["generation"]),
-            account=kept["account"],
-            state=CredentialState(kept["state"]),
-            profile_id=kept.get("profile_id"),
-            email=kept.get("email"),
-            expires_at=int(kept["expires_at"]) if "expires_at" in kept else None,
-        )
+        access_token = self._open(kept["sealed"], tenant_id, user_id)
+        return Credential(tenant_id=tenant_id, user_id=user_id, access_token=access_token, **_standing(kept))
+
+    async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
+        """Return what is known of it but the token."""
+        kept = await self._kept(tenant_id, user_id)
+        return Standing(tenant_id=tenant_id, user_id=user_id, **_standing(kept)) if kept else None
+
+    async def _kept(self, tenant_id: str, user_id: str) -> dict[str, str]:
+        (reply,) = await self._scripts.run(("HGETALL", self._key(tenant_id, user_id)))
+        return {name.decode(): value.decode() for name, value in reply.items()}
 
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Zapier refused this generation's token: mark it."""
         return await self._noted("mark_credential", tenant_id, user_id, generation, CredentialState.NEEDS_SIGN_IN)
 
-    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+    async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
-        (count,) = await self._scripts.run(("SCARD", keys.profile_users(tenant_id, profile_id)))
-        return int(count)
+        (members,) = await self._scripts.run(("SMEMBERS", keys.profile_users(tenant_id, profile_id)))
+        return sum(keys.counts(member.decode(), now=now) for member in members)
 
     async def untold(self, shard: int, *, limit: int) -> tuple[tuple[str, str], ...]:
         """Return tenant and user of credentials that changed and of which the sessions may not know."""
         (members,) = await self._scripts.run(("SRANDMEMBER", keys.untold(shard), limit))
         return tuple(keys.member_user(member.decode()) for member in members)
 
-    async def told(self, credential: Credential) -> bool:
+    async def told(self, standing: Standing) -> bool:
         """The user's sessions know that it is as it is here."""
-        tenant_id, user_id = credential.tenant_id, credential.user_id
-        return await self._noted("told", tenant_id, user_id, credential.generation, credential.state)
+        return await self._noted("told", standing.tenant_id, standing.user_id, standing.generation, standing.state)
 
     async def _put(self, tenant_id: str, user_id: str, arguments: list[Argument], *, now: Instant) -> tuple[int, bytes]:
         """Write it together with every watch that may be paused; the script says which those are."""
         shard = self._shard(tenant_id, user_id)
         touched = [
             self._key(tenant_id, user_id),
+            keys.user_profiles(shard, tenant_id, user_id),
             keys.untold(shard),
             keys.user_watches(shard, tenant_id, user_id),
             keys.strong(shard),
@@ -159,6 +162,26 @@ class RedisCredentialStore:
         if (opened.tenant_id, opened.user_id) != (tenant_id, user_id):
             raise CredentialUnreadableError(user_id=user_id)
         return opened.access_token
+
+
+class _Known(TypedDict):
+    generation: int
+    account: str
+    state: CredentialState
+    profile_id: str | None
+    email: str | None
+    expires_at: Instant | None
+
+
+def _standing(kept: Mapping[str, str]) -> _Known:
+    return {
+        "generation": int(kept["generation"]),
+        "account": kept["account"],
+        "state": CredentialState(kept["state"]),
+        "profile_id": kept.get("profile_id"),
+        "email": kept.get("email"),
+        "expires_at": int(kept["expires_at"]) if "expires_at" in kept else None,
+    }
 
 
 if TYPE_CHECKING:

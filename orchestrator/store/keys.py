@@ -8,6 +8,7 @@ part of a name.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -24,12 +25,14 @@ DUE: Final = "zw:due"
 """Channel: a watch is due at once."""
 
 
+@lru_cache(maxsize=4096)
 def _shard(shard: int, *parts: str) -> str:
     return ":".join((f"zw:{{{shard:02x}}}", *parts))
 
 
+@lru_cache(maxsize=4096)
 def _quoted(*ids: str) -> str:
-    return ":".join([part if part.isalnum() and part.isascii() else quote(part, safe="") for part in ids])
+    return ":".join([quote(part, safe="") for part in ids])
 
 
 # --- sessions -------------------------------------------------------------------------------------------------
@@ -266,8 +269,23 @@ def sealed() -> tuple[str, str]:
 
 
 def profile_users(tenant_id: str, profile_id: str) -> str:
-    """set: users of the tenant whose Zapier account has, or once had, this profile."""
+    """set: users of the tenant whose Zapier account has, or once had, this profile; `nameless` for erased ones."""
     return f"zw:{{tenant:{_quoted(tenant_id)}}}:profile:{_quoted(profile_id)}"
+
+
+def nameless(until: Instant) -> str:
+    """Stand for an erased user, of whom a popup may yield something until then; no user's id begins with a space."""
+    return f" {until}"
+
+
+def counts(member: str, *, now: Instant) -> bool:
+    """Tell whether a member of `profile_users` stands for somebody."""
+    return not member.startswith(" ") or int(member) > now
+
+
+def user_profiles(shard: int, tenant_id: str, user_id: str) -> str:
+    """set: profiles under which the user is, or may be, counted."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "profiles")
 
 
 def tenants() -> str:

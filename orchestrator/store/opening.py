@@ -8,7 +8,7 @@ from orchestrator.core.session import Instant, Millis
 from orchestrator.store.budget import RedisBudget
 from orchestrator.store.cache import RedisCache
 from orchestrator.store.changes import RedisChanges
-from orchestrator.store.client import check_server, clock_offset, connect_store, servers
+from orchestrator.store.client import check_servers, clock_offset, connect_store, primaries
 from orchestrator.store.cluster import Cluster
 from orchestrator.store.credentials import RedisCredentialStore
 from orchestrator.store.leases import RedisLeases
@@ -20,6 +20,7 @@ from orchestrator.store.scripts import Client, Scripts
 from orchestrator.store.sealing import Seal
 from orchestrator.store.sessions import RedisSessionStore
 from orchestrator.store.tenants import RedisApiKeyStore, RedisTenantStore
+from orchestrator.store.users import RedisUserStore
 from orchestrator.store.watches import RedisWatchStore
 
 
@@ -39,6 +40,7 @@ class Store:
         self.budget = RedisBudget(self._scripts, limits)
         self._seal = seal = Seal(credential_keys)
         self.credentials = RedisCredentialStore(self._scripts, shards=shards, seal=seal)
+        self.users = RedisUserStore(self._scripts, shards=shards)
         self.tenants = RedisTenantStore(self._scripts, seal=seal)
         self.api_keys = RedisApiKeyStore(self._scripts)
         self.cache = RedisCache(self._scripts)
@@ -55,7 +57,12 @@ class Store:
 
         Raises StoreUnfitError when it must not be the only memory as it is, StoreUnavailableError.
         """
-        return await check_server(self._redis, shards=self.shards)
+        return await check_servers(
+            self._scripts,
+            servers=await self._servers(),
+            is_cluster=isinstance(self._redis, Cluster),
+            shards=self.shards,
+        )
 
     async def clock_offset(self, local_now: Callable[[], Instant]) -> Millis:
         """Return what must be added to the local clock to tell the time as everybody who shares the store sees it."""
@@ -66,8 +73,13 @@ class Store:
 
         Raises StoreError.
         """
-        parts = [Scripts(server) for server in await servers(self._redis)]
-        return await reseal(self._scripts, servers=parts, seal=self._seal)
+        return await reseal(self._scripts, servers=await self._servers(), seal=self._seal)
+
+    async def _servers(self) -> list[Scripts]:
+        """Return the way to each server that holds a part of the store."""
+        if not isinstance(self._redis, Cluster):
+            return [self._scripts]
+        return [Scripts(server) for server in await primaries(self._redis)]
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -14,7 +14,7 @@ from orchestrator.store.scripts import Argument, Reply, Scripts
 class ServerReport:
     """What a server says of itself; None is what it does not say, or does not let us ask.
 
-    `version` is the Redis version it is or behaves like. `appendfsync` is also None when it is not persistent.
+    `version` is its own, whatever it is compatible with. `appendfsync` is also None when it is not persistent.
     `is_cautious` says whether it refuses to write when no replica follows (`min-replicas-to-write`).
     """
 
@@ -35,9 +35,10 @@ async def report(scripts: Scripts) -> ServerReport:
     hello = _texts(await _if_allowed(scripts, "HELLO"))
     policy = info.get("maxmemory_policy") or await _configured(scripts, "maxmemory-policy")
     is_persistent = await _is_persistent(scripts, info)
+    name = info.get("server_name") or hello.get("server", "redis")
     return ServerReport(
-        name=info.get("server_name") or hello.get("server", "redis"),
-        version=info.get("redis_version") or hello.get("version"),
+        name=name,
+        version=info.get(f"{name}_version") or hello.get("version"),
         maxmemory_policy=policy,
         is_persistent=is_persistent,
         appendfsync=await _configured(scripts, "appendfsync") if is_persistent else None,

@@ -111,6 +111,17 @@ class RedisSessionStore:
         (found,) = await self._scripts.run(("ZRANGE", keys.wake(shard), "-inf", now, "BYSCORE", "LIMIT", 0, limit))
         return tuple(session_id.decode() for session_id in found)
 
+    async def forget_outbox(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase events that have been on their way out for too long; looks at more than one only if that one has."""
+        outbox, old = keys.outbox(shard), []
+        for count in (1, limit):
+            (entries,) = await self._scripts.run(("XRANGE", outbox, "-", "+", "COUNT", count))
+            old = [entry for entry, fields in entries if decode_event(fields[b"event"]).at < before]
+            if not old:
+                return 0
+        await self._scripts.run(("XDEL", outbox, *old))
+        return len(old)
+
     async def purge(self, session: Session) -> None:
         """Erase an ended session with all that is kept beside it."""
         shard = _shard(session.id)

@@ -29,6 +29,11 @@ class RedisWatchStore:
         touched = [*(part(shard, key) for part in parts), names.strong(shard), names.quiet(shard), names.pages(shard)]
         return _watch(key, await self._scripts.call(Call("load_watch", touched, [names.watch_name(key), now])))
 
+    async def last_check(self, key: WatchKey) -> Instant | None:
+        """Return when the latest complete listing began."""
+        (checks,) = await self._scripts.run(("HGET", names.watch(self._shard(key), key), "checks"))
+        return int(checks.rpartition(b" ")[2]) if checks else None
+
     async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
         """Return when each watch will be checked next."""
         by_shard: defaultdict[int, list[WatchKey]] = defaultdict(list)

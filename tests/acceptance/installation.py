@@ -14,6 +14,7 @@ import httpx
 import msgspec
 
 from cli import devenv
+from cli.ports import free_port
 from orchestrator.store.embedded import start
 from tests.support.processes import Process, eventually
 
@@ -61,8 +62,9 @@ class Installation:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The processes that the supervisor started, by name."""
-        return {path.stem: int(path.read_text()) for path in (self.folder / "run").glob("*.pid")}
+        """The processes that the supervisor started, by name; one that is being started again is left out."""
+        texts = {path.stem: path.read_text() for path in (self.folder / "run").glob("*.pid")}
+        return {name: int(text) for name, text in texts.items() if text}
 
     @property
     def variables(self) -> dict[str, str]:
@@ -103,6 +105,15 @@ def installed(folder: Path, **environment: str) -> Iterator[Installation]:
             installation.supervisor.end()
         if (folder / "store").exists():
             start(folder).stop()
+
+
+@contextmanager
+def everything_up(folder: Path, **environment: str) -> Iterator[Installation]:
+    """Have everything run on a directory, at ports that nothing else on this machine is likely to choose."""
+    with installed(folder, **environment) as installation:
+        ports = ("--api-port", str(free_port([])), "--simulator-port", str(free_port([])))
+        installation.up("--workers", "1", *ports)
+        yield installation
 
 
 def is_running(pid: int) -> bool:

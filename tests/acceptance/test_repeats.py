@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from tests.support.deployment import TOKEN_KEYS
 from tests.support.processes import SEALING_KEY, Process, a_simulator
 from tests.support.valkey import running_valkey
 
@@ -36,6 +37,7 @@ class KilledApi:
             "REDIS_URL": redis_url,
             "ZAPWRIGHT_API_KEY": KEY,
             "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY,
+            "ZAPWRIGHT_TOKEN_KEYS": TOKEN_KEYS,
             "ZAPWRIGHT_ZAPIER_API_URL": simulator_url,
             "ZAPWRIGHT_RATE_LIMIT_EGRESS": "0",
             "ZAPWRIGHT_RATE_LIMIT_PARTNER": "0",

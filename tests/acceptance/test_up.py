@@ -88,6 +88,28 @@ def test_the_doctor_finds_everything_well(installation: Installation) -> None:
 
 
 @pytest.mark.slow
+def test_another_company_gets_its_own_keys_while_everything_runs(installation: Installation) -> None:
+    """Its sessions are its own, and an operator sees whose they are."""
+    place = ["--data-dir", str(installation.folder), "--json"]
+    url = installation.variables["ZAPWRIGHT_API_URL"]
+    tenant = installation.says("tenants", "create", "acme", "--origin", "https://app.acme.example", *place)
+    key = installation.says("api-keys", "create", "--tenant", "acme", *place)["key"]
+    operators = installation.says("api-keys", "create", "--operator", *place)["key"]
+
+    def ask(method: str, path: str, key: str, body: object = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.request(method, f"{url}/v1/{path}", json=body, headers=headers, trust_env=False)
+
+    made = ask("POST", "sessions", key, {"user_id": "ada"})
+    theirs = ask("GET", f"sessions/{made.json()['id']}", installation.variables["ZAPWRIGHT_API_KEY"])
+    seen = ask("GET", "operator/sessions?tenant_id=acme", operators)
+
+    assert tenant["origins"] == ["https://app.acme.example"]
+    assert (made.status_code, theirs.status_code) == (201, 404)
+    assert [session["id"] for session in seen.json()["sessions"]] == [made.json()["id"]]
+
+
+@pytest.mark.slow
 def test_sessions_are_listed_and_shown(installation: Installation) -> None:
     """What the API knows, on a terminal and for programs."""
     key = installation.variables["ZAPWRIGHT_API_KEY"]
@@ -132,7 +154,7 @@ def test_what_dies_is_started_again(installation: Installation) -> None:
     url, before, store_before = installation.variables["ZAPWRIGHT_API_URL"], installation.pids, installation.store_pid
     os.kill(before["api"], signal.SIGKILL)
     os.kill(store_before, signal.SIGKILL)
-    eventually(lambda: installation.pids["api"] != before["api"], what="a new API")
+    eventually(lambda: installation.pids.get("api", before["api"]) != before["api"], what="a new API")
     eventually(lambda: _is_ready(url), what="an API that is ready")
 
     assert installation.store_pid != store_before

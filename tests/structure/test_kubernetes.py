@@ -263,6 +263,13 @@ def test_streams_pass_unbuffered_and_only_the_api_is_published() -> None:
     assert paths == ["/v1"]
 
 
+def test_pages_are_told_the_address_that_is_published() -> None:
+    """A backend asks for their tokens inside, where the API has another address."""
+    (host,) = (rule["host"] for rule in MANIFESTS["Ingress zapwright"]["spec"]["rules"])
+
+    assert SETTINGS["ZAPWRIGHT_PUBLIC_API_URL"] == f"https://{host}"
+
+
 def test_the_only_hosts_are_examples() -> None:
     """Nobody's own."""
     texts = {text for manifest in [*MANIFESTS.values(), KUSTOMIZATION] for text in values(manifest)}

@@ -8,8 +8,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 # Where there is no git, as in an unpacked archive: what .gitignore names at the top, and everything hidden but these.
-_BUILT: Final = {"__pycache__", "data", "dist"}
-_HIDDEN_SOURCES: Final = {".ci", ".dockerignore", ".editorconfig", ".gitignore"}
+_BUILT: Final = {"__pycache__", "data", "dist", "node_modules", "types"}
+_HIDDEN_SOURCES: Final = {".ci", ".dockerignore", ".editorconfig", ".gitignore", ".npmrc"}
 
 
 def files(*, suffix: str = "") -> Iterator[Path]:

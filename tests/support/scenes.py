@@ -116,6 +116,7 @@ class Scene:
         watches = wrapped(self.store.watches, "watches", around)
         budget = wrapped(self.store.budget, "budget", around)
         kept = wrapped(self.store.credentials, "credentials", around)
+        users = wrapped(self.store.users, "users", around)
         clock, ids, policy = self.clock, self.ids, policy or self.policy
         commits = Commits(sessions=sessions, receipts=receipts, watches=watches, clock=clock, ids=ids, policy=policy)
         credentials = ToldCredentials(kept, sessions=sessions, commits=commits)
@@ -134,6 +135,7 @@ class Scene:
                 receipts=receipts,
                 watches=watches,
                 credentials=credentials,
+                users=users,
                 upstream=upstream,
                 clock=clock,
                 ids=ids,

@@ -3,11 +3,12 @@
 -- somebody waits on are due now. (A paused watch is never leased.)
 --
 -- KEYS[1]  credential  hash
--- KEYS[2]  untold      set   of the shard
--- KEYS[3]  apps        set   app ids of the user's watches
--- KEYS[4]  strong      zset  of the shard
--- KEYS[5]  quiet       zset  of the shard
--- KEYS[6..]           two for each watch: hash, waiters (set)
+-- KEYS[2]  profiles    set   under which the user is counted
+-- KEYS[3]  untold      set   of the shard
+-- KEYS[4]  apps        set   app ids of the user's watches
+-- KEYS[5]  strong      zset  of the shard
+-- KEYS[6]  quiet       zset  of the shard
+-- KEYS[7..]           two for each watch: hash, waiters (set)
 --
 -- ARGV[1]  bytes  the sealed token
 -- ARGV[2]  text   state
@@ -27,7 +28,7 @@ local given = {}
 for at = 11, #ARGV, 2 do
   given[ARGV[at]] = true
 end
-local apps = redis.call("SMEMBERS", KEYS[3])
+local apps = redis.call("SMEMBERS", KEYS[4])
 for _, app in ipairs(apps) do
   if not given[app] then
     return {"watches", apps}
@@ -36,7 +37,7 @@ end
 
 local before = redis.call("HGET", KEYS[1], "state")
 if before and before ~= ARGV[2] then
-  redis.call("SADD", KEYS[2], ARGV[7])
+  redis.call("SADD", KEYS[3], ARGV[7])
 end
 
 local generation = redis.call("HINCRBY", KEYS[1], "generation", 1)
@@ -49,19 +50,22 @@ for field, value in pairs({profile_id = ARGV[4], email = ARGV[5], expires_at = A
     redis.call("HDEL", KEYS[1], field)
   end
 end
+if ARGV[4] ~= "" then
+  redis.call("SADD", KEYS[2], ARGV[4])
+end
 
 local due = false
 for number = 1, (#ARGV - 10) / 2 do
-  local watch, waiters, name = KEYS[2 * number + 4], KEYS[2 * number + 5], ARGV[2 * number + 10]
+  local watch, waiters, name = KEYS[2 * number + 5], KEYS[2 * number + 6], ARGV[2 * number + 10]
   local kept = redis.call("HMGET", watch, "retry_at", "quiet")
   if kept[1] == ARGV[9] then
     redis.call("HDEL", watch, "retry_at", "failures")
     redis.call("HINCRBY", watch, "version", 1)
     if redis.call("EXISTS", waiters) == 1 then
       redis.call("HSET", watch, "strong", ARGV[8])
-      redis.call("ZADD", KEYS[4], ARGV[8], name)
+      redis.call("ZADD", KEYS[5], ARGV[8], name)
       if kept[2] then
-        redis.call("ZADD", KEYS[5], kept[2], name)
+        redis.call("ZADD", KEYS[6], kept[2], name)
       end
       due = true
     end

@@ -10,6 +10,7 @@ from orchestrator.store.memory.receipts import MemoryReceiptStore
 from orchestrator.store.memory.sessions import MemorySessionStore
 from orchestrator.store.memory.state import State
 from orchestrator.store.memory.tenants import MemoryApiKeyStore, MemoryTenantStore
+from orchestrator.store.memory.users import MemoryUserStore
 from orchestrator.store.memory.watches import MemoryWatchStore
 from orchestrator.store.switchboard import Switchboard
 
@@ -27,6 +28,7 @@ class MemoryStore:
         self.watches = MemoryWatchStore(state, switchboard)
         self.budget = MemoryBudget(limits or Limits())
         self.credentials = MemoryCredentialStore(state, switchboard)
+        self.users = MemoryUserStore(state, self.credentials, switchboard)
         self.tenants = MemoryTenantStore()
         self.api_keys = MemoryApiKeyStore()
         self.cache = MemoryCache()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import PAUSED, Credential, CredentialState, CredentialStore, Profile
+from orchestrator.core.ports import PAUSED, Credential, CredentialState, CredentialStore, Profile, Standing
 from orchestrator.core.session import Instant, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
@@ -56,6 +56,11 @@ class MemoryCredentialStore:
         """Return the credential, None when there never was one."""
         return self._state.credentials.get((tenant_id, user_id))
 
+    async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
+        """Return what is known of it but the token."""
+        kept = await self.get(tenant_id, user_id)
+        return kept and Standing(**{field.name: getattr(kept, field.name) for field in fields(Standing)})
+
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Zapier refused this generation's token: mark it."""
         kept = self._state.credentials.get((tenant_id, user_id))
@@ -64,20 +69,30 @@ class MemoryCredentialStore:
         self._keep(replace(kept, state=CredentialState.NEEDS_SIGN_IN), is_news=True)
         return True
 
-    async def users_of_profile(self, tenant_id: str, profile_id: str) -> int:
+    async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
-        return len(self._users[tenant_id, profile_id])
+        return sum(keys.counts(member, now=now) for member in self._users[tenant_id, profile_id])
+
+    def forget(self, tenant_id: str, user_id: str, *, yields_until: Instant | None) -> None:
+        """Forget a user; while a popup of theirs may yield something, a nameless one is counted for them."""
+        self._state.credentials.pop((tenant_id, user_id), None)
+        self._state.untold.discard((tenant_id, user_id))
+        for (tenant, _), members in self._users.items():
+            if tenant == tenant_id and user_id in members:
+                members.discard(user_id)
+                if yields_until is not None:
+                    members.add(keys.nameless(yields_until))
 
     async def untold(self, shard: int, *, limit: int) -> tuple[tuple[str, str], ...]:
         """Return tenant and user of credentials that changed and of which the sessions may not know."""
         users = (user for user in sorted(self._state.untold) if shard_of(*user, shards=self._state.shards) == shard)
         return tuple(islice(users, limit))
 
-    async def told(self, credential: Credential) -> bool:
+    async def told(self, standing: Standing) -> bool:
         """The user's sessions know that it is as it is here."""
-        user = credential.tenant_id, credential.user_id
-        kept = self._state.credentials[user]
-        if (kept.generation, kept.state) != (credential.generation, credential.state):
+        user = standing.tenant_id, standing.user_id
+        kept = self._state.credentials.get(user)
+        if kept is None or (kept.generation, kept.state) != (standing.generation, standing.state):
             return False
         self._state.untold.discard(user)
         return True

@@ -105,6 +105,10 @@ class MemorySessionStore:
         ]
         return tuple(session_id for _, session_id in sorted(found)[:limit])
 
+    async def forget_outbox(self, shard: int, *, before: Instant, limit: int) -> int:  # noqa: ARG002 - the port's
+        """Erase nothing: what is on its way out of this process is not kept."""
+        return 0
+
     async def purge(self, session: Session) -> None:
         """Erase an ended session with all that is kept beside it."""
         kept = self._state.sessions.get(session.id)

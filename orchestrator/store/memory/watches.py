@@ -27,6 +27,11 @@ class MemoryWatchStore:
         """Return the watch as it is."""
         return self._state.watch(key).seen(key, now=now)
 
+    async def last_check(self, key: WatchKey) -> Instant | None:
+        """Return when the latest complete listing began."""
+        checks = self._state.watch(key).checks
+        return checks[-1] if checks else None
+
     async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
         """Return when each watch will be checked next."""
         return {key: self._state.watch(key).next_check_at for key in keys}

@@ -187,6 +187,12 @@ class SessionsAgree(CommitsAgree):
             **({} if (name, user) in self.sessions else {"reference": data.draw(references)}),
         )
 
+    @rule(user=st.sampled_from(USERS))
+    def erase(self, user: str) -> None:
+        """A user is erased."""
+        self.both("users.erase", TENANT, user, now=self.now)
+        self.sessions = {name: session for name, session in self.sessions.items() if name[1] != user}
+
     @rule(name=st.sampled_from(RECEIPTS), fingerprint=st.sampled_from(["f1", "f2"]))
     def bind(self, name: str, fingerprint: str) -> None:
         """A request without a session comes, perhaps again, perhaps with another body."""
@@ -296,6 +302,13 @@ class WatchesAgree(CommitsAgree):
             paused_for=data.draw(st.none() | st.integers(0, 3)),
         )
         self.both("watches.settle", settlement)
+
+    @rule(is_meant=st.sampled_from([True, False, False, False]))
+    def erase(self, is_meant: bool) -> None:
+        """The user is erased, now and then."""
+        if is_meant:
+            self.both("users.erase", TENANT, "user-1", now=self.now)
+            self.sessions.clear()
 
     @rule()
     def sign_in(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Final
 
 import pytest
 
-from orchestrator.core.ports import Credential, CredentialState, Profile
+from orchestrator.core.ports import Credential, CredentialState, Profile, Standing
 from orchestrator.core.session import shard_of
 from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore
 
@@ -39,6 +40,28 @@ async def test_what_was_put_is_returned(store: AnyStore, profile: Profile | None
         credential.state,
     ) == ("tökén", 1, CredentialState.ACTIVE)
     assert expires_at == credential.expires_at
+
+
+@pytest.mark.parametrize(("profile", "expires_at"), [(PROFILE, NOON), (None, None)])
+async def test_how_a_user_stands_is_the_credential_without_its_token(
+    store: AnyStore, profile: Profile | None, expires_at: int | None
+) -> None:
+    """Whoever does not call Zapier needs no token, and gets none."""
+    missing = await store.credentials.standing(TENANT, USER)
+    credential = await store.credentials.put(
+        TENANT, USER, access_token="t", profile=profile, expires_at=expires_at, now=NOON
+    )
+    await store.credentials.need_sign_in(TENANT, USER, generation=1)
+
+    standing = await store.credentials.standing(TENANT, USER)
+    assert missing is None
+    assert standing is not None
+    assert not hasattr(standing, "access_token")
+    assert standing.state is CredentialState.NEEDS_SIGN_IN
+    expected = {field.name: getattr(credential, field.name) for field in fields(Standing)}
+    assert expected == {field.name: getattr(standing, field.name) for field in fields(Standing)} | {
+        "state": credential.state
+    }
 
 
 async def test_an_email_address_is_masked(store: AnyStore) -> None:
@@ -108,7 +131,7 @@ async def test_users_of_one_profile_are_counted(store: AnyStore) -> None:
     await put(store, profile=Profile(id="pr2"), user="u2")
     await put(store, profile=None, user="u3")
 
-    counts = [await store.credentials.users_of_profile(TENANT, profile) for profile in ("pr1", "pr2", "pr3")]
+    counts = [await store.credentials.users_of_profile(TENANT, profile, now=NOON) for profile in ("pr1", "pr2", "pr3")]
 
     assert counts == [3, 1, 0]
 

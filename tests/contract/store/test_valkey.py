@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup, StopWaiting
 from orchestrator.core.errors import StoreError, StoreUnavailableError
 from orchestrator.core.ports import Profile, SessionQuery, Settlement, Share
-from orchestrator.core.session import App, SessionStatus, Step, StepState
+from orchestrator.core.session import App, SessionStatus, Step, StepState, session_shard
 from orchestrator.store import keys
 from orchestrator.store.client import StoreUnfitError, connect
 from orchestrator.store.credentials import CredentialUnreadableError
@@ -352,3 +352,17 @@ async def test_a_rare_match_among_many_is_found(redis: Redis, store: Store, look
     found = await find_places(Scripts(redis), query, shards=SHARDS, looked_at=looked_at)
 
     assert expected[::-1] == found
+
+
+async def test_events_that_nobody_fetched_are_forgotten_in_their_time(store: Store, redis: Redis) -> None:
+    """The oldest first, so many at a time, and none that is younger."""
+    session = a_session()
+    shard = session_shard(session.id)
+    for number in range(4):
+        session = await committed(store, session, commit_id=f"c{number}", events=2)
+
+    kept = [await read(redis, "XLEN", keys.outbox(shard))]
+    for before, limit in ((NOON, 9), (NOON + 1, 3), (NOON + 1, 9), (NOON + 1, 9)):
+        kept.append(await store.sessions.forget_outbox(shard, before=before, limit=limit))
+
+    assert kept == [8, 0, 3, 5, 0]

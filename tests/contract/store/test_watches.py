@@ -223,6 +223,18 @@ async def test_peek_says_what_a_check_will_cost(store: AnyStore) -> None:
     assert (await loaded(store)).pages == 3
 
 
+async def test_the_last_check_is_when_the_latest_complete_listing_began(store: AnyStore) -> None:
+    """Of several the latest, of none nothing."""
+    await committed(store, a_session(), effects=[wait(strong=NOON)])
+    before = await store.watches.last_check(WATCH)
+    for began in (NOON, NOON + 7):
+        await store.watches.lease([WATCH], token="ours", now=NOON, until=LATER)
+        await settled(store, Due(strong=NOON), checked_at=began)
+
+    assert before is None
+    assert await store.watches.last_check(WATCH) == NOON + 7
+
+
 async def test_next_checks_are_read_for_many_watches(store: AnyStore) -> None:
     """Over all shards in one go; the earlier of both wishes counts."""
     keys = [WatchKey(tenant_id=TENANT, user_id=f"user-{number}", app_id=APP) for number in range(8)]

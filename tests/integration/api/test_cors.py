@@ -52,8 +52,8 @@ async def test_a_preflight_is_answered_for_every_tenants_pages(shared: Deploymen
     assert (answer.status_code, answer.content) == (204, b"")
     assert allowed(answer) == origin
     assert answer.headers["access-control-allow-methods"] == "GET, POST, PUT, PATCH, DELETE"
-    assert {"Authorization", "Content-Type", "If-Match"} <= set(
-        answer.headers["access-control-allow-headers"].split(", ")
+    assert answer.headers["access-control-allow-headers"] == (
+        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
     )
     assert answer.headers["access-control-max-age"] == "600"
     assert answer.headers["vary"] == "Origin"
@@ -86,7 +86,9 @@ async def test_an_answer_may_be_read_by_the_callers_page(shared: Deployment) -> 
     answer = await ask(shared, f"/v1/sessions/{session['id']}", Origin=ORIGIN, **WITH_KEY)
 
     assert (answer.status_code, allowed(answer)) == (200, ORIGIN)
-    assert answer.headers["access-control-expose-headers"] == "ETag, Location, Retry-After, Zapwright-Reference"
+    assert answer.headers["access-control-expose-headers"] == (
+        "ETag, Idempotency-Replayed, Location, Retry-After, Zapwright-Reference"
+    )
     assert answer.headers["vary"] == "Origin"
 
 

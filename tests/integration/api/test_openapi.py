@@ -30,6 +30,7 @@ OPERATIONS: Final = {
     "create_client_token",
     "create_session",
     "create_zap",
+    "erase_user",
     "give_inputs",
     "list_actions",
     "list_authentications",
@@ -117,7 +118,7 @@ def test_every_route_says_what_it_needs_and_what_may_go_wrong(route: str, operat
     assert ("security" in operation) == ours
     assert operation["description"]
     assert {400, 413, 415, 500} | ({401, 403, 422, 503} if ours else set()) <= statuses
-    assert statuses | {200, 201, 304} >= {int(status) for status in operation["responses"]}
+    assert statuses | {200, 201, 204, 304} >= {int(status) for status in operation["responses"]}
     for status, code in codes(operation):
         assert status in {status_of(kind).value for kind in classes() if kind.code == code}
 
@@ -131,7 +132,7 @@ def test_answers_that_ask_to_wait_say_so() -> None:
 
 
 TAKES_SEVERAL_COMMITS: Final = {"create_zap"}
-CHANGES_NO_SESSION: Final = {"create_session", "create_client_token", "put_credential"}
+CHANGES_NO_SESSION: Final = {"create_session", "create_client_token", "put_credential", "erase_user"}
 KEEPS_NOTHING: Final = {"create_client_token"}
 
 

@@ -112,7 +112,9 @@ async def test_a_session_begun_while_all_are_told_knows_by_itself(scene: Scene) 
     assert await signed_out(scene, *begun) == [True]
 
 
-@pytest.mark.parametrize("moment", ["credentials.need_sign_in", "credentials.get", "sessions.of_user", "sessions.load"])
+@pytest.mark.parametrize(
+    "moment", ["credentials.need_sign_in", "credentials.standing", "sessions.of_user", "sessions.load"]
+)
 async def test_a_token_put_while_the_refusal_of_the_old_one_is_told_wins(scene: Scene, moment: str) -> None:
     """The sessions end up knowing what is true, and the last event says so."""
     session, script = await scene.session("ann"), Script()
@@ -155,7 +157,7 @@ async def test_users_of_a_profile_are_counted_by_the_store(scene: Scene) -> None
     """Telling adds nothing to it."""
     await scene.sign_in("bob", account="ann")
 
-    assert await scene.here.credentials.users_of_profile(TENANT, "ann") == 2
+    assert await scene.here.credentials.users_of_profile(TENANT, "ann", now=scene.clock.now()) == 2
 
 
 # --- processes that die ---
@@ -222,7 +224,7 @@ async def test_a_worker_killed_at_any_moment_of_a_refusal_leaves_every_session_t
 
 
 async def test_one_user_who_cannot_be_told_is_in_nobodys_way(scene: Scene) -> None:
-    """Whose token was sealed with a lost key; the sweep says so after it has told the others."""
+    """The sweep says so after it has told the others."""
     shard = shard_of(TENANT, "ann", shards=SHARDS)
     other = next(user for user in "abcdef" if shard_of(TENANT, user, shards=SHARDS) == shard)
     await scene.sign_in(other)
@@ -230,7 +232,7 @@ async def test_one_user_who_cannot_be_told_is_in_nobodys_way(scene: Scene) -> No
     for user in sessions:
         await scene.store.credentials.need_sign_in(TENANT, user, generation=1)
     script = Script()
-    script.goes("credentials.get", StoreError("it cannot be read"))
+    script.goes("credentials.standing", StoreError("it cannot be read"))
 
     with pytest.raises(StoreError):
         await scene.process(script).sweep()

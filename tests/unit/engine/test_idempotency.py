@@ -251,6 +251,16 @@ async def test_a_lost_answer_is_no_repeat_though_others_commit_upon_it(scene: Sc
     assert len(scene.zapier.zaps) == 1
 
 
+@pytest.mark.parametrize("kind", ["step", "named popup", "message"])
+async def test_a_key_costs_no_exchange_with_the_store(scene: Scene, kind: str) -> None:
+    """The commit that writes the receipt is the one that looks for it."""
+    scripts = [Script() for _ in range(2)]
+    for script, terms in zip(scripts, (Terms(), keyed()), strict=True):
+        await (await a_request(scene, kind))(scene.process(script), terms)
+
+    assert scripts[0].calls == scripts[1].calls
+
+
 # --- each kind ---
 
 

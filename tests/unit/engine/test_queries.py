@@ -149,7 +149,7 @@ async def test_a_commit_without_an_event_goes_on_waiting(scene: Scene) -> None:
     assert (was_waiting, (await waiting).session.status) == (True, SessionStatus.CANCELLED)
 
 
-@pytest.mark.parametrize("moment", ["sessions.load", "credentials.get"])
+@pytest.mark.parametrize("moment", ["sessions.load", "credentials.standing"])
 async def test_a_change_between_reading_and_waiting_is_not_missed(scene: Scene, moment: str) -> None:
     """Whoever subscribes first and reads then hears of everything."""
     session, script = await scene.session("ann"), Script()
@@ -171,7 +171,7 @@ async def test_a_session_erased_while_somebody_waits_is_not_found(scene: Scene) 
     async def erase() -> None:
         await scene.store.sessions.purge(await scene.now(session))
 
-    script.goes("credentials.get", when="after", then=erase)
+    script.goes("credentials.standing", when="after", then=erase)
 
     with pytest.raises(SessionNotFoundError):
         await scene.process(script).queries.after(session.key, seq=session.seq, wait=1)

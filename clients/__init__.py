@@ -1,0 +1,1 @@
+"""Client libraries, and the generator of what they know about the API."""

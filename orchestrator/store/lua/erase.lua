@@ -1,0 +1,100 @@
+#!lua flags=allow-oom
+-- erase: erases everything of a user that lies in their shard, at one moment.
+--
+-- KEYS[1]  index       zset    of the tenant in the shard
+-- KEYS[2]  wake        zset    of the shard
+-- KEYS[3]  outbox      stream  of the shard
+-- KEYS[4]  strong      zset    of the shard
+-- KEYS[5]  quiet       zset    of the shard
+-- KEYS[6]  visible     zset    of the shard
+-- KEYS[7]  kept        zset    of the shard
+-- KEYS[8]  pages       hash    of the shard
+-- KEYS[9]  good        zset    receipts of the shard
+-- KEYS[10] receipts    hash    of the user
+-- KEYS[11] open        zset    the user's sessions that have not ended
+-- KEYS[12] refs        hash    references of the user
+-- KEYS[13] apps        set     app ids of the user's watches
+-- KEYS[14] profiles    set     Zapier profiles the user is counted under
+-- KEYS[15] credential  hash    of the user
+-- KEYS[16] untold      set     of the shard
+-- KEYS[17..]           three for each session: hash, events (stream), signals (list);
+--                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
+--
+-- ARGV[1]  text        beginning of the index members of all sessions of the user
+-- ARGV[2]  text        beginning of what names the user's receipts inside the shard
+-- ARGV[3]  text        beginning of the channels of sessions
+-- ARGV[4]  JSON        ids of the sessions that are known, in the order of KEYS
+-- ARGV[5]  JSON        watches that are known, in the order of KEYS: {name, app}
+-- ARGV[6]  JSON        ids of the profiles that are known
+-- ARGV[7]  text        what names the user inside the shard
+--
+-- Returns {"done"}, also when there is nothing; or {"again"}: there is more than what is known, nothing changed.
+
+local session_ids, watches = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
+
+local known = {}
+for _, session_id in ipairs(session_ids) do
+  known["session " .. session_id] = true
+end
+for _, watch in ipairs(watches) do
+  known["app " .. watch.app] = true
+end
+for _, profile_id in ipairs(cjson.decode(ARGV[6])) do
+  known["profile " .. profile_id] = true
+end
+
+for _, member in ipairs(redis.call("ZRANGE", KEYS[1], "[" .. ARGV[1], "(" .. ARGV[1] .. "\255", "BYLEX")) do
+  if not known["session " .. string.match(member, "[^:]*$")] then
+    return {"again"}
+  end
+end
+for kind, set in pairs({app = KEYS[13], profile = KEYS[14]}) do
+  for _, member in ipairs(redis.call("SMEMBERS", set)) do
+    if not known[kind .. " " .. member] then
+      return {"again"}
+    end
+  end
+end
+
+for number, session_id in ipairs(session_ids) do
+  local first = 17 + 3 * (number - 1)
+  for member in string.gmatch(redis.call("HGET", KEYS[first], "index") or "", "[^\n]+") do
+    redis.call("ZREM", KEYS[1], member)
+  end
+  redis.call("ZREM", KEYS[2], session_id)
+  redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2])
+end
+
+-- By pieces, so that not all of a long stream has to be held at once.
+local after = #session_ids > 0 and "-"
+while after do
+  local entries = redis.call("XRANGE", KEYS[3], after, "+", "COUNT", 500)
+  for _, entry in ipairs(entries) do
+    if known["session " .. entry[2][2]] then
+      redis.call("XDEL", KEYS[3], entry[1])
+    end
+  end
+  after = #entries == 500 and "(" .. entries[500][1]
+end
+
+for number, watch in ipairs(watches) do
+  local first = 17 + 3 * #session_ids + 4 * (number - 1)
+  redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
+  for queue = 4, 7 do
+    redis.call("ZREM", KEYS[queue], watch.name)
+  end
+  redis.call("HDEL", KEYS[8], watch.name)
+end
+
+for _, name in ipairs(redis.call("HKEYS", KEYS[10])) do
+  redis.call("ZREM", KEYS[9], ARGV[2] .. name)
+end
+for own = 10, 15 do
+  redis.call("DEL", KEYS[own])
+end
+redis.call("SREM", KEYS[16], ARGV[7])
+
+for _, session_id in ipairs(session_ids) do
+  redis.call("PUBLISH", ARGV[3] .. session_id, "")
+end
+return {"done"}

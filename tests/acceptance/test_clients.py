@@ -1,0 +1,161 @@
+"""The clients against a deployment as `zapwright up` runs it: every route once, from a new user to a Zap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
+from tests.support.clients import KINDS, Driver, Failure, a_client
+
+pytestmark = pytest.mark.slow
+
+Json = dict[str, Any]
+
+
+class Told:
+    """A client whose every answer is held against the description that the running API gives of itself."""
+
+    def __init__(self, client: Driver, description: Json) -> None:
+        self._client = client
+        self._description = description
+        self.called: set[str] = set()
+        """Operations that were used; a new one belongs into the story below."""
+
+        self.operations: Final[dict[str, Json]] = {
+            operation["operationId"]: operation
+            for methods in description["paths"].values()
+            for operation in methods.values()
+        }
+
+    def __call__(self, operation: str, /, *, by: Driver | None = None, **given: Any) -> Any:
+        """Call an operation, by this client or another."""
+        answer = (by or self._client).call(operation, **given)
+        self.called.add(operation)
+        responses = self.operations[operation]["responses"]
+        contents = [found["content"] for status, found in responses.items() if status[0] == "2" and "content" in found]
+        schema = contents[0].get("application/json", {}).get("schema", {}) if contents else {"type": "null"}
+        validator = Draft202012Validator({**schema, "components": self._description["components"]})
+        flaws = [flaw.message for flaw in validator.iter_errors(answer)]
+        assert flaws == [], operation
+        return answer
+
+
+@pytest.fixture(name="up", scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Everything, on one machine."""
+    with everything_up(tmp_path_factory.mktemp("clients") / "data", **WITHOUT_LIMITS) as installation:
+        yield installation
+
+
+@pytest.fixture(name="client", params=KINDS)
+def driven(request: pytest.FixtureRequest, up: Installation) -> Iterator[Driver]:
+    """Each client, of that deployment."""
+    variables = up.variables
+    with a_client(request.param, url=variables["ZAPWRIGHT_API_URL"], key=variables["ZAPWRIGHT_API_KEY"]) as client:
+        yield client
+
+
+@pytest.fixture(name="operator")
+def operating(request: pytest.FixtureRequest, up: Installation) -> Iterator[Driver]:
+    """The same client with an operator's key."""
+    made = up.says("api-keys", "create", "--data-dir", str(up.folder), "--operator", "--json")
+    kind = request.node.callspec.params["client"]
+    with a_client(kind, url=up.variables["ZAPWRIGHT_API_URL"], key=made["key"]) as client:
+        yield client
+
+
+def connect(up: Installation, user: str, app_id: str) -> str:
+    """Play the user who finishes the popup."""
+    url = f"{up.variables['SIMULATOR_URL']}/_control/authentications"
+    answer = httpx.post(url, json={"user": user, "app": app_id}, trust_env=False)
+    return str(answer.raise_for_status().json()["id"])
+
+
+def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
+    client: Driver, operator: Driver, up: Installation, request: pytest.FixtureRequest
+) -> None:
+    """A lost message is found, a Zap is made, and every operation was used on the way."""
+    description = httpx.get(f"{up.variables['ZAPWRIGHT_API_URL']}/openapi.json", trust_env=False).json()
+    call = Told(client, description)
+    user = f"of-{request.node.callspec.params['client']}"
+
+    assert call("read_health") == {"status": "alive"}
+    assert call("read_readiness") == {"status": "ready"}
+    assert "zapwright_http_requests_total" in call("read_metrics")
+    call("put_credential", user_id=user, access_token=f"sim-{user}", expires_in=3600)
+    session = call("create_session", user_id=user, title="Leads", steps=[{"alias": "new"}], metadata={"plan": "pro"})
+    here = {"session_id": session["id"]}
+    assert [one["id"] for one in call("list_sessions", user_id=user, limit=5)["sessions"]] == [session["id"]]
+    token = call("create_client_token", **here, user_id=user)
+    assert token["session_id"] == session["client_token"]["session_id"] == session["id"]
+    (app, *_) = call("search_apps", **here, query="hubspot")["apps"]
+    step = here | {"step_id": session["steps"][0]["id"]}
+    call("choose_app", **step, app_id=app["id"])
+    assert call("list_authentications", **step, refresh=True)["authentications"] == []
+    opened = call("open_popup", **step)
+    authentication = connect(up, user, app["id"])
+    heard = call(
+        "send_popup_signal",
+        **step,
+        attempt_id=opened["attempt_id"],
+        kind="finished",
+        context={"visible": True, "elapsed_ms": 1200},
+    )
+    session = heard["session"]
+    while session["state"] != "resolved":
+        session = client.call("wait_for", **here, after_seq=session["seq"], within_s=20)
+    assert session["steps"][0]["authentication"]["id"] == authentication
+    added = call("add_step", **here, alias="then")
+    second = here | {"step_id": added["step_id"]}
+    call("change_step", **second, alias="first", position=0)
+    call("choose_app", **second, app_id=app["id"])
+    call("reset_step", **second)
+    call("remove_step", **second)
+    call("select_authentication", **step, authentication_id=authentication)
+    (action, *_) = call("list_actions", **step)["actions"]
+    call("choose_action", **step, key=action["key"], action_type=action["action_type"])
+    call("give_inputs", **step, inputs={"email": "{{new.email}}"})
+    call("change_session", **here, title="New leads")
+    names = [event["name"] for event in call("read_events", **here, after=0, limit=500)["events"]]
+    kinds = [signal["signal"] for signal in call("read_signals", **here)["signals"]]
+    made = call("create_zap", **here)
+    other = call("create_session", user_id=user)
+    call("cancel_session", session_id=other["id"])
+    found = call("search_sessions", by=operator, user_id=user)["sessions"]
+    read = call("read_session", **here)
+    assert call("erase_user", user_id=user) is None
+    left = call("list_sessions", user_id=user)["sessions"]
+
+    assert made["zap"]["state"] == "created"
+    assert {one["id"] for one in found} == {session["id"], other["id"]}
+    assert (made, left) == (read, [])
+    assert "auth_resolved" in names
+    assert kinds
+    assert call.called == call.operations.keys()
+
+
+def test_a_refusal_is_raised_with_what_it_says(client: Driver) -> None:
+    """By the running API, not by one made up."""
+    with pytest.raises(Failure) as caught:
+        client.call("read_session", session_id="zs00nobody")
+
+    assert (caught.value.name, caught.value.code) == ("NotFoundError", "session_not_found")
+    assert caught.value.facts == {"session_id": "zs00nobody"}
+    assert caught.value.reference
+
+
+def test_a_key_that_is_none_is_refused(up: Installation, client: Driver, request: pytest.FixtureRequest) -> None:
+    """With an error of its own."""
+    kind = request.node.callspec.params["client"]
+    with (
+        a_client(kind, url=up.variables["ZAPWRIGHT_API_URL"], key="zk_nobody") as stranger,
+        pytest.raises(Failure) as caught,
+    ):
+        stranger.call("list_sessions")
+
+    assert caught.value.name == "UnauthorizedError"

@@ -1,0 +1,129 @@
+"""The example hosts, started as their reader would start them, beside a deployment."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.acceptance.installation import Installation, everything_up
+from tests.support.clients import NODE, ROOT
+from tests.support.processes import eventually
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES: Final = ROOT / "examples"
+HOSTS: Final = ("fastapi_host.py", "express_host.mjs")
+NODE_MODULES: Final = ROOT / "clients" / "node" / "node_modules"
+
+
+@pytest.fixture(name="up", scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Everything, on one machine."""
+    with everything_up(tmp_path_factory.mktemp("examples") / "data") as installation:
+        yield installation
+
+
+@pytest.fixture(name="host", scope="module", params=HOSTS)
+def hosted(
+    request: pytest.FixtureRequest, up: Installation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """Somebody who calls each host."""
+    folder = tmp_path_factory.mktemp("host")
+    (folder / request.param).write_bytes((EXAMPLES / request.param).read_bytes())
+    command = [sys.executable, "-m", "uvicorn", "fastapi_host:app", "--port", "0"]
+    if request.param.endswith(".mjs"):
+        (folder / "node_modules").mkdir()
+        (folder / "node_modules" / "express").symlink_to(NODE_MODULES / "express")
+        (folder / "node_modules" / "zapwright-client").symlink_to(ROOT / "clients" / "node")
+        command = [NODE, request.param]
+    with _started(command, folder, up.variables) as url, httpx.Client(base_url=url, trust_env=False) as client:
+        yield client
+
+
+@contextmanager
+def _started(command: list[str], folder: Path, variables: dict[str, str]) -> Iterator[str]:
+    path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "clients" / "python"), "PORT": "0"}
+    log = folder / "host.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, env=variables | path, stdout=output, stderr=output)
+
+    def port() -> str | None:
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        found = re.search(r"(?:listening on |running on \S+:)(\d+)", log.read_text(encoding="utf-8"))
+        return found and found[1]
+
+    try:
+        yield f"http://127.0.0.1:{eventually(port, what='the host')}"
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def token_of(host: httpx.Client, login: str, integration: str = "crm") -> dict[str, str]:
+    """Ask the host as its page does."""
+    answer = host.post(f"/integrations/{integration}/zapwright", headers={"login": login})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, str] = answer.json()
+    return found
+
+
+def session_with(token: dict[str, str], session_id: str) -> httpx.Response:
+    """Read a session as a page does, with its token."""
+    url = f"{token['api_url']}/v1/sessions/{session_id}"
+    return httpx.get(url, headers={"Authorization": f"Bearer {token['token']}"}, trust_env=False)
+
+
+@pytest.mark.parametrize("login", ["", "login-of-nobody"])
+def test_nobody_gets_a_token_without_signing_in(host: httpx.Client, login: str) -> None:
+    """And nothing of Zapwright's is in the answer."""
+    answer = host.post("/integrations/crm/zapwright", headers={"login": login})
+
+    assert answer.status_code == 401
+    assert answer.json() == {"detail": "sign in first"}
+
+
+def test_a_user_gets_a_token_for_a_session_of_their_own(host: httpx.Client) -> None:
+    """With it their page reads that session; asked again, the host gives a token for the same one."""
+    first, second = token_of(host, "login-of-ada"), token_of(host, "login-of-ada")
+    read = session_with(first, first["session_id"])
+
+    assert read.status_code == 200, read.text
+    assert (read.json()["user_id"], read.json()["reference"]) == ("ada", "crm")
+    assert second["session_id"] == first["session_id"]
+
+
+def test_nobody_gets_another_users_session(host: httpx.Client) -> None:
+    """Though both ask for the same integration; nor does the token of one open the session of the other."""
+    of_ada, of_bob = token_of(host, "login-of-ada"), token_of(host, "login-of-bob")
+
+    assert of_ada["session_id"] != of_bob["session_id"]
+    assert session_with(of_bob, of_bob["session_id"]).json()["user_id"] == "bob"
+    assert session_with(of_bob, of_ada["session_id"]).status_code in {403, 404}
+
+
+def test_a_token_opens_nothing_that_is_a_backends(host: httpx.Client) -> None:
+    """The host's key stays with the host."""
+    token = token_of(host, "login-of-ada")
+    headers = {"Authorization": f"Bearer {token['token']}"}
+    answers = [
+        httpx.get(f"{token['api_url']}/v1/sessions", headers=headers, trust_env=False),
+        httpx.post(f"{token['api_url']}/v1/sessions", json={"user_id": "ada"}, headers=headers, trust_env=False),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_an_example_fits_on_a_screen(name: str) -> None:
+    """Under thirty lines."""
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 30

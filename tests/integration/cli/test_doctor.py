@@ -1,0 +1,105 @@
+"""The doctor on stores that do not let themselves be examined, and on those that stand in for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from cli.doctor import Finding, Verdict, examine
+from orchestrator.bootstrap import opened
+from orchestrator.settings import Settings
+from tests.support.fleets import DURABLE, running_cluster, running_watched
+from tests.support.processes import SEALING_KEY
+from tests.support.valkey import ValkeyServer, running_valkey
+
+NOWHERE = "http://127.0.0.1:1"
+OF_THE_STORE = ("store", "persistence", "replication", "clock", "budget")
+
+
+@pytest.fixture(scope="module")
+def managed() -> Iterator[ValkeyServer]:
+    """A server as a provider runs it, who leaves neither its settings nor its figures to its users."""
+    with running_valkey(*DURABLE) as server:
+        with server.client() as client:
+            client.acl_setuser(
+                "tenant", enabled=True, passwords=["+secret"], keys=["*"], channels=["*"], categories=["+@all"],
+                commands=["-config", "-info", "-role", "-client|list"],
+            )  # fmt: skip
+        yield server
+
+
+def settings_for(redis_url: str, **more: Any) -> Settings:
+    """Return what everything is started with."""
+    return Settings(
+        redis_url=SecretStr(redis_url),
+        api_key=SecretStr("key"),
+        credential_keys=(SecretStr(SEALING_KEY),),
+        zapier_api_url=NOWHERE,
+        **more,
+    )
+
+
+async def findings(settings: Settings) -> dict[str, Finding]:
+    """Return what the doctor finds about the store."""
+    return {finding.thing: finding async for finding in examine(settings) if finding.thing in OF_THE_STORE}
+
+
+async def test_what_a_managed_server_does_not_say_is_named_for_a_person_to_look_at(managed: ValkeyServer) -> None:
+    """Without CONFIG and INFO nothing fails for that reason, and nothing is taken for granted."""
+    found = await findings(settings_for(f"unix://tenant:secret@{managed.socket}"))
+
+    verdicts = {thing: finding.verdict for thing, finding in found.items()}
+    assert verdicts == {
+        "store": Verdict.WARN,
+        "persistence": Verdict.WARN,
+        "clock": Verdict.OK,
+        "budget": Verdict.OK,
+    }
+    assert found["store"].detail.startswith("valkey 9.")
+    assert "noeviction" in (found["store"].advice or "")
+    assert "append-only" in (found["persistence"].advice or "")
+
+
+async def test_everything_starts_on_a_managed_server(managed: ValkeyServer) -> None:
+    """What it does not say is not held against it."""
+    url = f"unix://tenant:secret@{managed.socket}"
+
+    async with opened(settings_for(url), redis_url=url) as zapwright:
+        assert await zapwright.store.sessions.of_user("default", "nobody") == ()
+
+
+async def test_a_server_that_tells_everything_is_told_apart(managed: ValkeyServer) -> None:
+    """The same server, asked by who may ask."""
+    found = await findings(settings_for(managed.url))
+
+    assert {finding.verdict for finding in found.values()} == {Verdict.OK}
+    assert "noeviction" in found["store"].detail
+
+
+async def test_a_watched_primary_that_writes_alone_is_noticed() -> None:
+    """Until it waits for a replica, what it took while it was cut off is lost."""
+    with running_watched(*DURABLE, replicas=1, sentinels=1) as watched:
+        before = (await findings(settings_for(watched.url)))["replication"]
+        with watched.primary.client() as client:
+            client.config_set("min-replicas-to-write", 1)
+        after = (await findings(settings_for(watched.url)))["replication"]
+
+    assert (before.verdict, after.verdict) == (Verdict.WARN, Verdict.OK)
+    assert "min-replicas-to-write" in (before.advice or "")
+
+
+async def test_a_cluster_is_examined_node_by_node() -> None:
+    """One node that may lose everything spoils the whole."""
+    with running_cluster(*DURABLE) as cluster:
+        settings = settings_for(cluster.url, queue_redis_url=SecretStr(NOWHERE.replace("http", "redis")))
+        before = await findings(settings)
+        with cluster.primaries[1].client() as client:
+            client.config_set("appendonly", "no")
+        after = await findings(settings)
+
+    assert before["store"].detail.startswith("3 primaries of valkey 9.")
+    assert before["persistence"].verdict is Verdict.OK
+    assert after["persistence"].verdict is Verdict.FAIL
