@@ -29,7 +29,7 @@ from orchestrator.core.effects import (
     Wait,
 )
 from orchestrator.core.errors import ZapwrightError
-from orchestrator.core.ports import Permit, Receipt, SessionQuery, Settlement, Share
+from orchestrator.core.ports import Permit, Receipt, SessionQuery, Settlement, Share, Standing
 from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey, shard_of
 from orchestrator.core.terms import Idempotency
 from orchestrator.store.limits import Limits
@@ -262,6 +262,7 @@ class WatchesAgree(CommitsAgree):
         super().__init__()
         self.leases: list[tuple[WatchKey, str]] = []
         self.generation = 0
+        self.standing: Standing | None = None
 
     @rule(data=st.data(), name=st.sampled_from(NAMES[:2]), is_guarded=st.booleans())
     def decide(self, data: st.DataObject, name: str, is_guarded: bool) -> None:
@@ -321,13 +322,12 @@ class WatchesAgree(CommitsAgree):
         """Zapier refuses a token, perhaps one that was replaced."""
         self.both("credentials.need_sign_in", TENANT, "user-1", generation=self.generation - is_late)
 
-    @precondition(lambda self: self.generation)
-    @rule()
-    def tell(self) -> None:
-        """The sessions are told of one credential or the other."""
-        credential = self.both("credentials.get", TENANT, "user-1")
-        self.both("credentials.told", replace(credential, generation=self.generation - 1))
-        self.both("credentials.told", credential)
+    @rule(is_late=st.booleans())
+    def tell(self, is_late: bool) -> None:
+        """The sessions are told how the credential is, or was when it was last read."""
+        self.standing = (not is_late and self.both("credentials.standing", TENANT, "user-1")) or self.standing
+        if self.standing is not None:
+            self.both("credentials.told", self.standing)
 
     @rule(span=spans, limit=st.integers(1, 2))
     def forget(self, span: int, limit: int) -> None:
