@@ -148,6 +148,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             sessions=store.sessions,
             receipts=store.receipts,
             watches=store.watches,
+            credentials=credentials,
             clock=clock,
             policy=policy,
         ),

@@ -19,7 +19,6 @@ from orchestrator.core.errors import (
     UpstreamError,
 )
 from orchestrator.core.ports import (
-    PAUSED,
     Clock,
     Credential,
     CredentialState,
@@ -85,14 +84,12 @@ class Checker:
         key = watch.key
         if credential is None or credential.state is not CredentialState.ACTIVE:
             await self._upstream.give_back(permits)
-            await self._settle(key, token, held_until=PAUSED, failures=watch.failures)
-            await self._resume_if_signed_in(key, credential)
+            await self._settle(key, token, paused_for=credential.generation if credential else 0)
             return False
         try:
             listing = await self._upstream.authentications(credential, key.app_id, permits=permits)
         except SignInRequiredError:
-            await self._settle(key, token, held_until=PAUSED, failures=watch.failures)
-            await self._resume_if_signed_in(key, credential)
+            await self._settle(key, token, paused_for=credential.generation)
         except UpstreamBusyError as busy:
             until, pages = self._clock.now() + busy.retry_after, max(watch.pages, busy.pages)
             await self._settle(key, token, held_until=until, failures=watch.failures, pages=pages)
@@ -138,13 +135,14 @@ class Checker:
         until = retry_at(failures, now=self._clock.now(), jitter=self._chance())
         await self._settle(watch.key, token, held_until=until, failures=failures)
 
-    async def _settle(
+    async def _settle(  # noqa: PLR0913 - the ways in which a check may end
         self,
         key: WatchKey,
         token: str,
         *,
         checked: Listing | None = None,
         held_until: Instant | None = None,
+        paused_for: int | None = None,
         failures: int = 0,
         pages: int | None = None,
     ) -> None:
@@ -163,6 +161,7 @@ class Checker:
                 pages=pages or (checked.pages if checked else watch.pages),
                 failures=failures,
                 retry_at=held_until,
+                paused_for=paused_for,
             )
             try:
                 return await self._watches.settle(settlement)
@@ -192,14 +191,6 @@ class Checker:
             except NotFoundError:
                 continue  # purged between the two reads
         return sorted(found, key=lambda session: not _has_message(session, watch.key.app_id))
-
-    async def _resume_if_signed_in(self, key: WatchKey, credential: Credential | None) -> None:
-        """A credential put while the watch was being paused must not find it paused for good."""
-        current = await self._credentials.get(key.tenant_id, key.user_id)
-        if current is None or current.state is not CredentialState.ACTIVE:
-            return
-        if credential is None or current.generation != credential.generation:
-            await self._watches.resume(key.tenant_id, key.user_id, now=self._clock.now())
 
 
 def _with(checks: tuple[Instant, ...], listing: Listing) -> tuple[Instant, ...]:

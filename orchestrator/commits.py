@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.core import schedule
 from orchestrator.core.decide import Decision, decide
-from orchestrator.core.effects import ClaimAuthentication, Guard
+from orchestrator.core.effects import Guard
 from orchestrator.core.errors import (
     GuardFailedError,
     IdempotencyKeyReusedError,
@@ -19,7 +19,6 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.ports import (
-    Claim,
     Clock,
     Commit,
     Ids,
@@ -28,7 +27,6 @@ from orchestrator.core.ports import (
     ReceiptStore,
     SessionStore,
     SignalRecord,
-    Waiter,
     WatchStore,
     Written,
 )
@@ -36,7 +34,6 @@ from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 from orchestrator.core.signals import (
     AuthenticationsListed,
-    ClaimContested,
     PopupOpened,
     Signal,
     StepAdded,
@@ -174,7 +171,7 @@ class Commits:
             if replay is None and _is_heard(signal):
                 await self._sessions.record(before.id, record)
             return replay or Applied(session=before, outcome=decision.outcome, made=made)
-        await self._displace(decision, signal)
+        await self._displace(decision)
         checks = await self._checks(before, decision.session, signal)
         commit = self._commit(before, decision, checks=checks, now=decision.session.updated_at, record=record)
         receipt = _receipt(commit, terms.idempotency, outcome=decision.outcome, made=made)
@@ -256,22 +253,10 @@ class Commits:
                 checks[app_id] = await self._watches.last_check(key)
         return checks
 
-    async def _displace(self, decision: Decision, signal: Signal) -> None:
-        """Take an authentication back from the step that has it by difference alone, before it goes to its owner.
-
-        In this order a crash in between leaves the wrong step without it, never two steps with it.
-        """
-        claims: Mapping[str, Claim] = getattr(signal, "claims", {})
-        for effect in decision.effects:
-            if not isinstance(effect, ClaimAuthentication) or effect.by_difference:
-                continue
-            claim = claims.get(effect.authentication_id)
-            owner = Waiter(session_id=decision.session.id, step_id=effect.step_id)
-            if claim is None or claim.holder is None or claim.holder == owner:
-                continue
-            contested = ClaimContested(step_id=claim.holder.step_id, authentication_id=effect.authentication_id)
+    async def _displace(self, decision: Decision) -> None:
+        for displaced in decision.displacements:
             try:
-                await self.apply(replace(decision.session.key, session_id=claim.holder.session_id), contested)
+                await self.apply(replace(decision.session.key, session_id=displaced.session_id), displaced.signal)
             except (SignalRefusedError, NotFoundError):
                 continue  # its session has ended or its Zap is made: there is nothing left to take back
 

@@ -6,13 +6,16 @@ from contextlib import suppress
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError
-from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, SessionStore, Standing
+from orchestrator.core.ports import Credential, CredentialStore, Profile, SessionStore, Standing
 from orchestrator.core.session import Instant, SessionKey
 from orchestrator.core.signals import CredentialChanged
 
 
 class ToldCredentials:
-    """A CredentialStore that tells the user's sessions; those that know already stay as they are."""
+    """A CredentialStore that tells the user's sessions; those that know already stay as they are.
+
+    Who dies between a change and the telling leaves the user among the `untold`, whom the sweeper tells.
+    """
 
     def __init__(self, store: CredentialStore, *, sessions: SessionStore, commits: Commits) -> None:
         self._store = store
@@ -27,12 +30,13 @@ class ToldCredentials:
         access_token: str,
         profile: Profile | None,
         expires_at: Instant | None,
+        now: Instant,
     ) -> Credential:
         """Store a new access token, as the store does, and tell the sessions."""
         credential = await self._store.put(
-            tenant_id, user_id, access_token=access_token, profile=profile, expires_at=expires_at
+            tenant_id, user_id, access_token=access_token, profile=profile, expires_at=expires_at, now=now
         )
-        await self._tell(tenant_id, user_id)
+        await self.tell(tenant_id, user_id)
         return credential
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
@@ -47,23 +51,30 @@ class ToldCredentials:
         """Mark this generation as refused, as the store does, and tell the sessions."""
         is_marked = await self._store.need_sign_in(tenant_id, user_id, generation=generation)
         if is_marked:
-            await self._tell(tenant_id, user_id)
+            await self.tell(tenant_id, user_id)
         return is_marked
 
     async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
         return await self._store.users_of_profile(tenant_id, profile_id, now=now)
 
-    async def _tell(self, tenant_id: str, user_id: str) -> None:
-        """Tell the user's sessions how it is, until it is still so afterwards: others may be telling them too."""
-        told: CredentialState | None = None
-        while (state := await self._state(tenant_id, user_id)) is not told:
+    async def untold(self, shard: int, *, limit: int) -> tuple[tuple[str, str], ...]:
+        """Return tenant and user of credentials that changed and of which the sessions may not know."""
+        return await self._store.untold(shard, limit=limit)
+
+    async def told(self, standing: Standing) -> bool:
+        """Note that the user's sessions know that it is as it is here."""
+        return await self._store.told(standing)
+
+    async def tell(self, tenant_id: str, user_id: str) -> None:
+        """Tell the user's sessions how it is, until it is still so afterwards: others may be telling them too.
+
+        Raises as `Commits.apply`, and StoreError.
+        """
+        while (standing := await self._store.standing(tenant_id, user_id)) is not None:
             for session_id in await self._sessions.of_user(tenant_id, user_id):
                 key = SessionKey(tenant_id=tenant_id, session_id=session_id)
                 with suppress(NotFoundError):  # erased between the two
-                    await self._commits.apply(key, CredentialChanged(state=state))
-            told = state
-
-    async def _state(self, tenant_id: str, user_id: str) -> CredentialState:
-        standing = await self._store.standing(tenant_id, user_id)
-        return CredentialState.MISSING if standing is None else standing.state
+                    await self._commits.apply(key, CredentialChanged(state=standing.state))
+            if await self._store.told(standing):
+                return

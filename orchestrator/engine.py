@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core import decide as decisions
@@ -66,6 +67,11 @@ from orchestrator.core.signals import (
     AppChosen,
     AuthenticationSelected,
     AuthenticationsRefreshed,
+    Context,
+    Hinted,
+    MessageReceived,
+    OpeningSignal,
+    PopupCancelled,
     PopupOpened,
     Signal,
 )
@@ -180,6 +186,8 @@ class Engine:
 
     async def apply(self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS) -> Applied:
         """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
+        if isinstance(signal, PopupOpened | Hinted | MessageReceived | PopupCancelled):
+            return await self._commits.apply(key, partial(self._with_watch, signal), terms=terms)
         return await self._commits.apply(key, signal, terms=terms)
 
     def new_step_id(self) -> str:
@@ -275,11 +283,18 @@ class Engine:
         return await self._commits.apply(key, selected, terms=terms)
 
     async def open_popup(
-        self, key: SessionKey, step_id: str, attempt_id: str | None, *, terms: Terms = ANY_TERMS
+        self,
+        key: SessionKey,
+        step_id: str,
+        attempt_id: str | None,
+        *,
+        elapsed: Millis | None = None,
+        terms: Terms = ANY_TERMS,
     ) -> OpenedPopup:
         """Begin an attempt. The same attempt id again returns the same attempt, and so does the same request.
 
-        An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays.
+        An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays;
+        `elapsed` is for how long it has been open.
         Without one the baseline and the link are made fresh first. Raises CandidatesFoundError when that shows
         something connected meanwhile, AttemptStaleError when the step has another app than at the request's first time.
         """
@@ -292,15 +307,17 @@ class Engine:
             _require_open(session)
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
                 terms = terms.after(await self._prepared(session, step, terms))
-        opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"))
-        return _opened(await self._commits.apply(key, opening, terms=terms), step_id)
+        opening = PopupOpened(
+            step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=Context(elapsed_ms=elapsed)
+        )
+        return _opened(await self.apply(key, opening, terms=terms), step_id)
 
     # --- users ---
 
     async def put_credential(
         self, tenant_id: str, user_id: str, access_token: str, *, expires_in: Millis | None
     ) -> Credential:
-        """Keep a user's access token and resume what waited for it.
+        """Keep a user's access token, which resumes what waited for it.
 
         Raises CredentialRefusedError when Zapier answers 401 to it; the old one is kept then.
         """
@@ -309,15 +326,14 @@ class Engine:
         except SignInRequiredError as refused:
             raise CredentialRefusedError(user_id=user_id) from refused
         now = self._clock.now()
-        credential = await self._credentials.put(
+        return await self._credentials.put(
             tenant_id,
             user_id,
             access_token=access_token,
             profile=profile,
             expires_at=None if expires_in is None else now + expires_in,
+            now=now,
         )
-        await self._watches.resume(tenant_id, user_id, now=now)
-        return credential
 
     async def erase_user(self, tenant_id: str, user_id: str) -> None:
         """Erase everything that is kept of a user. Raises as `UserStore.erase`."""
@@ -330,6 +346,14 @@ class Engine:
         return credential
 
     # --- parts ---
+
+    async def _with_watch(self, signal: OpeningSignal, session: Session) -> Signal:
+        """Add what is known of the app's popups and claims where the signal is the first that is heard of its popup."""
+        step = session.step(signal.step_id)
+        is_just_opened = isinstance(signal, PopupOpened) and signal.context.elapsed_ms is None
+        if is_just_opened or step is None or step.app is None or step.attempt(signal.attempt_id) is not None:
+            return signal
+        return replace(signal, watch=await self._watches.load(_watch_key(session, step.app.id), now=self._clock.now()))
 
     async def _begun_before(self, new: NewSession, terms: Terms) -> Applied | None:
         """Look for what the request would make before Zapier is asked; without that the commit tells soon enough."""

@@ -1,13 +1,16 @@
-"""What time alone brings about: attempts and sessions that end, intents without an answer, old things erased."""
+"""What nobody asks for: attempts and sessions end, intents go unanswered, old things are erased, news is told late."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
-from orchestrator.core.ports import PAUSED, Clock, ReceiptStore, SessionStore, WatchStore
+from orchestrator.core.ports import Clock, ReceiptStore, SessionStore, WatchStore
 from orchestrator.core.schedule import Policy, wake_at
 from orchestrator.core.session import ENDED, MINUTE, Instant, Millis, Session, SessionStatus, WatchKey
 from orchestrator.core.signals import TimePassed
+from orchestrator.credentials import ToldCredentials
 
 MOST_AT_ONCE = 200
 OUTBOX_LEAST: Millis = 24 * 60 * MINUTE
@@ -19,13 +22,14 @@ _OVER = ENDED | {SessionStatus.CREATE_UNKNOWN}
 class Sweeper:
     """Applies deadlines, one shard at a time. Safe to run many times, and at the same time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ports
         self,
         *,
         commits: Commits,
         sessions: SessionStore,
         receipts: ReceiptStore,
         watches: WatchStore,
+        credentials: ToldCredentials,
         clock: Clock,
         policy: Policy,
     ) -> None:
@@ -33,20 +37,26 @@ class Sweeper:
         self._sessions = sessions
         self._receipts = receipts
         self._watches = watches
+        self._credentials = credentials
         self._clock = clock
         self._policy = policy
 
     async def sweep(self, shard: int) -> int:
         """Look at every session of the shard whose time has come; returns how many.
 
+        Sessions that may not know how their user's credential is are told: whoever changed it may have died before.
         Raises StoreUnavailableError at once, and another StoreError after all the others were looked at.
         """
         now = self._clock.now()
         broken: StoreError | None = None
         session_ids = await self._sessions.to_wake(shard, now=now, limit=MOST_AT_ONCE)
-        for session_id in session_ids:
+        untold = await self._credentials.untold(shard, limit=MOST_AT_ONCE)
+        for deed in (
+            *(partial(self._wake, session_id) for session_id in session_ids),
+            *(partial(self._credentials.tell, *user) for user in untold),
+        ):
             try:
-                await self._wake(await self._sessions.load_any(session_id))
+                await deed()
             except (NotFoundError, StaleVersionError):
                 continue  # erased, or busy: a commit has just moved its time
             except StoreUnavailableError:
@@ -62,7 +72,8 @@ class Sweeper:
             raise broken
         return len(session_ids)
 
-    async def _wake(self, session: Session) -> None:
+    async def _wake(self, session_id: str) -> None:
+        session = await self._sessions.load_any(session_id)
         due = wake_at(session, self._policy)
         if due is None or due > self._clock.now():
             await self._commits.put_off(session)
@@ -77,9 +88,5 @@ class Sweeper:
         for step in session.steps:
             if step.app is not None and step.live_attempt is not None:
                 key = WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id)
-                watch = await self._watches.load(key, now=now)
-                checks[step.app.id] = watch.checks
-                if watch.retry_at == PAUSED:
-                    # Who put a new credential, or paused while one was put, may have died before resuming.
-                    await self._watches.resume(session.tenant_id, session.user_id, now=now)
+                checks[step.app.id] = (await self._watches.load(key, now=now)).checks
         return checks

@@ -54,7 +54,7 @@ async def open_popup(
     An id given by the page says that the popup may be open already, so Zapier is not asked. Without one, what the user
     has is listed first; anything connected meanwhile is offered instead (`candidates_found`).
     """
-    opened = await engine.open_popup(key, step_id, opening.attempt_id, terms=terms)
+    opened = await engine.open_popup(key, step_id, opening.attempt_id, elapsed=opening.elapsed_ms, terms=terms)
     mark_replay(response, is_replay=opened.is_replay)
     response.status_code = 200 if opened.outcome is Outcome.DUPLICATE else 201
     return popup(opened)

@@ -119,6 +119,7 @@ class PopupOpening(Body):
     """A popup that is opened. A page that opened it already names the attempt itself."""
 
     attempt_id: AttemptId | None = None
+    elapsed_ms: Elapsed | None = None
 
 
 class PopupContext(Body):
@@ -146,17 +147,18 @@ class PopupSignal(Body):
 
     def meant(self, step_id: str) -> signals.PopupSignal:
         """Return what is said."""
-        where = {"step_id": step_id, "attempt_id": self.attempt_id}
-        context = signals.Context(**self.context.model_dump())
+        attempt_id, context = self.attempt_id, signals.Context(**self.context.model_dump())
         match self.kind:
             case "blocked":
-                return signals.PopupBlocked(**where)
+                return signals.PopupBlocked(step_id=step_id, attempt_id=attempt_id)
             case "cancelled":
-                return signals.PopupCancelled(**where)
-            case "message" if self.authentication_id is not None:
-                return signals.MessageReceived(**where, authentication_id=self.authentication_id, context=context)
+                return signals.PopupCancelled(step_id=step_id, attempt_id=attempt_id, context=context)
+            case "message" if (authentication_id := self.authentication_id) is not None:
+                return signals.MessageReceived(
+                    step_id=step_id, attempt_id=attempt_id, authentication_id=authentication_id, context=context
+                )
             case kind:
-                return signals.Hinted(**where, kind=HintKind(kind), context=context)
+                return signals.Hinted(step_id=step_id, attempt_id=attempt_id, kind=HintKind(kind), context=context)
 
 
 class ActionChoice(Body):

@@ -139,7 +139,12 @@ class Ours:
     async def _at_the_button(self, visit: Visit, app: App) -> tuple[Session, Step]:
         """Come to where the connect button is: one call for the app, one for the listing that is the baseline."""
         await self._store.credentials.put(
-            visit.tenant, visit.user, access_token=f"sim-{visit.user}", profile=None, expires_at=None
+            visit.tenant,
+            visit.user,
+            access_token=f"sim-{visit.user}",
+            profile=None,
+            expires_at=None,
+            now=self._clock.now(),
         )
         new = NewSession(tenant_id=visit.tenant, user_id=visit.user, steps=(NewStep(),))
         session = (await self._zapwright.engine.create_session(new)).session

@@ -13,6 +13,7 @@ import msgspec
 
 from bench.lifecycle.load import Client, Connection
 from bench.lifecycle.upstream import APP, ORIGIN, made, token
+from orchestrator.clock import SystemClock
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.settings import Settings
 from orchestrator.store.limits import Limits
@@ -67,7 +68,12 @@ async def sign_in(numbers: range, *, redis_url: str, credential_key: str) -> Non
             several = range(first, min(first + PUT_AT_ONCE, numbers.stop))
             putting = (
                 store.credentials.put(
-                    DEFAULT_TENANT, _user(number), access_token=token(number), profile=None, expires_at=None
+                    DEFAULT_TENANT,
+                    _user(number),
+                    access_token=token(number),
+                    profile=None,
+                    expires_at=None,
+                    now=SystemClock().now(),
                 )
                 for number in several
             )

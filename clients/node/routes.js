@@ -228,7 +228,7 @@ export class Routes extends Sender {
    */
   openPopup(given, options = {}) {
     return this.send({ method: "POST", path: "/v1/sessions/{session_id}/steps/{step_id}/popup",
-      body: ["attempt_id"],
+      body: ["attempt_id", "elapsed_ms"],
       keyed: true,
     }, given, options);
   }

@@ -388,6 +388,7 @@
  * @property {string} step_id
  * @property {string} session_id
  * @property {string | null} [attempt_id]
+ * @property {number | null} [elapsed_ms]
  */
 
 /**

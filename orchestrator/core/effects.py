@@ -87,7 +87,16 @@ class ClaimAuthentication:
     by_difference: bool
 
 
-Effect: TypeAlias = Wait | StopWaiting | OpenPopup | ClosePopup | ClaimAuthentication
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseClaim:
+    """The step had the authentication by difference alone, and has it no more: it is unclaimed again."""
+
+    app_id: str
+    step_id: str
+    authentication_id: str
+
+
+Effect: TypeAlias = Wait | StopWaiting | OpenPopup | ClosePopup | ClaimAuthentication | ReleaseClaim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,4 +124,12 @@ class LeaseHeld:
     token: str
 
 
-Guard: TypeAlias = Unclaimed | NoOtherPopup | LeaseHeld
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untouched:
+    """Relies on: no commit has touched the watch since it had this version."""
+
+    app_id: str
+    version: int
+
+
+Guard: TypeAlias = Unclaimed | NoOtherPopup | LeaseHeld | Untouched

@@ -35,6 +35,7 @@ class Trigger(StrEnum):
     EXPIRED = "authentication_expired"
     REVOKED = "authentication_revoked"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
+    DOUBTED = "authentication_doubted"
     RESET = "reset"
 
 
@@ -157,6 +158,13 @@ TABLE: Final = (
         to=_NEEDS,
         when="the authentication, given by difference alone, was another step's by message or choice",
         reason=Reason.CLAIMED_ELSEWHERE,
+    ),
+    Edge(
+        trigger=Trigger.DOUBTED,
+        sources=(_RESOLVED,),
+        to=_NEEDS,
+        when="given by difference alone, while another step's popup was open of which nobody had heard",
+        reason=Reason.AMBIGUOUS,
     ),
     Edge(trigger=Trigger.RESET, sources=ANY, to=StepState.CHOOSE_APP, when="the step was reset"),
 )

@@ -314,7 +314,8 @@ class Settlement:
 
     `version` is the watch's version on which `due` was computed. `checked_at` is when a complete listing began,
     None if there was none. `due` is exact (not merged); None takes the watch off the due-list. `retry_at` holds
-    checks back until then.
+    checks back until then. `paused_for` pauses the watch: it is the generation of the user's credential that cannot be
+    used (0: there is none), and where a newer one was put meanwhile nothing is paused.
     """
 
     key: WatchKey
@@ -326,10 +327,11 @@ class Settlement:
     pages: int = 1
     failures: int = 0
     retry_at: Instant | None = None
+    paused_for: int | None = None
 
 
 PAUSED: Instant = 2**52
-"""A `retry_at` that never comes by itself: the watch is paused until `WatchStore.resume`."""
+"""A `retry_at` that never comes by itself: the watch is paused until a new credential is put."""
 
 
 class WatchStore(Protocol):
@@ -369,10 +371,6 @@ class WatchStore(Protocol):
         Raises LeaseLostError when the token is not the watch's, StaleVersionError when a commit touched the watch
         since `version`: load and compute again.
         """
-        ...
-
-    async def resume(self, tenant_id: str, user_id: str, *, now: Instant) -> int:
-        """Make every paused watch of the user that somebody waits on due now; returns how many."""
         ...
 
     async def forget_claims(self, shard: int, *, before: Instant, limit: int) -> int:
@@ -488,7 +486,10 @@ class Profile:
 
 
 class CredentialStore(Protocol):
-    """Credentials, encrypted at rest."""
+    """Credentials, encrypted at rest.
+
+    Whatever changes one notes with it that the user's sessions are to be told, until `told` says that they were.
+    """
 
     async def put(
         self,
@@ -498,10 +499,12 @@ class CredentialStore(Protocol):
         access_token: str,
         profile: Profile | None,
         expires_at: Instant | None,
+        now: Instant,
     ) -> Credential:
         """Store a new access token and return the credential with its new generation.
 
-        `account` stays when the profile id is the same as before, and changes otherwise.
+        `account` stays when the profile id is the same as before, and changes otherwise. At the same moment every
+        paused watch of the user is paused no more; those that somebody waits on are due now.
         """
         ...
 
@@ -523,6 +526,14 @@ class CredentialStore(Protocol):
         Who had it may have a popup open still, from which that account gets an authentication; an erased user counts
         for as long as that may be.
         """
+        ...
+
+    async def untold(self, shard: int, *, limit: int) -> tuple[tuple[str, str], ...]:
+        """Return tenant and user of credentials that changed and of which the sessions may not know, in any order."""
+        ...
+
+    async def told(self, standing: Standing) -> bool:
+        """Note: the user's sessions know it as it is here. False when it has changed since: that they may not know."""
         ...
 
 

@@ -239,13 +239,14 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of the Zap. Its place is its place in the session's `steps`."""
+    """One step of the Zap. Its place is its place in the session's `steps`. `app_at` is when it got its app."""
 
     id: str
     alias: str | None = None
     state: StepState = StepState.CHOOSE_APP
     reason: Reason | None = None
     app: App | None = None
+    app_at: Instant = 0
     connect: Connect | None = None
     baseline: Baseline | None = None
     authentication: Authentication | None = None

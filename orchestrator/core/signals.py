@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from orchestrator.core.ports import Claim, CredentialState, Popup, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing
 
 
@@ -14,7 +14,7 @@ from orchestrator.core.session import Action, App, Connect, HintKind, Instant, J
 class Context:
     """What the page knows beside the signal itself; None where it did not say.
 
-    `gone`: the page is being left and will send nothing more.
+    `gone`: the page is being left and will send nothing more. `elapsed_ms`: since it opened the popup.
     """
 
     visible: bool | None = None
@@ -100,10 +100,12 @@ class AuthenticationSelected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopupOpened:
-    """The connect popup was opened, by the page itself if it named the attempt."""
+    """The connect popup was opened, by the page itself if it named the attempt: just now, unless the page says when."""
 
     step_id: str
     attempt_id: str
+    context: Context = Context()
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,7 @@ class Hinted:
     attempt_id: str
     kind: HintKind
     context: Context = Context()
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,7 @@ class MessageReceived:
     attempt_id: str
     authentication_id: str
     context: Context = Context()
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,8 @@ class PopupCancelled:
 
     step_id: str
     attempt_id: str
+    context: Context = Context()
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +166,14 @@ class AuthenticationsListed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimContested:
     """The authentication a step has by difference alone was confirmed as another's."""
+
+    step_id: str
+    authentication_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimDoubted:
+    """The authentication a step has by difference alone may have come from a popup that nobody had heard of."""
 
     step_id: str
     authentication_id: str
@@ -214,10 +228,13 @@ class TimePassed:
 BuilderSignal: TypeAlias = StepChanged | StepRemoved | StepReset | AppChosen | ActionChosen | InputsGiven
 """What the builder of the Zap does to a step."""
 
-AuthenticationSignal: TypeAlias = AuthenticationsRefreshed | AuthenticationSelected | ClaimContested
+AuthenticationSignal: TypeAlias = AuthenticationsRefreshed | AuthenticationSelected | ClaimContested | ClaimDoubted
 """What is said of a step's authentication outside a check."""
 
-PopupSignal: TypeAlias = PopupOpened | Hinted | MessageReceived | PopupCancelled | PopupBlocked
+OpeningSignal: TypeAlias = PopupOpened | Hinted | MessageReceived | PopupCancelled
+"""What may be the first that is heard of a popup; `watch` is then its app's, as it is now."""
+
+PopupSignal: TypeAlias = OpeningSignal | PopupBlocked
 """What a page says of a popup."""
 
 StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal

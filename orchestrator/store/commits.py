@@ -12,8 +12,10 @@ from orchestrator.core.effects import (
     LeaseHeld,
     NoOtherPopup,
     OpenPopup,
+    ReleaseClaim,
     StopWaiting,
     Unclaimed,
+    Untouched,
     Wait,
 )
 from orchestrator.core.ports import PAUSED, Commit, Waiter
@@ -116,6 +118,8 @@ def _guard(guard: Guard, session_id: str) -> JsonObject:
             return {"kind": "alone", "waiter": keys.waiter_member(Waiter(session_id=session_id, step_id=step_id))}
         case LeaseHeld(token=token):
             return {"kind": "lease", "token": token}
+        case Untouched(version=version):
+            return {"kind": "untouched", "version": version}
     assert_never(guard)
 
 
@@ -136,4 +140,6 @@ def _effect(effect: Effect, session_id: str, *, now: Instant) -> JsonObject:
         case ClaimAuthentication(authentication_id=authentication_id, by_difference=by_difference):
             claim = keys.claim_value(now, waiter if by_difference else None)
             return {"kind": "claim", "authentication": authentication_id, "claim": claim}
+        case ReleaseClaim(authentication_id=authentication_id):
+            return {"kind": "release", "authentication": authentication_id, "waiter": member}
     assert_never(effect)

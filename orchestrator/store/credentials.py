@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, Standing
-from orchestrator.core.session import Instant, shard_of
+from orchestrator.core.ports import PAUSED, Credential, CredentialState, CredentialStore, Profile, Standing
+from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import STANDING, account_of, masked_email, read_standing
 from orchestrator.store.scripts import Argument, Call, Scripts
@@ -53,29 +53,29 @@ class RedisCredentialStore:
         access_token: str,
         profile: Profile | None,
         expires_at: Instant | None,
+        now: Instant,
     ) -> Credential:
         """Store a new access token and return the credential with its new generation.
 
         The user is counted under the profile before the token can be used, and stays so under earlier ones. Before
         that, and with the token once more, it is noted which profiles these are, so that erasing the user finds them.
         """
-        shard = shard_of(tenant_id, user_id, shards=self._shards)
-        profiles = keys.user_profiles(shard, tenant_id, user_id)
         if profile is not None:
+            profiles = keys.user_profiles(self._shard(tenant_id, user_id), tenant_id, user_id)
             await self._scripts.run(("SADD", profiles, profile.id))
             await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile.id), user_id))
         email = masked_email(profile.email) if profile and profile.email else None
         sealed = self._seal.close(msgspec.json.encode(_Sealed(tenant_id, user_id, access_token)))
-        arguments = [
+        arguments: list[Argument] = [
             sealed,
             CredentialState.ACTIVE,
             account_of(profile, generation=""),
             profile.id if profile else "",
             email or "",
             "" if expires_at is None else expires_at,
+            keys.user_member(tenant_id, user_id),
         ]
-        call = Call("put_credential", [keys.credential(shard, tenant_id, user_id), profiles], arguments)
-        generation, account = await self._scripts.call(call)
+        generation, account = await self._put(tenant_id, user_id, arguments, now=now)
         return Credential(
             tenant_id=tenant_id,
             user_id=user_id,
@@ -106,16 +106,53 @@ class RedisCredentialStore:
 
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Zapier refused this generation's token: mark it."""
-        arguments: list[Argument] = [generation, CredentialState.NEEDS_SIGN_IN]
-        return bool(await self._scripts.call(Call("mark_credential", [self._key(tenant_id, user_id)], arguments)))
+        return await self._noted("mark_credential", tenant_id, user_id, generation, CredentialState.NEEDS_SIGN_IN)
 
     async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
         (members,) = await self._scripts.run(("SMEMBERS", keys.profile_users(tenant_id, profile_id)))
         return sum(keys.counts(member.decode(), now=now) for member in members)
 
+    async def untold(self, shard: int, *, limit: int) -> tuple[tuple[str, str], ...]:
+        """Return tenant and user of credentials that changed and of which the sessions may not know."""
+        (members,) = await self._scripts.run(("SRANDMEMBER", keys.untold(shard), limit))
+        return tuple(keys.member_user(member.decode()) for member in members)
+
+    async def told(self, standing: Standing) -> bool:
+        """The user's sessions know that it is as it is here."""
+        return await self._noted("told", standing.tenant_id, standing.user_id, standing.generation, standing.state)
+
+    async def _put(self, tenant_id: str, user_id: str, arguments: list[Argument], *, now: Instant) -> tuple[int, bytes]:
+        """Write it together with every watch that may be paused; the script says which those are."""
+        shard = self._shard(tenant_id, user_id)
+        touched = [
+            self._key(tenant_id, user_id),
+            keys.user_profiles(shard, tenant_id, user_id),
+            keys.untold(shard),
+            keys.user_watches(shard, tenant_id, user_id),
+            keys.strong(shard),
+            keys.quiet(shard),
+        ]
+        arguments = [*arguments, now, PAUSED, keys.DUE]
+        reply = await self._scripts.call(Call("put_credential", touched, arguments))
+        while reply[0] == b"watches":
+            watches = [WatchKey(tenant_id=tenant_id, user_id=user_id, app_id=app.decode()) for app in reply[1]]
+            both = [part(shard, watch) for watch in watches for part in (keys.watch, keys.waiters)]
+            names = [text for watch in watches for text in (watch.app_id, keys.watch_name(watch))]
+            reply = await self._scripts.call(Call("put_credential", [*touched, *both], [*arguments, *names]))
+        _, generation, account = reply
+        return generation, account
+
+    async def _noted(self, script: str, tenant_id: str, user_id: str, generation: int, state: CredentialState) -> bool:
+        touched = [self._key(tenant_id, user_id), keys.untold(self._shard(tenant_id, user_id))]
+        arguments: list[Argument] = [generation, state, keys.user_member(tenant_id, user_id)]
+        return bool(await self._scripts.call(Call(script, touched, arguments)))
+
+    def _shard(self, tenant_id: str, user_id: str) -> int:
+        return shard_of(tenant_id, user_id, shards=self._shards)
+
     def _key(self, tenant_id: str, user_id: str) -> str:
-        return keys.credential(shard_of(tenant_id, user_id, shards=self._shards), tenant_id, user_id)
+        return keys.credential(self._shard(tenant_id, user_id), tenant_id, user_id)
 
     def _open(self, sealed: str, tenant_id: str, user_id: str) -> str:
         try:

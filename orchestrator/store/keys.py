@@ -247,6 +247,22 @@ def credential(shard: int, tenant_id: str, user_id: str) -> str:
     return _shard(shard, "credential", _quoted(tenant_id, user_id))
 
 
+def untold(shard: int) -> str:
+    """set: users, as `user_member`, whose sessions may not know yet how the credential is."""
+    return _shard(shard, "untold")
+
+
+def user_member(tenant_id: str, user_id: str) -> str:
+    """Name a user inside their shard."""
+    return _quoted(tenant_id, user_id)
+
+
+def member_user(member: str) -> tuple[str, str]:
+    """Read `user_member` back: tenant and user."""
+    tenant_id, user_id = (unquote(part) for part in member.split(":"))
+    return tenant_id, user_id
+
+
 def sealed() -> tuple[str, str]:
     """Patterns of the records that hold something `sealed`: credentials and tenants."""
     return "zw:{*}:credential:*", "zw:{tenant:*}:tenant"

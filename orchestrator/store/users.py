@@ -56,6 +56,7 @@ class _Known:
             keys.user_watches(shard, *user),
             keys.user_profiles(shard, *user),
             keys.credential(shard, *user),
+            keys.untold(shard),
             *of_sessions,
             *of_watches,
         ]
@@ -66,6 +67,7 @@ class _Known:
             encode(self.sessions),
             encode([{"name": keys.watch_name(watch), "app": watch.app_id} for watch in self.watches]),
             encode(self.profiles),
+            keys.user_member(*user),
         ]
         return Call("erase", names, arguments)
 

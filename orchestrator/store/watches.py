@@ -82,27 +82,13 @@ class RedisWatchStore:
             names.quiet(shard),
             names.visible(shard),
             names.pages(shard),
+            names.credential(shard, key.tenant_id, key.user_id),
         ]
         reply = await self._scripts.call(Call("settle", touched, _settlement(settlement)))
         if reply == [b"lease"]:
             raise LeaseLostError(app_id=key.app_id)
         if reply == [b"stale"]:
             raise StaleVersionError(session_id=names.watch_name(key))
-
-    async def resume(self, tenant_id: str, user_id: str, *, now: Instant) -> int:
-        """Make every paused watch of the user that somebody waits on due now; returns how many."""
-        shard = shard_of(tenant_id, user_id, shards=self._shards)
-        (apps,) = await self._scripts.run(("SMEMBERS", names.user_watches(shard, tenant_id, user_id)))
-        if not apps:
-            return 0
-        keys = [WatchKey(tenant_id=tenant_id, user_id=user_id, app_id=app.decode()) for app in apps]
-        touched = [
-            names.strong(shard),
-            names.quiet(shard),
-            *(part(shard, key) for key in keys for part in (names.watch, names.waiters)),
-        ]
-        arguments: list[Argument] = [now, PAUSED, names.DUE, *map(names.watch_name, keys)]
-        return int(await self._scripts.call(Call("resume", touched, arguments)))
 
     async def forget_claims(self, shard: int, *, before: Instant, limit: int) -> int:
         """Erase claims made before `before`, and watches of which nothing is left; returns how many claims."""
@@ -142,14 +128,15 @@ def _settlement(settlement: Settlement) -> list[Argument]:
         KEPT_CHECKS,
         settlement.pages,
         settlement.failures,
-        _or_empty(settlement.retry_at),
+        _or_empty(settlement.retry_at) if settlement.paused_for is None else PAUSED,
         PAUSED,
         names.DUE,
+        _or_empty(settlement.paused_for),
     ]
 
 
-def _or_empty(at: Instant | None) -> Argument:
-    return "" if at is None else at
+def _or_empty(number: int | None) -> Argument:
+    return "" if number is None else number
 
 
 def _forget(shard: int, name: str, *, before: Instant) -> Call:

@@ -119,7 +119,7 @@ class Scene:
         users = wrapped(self.store.users, "users", around)
         clock, ids, policy = self.clock, self.ids, policy or self.policy
         commits = Commits(sessions=sessions, receipts=receipts, watches=watches, clock=clock, ids=ids, policy=policy)
-        credentials: CredentialStore = ToldCredentials(kept, sessions=sessions, commits=commits)
+        credentials = ToldCredentials(kept, sessions=sessions, commits=commits)
         client: Upstream = MemoryUpstream(self.zapier, clock=clock, credentials=credentials, budget=budget)
         upstream = wrapped(client, "upstream", around)
         return Process(
@@ -164,7 +164,13 @@ class Scene:
                 policy=policy,
             ),
             sweeper=Sweeper(
-                commits=commits, sessions=sessions, receipts=receipts, watches=watches, clock=clock, policy=policy
+                commits=commits,
+                sessions=sessions,
+                receipts=receipts,
+                watches=watches,
+                credentials=credentials,
+                clock=clock,
+                policy=policy,
             ),
             clock=clock,
             ids=ids,

@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator.core.effects import Due, Effect, Guard, Wait
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.ports import Commit, Outcome, Receipt, SignalRecord
+from orchestrator.core.ports import Commit, Credential, Outcome, Receipt, SignalRecord
 from orchestrator.core.session import Instant, JsonObject, Session, WatchKey, shard_of
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.opening import Store
@@ -114,6 +114,11 @@ def wait(
 ) -> Wait:
     """Return the effect that a step waits."""
     return Wait(app_id=app, step_id=step, due=Due(strong=strong, quiet=quiet, visible_until=visible_until))
+
+
+async def signed_in(store: AnyStore, *, user: str = USER, tenant: str = TENANT, now: Instant = NOON) -> Credential:
+    """Put a new credential of a user's."""
+    return await store.credentials.put(tenant, user, access_token="t", profile=None, expires_at=None, now=now)
 
 
 async def committed(store: AnyStore, before: Session, **changes: object) -> Session:

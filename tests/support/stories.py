@@ -25,8 +25,10 @@ from orchestrator.core.effects import (
     LeaseHeld,
     NoOtherPopup,
     OpenPopup,
+    ReleaseClaim,
     StopWaiting,
     Unclaimed,
+    Untouched,
     Wait,
 )
 from orchestrator.core.errors import NotFoundError, SignalRefusedError
@@ -79,6 +81,7 @@ class Watch:
     open_popups: dict[tuple[Waiter, str], Instant] = field(default_factory=dict)
     waiters: set[Waiter] = field(default_factory=set)
     due: Due = field(default_factory=Due)
+    version: int = 0
 
     @property
     def checked_at(self) -> Instant | None:
@@ -100,6 +103,7 @@ class Watch:
 
     def apply(self, effect: Effect, session_id: str, *, now: Instant) -> None:
         """Do what a commit of this session asks for."""
+        self.version += 1
         waiter = Waiter(session_id=session_id, step_id=effect.step_id)
         match effect:
             case Wait(due=due):
@@ -114,6 +118,9 @@ class Watch:
                 self.open_popups.pop((waiter, attempt_id), None)
             case ClaimAuthentication(authentication_id=authentication_id, by_difference=by_difference):
                 self.claims[authentication_id] = Claim(at=now, holder=waiter if by_difference else None)
+            case ReleaseClaim(authentication_id=authentication_id):
+                if authentication_id in self.claims and self.claims[authentication_id].holder == waiter:
+                    del self.claims[authentication_id]
             case _:
                 assert_never(effect)
 
@@ -128,6 +135,8 @@ class Watch:
                 return all(popup.waiter == own for popup in self.popups(now=now))
             case LeaseHeld():
                 return True
+            case Untouched(version=version):
+                return version == self.version
             case _:
                 assert_never(guard)
 

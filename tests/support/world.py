@@ -13,9 +13,9 @@ from functools import reduce
 
 import pytest
 
-from orchestrator.core import schedule
+from orchestrator.core import ports, schedule
 from orchestrator.core.decide import Decision, decide, found
-from orchestrator.core.effects import ClaimAuthentication, Due
+from orchestrator.core.effects import Due, ReleaseClaim
 from orchestrator.core.errors import NotFoundError, SignalRefusedError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import TABLE
@@ -32,8 +32,9 @@ from orchestrator.core.session import (
     Session,
     Step,
     StepState,
+    WatchKey,
 )
-from orchestrator.core.signals import AuthenticationsListed, ClaimContested, Signal, TimePassed
+from orchestrator.core.signals import AuthenticationsListed, OpeningSignal, Signal, TimePassed
 from tests.support.stories import ACCOUNT, NOON, Watch, new_session
 
 YIELDS_FOR: Millis = 60 * MINUTE
@@ -75,13 +76,17 @@ class Stored:
 
 @dataclass(slots=True)
 class OpenPopup:
-    """A popup in the browser."""
+    """A popup in the browser. It is `unheard` when its opening was lost, until its page's first signal is applied.
+
+    One whose step has another app by then stays unheard: nobody can tell what it was for.
+    """
 
     waiter: Waiter
     attempt_id: str
     app_id: str
     opened_at: Instant
     is_done: bool = False
+    is_unheard: bool = False
 
 
 @dataclass(slots=True)
@@ -116,6 +121,12 @@ class World:
     watches: dict[str, Watch] = field(default_factory=dict)
     given: set[tuple[str, int]] = field(default_factory=set)
     told: dict[str, int] = field(default_factory=dict)
+    kept_wrong: set[tuple[str, str]] = field(default_factory=set)
+    """Steps of sessions that were closed when a popup was first heard of: nothing can be taken back from them."""
+
+    owners: dict[tuple[str, str, str], Waiter | None] = field(default_factory=dict)
+    """(session, step, authentication) that were given by difference → whose it is."""
+
     counted: int = 0
 
     # --- Zapier ---
@@ -209,7 +220,7 @@ class World:
                 return Outcome.REFUSED
             if not decision.changes(before):
                 return decision.outcome
-            self._displace(decision, signal)
+            self._displace(decision)
             if interloper is not None:
                 interloper()
                 interloper = None
@@ -234,6 +245,36 @@ class World:
     def _check_refused_again(self, before: Session, signal: Signal, error: type[Exception]) -> None:
         with pytest.raises(error):
             decide(before, signal, policy=self.policy, now=self.now)
+
+    def hear(self, popup: OpenPopup, signal: OpeningSignal) -> Outcome:
+        """Apply what a page says of a popup; if it is the first that is heard of it, what is known goes with it."""
+
+        def heard(session: Session) -> Signal:
+            step = session.step(popup.waiter.step_id)
+            if step is None or step.app is None or step.attempt(popup.attempt_id) is not None:
+                return signal
+            watch = self.watch(step.app.id)
+            known = ports.Watch(
+                key=WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id),
+                version=watch.version,
+                claims=dict(watch.claims),
+            )
+            return replace(signal, watch=known)
+
+        outcome = self.apply(popup.waiter.session_id, heard)
+        session = self.sessions[popup.waiter.session_id]
+        step = session.step(popup.waiter.step_id)
+        attempt = step.attempt(popup.attempt_id) if step is not None else None
+        if popup.is_unheard and attempt is not None and attempt.app_id == popup.app_id:
+            popup.is_unheard = False
+            self.kept_wrong |= {
+                (other.id, held.id) for other in self.sessions.values() if not other.is_open for held in other.steps
+            }
+        return outcome
+
+    def is_excused(self, app_id: str) -> bool:
+        """Say whether somebody may have another's by difference: the popup it is from was never heard of."""
+        return any(popup.is_unheard and popup.app_id == app_id for popup in self.popups)
 
     def check(
         self,
@@ -286,15 +327,9 @@ class World:
         checks = {app_id: watch.checks for app_id, watch in self.watches.items()}
         self.apply(session_id, lambda _: TimePassed(checks=checks))
 
-    def _displace(self, decision: Decision, signal: Signal) -> None:
-        claims = getattr(signal, "claims", {})
-        for effect in decision.effects:
-            if isinstance(effect, ClaimAuthentication) and not effect.by_difference:
-                holder = claims[effect.authentication_id].holder if effect.authentication_id in claims else None
-                owner = Waiter(session_id=decision.session.id, step_id=effect.step_id)
-                if holder is not None and holder != owner:
-                    contested = ClaimContested(step_id=holder.step_id, authentication_id=effect.authentication_id)
-                    self.apply(holder.session_id, _always(contested))
+    def _displace(self, decision: Decision) -> None:
+        for displaced in decision.displacements:
+            self.apply(displaced.session_id, _always(displaced.signal))
 
     def _holds(self, decision: Decision) -> bool:
         return all(
@@ -312,6 +347,8 @@ class World:
         checks = {app_id: watch.checked_at for app_id, watch in self.watches.items()} | checks
         for effect in (*decision.effects, *schedule.waits(before, after, checks=checks)):
             self.watch(effect.app_id).apply(effect, after.id, now=self.now)
+            if isinstance(effect, ReleaseClaim):
+                self.given = {given for given in self.given if given[0] != effect.authentication_id}
         self.sessions[after.id] = after
         first = self.told.get(after.id, 0) + 1
         self.told[after.id] = self.told.get(after.id, 0) + len(decision.events)
@@ -333,7 +370,10 @@ class World:
             assert authentication_id in self.stored[step.app.id], "it is of another app"
             if step.evidence.is_difference_alone:
                 birth = births[authentication_id]
-                assert birth.owner == owner, f"{authentication_id} arose in a popup of {birth.owner}, not of {owner}"
+                self.owners[after.id, step.id, authentication_id] = birth.owner
+                assert birth.owner == owner or self.is_excused(step.app.id), (
+                    f"{authentication_id} arose in a popup of {birth.owner}, not of {owner}"
+                )
                 assert (authentication_id, birth.number) not in self.given, "given twice by difference"
                 self.given.add((authentication_id, birth.number))
             elif Channel.SELECTION not in step.evidence.channels:
@@ -358,6 +398,7 @@ class World:
                     assert session.deadline >= attempt.deadline
                 if session.is_open and step.app is not None:
                     self._check_waiting(session, step, step.app.id)
+                    self._check_rightful(session, step, step.app.id)
         for app_id, watch in self.watches.items():
             for waiter in watch.waiters:
                 session = self.sessions[waiter.session_id]
@@ -366,6 +407,14 @@ class World:
                 assert waiting is not None, "a removed step waits on a watch"
                 assert waiting.app is not None, "a step without an app waits on a watch"
                 assert waiting.app.id == app_id, "a step waits on the watch of an app it no longer has"
+
+    def _check_rightful(self, session: Session, step: Step, app_id: str) -> None:
+        """Once every popup has been heard of, nobody has by difference what is another's."""
+        if step.authentication is None or step.evidence is None or not step.evidence.is_difference_alone:
+            return
+        owner = self.owners[session.id, step.id, step.authentication.id]
+        is_own = owner == Waiter(session_id=session.id, step_id=step.id)
+        assert is_own or self.is_excused(app_id) or (session.id, step.id) in self.kept_wrong
 
     def _check_waiting(self, session: Session, step: Step, app_id: str) -> None:
         watch = self.watch(app_id)

@@ -15,6 +15,8 @@ from orchestrator.core.ports import Budget, Credential, Grant, Permit, Share, Us
 from orchestrator.core.session import Instant, Millis
 from orchestrator.store.memory.around import MemoryCache
 from orchestrator.store.memory.credentials import MemoryCredentialStore
+from orchestrator.store.memory.state import State
+from orchestrator.store.switchboard import Switchboard
 from orchestrator.zapier import Limits, ZapierClient
 
 NOON: Final[Instant] = 1_790_000_000_000
@@ -150,11 +152,13 @@ class UnwritableCredentials(MemoryCredentialStore):
 class Stage:
     """A client of the scripted Zapier, and what it works with."""
 
-    def __init__(self, *, limits: Limits | None = None, credentials: MemoryCredentialStore | None = None) -> None:
+    def __init__(
+        self, *, limits: Limits | None = None, credentials: type[MemoryCredentialStore] = MemoryCredentialStore
+    ) -> None:
         self.zapier = ScriptedZapier()
         self.budget = RecordingBudget()
         self.clock = ManualClock()
-        self.credentials = credentials or MemoryCredentialStore()
+        self.credentials = credentials(State(shards=1), Switchboard())
         self.cache = NotingCache()
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self.zapier.handle))
         self.client = ZapierClient(
@@ -171,7 +175,9 @@ class Stage:
 
     async def sign_in(self, user_id: str = "ann", *, token: str = TOKEN) -> Credential:
         """Keep a token for a user of the tenant `acme`."""
-        return await self.credentials.put("acme", user_id, access_token=token, profile=None, expires_at=None)
+        return await self.credentials.put(
+            "acme", user_id, access_token=token, profile=None, expires_at=None, now=self.clock.now()
+        )
 
 
 _: type[Budget] = RecordingBudget

@@ -246,6 +246,7 @@ def open_popup(
     session_id: str,
     *,
     attempt_id: str | None = None,
+    elapsed_ms: int | None = None,
     idempotency_key: str | None = None,
     if_match: int | None = None,
 ) -> Call[OpenedPopup]:
@@ -258,7 +259,7 @@ def open_popup(
         method="POST",
         path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/popup",
         kind=OpenedPopup,
-        body={"attempt_id": attempt_id},
+        body={"attempt_id": attempt_id, "elapsed_ms": elapsed_ms},
         key=idempotency_key or new_key(),
         if_match=if_match,
     )

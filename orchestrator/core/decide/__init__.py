@@ -22,6 +22,7 @@ from orchestrator.core.signals import (
     AuthenticationsRefreshed,
     BuilderSignal,
     ClaimContested,
+    ClaimDoubted,
     CredentialChanged,
     Hinted,
     InputsGiven,
@@ -100,8 +101,8 @@ def _about_a_step(draft: Draft, signal: StepSignal) -> None:
             listing.refreshed(draft, step, signal)
         case AuthenticationSelected():
             listing.selected(draft, step, signal)
-        case ClaimContested():
-            listing.contested(draft, step, signal)
+        case ClaimContested() | ClaimDoubted():
+            listing.taken_back(draft, step, signal)
         case _:
             _about_its_building(draft, step, signal)
 

@@ -6,28 +6,43 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
-from orchestrator.core.effects import ClaimAuthentication
+from orchestrator.core.effects import ClaimAuthentication, Untouched
 from orchestrator.core.errors import IllegalSignalError, StepNotFoundError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.ports import Claim, Outcome, Waiter
 from orchestrator.core.session import AttemptEnd, Session, SessionStatus, Step
+from orchestrator.core.signals import ClaimContested, ClaimDoubted
 
 if TYPE_CHECKING:
     from orchestrator.core.effects import Effect, Guard
     from orchestrator.core.machine import Trigger
+    from orchestrator.core.ports import Watch
     from orchestrator.core.schedule import Policy
     from orchestrator.core.session import Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Displacement:
+    """What a step, perhaps of another session, must hear before the decision is written."""
+
+    session_id: str
+    signal: ClaimContested | ClaimDoubted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What a session becomes, what is told of it, what else must be written, and what all that relied on."""
+    """What a session becomes, what is told of it, what else must be written, and what all that relied on.
+
+    `displacements` come first, each a commit of its own: a crash in between leaves a step without what was another's,
+    never two steps with it.
+    """
 
     session: Session
     outcome: Outcome
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
     guards: tuple[Guard, ...] = ()
+    displacements: tuple[Displacement, ...] = ()
 
     def changes(self, before: Session) -> bool:
         """Whether there is anything to commit."""
@@ -50,6 +65,7 @@ class Draft:
         self._told: list[Event] = []
         self._effects: list[Effect] = []
         self._guards: list[Guard] = []
+        self._displacements: list[Displacement] = []
 
     def step(self, step_id: str) -> Step:
         """Return the step as it is now. Raises StepNotFoundError."""
@@ -79,13 +95,33 @@ class Draft:
         return self.put(replace(step, attempts=attempts))
 
     def claim(self, step: Step, authentication_id: str, *, app_id: str, by_difference: bool) -> None:
-        """Keep the authentication from being given to another step by difference."""
+        """Keep the authentication from being given to another step by difference.
+
+        Whatever else speaks for it takes it from the step that has it by difference alone.
+        """
+        holder = self.holder(step, self.claims.get(authentication_id))
+        if holder is not None and not by_difference:
+            contested = ClaimContested(step_id=holder.step_id, authentication_id=authentication_id)
+            self._displacements.append(Displacement(session_id=holder.session_id, signal=contested))
         self.claims[authentication_id] = Claim(at=self.now, holder=self.waiter(step) if by_difference else None)
         self.ask(
             ClaimAuthentication(
                 app_id=app_id, step_id=step.id, authentication_id=authentication_id, by_difference=by_difference
             )
         )
+
+    def doubt(self, step: Step, *, app_id: str, watch: Watch, since: Instant) -> None:
+        """Take back what difference has given to other steps since then: a popup of this one was open, unheard of."""
+        for authentication_id, claim in watch.claims.items():
+            holder = self.holder(step, claim)
+            if holder is not None and claim.at >= since:
+                doubted = ClaimDoubted(step_id=holder.step_id, authentication_id=authentication_id)
+                self._displacements.append(Displacement(session_id=holder.session_id, signal=doubted))
+        self.rely_on(Untouched(app_id=app_id, version=watch.version))
+
+    def holder(self, step: Step, claim: Claim | None) -> Waiter | None:
+        """Return the step that has a claim by difference alone, if that is another than `step`."""
+        return None if claim is None or claim.holder == self.waiter(step) else claim.holder
 
     def illegal(self, step: Step, signal: str) -> IllegalSignalError:
         """Make the error which says that the step's state does not take this."""
@@ -128,4 +164,5 @@ class Draft:
             events=tuple(self._told),
             effects=tuple(self._effects),
             guards=tuple(self._guards),
+            displacements=tuple(self._displacements),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from orchestrator.core import machine
 from orchestrator.core.attribution import Found, NothingNew, Offered, attribute, barred_since, news
 from orchestrator.core.decide.popups import MOST_MESSAGES_KEPT
-from orchestrator.core.effects import ClosePopup, NoOtherPopup, Unclaimed
+from orchestrator.core.effects import ClosePopup, NoOtherPopup, OpenPopup, ReleaseClaim, Unclaimed
 from orchestrator.core.errors import AuthenticationNotUsableError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
@@ -28,6 +28,7 @@ from orchestrator.core.session import (
     Step,
     StepState,
 )
+from orchestrator.core.signals import ClaimContested
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         AuthenticationSelected,
         AuthenticationsListed,
         AuthenticationsRefreshed,
-        ClaimContested,
+        ClaimDoubted,
     )
 
 LISTINGS_UNTIL_NOTHING_NEW = 3
@@ -100,13 +101,30 @@ def selected(draft: Draft, step: Step, signal: AuthenticationSelected) -> None:
     return _resolve(draft, step, authentication, evidence, trigger=Trigger.SELECTED, listing=listing)
 
 
-def contested(draft: Draft, step: Step, signal: ClaimContested) -> None:
-    """Take back what difference alone had given: it was confirmed as another step's."""
-    held = step.authentication
-    is_by_difference = step.evidence is not None and step.evidence.is_difference_alone
-    if held is None or held.id != signal.authentication_id or not is_by_difference:
+def taken_back(draft: Draft, step: Step, signal: ClaimContested | ClaimDoubted) -> None:
+    """Take back what difference alone had given: it was confirmed as another step's, or may be."""
+    held, evidence = step.authentication, step.evidence
+    if held is None or evidence is None or held.id != signal.authentication_id or not evidence.is_difference_alone:
         return draft.nothing(Outcome.STALE)
-    return _need_auth(draft, step, Trigger.CLAIMED_ELSEWHERE, candidates=(held,))
+    if isinstance(signal, ClaimContested):
+        return _need_auth(draft, step, Trigger.CLAIMED_ELSEWHERE, candidates=(held,))
+    step = _unsettled(draft, step, held, evidence)
+    return _need_auth(draft, step, Trigger.DOUBTED, candidates=(held,))
+
+
+def _unsettled(draft: Draft, step: Step, held: Authentication, evidence: Evidence) -> Step:
+    """Let the authentication be anybody's again, and the popup that seemed to have yielded it be open still."""
+    attempts = []
+    for attempt in step.attempts:
+        is_the_one = attempt.id == evidence.attempt_id
+        attempts.append(replace(attempt, ended=AttemptEnd.OFFERED) if is_the_one else attempt)
+        if is_the_one:
+            app_id, until = attempt.app_id, draft.now + draft.policy.popup_memory
+            draft.ask(
+                ReleaseClaim(app_id=app_id, step_id=step.id, authentication_id=held.id),
+                OpenPopup(app_id=app_id, step_id=step.id, attempt_id=attempt.id, until=until),
+            )
+    return draft.put(replace(step, attempts=tuple(attempts)))
 
 
 def _step_listed(draft: Draft, step: Step, signal: AuthenticationsListed) -> None:

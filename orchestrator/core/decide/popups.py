@@ -13,35 +13,41 @@ from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import Outcome
 from orchestrator.core.schedule import FOCUS_PAUSE, MOST_CHECKS_AT_FOCUS, MOST_CHECKS_AT_ONCE, VISIBLE_FOR
 from orchestrator.core.session import (
+    SECOND,
     Attempt,
     AttemptEnd,
     Hint,
     HintKind,
     Message,
+    Millis,
     Step,
     StepState,
 )
-from orchestrator.core.signals import PopupBlocked
+from orchestrator.core.signals import MessageReceived, PopupBlocked
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft
-    from orchestrator.core.signals import Context, Hinted, MessageReceived, PopupCancelled, PopupOpened
+    from orchestrator.core.signals import Context, Hinted, OpeningSignal, PopupCancelled, PopupOpened, PopupSignal
 
 MOST_ATTEMPTS_KEPT = 20
 MOST_MESSAGES_KEPT = 5
+LONGEST_WAY: Millis = 10 * SECOND
+"""How long a signal may be on its way; the page counts the age of its popup until it sends it."""
 
 
 def opened(draft: Draft, step: Step, signal: PopupOpened) -> None:
     """Begin an attempt, unless it has begun; earlier ones are superseded, their messages still count."""
     if _known(draft, step, signal.attempt_id) is not None:
         return draft.nothing(Outcome.DUPLICATE)
-    _open(draft, step, signal.attempt_id)
+    step, attempt = _open(draft, step, signal.attempt_id)
+    if signal.context.elapsed_ms is not None:
+        _doubt_what_was_given(draft, step, attempt, signal)
     return None
 
 
 def hinted(draft: Draft, step: Step, signal: Hinted) -> None:
     """Note a reason to look. One that says nothing new, or of an attempt that waits no more, changes nothing."""
-    step, attempt = _attempt(draft, step, signal.attempt_id)
+    step, attempt = _attempt(draft, step, signal)
     if attempt.ended is not None or not machine.allows(step.state, Trigger.HINTED):
         return draft.nothing(Outcome.STALE)
     heard = _seen(attempt, signal.context, draft)
@@ -58,7 +64,7 @@ def message_received(draft: Draft, step: Step, signal: MessageReceived) -> None:
 
     The session does not expire before there was time to look, even if Zapier cannot be asked for a while.
     """
-    step, attempt = _attempt(draft, step, signal.attempt_id)
+    step, attempt = _attempt(draft, step, signal)
     if not machine.allows(step.state, Trigger.MESSAGE_CONFIRMED):
         raise draft.illegal(step, Trigger.MESSAGE_CONFIRMED)
     authentication_id = signal.authentication_id
@@ -79,7 +85,7 @@ def message_received(draft: Draft, step: Step, signal: MessageReceived) -> None:
 
 def given_up(draft: Draft, step: Step, signal: PopupCancelled | PopupBlocked) -> None:
     """Stop waiting for the popup. It may still be open: quiet checks go on until the attempt's deadline."""
-    step, attempt = _attempt(draft, step, signal.attempt_id)
+    step, attempt = _attempt(draft, step, signal)
     if attempt.ended is not None or step.state is not StepState.AWAITING_POPUP:
         return draft.nothing(Outcome.STALE)
     is_blocked = isinstance(signal, PopupBlocked)
@@ -107,10 +113,32 @@ def _known(draft: Draft, step: Step, attempt_id: str) -> Attempt | None:
     return None
 
 
-def _attempt(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
+def _attempt(draft: Draft, step: Step, signal: PopupSignal) -> tuple[Step, Attempt]:
     """Find the attempt; a signal with an unused id opens it, so that a lost opening loses nothing."""
-    attempt = _known(draft, step, attempt_id)
-    return (step, attempt) if attempt else _open(draft, step, attempt_id)
+    attempt = _known(draft, step, signal.attempt_id)
+    if attempt is not None:
+        return step, attempt
+    step, attempt = _open(draft, step, signal.attempt_id)
+    if not isinstance(signal, PopupBlocked):
+        _doubt_what_was_given(draft, step, attempt, signal)
+    return step, attempt
+
+
+def _doubt_what_was_given(draft: Draft, step: Step, attempt: Attempt, signal: OpeningSignal) -> None:
+    """Take back what others were given by difference while this popup was open and nobody knew.
+
+    It was opened when the page says, or at any time since the step has its app. A message says which one is its own:
+    unless difference has given that to another step, nothing was given wrongly.
+    """
+    watch = signal.watch
+    if watch is None:
+        return
+    if isinstance(signal, MessageReceived) and not draft.holder(step, watch.claims.get(signal.authentication_id)):
+        return
+    since, elapsed = step.app_at, signal.context.elapsed_ms
+    if elapsed is not None:
+        since = max(since, draft.now - elapsed - LONGEST_WAY)
+    draft.doubt(step, app_id=attempt.app_id, watch=watch, since=since)
 
 
 def _open(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:

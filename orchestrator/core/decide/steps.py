@@ -112,6 +112,7 @@ def app_chosen(draft: Draft, step: Step, signal: AppChosen) -> None:
     step = replace(
         _without_app(draft, step),
         app=signal.app,
+        app_at=draft.now,
         connect=signal.connect,
         baseline=Baseline.of(signal.listing) if signal.listing else None,
     )

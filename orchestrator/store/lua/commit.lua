@@ -110,6 +110,10 @@ local holds = {
   lease = function(watch, guard)
     return redis.call("HGET", watch.hash, "lease_token") == guard.token
   end,
+  -- version: of the watch
+  untouched = function(watch, guard)
+    return tonumber(redis.call("HGET", watch.hash, "version") or 0) == guard.version
+  end,
 }
 
 for _, guard in ipairs(cjson.decode(ARGV[17])) do
@@ -227,6 +231,13 @@ local apply = {
   -- authentication, claim
   claim = function(watch, effect)
     redis.call("HSET", watch.claims, effect.authentication, effect.claim)
+  end,
+  -- authentication, waiter
+  release = function(watch, effect)
+    local claim = redis.call("HGET", watch.claims, effect.authentication)
+    if claim and string.match(claim, " (.*)$") == effect.waiter then
+      redis.call("HDEL", watch.claims, effect.authentication)
+    end
   end,
 }
 

@@ -16,7 +16,8 @@
 -- KEYS[13] apps        set     app ids of the user's watches
 -- KEYS[14] profiles    set     Zapier profiles the user is counted under
 -- KEYS[15] credential  hash    of the user
--- KEYS[16..]           three for each session: hash, events (stream), signals (list);
+-- KEYS[16] untold      set     of the shard
+-- KEYS[17..]           three for each session: hash, events (stream), signals (list);
 --                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
 --
 -- ARGV[1]  text        beginning of the index members of all sessions of the user
@@ -25,6 +26,7 @@
 -- ARGV[4]  JSON        ids of the sessions that are known, in the order of KEYS
 -- ARGV[5]  JSON        watches that are known, in the order of KEYS: {name, app}
 -- ARGV[6]  JSON        ids of the profiles that are known
+-- ARGV[7]  text        what names the user inside the shard
 --
 -- Returns {"done"}, also when there is nothing; or {"again"}: there is more than what is known, nothing changed.
 
@@ -55,7 +57,7 @@ for kind, set in pairs({app = KEYS[13], profile = KEYS[14]}) do
 end
 
 for number, session_id in ipairs(session_ids) do
-  local first = 16 + 3 * (number - 1)
+  local first = 17 + 3 * (number - 1)
   for member in string.gmatch(redis.call("HGET", KEYS[first], "index") or "", "[^\n]+") do
     redis.call("ZREM", KEYS[1], member)
   end
@@ -76,7 +78,7 @@ while after do
 end
 
 for number, watch in ipairs(watches) do
-  local first = 16 + 3 * #session_ids + 4 * (number - 1)
+  local first = 17 + 3 * #session_ids + 4 * (number - 1)
   redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   for queue = 4, 7 do
     redis.call("ZREM", KEYS[queue], watch.name)
@@ -90,6 +92,7 @@ end
 for own = 10, 15 do
   redis.call("DEL", KEYS[own])
 end
+redis.call("SREM", KEYS[16], ARGV[7])
 
 for _, session_id in ipairs(session_ids) do
   redis.call("PUBLISH", ARGV[3] .. session_id, "")

@@ -1,8 +1,14 @@
 #!lua
--- put_credential: keeps a user's new access token under the next generation.
+-- put_credential: keeps a user's new access token under the next generation and unpauses the user's watches; those that
+-- somebody waits on are due now. (A paused watch is never leased.)
 --
 -- KEYS[1]  credential  hash
 -- KEYS[2]  profiles    set   under which the user is counted
+-- KEYS[3]  untold      set   of the shard
+-- KEYS[4]  apps        set   app ids of the user's watches
+-- KEYS[5]  strong      zset  of the shard
+-- KEYS[6]  quiet       zset  of the shard
+-- KEYS[7..]           two for each watch: hash, waiters (set)
 --
 -- ARGV[1]  bytes  the sealed token
 -- ARGV[2]  text   state
@@ -10,8 +16,29 @@
 -- ARGV[4]  text   profile id, empty when unknown
 -- ARGV[5]  text   masked e-mail address, empty when unknown
 -- ARGV[6]  ms     when the token expires, empty when unknown
+-- ARGV[7]  text   what names the user inside the shard
+-- ARGV[8]  ms     now
+-- ARGV[9]  ms     a retry_at that means paused
+-- ARGV[10] text   channel of due watches
+-- ARGV[11..] text two for each watch: app id, name
 --
--- Returns {generation (integer), account}.
+-- Returns {"done", generation (integer), account}; {"watches", app ids}: nothing is written, these were not all given.
+
+local given = {}
+for at = 11, #ARGV, 2 do
+  given[ARGV[at]] = true
+end
+local apps = redis.call("SMEMBERS", KEYS[4])
+for _, app in ipairs(apps) do
+  if not given[app] then
+    return {"watches", apps}
+  end
+end
+
+local before = redis.call("HGET", KEYS[1], "state")
+if before and before ~= ARGV[2] then
+  redis.call("SADD", KEYS[3], ARGV[7])
+end
 
 local generation = redis.call("HINCRBY", KEYS[1], "generation", 1)
 local account = ARGV[4] ~= "" and ARGV[3] or ARGV[3] .. generation
@@ -26,4 +53,25 @@ end
 if ARGV[4] ~= "" then
   redis.call("SADD", KEYS[2], ARGV[4])
 end
-return {generation, account}
+
+local due = false
+for number = 1, (#ARGV - 10) / 2 do
+  local watch, waiters, name = KEYS[2 * number + 5], KEYS[2 * number + 6], ARGV[2 * number + 10]
+  local kept = redis.call("HMGET", watch, "retry_at", "quiet")
+  if kept[1] == ARGV[9] then
+    redis.call("HDEL", watch, "retry_at", "failures")
+    redis.call("HINCRBY", watch, "version", 1)
+    if redis.call("EXISTS", waiters) == 1 then
+      redis.call("HSET", watch, "strong", ARGV[8])
+      redis.call("ZADD", KEYS[5], ARGV[8], name)
+      if kept[2] then
+        redis.call("ZADD", KEYS[6], kept[2], name)
+      end
+      due = true
+    end
+  end
+end
+if due then
+  redis.call("PUBLISH", ARGV[10], "")
+end
+return {"done", generation, account}

@@ -7,6 +7,7 @@
 -- KEYS[4]  quiet    zset  of the shard
 -- KEYS[5]  visible  zset  of the shard
 -- KEYS[6]  pages    hash  of the shard
+-- KEYS[7]  credential hash
 --
 -- ARGV[1]  text     the watch's name
 -- ARGV[2]  text     lease token
@@ -20,8 +21,9 @@
 -- ARGV[10] integer  pages
 -- ARGV[11] integer  failures
 -- ARGV[12] ms       retry_at, empty for none
--- ARGV[13] ms       a retry_at that means paused
+-- ARGV[13] ms       a retry_at that means paused: only as long as the credential is of the generation below
 -- ARGV[14] text     channel of due watches
+-- ARGV[15] integer  generation of the credential for which the watch is paused, 0: there is none; empty without a pause
 --
 -- Returns {"done"}; {"lease"}: the token is not the watch's; {"stale"}: a commit touched the watch since.
 
@@ -31,6 +33,11 @@ if kept[1] ~= ARGV[2] then
 end
 if tonumber(kept[2] or 0) ~= tonumber(ARGV[3]) then
   return {"stale"}
+end
+
+local retry_at = ARGV[12]
+if retry_at == ARGV[13] and (redis.call("HGET", KEYS[7], "generation") or "0") ~= ARGV[15] then
+  retry_at = ""
 end
 
 redis.call("HDEL", KEYS[1], "lease_token", "lease_until")
@@ -51,8 +58,8 @@ else
   redis.call("HDEL", KEYS[6], ARGV[1])
 end
 
-if ARGV[12] ~= "" then
-  redis.call("HSET", KEYS[1], "retry_at", ARGV[12])
+if retry_at ~= "" then
+  redis.call("HSET", KEYS[1], "retry_at", retry_at)
 else
   redis.call("HDEL", KEYS[1], "retry_at")
 end
@@ -66,8 +73,8 @@ for urgency, next_due in pairs({strong = {KEYS[3], ARGV[5]}, quiet = {KEYS[4], A
   else
     redis.call("HDEL", KEYS[1], urgency)
   end
-  if is_wanted and want ~= "" and ARGV[12] ~= ARGV[13] then
-    local at = math.max(tonumber(want), tonumber(ARGV[12]) or 0)
+  if is_wanted and want ~= "" and retry_at ~= ARGV[13] then
+    local at = math.max(tonumber(want), tonumber(retry_at) or 0)
     redis.call("ZADD", queue, at, ARGV[1])
     due = due or at <= tonumber(ARGV[4])
   else

@@ -23,7 +23,7 @@ class MemoryStore:
     def __init__(self, *, shards: int = 16, limits: Limits | None = None) -> None:
         state, switchboard = State(shards), Switchboard()
         self.shards = shards
-        self.credentials = MemoryCredentialStore()
+        self.credentials = MemoryCredentialStore(state, switchboard)
         self.sessions = MemorySessionStore(state, switchboard, self.credentials)
         self.receipts = MemoryReceiptStore(state)
         self.watches = MemoryWatchStore(state, switchboard)

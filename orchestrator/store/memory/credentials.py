@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import fields, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import Credential, CredentialState, CredentialStore, Profile, Standing
-from orchestrator.core.session import Instant
+from orchestrator.core.ports import PAUSED, Credential, CredentialState, CredentialStore, Profile, Standing
+from orchestrator.core.session import Instant, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
+from orchestrator.store.memory.state import State
+from orchestrator.store.switchboard import Switchboard
 
 
 class MemoryCredentialStore:
     """`CredentialStore` of one process, gone with it; tokens are not written anywhere, so not encrypted either."""
 
-    def __init__(self) -> None:
-        self._credentials: dict[tuple[str, str], Credential] = {}
+    def __init__(self, state: State, switchboard: Switchboard) -> None:
+        self._state = state
+        self._switchboard = switchboard
         self._users: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     async def put(
@@ -27,9 +31,10 @@ class MemoryCredentialStore:
         access_token: str,
         profile: Profile | None,
         expires_at: Instant | None,
+        now: Instant,
     ) -> Credential:
         """Store a new access token and return the credential with its new generation."""
-        before = self._credentials.get((tenant_id, user_id))
+        before = self._state.credentials.get((tenant_id, user_id))
         generation = (before.generation if before else 0) + 1
         credential = Credential(
             tenant_id=tenant_id,
@@ -41,14 +46,15 @@ class MemoryCredentialStore:
             email=masked_email(profile.email) if profile and profile.email else None,
             expires_at=expires_at,
         )
-        self._credentials[tenant_id, user_id] = credential
+        self._keep(credential, is_news=before is not None and before.state is not credential.state)
         if profile is not None:
             self._users[tenant_id, profile.id].add(user_id)
+        self._resume(tenant_id, user_id, now=now)
         return credential
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
         """Return the credential, None when there never was one."""
-        return self._credentials.get((tenant_id, user_id))
+        return self._state.credentials.get((tenant_id, user_id))
 
     async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
         """Return what is known of it but the token."""
@@ -57,10 +63,10 @@ class MemoryCredentialStore:
 
     async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
         """Zapier refused this generation's token: mark it."""
-        kept = self._credentials.get((tenant_id, user_id))
+        kept = self._state.credentials.get((tenant_id, user_id))
         if kept is None or kept.generation != generation or kept.state is CredentialState.NEEDS_SIGN_IN:
             return False
-        self._credentials[tenant_id, user_id] = replace(kept, state=CredentialState.NEEDS_SIGN_IN)
+        self._keep(replace(kept, state=CredentialState.NEEDS_SIGN_IN), is_news=True)
         return True
 
     async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
@@ -69,12 +75,40 @@ class MemoryCredentialStore:
 
     def forget(self, tenant_id: str, user_id: str, *, yields_until: Instant | None) -> None:
         """Forget a user; while a popup of theirs may yield something, a nameless one is counted for them."""
-        self._credentials.pop((tenant_id, user_id), None)
+        self._state.credentials.pop((tenant_id, user_id), None)
+        self._state.untold.discard((tenant_id, user_id))
         for (tenant, _), members in self._users.items():
             if tenant == tenant_id and user_id in members:
                 members.discard(user_id)
                 if yields_until is not None:
                     members.add(keys.nameless(yields_until))
+
+    async def untold(self, shard: int, *, limit: int) -> tuple[tuple[str, str], ...]:
+        """Return tenant and user of credentials that changed and of which the sessions may not know."""
+        users = (user for user in sorted(self._state.untold) if shard_of(*user, shards=self._state.shards) == shard)
+        return tuple(islice(users, limit))
+
+    async def told(self, standing: Standing) -> bool:
+        """The user's sessions know that it is as it is here."""
+        user = standing.tenant_id, standing.user_id
+        kept = self._state.credentials.get(user)
+        if kept is None or (kept.generation, kept.state) != (standing.generation, standing.state):
+            return False
+        self._state.untold.discard(user)
+        return True
+
+    def _keep(self, credential: Credential, *, is_news: bool) -> None:
+        user = credential.tenant_id, credential.user_id
+        self._state.credentials[user] = credential
+        if is_news:
+            self._state.untold.add(user)
+
+    def _resume(self, tenant_id: str, user_id: str, *, now: Instant) -> None:
+        for key, watch in self._state.watches.items():
+            if (key.tenant_id, key.user_id) == (tenant_id, user_id) and watch.retry_at == PAUSED:
+                watch.resume(now)
+                if watch.is_due(now):
+                    self._switchboard.wake(keys.DUE)
 
 
 if TYPE_CHECKING:

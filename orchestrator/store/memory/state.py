@@ -14,12 +14,14 @@ from orchestrator.core.effects import (
     LeaseHeld,
     NoOtherPopup,
     OpenPopup,
+    ReleaseClaim,
     StopWaiting,
     Unclaimed,
+    Untouched,
     Wait,
 )
 from orchestrator.core.events import Event
-from orchestrator.core.ports import PAUSED, Claim, Popup, Receipt, SignalRecord, Urgency, Waiter, Watch
+from orchestrator.core.ports import PAUSED, Claim, Credential, Popup, Receipt, SignalRecord, Urgency, Waiter, Watch
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
 from orchestrator.store import keys
 
@@ -97,7 +99,16 @@ class WatchState:
                 return all(waiter == own or until <= now for (waiter, _), until in self.popups.items())
             case LeaseHeld(token=token):
                 return self.lease_token == token
+            case Untouched(version=version):
+                return self.version == version
         assert_never(guard)
+
+    def resume(self, now: Instant) -> None:
+        """Pause no more; be due now where somebody waits."""
+        self.version += 1
+        self.failures, self.retry_at = 0, None
+        if self.waiters:
+            self.due = Due(strong=now, quiet=self.due.quiet, visible_until=self.due.visible_until)
 
     def touch(self, now: Instant) -> None:
         """A commit is about to change it."""
@@ -122,6 +133,9 @@ class WatchState:
                 self.popups.pop((waiter, attempt_id), None)
             case ClaimAuthentication(authentication_id=authentication_id, by_difference=by_difference):
                 self.claims[authentication_id] = Claim(at=now, holder=waiter if by_difference else None)
+            case ReleaseClaim(authentication_id=authentication_id):
+                if authentication_id in self.claims and self.claims[authentication_id].holder == waiter:
+                    del self.claims[authentication_id]
             case _:
                 assert_never(effect)
 
@@ -150,7 +164,10 @@ class WatchState:
 
 @dataclass(slots=True)
 class State:
-    """Everything, for all shards. References and receipts are by tenant, user and name."""
+    """Everything, for all shards. References and receipts are by tenant, user and name, credentials by tenant and user.
+
+    `untold` are users whose sessions may not know how the credential is.
+    """
 
     shards: int
     sessions: dict[str, SessionState] = field(default_factory=dict)
@@ -158,6 +175,8 @@ class State:
     references: dict[tuple[str, str, str], str] = field(default_factory=dict)
     receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     bound: dict[tuple[str, str], tuple[Instant, str]] = field(default_factory=dict)
+    credentials: dict[tuple[str, str], Credential] = field(default_factory=dict)
+    untold: set[tuple[str, str]] = field(default_factory=set)
 
     def watch(self, key: WatchKey) -> WatchState:
         """Return the watch as it is; an unknown one is empty, and is not kept by this."""

@@ -11,7 +11,7 @@ from orchestrator.core.errors import LeaseLostError, StaleVersionError
 from orchestrator.core.ports import PAUSED, DueWatch, Settlement, Urgency, Watch, WatchStore
 from orchestrator.core.session import Instant, WatchKey
 from orchestrator.store import keys
-from orchestrator.store.memory.state import State, WatchState
+from orchestrator.store.memory.state import State
 from orchestrator.store.rules import KEPT_CHECKS, only_shard
 from orchestrator.store.switchboard import Switchboard
 
@@ -75,18 +75,11 @@ class MemoryWatchStore:
             raise StaleVersionError(session_id=keys.watch_name(settlement.key))
         watch.lease_token, watch.lease_until = None, 0
         watch.due = (settlement.due if watch.waiters else None) or Due()
-        watch.pages, watch.failures, watch.retry_at = settlement.pages, settlement.failures, settlement.retry_at
+        watch.pages, watch.failures, watch.retry_at = settlement.pages, settlement.failures, self._retry_at(settlement)
         if settlement.checked_at is not None:
             watch.checks = (*watch.checks, settlement.checked_at)[-KEPT_CHECKS:]
         if watch.is_due(settlement.now):
             self._switchboard.wake(keys.DUE)
-
-    async def resume(self, tenant_id: str, user_id: str, *, now: Instant) -> int:
-        """Make every paused watch of the user that somebody waits on due now; returns how many."""
-        of_user = (
-            watch for key, watch in self._state.watches.items() if (key.tenant_id, key.user_id) == (tenant_id, user_id)
-        )
-        return sum(self._resume(watch, now=now) for watch in of_user if watch.retry_at == PAUSED)
 
     async def forget_claims(self, shard: int, *, before: Instant, limit: int) -> int:
         """Erase claims made before `before`, and watches of which nothing is left; returns how many claims."""
@@ -94,15 +87,11 @@ class MemoryWatchStore:
         chosen = [key for kept_since, _, key in sorted(old) if kept_since < before][:limit]
         return sum(self._forget(key, before=before) for key in chosen)
 
-    def _resume(self, watch: WatchState, *, now: Instant) -> bool:
-        watch.version += 1
-        watch.failures, watch.retry_at = 0, None
-        if not watch.waiters:
-            return False
-        watch.due = Due(strong=now, quiet=watch.due.quiet, visible_until=watch.due.visible_until)
-        if watch.is_due(now):
-            self._switchboard.wake(keys.DUE)
-        return True
+    def _retry_at(self, settlement: Settlement) -> Instant | None:
+        if settlement.paused_for is None:
+            return settlement.retry_at
+        credential = self._state.credentials.get((settlement.key.tenant_id, settlement.key.user_id))
+        return PAUSED if settlement.paused_for == (credential.generation if credential else 0) else None
 
     def _forget(self, key: WatchKey, *, before: Instant) -> int:
         watch = self._state.watches[key]

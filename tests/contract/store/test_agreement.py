@@ -22,12 +22,14 @@ from orchestrator.core.effects import (
     LeaseHeld,
     NoOtherPopup,
     OpenPopup,
+    ReleaseClaim,
     StopWaiting,
     Unclaimed,
+    Untouched,
     Wait,
 )
 from orchestrator.core.errors import ZapwrightError
-from orchestrator.core.ports import PAUSED, Permit, Receipt, SessionQuery, Settlement, Share
+from orchestrator.core.ports import Permit, Receipt, SessionQuery, Settlement, Share, Standing
 from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey, shard_of
 from orchestrator.core.terms import Idempotency
 from orchestrator.store.limits import Limits
@@ -79,6 +81,7 @@ def effects(now: Instant) -> st.SearchStrategy[Effect]:
         st.builds(OpenPopup, attempt_id=names, until=instants(now), **where),
         st.builds(ClosePopup, attempt_id=names, **where),
         st.builds(ClaimAuthentication, authentication_id=names, by_difference=st.booleans(), **where),
+        st.builds(ReleaseClaim, authentication_id=names, **where),
     )
 
 
@@ -88,6 +91,7 @@ def guards(now: Instant) -> st.SearchStrategy[Guard]:
         st.builds(Unclaimed, app_id=apps, authentication_id=names, since=st.just(0) | instants(now)),
         st.builds(NoOtherPopup, app_id=apps, step_id=steps),
         st.builds(LeaseHeld, app_id=apps, token=st.sampled_from(TOKENS)),
+        st.builds(Untouched, app_id=apps, version=st.integers(0, 3)),
     )
 
 
@@ -257,6 +261,8 @@ class WatchesAgree(CommitsAgree):
     def __init__(self) -> None:
         super().__init__()
         self.leases: list[tuple[WatchKey, str]] = []
+        self.generation = 0
+        self.standing: Standing | None = None
 
     @rule(data=st.data(), name=st.sampled_from(NAMES[:2]), is_guarded=st.booleans())
     def decide(self, data: st.DataObject, name: str, is_guarded: bool) -> None:
@@ -293,7 +299,8 @@ class WatchesAgree(CommitsAgree):
             checked_at=data.draw(st.none() | instants(self.now)),
             pages=data.draw(st.integers(1, 2)),
             failures=data.draw(st.integers(0, 1)),
-            retry_at=data.draw(st.none() | instants(self.now) | st.just(PAUSED)),
+            retry_at=data.draw(st.none() | instants(self.now)),
+            paused_for=data.draw(st.none() | st.integers(0, 3)),
         )
         self.both("watches.settle", settlement)
 
@@ -305,9 +312,22 @@ class WatchesAgree(CommitsAgree):
             self.sessions.clear()
 
     @rule()
-    def resume(self) -> None:
-        """A new credential was put."""
-        self.both("watches.resume", TENANT, "user-1", now=self.now)
+    def sign_in(self) -> None:
+        """A new credential is put."""
+        put = {"access_token": "t", "profile": None, "expires_at": None, "now": self.now}
+        self.generation = self.both("credentials.put", TENANT, "user-1", **put).generation
+
+    @rule(is_late=st.sampled_from([False, False, True]))
+    def refuse(self, is_late: bool) -> None:
+        """Zapier refuses a token, perhaps one that was replaced."""
+        self.both("credentials.need_sign_in", TENANT, "user-1", generation=self.generation - is_late)
+
+    @rule(is_late=st.booleans())
+    def tell(self, is_late: bool) -> None:
+        """The sessions are told how the credential is, or was when it was last read."""
+        self.standing = (not is_late and self.both("credentials.standing", TENANT, "user-1")) or self.standing
+        if self.standing is not None:
+            self.both("credentials.told", self.standing)
 
     @rule(span=spans, limit=st.integers(1, 2))
     def forget(self, span: int, limit: int) -> None:
@@ -321,6 +341,7 @@ class WatchesAgree(CommitsAgree):
         for key in WATCHES:
             self.both("watches.load", key, now=self.now)
         self.both("watches.next_checks", WATCHES)
+        self.both("credentials.untold", shard_of(TENANT, "user-1", shards=SHARDS), limit=1)
         for limit, span in ((1, 0), (9, 0), (9, 30)):
             self.both("watches.peek", now=self.now + span, limit=limit)
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from orchestrator.core.effects import Due
-from orchestrator.core.ports import PAUSED, Settlement, Subscription
+from orchestrator.core.ports import Settlement, Subscription
 from tests.support.store_values import (
     NOON,
-    TENANT,
-    USER,
     WATCH,
     AnyStore,
     a_record,
     a_session,
     committed,
     session_id,
+    signed_in,
     wait,
 )
 
@@ -157,11 +156,11 @@ async def test_resumed_watches_wake_the_dispatcher(store: AnyStore) -> None:
     """A new credential is as good as a signal."""
     await committed(store, a_session(), effects=[wait(strong=NOON)])
     await store.watches.lease([WATCH], token="t", now=NOON, until=NOON + 30_000)
-    paused = Settlement(key=WATCH, token="t", version=1, now=NOON, due=Due(strong=NOON), retry_at=PAUSED)
+    paused = Settlement(key=WATCH, token="t", version=1, now=NOON, due=Due(strong=NOON), paused_for=0)
     await store.watches.settle(paused)
     async with store.changes.due() as subscription:
-        await store.watches.resume(TENANT, "user-2", now=NOON)
+        await signed_in(store, user="user-2")
         assert await is_left_alone(subscription)
 
-        await store.watches.resume(TENANT, USER, now=NOON)
+        await signed_in(store)
         assert await is_told(subscription)

@@ -8,7 +8,8 @@ from typing import Final
 import pytest
 
 from orchestrator.core.ports import Credential, CredentialState, Profile, Standing
-from tests.support.store_values import NOON, TENANT, USER, AnyStore
+from orchestrator.core.session import shard_of
+from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore
 
 PROFILE: Final = Profile(id="pr1", email="alice@example.com")
 
@@ -17,7 +18,7 @@ async def put(
     store: AnyStore, token: str = "t1", profile: Profile | None = None, *, user: str = USER, tenant: str = TENANT
 ) -> Credential:
     """Put a credential."""
-    return await store.credentials.put(tenant, user, access_token=token, profile=profile, expires_at=None)
+    return await store.credentials.put(tenant, user, access_token=token, profile=profile, expires_at=None, now=NOON)
 
 
 async def test_there_is_no_credential_before_one_was_put(store: AnyStore) -> None:
@@ -28,7 +29,9 @@ async def test_there_is_no_credential_before_one_was_put(store: AnyStore) -> Non
 @pytest.mark.parametrize(("profile", "expires_at"), [(PROFILE, NOON), (None, None)])
 async def test_what_was_put_is_returned(store: AnyStore, profile: Profile | None, expires_at: int | None) -> None:
     """The same credential by `put` and `get`, ready to be used."""
-    credential = await store.credentials.put(TENANT, USER, access_token="tökén", profile=profile, expires_at=expires_at)
+    credential = await store.credentials.put(
+        TENANT, USER, access_token="tökén", profile=profile, expires_at=expires_at, now=NOON
+    )
 
     assert credential == await store.credentials.get(TENANT, USER)
     assert (
@@ -45,7 +48,9 @@ async def test_how_a_user_stands_is_the_credential_without_its_token(
 ) -> None:
     """Whoever does not call Zapier needs no token, and gets none."""
     missing = await store.credentials.standing(TENANT, USER)
-    credential = await store.credentials.put(TENANT, USER, access_token="t", profile=profile, expires_at=expires_at)
+    credential = await store.credentials.put(
+        TENANT, USER, access_token="t", profile=profile, expires_at=expires_at, now=NOON
+    )
     await store.credentials.need_sign_in(TENANT, USER, generation=1)
 
     standing = await store.credentials.standing(TENANT, USER)
@@ -141,3 +146,61 @@ async def test_users_and_tenants_are_kept_apart(store: AnyStore) -> None:
     assert one is not None
     assert other is not None
     assert (one.access_token, other.access_token) == ("t1", "t2")
+
+
+# --- what the sessions know -----------------------------------------------------------------------------------
+
+
+async def untold(store: AnyStore) -> list[tuple[str, str]]:
+    """Read of whom it is noted that their sessions are to be told."""
+    found = [await store.credentials.untold(shard, limit=10) for shard in range(SHARDS)]
+    return [user for users in found for user in users]
+
+
+async def test_a_change_is_noted_until_the_sessions_were_told(store: AnyStore) -> None:
+    """In the shard of its user; a token that works after one that did is no news, and neither is a first one."""
+    first = await put(store)
+    await put(store, user="a:b/c", tenant="x:y")
+    at_first = await untold(store)
+    await store.credentials.need_sign_in(TENANT, USER, generation=1)
+    refused = await store.credentials.get(TENANT, USER)
+    shard = shard_of(TENANT, USER, shards=SHARDS)
+    noted = await untold(store), await store.credentials.untold(shard, limit=1)
+    assert refused is not None
+    answers = [await store.credentials.told(credential) for credential in (first, refused)]
+    after = await untold(store)
+    await put(store)
+    await put(store)
+
+    assert (at_first, noted) == ([], ([(TENANT, USER)], ((TENANT, USER),)))
+    assert (answers, after, await untold(store)) == ([False, True], [], [(TENANT, USER)])
+
+
+async def test_a_change_while_the_sessions_are_told_stays_noted(store: AnyStore) -> None:
+    """They know of the one before; the same state of another token may have been told in between."""
+    await put(store)
+    await store.credentials.need_sign_in(TENANT, USER, generation=1)
+    renewed = await put(store)
+    await store.credentials.need_sign_in(TENANT, USER, generation=2)
+    await put(store)
+
+    assert (await store.credentials.told(renewed), await untold(store)) == (False, [(TENANT, USER)])
+
+
+async def test_only_so_many_users_are_named_at_once(store: AnyStore) -> None:
+    """The others are named when these were told."""
+    users = [user for user in map(str, range(40)) if shard_of(TENANT, user, shards=SHARDS) == 0]
+    for user in users:
+        await put(store, user=user)
+        await store.credentials.need_sign_in(TENANT, user, generation=1)
+    assert len(users) > 4
+
+    seen = set()
+    while found := await store.credentials.untold(0, limit=4):
+        assert len(found) <= 4
+        for tenant_id, user_id in found:
+            credential = await store.credentials.get(tenant_id, user_id)
+            assert credential is not None
+            await store.credentials.told(credential)
+            seen.add(user_id)
+    assert seen == set(users)

@@ -23,7 +23,7 @@ async def test_every_secret_comes_under_the_newest_key(server: ValkeyServer) -> 
     """Whatever part of the store it lies in; a second time there is nothing to do."""
     before, during, after = store_with(server, OLD), store_with(server, NEW, OLD), store_with(server, NEW)
     for user in USERS:
-        await before.credentials.put("acme", user, access_token=f"of-{user}", profile=None, expires_at=None)
+        await before.credentials.put("acme", user, access_token=f"of-{user}", profile=None, expires_at=None, now=NOON)
     await before.tenants.create(Tenant(id="acme", name="", created_at=NOON), client_secret="hush")
     await before.tenants.create(Tenant(id="plain", name="", created_at=NOON))
 
@@ -41,7 +41,7 @@ async def test_every_secret_comes_under_the_newest_key(server: ValkeyServer) -> 
 async def test_what_no_key_opens_is_counted_and_left(server: ValkeyServer) -> None:
     """It can be read again once its key is back."""
     before, lost = store_with(server, OLD), store_with(server, NEW)
-    await before.credentials.put("acme", "ann", access_token="token", profile=None, expires_at=None)
+    await before.credentials.put("acme", "ann", access_token="token", profile=None, expires_at=None, now=NOON)
     outcome = await lost.reseal()
     kept = await before.credentials.get("acme", "ann")
     for store in (before, lost):

@@ -454,7 +454,8 @@ async def test_a_session_that_changed_is_not_purged(store: AnyStore) -> None:
 async def test_a_commit_tells_what_is_true_just_after_it(store: AnyStore) -> None:
     """How the user stands, and when each watch it concerns is checked next; whoever repeats it is told the same."""
     bare = await store.sessions.commit(next_commit(a_session()))
-    await store.credentials.put(TENANT, USER, access_token="t", profile=Profile(id="pr1", email="a@b.c"), expires_at=9)
+    profile = Profile(id="pr1", email="a@b.c")
+    await store.credentials.put(TENANT, USER, access_token="t", profile=profile, expires_at=9, now=NOON)
     standing = await store.credentials.standing(TENANT, USER)
     effects = [wait(strong=NOON + 7, quiet=NOON + 9)]
     guards = [Unclaimed(app_id="other", authentication_id="7", since=NOON)]

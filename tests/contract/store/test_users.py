@@ -35,7 +35,8 @@ NEIGHBOURS: Final = ["user-10", "user-", f"{USER}:x", "User-1"]
 
 async def sign_in(store: AnyStore, user: str, *, profile: str = "pr1", tenant: str = TENANT) -> None:
     """Put a credential."""
-    await store.credentials.put(tenant, user, access_token="token", profile=Profile(id=profile), expires_at=None)
+    known = Profile(id=profile)
+    await store.credentials.put(tenant, user, access_token="token", profile=known, expires_at=None, now=NOON)
 
 
 async def a_life(store: AnyStore, user: str, *, tenant: str = TENANT) -> list[Session]:
@@ -126,7 +127,7 @@ async def test_erasing_twice_or_nobody_is_fine(store: AnyStore) -> None:
 
 
 async def test_what_was_read_before_brings_nothing_back(store: AnyStore) -> None:
-    """A commit, a log entry, a check, a resumption and a refused token that come late find nothing to change."""
+    """A commit, a log entry, a check and a refused token that come late find nothing to change."""
     (waiting, ended) = sessions = await a_life(store, USER)
     (leased,) = await store.watches.lease([WATCH], token="t1", now=NOON, until=NOON + 9)
     watch = await store.watches.load(WATCH, now=NOON)
@@ -144,7 +145,6 @@ async def test_what_was_read_before_brings_nothing_back(store: AnyStore) -> None
     with pytest.raises(LeaseLostError):
         await store.watches.settle(settlement)
     assert await store.watches.lease([WATCH], token="t2", now=NOON, until=NOON + 9) == ()
-    assert await store.watches.resume(TENANT, USER, now=NOON) == 0
     assert not await store.credentials.need_sign_in(TENANT, USER, generation=credential.generation)
     for shard in range(SHARDS):
         assert await store.watches.forget_claims(shard, before=NOON + 9, limit=9) == 0
@@ -152,6 +152,20 @@ async def test_what_was_read_before_brings_nothing_back(store: AnyStore) -> None
     await store.sessions.purge(ended)
 
     assert await seen(store, USER, sessions) == nothing
+
+
+async def test_nobody_is_to_be_told_of_an_erased_users_credential(store: AnyStore) -> None:
+    """Who is about to note that they were finds it gone; others who are to be told still are."""
+    for user in (USER, NEIGHBOURS[0]):
+        await sign_in(store, user)
+        await store.credentials.need_sign_in(TENANT, user, generation=1)
+    standing = await store.credentials.standing(TENANT, USER)
+    assert standing is not None
+    await erase(store)
+
+    untold = [await store.credentials.untold(shard, limit=9) for shard in range(SHARDS)]
+    assert [user for users in untold for user in users] == [(TENANT, NEIGHBOURS[0])]
+    assert not await store.credentials.told(standing)
 
 
 async def test_an_erased_user_may_come_back(store: AnyStore) -> None:

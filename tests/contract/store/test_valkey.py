@@ -90,7 +90,7 @@ async def test_every_key_of_a_user_carries_the_users_shard(store: Store, redis: 
     popup = OpenPopup(app_id=APP, step_id="st1", attempt_id="at1", until=NOON + 9)
     effects = [wait(strong=NOON), claim, popup]
     await committed(store, a_session(user="{x}"), effects=effects, record=a_record(), wake_at=NOON, steps=(STEP,))
-    await store.credentials.put(TENANT, "{x}", access_token="t", profile=None, expires_at=None)
+    await store.credentials.put(TENANT, "{x}", access_token="t", profile=None, expires_at=None, now=NOON)
 
     shard = a_session(user="{x}").id[2:4]
     assert {shard} == {found[1] for name in await names(redis) if (found := re.search(r"^zw:\{([^}]*)\}", name))}
@@ -298,7 +298,7 @@ async def test_the_servers_time_corrects_the_local_clock(store: Store, redis: Re
 async def test_a_token_is_not_readable_in_the_store(store: Store, redis: Redis) -> None:
     """Nor is an e-mail address."""
     profile = Profile(id="pr1", email="alice@example.com")
-    await store.credentials.put(TENANT, USER, access_token="secret-token", profile=profile, expires_at=None)
+    await store.credentials.put(TENANT, USER, access_token="secret-token", profile=profile, expires_at=None, now=NOON)
 
     kept = await read(redis, "HGETALL", keys.credential(0, TENANT, USER))
     assert b"secret-token" not in b"".join(kept.values())
@@ -307,7 +307,7 @@ async def test_a_token_is_not_readable_in_the_store(store: Store, redis: Redis) 
 
 async def test_a_token_moved_to_another_user_is_not_theirs(store: Store, redis: Redis) -> None:
     """What was sealed for one user opens for nobody else."""
-    await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None)
+    await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None, now=NOON)
     await redis.copy(keys.credential(0, TENANT, USER), keys.credential(0, TENANT, "user-3"))
 
     with pytest.raises(CredentialUnreadableError):
@@ -321,13 +321,15 @@ async def test_sealing_keys_can_be_renewed(store: Store, server: ValkeyServer) -
         store_on(server, sealing_keys=[new_key, SEALING_KEY]) as both,
         store_on(server, sealing_keys=[new_key]) as new,
     ):
-        credential = await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None)
+        credential = await store.credentials.put(
+            TENANT, USER, access_token="t", profile=None, expires_at=None, now=NOON
+        )
 
         assert credential == await both.credentials.get(TENANT, USER)
         with pytest.raises(CredentialUnreadableError):
             await new.credentials.get(TENANT, USER)
 
-        renewed = await both.credentials.put(TENANT, USER, access_token="t2", profile=None, expires_at=None)
+        renewed = await both.credentials.put(TENANT, USER, access_token="t2", profile=None, expires_at=None, now=NOON)
         assert renewed == await new.credentials.get(TENANT, USER)
 
 

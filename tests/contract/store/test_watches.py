@@ -7,8 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.core.effects import ClaimAuthentication, ClosePopup, Due, OpenPopup, StopWaiting
-from orchestrator.core.errors import LeaseLostError, StaleVersionError
+from orchestrator.core.effects import (
+    ClaimAuthentication,
+    ClosePopup,
+    Due,
+    OpenPopup,
+    ReleaseClaim,
+    StopWaiting,
+    Unclaimed,
+    Untouched,
+)
+from orchestrator.core.errors import GuardFailedError, LeaseLostError, StaleVersionError
 from orchestrator.core.ports import (
     PAUSED,
     Claim,
@@ -31,6 +40,7 @@ from tests.support.store_values import (
     a_session,
     committed,
     session_id,
+    signed_in,
     wait,
 )
 
@@ -383,12 +393,13 @@ async def test_a_failed_check_holds_the_next_ones_back(store: AnyStore) -> None:
 # --- pause and resume -----------------------------------------------------------------------------------------
 
 
-async def paused(store: AnyStore, *, app: str = APP) -> None:
-    """Have a watch that somebody waits on, paused by its check."""
+async def paused(store: AnyStore, *, app: str = APP, paused_for: int = 0) -> None:
+    """Have a watch that somebody waits on, paused by its check for this generation of the credential."""
     key = replace(WATCH, app_id=app)
     await committed(store, a_session(app.replace("-", "")), effects=[wait(strong=NOON, quiet=LATER, app=app)])
     await store.watches.lease([key], token="ours", now=NOON, until=LATER)
-    settlement = Settlement(key=key, token="ours", version=1, now=NOON, due=Due(quiet=LATER), retry_at=PAUSED)
+    due = Due(strong=NOON, quiet=LATER)
+    settlement = Settlement(key=key, token="ours", version=1, now=NOON, due=due, paused_for=paused_for)
     await store.watches.settle(replace(settlement, failures=1))
 
 
@@ -403,52 +414,73 @@ async def test_a_paused_watch_is_never_due_by_itself(store: AnyStore) -> None:
     assert not await leased(store, now=LATER)
 
 
-async def test_resuming_makes_every_paused_watch_of_the_user_due(store: AnyStore) -> None:
+async def test_a_new_credential_makes_every_paused_watch_of_its_user_due(store: AnyStore) -> None:
     """At once, as if a signal had come; the failures are forgotten, and later wishes still stand."""
     await paused(store)
     await paused(store, app="app-2")
     await committed(store, a_session("c"), effects=[wait(quiet=LATER, app="app-3")])
 
-    resumed = await store.watches.resume(TENANT, USER, now=NOON + 5)
+    await signed_in(store, now=NOON + 5)
 
     watch = await loaded(store)
-    assert resumed == 2
     assert (watch.retry_at, watch.failures, watch.next_check_at, watch.version) == (None, 0, NOON + 5, 2)
     assert await due(store, now=NOON + 5) == [(APP, "STRONG", NOON + 5), ("app-2", "STRONG", NOON + 5)]
-    assert await store.watches.resume(TENANT, USER, now=NOON + 6) == 0
+    await signed_in(store, now=NOON + 6)
+    assert watch == await loaded(store, now=NOON + 6)
 
 
 async def test_a_resumed_watch_keeps_what_it_wanted(store: AnyStore) -> None:
     """What was due without news while it was paused has been due since then."""
     await paused(store)
 
-    await store.watches.resume(TENANT, USER, now=LATER + 5)
+    await signed_in(store, now=LATER + 5)
 
     assert (await loaded(store)).next_check_at == LATER
     assert await due(store, now=LATER + 5) == [(APP, "STRONG", LATER + 5)]
 
 
-async def test_resuming_unpauses_a_watch_nobody_waits_on(store: AnyStore) -> None:
-    """It is not counted and not due, and serves whoever waits on it next."""
+async def test_a_new_credential_unpauses_a_watch_nobody_waits_on(store: AnyStore) -> None:
+    """It is not due, and serves whoever waits on it next."""
     await paused(store)
     session = await store.sessions.load_any(session_id("app1"))
     session = await committed(store, session, effects=[STOP])
 
-    resumed = await store.watches.resume(TENANT, USER, now=NOON)
+    await signed_in(store)
     nobody_waits = await due(store, now=LATER)
     await committed(store, session, effects=[wait(strong=NOON)])
 
-    assert (resumed, nobody_waits) == (0, [])
+    assert nobody_waits == []
     assert await due(store) == [(APP, "STRONG", NOON)]
 
 
-async def test_resuming_leaves_other_users_alone(store: AnyStore) -> None:
-    """A new credential is about its own user."""
+async def test_a_new_credential_leaves_the_watches_of_others_alone(store: AnyStore) -> None:
+    """It is about its own user."""
     await paused(store)
 
-    assert await store.watches.resume(TENANT, "user-3", now=NOON) == 0
-    assert await store.watches.resume("other", USER, now=NOON) == 0
+    await signed_in(store, user="user-3")
+    await signed_in(store, tenant="other")
+
     assert (await loaded(store)).retry_at == PAUSED
+
+
+@pytest.mark.parametrize("paused_for", [0, 1])
+async def test_nothing_is_paused_for_a_credential_that_was_replaced(store: AnyStore, paused_for: int) -> None:
+    """Whoever put the new one cannot resume what is paused later: the check is due as it was wanted."""
+    for _ in range(paused_for + 1):
+        await signed_in(store)
+    await paused(store, paused_for=paused_for)
+
+    assert ((await loaded(store)).retry_at, await due(store)) == (None, [(APP, "STRONG", NOON)])
+
+
+async def test_a_watch_is_paused_for_the_credential_that_is_there(store: AnyStore) -> None:
+    """Until the next one is put."""
+    await signed_in(store)
+    await paused(store, paused_for=1)
+    before = (await loaded(store)).retry_at
+    await signed_in(store)
+
+    assert (before, (await loaded(store)).retry_at) == (PAUSED, None)
 
 
 # --- popups and claims ----------------------------------------------------------------------------------------
@@ -476,6 +508,35 @@ async def test_a_better_claim_replaces_the_difference(store: AnyStore) -> None:
     await committed(store, session, effects=[replace(claim, by_difference=False)], now=NOON + 1)
 
     assert {"77": Claim(at=NOON + 1)} == (await loaded(store)).claims
+
+
+async def test_a_released_claim_is_nobodys(store: AnyStore) -> None:
+    """As if it had never been made; who has no claim by difference releases none."""
+    claim = ClaimAuthentication(app_id=APP, step_id="st1", authentication_id="77", by_difference=True)
+    release = ReleaseClaim(app_id=APP, step_id="st1", authentication_id="77")
+    session = await committed(store, a_session("a"), effects=[claim, replace(claim, authentication_id="78")])
+    other = await committed(store, a_session("b"), effects=[release])
+    session = await committed(store, session, effects=[replace(release, step_id="st2"), release])
+    released = dict((await loaded(store)).claims)
+    await committed(store, other, guards=[Unclaimed(app_id=APP, authentication_id="77")])
+    better = replace(claim, authentication_id="78", by_difference=False)
+    await committed(store, session, effects=[better, replace(release, authentication_id="78")])
+
+    assert {"78": Claim(at=NOON, holder=FIRST)} == released
+    assert {"78": Claim(at=NOON)} == (await loaded(store)).claims
+
+
+async def test_a_commit_may_rely_on_a_watch_that_nobody_touched(store: AnyStore) -> None:
+    """Also on one that is not there yet; leases and settlements touch nothing."""
+    untouched = Untouched(app_id=APP, version=0)
+    session = await committed(store, a_session("a"), effects=[wait(strong=NOON)], guards=[untouched])
+    with pytest.raises(GuardFailedError):
+        await committed(store, session, guards=[untouched])
+    await leased(store)
+    await settled(store, Due(strong=NOON))
+
+    session = await committed(store, session, guards=[replace(untouched, version=1)])
+    assert session == await store.sessions.load_any(session.id)
 
 
 async def test_old_claims_are_forgotten(store: AnyStore) -> None:

@@ -179,7 +179,9 @@ async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process
 
 async def test_another_tenants_user_of_the_same_id_is_somebody_else(api: Deployment) -> None:
     """They are not reached from here."""
-    await api.store.credentials.put("other", USER, access_token="x", profile=Profile(id="p"), expires_at=None)
+    await api.store.credentials.put(
+        "other", USER, access_token="x", profile=Profile(id="p"), expires_at=None, now=api.clock.now()
+    )
     await api.client.delete(PATH)
 
     assert await api.store.credentials.get("other", USER) is not None

@@ -140,6 +140,28 @@ async def test_a_lost_message_is_made_good_by_looking(api: Deployment, kind: str
     }
 
 
+@pytest.mark.parametrize("says", ["opened", "focus", "cancelled"])
+async def test_a_popup_whose_opening_was_lost_has_what_was_given_meanwhile_taken_back(
+    api: Deployment, says: str
+) -> None:
+    """Whatever is first heard of it, if it says that the popup was open then."""
+    _, unheard = await api.step("Slack")
+    session, address = await api.awaiting("Slack")
+    await api.sim.connect("alice", "Slack")
+    await api.signal(address, "finished")
+    await api.check()
+    given = (await api.read(session))["state"]
+    api.sim.clock.advance(30 * SECOND)
+    if says == "opened":
+        await api.ok("POST", f"{unheard}/popup", {"attempt_id": "the-lost-one", "elapsed_ms": 30_000}, status=201)
+    else:
+        await api.signal(unheard, says, attempt="the-lost-one", context={"elapsed_ms": 30_000})
+
+    (step,) = (await api.read(session))["steps"]
+    assert (given, step["state"], step["reason"]) == ("resolved", "needs-auth", "ambiguous")
+    assert len(step["candidates"]) == 1
+
+
 async def test_a_page_that_says_nothing_is_found_out_about_by_the_schedule(api: Deployment) -> None:
     """The first quiet look comes after a minute."""
     session, _ = await api.awaiting("Slack")

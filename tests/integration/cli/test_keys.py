@@ -17,6 +17,7 @@ from orchestrator.store.rotation import Resealed
 from orchestrator.store.sealing import SealBrokenError
 from tests.integration.cli.conftest import Shell
 from tests.support.processes import SEALING_KEY, Gate, Process, eventually, running
+from tests.support.store_values import NOON
 from tests.support.valkey import ValkeyServer
 
 OLD: Final = SEALING_KEY
@@ -29,7 +30,9 @@ def put(shell: Shell, key: str, *users: str) -> None:
 
     async def each(store: Store) -> None:
         for user in users:
-            await store.credentials.put("default", user, access_token=f"of-{user}", profile=None, expires_at=None)
+            await store.credentials.put(
+                "default", user, access_token=f"of-{user}", profile=None, expires_at=None, now=NOON
+            )
 
     shell.ask(each, key, OLD)
 
@@ -100,7 +103,9 @@ def test_what_is_put_meanwhile_is_not_overwritten(shell: Shell, users: list[str]
     async def both(store: Store) -> Resealed:
         async def renew() -> None:
             for user in users:
-                await store.credentials.put("default", user, access_token=f"new-{user}", profile=None, expires_at=None)
+                await store.credentials.put(
+                    "default", user, access_token=f"new-{user}", profile=None, expires_at=None, now=NOON
+                )
 
         resealed, _ = await asyncio.gather(store.reseal(), renew())
         return resealed

@@ -61,7 +61,7 @@ class Neighbours:
     async def sign_in(self, account: str = "alice") -> Credential:
         """Keep a token for a user of the tenant `acme`."""
         return await self.store.credentials.put(
-            "acme", account, access_token=f"sim-{account}", profile=None, expires_at=None
+            "acme", account, access_token=f"sim-{account}", profile=None, expires_at=None, now=self.time()
         )
 
     @property

@@ -29,7 +29,7 @@ class Line:
     async def sign_in(self) -> Credential:
         """Keep Alice's token."""
         return await self.store.credentials.put(
-            "acme", "alice", access_token="sim-alice", profile=None, expires_at=None
+            "acme", "alice", access_token="sim-alice", profile=None, expires_at=None, now=SystemClock().now()
         )
 
     async def held(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 from typing import TypeVar
 
 from hypothesis import settings
@@ -206,6 +207,54 @@ class Popups(RuleBasedStateMachine):
 
     # --- popups ---
 
+    @precondition(lambda self: self.with_app())
+    @rule(which=ANY)
+    def opens_a_popup_and_the_opening_is_lost(self, which: int) -> None:
+        self.open_unheard(*one_of(which, self.with_app()))
+
+    def open_unheard(self, session: Session, step: Step) -> OpenPopup:
+        """Its page's next signal, if ever one comes, is the first that is heard of it."""
+        assert step.app is not None
+        waiter = Waiter(session_id=session.id, step_id=step.id)
+        popup = OpenPopup(waiter, f"a{self.world.number()}", step.app.id, self.world.now, is_unheard=True)
+        self.world.popups.append(popup)
+        return popup
+
+    def rivals(self) -> list[tuple[tuple[Session, Step], tuple[Session, Step]]]:
+        """Give the pairs of steps that have the same app."""
+        return [(one, other) for one, other in permutations(self.with_app(), 2) if one[1].app == other[1].app]
+
+    @precondition(lambda self: self.rivals())
+    @rule(which=ANY, duration=DURATIONS, repairs=st.booleans(), is_first=st.booleans())
+    def logs_in_unheard_while_another_waits(self, which: int, duration: int, repairs: bool, is_first: bool) -> None:
+        """Difference cannot tell whose it is, and does not know that."""
+        unheard, waiting = one_of(which, self.rivals())
+        app_id = waiting[1].app.id if waiting[1].app else ""
+        popup = self.open_unheard(*unheard) if is_first else None
+        self.refresh(*waiting, self.world.look(app_id))
+        self.open(*waiting)
+        popup = popup or self.open_unheard(*unheard)
+        self.world.now += duration
+        if popup in self.unfinished():
+            self.finish(popup, repairs=repairs)
+        self.world.check(self.world.look(app_id))
+
+    @precondition(lambda self: self.unheard())
+    @rule(which=ANY, says=st.sampled_from(["opened", "cancelled", *HintKind]), knows_when=st.booleans())
+    def is_heard_of_at_last(self, which: int, says: str, knows_when: bool) -> None:
+        popup = one_of(which, self.unheard())
+        elapsed = self.world.now - popup.opened_at
+        context = Context(elapsed_ms=elapsed if knows_when or says == "opened" else None)
+        step_id, attempt_id = popup.waiter.step_id, popup.attempt_id
+        if isinstance(says, HintKind):
+            self.world.hear(popup, Hinted(step_id=step_id, attempt_id=attempt_id, kind=says, context=context))
+        else:
+            signal = PopupOpened if says == "opened" else PopupCancelled
+            self.world.hear(popup, signal(step_id=step_id, attempt_id=attempt_id, context=context))
+
+    def unheard(self) -> list[OpenPopup]:
+        return [popup for popup in self.world.popups if popup.is_unheard]
+
     def open(self, session: Session, step: Step) -> None:
         assert step.app is not None
         attempt_id = f"a{self.world.number()}"
@@ -245,7 +294,8 @@ class Popups(RuleBasedStateMachine):
             authentication_id=post.authentication_id,
             context=context,
         )
-        return self.world.apply(post.waiter.session_id, lambda _: received)
+        popup = next(popup for popup in self.world.popups if popup.attempt_id == post.attempt_id)
+        return self.world.hear(popup, received)
 
     @precondition(lambda self: self.world.posts)
     @rule(which=ANY)
@@ -257,6 +307,9 @@ class Popups(RuleBasedStateMachine):
         is_first = not post.was_delivered
         outcome = self.deliver(post, Context())
         is_awaited = before is not None and before.app is not None and before.app.id == post.app_id
+        opened = before.attempt(post.attempt_id) if before is not None else None
+        if opened is not None and opened.app_id != post.app_id:
+            return  # first heard of while the step had another app
         if before is None or not session.is_open or not is_awaited or before.state is StepState.NO_AUTH_REQUIRED:
             return
         assert outcome is not Outcome.REFUSED
@@ -276,14 +329,17 @@ class Popups(RuleBasedStateMachine):
     def sees_something(self, which: int, kind: HintKind, context: Context) -> None:
         popup = one_of(which, self.world.popups)
         hinted = Hinted(step_id=popup.waiter.step_id, attempt_id=popup.attempt_id, kind=kind, context=context)
-        self.world.apply(popup.waiter.session_id, lambda _: hinted)
+        self.world.hear(popup, hinted)
 
     @precondition(lambda self: self.world.popups)
     @rule(which=ANY, signal=st.sampled_from([PopupCancelled, PopupBlocked]))
     def gives_up(self, which: int, signal: type[PopupCancelled | PopupBlocked]) -> None:
         popup = one_of(which, self.world.popups)
         given_up = signal(step_id=popup.waiter.step_id, attempt_id=popup.attempt_id)
-        self.world.apply(popup.waiter.session_id, lambda _: given_up)
+        if isinstance(given_up, PopupCancelled):
+            self.world.hear(popup, given_up)
+        elif not popup.is_unheard:
+            self.world.apply(popup.waiter.session_id, lambda _: given_up)
 
     @precondition(lambda self: self.with_app())
     @rule(which=ANY, duration=DURATIONS, repairs=st.booleans(), is_heard=st.sampled_from([False, False, True]))

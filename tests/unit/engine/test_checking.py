@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -30,7 +32,7 @@ from orchestrator.core.session import (
     Session,
     StepState,
 )
-from orchestrator.core.signals import SessionCancelled
+from orchestrator.core.signals import PopupCancelled, SessionCancelled
 from orchestrator.store.limits import Limits
 from tests.support.interference import Call, Fuse, Killed, Script, lost_answer
 from tests.support.scenes import LEASE, TENANT, Scene
@@ -690,34 +692,54 @@ class _Canceller:
         return await call()
 
 
-async def test_a_worker_that_dies_while_pausing_as_the_credential_is_put_leaves_no_watch_paused_for_good() -> None:
-    """Put between the check's reading and its death: the sweeper resumes the watch at the attempt's deadline."""
+@pytest.mark.parametrize("put_after", range(4))
+async def test_a_worker_that_dies_while_pausing_as_the_credential_is_put_leaves_no_watch_paused(put_after: int) -> None:
+    """Put after whichever of its reads and writes, and killed at whichever moment: the login is found by its message.
+
+    That came for a popup that was given up, so that there is no deadline at which anybody would look.
+    """
     for moment in range(100):
-        scene, ends = await by_difference()
+        scene = Scene()
+        await scene.sign_in("ann")
+        session = await finished(scene, makes="new")
+        await scene.message(session, "new")
+        given_up = PopupCancelled(step_id=session.steps[0].id, attempt_id="at-1")
+        await scene.here.engine.apply(session.key, given_up)
         await scene.store.credentials.need_sign_in(TENANT, "ann", generation=1)
         fuse = Fuse(moment)
-        was_put = False
-
-        async def around(name: str, call: Call, *, fuse: Fuse = fuse, scene: Scene = scene) -> object:
-            nonlocal was_put
-            answer = await fuse(name, call)
-            if name == "credentials.get" and not was_put:
-                was_put = True
-                await scene.sign_in("ann", token="token-2")
-            return answer
-
-        try:
+        around = _Putting(fuse, after=put_after, put=partial(scene.sign_in, "ann", token="token-2"))
+        with suppress(Killed):
             await scene.process(around).look()
-        except Killed:
-            if not was_put:
-                await scene.sign_in("ann", token="token-2")
-        await scene.pass_time(scene.policy.attempt + MINUTE, tick=10 * SECOND)
-        await scene.pass_time(10 * SECOND)
-        session, own = ends["only"]
-        assert own == await scene.given(session)
+        await around.put_at_last()
+        await scene.pass_time(LEASE + 2 * SECOND)
+
+        assert await scene.given(session) == "new", fuse.log[-1]
         if not fuse.is_dead:
             return
     raise AssertionError("there is no end of moments")
+
+
+class _Putting:
+    """Has a credential put after one of the calls that a pause consists of."""
+
+    def __init__(self, fuse: Fuse, *, after: int, put: Callable[[], Awaitable[None]]) -> None:
+        self._fuse = fuse
+        self._left = after
+        self._put = put
+
+    async def __call__(self, name: str, call: Call) -> object:
+        try:
+            return await self._fuse(name, call)
+        finally:
+            if name in {"credentials.get", "watches.load", "watches.settle"} and not self._fuse.is_dead:
+                self._left -= 1
+                if self._left == -1:
+                    await self._put()
+
+    async def put_at_last(self) -> None:
+        """Put it, if it was not put yet."""
+        if self._left >= 0:
+            await self._put()
 
 
 async def test_the_answer_of_a_checks_commit_may_be_lost(scene: Scene) -> None:

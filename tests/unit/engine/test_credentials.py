@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from random import Random
 
 import pytest
 
+from orchestrator.core.errors import StoreError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Credential, CredentialState, Profile
-from orchestrator.core.session import Session
-from orchestrator.core.signals import SessionCancelled
-from tests.support.interference import Script, Turns
-from tests.support.scenes import TENANT, Scene
+from orchestrator.core.ports import PAUSED, Credential, CredentialState, Profile
+from orchestrator.core.session import SECOND, Session, shard_of
+from orchestrator.core.signals import PopupCancelled, SessionCancelled
+from tests.support.interference import Fuse, Killed, Script, Turns
+from tests.support.scenes import LEASE, SHARDS, TENANT, Scene
 
 PROFILE = Profile(id="ann", email="ann@example.com")
 
@@ -27,7 +29,10 @@ async def _scene() -> Scene:
 
 async def put(scene: Scene, token: str = "token-2") -> Credential:
     """Keep a new token of Ann's."""
-    return await scene.here.credentials.put(TENANT, "ann", access_token=token, profile=PROFILE, expires_at=None)
+    now = scene.clock.now()
+    return await scene.here.credentials.put(
+        TENANT, "ann", access_token=token, profile=PROFILE, expires_at=None, now=now
+    )
 
 
 async def refuse(scene: Scene, generation: int = 1) -> bool:
@@ -137,7 +142,9 @@ async def test_however_tellers_interleave_the_sessions_know_what_is_true(scene: 
         generation = kept.generation
         await asyncio.gather(
             refusing.credentials.need_sign_in(TENANT, "ann", generation=generation),
-            putting.credentials.put(TENANT, "ann", access_token="next", profile=PROFILE, expires_at=None),
+            putting.credentials.put(
+                TENANT, "ann", access_token="next", profile=PROFILE, expires_at=None, now=scene.clock.now()
+            ),
             refusing.credentials.need_sign_in(TENANT, "ann", generation=generation + 1),
         )
         now = await scene.store.credentials.get(TENANT, "ann")
@@ -151,3 +158,85 @@ async def test_users_of_a_profile_are_counted_by_the_store(scene: Scene) -> None
     await scene.sign_in("bob", account="ann")
 
     assert await scene.here.credentials.users_of_profile(TENANT, "ann", now=scene.clock.now()) == 2
+
+
+# --- processes that die ---
+
+
+async def refused_with_a_message() -> tuple[Scene, Session]:
+    """Give a session whose popup was given up before its message came, whose user's token Zapier refuses."""
+    scene = Scene()
+    await scene.sign_in("ann")
+    session = await scene.waiting("ann")
+    await scene.here.engine.apply(session.key, PopupCancelled(step_id=session.steps[0].id, attempt_id="at-1"))
+    scene.zapier.connect("ann", "slack", "new")
+    await scene.message(session, "new")
+    scene.zapier.refuse("token-of-ann")
+    return scene, session
+
+
+async def test_an_api_killed_at_any_moment_of_a_put_leaves_nothing_half_done() -> None:
+    """The token is kept, what waited is looked for and the sessions are told; or none of it, and the user tries again.
+
+    Nobody repeats the request.
+    """
+    kept = []
+    for moment in range(100):
+        scene, session = await refused_with_a_message()
+        await scene.here.look()
+        assert (await scene.watch("ann")).retry_at == PAUSED
+        scene.zapier.sign_in("token-2", account="ann")
+        fuse = Fuse(moment)
+        with suppress(Killed):
+            await scene.process(fuse).engine.put_credential(TENANT, "ann", "token-2", expires_in=None)
+        await scene.pass_time(2 * SECOND)
+
+        credential = await scene.store.credentials.get(TENANT, "ann")
+        assert credential is not None
+        is_kept = credential.state is CredentialState.ACTIVE
+        kept.append(is_kept)
+        assert (await signed_out(scene, session), await scene.given(session)) == (
+            ([False], "new") if is_kept else ([True], None)
+        ), fuse.log[-1]
+        told = await scene.told(session)
+        assert told.count(EventName.SIGNED_IN) == is_kept
+        if not fuse.is_dead:
+            break
+
+    assert (kept == sorted(kept), set(kept)) == (True, {False, True})
+
+
+async def test_a_worker_killed_at_any_moment_of_a_refusal_leaves_every_session_told() -> None:
+    """Also those that wait on nothing; as soon as somebody sweeps, or looks again."""
+    for moment in range(100):
+        scene, session = await refused_with_a_message()
+        other = await scene.session("ann")
+        fuse = Fuse(moment)
+        with suppress(Killed):
+            await scene.process(fuse).look()
+        await scene.pass_time(LEASE + 2 * SECOND)
+
+        assert await signed_out(scene, session, other) == [True, True], fuse.log[-1]
+        assert (await scene.told(other)).count(EventName.SIGN_IN_NEEDED) == 1
+        if not fuse.is_dead:
+            return
+    raise AssertionError("there is no end of moments")
+
+
+async def test_one_user_who_cannot_be_told_is_in_nobodys_way(scene: Scene) -> None:
+    """The sweep says so after it has told the others."""
+    shard = shard_of(TENANT, "ann", shards=SHARDS)
+    other = next(user for user in "abcdef" if shard_of(TENANT, user, shards=SHARDS) == shard)
+    await scene.sign_in(other)
+    sessions = {user: await scene.session(user) for user in ("ann", other)}
+    for user in sessions:
+        await scene.store.credentials.need_sign_in(TENANT, user, generation=1)
+    script = Script()
+    script.goes("credentials.standing", StoreError("it cannot be read"))
+
+    with pytest.raises(StoreError):
+        await scene.process(script).sweep()
+
+    assert sorted(await signed_out(scene, *sessions.values())) == [False, True]
+    await scene.here.sweep()
+    assert await signed_out(scene, *sessions.values()) == [True, True]

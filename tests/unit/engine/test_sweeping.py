@@ -24,7 +24,7 @@ from orchestrator.core.session import (
 from orchestrator.core.signals import SessionCancelled, SessionChanged, ZapRequested
 from orchestrator.sweeping import MOST_AT_ONCE
 from tests.support.interference import Fuse, Killed, Script, Turns
-from tests.support.scenes import SHARDS, TENANT, Scene
+from tests.support.scenes import SHARDS, Scene
 
 DAY = 24 * 60 * MINUTE
 
@@ -106,26 +106,8 @@ async def test_what_was_connected_while_zapier_could_not_be_asked_is_found(scene
     assert await scene.given(session) == "new"
 
 
-async def test_a_pause_that_outlived_its_reason_ends_at_the_deadline(scene: Scene) -> None:
-    """A process died between keeping the new credential and resuming what waited for it."""
-    session = await scene.waiting("ann")
-    scene.zapier.refuse("token-of-ann")
-    await scene.hint(session)
-    await scene.here.look()
-    scene.zapier.connect("ann", "slack", "new")
-    scene.zapier.sign_in("token-2", account="ann")
-    profile = scene.zapier.accounts["ann"].profile
-    await scene.store.credentials.put(TENANT, "ann", access_token="token-2", profile=profile, expires_at=None)
-    assert (await scene.watch("ann")).retry_at == PAUSED
-
-    await scene.pass_time(scene.policy.attempt + MINUTE, tick=10 * SECOND)
-    await scene.pass_time(10 * SECOND)
-
-    assert await scene.given(session) == "new"
-
-
 async def test_a_pause_with_good_reason_goes_on_after_the_deadline(scene: Scene) -> None:
-    """The resumed check sees that the user has not signed in, and asks Zapier nothing."""
+    """The user has not signed in, and Zapier is asked nothing."""
     session = await scene.waiting("ann")
     scene.zapier.refuse("token-of-ann")
     await scene.hint(session)

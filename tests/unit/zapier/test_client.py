@@ -403,7 +403,7 @@ async def test_a_zap_is_made_although_the_store_went_away_meanwhile(stage: Stage
 
 async def test_a_credential_that_could_not_be_marked_does_not_hide_the_refusal() -> None:
     """The next call will mark it."""
-    stage = Stage(credentials=UnwritableCredentials())
+    stage = Stage(credentials=UnwritableCredentials)
     outcome = await created(stage, refusal(401))
 
     assert isinstance(outcome, ZapNotMade)
@@ -446,7 +446,7 @@ async def test_a_problem_never_shows_the_token(stage: Stage) -> None:
 
 async def test_a_credential_store_that_is_away_fails_a_read(stage: Stage) -> None:
     """Who reads will ask again, and the mark is not lost."""
-    stage = Stage(credentials=UnwritableCredentials())
+    stage = Stage(credentials=UnwritableCredentials)
     stage.zapier.answers(refusal(401))
     credential = await stage.sign_in()
 

@@ -1,9 +1,12 @@
 """What listings mean, told as stories."""
 
+import pytest
+
+from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome
 from orchestrator.core.schedule import LISTING_LAG
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState
-from orchestrator.core.signals import ClaimContested, SessionCancelled
+from orchestrator.core.signals import ClaimContested, ClaimDoubted, SessionCancelled
 from tests.support.stories import Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
@@ -92,6 +95,34 @@ def test_what_difference_gave_is_taken_back_when_it_was_anothers() -> None:
     contested = ClaimContested(step_id=story.step().id, authentication_id="new")
     story.feed(contested, state=NEEDS, reason=Reason.CLAIMED_ELSEWHERE)
     assert story.candidates == ["new"]
+
+
+def test_what_difference_gave_is_taken_back_when_it_may_be_anothers() -> None:
+    """It is offered, nobody has it, and the popup that seemed to have made it may still make another."""
+    story = waiting().open("a2").later(MINUTE)
+    story.feed(story.listed("old", "new"), state=RESOLVED)
+    story.feed(ClaimDoubted(step_id=story.step().id, authentication_id="other"), outcome=Outcome.STALE)
+
+    doubted = ClaimDoubted(step_id=story.step().id, authentication_id="new")
+    story.feed(doubted, tells=[EventName.AUTH_NEEDED], state=NEEDS, reason=Reason.AMBIGUOUS)
+    assert (story.candidates, story.watches["slack"].claims) == (["new"], {})
+    assert {attempt_id for _, attempt_id in story.watches["slack"].open_popups} == {"a1", "a2"}
+    story.later(SECOND).feed(story.listed("old", "new", "newer"), state=NEEDS, reason=Reason.AMBIGUOUS)
+    assert story.candidates == ["new", "newer"]
+    story.feed(doubted, outcome=Outcome.STALE)
+
+
+@pytest.mark.parametrize("by_message", [True, False])
+def test_what_a_message_or_the_user_gave_is_beyond_doubt(by_message: bool) -> None:
+    """Only a difference rests on who was known to have a popup open."""
+    story = waiting()
+    if by_message:
+        story.feed(story.message("new"))
+        story.feed(story.listed("old", "new"), state=RESOLVED)
+    else:
+        story.feed(story.selected("new", "old", "new"), state=RESOLVED)
+
+    story.feed(ClaimDoubted(step_id=story.step().id, authentication_id="new"), outcome=Outcome.STALE)
 
 
 def test_a_listing_from_before_the_popup_or_the_baseline_says_nothing_of_them() -> None:

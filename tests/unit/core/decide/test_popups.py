@@ -1,16 +1,20 @@
 """What pages say of popups, told as stories."""
 
+from dataclasses import replace
+
 import pytest
 
+from orchestrator.core.decide.popups import LONGEST_WAY
+from orchestrator.core.effects import Untouched
 from orchestrator.core.errors import (
     AttemptStaleError,
     AttemptTakenError,
     IllegalSignalError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Outcome
-from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState
-from orchestrator.core.signals import Context, StepReset
+from orchestrator.core.ports import Claim, Outcome, Waiter, Watch
+from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState, WatchKey
+from orchestrator.core.signals import ClaimDoubted, Context, OpeningSignal, StepReset
 from tests.support.stories import Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
@@ -110,3 +114,86 @@ def test_an_app_that_needs_no_authentication_any_more_takes_no_message() -> None
     story.feed(story.chosen("slack", needs_auth=False), state=StepState.NO_AUTH_REQUIRED)
 
     story.refuse(story.message("new"), IllegalSignalError)
+
+
+# --- popups of which nobody had heard ---
+
+
+HOLDER = Waiter(session_id="zs00bbbbbbbb", step_id="b1")
+KEY = WatchKey(tenant_id="default", user_id="ada", app_id="slack")
+ELAPSED = 40 * SECOND
+
+
+def doubted(story: Story, signal: OpeningSignal, **claims: Claim) -> list[str]:
+    """Feed the first signal of a popup, with these claims on its watch; give what it puts in doubt."""
+    watch = Watch(key=KEY, version=story.watches["slack"].version, claims=claims)
+    decision = story.feed(replace(signal, watch=watch), state=AWAITING)
+    signals = [displaced.signal for displaced in decision.displacements]
+    assert all(isinstance(signal, ClaimDoubted) and signal.step_id == HOLDER.step_id for signal in signals)
+    assert {displaced.session_id for displaced in decision.displacements} <= {HOLDER.session_id}
+    assert decision.guards in {(), (Untouched(app_id="slack", version=watch.version),)}
+    assert decision.guards or not signals
+    return [signal.authentication_id for signal in signals]
+
+
+def early(story: Story, elapsed: int = ELAPSED) -> Claim:
+    """A difference just before the popup can have been opened, by what its page says."""
+    return Claim(at=story.now - elapsed - LONGEST_WAY - 1, holder=HOLDER)
+
+
+def meanwhile(story: Story, elapsed: int = ELAPSED) -> Claim:
+    """A difference just when the popup can have been opened."""
+    return Claim(at=story.now - elapsed - LONGEST_WAY, holder=HOLDER)
+
+
+def test_a_late_signal_puts_in_doubt_what_difference_gave_to_others_since_the_popup_was_opened() -> None:
+    """As its page counts, and a little more; what anything else spoke for, or the step itself had, is not in doubt."""
+    story = Story().choose("slack", "old").later(5 * MINUTE)
+    own = Waiter(session_id=story.session.id, step_id="s1")
+    signal = story.hint(HintKind.FOCUS, context=Context(elapsed_ms=ELAPSED))
+    claims = {
+        "before": early(story),
+        "since": meanwhile(story),
+        "just": Claim(at=story.now, holder=HOLDER),
+        "sure": Claim(at=story.now),
+        "own": Claim(at=story.now, holder=own),
+    }
+
+    assert doubted(story, signal, **claims) == ["since", "just"]
+
+
+def test_a_page_that_does_not_say_when_may_have_opened_its_popup_since_the_step_has_its_app() -> None:
+    """Nor can it have been earlier, whatever the page says."""
+    for elapsed in (None, 60 * MINUTE):
+        story = Story().later(MINUTE).choose("slack", "old")
+        chosen_at = story.now
+        story.later(5 * MINUTE)
+        signal = story.hint(HintKind.CLOSED, context=Context(elapsed_ms=elapsed))
+        before, since = Claim(at=chosen_at - 1, holder=HOLDER), Claim(at=chosen_at, holder=HOLDER)
+
+        assert doubted(story, signal, before=before, since=since) == ["since"]
+
+
+def test_a_late_message_puts_others_in_doubt_only_where_its_own_was_given_away() -> None:
+    """Then their popups were taken to have yielded; else what it names says that nothing went wrong."""
+    for named, expected in (("other", []), ("mine", ["mine", "more"])):
+        story = Story().choose("slack", "old").later(5 * MINUTE)
+        signal = story.message(named, context=Context(elapsed_ms=ELAPSED))
+
+        assert doubted(story, signal, mine=meanwhile(story), more=Claim(at=story.now, holder=HOLDER)) == expected
+
+
+def test_an_opening_puts_nothing_in_doubt_unless_its_page_says_that_it_is_late() -> None:
+    """The popup was opened just now."""
+    for elapsed, expected in ((None, []), (ELAPSED, ["since"])):
+        story = Story().choose("slack", "old").later(5 * MINUTE)
+        signal = replace(story.opened(), context=Context(elapsed_ms=elapsed))
+
+        assert doubted(story, signal, since=meanwhile(story)) == expected
+
+
+def test_only_the_first_that_is_heard_of_a_popup_puts_anything_in_doubt() -> None:
+    """Afterwards it was known, and nothing was given while it was open."""
+    story = waiting().later(5 * MINUTE)
+
+    assert doubted(story, story.hint(HintKind.FOCUS), since=Claim(at=story.now, holder=HOLDER)) == []
