@@ -33,7 +33,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         yield installation
 
 
-@pytest.fixture(name="host", scope="module", params=HOSTS)
+@pytest.fixture(name="host", scope="module", params=[HOSTS[0], pytest.param(HOSTS[1], marks=pytest.mark.npm_packages)])
 def hosted(
     request: pytest.FixtureRequest, up: Installation, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:

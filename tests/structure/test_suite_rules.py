@@ -37,7 +37,8 @@ class Suite:
         self.schema.write_text("openapi: 3.0.0\n", encoding="utf-8")
         (folder / "tests").mkdir()
         (folder / "pyproject.toml").write_text(
-            '[tool.pytest]\ntestpaths = ["tests"]\nmarkers = ["partner_schema: x", "redis_server: x"]\n',
+            '[tool.pytest]\ntestpaths = ["tests"]\n'
+            'markers = ["partner_schema: x", "redis_server: x", "npm_packages: x"]\n',
             encoding="utf-8",
         )
 
@@ -149,6 +150,17 @@ def test_without_redis_server_its_tests_are_left_out_and_the_run_says_so(suite: 
     assert result.returncode == 0
     assert "1 passed, 1 deselected" in result.stdout
     assert "1 deselected: redis-server is not installed" in result.stdout
+
+
+def test_without_npms_packages_their_tests_are_left_out_and_the_run_says_so(suite: Suite) -> None:
+    """A machine that reaches no npm registry still gets a green run that hides nothing; in CI they run."""
+    marked = MARKED.replace("partner_schema", "npm_packages")
+    result = suite.run(marked, PLAIN)
+    in_ci = suite.run(marked, MARKED, ZAPWRIGHT_PARTNER_SCHEMA=str(suite.schema), CI="true")
+
+    assert result.returncode == in_ci.returncode == 0
+    assert "1 deselected: npm brought no packages" in result.stdout
+    assert "2 passed" in in_ci.stdout
 
 
 def test_in_ci_the_tests_of_redis_server_run_whether_it_is_there_or_not(suite: Suite) -> None:

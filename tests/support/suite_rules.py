@@ -4,8 +4,8 @@ Tests marked `partner_schema` need the Partner API's published schema, whose pat
 Without it they are deselected, and the header and the summary say so. Where CI is set, a run of the whole suite must
 have collected them, and nothing may be skipped: otherwise the run fails.
 
-Tests marked `redis_server` need Debian's redis-server. Without it they are deselected too, and the summary says so;
-where CI is set they run all the same, and fail.
+Tests marked `redis_server` need Debian's redis-server, those marked `npm_packages` what npm brings to `clients/node`.
+Without it they are deselected too, and the summary says so; where CI is set they run all the same, and fail.
 """
 
 import os
@@ -18,6 +18,8 @@ SCHEMA_VARIABLE = "ZAPWRIGHT_PARTNER_SCHEMA"
 SCHEMA_MARKER = "partner_schema"
 SERVER_MARKER = "redis_server"
 SERVER_PROGRAM = "redis-server"
+PACKAGES_MARKER = "npm_packages"
+PACKAGES_FOLDER = Path("clients", "node", "node_modules", "express")
 
 _skipped = pytest.StashKey[list[str]]()
 _left_out = pytest.StashKey[dict[str, int]]()
@@ -68,6 +70,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _leave_out(SCHEMA_MARKER, config, items, why=f"{SCHEMA_VARIABLE} is not set")
     if not in_ci() and shutil.which(SERVER_PROGRAM) is None:
         _leave_out(SERVER_MARKER, config, items, why=f"{SERVER_PROGRAM} is not installed")
+    if not in_ci() and not (config.rootpath / PACKAGES_FOLDER).is_dir():
+        _leave_out(PACKAGES_MARKER, config, items, why="npm brought no packages")
 
 
 def _leave_out(marker: str, config: pytest.Config, items: list[pytest.Item], *, why: str) -> None:

@@ -9,6 +9,8 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.support.clients import NODE, ROOT
 
 CLIENT: Final = ROOT / "clients" / "node"
@@ -51,6 +53,7 @@ def test_its_own_tests_pass() -> None:
     assert "# pass 7" in done.stdout
 
 
+@pytest.mark.npm_packages
 def test_the_package_holds_its_types_and_typescript_holds_callers_to_them(tmp_path: Path) -> None:
     """What is packed is what a stranger installs; a misspelt argument is found before it runs."""
     environment = os.environ | {"PATH": f"{Path(NODE).parent}:{os.environ['PATH']}"}
