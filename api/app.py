@@ -113,7 +113,7 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         middleware=[
             Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),
             Middleware(Cors),
-            Middleware(BodyLimits, max_bytes=settings.max_body_bytes),
+            Middleware(BodyLimits, max_bytes=settings.max_body_bytes, max_s=settings.max_body_s),
             Middleware(Quick, ways=Ways(_routes())),
         ],
         exception_handlers=dict.fromkeys(HANDLED, answer),

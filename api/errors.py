@@ -11,6 +11,7 @@ ZapwrightError
     ├── RouteNotFoundError
     ├── MethodNotAllowedError
     ├── BodyTooLargeError
+    ├── BodyLateError
     ├── BodyUnreadableError       not JSON, too deep, or with values that no store keeps
     ├── MediaTypeError
     ├── RequestInvalidError
@@ -29,7 +30,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from api.schemas.problems import Flaw, Problem
@@ -61,7 +62,6 @@ MOST_FLAWS: Final = 20
 
 _LONGEST_PLACE: Final = 200
 _STORE_WAIT_S: Final = 1
-_METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
 class RequestError(ZapwrightError):
@@ -146,6 +146,15 @@ class BodyTooLargeError(RequestError):
         super().__init__(f"the body has more than {limit} bytes", limit=limit)
 
 
+class BodyLateError(RequestError):
+    """The body did not arrive in time."""
+
+    code = "body_late"
+
+    def __init__(self, *, limit_s: float) -> None:
+        super().__init__(f"the body was not there after {limit_s:g} seconds: repeat the request", limit_s=limit_s)
+
+
 class BodyUnreadableError(RequestError):
     """The body is not JSON, or not JSON that can be kept."""
 
@@ -212,6 +221,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     RouteNotFoundError: HTTPStatus.NOT_FOUND,
     MethodNotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
     BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    BodyLateError: HTTPStatus.REQUEST_TIMEOUT,
     BodyUnreadableError: HTTPStatus.BAD_REQUEST,
     MediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     RequestInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -288,12 +298,13 @@ def _of_framework(request: Request, error: HTTPException) -> RequestError:
 
 
 def _allowed(request: Request) -> str:
-    """Name the methods that are taken at this address, whichever route takes them; the framework names those of one."""
-    scopes = [{**request.scope, "method": method} for method in _METHODS]
-    taken = (
-        scope["method"] for scope in scopes for route in request.app.routes if route.matches(scope)[0] is Match.FULL
-    )
-    return ", ".join(dict.fromkeys(taken))
+    """Name the methods taken at this address: it is that of the first route with such a path, and of its namesakes."""
+    known = (*getattr(request.app, "resources", ()), *request.app.routes)
+    routes = [
+        route for route in known if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    methods = {method for route in routes if route.path == routes[0].path for method in route.methods or ()}
+    return ", ".join(sorted(methods))
 
 
 def _headers(error: ZapwrightError) -> dict[str, str]:
@@ -302,6 +313,8 @@ def _headers(error: ZapwrightError) -> dict[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case MethodNotAllowedError():
             return {"Allow": error.allowed}
+        case BodyTooLargeError() | BodyLateError():
+            return {"Connection": "close"}  # the rest of the body is not read
         case PreconditionFailedError():
             return {"ETag": f'"{error.seq}"'}
         case UpstreamBusyError() | IdempotencyInFlightError():

@@ -1,11 +1,12 @@
-"""What a request's body may be, checked before anything else looks at it (ASGI middleware).
+"""What a request's address and body may be, checked before anything else looks at them (ASGI middleware).
 
-A body is read up to a limit, whatever its length header says, and must be JSON that every store, log and reader of
-ours can bear: UTF-8, no number beyond 64 bits, no NUL in a text, and not too deep.
+A body is read up to a limit of size and time, whatever its length header says, and must be JSON that every store, log
+and reader of ours can bear: UTF-8, no number beyond 64 bits, no NUL in a text, and not too deep.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from email.message import Message as Header
 from typing import Final
@@ -14,7 +15,14 @@ import msgspec
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import BodyTooLargeError, BodyUnreadableError, MediaTypeError, problem
+from api.errors import (
+    BodyLateError,
+    BodyTooLargeError,
+    BodyUnreadableError,
+    MediaTypeError,
+    RequestInvalidError,
+    problem,
+)
 from orchestrator.core.errors import ZapwrightError
 
 DEEPEST: Final = 32
@@ -28,9 +36,10 @@ _TOO_DEEP: Final = f"it is nested more than {DEEPEST} deep"
 class BodyLimits:
     """Answers for requests whose bodies are too large or not fit, and hands on the others with their bodies read."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_bytes: int, max_s: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_s = max_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request; the caller hearing no answer has gone before its body was whole."""
@@ -38,6 +47,7 @@ class BodyLimits:
             await self._app(scope, receive, send)
             return
         try:
+            check_address(scope["path"])
             body = await self._body(Headers(scope=scope), receive)
             if body is None:
                 return
@@ -48,10 +58,17 @@ class BodyLimits:
             await self._app(scope, replayed(body, receive), send)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes | None:
-        """Read the body, None when its sender went away. Raises BodyTooLargeError as soon as that is known."""
+        """Read the body, None when its sender went away. Raises BodyTooLargeError as soon as it is, BodyLateError."""
         announced = headers.get("content-length", "")
         if announced.isdecimal() and (len(announced) > _DIGITS_OF_A_LENGTH or int(announced) > self._max_bytes):
             raise BodyTooLargeError(limit=self._max_bytes)
+        try:
+            async with asyncio.timeout(self._max_s):
+                return await self._whole(receive)
+        except TimeoutError as error:
+            raise BodyLateError(limit_s=self._max_s) from error
+
+    async def _whole(self, receive: Receive) -> bytes | None:
         body = bytearray()
         while True:
             message = await receive()
@@ -62,6 +79,15 @@ class BodyLimits:
                 raise BodyTooLargeError(limit=self._max_bytes)
             if not message.get("more_body", False):
                 return bytes(body)
+
+
+def check_address(path: str) -> None:
+    """Refuse an address with a line break. Raises RequestInvalidError.
+
+    Routes are regular expressions, to whose end a line break is nothing: it would name the user without it.
+    """
+    if "\n" in path:
+        raise RequestInvalidError.of_parameter("path", "an address has no line break")
 
 
 def check(body: bytes, content_type: str) -> None:

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from api.auth import Needs
 from api.errors import (
     MEDIA_TYPE,
+    BodyLateError,
     BodyTooLargeError,
     BodyUnreadableError,
     InternalError,
@@ -46,6 +47,7 @@ from orchestrator.core.errors import (
 Kind = type[ZapwrightError]
 
 WITHOUT_KEY: Final[tuple[Kind, ...]] = (
+    BodyLateError,
     BodyTooLargeError,
     BodyUnreadableError,
     MediaTypeError,
@@ -126,15 +128,18 @@ def _asks_to_wait(kind: Kind) -> bool:
 
 
 class Api(FastAPI):
-    """An application whose description has the shape of its problems, and says what each route needs."""
+    """An application whose description has the shape of its problems, and says what each route needs.
+
+    `resources`: the routes of its resources, in the order in which they are asked.
+    """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the framework's own
-        self._resources: list[APIRoute] = []
+        self.resources: list[APIRoute] = []
         super().__init__(**options)
 
     def add(self, resource: APIRouter) -> None:
         """Serve the routes of a resource."""
-        self._resources += [route for route in resource.routes if isinstance(route, APIRoute)]
+        self.resources += [route for route in resource.routes if isinstance(route, APIRoute)]
         self.include_router(resource)
 
     def openapi(self) -> dict[str, Any]:
@@ -151,7 +156,7 @@ class Api(FastAPI):
 
     def needs(self) -> Iterator[tuple[APIRoute, Needs]]:
         """Give every route that asks something of its caller, with what that is."""
-        for route in self._resources:
+        for route in self.resources:
             for dependency in route.dependencies:
                 if isinstance(dependency.dependency, Needs):
                     yield route, dependency.dependency

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 from fastapi import Depends, Header, Request, Response
+from pydantic.config import JsonDict
 
 from api.auth import TenantId
 from api.errors import RequestInvalidError
@@ -20,18 +21,27 @@ IF_NONE_MATCH: Final = "If-None-Match"
 REPLAYED: Final = "Idempotency-Replayed"
 LONGEST_KEY: Final = 255
 
-_BARE: Final = re.compile(r"[!#-~][ -~]*")
-_QUOTED: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_BARE: Final = rf"[!#-~][ -~]{{0,{LONGEST_KEY - 1}}}"
+_QUOTED: Final = rf'"(?:[ !#-\[\]-~]|\\["\\]){{1,{LONGEST_KEY}}}"'
+_KEY: Final = re.compile(f"{_BARE}|{_QUOTED}")
 _ESCAPED: Final = re.compile(r"\\(.)")
-_TAG: Final = r'(W/)?"([!#-~\x80-\xff]*)"'
-_TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+_TAG: Final = r'(?:W/)?"[!#-~\x80-\xff]*"'
+_TAGS: Final = re.compile(rf"[ \t]*\*[ \t]*|[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+_PARTS: Final = re.compile(r'(W/)?"([^"]*)"')
 _SEQ: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 _DIGEST_SIZE: Final = 16
+
+
+def _described(form: re.Pattern[str]) -> JsonDict:
+    """Say of a header what it must be like; what it is, `key_of` and `seqs_of` find out, which see every line of it."""
+    return {"pattern": f"^(?:{form.pattern})$"}
+
 
 Key = Annotated[
     Omittable[str],
     Header(
         alias=IDEMPOTENCY_KEY,
+        json_schema_extra=_described(_KEY),
         description="Names this request, so that it is carried out once however often it comes; the same key with "
         "another body is refused. 1 to 255 printable ASCII characters, bare or as a structured-field string.",
     ),
@@ -40,25 +50,28 @@ Match = Annotated[
     Omittable[str],
     Header(
         alias=IF_MATCH,
+        json_schema_extra=_described(_TAGS),
         description="Write only if the session is at one of these entity tags (`ETag` of what you read); `*` is any.",
     ),
 ]
 NoneMatch = Annotated[
     Omittable[str],
-    Header(alias=IF_NONE_MATCH, description="Answer 304 if the session is still at one of these entity tags."),
+    Header(
+        alias=IF_NONE_MATCH,
+        json_schema_extra=_described(_TAGS),
+        description="Answer 304 if the session is still at one of these entity tags.",
+    ),
 ]
 
 
 def key_of(lines: list[str]) -> str:
     """Read an idempotency key. Raises RequestInvalidError."""
     value = lines[0] if len(lines) == 1 else ""
-    quoted = _QUOTED.fullmatch(value)
-    key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else value if _BARE.fullmatch(value) else ""
-    if not 1 <= len(key) <= LONGEST_KEY:
+    if not _KEY.fullmatch(value):
         raise RequestInvalidError.of_parameter(
             IDEMPOTENCY_KEY, f"send one key of 1 to {LONGEST_KEY} printable ASCII characters"
         )
-    return key
+    return _ESCAPED.sub(r"\1", value[1:-1]) if value.startswith('"') else value
 
 
 def seqs_of(lines: list[str], *, header: str, takes_weak: bool) -> frozenset[int] | None:
@@ -66,12 +79,12 @@ def seqs_of(lines: list[str], *, header: str, takes_weak: bool) -> frozenset[int
 
     A tag that is none of ours stands for nothing, nor does a weak one unless it is taken. Raises RequestInvalidError.
     """
-    value = ", ".join(lines).strip()
-    if value == "*":
-        return None
+    value = ", ".join(lines)
     if not _TAGS.fullmatch(value):
         raise RequestInvalidError.of_parameter(header, 'send entity tags such as "7", or *')
-    tags = [tag for weak, tag in re.findall(_TAG, value) if takes_weak or not weak]
+    if value.strip() == "*":
+        return None
+    tags = [tag for weak, tag in _PARTS.findall(value) if takes_weak or not weak]
     return frozenset(int(tag) for tag in tags if _SEQ.fullmatch(tag))
 
 
@@ -89,7 +102,7 @@ async def idempotency(request: Request, tenant_id: TenantId, _: Key = None) -> I
     lines = request.headers.getlist(IDEMPOTENCY_KEY)
     if not lines:
         return None
-    named = [tenant_id, request.method, request.url.path, key_of(lines)]
+    named = [tenant_id, request.method, request.scope["path"], key_of(lines)]
     body = await request.body()
     document = msgspec.json.decode(body) if body else {}
     return Idempotency(

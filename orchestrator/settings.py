@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024
     """The largest request body the API reads."""
 
+    max_body_s: Annotated[float, Field(gt=0, le=300)] = 30
+    """The longest a request body may take to arrive."""
+
     zapier_api_url: str | None = None
     """Where the Partner API is, without `/v2`. `zapwright up` starts the simulator when it is not set."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from api.auth import USERS_WRITE, TenantId
 from api.deps import EngineDep
@@ -15,8 +15,9 @@ router = APIRouter(prefix="/v1/users", tags=["users"], dependencies=[USERS_WRITE
 
 
 @router.delete("/{user_id:path}", status_code=204, responses=problems(StaleVersionError))
-async def erase_user(user_id: UserIdInPath, tenant_id: TenantId, engine: EngineDep) -> None:
+async def erase_user(user_id: UserIdInPath, tenant_id: TenantId, engine: EngineDep, request: Request) -> None:
     """Erase everything that is kept of the user: credential, sessions, and all about them. A second time is fine."""
-    if user_id.endswith("/credential"):  # whoever means to take a credential away must not believe that it is gone
+    # Whoever means to take a credential away must not believe that it is gone; in a user's own id the slash is encoded.
+    if request.scope["raw_path"].endswith(b"/credential"):
         raise MethodNotAllowedError(method="DELETE", allowed="PUT")
     await engine.erase_user(tenant_id, user_id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from api.schemas.fields import (
     AccessToken,
@@ -131,8 +132,16 @@ class PopupContext(Body):
     elapsed_ms: Elapsed | None = None
 
 
+_ONLY_MESSAGES_NAME_AN_AUTHENTICATION: Final[JsonDict] = {
+    "if": {"properties": {"authentication_id": {"type": "string"}}, "required": ["authentication_id"]},
+    "then": {"properties": {"kind": {"const": "message"}}},
+}
+
+
 class PopupSignal(Body):
     """What a page saw of a popup, or its user said."""
+
+    model_config = ConfigDict(json_schema_extra=_ONLY_MESSAGES_NAME_AN_AUTHENTICATION)
 
     attempt_id: AttemptId
     kind: Literal["message", "closed", "focus", "finished", "blocked", "cancelled"]

@@ -60,6 +60,7 @@ Code = Literal[
     "attempt_stale",
     "attempt_taken",
     "authentication_not_usable",
+    "body_late",
     "body_too_large",
     "body_unreadable",
     "candidates_found",

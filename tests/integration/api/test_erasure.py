@@ -193,3 +193,11 @@ async def test_a_credential_alone_cannot_be_deleted(api: Deployment) -> None:
 
     assert problem_of(await api.client.delete("/v1/users/alice/credential")) == (405, "method_not_allowed")
     assert await api.store.credentials.get(DEFAULT_TENANT, "alice") is not None
+
+
+async def test_a_user_whose_id_ends_like_an_address_can_be_erased(api: Deployment) -> None:
+    """Their slash is encoded, as clients do it."""
+    await api.ok("PUT", "/v1/users/a%2Fcredential/credential", {"access_token": "sim-alice"})
+    await api.ok("DELETE", "/v1/users/a%2Fcredential", status=204)
+
+    assert await api.store.credentials.get(DEFAULT_TENANT, "a/credential") is None

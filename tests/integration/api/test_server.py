@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Final
 
 import httpx
 import pytest
-from cryptography.fernet import Fernet
 
 from api.server import START_FAILED
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Tenant, digest_of, key_text
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
 from tests.support.processes import SEALING_KEY
+from tests.support.servers import KEY, process, said
 from tests.support.valkey import ValkeyServer, running_valkey
 
-KEY: Final = "key-of-the-tests"
 READ: Final = 'zapwright_http_requests_total{method="GET",route="/v1/sessions/{session_id}"'
-PROGRAM: Final = """
-import socket, sys
-from api.server import serve
-from orchestrator.settings import Settings
-serve(Settings(), redis_url=sys.argv[1], sockets=[socket.socket(fileno=int(sys.argv[2]))])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -40,40 +28,6 @@ def valkey() -> Iterator[ValkeyServer]:
     """A store server."""
     with running_valkey() as server:
         yield server
-
-
-@contextmanager
-def process(redis_url: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the API; give its process and its address."""
-    variables = {
-        "PATH": os.environ["PATH"],
-        "ZAPWRIGHT_API_KEY": KEY,
-        "ZAPWRIGHT_CREDENTIAL_KEYS": Fernet.generate_key().decode(),
-        "ZAPWRIGHT_TOKEN_KEYS": "t" * 32,
-        "ZAPWRIGHT_LOG_FORMAT": "json",
-        **environment,
-    }
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        running = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, redis_url, str(listening.fileno())],
-            env=variables,
-            pass_fds=[listening.fileno()],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            yield running, f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            running.kill()
-            running.wait()
-            assert running.stderr is not None
-            running.stderr.close()
-
-
-def said(running: subprocess.Popen[str]) -> str:
-    """Wait for a process's end and return its log."""
-    _, log = running.communicate(timeout=20)
-    return log
 
 
 def test_a_process_that_is_asked_to_end_does_not_wait_for_long_polls(valkey: ValkeyServer) -> None:

@@ -179,8 +179,8 @@ async def test_a_refused_method_names_those_there_are() -> None:
     """RFC 9110 wants them in `Allow`, those of every route at the address."""
     response = await answer(Request(SCOPE), HTTPException(405, headers={"Allow": "PUT"}))
 
-    assert response.headers["allow"] == "GET, PUT"
-    assert document(response)["facts"] == {"allowed": ["GET", "PUT"]}
+    assert response.headers["allow"] == "GET, HEAD, PUT"
+    assert document(response)["facts"] == {"allowed": ["GET", "HEAD", "PUT"]}
 
 
 @pytest.mark.parametrize("raised", [HTTPException(418), RuntimeError("surprise")], ids=["status", "exception"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -46,7 +47,7 @@ class Sender:
         return {"type": "http.request", "body": piece, "more_body": True}
 
 
-async def knock(sender: Sender, **headers: str) -> tuple[Inner, list[Message]]:
+async def knock(sender: Sender, *, max_s: float = 30, **headers: str) -> tuple[Inner, list[Message]]:
     """Send a request to the door; return what is behind it, and what was answered."""
     inner, sent = Inner(), list[Message]()
     named = {"content_type": JSON, **headers}.items()
@@ -61,7 +62,7 @@ async def knock(sender: Sender, **headers: str) -> tuple[Inner, list[Message]]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await BodyLimits(inner, max_bytes=LIMIT)(scope, sender.receive, send)
+    await BodyLimits(inner, max_bytes=LIMIT, max_s=max_s)(scope, sender.receive, send)
     return inner, sent
 
 
@@ -135,6 +136,20 @@ async def test_a_length_of_many_digits_is_only_large() -> None:
     assert sent[0]["status"] == 413
 
 
+async def test_a_body_that_does_not_come_is_given_up() -> None:
+    """The answer ends the connection: nobody reads what may still come of it."""
+
+    class Silent(Sender):
+        async def receive(self) -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    inner, sent = await knock(Silent([]), max_s=0.01)
+
+    assert (inner.body, sent[0]["status"]) == (None, 408)
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
 async def test_who_leaves_in_the_middle_gets_no_answer() -> None:
     """Half a request is none."""
     inner, sent = await knock(Sender([b"{"], leaves=True))
@@ -152,7 +167,7 @@ async def test_websockets_and_lifespans_are_not_requests() -> None:
     async def nobody(*_: Any) -> Any:
         raise AssertionError
 
-    await BodyLimits(inner, max_bytes=LIMIT)({"type": "lifespan"}, nobody, nobody)
+    await BodyLimits(inner, max_bytes=LIMIT, max_s=30)({"type": "lifespan"}, nobody, nobody)
 
     assert seen == [{"type": "lifespan"}]
 

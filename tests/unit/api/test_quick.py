@@ -153,7 +153,7 @@ def prepared(app: FastAPI, *, is_quick: bool = True) -> list[str]:
     app.add_middleware(Seen, requests=left)
     if is_quick:
         app.add_middleware(Quick, ways=Ways(route for route in app.routes if isinstance(route, APIRoute)))
-    app.add_middleware(BodyLimits, max_bytes=10_000)
+    app.add_middleware(BodyLimits, max_bytes=10_000, max_s=30)
     return left
 
 

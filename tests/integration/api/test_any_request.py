@@ -1,0 +1,292 @@
+"""Whatever is asked for, by whoever may ask, is answered as the API describes itself.
+
+The requests are made by schemathesis from the description: every bound that it states and one step beyond, and chance.
+They go to sessions in every state there is, so that they get further than "not found".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Iterator
+from copy import deepcopy
+from itertools import count
+from typing import Any, Final, TypeAlias
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case as AnyCase
+from schemathesis import GenerationMode
+from schemathesis.checks import CheckFunction, not_a_server_error
+from schemathesis.config import GenerationConfig, SchemathesisConfig
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.core.result import Ok
+from schemathesis.generation.meta import REQUEST_SHAPE_PROBES as PROBES
+from schemathesis.generation.meta import CoveragePhaseData
+from schemathesis.schemas import APIOperation, BaseSchema
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from orchestrator.core.tenants import ApiKey, Scope, digest_of, key_text
+from tests.support.deployment import AN_ATTEMPT, API_KEY, ORIGIN, Deployment, described
+
+Headers: TypeAlias = dict[str, str]
+Operation: TypeAlias = APIOperation[Any, Any, Any, Any]
+Case: TypeAlias = AnyCase[Operation]
+
+CHECKS: Final[list[CheckFunction]] = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    negative_data_rejection,
+    unsupported_method,
+    allow_header_conformance,
+]
+GENERATION: Final = GenerationConfig(with_security_parameters=False, deterministic=True)
+BOTH: Final = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
+EXAMPLES: Final = 12
+ACTION: Final = {"key": "new_message", "action_type": "READ"}
+KNOWN: Final = {
+    "If-Match",
+    "If-None-Match",
+    "access_token",
+    "action_type",
+    "app_id",
+    "attempt_id",
+    "authentication_id",
+    "key",
+    "origin",
+    "reference",
+    "user_id",
+}
+"""What a request can name that is there."""
+
+UNSAYABLE: Final = (
+    "at most 4096 bytes of JSON",
+    "at most 65536 bytes of JSON",
+    "Input should be a valid integer",  # 1.0 is one, for JSON Schema
+    "this is no cursor of ours; begin without one",
+)
+"""What is refused of a request that is as the description's schemas want it: they have no way to say it."""
+
+
+def _schema() -> BaseSchema:
+    return schemathesis.openapi.from_dict(deepcopy(described(Deployment().app)), config=SchemathesisConfig())
+
+
+SCHEMA: Final = _schema()
+OPERATIONS: Final[dict[str, Operation]] = {
+    found.ok().definition.raw["operationId"]: found.ok()
+    for found in SCHEMA.get_all_operations()
+    if isinstance(found, Ok)
+}
+
+
+class World:
+    """A deployment whose sessions are in every state, each of a user of its own."""
+
+    def __init__(self, runner: asyncio.Runner) -> None:
+        self.api = Deployment()
+        self.api.app.state.polls.close()  # a wait is over at once
+        self.run = runner.run
+        self._numbers = count(1)
+        self._slack = self.api.sim.app_id("Slack")
+        self._places: dict[str, Headers] = {}
+        self.states: dict[str, Callable[[], Coroutine[Any, Any, Headers]]] = {
+            "signed out": self.signed_out,
+            "begun": self.begun,
+            "prepared": self.prepared,
+            "awaiting": self.awaiting,
+            "resolved": self.resolved,
+            "ready": self.ready,
+            "over": self.over,
+        }
+
+        self._operators_key = self.run(self._operator())
+
+    async def _operator(self) -> str:
+        secret = "s" * 40
+        key = ApiKey(
+            id="op", tenant_id=None, name="", scopes=frozenset({Scope.OPERATOR}), digest=digest_of(secret), created_at=0
+        )
+        await self.api.store.api_keys.create(key)
+        return key_text(key.id, secret)
+
+    def key_for(self, operation: Operation) -> str:
+        """Return the key of a backend, or an operator's where that is needed."""
+        return self._operators_key if operation.definition.raw.get("x-scope") == "operator" else API_KEY
+
+    def place(self, state: str) -> Headers:
+        """Return the names of everything about a session in this state."""
+        if state not in self._places:
+            self._places[state] = self.run(self.states[state]())
+        return self._places[state]
+
+    def leave(self, state: str) -> None:
+        """Have a new session the next time: this one may be in another state now."""
+        self._places.pop(state, None)
+
+    def ask(self, case: Case, headers: Headers) -> httpx.Response:
+        """Send a request as it was made."""
+        made = case.as_transport_kwargs(base_url="http://zapwright.test", headers=headers)
+        names = {name.encode("latin-1"): value.encode("latin-1") for name, value in made.pop("headers").items()}
+        content = made.pop("data", None)
+        made.pop("cookies")
+        request = httpx.Request(**made, content=content, headers=list(names.items()))
+        return self.run(self._send(request))
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.api.app)) as client:
+            return await client.send(request)
+
+    # --- the states ---
+
+    async def begun(self, app: str | None = None, *, is_signed_in: bool = True) -> Headers:
+        user = f"user{next(self._numbers)}"
+        if is_signed_in:
+            await self.api.sign_in(user)
+        body = {"user_id": user, "steps": [{"app_id": self._slack} if app else {}], "reference": "theirs"}
+        created = (await self.api.ok("POST", "/v1/sessions", body, status=201)).json()
+        return {
+            "user_id": user,
+            "session_id": created["id"],
+            "step_id": created["steps"][0]["id"],
+            "attempt_id": AN_ATTEMPT,
+            "app_id": self._slack,
+            "access_token": f"sim-{user}",
+            **ACTION,
+            "reference": "theirs",
+            "origin": ORIGIN,
+            "If-Match": "*",
+            "If-None-Match": '"0"',
+            "token": created["client_token"]["token"],
+        }
+
+    async def signed_out(self) -> Headers:
+        return await self.begun(is_signed_in=False)
+
+    async def prepared(self) -> Headers:
+        return await self.begun("Slack")
+
+    async def awaiting(self) -> Headers:
+        names = await self.prepared()
+        await self.api.ok("POST", f"{_step(names)}/popup", {"attempt_id": AN_ATTEMPT}, status=201)
+        return names | {"authentication_id": await self.api.sim.connect(names["user_id"], "Slack")}
+
+    async def resolved(self) -> Headers:
+        names = await self.awaiting()
+        chosen = {"authentication_id": names["authentication_id"]}
+        await self.api.ok("PUT", f"{_step(names)}/authentication", chosen)
+        return names
+
+    async def ready(self) -> Headers:
+        names = await self.resolved()
+        await self.api.ok("PUT", f"{_step(names)}/action", ACTION)
+        return names
+
+    async def over(self) -> Headers:
+        names = await self.resolved()
+        await self.api.ok("DELETE", f"/v1/sessions/{names['session_id']}")
+        return names
+
+
+def _step(names: Headers) -> str:
+    return f"/v1/sessions/{names['session_id']}/steps/{names['step_id']}"
+
+
+def placed(case: Case, names: Headers, *, known: Collection[str]) -> Case:
+    """Let a request speak of what there is, where it is not meant to be wrong."""
+    assert case.meta is not None
+    valid = {place for place, found in case.meta.components.items() if found.mode is GenerationMode.POSITIVE}
+    if ParameterLocation.PATH in valid:
+        case.path_parameters |= {name: names[name] for name in case.path_parameters}
+    if ParameterLocation.HEADER in valid:
+        case.headers.update({name: names[name] for name in case.headers if name in known})
+    if ParameterLocation.BODY in valid and isinstance(case.body, dict):
+        case.body |= {name: names[name] for name in case.body.keys() & names.keys() & set(known)}
+    return case
+
+
+def check(case: Case, answer: httpx.Response) -> None:
+    """Accept an answer that the description allows."""
+    assert case.meta is not None
+    case.validate_response(answer, checks=CHECKS)
+    is_probe = isinstance(case.meta.phase.data, CoveragePhaseData) and case.meta.phase.data.scenario in PROBES
+    if case.meta.generation.mode is GenerationMode.NEGATIVE or is_probe or answer.status_code != 422:
+        return
+    problem = answer.json()
+    flaws = [flaw["detail"] for flaw in problem.get("errors", ())]
+    assert [flaw for flaw in flaws if flaw not in UNSAYABLE] == [], (case, problem)
+
+
+@pytest.fixture(name="world", scope="module")
+def _world() -> Iterator[World]:
+    """One world for all: a request that may have changed a session is the last that it gets."""
+    with asyncio.Runner() as runner:
+        world = World(runner)
+        yield world
+        runner.run(world.api.aclose())
+
+
+def asked(world: World, case: Case, caller: str, state: str, *, known: Collection[str]) -> httpx.Response:
+    """Send a request to a session in this state, and check its answer."""
+    names = world.place(state)
+    bearer = names["token"] if caller == "a page" else world.key_for(case.operation)
+    answer = world.ask(placed(case, names, known=known), {"Authorization": f"Bearer {bearer}"})
+    if case.method != "GET" and answer.is_success:
+        world.leave(state)
+    check(case, answer)
+    return answer
+
+
+def lets_in(operation: Operation, caller: str) -> bool:
+    """Tell whether the description lets the caller do this."""
+    needed = operation.definition.raw.get("security", [{}])
+    return caller == "a backend" or {} in needed or {"client_token": []} in needed
+
+
+CALLERS: Final = pytest.mark.parametrize("caller", ["a backend", "a page"])
+EACH: Final = pytest.mark.parametrize("name", OPERATIONS)
+
+
+@EACH
+@CALLERS
+def test_every_bound_that_is_described_is_kept(world: World, name: str, caller: str) -> None:
+    """What is inside is carried out in some state of a session, what is one step outside is refused."""
+    operation = OPERATIONS[name]
+    cases = SCHEMA.iter_coverage_cases(operation, generation_modes=BOTH, generation_config=GENERATION)
+    statuses = set()
+    for number, case in enumerate(cases):
+        assert case.meta is not None
+        is_valid = case.meta.generation.mode is GenerationMode.POSITIVE
+        every = list(world.states)
+        for state in every if is_valid else [every[number % len(every)]]:
+            statuses.add(asked(world, case, caller, state, known=KNOWN).status_code)
+
+    assert (statuses & {200, 201, 204} != set()) == lets_in(operation, caller), statuses
+
+
+@EACH
+@CALLERS
+def test_every_other_request_is_answered_as_described(world: World, name: str, caller: str) -> None:
+    """By chance valid or not, with names of things that are there or with others."""
+    operation = OPERATIONS[name]
+    cases = operation.as_strategy(GenerationMode.POSITIVE) | operation.as_strategy(GenerationMode.NEGATIVE)
+
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @given(case=cases, state=st.sampled_from(list(world.states)), known=st.sets(st.sampled_from(sorted(KNOWN))))
+    def ask(case: Case, state: str, known: set[str]) -> None:
+        asked(world, case, caller, state, known=known)
+
+    ask()
