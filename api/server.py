@@ -11,11 +11,14 @@ from typing import Final
 
 import httpx
 import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.app import create_server_app
+from api.auth import ApiKeyMissingError
 from api.polls import LongPolls
 from orchestrator import logs
 from orchestrator.bootstrap import settle_down
+from orchestrator.core.errors import StoreError
 from orchestrator.core.ports import Upstream
 from orchestrator.settings import Settings
 
@@ -23,6 +26,37 @@ GRACE_S: Final = 25
 """How long requests under way may take to finish when the process is asked to end."""
 
 START_FAILED: Final = 3
+
+
+class PlainStart:
+    """Says in a sentence why the application cannot start, where that is for an operator to mend (ASGI, lifespan)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let everything pass but a failed start, which a framework reports by its traceback."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        failed: Message | None = None
+
+        async def told(message: Message) -> None:
+            nonlocal failed
+            if message["type"] == "lifespan.startup.failed":
+                failed = message
+            else:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        except BaseException as error:
+            if failed is None:
+                raise
+            is_known = isinstance(error, StoreError | ApiKeyMissingError)
+            await send({**failed, "message": str(error)} if is_known else failed)
+            if not is_known:
+                raise
 
 
 class Server(uvicorn.Server):
@@ -53,14 +87,13 @@ def serve(
 ) -> None:
     """Serve on the settings' address or on listening `sockets` until the process is asked to end (SIGTERM, SIGINT).
 
-    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made.
-    Leaves the process with status 3 when it cannot
-    start, having logged why: without its store, or without any API key.
+    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made. Leaves the process
+    with status 3 when it cannot start, having logged why: without its store, or without any API key.
     """
     logs.configure(settings)
     app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
     config = uvicorn.Config(
-        app,
+        PlainStart(app),
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,

@@ -11,8 +11,9 @@ from typing import Final
 
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
-from api.server import START_FAILED
+from api.server import START_FAILED, PlainStart
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Tenant, digest_of, key_text
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
@@ -75,12 +76,33 @@ def test_a_page_that_leaves_ends_its_long_poll(valkey: ValkeyServer) -> None:
 
 
 def test_a_process_without_its_store_does_not_start() -> None:
-    """It says why, and whoever runs it starts it again."""
+    """It says why in a sentence, and whoever runs it starts it again."""
     with process("redis://127.0.0.1:1") as (running, _):
         log = said(running)
 
     assert running.returncode == START_FAILED
-    assert "StoreUnavailableError" in log
+    assert "the store did not answer (no connection)" in log
+    assert "Traceback" not in log
+
+
+async def test_a_start_that_fails_as_nobody_foresaw_shows_where() -> None:
+    """A mistake of ours is found by its traceback."""
+    sent: list[Message] = []
+
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "lifespan.startup.failed", "message": "Traceback: here"})
+        raise RuntimeError("surprise")
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with pytest.raises(RuntimeError, match="surprise"):
+        await PlainStart(fails)({"type": "lifespan"}, receive, send)
+
+    assert sent == [{"type": "lifespan.startup.failed", "message": "Traceback: here"}]
 
 
 def test_a_process_without_a_key_does_not_start(valkey: ValkeyServer) -> None:
@@ -91,6 +113,7 @@ def test_a_process_without_a_key_does_not_start(valkey: ValkeyServer) -> None:
 
     assert running.returncode != 0
     assert "ZAPWRIGHT_API_KEY is not set" in log
+    assert "Traceback" not in log
 
 
 def test_keys_that_were_made_are_enough_to_start(valkey: ValkeyServer) -> None:
