@@ -12,10 +12,10 @@ from starlette.middleware import Middleware
 
 from api.auth import Callers
 from api.cors import Cors
+from api.deps import views_of
 from api.errors import HANDLED, answer
 from api.limits import BodyLimits
 from api.openapi import Api
-from api.polls import LongPolls
 from api.quick import Quick, Ways
 from api.routes import (
     actions,
@@ -33,6 +33,7 @@ from api.routes import (
     users,
     zaps,
 )
+from api.stream import Streams
 from api.tokens import ClientTokens
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
@@ -99,6 +100,9 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
         zapwright.directory, tokens=app.state.tokens, clock=zapwright.clock, api_key=zapwright.settings.api_key
     )
     app.state.callers = callers
+    app.state.streams = Streams(
+        following=zapwright.following, queries=zapwright.queries, views=views_of(zapwright), clock=zapwright.clock
+    )
     return callers
 
 
@@ -126,7 +130,6 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         [key.get_secret_value() for key in settings.token_keys], life=round(settings.client_token_s * SECOND)
     )
     app.state.metrics = metrics
-    app.state.polls = LongPolls()
     for router in routers:
         app.add(router)
     return app

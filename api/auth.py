@@ -15,7 +15,7 @@ from api.schemas.fields import SessionId
 from api.tokens import ClientTokens, is_token
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import Clock
-from orchestrator.core.session import SessionKey
+from orchestrator.core.session import SECOND, Instant, SessionKey
 from orchestrator.core.tenants import TENANT_SCOPES, Scope, Tenant, digest_of
 from orchestrator.directory import Directory
 
@@ -24,7 +24,9 @@ _SCHEME: Final = "bearer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, what they may do, and from which origins; `session_id`: the only session there is for them.
+    """Who asks, what they may do, and from which origins.
+
+    `session_id`: the only session there is for them; `until`: when they are nobody any more.
 
     Who has a client token has no scopes: what the token is good for is said by each route.
     """
@@ -33,6 +35,7 @@ class Caller:
     scopes: frozenset[Scope]
     origins: frozenset[str] = frozenset()
     session_id: str | None = None
+    until: Instant | None = None
 
     def key(self, session_id: str) -> SessionKey:
         """Return the session as the caller may name it. Raises SessionNotFoundError."""
@@ -78,7 +81,11 @@ class Callers:
         if is_token(bearer):
             claims = self._tokens.read(bearer, now=self._clock.now())
             return Caller(
-                tenant_id=claims.tid, scopes=frozenset(), origins=frozenset(claims.origins), session_id=claims.sid
+                tenant_id=claims.tid,
+                scopes=frozenset(),
+                origins=frozenset(claims.origins),
+                session_id=claims.sid,
+                until=claims.exp * SECOND,
             )
         key = await self._directory.key(bearer)
         if key is None:

@@ -11,9 +11,9 @@ from fastapi import Depends, Request, Response
 
 from api.auth import Caller, CallerDep
 from api.errors import OriginRefusedError, RequestInvalidError
-from api.polls import LongPolls
 from api.schemas import answers
 from api.schemas.fields import timestamp
+from api.stream import Streams
 from api.terms import etag, mark_replay
 from api.tokens import ClientTokens
 from api.views import Views
@@ -23,6 +23,7 @@ from orchestrator.core.ports import Clock, Written
 from orchestrator.core.session import Session
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
+from orchestrator.following import Following
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
 
@@ -95,8 +96,13 @@ async def _creator(here: Here) -> Creator:
     return here.creator
 
 
-async def _views(here: Here) -> Views:
+def views_of(here: Zapwright) -> Views:
+    """Return how sessions are shown."""
     return Views(message_origin=here.settings.zapier_message_origin, baseline_fresh=here.policy.baseline_fresh)
+
+
+async def _views(here: Here) -> Views:
+    return views_of(here)
 
 
 async def _show(
@@ -115,9 +121,13 @@ async def _metrics(request: Request) -> Metrics:
     return metrics
 
 
-async def _polls(request: Request) -> LongPolls:
-    polls: LongPolls = request.app.state.polls
-    return polls
+async def _following(here: Here) -> Following:
+    return here.following
+
+
+async def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
 
 
 EngineDep = Annotated[Engine, Depends(_engine)]
@@ -127,7 +137,8 @@ ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
 GrantingDep = Annotated[Granting, Depends(_granting)]
-PollsDep = Annotated[LongPolls, Depends(_polls)]
+FollowingDep = Annotated[Following, Depends(_following)]
+StreamsDep = Annotated[Streams, Depends(_streams)]
 
 
 @contextmanager

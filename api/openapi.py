@@ -22,6 +22,7 @@ from api.errors import (
     ScopeMissingError,
     TokenExpiredError,
     TokenInvalidError,
+    TooManyStreamsError,
     UnauthorizedError,
     status_of,
     title_of,
@@ -124,7 +125,7 @@ def _answer(kinds: list[Kind]) -> dict[str, Any]:
 
 
 def _asks_to_wait(kind: Kind) -> bool:
-    return issubclass(kind, UpstreamBusyError | StoreUnavailableError | IdempotencyInFlightError)
+    return issubclass(kind, UpstreamBusyError | StoreUnavailableError | IdempotencyInFlightError | TooManyStreamsError)
 
 
 class Api(FastAPI):

@@ -106,7 +106,7 @@ class Views:
 
 def events(page: EventPage) -> answers.EventPage:
     """Show a page of events."""
-    return answers.EventPage(events=tuple(_event(event) for event in page.events), truncated=page.truncated)
+    return answers.EventPage(events=tuple(event(one) for one in page.events), truncated=page.truncated)
 
 
 def apps(page: AppPage) -> answers.AppPage:
@@ -167,10 +167,9 @@ def _attempt(step: Step, snapshot: Snapshot) -> answers.Attempt | None:
     )
 
 
-def _event(event: Event) -> answers.Event:
-    return answers.Event(
-        seq=event.seq, name=event.name, at=timestamp(event.at), step_id=event.step_id, data=_data(event.data)
-    )
+def event(one: Event) -> answers.Event:
+    """Show one event."""
+    return answers.Event(seq=one.seq, name=one.name, at=timestamp(one.at), step_id=one.step_id, data=_data(one.data))
 
 
 def _data(data: JsonObject) -> JsonObject:

@@ -149,6 +149,11 @@ class PopupBlocked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageSeen:
+    """A page of the session is in front of its user, and stays so until somebody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticationsListed:
     """A check's answer, with all that must be known to say whose a new authentication is.
 
@@ -244,6 +249,7 @@ Signal: TypeAlias = (
     | SessionChanged
     | SessionCancelled
     | StepAdded
+    | PageSeen
     | AuthenticationsListed
     | ZapRequested
     | ZapAnswered

@@ -27,6 +27,7 @@ from orchestrator.core.signals import (
     Hinted,
     InputsGiven,
     MessageReceived,
+    PageSeen,
     PopupBlocked,
     PopupCancelled,
     PopupOpened,
@@ -63,6 +64,8 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
     match signal:
         case SessionChanged() | SessionCancelled() | StepAdded():
             _about_the_session(draft, signal)
+        case PageSeen():
+            popups.page_seen(draft)
         case AuthenticationsListed():
             listing.listed(draft, signal)
         case CredentialChanged():
