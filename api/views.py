@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from api.schemas import answers
 from api.schemas.fields import moment, timestamp
-from orchestrator.core.events import Event
+from orchestrator.core.events import CATALOGUE, Event
 from orchestrator.core.links import state_of
 from orchestrator.core.ports import (
     AppPage,
@@ -61,6 +61,23 @@ class Views:
                 self._step(step, position, snapshot)
                 for position, step in enumerate(session.steps)
                 if self.only_step in {None, step.id}
+            ),
+        )
+
+    def message(self, event: Event, snapshot: Snapshot) -> answers.WebhookMessage:
+        """Show an event as webhook endpoints get it."""
+        at = timestamp(event.at)
+        return answers.WebhookMessage(
+            type=event.name,
+            timestamp=at,
+            data=answers.MessageData(
+                seq=event.seq,
+                name=event.name,
+                at=at,
+                step_id=event.step_id,
+                data=data(event.data),
+                schema=CATALOGUE[event.name].schema,
+                session=self.session(snapshot),
             ),
         )
 
@@ -190,14 +207,15 @@ def _attempt(step: Step, snapshot: Snapshot) -> answers.Attempt | None:
 
 def _event(event: Event) -> answers.Event:
     return answers.Event(
-        seq=event.seq, name=event.name, at=timestamp(event.at), step_id=event.step_id, data=_data(event.data)
+        seq=event.seq, name=event.name, at=timestamp(event.at), step_id=event.step_id, data=data(event.data)
     )
 
 
-def _data(data: JsonObject) -> JsonObject:
+def data(found: JsonObject) -> JsonObject:
+    """Show an event's data."""
     return {
         name: timestamp(value) if name in _INSTANTS and isinstance(value, int) else value
-        for name, value in data.items()
+        for name, value in found.items()
     }
 
 
