@@ -41,12 +41,13 @@ export function newSearch() {
 export function appSearch(search, { id, label, find, choose, redraw }) {
   const look = async () => {
     const asked = ++search.asked;
+    const { query } = search;
     search.looking = true;
     redraw();
     try {
-      const found = await find(search.query);
+      const found = await find(query);
       if (asked !== search.asked) return;
-      Object.assign(search, { found, problem: null, active: found.length > 0 && search.query !== "" ? 0 : -1 });
+      Object.assign(search, { found, problem: null, active: found.length > 0 && query !== "" ? 0 : -1 });
     } catch (error) {
       if (asked !== search.asked) return;
       Object.assign(search, { problem: problemInWords(error), active: -1 });
@@ -57,7 +58,7 @@ export function appSearch(search, { id, label, find, choose, redraw }) {
   const open = () => {
     if (search.open) return;
     search.open = true;
-    if (search.found === null) void look();
+    if (search.found === null && !search.looking) void look();
     else redraw();
   };
   const close = () => {
@@ -114,8 +115,8 @@ export function appSearch(search, { id, label, find, choose, redraw }) {
           click: open,
           blur: () => search.open && close(),
           input: (/** @type {{target: HTMLInputElement}} */ { target }) => {
-            search.query = target.value;
-            search.open = true;
+            // Until the answer to this is there, Enter takes nothing: what is shown answers something else.
+            Object.assign(search, { query: target.value, open: true, active: -1, looking: true, asked: search.asked + 1 });
             clearTimeout(search.timer);
             search.timer = setTimeout(() => void look(), PATIENCE_MS);
             redraw();
@@ -145,7 +146,7 @@ function list(search, id, label, take) {
     search.found?.length === 0 && !search.problem && h("p", { class: "soft nothing" }, `No app is called “${search.query}”.`),
     h(
       "ul",
-      { id: `${id}-list`, role: "listbox", "aria-label": label, on: { mousedown: (/** @type {Event} */ event) => event.preventDefault() } },
+      { id: `${id}-list`, role: "listbox", "aria-label": label, "aria-busy": search.looking ? "true" : null, on: { mousedown: (/** @type {Event} */ event) => event.preventDefault() } },
       found.map((app, index) =>
         h(
           "li",

@@ -105,9 +105,8 @@ export function switchesOf({ popups, general }) {
  */
 export function recognise(faults, document) {
   const everywhere = { popups: document.popups, listed_after_ms: document.authentications?.listed_after_ms };
-  faults.popups = new Map(
-    [[EVERY_APP, everywhere], .../** @type {[string, any][]} */ (Object.entries(document.apps ?? {}))].map(([app, own]) => [app, likest(own)]),
-  );
+  const places = Object.entries({ [EVERY_APP]: everywhere, ...document.apps });
+  faults.popups = new Map(places.map(([app, switches]) => [app, likest(switches)]));
   faults.general = new Set(GENERAL_FAULTS.filter((fault) => isPart(fault.document, document)).map(({ name }) => name));
   faults.known = true;
 }

@@ -96,10 +96,17 @@ export function stepCard(step, { index, count, locked, desk, wishes }) {
         { class: "name" },
         h("p", { class: "soft small" }, `${name} · ${index === 0 ? "When this happens" : "Then do this"}`),
         h(
-          "h2",
-          { id: `${step.id}-name`, tabindex: "-1" },
-          h("span", { class: "unseen" }, `${name}: `),
-          step.app ? app : "Choose an app",
+          "div",
+          { class: "row" },
+          h("h2", { id: `${step.id}-name`, tabindex: "-1" }, h("span", { class: "unseen" }, `${name}: `), step.app ? app : "Choose an app"),
+          step.app &&
+            !locked &&
+            !PENDING.has(step.show) &&
+            !desk.changing &&
+            button("Change app", () => turn(desk, "changing", true, wishes, `${step.id}-app`), {
+              kind: "quiet small",
+              label: `Change the app of ${name.toLowerCase()}`,
+            }),
         ),
       ),
       h("span", { class: "badge", "data-tone": words.tone }, h("span", { class: "dot" }), words.badge),
@@ -146,7 +153,6 @@ function body(step, { words, locked, desk, wishes }) {
     settled ? account(step, words, locked, desk, wishes) : telling(step, words, desk, wishes),
     (CHOOSING.has(step.show) || (settled && desk.picking)) && accounts(step, desk, wishes),
     settled && action(step, locked, desk, wishes),
-    !locked && !PENDING.has(step.show) && foot(step, settled, desk, wishes),
   ];
 }
 
@@ -254,6 +260,7 @@ function accounts(step, desk, wishes) {
     { class: "stack", key: "accounts" },
     step.candidates.length > 0 && choices(`${step.id}-candidates`, "One of these may be it", step.candidates, "This one", desk, wishes),
     desk.accounts === null && !desk.problem && h("div", { class: "skeleton", key: "loading" }),
+    desk.accounts?.length === 0 && step.show === "ready" && h("p", { class: "soft", key: "none" }, `You have no ${app} account at Zapier yet.`),
     others.length > 0 &&
       choices(`${step.id}-accounts`, candidates.size > 0 ? `Your other ${app} accounts` : `Your ${app} accounts`, others, "Use", desk, wishes),
     h(
@@ -338,15 +345,6 @@ function grouped(actions) {
     groups.set(kind, [...(groups.get(kind) ?? []), one]);
   }
   return [...groups];
-}
-
-/** @param {any} step @param {boolean} settled @param {Desk} desk @param {Wishes} wishes */
-function foot(step, settled, desk, wishes) {
-  return h(
-    "div",
-    { class: "row foot", key: "foot" },
-    button("Change app", () => turn(desk, "changing", true, wishes, `${step.id}-app`), { kind: "quiet", key: "change" }),
-  );
 }
 
 /** @param {Desk} desk @param {"changing" | "picking"} what @param {boolean} to @param {Wishes} wishes @param {string} [focus] */

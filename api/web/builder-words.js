@@ -131,10 +131,10 @@ const SHOWS = {
  *
  * @param {string} show one of connect.js
  * @param {string} app its title
- * @returns {Words}
+ * @returns {Words} its name alone when it is one that this page does not know yet
  */
 export function wordsOf(show, app) {
-  return SHOWS[show](app);
+  return SHOWS[show]?.(app) ?? { tone: "plain", badge: show };
 }
 
 /** @type {Record<string, {tone: Tone, words: string, about?: string}>} */
