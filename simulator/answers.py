@@ -153,13 +153,13 @@ REDIRECT: Final = "/v2/authentications/redirect"
 
 
 @lru_cache(maxsize=1024)
-def app_document(app: App, origin: str, *, linked: bool) -> Document:
+def app_document(app: App, origin: str, *, title: str, linked: bool) -> Document:
     """Return an app (Zapier docs: get-apps), shared, not to be changed. Not `linked`: its links are empty."""
     picture = f"{origin}/images/{app.slug}.svg"
     return {
         "id": app.id,
         "type": "app",
-        "title": app.title,
+        "title": title,
         "description": app.description,
         "image": picture,
         "images": {f"url_{size}x{size}": f"{picture}?size={size}" for size in (16, 32, 64, 128)},

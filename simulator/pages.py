@@ -25,6 +25,7 @@ _PAGE: Final = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
+<link rel="icon" href="/web/mark.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/web/page.css">
 <script type="module" src="/web/popup.js"></script>
 </head>

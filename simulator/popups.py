@@ -68,7 +68,7 @@ class PopupPages:
         origin = self._origin or origin_of(request.scope)
         if request.query_params.get("redirect", origin + REDIRECT) != origin + REDIRECT:
             return page("Not a connect link", "<p>It leads back to another place than Zapier's own.</p>", status=400)
-        popups = self._popups(app)
+        popups, title = self._popups(app), self._upstream.switches.title_of(app)
         account = _signed_in(request) or popups.account or self._upstream.visits.expected(app.id)
         here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         if account is None:
@@ -76,14 +76,14 @@ class PopupPages:
         login_origin = self._login_origin or other_origin(origin)
         visit = self._upstream.visits.begin(app, account, origin=origin, login_origin=login_origin)
         body = (
-            f"{_heading(app, f'Connect {app.title} to Zapier')}"
-            f"<p>You will sign in at {escape(app.title)}, and come back.</p>"
+            f"{_heading(app, f'Connect {title} to Zapier')}"
+            f"<p>You will sign in at {escape(title)}, and come back.</p>"
             f'<p><a class="button" id="continue" href="{login_origin}/login/{visit.id}">Continue</a></p>'
             f'<p class="aside">Signed in to Zapier as <b>{escape(account)}</b>. '
             f'<a id="switch" href="/engine/account?{escape(urlencode({"next": here}))}">Not you?</a></p>'
         )
         walk = None if popups.visitor == "person" else {"click": "continue", "after_ms": popups.visitor_ms}
-        return _popup_page(f"Connect {app.title}", body, visit, {"walk": walk}, coop=popups.coop.first)
+        return _popup_page(f"Connect {title}", body, visit, {"walk": walk}, coop=popups.coop.first)
 
     async def account(self, request: Request) -> Response:
         """Ask whom the browser is signed in to Zapier as."""
@@ -124,14 +124,14 @@ class PopupPages:
         visit = self._visit(request)
         if visit is None:
             return _forgotten()
-        popups, app = self._popups(visit.app), visit.app
+        popups, app, title = self._popups(visit.app), visit.app, self._upstream.switches.title_of(visit.app)
         body = (
-            f"{_heading(app, f'Sign in to {app.title}')}"
-            f"<p>Zapier would like to use your {escape(app.title)} account.</p>"
+            f"{_heading(app, f'Sign in to {title}')}"
+            f"<p>Zapier would like to use your {escape(title)} account.</p>"
             f'<form method="post">{self._choice(visit, popups)}'
             f'<p><button class="button" id="allow" name="answer" value="allowed">Allow</button> '
             f'<button class="button plain" id="deny" name="answer" value="denied">Deny</button></p></form>'
-            f'<p class="aside">A page of the simulator, in place of {escape(app.title)}’s.</p>'
+            f'<p class="aside">A page of the simulator, in place of {escape(title)}’s.</p>'
         )
         steps: dict[str, Any] = {}
         match popups.visitor:
@@ -145,7 +145,7 @@ class PopupPages:
                 pass
         if "origin" in popups.spoofs:
             steps["posts"] = [_post(self._spoofed(visit), to="page")]
-        return _popup_page(f"Sign in to {app.title}", body, visit, steps, coop=popups.coop.middle)
+        return _popup_page(f"Sign in to {title}", body, visit, steps, coop=popups.coop.middle)
 
     async def decide(self, request: Request) -> Response:
         """Take the user's answer, and lead back to Zapier."""
@@ -177,10 +177,10 @@ class PopupPages:
         visit = self._upstream.visits.find(request.query_params.get("visit", ""))
         if visit is None or visit.outcome is None:
             return _forgotten()
-        popups, app = self._popups(visit.app), visit.app
+        popups, app, title = self._popups(visit.app), visit.app, self._upstream.switches.title_of(visit.app)
         if visit.outcome == "denied":
             body = (
-                f"{_heading(app, f'{app.title} was not connected')}<p>You can close this window.</p>"
+                f"{_heading(app, f'{title} was not connected')}<p>You can close this window.</p>"
                 f'<p><button class="button plain" id="done">Close</button></p>'
             )
             return _popup_page("Not connected", body, visit, {}, coop=popups.coop.last)
@@ -188,9 +188,9 @@ class PopupPages:
         if made is None:
             return _forgotten()
         body = (
-            f"{_heading(app, f'{app.title} is connected')}"
+            f"{_heading(app, f'{title} is connected')}"
             f"<p>{escape(made.title)}</p>"
-            f'<p class="aside reachable">The page that you came from is told. You can close this window.</p>'
+            f'<p class="aside reachable">You can close this window.</p>'
             f'<p class="aside cut">The page that you came from cannot be told: a page on the way here has cut this '
             f"window off from it. You can close this window.</p>"
             f'<p><button class="button" id="done">Done</button></p>'
@@ -202,7 +202,7 @@ class PopupPages:
             "posts": [self._message(visit, popups)] * (popups.message_times if popups.message == "sent" else 0),
             "close_after_ms": popups.closes_after_ms,
         }
-        return _popup_page(f"{app.title} is connected", body, visit, steps, coop=popups.coop.last)
+        return _popup_page(f"{title} is connected", body, visit, steps, coop=popups.coop.last)
 
     async def spoof(self, request: Request) -> Response:
         """Say what only the popup may say, from a frame in it or from a window that it opened."""
@@ -230,9 +230,9 @@ class PopupPages:
             return ""
         due = next((one.id for one in own if one.is_expired), None)
         chosen = {"due": due, "new": None, "again": due or own[0].id}[popups.login]
-        options = [_option(one.title + (" (expired)" if one.is_expired else ""), one.id, chosen) for one in own]
-        options.append(_option("another account", "", chosen or ""))
-        return f"<fieldset><legend>Which account?</legend>{''.join(options)}</fieldset>"
+        options = [("A new account", "")] + [(one.title + " (expired)" * one.is_expired, one.id) for one in own]
+        fields = "".join(_option(text, value, is_chosen=value == (chosen or "")) for text, value in options)
+        return f"<fieldset><legend>Which account?</legend>{fields}</fieldset>"
 
     def _made(self, visit: Visit) -> Authentication | None:
         """Return the authentication that the visit leads to, made at the first time of asking; None once deleted."""
@@ -316,8 +316,8 @@ def _heading(app: App, text: str) -> str:
     return f"{picture(app)}<h1>{escape(text)}</h1>"
 
 
-def _option(text: str, value: str, chosen: str | None) -> str:
-    checked = " checked" if value == (chosen or "") else ""
+def _option(text: str, value: str, *, is_chosen: bool) -> str:
+    checked = " checked" if is_chosen else ""
     return (
         f'<label class="option"><input type="radio" name="account" value="{escape(value)}"{checked}> '
         f"<span>{escape(text)}</span></label>"

@@ -67,7 +67,8 @@ async def list_apps(call: Call) -> Answer:
     if bearer is not None:
         for app_id in wanted or ():
             call.upstream.visits.asked(app_id, bearer.account)
-    return _list(call, found, lambda app: app_document(app, call.origin, linked=bearer is not None))
+    title_of, linked = call.switches.title_of, bearer is not None
+    return _list(call, found, lambda app: app_document(app, call.origin, title=title_of(app), linked=linked))
 
 
 async def list_authentications(call: Call) -> Answer:

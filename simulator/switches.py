@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from simulator.accounts import AccountName
-from simulator.apps import Catalogue
+from simulator.apps import App, Catalogue
 
 Endpoint: TypeAlias = Literal[
     "GET /v1/profiles/me",
@@ -126,6 +126,7 @@ class OfApp(Section, frozen=True):
     listed_after_ms: Millis | None = None
     reconnect: Reconnection | None = None
     popups: Popups | None = None
+    title: Annotated[str, Meta(min_length=1, max_length=255)] | None = None  #: what it is called; found as before
 
 
 class Scopes(Section, frozen=True):
@@ -278,6 +279,11 @@ class Switches(Section, frozen=True):
         """What becomes of the id of an authentication of this app that is repaired."""
         own = self.apps[app_id].reconnect if app_id in self.apps else None
         return own or self.authentications.reconnect
+
+    def title_of(self, app: App) -> str:
+        """What an app is called."""
+        own = self.apps[app.id].title if app.id in self.apps else None
+        return own or app.title
 
     def popups_of(self, app_id: str) -> Popups:
         """What happens in the popups of this app."""

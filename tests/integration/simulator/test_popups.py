@@ -208,15 +208,17 @@ def test_a_link_that_comes_back_elsewhere_is_refused(browser: Browser) -> None:
 
 
 def test_titles_are_text_on_every_page(browser: Browser) -> None:
-    """Whatever they hold."""
-    title = "<script>alert('t')</script>"
-    browser.connected(title=title)
+    """An app's and an authentication's, whatever they hold."""
+    app, mine = "<script>alert('app')</script>", "<script>alert('mine')</script>"
+    browser.switch({"apps": {"Slack": {"title": app}}})
+    browser.connected(title=mine)
+    link = browser.connect_link("alice", "Slack")
     login, address = browser.reach_login()
-    last = browser.post(address, answer="allowed", account=browser.listed()[0])
+    pages = [browser.get(link), login, browser.post(address, answer="allowed", account=browser.listed()[0])]
 
-    assert title in login.options
-    assert all("<script>alert" not in page.text for page in (login, last))
-    assert "&lt;script&gt;" in last.text
+    assert browser.ask("alice", "/v2/apps", query="Slack")[0]["title"] == app
+    assert mine in login.options
+    assert all("<script>alert" not in page.text and "&lt;script&gt;alert" in page.text for page in pages)
 
 
 def test_pages_run_no_script_but_their_own(browser: Browser) -> None:
