@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
@@ -23,8 +23,10 @@ from api.routes import (
     authentications,
     client_tokens,
     credentials,
+    development,
     health,
     operators,
+    pages,
     popups,
     sessions,
     steps,
@@ -43,7 +45,7 @@ from orchestrator.settings import Settings
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _LENGTH_OF_REFERENCE = 12
-_ROUTERS = (
+_RESOURCES = (
     sessions,
     steps,
     apps,
@@ -56,6 +58,7 @@ _ROUTERS = (
     users,
     operators,
     health,
+    pages,
 )
 
 
@@ -101,6 +104,7 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
 
 def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> FastAPI:
     metrics = Metrics()
+    routers = _routers(settings)
     app = Api(
         title="Zapwright",
         version="1",
@@ -114,7 +118,7 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
             Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),
             Middleware(Cors),
             Middleware(BodyLimits, max_bytes=settings.max_body_bytes, max_s=settings.max_body_s),
-            Middleware(Quick, ways=Ways(_routes())),
+            Middleware(Quick, ways=Ways(_routes(routers))),
         ],
         exception_handlers=dict.fromkeys(HANDLED, answer),
     )
@@ -123,14 +127,19 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
     )
     app.state.metrics = metrics
     app.state.polls = LongPolls()
-    for resource in _ROUTERS:
-        app.add(resource.router)
+    for router in routers:
+        app.add(router)
     return app
 
 
-def _routes() -> Iterator[APIRoute]:
-    for resource in _ROUTERS:
-        yield from (route for route in resource.router.routes if isinstance(route, APIRoute))
+def _routers(settings: Settings) -> tuple[APIRouter, ...]:
+    always = tuple(resource.router for resource in _RESOURCES)
+    return always if settings.simulator_url is None else (*always, pages.demo, development.router)
+
+
+def _routes(routers: Iterable[APIRouter]) -> Iterator[APIRoute]:
+    for router in routers:
+        yield from (route for route in router.routes if isinstance(route, APIRoute))
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     zapier_api_url: str | None = None
     """Where the Partner API is, without `/v2`. `zapwright up` starts the simulator when it is not set."""
 
+    simulator_url: str | None = None
+    """Where the simulator is, if it is the upstream: opens `/demo` and `/dev` to everybody (`zapwright up` sets it)."""
+
     zapier_client_id: str = "zapwright"
     """Your client id at Zapier; rate limits are kept per client id."""
 
@@ -148,6 +151,12 @@ class Settings(BaseSettings):
         queues = self.queue_redis_url or self.redis_url
         if queues is not None and isinstance(read_address(queues.get_secret_value()), OnCluster):
             raise ValueError("RQ's queues cannot live on a cluster: QUEUE_REDIS_URL must name one server, or sentinels")
+        return self
+
+    @model_validator(mode="after")
+    def _development_is_simulated(self) -> Self:
+        if self.simulator_url is not None and self.simulator_url != self.zapier_api_url:
+            raise ValueError("simulator_url must be zapier_api_url: /demo and /dev are for no real upstream")
         return self
 
     @field_validator("token_keys")

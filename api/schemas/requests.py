@@ -76,6 +76,17 @@ class NewSession(Body):
         )
 
 
+class NewDevelopmentSession(Body):
+    """A session that a page makes for itself before the simulator."""
+
+    user_id: UserId = "demo"
+    steps: Annotated[list[NewStep], Field(max_length=MOST_STEPS)] = []
+
+    def meant(self, tenant_id: str) -> engine.NewSession:
+        """Return what is asked for."""
+        return NewSession(user_id=self.user_id, steps=self.steps).meant(tenant_id)
+
+
 class ClientTokenWish(Body):
     """For whose page a token is: `user_id` must be the session's, `origin` one of the tenant's."""
 
