@@ -6,10 +6,14 @@ have collected them, and nothing may be skipped: otherwise the run fails.
 
 Tests marked `redis_server` need Debian's redis-server, those marked `npm_packages` what npm brings to `clients/node`.
 Without it they are deselected too, and the summary says so; where CI is set they run all the same, and fail.
+
+Tests marked `browser` need Debian's Chromium and what moves its windows. `make test` installs them where it can;
+without them a run that holds such tests does not begin, wherever it is.
 """
 
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,8 @@ SERVER_MARKER = "redis_server"
 SERVER_PROGRAM = "redis-server"
 PACKAGES_MARKER = "npm_packages"
 PACKAGES_FOLDER = Path("clients", "node", "node_modules", "express")
+BROWSER_MARKER = "browser"
+BROWSER_PROGRAMS = ("chromium", "Xvfb", "openbox", "xdotool")
 
 _skipped = pytest.StashKey[list[str]]()
 _left_out = pytest.StashKey[dict[str, int]]()
@@ -52,11 +58,12 @@ def pytest_report_header() -> str:
     return f"partner schema: {path or f'none; tests marked {SCHEMA_MARKER} are left out'}"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     """Leave out what needs the published schema when there is none.
 
-    Raises `pytest.UsageError` when the schema is set to a file that is not there, or when it must have been used and no
-    test does.
+    Raises `pytest.UsageError` when the schema is set to a file that is not there, when it must have been used and no
+    test does, or when tests of the browser are left without one.
     """
     path = os.environ.get(SCHEMA_VARIABLE)
     if path and not Path(path).is_file():
@@ -72,6 +79,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _leave_out(SERVER_MARKER, config, items, why=f"{SERVER_PROGRAM} is not installed")
     if not in_ci() and not (config.rootpath / PACKAGES_FOLDER).is_dir():
         _leave_out(PACKAGES_MARKER, config, items, why="npm brought no packages")
+    yield
+    missing = [program for program in BROWSER_PROGRAMS if shutil.which(program) is None]
+    if missing and any(item.get_closest_marker(BROWSER_MARKER) for item in items):
+        raise pytest.UsageError(
+            f"the browser's tests need {', '.join(missing)}: run `make test` as root on Debian, install them yourself, "
+            f"or leave these tests out by -m 'not {BROWSER_MARKER}'"
+        )
 
 
 def _leave_out(marker: str, config: pytest.Config, items: list[pytest.Item], *, why: str) -> None:
