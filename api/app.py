@@ -12,9 +12,9 @@ from starlette.middleware import Middleware
 
 from api.auth import Callers
 from api.cors import Cors
-from api.deps import views_of
 from api.errors import HANDLED, answer
 from api.limits import BodyLimits
+from api.links import LinkTokens
 from api.openapi import Api
 from api.quick import Quick, Ways
 from api.routes import (
@@ -22,6 +22,7 @@ from api.routes import (
     apps,
     authentications,
     client_tokens,
+    connect_links,
     credentials,
     development,
     health,
@@ -55,6 +56,7 @@ _RESOURCES = (
     actions,
     zaps,
     client_tokens,
+    connect_links,
     credentials,
     users,
     operators,
@@ -100,9 +102,7 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
         zapwright.directory, tokens=app.state.tokens, clock=zapwright.clock, api_key=zapwright.settings.api_key
     )
     app.state.callers = callers
-    app.state.streams = Streams(
-        following=zapwright.following, queries=zapwright.queries, views=views_of(zapwright), clock=zapwright.clock
-    )
+    app.state.streams = Streams(following=zapwright.following, queries=zapwright.queries, clock=zapwright.clock)
     return callers
 
 
@@ -126,9 +126,9 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         ],
         exception_handlers=dict.fromkeys(HANDLED, answer),
     )
-    app.state.tokens = ClientTokens(
-        [key.get_secret_value() for key in settings.token_keys], life=round(settings.client_token_s * SECOND)
-    )
+    token_keys = [key.get_secret_value() for key in settings.token_keys]
+    app.state.tokens = ClientTokens(token_keys, life=round(settings.client_token_s * SECOND))
+    app.state.link_tokens = LinkTokens(token_keys)
     app.state.metrics = metrics
     for router in routers:
         app.add(router)

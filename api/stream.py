@@ -18,10 +18,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.errors import RequestError, TokenExpiredError, TooManyStreamsError, UnauthorizedError, problem
-from api.views import Views, event
+from api.views import Views
 from orchestrator.core.errors import SessionNotFoundError, StoreError, ZapwrightError
-from orchestrator.core.events import Event
-from orchestrator.core.ports import Clock
+from orchestrator.core.ports import Clock, EventPage
 from orchestrator.core.session import ENDED, SECOND, Instant, Millis, SessionKey
 from orchestrator.following import Follower, Following, Reading
 from orchestrator.queries import Queries
@@ -72,38 +71,47 @@ _COMMENT: Final = b":\n\n"
 _HEADERS: Final = ((b"content-type", MEDIA_TYPE.encode()), (b"x-accel-buffering", b"no"))
 
 
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What one reading is written as: the session, and the events that came with it."""
+
+    session: bytes
+    events: bytes
+
+
 class Streams:
     """Every stream of one process: what they follow, and how what they tell is written down, once for all of them."""
 
-    def __init__(self, *, following: Following, queries: Queries, views: Views, clock: Clock) -> None:
+    def __init__(self, *, following: Following, queries: Queries, clock: Clock) -> None:
         self.following = following
         self.clock = clock
         self._queries = queries
-        self._views = views
-        self._shown: WeakKeyDictionary[Reading, bytes] = WeakKeyDictionary()
+        self._written: WeakKeyDictionary[Reading, dict[Views, Frames]] = WeakKeyDictionary()
 
-    def session(self, reading: Reading) -> bytes:
-        """Return the frame that shows the session as it was read."""
-        shown = self._shown.get(reading)
-        if shown is None:
-            document = msgspec.json.encode(self._views.session(reading.snapshot))
-            shown = self._shown[reading] = frame("session", document)
-        return shown
+    def frames(self, reading: Reading, views: Views) -> Frames:
+        """Return what a reading is written as, for those who are shown the same of it."""
+        by_views = self._written.setdefault(reading, {})
+        if views not in by_views:
+            by_views[views] = Frames(
+                session=frame("session", msgspec.json.encode(views.session(reading.snapshot))),
+                events=_events(EventPage(events=reading.events, truncated=False), views),
+            )
+        return by_views[views]
 
-    async def events(self, reading: Reading, *, after: int) -> bytes:
+    async def events(self, reading: Reading, views: Views, *, after: int) -> bytes:
         """Return the frames of every event after this one and up to the reading; those no longer kept are said to be.
 
         Raises StoreError, SessionNotFoundError.
         """
         if after == reading.since:
-            return b"".join(map(event_frame, reading.events))
+            return self.frames(reading, views).events
         frames: list[bytes] = []
         while after < reading.seq:
             page = await self._queries.events_of(reading.snapshot.session, after=after, limit=MOST_EVENTS)
             told = [one for one in page.events if one.seq <= reading.seq]
             if page.truncated:
                 frames.append(frame("truncated", msgspec.json.encode({"after": after})))
-            frames += map(event_frame, told)
+            frames.append(_events(EventPage(events=tuple(told), truncated=False), views))
             if not told:
                 break
             after = told[-1].seq
@@ -112,12 +120,13 @@ class Streams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Who reads a stream: from when on, until when they may, and whether their page is in front of its user.
+    """Who reads a stream: what they may see, from when on, until when, and if their page is in front of its user.
 
     `after` None: only what happens from now on. `check` raises RequestError once they may read no more.
     """
 
     key: SessionKey
+    views: Views
     after: int | None
     is_visible: bool
     until: Instant | None
@@ -194,8 +203,8 @@ class SessionStream(Response):
         if reading is None:
             return _COMMENT
         after = reading.seq if self._after is None else min(self._after, reading.seq)
-        events = await self._streams.events(reading, after=after)
-        shown = self._streams.session(reading)
+        events = await self._streams.events(reading, self._reader.views, after=after)
+        shown = self._streams.frames(reading, self._reader.views).session
         before = b"" if self._last else shown
         behind = shown if events or (not before and shown != self._last) else b""
         self._after, self._last = reading.seq, shown
@@ -208,9 +217,8 @@ def frame(name: str, document: bytes, *, seq: int | None = None) -> bytes:
     return b"event: %s\n%sdata: %s\n\n" % (name.encode(), number, document)
 
 
-def event_frame(one: Event) -> bytes:
-    """Write down something that happened to the session."""
-    return frame("event", msgspec.json.encode(event(one)), seq=one.seq)
+def _events(page: EventPage, views: Views) -> bytes:
+    return b"".join(frame("event", msgspec.json.encode(shown), seq=shown.seq) for shown in views.events(page).events)
 
 
 def _bye(reason: str, session_id: str) -> bytes:

@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from api.auth import BACKEND_READS, BACKEND_WRITES, PAGE_READS, CallerDep, SessionDep, TenantId, bearer_of
+from api.auth import BACKEND_READS, BACKEND_WRITES, STEP_READS, CallerDep, SessionDep, TenantId, bearer_of
 from api.deps import (
     EngineDep,
     FollowingDep,
@@ -25,7 +25,7 @@ from api.schemas.fields import LastEventId
 from api.schemas.parameters import EventSearch, SessionSearch, Streaming, Waiting
 from api.stream import MEDIA_TYPE, SHAPE, Reader, SessionStream
 from api.terms import Conditional, Keyed, NoneMatch, etag, is_known
-from api.views import events, signals
+from api.views import signals
 from orchestrator.core.errors import AliasTakenError, AppNotFoundError
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import SECOND
@@ -88,7 +88,7 @@ async def list_sessions(
 
 @router.get(
     "/{session_id}",
-    dependencies=[PAGE_READS],
+    dependencies=[STEP_READS],
     response_model=answers.Session,
     responses={200: {"headers": ETAG}, 304: _KNOWN, **problems(*SESSION)},
 )
@@ -138,24 +138,25 @@ async def cancel_session(key: SessionDep, engine: EngineDep, show: ShowDep, term
     return await show.applied(await engine.apply(key, SessionCancelled(), terms=terms))
 
 
-@router.get("/{session_id}/events", dependencies=[PAGE_READS], responses=problems(*SESSION))
-async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep) -> answers.EventPage:
+@router.get("/{session_id}/events", dependencies=[STEP_READS], responses=problems(*SESSION))
+async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep, views: ViewsDep) -> answers.EventPage:
     """Return what happened, in order, after an event's `seq`."""
-    return events(await queries.events(key, after=search.after, limit=search.limit))
+    return views.events(await queries.events(key, after=search.after, limit=search.limit))
 
 
 @router.get(
     "/{session_id}/stream",
     status_code=200,
-    dependencies=[PAGE_READS],
+    dependencies=[STEP_READS],
     response_class=SessionStream,
     responses={200: _STREAM, **problems(TooManyStreamsError, *SESSION)},
 )
-async def stream_session(
+async def stream_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     key: SessionDep,
     caller: CallerDep,
     search: Streaming,
     streams: StreamsDep,
+    views: ViewsDep,
     request: Request,
     last_event_id: LastEventId = None,
 ) -> Response:
@@ -163,6 +164,7 @@ async def stream_session(
     callers, bearer = request.app.state.callers, bearer_of(request.headers["authorization"])
     reader = Reader(
         key=key,
+        views=views,
         after=search.after if last_event_id is None else int(last_event_id),
         is_visible=search.visible and (caller.session_id is not None or Scope.SESSIONS_WRITE in caller.scopes),
         until=caller.until,
