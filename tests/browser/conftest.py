@@ -64,7 +64,10 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
-    """A browser of one user: nothing is remembered of any other test."""
+    """A browser of one user: nothing is remembered of any other test, and no page's script may fail."""
     context = await chromium.new_context()
+    failures: list[str] = []
+    context.on("weberror", lambda failed: failures.append(str(failed.error)))
     yield context
     await context.close()
+    assert failures == []
