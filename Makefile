@@ -1,6 +1,6 @@
 # Needs make and Python 3.11+ with venv; everything else is built in .venv.
 #   make demo ONCE=1                  exits when the demo has ended
-#   make test ARGS="-k budget"        passes ARGS on to pytest
+#   make test ARGS="-k budget"        passes ARGS on to pytest; -n0 runs one file at a time
 #   make PYTHON=python3.13 test       builds .venv with another interpreter
 
 PYTHON ?= python3
@@ -34,7 +34,7 @@ up: $(VENV)/.project ## Start the store, the API, a worker and, without a real u
 .PHONY: test
 test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
 	@.ci/programs $(PROGRAMS) || true
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
 
 .PHONY: check
 check: lint types imports ## Lint, types and architecture

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from api.schemas import answers
 from api.schemas.fields import moment, timestamp
-from orchestrator.core.events import Event
+from orchestrator.core.events import CATALOGUE, Event
 from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
@@ -55,6 +55,23 @@ class Views:
             ),
             zap=answers.Zap.of(session.zap),
             steps=tuple(self._step(step, position, snapshot) for position, step in enumerate(session.steps)),
+        )
+
+    def message(self, event: Event, snapshot: Snapshot) -> answers.WebhookMessage:
+        """Show an event as webhook endpoints get it."""
+        at = timestamp(event.at)
+        return answers.WebhookMessage(
+            type=event.name,
+            timestamp=at,
+            data=answers.MessageData(
+                seq=event.seq,
+                name=event.name,
+                at=at,
+                step_id=event.step_id,
+                data=data(event.data),
+                schema=CATALOGUE[event.name].schema,
+                session=self.session(snapshot),
+            ),
         )
 
     def operators(self, snapshot: Snapshot) -> answers.OperatorsSession:
@@ -169,14 +186,15 @@ def _attempt(step: Step, snapshot: Snapshot) -> answers.Attempt | None:
 
 def _event(event: Event) -> answers.Event:
     return answers.Event(
-        seq=event.seq, name=event.name, at=timestamp(event.at), step_id=event.step_id, data=_data(event.data)
+        seq=event.seq, name=event.name, at=timestamp(event.at), step_id=event.step_id, data=data(event.data)
     )
 
 
-def _data(data: JsonObject) -> JsonObject:
+def data(found: JsonObject) -> JsonObject:
+    """Show an event's data."""
     return {
         name: timestamp(value) if name in _INSTANTS and isinstance(value, int) else value
-        for name, value in data.items()
+        for name, value in found.items()
     }
 
 

@@ -56,6 +56,7 @@ def show_addresses(voice: Voice, deployment: Deployment) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_row("API", planned.api_url, "[dim]/openapi.json describes it[/]")
     if planned.simulator_url is not None:
+        table.add_row("demo", f"{planned.api_url}/demo", "[dim]a Zap to build in the browser[/]")
         table.add_row("simulator", planned.simulator_url, "[dim]/_control plays Zapier's users[/]")
     table.add_row("keys and addresses", str(devenv.path_in(planned.data_dir)))
     table.add_row("logs", str(deployment.folder))

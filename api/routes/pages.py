@@ -43,6 +43,12 @@ async def read_file(name: str, request: Request) -> Response:
     return await _file(name, request, FILE_HEADERS)
 
 
+@demo.api_route("", methods=["GET", "HEAD"])
+async def show_builder(request: Request) -> Response:
+    """Return the demo builder."""
+    return await page("builder.html", request)
+
+
 async def page(name: str, request: Request) -> Response:
     """Return a page of ours.
 

@@ -193,6 +193,29 @@ class EventPage(Shape):
     truncated: bool
 
 
+class MessageData(Shape):
+    """An event, and its session as it was when the message was written down: `session.seq` may be greater than `seq`.
+
+    `schema` is the version of the event's `data`.
+    """
+
+    seq: int
+    name: EventName
+    at: At
+    step_id: str | None
+    data: JsonObject
+    schema: int
+    session: Session
+
+
+class WebhookMessage(Shape):
+    """What is sent to a webhook endpoint (Standard Webhooks). `timestamp`: when it happened, like `data.at`."""
+
+    type: EventName
+    timestamp: At
+    data: MessageData
+
+
 class SignalRecord(Shape):
     """A signal that was heard, and what became of it; `detail` is the code of a refusal."""
 

@@ -80,11 +80,13 @@ class NewDevelopmentSession(Body):
     """A session that a page makes for itself before the simulator."""
 
     user_id: UserId = "demo"
+    title: Title | None = None
+    reference: Reference | None = None
     steps: Annotated[list[NewStep], Field(max_length=MOST_STEPS)] = []
 
     def meant(self, tenant_id: str) -> engine.NewSession:
         """Return what is asked for."""
-        return NewSession(user_id=self.user_id, steps=self.steps).meant(tenant_id)
+        return NewSession(**vars(self)).meant(tenant_id)
 
 
 class ClientTokenWish(Body):

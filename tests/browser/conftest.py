@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
@@ -14,7 +15,20 @@ from tests.browser import product as products
 from tests.browser.chromium import launched
 from tests.browser.product import Product
 
+PROGRAMS: Final = ("chromium", "Xvfb", "openbox", "xdotool")
 PRODUCT_HOST: Final = "product.localhost"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs() -> None:
+    """Fail where there is no Chromium, or nothing that moves its windows: `make test` installs them where it can."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        pytest.fail(
+            f"the browser's tests need {', '.join(missing)}: run `make test` as root on Debian, install them yourself, "
+            "or leave these tests out by -m 'not browser'",
+            pytrace=False,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
 from api.errors import STATUS, status_of
+from api.views import Views
 from orchestrator.core.errors import ZapwrightError
+from orchestrator.core.events import CATALOGUE, EventName, example
+from orchestrator.core.session import Session
+from orchestrator.queries import Snapshot
 from tests.support.deployment import Deployment, described
+from tests.support.stories import NOON
 
 PAGE: Final = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
 SECTIONS: Final = {
@@ -203,3 +209,23 @@ def test_the_examples_on_the_page_have_the_shapes_they_name() -> None:
 def test_no_status_is_decided_for_an_error_that_is_not_there() -> None:
     """The table goes with the tree."""
     assert set(STATUS) <= set(classes())
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_every_event_is_described_as_a_webhook(name: EventName) -> None:
+    """What is really sent fits the description, and the name is the message's type."""
+    described = DESCRIPTION["webhooks"][name]["post"]
+    shape = described["requestBody"]["content"]["application/json"]["schema"]
+    whole = Draft202012Validator({**shape, "components": DESCRIPTION["components"]})
+    session = Session(
+        id="zs00abcdefghij", tenant_id="default", user_id="ada", created_at=NOON, deadline=NOON, updated_at=NOON, seq=9
+    )
+    snapshot = Snapshot(session=session, credential=None, next_checks={})
+    views = Views(message_origin="https://zapier.example", baseline_fresh=0)
+    message = msgspec.json.decode(msgspec.json.encode(views.message(example(name, seq=7, at=NOON), snapshot)))
+    other = next(other for other in EventName if other != name)
+
+    assert set(DESCRIPTION["webhooks"]) == {kind.value for kind in EventName}
+    assert whole.is_valid(message)
+    assert not whole.is_valid({**message, "type": other.value})
+    assert not whole.is_valid({**message, "data": {**message["data"], "seq": None}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
@@ -96,6 +97,17 @@ async def test_a_page_runs_and_asks_nothing_but_ours(development: Deployment, br
     assert "cross-origin-opener-policy" not in answer.headers
 
 
+async def test_the_builder_is_a_page_of_ours(browser: httpx.AsyncClient) -> None:
+    """Everything it links to is there."""
+    answer = await browser.get("/demo")
+    linked = re.findall(r'(?:href|src)="(/web/[^"]+)"', answer.text)
+
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
+    assert "/web/builder.js" in linked
+    assert [(await browser.get(path)).status_code for path in linked] == [200] * len(linked)
+
+
 # --- development ---
 
 
@@ -147,6 +159,16 @@ async def test_its_request_may_be_repeated(browser: httpx.AsyncClient) -> None:
     assert first.json()["id"] == second.json()["id"]
     assert first.json()["user_id"] == "demo"
     assert second.headers["idempotency-replayed"] == "true"
+
+
+async def test_a_user_whose_session_waits_for_their_sign_in_signs_in_again(browser: httpx.AsyncClient) -> None:
+    """With the session's reference, which begins nothing and is answered with the session."""
+    wish = {"user_id": "ada", "title": "New leads", "reference": "r1"}
+    first, second = [await browser.post("/dev/session", json=wish) for _ in "12"]
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["title"] == "New leads"
+    assert second.json()["id"] == first.json()["id"]
 
 
 async def test_a_page_gets_a_further_token(browser: httpx.AsyncClient) -> None:
