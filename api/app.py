@@ -14,6 +14,7 @@ from api.auth import Callers
 from api.cors import Cors
 from api.errors import HANDLED, answer
 from api.limits import BodyLimits
+from api.links import LinkTokens
 from api.openapi import Api
 from api.polls import LongPolls
 from api.quick import Quick, Ways
@@ -22,6 +23,7 @@ from api.routes import (
     apps,
     authentications,
     client_tokens,
+    connect_links,
     credentials,
     development,
     health,
@@ -54,6 +56,7 @@ _RESOURCES = (
     actions,
     zaps,
     client_tokens,
+    connect_links,
     credentials,
     users,
     operators,
@@ -122,9 +125,9 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         ],
         exception_handlers=dict.fromkeys(HANDLED, answer),
     )
-    app.state.tokens = ClientTokens(
-        [key.get_secret_value() for key in settings.token_keys], life=round(settings.client_token_s * SECOND)
-    )
+    token_keys = [key.get_secret_value() for key in settings.token_keys]
+    app.state.tokens = ClientTokens(token_keys, life=round(settings.client_token_s * SECOND))
+    app.state.link_tokens = LinkTokens(token_keys)
     app.state.metrics = metrics
     app.state.polls = LongPolls()
     for router in routers:

@@ -34,6 +34,7 @@ from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 from orchestrator.core.signals import (
     AuthenticationsListed,
+    ConnectLinkMade,
     PopupOpened,
     Signal,
     StepAdded,
@@ -284,6 +285,8 @@ def _made(signal: Signal) -> str | None:
     """Name what the signal makes."""
     match signal:
         case StepAdded(step_id=made) | PopupOpened(attempt_id=made) | ZapRequested(intent_id=made):
+            return made
+        case ConnectLinkMade(link_id=made):
             return made
         case _:
             return None

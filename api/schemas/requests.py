@@ -15,14 +15,17 @@ from api.schemas.fields import (
     AppId,
     AttemptId,
     AuthenticationId,
+    BrowserCode,
     Elapsed,
     Inputs,
     Kept,
     Lifetime,
+    LinkTtl,
     Metadata,
     Origin,
     Position,
     Reference,
+    ReturnUrl,
     Title,
     Ttl,
     UserId,
@@ -94,6 +97,24 @@ class ClientTokenWish(Body):
 
     user_id: UserId
     origin: Origin | None = Field(default=None, description="The page's; by default any of the tenant's.")
+
+
+class ConnectLinkWish(Body):
+    """Whom a connect link is for: `user_id` must be the session's."""
+
+    user_id: UserId
+    return_url: ReturnUrl | None = None
+    ttl_s: LinkTtl = 3600
+
+
+class BrowserChoice(Body):
+    """The browser that is let in."""
+
+    code: BrowserCode
+
+    def meant(self) -> str:
+        """Return the code as it was made."""
+        return self.code.replace("-", "").replace(" ", "").upper()
 
 
 class SessionChange(Body):

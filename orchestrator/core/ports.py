@@ -691,7 +691,7 @@ class Upstream(Protocol):
         ...
 
     async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:
-        """Search the catalogue; connect links are at most a minute old. Raises ValueError for a cursor not of ours."""
+        """Search the catalogue, popup addresses at most a minute old. Raises ValueError for a cursor not of ours."""
         ...
 
     async def app(self, credential: Credential, app_id: str) -> CatalogApp:
