@@ -157,6 +157,7 @@ function follow(id, following) {
   connect = following;
   history.replaceState(null, "", `#${encodeURIComponent(id)}`);
   connect.subscribe(onNews);
+  onNews();
 }
 
 function onNews() {
