@@ -64,10 +64,12 @@ function follow() {
 
   function redraw() {
     const { status, steps, session } = connect.getSnapshot();
-    const [step] = steps;
-    if (status === "refused" || (status === "over" && step?.show !== "resolved")) return again();
-    if (!step) return;
-    if (!step.app) return again();
+    const [now] = steps;
+    if (status === "refused" || (status === "over" && now?.show !== "resolved")) return again();
+    if (!now) return;
+    if (!now.app) return again();
+    // While the accounts to choose from are being read, everything else stays as it is.
+    const step = now.show === "preparing" && CHOOSING.has(shown) ? { ...now, show: shown } : now;
     const isNew = step.show !== shown;
     shown = step.show;
     const words = headed(step);
