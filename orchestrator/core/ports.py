@@ -62,7 +62,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SignalRecord:
     """One signal in a session's log: what came, when, and what became of it (`detail`: an error's code)."""
 
@@ -74,7 +74,7 @@ class SignalRecord:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Receipt:
     """What was done for a request, written by the commit that did it, for when the same request comes again.
 
@@ -91,7 +91,7 @@ class Receipt:
     made: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Commit:
     """One decision, to be written whole or not at all.
 
@@ -111,7 +111,7 @@ class Commit:
     receipt: Receipt | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EventPage:
     """Events in order. `truncated`: older ones that were asked for are no longer kept."""
 
@@ -119,7 +119,7 @@ class EventPage:
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionQuery:
     """Which sessions to list: those that match every given value, youngest first. `tenant_id` None: every tenant's."""
 
@@ -131,7 +131,7 @@ class SessionQuery:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionPage:
     """One page of sessions; `cursor` continues after it, None at the end."""
 
@@ -139,7 +139,7 @@ class SessionPage:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Written:
     """What was true just after a commit: how its user stands, and when each watch it concerns is checked next.
 
@@ -239,7 +239,7 @@ class ReceiptStore(Protocol):
 # --- watches --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class Waiter:
     """A step that waits on a watch."""
 
@@ -247,7 +247,7 @@ class Waiter:
     step_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """An authentication that was settled on a step.
 
@@ -258,7 +258,7 @@ class Claim:
     holder: Waiter | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Popup:
     """A popup from which an authentication may still arise."""
 
@@ -267,7 +267,7 @@ class Popup:
     until: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Watch:
     """Everything known about one (user, app), read in one go.
 
@@ -298,7 +298,7 @@ class Urgency(IntEnum):
     QUIET = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DueWatch:
     """A watch that wants a check now. `due` is since when; `pages` is what the check will cost."""
 
@@ -308,7 +308,7 @@ class DueWatch:
     pages: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settlement:
     """What a check leaves on its watch.
 
@@ -381,7 +381,7 @@ class WatchStore(Protocol):
 # --- budget ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Permit:
     """The right to make one call to Zapier, to be started not later than `start_by`."""
 
@@ -391,7 +391,7 @@ class Permit:
     start_by: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Grant:
     """Permits that were given; with fewer than wanted, `retry_at` says when to ask again."""
 
@@ -407,7 +407,7 @@ class Share(IntEnum):
     QUIET = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Usage:
     """One side of the budget: permits held now, the limit, and until when it cools down (0: it does not)."""
 
@@ -452,7 +452,7 @@ class CredentialState(StrEnum):
     NEEDS_SIGN_IN = "needs_sign_in"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
     """All that is known of a user's access to Zapier but the token.
 
@@ -470,14 +470,14 @@ class Standing:
     expires_at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Credential(Standing):
     """A user's access to Zapier."""
 
     access_token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """Who a Zapier account belongs to; `email` is masked before it is kept."""
 
@@ -606,7 +606,7 @@ class UserStore(Protocol):
 # --- upstream -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogApp:
     """An app as a user's token sees it: `connect` is None when it needs no authentication."""
 
@@ -616,7 +616,7 @@ class CatalogApp:
     action_types: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AppPage:
     """One page of a search; `cursor` continues it."""
 
@@ -624,7 +624,7 @@ class AppPage:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogAction:
     """An action as Zapier lists it. `id` is good for a moment only; `key` with `action_type` is for keeps."""
 
@@ -636,7 +636,7 @@ class CatalogAction:
     is_instant: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapStep:
     """A step as `POST /v2/zaps` wants it; `authentication_id` None is sent as an explicit null."""
 
@@ -646,7 +646,7 @@ class ZapStep:
     alias: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapDraft:
     """A Zap to be created."""
 
@@ -654,7 +654,7 @@ class ZapDraft:
     steps: tuple[ZapStep, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapMade:
     """Zapier answered 201."""
 
@@ -662,7 +662,7 @@ class ZapMade:
     editor_url: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapNotMade:
     """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429."""
 
@@ -670,7 +670,7 @@ class ZapNotMade:
     problem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapUnknown:
     """Anything else: it may exist."""
 
@@ -771,7 +771,7 @@ class Leases(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckBatch:
     """Watches of one shard leased together, each with the permits its check may use."""
 
