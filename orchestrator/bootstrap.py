@@ -99,7 +99,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         egress=settings.egress_group,
         partner_of=directory.partner_of,
     )
-    queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials)
+    queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
     return Zapwright(
         settings=settings,
         store=store,

@@ -3,7 +3,7 @@
  *
  * Nothing here decides whether something was connected: the page says what it saw, the API says what is so.
  *
- * @import { Connect, Problem, Settings, Show, Snapshot, Status, StepView } from "../../clients/browser/types.js"
+ * @import { Asking, Connect, Popup, Settings, Show, Signal, Snapshot, Status, StepView } from "../../clients/browser/types.js"
  * @import { ClientToken, Event, Session, Step } from "../../clients/node/shapes.js"
  */
 
@@ -16,40 +16,35 @@ const FOCUS_PAUSE_MS = 1_000;
 const IDLE_AFTER_MS = 1_000;
 const FIRST_FRAME_MS = 10_000;
 const SILENCE_MS = 40_000;
-const POLLED_S = 20;
 const WAITS_MS = [300, 1_000, 2_000, 4_000, 8_000, 15_000];
+const LONGEST_POLL_S = 20;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-const YEAR_MS = 365 * 86_400_000;
+const YEAR_MS = 31_536_000_000;
 const MOST_EVENTS = 500;
 
-const SETTLED = new Set(["resolved", "no-auth-required"]);
-const OVER = new Set(["created", "expired", "cancelled"]);
-/** @type {Record<string, Show>} */
-const SHOWN_FOR = {
-  ambiguous: "ambiguous",
-  nothing_new: "nothing-new",
-  not_visible: "not-visible",
-  cancelled: "cancelled",
-  popup_blocked: "blocked",
-  timed_out: "timed-out",
-  expired: "expired",
-  revoked: "revoked",
-  claimed_elsewhere: "claimed-elsewhere",
-};
 /** @type {Snapshot} */
 const NOTHING = frozen({ status: "starting", session: null, steps: [], events: [], problem: null, support: null });
 
-/** A request was refused, or had no answer; `code` says which. */
+/** A request was refused, or had no answer. */
 export class ConnectError extends Error {
-  /** @param {Partial<Problem> & { code: string, message: string }} problem */
-  constructor({ code, message, status = 0, reference = null, facts = {}, retryAfterS = null }) {
+  name = "ConnectError";
+
+  /**
+   * @param {string} code
+   * @param {string} [message]
+   * @param {{ status?: number, support?: string | null, facts?: Record<string, unknown>, retryAfterS?: number }} [more]
+   */
+  constructor(code, message = code, { status = 0, support = null, facts = {}, retryAfterS = 0 } = {}) {
     super(message);
-    this.name = "ConnectError";
     this.code = code;
     this.status = status;
-    this.reference = reference;
+    this.support = support;
     this.facts = facts;
     this.retryAfterS = retryAfterS;
+  }
+
+  get isPassing() {
+    return this.code === "no_answer" || this.status >= 500 || [408, 425, 429].includes(this.status);
   }
 }
 
@@ -60,7 +55,6 @@ export class ConnectError extends Error {
  * @returns {Connect}
  */
 export function createConnect(settings) {
-  if (typeof settings?.getToken !== "function") throw new TypeError("createConnect needs getToken");
   const page = new Page(settings);
   return {
     subscribe: (heard) => page.subscribe(heard),
@@ -70,50 +64,22 @@ export function createConnect(settings) {
     followed: (stepId) => page.followed(stepId),
     finished: (stepId) => page.say(stepId, "finished"),
     cancel: (stepId) => page.say(stepId, "cancelled"),
-    choose: (stepId, id) => page.change(stepId, "PUT", "/authentication", { authentication_id: id }),
-    chooseApp: (stepId, id) => page.change(stepId, "PUT", "/app", { app_id: id }),
-    resetApp: (stepId) => page.change(stepId, "DELETE", "/app"),
-    searchApps: (query, cursor) => page.ask(null, "GET", `/apps${asked({ query, cursor })}`),
-    authentications: async (stepId, { refresh } = {}) => {
-      const picker = await page.ask(stepId, "GET", `/authentications${asked({ refresh })}`);
-      page.learn({ session: picker.session });
-      return picker;
-    },
-    addStep: async (step = {}) => {
-      const added = await page.ask(null, "POST", "/steps", step);
-      page.learn({ session: added.session });
-      return added.step_id;
-    },
-    removeStep: (stepId) => page.change(stepId, "DELETE", ""),
-    moveStep: (stepId, position) => page.change(stepId, "PATCH", "", { position }),
+    choose: (stepId, id) => page.ask(stepId, "PUT", "/authentication", { authentication_id: id }),
+    chooseApp: (stepId, id) => page.ask(stepId, "PUT", "/app", { app_id: id }),
+    resetApp: (stepId) => page.ask(stepId, "DELETE", "/app"),
+    searchApps: (query, cursor) => page.ask("", "GET", `/apps${asked({ query, cursor })}`),
+    authentications: (stepId, { refresh } = {}) => page.ask(stepId, "GET", `/authentications${asked({ refresh })}`),
+    addStep: async (step = {}) => (await page.ask("", "POST", "/steps", step)).step_id,
+    removeStep: (stepId) => page.ask(stepId, "DELETE", ""),
+    moveStep: (stepId, position) => page.ask(stepId, "PATCH", "", { position }),
     actions: async (stepId) => (await page.ask(stepId, "GET", "/actions")).actions,
-    chooseAction: (stepId, { key, action_type }) => page.change(stepId, "PUT", "/action", { key, action_type }),
-    setInputs: (stepId, inputs) => page.change(stepId, "PUT", "/inputs", { inputs }),
-    createZap: ({ again } = {}) => page.change(null, "POST", "/zap", again ? { again } : {}),
+    chooseAction: (stepId, { key, action_type }) => page.ask(stepId, "PUT", "/action", { key, action_type }),
+    setInputs: (stepId, inputs) => page.ask(stepId, "PUT", "/inputs", { inputs }),
+    createZap: (wish = {}) => page.ask("", "POST", "/zap", wish),
     refresh: () => page.refresh(),
     close: () => page.close(),
   };
 }
-
-/**
- * @typedef {object} Popup One popup, as this tab knows it. After a reload it has no handle, though it may be open.
- * @property {string} id Of the attempt; empty while its address is being prepared.
- * @property {string} step
- * @property {string} origin Of the messages to believe.
- * @property {number} at When it was opened.
- * @property {"asked" | "blocked" | "known"} state Whether the API knows.
- * @property {string[]} told
- * @property {Window | null} [handle]
- */
-
-/**
- * @typedef {object} Signal What is still to be said of a popup; without a kind, that it was opened.
- * @property {string} step
- * @property {string} attempt
- * @property {number} at When its popup was opened.
- * @property {string} [kind]
- * @property {string} [authentication]
- */
 
 /** One session in one tab: its popups, what is still to be said of them, and what to show. */
 class Page {
@@ -121,13 +87,11 @@ class Page {
   /** @type {Session | null} */
   #session = null;
   /** @type {readonly Event[]} */
-  #events = [];
-  /** @type {{ status: Status, problem: Problem } | null} */
+  #events = NOTHING.events;
+  /** @type {ConnectError | null} */
   #trouble = null;
-  /** @type {Map<string, Problem>} */
+  /** @type {Map<string, ConnectError>} */
   #problems = new Map();
-  /** @type {Map<string, string | null>} */
-  #support = new Map();
   /** @type {Set<string>} */
   #preparing = new Set();
   /** @type {Popup[]} */
@@ -144,23 +108,12 @@ class Page {
   #isClosed = false;
   /** @type {Record<string, ReturnType<typeof setTimeout>>} */
   #timers = {};
-  #settings;
-  #api;
-  #follower;
 
   /** @param {Settings} settings */
   constructor(settings) {
-    this.#settings = settings;
-    this.#api = new Api(settings.getToken);
-    this.#follower = new Follower(this.#api, this);
-  }
-
-  get session() {
-    return this.#session;
-  }
-
-  get seen() {
-    return this.#events.at(-1)?.seq ?? 0;
+    this.settings = settings;
+    this.api = new Api(settings.getToken);
+    this.follower = new Follower(this.api, this);
   }
 
   /** @param {() => void} heard */
@@ -170,15 +123,15 @@ class Page {
     this.#begin();
     return () => {
       this.#subscribers.delete(told);
-      this.#later("idle", IDLE_AFTER_MS, () => this.#rest());
+      this.#later("idle", IDLE_AFTER_MS, () => {
+        const isWanted = this.#subscribers.size || this.#unsent.length || this.#popups.some(isOpen);
+        if (!isWanted) this.#end();
+      });
     };
   }
 
   refresh() {
-    this.#api.forget();
-    this.#follower.stop();
-    this.#life?.abort();
-    this.#life = null;
+    this.#end();
     this.#begin();
   }
 
@@ -189,96 +142,65 @@ class Page {
 
   #begin() {
     if (this.#life || this.#isClosed || typeof window === "undefined") return;
-    this.#life = new AbortController();
-    const { signal } = this.#life;
+    const { signal } = (this.#life = new AbortController());
     addEventListener("message", (event) => this.#onMessage(event), { signal });
     addEventListener("focus", () => this.#onReturn(), { signal });
     addEventListener("online", () => this.#wake(), { signal });
     addEventListener("pagehide", () => this.#onLeaving(), { signal });
     addEventListener("pageshow", ({ persisted }) => persisted && this.refresh(), { signal });
     document.addEventListener("visibilitychange", () => this.#onVisibility(), { signal });
-    void this.#resume(signal);
-  }
-
-  /** @param {AbortSignal} signal */
-  async #resume(signal) {
-    for (let tries = 0; !signal.aborted; tries += 1) {
-      try {
-        await this.#api.token();
-        if (signal.aborted) return;
-        this.#restore();
-        return await this.#follower.start();
-      } catch (error) {
-        if (!this.report(error)) return;
-        await this.#follower.pause(tries, signal);
-      }
-    }
-  }
-
-  #rest() {
-    const isNeeded = this.#unsent.length || this.#popups.some(({ state, handle }) => state === "asked" || isOpen(handle));
-    if (!this.#subscribers.size && !isNeeded) this.#end();
+    void this.follower.start(signal, () => this.#restore());
   }
 
   #end() {
     this.#life?.abort();
     this.#life = null;
-    this.#follower.stop();
-    this.#api.rest();
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    this.api.rest();
+    Object.values(this.#timers).forEach(clearTimeout);
   }
-
-  #wake() {
-    this.#tries = 0;
-    this.#follower.wake();
-    void this.#send();
-  }
-
-  // ------------------------------------------------------------------------------------------------ popups
 
   /** @param {string} stepId */
   open(stepId) {
-    const step = this.#step(stepId);
-    if (!step?.connect) throw new ConnectError({ code: "illegal_signal", message: "the step has nothing to connect" });
+    const { connect } = this.#step(stepId) ?? {};
+    if (!connect) throw new ConnectError("illegal_signal", "the step has nothing to connect");
     const earlier = this.#popup(stepId);
-    if (earlier && isOpen(earlier.handle)) {
+    if (earlier && isOpen(earlier)) {
       earlier.handle?.focus();
       return true;
     }
-    const { url, fresh_until: fresh, message_origin: origin } = step.connect;
-    const isPrepared = fresh !== null && Date.parse(fresh) > this.#api.now() && isAddress(url);
-    const handle = window.open(isPrepared ? url : "about:blank", "_blank", this.#settings.popupFeatures ?? FEATURES);
-    const popup = this.#opened(stepId, { origin, handle, id: isPrepared || !handle ? newId() : "" });
-    if (!handle) this.#block(popup);
-    else if (isPrepared) this.#tell(popup);
+    const isFresh = Date.parse(connect.fresh_until ?? "") > this.api.now() && isAddress(connect.url);
+    const handle = window.open(isFresh ? connect.url : "about:blank", "_blank", this.settings.popupFeatures ?? FEATURES);
+    const popup = this.#opened(stepId, handle, isFresh || !handle);
+    if (!handle) this.#tell(popup, "blocked");
+    else if (isFresh) this.#tell(popup);
     else void this.#prepare(popup, handle);
     return handle !== null;
   }
 
   /** @param {string} stepId */
   followed(stepId) {
-    const step = this.#step(stepId);
-    if (step?.connect) this.#tell(this.#opened(stepId, { origin: step.connect.message_origin, handle: null, id: newId() }));
+    if (this.#step(stepId)?.connect) this.#tell(this.#opened(stepId, null, true));
   }
 
   /**
    * @param {string} stepId
-   * @param {"finished" | "cancelled"} kind
+   * @param {string} kind
    */
   say(stepId, kind) {
-    const popup = this.#popup(stepId) ?? this.#elsewhere(stepId);
-    if (!popup) return;
-    this.#tell(popup, kind);
-    if (kind === "cancelled") popup.handle?.close();
+    const popup = this.#popup(stepId, true);
+    if (popup?.id) this.#tell(popup, kind);
+    if (kind === "cancelled") popup?.handle?.close();
   }
 
   /**
    * @param {string} step
-   * @param {Pick<Popup, "origin" | "handle" | "id">} given
+   * @param {Window | null} handle
+   * @param {boolean} isNamed
    */
-  #opened(step, given) {
+  #opened(step, handle, isNamed) {
+    const origin = this.#step(step)?.connect?.message_origin ?? "";
     /** @type {Popup} */
-    const popup = { ...given, step, at: Date.now(), state: "asked", told: [] };
+    const popup = { id: isNamed ? newId() : "", step, origin, at: Date.now(), told: [], handle };
     this.#popups.push(popup);
     this.#problems.delete(step);
     this.#watch();
@@ -286,105 +208,86 @@ class Page {
     return popup;
   }
 
-  /** @param {Popup} popup */
-  #block(popup) {
-    popup.state = "blocked";
-    this.#tell(popup, "blocked");
-  }
-
   /**
-   * Have the step's address made ready while the popup shows our own page; what was connected meanwhile is offered.
+   * Have the address made ready while the popup shows a page of ours; what was connected meanwhile is offered instead.
    *
    * @param {Popup} popup
    * @param {Window} handle
    */
   async #prepare(popup, handle) {
-    handle.document.title = handle.document.body.textContent = this.#settings.waitingText ?? "One moment …";
+    handle.document.title = handle.document.body.textContent = this.settings.waitingText ?? "One moment …";
     try {
       const { attempt_id, url } = await this.ask(popup.step, "POST", "/popup", {});
-      if (!isAddress(url)) throw new ConnectError({ code: "upstream_unavailable", message: "the popup has no address" });
       popup.id = attempt_id;
-      popup.state = "known";
-      if (handle.closed) this.#tell(popup, "cancelled");
+      if (handle.closed || !isAddress(url)) this.#tell(popup, "cancelled");
       else handle.location.replace(url);
-      this.#save();
-    } catch (error) {
+    } catch {
       handle.close();
       this.#forget(popup);
     }
-    await this.#reread();
   }
 
   #watch() {
-    clearInterval(this.#timers.watch);
-    this.#timers.watch = setInterval(() => {
-      const open = this.#popups.filter(({ handle, told }) => handle && !told.includes("closed"));
-      if (!open.length) clearInterval(this.#timers.watch);
-      for (const popup of open) {
-        if (popup.handle?.closed && popup.id) this.#once(popup, "closed", { isSaid: !popup.told.includes("message") });
-      }
-    }, WATCHED_EVERY_MS);
+    const open = this.#popups.filter(({ handle, told }) => handle && !told.includes("closed"));
+    for (const popup of open) if (popup.id && !isOpen(popup)) this.#once(popup, "closed");
+    if (open.length) this.#later("watch", WATCHED_EVERY_MS, () => this.#watch());
   }
 
   /**
    * @param {Popup} popup
-   * @param {string} what
-   * @param {{ isSaid?: boolean }} [options]
+   * @param {string} kind
+   * @param {string} [id]
    */
-  #once(popup, what, { isSaid = true } = {}) {
-    if (popup.told.includes(what)) return;
-    popup.told.push(what);
-    if (isSaid) this.#tell(popup, what);
-    else this.#save();
+  #once(popup, kind, id = "") {
+    if (popup.told.includes(kind + id)) return;
+    popup.told.push(kind + id);
+    this.#tell(popup, kind, id || undefined);
   }
 
   /** @param {MessageEvent} event */
-  #onMessage(event) {
-    const ours = this.#popups.filter(({ origin, id }) => id && origin === event.origin);
-    if (!ours.length || event.data?.type !== MESSAGE) return;
-    const popup = ours.find(({ handle }) => handle && handle === event.source);
-    const lost = popup || !wasOpenedHere(event.source) ? [] : ours.filter(({ handle }) => !handle);
-    const id = event.data.authentication_id;
-    const named = typeof id === "string" && USABLE_ID.test(id) && lost.length < 2 ? id : undefined;
-    for (const one of popup ? [popup] : lost) {
-      const what = named ? `message ${named}` : "message";
-      if (one.told.includes(what)) continue;
-      one.told.push("message", what);
-      this.#tell(one, "message", named);
-    }
-    if (popup || lost.length) /** @type {Window} */ (event.source).close();
+  #onMessage({ origin, source, data }) {
+    const ours = this.#popups.filter((popup) => popup.id && popup.origin === origin);
+    if (!ours.length || data?.type !== MESSAGE) return;
+    const own = ours.filter(({ handle }) => handle && handle === source);
+    const from = own.length || !wasOpenedHere(source) ? own : ours.filter(({ handle }) => !handle);
+    const named = data.authentication_id;
+    const id = from.length === 1 && typeof named === "string" && USABLE_ID.test(named) ? named : undefined;
+    for (const popup of from) this.#once(popup, "message", id);
+    if (from.length) /** @type {Window} */ (source).close();
   }
 
   #onVisibility() {
-    this.#follower.onVisibility();
+    this.follower.onVisibility();
     if (isVisible()) this.#onReturn();
-    this.#show();
   }
 
   #onReturn() {
-    if (this.#trouble?.status === "token-expired") return this.refresh();
+    if (this.snapshot.status === "token-expired") return this.refresh();
     this.#wake();
-    const now = Date.now();
-    if (now - this.#focusedAt < FOCUS_PAUSE_MS) return;
-    this.#focusedAt = now;
+    if (Date.now() - this.#focusedAt < FOCUS_PAUSE_MS) return;
+    this.#focusedAt = Date.now();
     for (const { id, state } of this.#session?.steps ?? []) {
-      const popup = this.#popup(id) ?? this.#elsewhere(id);
-      if (popup?.id && (state === "awaiting-popup" || popup.state === "asked")) {
-        if (!popup.told.includes("focus")) popup.told.push("focus");
-        this.#tell(popup, "focus");
-      }
+      const popup = this.#popup(id, true);
+      if (!popup?.id || (popup.isKnown && state !== "awaiting-popup")) continue;
+      popup.told.push("focus");
+      this.#tell(popup, "focus");
     }
   }
 
   #onLeaving() {
-    for (const signal of this.#unsent) void this.#deliver(signal).catch(() => {});
+    for (const signal of this.#unsent) this.#deliver(signal).catch(() => {});
     for (const popup of this.#popups) {
       if (!popup.id) popup.handle?.close();
-      else if (popup.state === "known" && this.#step(popup.step)?.state === "awaiting-popup") {
-        const { id: attempt, step, at } = popup;
-        void this.#deliver({ attempt, step, at, kind: "closed" }, { gone: true }).catch(() => {});
+      else if (this.#step(popup.step)?.attempt?.id === popup.id) {
+        this.#deliver({ popup, kind: "closed" }, { gone: true }).catch(() => {});
       }
     }
+  }
+
+  #wake() {
+    this.#tries = 0;
+    this.follower.wake();
+    void this.#send();
   }
 
   /** @param {string} stepId */
@@ -393,25 +296,17 @@ class Page {
   }
 
   /**
-   * The popup that counts for a step, if this tab opened it.
-   *
-   * @param {string} stepId
-   */
-  #popup(stepId) {
-    const attempt = this.#step(stepId)?.attempt?.id;
-    return this.#popups.findLast(({ step, state, id }) => step === stepId && (state !== "known" || id === attempt));
-  }
-
-  /**
-   * The popup that counts for a step, opened by another tab or device.
+   * The popup that counts for a step: of this tab, or of any.
    *
    * @param {string} stepId
    * @returns {Popup | undefined}
    */
-  #elsewhere(stepId) {
+  #popup(stepId, isOfAny = false) {
     const attempt = this.#step(stepId)?.attempt;
-    const at = attempt ? Date.parse(attempt.opened_at) - this.#api.skewMs : 0;
-    return attempt ? { id: attempt.id, step: stepId, origin: "", at, state: "known", told: [] } : undefined;
+    const own = this.#popups.findLast(({ step, isKnown, id }) => step === stepId && (!isKnown || id === attempt?.id));
+    if (own || !isOfAny || !attempt) return own;
+    const at = Date.parse(attempt.opened_at) - this.api.skewMs;
+    return { id: attempt.id, step: stepId, origin: "", at, told: [], isKnown: true };
   }
 
   /** @param {Popup} popup */
@@ -421,185 +316,144 @@ class Page {
     this.#show();
   }
 
-  // ------------------------------------------------------------------------------------------------ signals
-
   /**
    * @param {Popup} popup
    * @param {string} [kind]
-   * @param {string} [authentication]
+   * @param {string} [authentication_id]
    */
-  #tell({ id: attempt, step, at }, kind, authentication) {
-    this.#unsent.push({ step, attempt, at, kind, authentication });
+  #tell(popup, kind, authentication_id) {
+    this.#unsent.push({ popup, kind, authentication_id });
     this.#save();
     this.#show();
     void this.#send();
   }
 
-  /** Send what is unsent, in order; what has no answer is kept and sent again. */
+  /** Send what is unsent, in order; what may be heard another time is kept. */
   async #send() {
     if (this.#isSending || !this.#life) return;
     this.#isSending = true;
-    clearTimeout(this.#timers.send);
-    for (let signal; (signal = this.#unsent[0]); ) {
+    for (let signal; (signal = this.#unsent[0]); this.#tries = 0) {
+      const { popup, kind } = signal;
       try {
-        const heard = await this.#deliver(signal);
-        this.#settleSignal(signal);
-        if (heard.session) this.learn({ session: heard.session });
-        else await this.#reread();
+        this.learn(await this.#deliver(signal));
       } catch (error) {
-        if (isPassing(error)) {
-          this.report(error);
-          this.#later("send", waitMs(this.#tries++, error), () => this.#send());
+        if (!(error instanceof ConnectError)) throw error;
+        if (error.isPassing || error.status === 401) {
+          if (this.report(error)) this.#later("send", waitMs(this.#tries++, error), () => this.#send());
           break;
         }
-        this.#settleSignal(signal, error);
+        if (error.code !== "attempt_stale") this.#problems.set(popup.step, error);
+        if (!kind) this.#forget(popup);
       }
-      this.#tries = 0;
+      this.#unsent.shift();
+      if (kind === "blocked") this.#forget(popup);
+      this.#save();
     }
     this.#isSending = false;
   }
 
   /**
    * @param {Signal} signal
-   * @param {{ gone?: boolean }} [options]
+   * @param {{ gone?: boolean }} [more]
    */
-  #deliver({ step, attempt, at, kind, authentication }, { gone } = {}) {
+  #deliver({ popup: { id: attempt_id, step, at }, kind, authentication_id }, more) {
     const elapsed_ms = Math.min(YEAR_MS, Math.max(0, Date.now() - at));
-    const context = { visible: isVisible(), focused: document.hasFocus(), elapsed_ms, gone };
-    const opening = { attempt_id: attempt, elapsed_ms };
-    const said = { attempt_id: attempt, kind, authentication_id: authentication, context };
-    return this.#api.ask("POST", `${stepPath(step)}/popup${kind ? "/signals" : ""}`, {
-      body: kind ? said : opening,
-      keepalive: true,
-    });
+    const context = { visible: isVisible(), focused: document.hasFocus(), elapsed_ms, ...more };
+    const body = kind ? { attempt_id, kind, authentication_id, context } : { attempt_id, elapsed_ms };
+    return this.api.ask("POST", `${stepPath(step)}/popup${kind ? "/signals" : ""}`, { body, keepalive: true });
   }
 
   /**
-   * @param {Signal} signal
-   * @param {unknown} [error]
-   */
-  #settleSignal(signal, error) {
-    this.#unsent = this.#unsent.filter((other) => other !== signal);
-    const popup = this.#popups.find(({ id }) => id === signal.attempt);
-    if (popup && (popup.state === "blocked" || (error && !signal.kind))) this.#forget(popup);
-    else if (popup) popup.state = "known";
-    if (error instanceof ConnectError && error.code !== "attempt_stale") this.#problems.set(signal.step, plain(error));
-    this.#save();
-  }
-
-  async #reread() {
-    await this.#api.ask("GET", "").then((session) => this.learn({ session }), (error) => this.report(error));
-  }
-
-  // ------------------------------------------------------------------------------------------------ asking
-
-  /**
-   * @param {string | null} stepId
+   * @param {string} stepId Empty: it is about the session.
    * @param {string} method
    * @param {string} path
    * @param {object} [body]
    */
   async ask(stepId, method, path, body) {
-    const isPreparing = stepId !== null && /^\/(app|authentications)\b/.test(path);
-    if (isPreparing) this.#prepared(stepId, true);
+    this.#problems.delete(stepId);
+    if (/^.(app|auth)/.test(path)) this.#preparing.add(stepId);
+    this.#show();
     try {
-      const place = (stepId === null ? "" : stepPath(stepId)) + path;
-      const answer = await this.#api.ask(method, place, { body, key: newId(), isPatient: true });
-      if (stepId !== null) this.#problems.delete(stepId);
+      const answer = await this.api.ask(method, stepPath(stepId) + path, { body, key: newId() });
+      this.learn(answer);
       return answer;
     } catch (error) {
-      if (stepId !== null && error instanceof ConnectError) this.#problems.set(stepId, plain(error));
+      if (error instanceof ConnectError) this.#problems.set(stepId, error);
       throw error;
     } finally {
-      if (stepId !== null) this.#support.set(stepId, this.#api.support);
-      if (isPreparing) this.#prepared(stepId, false);
+      this.#preparing.delete(stepId);
       this.#show();
     }
   }
 
   /**
-   * @param {string | null} stepId
-   * @param {string} method
-   * @param {string} path
-   * @param {object} [body]
-   */
-  async change(stepId, method, path, body) {
-    const session = await this.ask(stepId, method, path, body);
-    this.learn({ session });
-    return session;
-  }
-
-  /**
-   * @param {string} stepId
-   * @param {boolean} isPreparing
-   */
-  #prepared(stepId, isPreparing) {
-    this.#preparing[isPreparing ? "add" : "delete"](stepId);
-    this.#show();
-  }
-
-  // ------------------------------------------------------------------------------------------------ what is so
-
-  /**
-   * Take what the API says, whoever asked for it. What is older than what is known changes nothing.
+   * Take what the API says, whoever asked; what is older than what is known changes nothing.
    *
-   * @param {{ session?: Session, events?: Event[] }} told
+   * @param {any} told
    */
-  learn({ session, events = [] }) {
+  learn(told) {
     this.#trouble = null;
+    /** @type {{ session?: Session, events?: Event[] }} */
+    const { session, events = [] } = told.seq ? { session: told } : told;
     const news = events.filter(({ seq }) => seq > this.seen);
     if (news.length) this.#events = frozen([...this.#events, ...news].slice(-MOST_EVENTS));
-    if (session && session.seq >= (this.#session?.seq ?? 0)) {
-      this.#session = frozen(session);
-      this.#reconcile();
-    }
+    if (session && session.seq >= (this.#session?.seq ?? 0)) this.#session = frozen(session);
+    for (const popup of [...this.#popups]) this.#reconcile(popup);
     this.#show();
   }
 
+  get seen() {
+    return this.#events.at(-1)?.seq ?? 0;
+  }
+
+  /** @param {Popup} popup */
+  #reconcile(popup) {
+    const step = this.#step(popup.step);
+    popup.isKnown ||= step?.attempt?.id === popup.id || this.#heardOf("popup_opened", popup.id);
+    const isSettled = !step || isSettledIn(step);
+    if (!popup.isKnown || (!isSettled && step.attempt?.id === popup.id)) return;
+    if (!isOpen(popup)) this.#forget(popup);
+    else if (isSettled) this.#later(popup.id, CLOSED_AFTER_MS, () => popup.handle?.close());
+  }
+
   /**
-   * Say what is wrong, and return whether trying again by itself may help.
+   * @param {string} name
+   * @param {string | undefined} attempt
+   */
+  #heardOf(name, attempt) {
+    return this.#events.some((event) => event.name === name && event.data.attempt_id === attempt);
+  }
+
+  /**
+   * Say what is wrong, and return whether trying again may help.
    *
    * @param {unknown} error
    */
   report(error) {
     if (!(error instanceof ConnectError)) throw error;
-    const { status, code } = error;
-    const isUnknown = status === 401 || code === "token_unavailable" || code === "token_unusable";
-    const isRefused = !isUnknown && !isPassing(error);
-    this.#trouble = {
-      status: isUnknown ? "token-expired" : isRefused ? "refused" : "offline",
-      problem: plain(error),
-    };
+    this.#trouble = error;
     this.#show();
-    return !isUnknown && !isRefused;
-  }
-
-  #reconcile() {
-    for (const popup of [...this.#popups]) {
-      const step = this.#step(popup.step);
-      const isSettled = !step || SETTLED.has(step.state);
-      if (popup.state !== "known" || (step?.attempt?.id === popup.id && !isSettled)) continue;
-      if (!isOpen(popup.handle)) this.#forget(popup);
-      else if (isSettled) this.#later(popup.id, CLOSED_AFTER_MS, () => popup.handle?.close());
-    }
+    return error.isPassing;
   }
 
   #show() {
     const status = this.#status();
-    const now = this.#api.now();
+    const now = this.api.now();
     const steps = (this.#session?.steps ?? []).map((step) => this.#view(step, status, now));
-    const problem = this.#trouble?.problem ?? null;
-    const support = problem?.reference ?? this.#api.support;
+    const problem = this.#trouble;
+    const support = problem?.support ?? this.api.support;
     this.snapshot = frozen({ status, session: this.#session, steps, events: this.#events, problem, support });
     for (const heard of [...this.#subscribers]) heard();
-    const isCounting = isVisible() && this.#subscribers.size && steps.some((step) => step.next_check_in_s);
+    const isCounting = this.#subscribers.size && isVisible() && steps.some((step) => step.next_check_in_s);
     if (isCounting) this.#later("count", 1_000 - (now % 1_000), () => this.#show());
   }
 
   /** @returns {Status} */
   #status() {
-    if (this.#session && OVER.has(this.#session.status)) return "over";
-    if (this.#trouble) return this.#trouble.status;
+    if (["created", "expired", "cancelled"].includes(this.#session?.status ?? "")) return "over";
+    const trouble = this.#trouble;
+    if (trouble?.isPassing) return "offline";
+    if (trouble) return trouble.status === 401 ? "token-expired" : "refused";
     if (!this.#session) return "starting";
     return this.#session.credential.state === "active" ? "live" : "sign-in-needed";
   }
@@ -613,14 +467,9 @@ class Page {
   #view(step, status, now) {
     const next = step.attempt?.next_check_at;
     const problem = this.#problems.get(step.id) ?? null;
-    return {
-      ...step,
-      show: this.#shown(step, status),
-      link: step.connect && isAddress(step.connect.url) ? step.connect.url : null,
-      next_check_in_s: next ? Math.max(0, Math.ceil((Date.parse(next) - now) / 1_000)) : null,
-      problem,
-      support: problem?.reference ?? this.#support.get(step.id) ?? this.#api.support,
-    };
+    const link = isAddress(step.connect?.url) ? step.connect.url : null;
+    const next_check_in_s = next ? Math.max(0, Math.ceil((Date.parse(next) - now) / 1_000)) : null;
+    return { ...step, show: this.#shown(step, status), link, next_check_in_s, problem, support: problem?.support ?? this.api.support };
   }
 
   /**
@@ -628,40 +477,52 @@ class Page {
    * @param {Status} status
    * @returns {Show}
    */
-  #shown({ id, state, reason, attempt }, status) {
+  #shown(step, status) {
+    const { id, state, reason, attempt } = step;
     const popup = this.#popup(id);
-    const isPending = popup !== undefined && popup.state !== "known";
-    if (!isPending && (state === "resolved" || state === "no-auth-required")) return state;
+    const isPending = popup && !popup.isKnown;
+    if (!isPending && isSettledIn(step)) return /** @type {Show} */ (state);
     if (status === "offline" || status === "token-expired" || status === "sign-in-needed") return status;
     if (this.#preparing.has(id)) return "preparing";
-    if (popup?.told.some((what) => what.startsWith("message ")) && state !== "needs-auth") return "confirming";
-    if (isPending) return popup.state === "blocked" ? "blocked" : "opening";
+    const isWaitedFor = isPending || state === "awaiting-popup";
+    const hasMessage = popup?.told.some((what) => /^message./.test(what)) || this.#heardOf("message_received", attempt?.id);
+    if (isWaitedFor && hasMessage) return "confirming";
+    if (isPending) return this.#unsent.some((signal) => signal.popup === popup && signal.kind === "blocked") ? "blocked" : "opening";
     if (state === "choose-app") return state;
-    if (state === "needs-auth") return (reason && SHOWN_FOR[reason]) ?? "ready";
-    if (this.#events.some(({ name, data }) => name === "message_received" && data.attempt_id === attempt?.id)) {
-      return "confirming";
-    }
-    return popup && isOpen(popup.handle) && !popup.told.length ? "waiting" : "checking";
+    if (!isWaitedFor) return reason ? /** @type {Show} */ (reason.replace("popup_", "").replaceAll("_", "-")) : "ready";
+    return popup && isOpen(popup) && !popup.told.length ? "waiting" : "checking";
   }
 
-  // ------------------------------------------------------------------------------------------------ memory
-
+  /** Take up what this tab did before a reload; tokens are kept nowhere. */
   #restore() {
-    const kept = remembered(this.#key);
-    this.#popups = [...kept.popups.filter(({ id }) => !this.#popups.some((one) => one.id === id)), ...this.#popups];
-    if (!this.#unsent.length) this.#unsent = kept.unsent;
-    const wasWaiting = kept.popups.length > 0;
-    if (wasWaiting && isVisible()) this.#later("return", FOCUS_PAUSE_MS, () => this.#onReturn());
+    if (!this.#popups.length) this.#recall();
     void this.#send();
   }
 
+  #recall() {
+    try {
+      const { popups = [], unsent = [] } = JSON.parse(sessionStorage.getItem(this.#key) ?? "{}");
+      this.#popups = popups;
+      const popupOf = (/** @type {Signal} */ { popup }) => popups.find((/** @type {Popup} */ { id }) => id === popup.id) ?? popup;
+      this.#unsent = unsent.map((/** @type {Signal} */ signal) => ({ ...signal, popup: popupOf(signal) }));
+      if (popups.length && isVisible()) this.#later("return", FOCUS_PAUSE_MS, () => this.#onReturn());
+    } catch {
+      // Where nothing may be kept a reload forgets; the API finds what was connected all the same.
+    }
+  }
+
   #save() {
-    const popups = this.#popups.filter(({ id }) => id).map(({ handle, ...popup }) => popup);
-    remember(this.#key, { popups, unsent: this.#unsent });
+    const kept = (/** @type {string} */ name, /** @type {unknown} */ value) => (name === "handle" ? undefined : value);
+    const popups = this.#popups.filter(({ id }) => id);
+    try {
+      sessionStorage.setItem(this.#key, JSON.stringify({ popups, unsent: this.#unsent }, kept));
+    } catch {
+      // The same.
+    }
   }
 
   get #key() {
-    return `zapwright.${this.#api.sessionId}`;
+    return `zapwright.${this.api.sessionId}`;
   }
 
   /**
@@ -681,7 +542,6 @@ class Api {
   sessionId = "";
   /** @type {string | null} */
   support = null;
-  #getToken;
   /** @type {ClientToken | null} */
   #token = null;
   /** @type {Promise<ClientToken> | null} */
@@ -691,27 +551,22 @@ class Api {
 
   /** @param {Settings["getToken"]} getToken */
   constructor(getToken) {
-    this.#getToken = getToken;
+    this.getToken = getToken;
   }
 
-  /** What time it is for the API. */
   now() {
     return Date.now() + this.skewMs;
   }
 
   rest() {
     clearTimeout(this.#timer);
-  }
-
-  forget() {
     this.#token = null;
   }
 
   /**
-   * Return a token, asking for one where there is none, or only one that was refused.
+   * Return a token, asking for one where there is none, or none but one that was refused.
    *
    * @param {string} [refused]
-   * @returns {Promise<ClientToken>}
    */
   async token(refused) {
     if (this.#token && this.#token.token !== refused) return this.#token;
@@ -720,30 +575,30 @@ class Api {
   }
 
   async #ask() {
+    /** @type {ClientToken} */
     let given;
     try {
-      given = await this.#getToken();
+      given = await this.getToken();
     } catch (error) {
-      const code = isOfTheNetwork(error) ? "no_answer" : "token_unavailable";
-      throw new ConnectError({ code, message: `getToken failed: ${error instanceof Error ? error.message : error}` });
+      const isOfTheNetwork = error instanceof TypeError || !navigator.onLine;
+      throw new ConnectError(isOfTheNetwork ? "no_answer" : "token_unavailable", String(error), { status: isOfTheNetwork ? 0 : 401 });
     }
-    const isUsable = typeof given?.token === "string" && typeof given.session_id === "string" && isAddress(given.api_url);
-    if (!isUsable || (this.sessionId && given.session_id !== this.sessionId)) {
-      const message = isUsable ? "the token is for another session" : "getToken did not resolve to a client token";
-      throw new ConnectError({ code: "token_unusable", message });
+    if (typeof given?.token !== "string" || typeof given.session_id !== "string" || !isAddress(given.api_url)) {
+      throw new ConnectError("token_unusable", "getToken resolved to something else than a client token", { status: 401 });
+    }
+    if (this.sessionId && given.session_id !== this.sessionId) {
+      throw new ConnectError("token_unusable", "getToken resolved to a token of another session", { status: 403 });
     }
     this.sessionId = given.session_id;
-    this.#token = given;
     this.#renewAfter((Date.parse(given.expires_at) - this.now()) * 0.8);
-    return given;
+    return (this.#token = given);
   }
 
   /** @param {number} ms */
   #renewAfter(ms) {
     clearTimeout(this.#timer);
-    if (!(ms > 0)) return;
     const renew = () => this.token(this.#token?.token).catch(() => this.#renewAfter(ms / 4));
-    this.#timer = setTimeout(renew, Math.min(ms, LONGEST_TIMER_MS));
+    if (ms > 0) this.#timer = setTimeout(renew, Math.min(ms, LONGEST_TIMER_MS));
   }
 
   /**
@@ -753,73 +608,51 @@ class Api {
    * @param {string} path Within the session.
    * @param {Asking} [asking]
    */
-  async send(method, path, { body, key, keepalive = false, signal, accept = "application/json" } = {}) {
+  async send(method, path, { body, key, keepalive, signal } = {}) {
     for (let refused; ; ) {
-      const { token, api_url: url, session_id: session } = await this.token(refused);
-      const headers = new Headers({ Authorization: `Bearer ${token}`, Accept: accept });
+      const { token, api_url, session_id } = await this.token(refused);
+      const headers = new Headers({ Authorization: `Bearer ${token}` });
       if (body) headers.set("Content-Type", "application/json");
       if (key && method === "POST") headers.set("Idempotency-Key", key);
+      const place = `${api_url.replace(/\/+$/, "")}/v1/sessions/${encodeURIComponent(session_id)}${path}`;
       const request = { method, headers, body: body && JSON.stringify(body), keepalive, signal, ...ALONE };
-      const place = `${url.replace(/\/+$/, "")}/v1/sessions/${encodeURIComponent(session)}${path}`;
       const answer = await fetch(place, request).catch((error) => {
-        if (signal?.aborted) throw error;
-        throw new ConnectError({ code: "no_answer", message: "the API gave no answer" });
+        throw signal?.aborted ? error : new ConnectError("no_answer", "the API gave no answer");
       });
       this.support = answer.headers.get("Zapwright-Reference") ?? this.support;
       const date = Date.parse(answer.headers.get("Date") ?? "");
-      if (date && Math.abs(date - this.now()) > 2_000) this.skewMs = date - Date.now();
+      if (Math.abs(date - this.now()) > 2_000) this.skewMs = date - Date.now();
       if (answer.ok) return answer;
-      if (answer.status !== 401 || refused === token || refused !== undefined) throw await problemIn(answer);
+      if (answer.status !== 401 || refused) throw await problemIn(answer);
       refused = token;
     }
   }
 
   /**
-   * Send a request and return what its answer says; a patient one is sent again where that may help.
+   * Send a request and return what its answer says.
    *
    * @param {string} method
    * @param {string} path
-   * @param {Asking & { isPatient?: boolean }} [asking]
+   * @param {Asking} [asking]
    */
-  async ask(method, path, { isPatient = false, ...asking } = {}) {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        const answer = await this.send(method, path, asking);
-        return await answer.json();
-      } catch (error) {
-        const ms = waitMs(tries, error);
-        if (!isPatient || tries >= 3 || !isPassing(error) || ms > 5_000) throw error;
-        await new Promise((done) => setTimeout(done, ms));
-      }
-    }
+  async ask(method, path, asking) {
+    const answer = await this.send(method, path, asking);
+    return answer.json();
   }
 }
-
-/**
- * @typedef {object} Asking
- * @property {object} [body]
- * @property {string} [key] What a POST is recognised by when it comes again.
- * @property {boolean} [keepalive]
- * @property {AbortSignal} [signal]
- * @property {string} [accept]
- */
 
 /** @type {RequestInit} */
 const ALONE = { credentials: "omit", cache: "no-store", redirect: "error", referrerPolicy: "no-referrer" };
 
 /** Follows the session: one tab by a connection of its own, the others by what that tab tells them. */
 class Follower {
-  #api;
-  #page;
   #canStream = true;
   #isLeading = false;
-  /** @type {AbortController | null} */
-  #life = null;
-  /** @type {AbortController | null} */
-  #connection = null;
+  #isStealing = false;
+  #turn = new AbortController();
+  #connection = new AbortController();
   /** @type {BroadcastChannel | null} */
   #channel = null;
-  /** @type {() => void} */
   #woken = () => {};
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #silence;
@@ -829,34 +662,30 @@ class Follower {
    * @param {Page} page
    */
   constructor(api, page) {
-    this.#api = api;
-    this.#page = page;
+    this.api = api;
+    this.page = page;
   }
 
-  /** Read everything once, then follow until stopped. Throws what the reading met with. */
-  async start() {
-    const life = (this.#life = new AbortController());
-    await this.#read(life.signal);
-    if (life.signal.aborted) return;
-    const { locks } = navigator;
-    if (!locks || typeof BroadcastChannel === "undefined") return this.#follow(life.signal);
-    try {
-      this.#channel = new BroadcastChannel(this.#name);
-      this.#channel.onmessage = ({ data }) => this.#onWord(data);
-    } catch {
-      return this.#follow(life.signal);
+  /**
+   * Follow until the end of `life`.
+   *
+   * @param {AbortSignal} life
+   * @param {() => void} onSession Called when it is known which session it is.
+   */
+  async start(life, onSession) {
+    for (let tries = 0; !this.api.sessionId; tries += 1) {
+      try {
+        await this.api.token();
+      } catch (error) {
+        if (life.aborted || !this.page.report(error)) return;
+        await this.#pause(tries, life, error);
+      }
     }
-    if (isVisible()) void this.#lead(life.signal, { steal: true });
-    void this.#queue(life.signal);
-  }
-
-  stop() {
-    this.#life?.abort();
-    this.#life = null;
-    this.#channel?.close();
-    this.#channel = null;
-    clearTimeout(this.#silence);
-    this.wake();
+    onSession();
+    await this.#share(life).catch(() => {
+      this.#isLeading = true;
+      return this.#follow(life);
+    });
   }
 
   wake() {
@@ -864,143 +693,127 @@ class Follower {
   }
 
   onVisibility() {
-    if (!this.#life) return;
-    if (isVisible() && this.#channel && !this.#isLeading) void this.#lead(this.#life.signal, { steal: true });
-    else if (this.#canStream) this.#connection?.abort();
+    this.#isStealing = isVisible() && !this.#isLeading;
+    if (this.#isStealing) this.#turn.abort();
+    else this.#connection.abort();
   }
 
   /**
-   * Wait longer and longer, or until something wakes.
+   * Take turns with the session's other tabs: the one that was looked at last follows. Throws where tabs cannot share.
    *
+   * @param {AbortSignal} life
+   */
+  async #share(life) {
+    const name = `zapwright.${this.api.sessionId}`;
+    const { locks } = navigator;
+    const channel = (this.#channel = new BroadcastChannel(name));
+    life.addEventListener("abort", () => channel.close());
+    channel.onmessage = ({ data }) => this.#onWord(data);
+    channel.postMessage(null);
+    this.#isStealing = isVisible();
+    while (!life.aborted) {
+      const turn = (this.#turn = new AbortController());
+      const signal = AbortSignal.any([life, turn.signal]);
+      const how = this.#isStealing ? { steal: true } : { signal };
+      this.#isStealing = false;
+      const led = async () => {
+        this.#isLeading = true;
+        await this.#follow(signal);
+        return !signal.aborted;
+      };
+      const isOver = await locks.request(name, how, led).catch((error) => {
+        if (error.name !== "AbortError") throw error;
+      });
+      this.#isLeading = false;
+      turn.abort();
+      if (isOver) return;
+    }
+  }
+
+  /** @param {object | null} word Null: another tab asks what is known. */
+  #onWord(word) {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => isVisible() && this.onVisibility(), SILENCE_MS);
+    if (word) this.page.learn(word);
+    else if (this.#isLeading) this.#channel?.postMessage({ session: this.page.snapshot.session ?? undefined, events: this.page.snapshot.events });
+  }
+
+  /** @param {object} told */
+  #tell(told) {
+    this.page.learn(told);
+    this.#channel?.postMessage(told);
+  }
+
+  /**
+   * Follow until `signal`, the session's end, or what trying again cannot mend.
+   *
+   * @param {AbortSignal} signal
+   */
+  async #follow(signal) {
+    for (let tries = 0; !signal.aborted && this.page.snapshot.status !== "over"; ) {
+      const since = Date.now();
+      try {
+        if (!this.#canStream) await this.#poll(signal);
+        else await this.#stream(signal);
+        if (!this.#canStream || Date.now() - since > 1_000) tries = 0;
+        else await this.#pause(tries++, signal);
+      } catch (error) {
+        if (signal.aborted || !this.page.report(error)) return;
+        await this.#pause(tries++, signal, error);
+      }
+    }
+  }
+
+  /**
    * @param {number} tries
    * @param {AbortSignal} signal
    * @param {unknown} [error]
    */
-  async pause(tries, signal, error) {
+  async #pause(tries, signal, error) {
     await new Promise((done) => {
-      const timer = setTimeout(done, waitMs(tries, error));
-      this.#woken = () => (clearTimeout(timer), done(undefined));
-      signal.addEventListener("abort", this.#woken, { once: true });
+      this.#woken = () => done(setTimeout(done, waitMs(tries, error)));
+      signal.addEventListener("abort", done);
     });
-  }
-
-  get #name() {
-    return `zapwright.${this.#api.sessionId}`;
-  }
-
-  /** @param {AbortSignal} life */
-  async #queue(life) {
-    while (!life.aborted) await this.#lead(life, { signal: life });
-  }
-
-  /**
-   * Follow while this tab has the lock.
-   *
-   * @param {AbortSignal} life
-   * @param {LockOptions} how
-   */
-  async #lead(life, how) {
-    const turn = new AbortController();
-    const end = () => turn.abort();
-    life.addEventListener("abort", end);
-    const led = async () => {
-      this.#isLeading = true;
-      await this.#follow(turn.signal);
-    };
-    try {
-      await navigator.locks.request(this.#name, how, led);
-    } catch (error) {
-      const isOver = error instanceof DOMException && error.name === "AbortError";
-      if (!isOver && !life.aborted) await this.#follow(life);
-    }
-    end();
-    this.#isLeading = false;
-    life.removeEventListener("abort", end);
-  }
-
-  /** @param {any} word */
-  #onWord({ problem, ...told }) {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => isVisible() && this.onVisibility(), SILENCE_MS);
-    if (problem) this.#page.report(new ConnectError(problem));
-    else this.#page.learn(told);
-  }
-
-  /** @param {{ session?: Session, events?: Event[] }} told */
-  #tell(told) {
-    this.#page.learn(told);
-    this.#channel?.postMessage(told);
-  }
-
-  /** @param {AbortSignal} signal */
-  async #follow(signal) {
-    for (let tries = 0; !signal.aborted && this.#page.snapshot.status !== "over"; ) {
-      const since = Date.now();
-      try {
-        await (this.#canStream ? this.#stream(signal) : this.#poll(signal));
-        tries = Date.now() - since > 1_000 ? 0 : tries + 1;
-        if (tries > 1) await this.pause(tries - 2, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!this.#page.report(error)) return await aborted(signal);
-        this.#channel?.postMessage({ problem: plain(/** @type {ConnectError} */ (error)) });
-        await this.pause(tries++, signal, error);
-      }
-    }
-    if (!signal.aborted) await aborted(signal);
-  }
-
-  /** @param {AbortSignal} signal */
-  async #read(signal) {
-    const session = await this.#api.ask("GET", "", { signal });
-    const { events } = await this.#api.ask("GET", `/events${asked({ after: this.#page.seen, limit: MOST_EVENTS })}`, { signal });
-    this.#tell({ session, events });
   }
 
   /** @param {AbortSignal} signal */
   async #poll(signal) {
-    const { session, steps } = this.#page.snapshot;
-    const soonest = Math.min(POLLED_S, ...steps.map((step) => (step.next_check_in_s ?? POLLED_S) + 1));
-    const path = asked({ after_seq: session?.seq, wait_s: soonest });
-    const now = await this.#api.ask("GET", path, { signal });
-    const isNews = now.seq > this.#page.seen;
-    const { events } = isNews ? await this.#api.ask("GET", `/events${asked({ after: this.#page.seen })}`, { signal }) : {};
-    this.#tell({ session: now, events });
+    const { session, steps } = this.page.snapshot;
+    const wait_s = Math.min(LONGEST_POLL_S, ...steps.map(({ next_check_in_s }) => 1 + (next_check_in_s ?? LONGEST_POLL_S)));
+    const found = await this.api.ask("GET", asked({ after_seq: session?.seq, wait_s: session && wait_s }), { signal });
+    const isNews = found.seq > this.page.seen;
+    const { events } = isNews ? await this.api.ask("GET", `/events${asked({ after: this.page.seen })}`, { signal }) : {};
+    this.#tell({ session: found, events });
   }
 
   /** @param {AbortSignal} turn */
   async #stream(turn) {
     const connection = (this.#connection = new AbortController());
-    const end = () => connection.abort();
-    turn.addEventListener("abort", end);
+    const signal = AbortSignal.any([turn, connection.signal]);
+    const cut = () => connection.abort();
     let hasSpoken = false;
-    let timer = setTimeout(end, FIRST_FRAME_MS);
+    let silence = setTimeout(cut, FIRST_FRAME_MS);
     try {
-      const path = `/stream${asked({ after: this.#page.seen, visible: isVisible() })}`;
-      const answer = await this.#api.send("GET", path, { signal: connection.signal, accept: "text/event-stream" });
-      if (!answer.body || !answer.headers.get("Content-Type")?.startsWith("text/event-stream")) throw NO_STREAM;
-      for await (const frame of frames(answer.body)) {
-        clearTimeout(timer);
-        timer = setTimeout(end, SILENCE_MS);
+      const path = `/stream${asked({ after: this.page.seen, visible: isVisible() })}`;
+      const { headers, body } = await this.api.send("GET", path, { signal });
+      if (!body || !headers.get("Content-Type")?.startsWith("text/event-stream")) throw new ConnectError("route_not_found");
+      for await (const { event, data } of frames(body)) {
         hasSpoken = true;
-        if (frame.event === "session") this.#tell({ session: frame.data });
-        else if (frame.event === "event") this.#tell({ events: [frame.data] });
-        else this.#channel?.postMessage({});
+        clearTimeout(silence);
+        silence = setTimeout(cut, SILENCE_MS);
+        this.#tell(event === "session" ? { session: data } : event === "event" ? { events: [data] } : {});
       }
     } catch (error) {
       if (turn.aborted || hasSpoken) return;
-      const isMissing = error === NO_STREAM || (error instanceof ConnectError && error.code === "route_not_found");
-      if (!isMissing && !connection.signal.aborted) throw error;
+      const isMissing = error instanceof ConnectError ? error.code === "route_not_found" : signal.aborted;
+      if (!isMissing) throw error;
       this.#canStream = false;
     } finally {
-      clearTimeout(timer);
-      turn.removeEventListener("abort", end);
-      end();
+      clearTimeout(silence);
+      cut();
     }
   }
 }
-
-const NO_STREAM = new ConnectError({ code: "route_not_found", message: "the API has no stream" });
 
 /**
  * Yield the events of a stream as they come; comments come as events without a name.
@@ -1012,51 +825,24 @@ async function* frames(body) {
   const decoder = new TextDecoder();
   let rest = "";
   for (let chunk; !(chunk = await reader.read()).done; ) {
-    const parts = (rest + decoder.decode(chunk.value, { stream: true })).split(/\r?\n\r?\n/);
+    const parts = (rest + decoder.decode(chunk.value, { stream: true })).split("\n\n");
     rest = parts.pop() ?? "";
     for (const part of parts) {
-      /** @type {Record<string, string>} */
-      const fields = {};
-      for (const line of part.split(/\r?\n/)) {
-        const [, name = "", value = ""] = /^(\w*): ?(.*)$/.exec(line) ?? [];
-        fields[name] = name === "data" && fields.data !== undefined ? `${fields.data}\n${value}` : value;
-      }
-      yield { event: fields.event ?? "", data: fields.data === undefined ? null : JSON.parse(fields.data) };
+      const data = /^data: (.*)$/m.exec(part)?.[1];
+      yield { event: /^event: (.*)$/m.exec(part)?.[1], data: data && JSON.parse(data) };
     }
   }
 }
 
 /** @param {Response} answer */
 async function problemIn(answer) {
-  const wait = Number(answer.headers.get("Retry-After") ?? NaN);
   const said = await answer.json().catch(() => ({}));
-  return new ConnectError({
-    code: typeof said.code === "string" ? said.code : "route_not_found",
-    message: String(said.detail ?? said.title ?? `status ${answer.status}`),
+  return new ConnectError(said.code ?? "route_not_found", said.detail, {
     status: answer.status,
-    reference: said.reference ?? answer.headers.get("Zapwright-Reference"),
+    support: said.reference,
     facts: said.facts,
-    retryAfterS: Number.isNaN(wait) ? null : wait,
+    retryAfterS: Number(answer.headers.get("Retry-After")) || 0,
   });
-}
-
-/**
- * @param {ConnectError} error
- * @returns {Problem}
- */
-function plain({ code, message, status, reference, facts, retryAfterS }) {
-  return { code, message, status, reference, facts, retryAfterS };
-}
-
-/**
- * Tell what may pass by itself from what will be so again.
- *
- * @param {unknown} error
- */
-function isPassing(error) {
-  if (!(error instanceof ConnectError)) return false;
-  const { status, code } = error;
-  return code === "no_answer" || code === "idempotency_in_flight" || status >= 500 || [408, 425, 429].includes(status);
 }
 
 /**
@@ -1064,22 +850,12 @@ function isPassing(error) {
  * @param {unknown} [error]
  */
 function waitMs(tries, error) {
-  const told = error instanceof ConnectError ? (error.retryAfterS ?? 0) * 1_000 : 0;
+  const told = error instanceof ConnectError ? error.retryAfterS * 1_000 : 0;
   return Math.max(told, (WAITS_MS[tries] ?? 15_000) * (0.75 + Math.random() / 2));
 }
 
-/** @param {unknown} error */
-function isOfTheNetwork(error) {
-  return error instanceof TypeError || !navigator.onLine;
-}
-
-/** @param {AbortSignal} signal */
-function aborted(signal) {
-  return new Promise((done) => signal.addEventListener("abort", done, { once: true }));
-}
-
-/** @param {Window | null | undefined} handle */
-function isOpen(handle) {
+/** @param {Popup} popup */
+function isOpen({ handle }) {
   return handle ? !handle.closed : false;
 }
 
@@ -1088,22 +864,26 @@ function isVisible() {
 }
 
 /**
- * Tell whether a message came from a window, not a frame, that this page or the one it was reloaded from has opened.
+ * Tell whether a message came from a window, not a frame, that this page opened, or the one it was reloaded from.
  *
  * @param {MessageEventSource | null} source
  */
 function wasOpenedHere(source) {
-  const from = /** @type {Window | null} */ (source);
-  try {
-    return from !== null && from !== window && from.parent === from && from.opener === window;
-  } catch {
-    return false;
-  }
+  const from = /** @type {Window} */ (source);
+  return from?.parent === from && from.opener === window;
 }
 
-/** @param {unknown} text */
+/**
+ * @param {unknown} text
+ * @returns {text is string}
+ */
 function isAddress(text) {
   return typeof text === "string" && /^https?:\/\//i.test(text);
+}
+
+/** @param {Step} step */
+function isSettledIn({ state }) {
+  return state === "resolved" || state === "no-auth-required";
 }
 
 function newId() {
@@ -1112,39 +892,13 @@ function newId() {
 
 /** @param {string} stepId */
 function stepPath(stepId) {
-  return `/steps/${encodeURIComponent(stepId)}`;
+  return stepId && `/steps/${encodeURIComponent(stepId)}`;
 }
 
 /** @param {Record<string, unknown>} given */
 function asked(given) {
-  const said = Object.entries(given).filter(([, value]) => value !== undefined);
-  return said.length ? `?${new URLSearchParams(said.map(([name, value]) => [name, String(value)]))}` : "";
-}
-
-/**
- * @param {string} key
- * @returns {{ popups: Popup[], unsent: Signal[] }}
- */
-function remembered(key) {
-  try {
-    const { popups = [], unsent = [] } = JSON.parse(sessionStorage.getItem(key) ?? "{}");
-    return { popups, unsent };
-  } catch {
-    return { popups: [], unsent: [] };
-  }
-}
-
-/**
- * @param {string} key
- * @param {{ popups: object[], unsent: Signal[] }} what
- */
-function remember(key, what) {
-  try {
-    if (what.popups.length || what.unsent.length) sessionStorage.setItem(key, JSON.stringify(what));
-    else sessionStorage.removeItem(key);
-  } catch {
-    // Where pages may keep nothing, a reload forgets: the API finds what was connected all the same.
-  }
+  const said = Object.entries(given).flatMap(([name, value]) => (value == null ? [] : [[name, String(value)]]));
+  return said.length ? `?${new URLSearchParams(said)}` : "";
 }
 
 /**
@@ -1153,9 +907,7 @@ function remember(key, what) {
  * @returns {T}
  */
 function frozen(value) {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    Object.values(value).forEach(frozen);
-  }
-  return value;
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  Object.values(value).forEach(frozen);
+  return Object.freeze(value);
 }

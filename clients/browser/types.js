@@ -2,6 +2,7 @@
  * What connect.js is given and what it shows. Only types: nothing here runs.
  *
  * @import { Action, ActionList, AppPage, Event, Picker, Session, Step, ClientToken } from "../node/shapes.js"
+ * @import { ConnectError } from "../../api/web/connect.js"
  */
 
 /**
@@ -37,7 +38,7 @@
  * @property {Show} show
  * @property {string | null} link The popup's address, for a real link where popups are blocked.
  * @property {number | null} next_check_in_s Seconds until Zapier is asked next; counted down while the page is visible.
- * @property {Problem | null} problem What last went wrong with a request about this step.
+ * @property {ConnectError | null} problem What last went wrong with a request about this step.
  * @property {string | null} support A reference for your support: our logs know it.
  *
  * @typedef {Step & Shown} StepView A step as the API has it, and what to show for it.
@@ -49,18 +50,8 @@
  * @property {Session | null} session As the API shows it; null until it is known.
  * @property {readonly StepView[]} steps
  * @property {readonly Event[]} events What happened, in order, as far as this page knows.
- * @property {Problem | null} problem Why the status is not `live`.
+ * @property {ConnectError | null} problem Why the status is not `live`.
  * @property {string | null} support A reference for your support.
- */
-
-/**
- * @typedef {object} Problem
- * @property {string} code One of docs/reference/api.md, or `no_answer`, `token_unavailable`, `token_unusable`.
- * @property {string} message
- * @property {number} status Of HTTP; 0 without an answer.
- * @property {string | null} reference
- * @property {Record<string, unknown>} facts
- * @property {number | null} retryAfterS
  */
 
 /**
@@ -88,6 +79,30 @@
  * @property {(options?: { again?: boolean }) => Promise<Session>} createZap
  * @property {() => void} refresh Tries again now, with a new token where the last one was refused.
  * @property {() => void} close Ends everything; popups that are open stay open.
+ */
+
+// What follows is connect.js's own.
+
+/**
+ * @typedef {object} Popup One popup, as this tab knows it. After a reload it has no handle, though it may be open.
+ * @property {string} id Of the attempt; empty while its address is being prepared.
+ * @property {string} step
+ * @property {string} origin Of the messages to believe.
+ * @property {number} at When it was opened.
+ * @property {string[]} told What was told of it already.
+ * @property {boolean} [isKnown] By the API.
+ * @property {Window | null} [handle]
+ *
+ * @typedef {object} Signal What is still to be said of a popup; without a kind, that it was opened.
+ * @property {Popup} popup
+ * @property {string} [kind]
+ * @property {string} [authentication_id]
+ *
+ * @typedef {object} Asking
+ * @property {object} [body]
+ * @property {string} [key] What a POST is recognised by when it comes again.
+ * @property {boolean} [keepalive] It outlives the page.
+ * @property {AbortSignal} [signal]
  */
 
 export {};

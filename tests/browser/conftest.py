@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
@@ -14,7 +15,20 @@ from tests.browser import product as products
 from tests.browser.chromium import launched
 from tests.browser.product import Product
 
+PROGRAMS: Final = ("chromium", "Xvfb", "openbox", "xdotool")
 PRODUCT_HOST: Final = "product.localhost"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs() -> None:
+    """Fail where there is no Chromium, or nothing that moves its windows: `make test` installs them where it can."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        pytest.fail(
+            f"the browser's tests need {', '.join(missing)}: run `make test` as root on Debian, install them yourself, "
+            "or leave these tests out by -m 'not browser'",
+            pytrace=False,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +78,10 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
-    """A browser of one user: nothing is remembered of any other test."""
+    """A browser of one user: nothing is remembered of any other test, and no page's script may fail."""
     context = await chromium.new_context()
+    failures: list[str] = []
+    context.on("weberror", lambda failed: failures.append(str(failed.error)))
     yield context
     await context.close()
+    assert failures == []

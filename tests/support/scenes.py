@@ -124,7 +124,7 @@ class Scene:
         credentials = ToldCredentials(kept, sessions=sessions, commits=commits)
         client: Upstream = MemoryUpstream(self.zapier, clock=clock, credentials=credentials, budget=budget)
         upstream = wrapped(client, "upstream", around)
-        queries = Queries(sessions=sessions, watches=watches, credentials=credentials)
+        queries = Queries(sessions=sessions, watches=watches, credentials=credentials, clock=clock)
         return Process(
             sessions=sessions,
             watches=watches,

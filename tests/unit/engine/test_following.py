@@ -6,7 +6,7 @@ import asyncio
 import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -42,10 +42,11 @@ class Deaf:
         finally:
             self.now -= 1
 
-    @asynccontextmanager
-    async def due(self) -> AsyncIterator[Subscription]:
-        async with self._changes.due() as subscription:
-            yield subscription
+    def due(self) -> AbstractAsyncContextManager[Subscription]:
+        return self._changes.due()
+
+    def outgoing(self) -> AbstractAsyncContextManager[Subscription]:
+        return self._changes.outgoing()
 
 
 class Counting:
