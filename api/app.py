@@ -24,6 +24,7 @@ from api.routes import (
     authentications,
     client_tokens,
     connect_links,
+    connect_page,
     credentials,
     development,
     health,
@@ -62,6 +63,7 @@ _RESOURCES = (
     operators,
     health,
     pages,
+    connect_page,
 )
 
 

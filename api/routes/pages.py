@@ -56,13 +56,18 @@ async def show_comparison(request: Request) -> Response:
 
 
 async def page(name: str, request: Request) -> Response:
-    """Return a page of ours.
+    """Return a page of ours."""
+    return await _file(name, request, page_headers(request))
+
+
+def page_headers(request: Request) -> dict[str, str]:
+    """Return under what policy a page of ours runs.
 
     It runs no script and has no style but those of `/web`, asks nobody but this API, sends forms to nobody else, and
     stands in no frame. Apps' pictures are wherever Zapier has them.
     """
     here: Zapwright = request.app.state.zapwright
-    return await _file(name, request, PAGE_HEADERS | {"Content-Security-Policy": _policy(here.settings.simulator_url)})
+    return PAGE_HEADERS | {"Content-Security-Policy": _policy(here.settings.simulator_url)}
 
 
 def _policy(simulator_url: str | None) -> str:

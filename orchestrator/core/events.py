@@ -45,7 +45,7 @@ class EventName(StrEnum):
     SIGNED_IN = "signed_in"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """One fact. `seq` is 1 for a session's first event and grows by one."""
 
@@ -56,7 +56,7 @@ class Event:
     data: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """What subscribers may rely on about every event of one name.
 
