@@ -63,8 +63,8 @@ async def page(name: str, request: Request) -> Response:
 def page_headers(request: Request) -> dict[str, str]:
     """Return under what policy a page of ours runs.
 
-    It runs no script and has no style but those of `/web`, asks nobody but this API, sends forms to nobody else, and
-    stands in no frame. Apps' pictures are wherever Zapier has them.
+    It runs no script and has no style but those of `/web`, makes neither out of text, asks nobody but this API, sends
+    forms to nobody else, and stands in no frame. Apps' pictures are wherever Zapier has them.
     """
     here: Zapwright = request.app.state.zapwright
     return PAGE_HEADERS | {"Content-Security-Policy": _policy(here.settings.simulator_url)}
@@ -82,6 +82,8 @@ def _policy(simulator_url: str | None) -> str:
             "frame-ancestors 'none'",
             "base-uri 'none'",
             "form-action 'self'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
         )
     )
 
