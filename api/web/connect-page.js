@@ -222,7 +222,8 @@ function next({ next_check_in_s: seconds }) {
 async function getToken() {
   const answer = await fetch(`${location.pathname}/client-token`, { method: "POST" });
   if (answer.ok) return answer.json();
-  if (answer.status < 500) again();
+  if (answer.status >= 500) throw new TypeError(`no answer: ${answer.status}`);
+  again();
   throw new Error(`no token: ${answer.status}`);
 }
 

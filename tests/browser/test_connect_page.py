@@ -36,12 +36,19 @@ class Link:
         return str(answer.json()["links"][0]["state"])
 
 
-async def linked(product: Product, user: str, app: str, **more: str) -> Link:
-    """Begin a session and make a link for its step."""
-    session = await product.session(user, app)
+async def linked(product: Product, user: str, *apps: str, **more: str) -> Link:
+    """Begin a session and make a link for its first step."""
+    session = await product.session(user, *apps)
     path = f"/v1/sessions/{session['id']}/steps/{session['steps'][0]['id']}/connect-links"
     made = await product.backend.post(path, json={"user_id": user, **more})
     return Link(product, session, made.raise_for_status().json())
+
+
+async def another(product: Product, link: Link, step: int) -> Link:
+    """Make a link for another step of the same session."""
+    path = f"/v1/sessions/{link.session['id']}/steps/{link.session['steps'][step]['id']}/connect-links"
+    made = await product.backend.post(path, json={"user_id": link.session["user_id"]})
+    return Link(product, link.session, made.raise_for_status().json())
 
 
 async def faults(product: Product, app: str, **popups: Any) -> None:
@@ -157,3 +164,22 @@ async def test_a_link_that_is_taken_back_says_so_while_the_page_is_open(
 
     await expect(page.locator("h1")).to_have_text("This link is no longer good")
     assert await page.locator("script").count() == 0
+
+
+async def test_links_for_two_steps_in_one_browser_do_not_mix(context: BrowserContext, product: Product) -> None:
+    """Each page follows its own step, though both are of one session."""
+    first = await linked(product, "page-gus", "Slack", "Trello")
+    slack = await opened(context, first)
+    await expect(slack.get_by_role("button", name="Connect Slack")).to_be_visible()
+    trello = await opened(context, await another(product, first, 1))
+    await expect(trello.get_by_role("button", name="Connect Trello")).to_be_visible()
+    async with trello.expect_popup() as opening:
+        await trello.get_by_role("button", name="Connect Trello").click()
+    popup = await opening.value
+    await popup.click("#continue")
+    await popup.click("#allow")
+    await expect(trello.locator("h1")).to_have_text("Trello is connected")
+    await slack.bring_to_front()
+
+    await expect(slack.locator("h1")).to_have_text("Connect Slack")
+    await expect(slack.get_by_role("button", name="Connect Slack")).to_be_visible()

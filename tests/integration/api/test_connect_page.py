@@ -151,7 +151,7 @@ async def test_a_page_of_nobodys_name_still_makes_sentences(link: Link) -> None:
     """A tenant that was given no name is not called `default`."""
     text = " ".join((await link.see(link.browser())).text.split())
 
-    assert "Who sent you this link asks you to connect your Slack account." in text
+    assert "Whoever sent you this link asks you to connect your Slack account." in text
 
 
 async def test_the_page_runs_and_asks_nothing_but_ours(link: Link) -> None:
