@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.core import schedule
 from orchestrator.core.decide import Decision, decide
@@ -41,6 +41,7 @@ from orchestrator.core.signals import (
     ZapRequested,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Idempotency, Terms
+from orchestrator.core.values import replace
 
 MOST_TRIES = 20
 STORE_PATIENCE: tuple[Millis, ...] = (50, 100, 200, 400, 800)
@@ -52,7 +53,7 @@ EARLIER_COMMITS_KEPT = 8
 SignalSource = Callable[[Session], Awaitable[Signal]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Applied:
     """A session after a signal, and what became of the signal; `made` is the id of what it made, if anything.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from orchestrator.commits import Applied, Commits
@@ -76,6 +76,7 @@ from orchestrator.core.signals import (
     Signal,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
+from orchestrator.core.values import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,12 @@ async def show_builder(request: Request) -> Response:
     return await page("builder.html", request)
 
 
+@demo.api_route("/compare", methods=["GET", "HEAD"])
+async def show_comparison(request: Request) -> Response:
+    """Return the comparison of two pages that open the same popup."""
+    return await page("compare.html", request)
+
+
 async def page(name: str, request: Request) -> Response:
     """Return a page of ours."""
     return await _file(name, request, page_headers(request))

@@ -9,7 +9,9 @@ ZapwrightError
 │   ├── ConnectLinkNotFoundError
 │   ├── BrowserNotFoundError
 │   ├── TenantNotFoundError
-│   └── ApiKeyNotFoundError
+│   ├── ApiKeyNotFoundError
+│   ├── EndpointNotFoundError
+│   └── DeliveryNotFoundError
 ├── SignalRefusedError            the signal is not for this moment; nothing changed
 │   ├── IllegalSignalError
 │   ├── SessionLockedError
@@ -28,6 +30,8 @@ ZapwrightError
 │   ├── IdempotencyKeyReusedError
 │   └── IdempotencyInFlightError
 ├── TenantTakenError
+├── EndpointUrlRefusedError       messages are not sent there
+├── TooManyEndpointsError
 ├── SignInRequiredError
 ├── CredentialRefusedError
 ├── UpstreamError
@@ -39,7 +43,8 @@ ZapwrightError
     ├── StaleVersionError         somebody else committed first
     ├── GuardFailedError          what a decision relied on is no longer true
     ├── ReferenceTakenError       a session that has not ended has this reference
-    └── LeaseLostError            the watch was leased to somebody else
+    ├── LeaseLostError            the watch was leased to somebody else
+    └── LaneLostError             the lane was leased to somebody else
 """
 
 from __future__ import annotations
@@ -151,6 +156,47 @@ class ApiKeyNotFoundError(NotFoundError):
 
     def __init__(self, *, key_id: str) -> None:
         super().__init__(f"no API key has the id {key_id!r}", key_id=key_id)
+
+
+class EndpointNotFoundError(NotFoundError):
+    """No webhook endpoint has this id."""
+
+    code = "endpoint_not_found"
+
+    def __init__(self, *, endpoint_id: str) -> None:
+        super().__init__(f"no webhook endpoint has the id {endpoint_id!r}", endpoint_id=endpoint_id)
+
+
+class DeliveryNotFoundError(NotFoundError):
+    """The endpoint was not sent this event, or the record of it is gone."""
+
+    code = "delivery_not_found"
+
+    def __init__(self, *, endpoint_id: str, session_id: str, seq: int) -> None:
+        super().__init__(
+            f"endpoint {endpoint_id} has no delivery of event {seq} of session {session_id!r}; list its deliveries",
+            endpoint_id=endpoint_id,
+            session_id=session_id,
+            seq=seq,
+        )
+
+
+class EndpointUrlRefusedError(ZapwrightError):
+    """Messages are not sent to this URL."""
+
+    code = "endpoint_url_refused"
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"this URL cannot be a webhook endpoint: {why}", why=why)
+
+
+class TooManyEndpointsError(ZapwrightError):
+    """There are as many webhook endpoints as there may be."""
+
+    code = "too_many_endpoints"
+
+    def __init__(self, *, most: int, of: str) -> None:
+        super().__init__(f"a {of} has {most} webhook endpoints at most: delete one first", most=most, of=of)
 
 
 class TenantTakenError(ZapwrightError):
@@ -489,3 +535,16 @@ class LeaseLostError(StoreError):
 
     def __init__(self, *, app_id: str) -> None:
         super().__init__(f"the lease on the watch for app {app_id} was lost", app_id=app_id)
+
+
+class LaneLostError(StoreError):
+    """The lane was leased to somebody else, who will try what is due in it."""
+
+    code = "lane_lost"
+
+    def __init__(self, *, endpoint_id: str, session_id: str) -> None:
+        super().__init__(
+            f"the lease on the deliveries of session {session_id} to endpoint {endpoint_id} was lost",
+            endpoint_id=endpoint_id,
+            session_id=session_id,
+        )

@@ -45,7 +45,7 @@ class EventName(StrEnum):
     SIGNED_IN = "signed_in"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """One fact. `seq` is 1 for a session's first event and grows by one."""
 

@@ -39,7 +39,7 @@ class Trigger(StrEnum):
     RESET = "reset"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Edge:
     """One line of the table: in any of `sources`, `trigger` leads to `to`. `when` is the condition in words."""
 

@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Raise `pytest.UsageError` when the whole suite would lack the schema or the browser, or the schema's path is wrong."""
+    """Raise `pytest.UsageError` when the schema's path is wrong, or the whole suite would lack schema or browser."""
     path = os.environ.get(SCHEMA_VARIABLE)
     if path and not Path(path).is_file():
         raise pytest.UsageError(f"{SCHEMA_VARIABLE} names no file: {path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import (
@@ -15,6 +14,7 @@ from orchestrator.core.events import EventName
 from orchestrator.core.links import USABLE, state_of
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import Browser, ConnectLink, LinkEnd, Step, StepState
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import AliasTakenError, SessionLockedError, TooManyStepsError
@@ -10,6 +9,7 @@ from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import CredentialState, Outcome
 from orchestrator.core.session import ENDED, AttemptEnd, Baseline, LinkEnd, SessionStatus, Step, StepState
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft

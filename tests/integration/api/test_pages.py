@@ -97,15 +97,16 @@ async def test_a_page_runs_and_asks_nothing_but_ours(development: Deployment, br
     assert "cross-origin-opener-policy" not in answer.headers
 
 
-async def test_the_builder_is_a_page_of_ours(browser: httpx.AsyncClient) -> None:
-    """Everything it links to is there."""
-    answer = await browser.get("/demo")
+@pytest.mark.parametrize(("path", "script"), [("/demo", "builder.js"), ("/demo/compare", "compare.js")])
+async def test_the_demo_is_pages_of_ours(browser: httpx.AsyncClient, path: str, script: str) -> None:
+    """Everything they link to is there."""
+    answer = await browser.get(path)
     linked = re.findall(r'(?:href|src)="(/web/[^"]+)"', answer.text)
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
-    assert "/web/builder.js" in linked
-    assert [(await browser.get(path)).status_code for path in linked] == [200] * len(linked)
+    assert f"/web/{script}" in linked
+    assert [(await browser.get(link)).status_code for link in linked] == [200] * len(linked)
 
 
 # --- development ---
@@ -119,6 +120,7 @@ async def test_the_builder_is_a_page_of_ours(browser: httpx.AsyncClient) -> None
         ("GET", "/dev/faults"),
         ("PUT", "/dev/faults"),
         ("GET", "/demo"),
+        ("GET", "/demo/compare"),
         ("GET", "/dev/session"),
     ],
 )
