@@ -53,7 +53,13 @@ async def test_what_was_committed_is_loaded(store: AnyStore) -> None:
     """A session comes back equal to what was written."""
     browser = Browser(digest="d2", code="K7Q2MX4D", at=NOON)
     link = ConnectLink(
-        id="cl1", digest="d1", made_at=NOON, expires_at=NOON + 1, browser=browser, waiting=(browser,), ended=LinkEnd.REVOKED
+        id="cl1",
+        digest="d1",
+        made_at=NOON,
+        expires_at=NOON + 1,
+        browser=browser,
+        waiting=(browser,),
+        ended=LinkEnd.REVOKED,
     )
     inputs: JsonObject = {"channel": ["#a", None, {"deep": 1.5}]}
     step = Step(id="st1", app=App(id=APP, title="App"), inputs=inputs, links=(link,))
