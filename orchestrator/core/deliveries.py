@@ -43,7 +43,7 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What came of one POST. `status` None: none came, and `problem` says why. `text` is how its body begins."""
 
@@ -64,7 +64,7 @@ class Answer:
         return self.status == HTTPStatus.GONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Try:
     """One POST of a delivery, as it is remembered."""
 
@@ -75,7 +75,7 @@ class Try:
     answer: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class Lane:
     """What is tried one after the other: the deliveries of one session to one endpoint."""
 
@@ -89,7 +89,7 @@ class Lane:
         return session_shard(self.session_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Delivery:
     """One event on its way to one endpoint.
 
@@ -133,7 +133,7 @@ class Delivery:
         )
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Queued:
     """A pending delivery's place in its lane."""
 
@@ -142,7 +142,7 @@ class Queued:
     next_at: Instant
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Turn:
     """Which delivery of a lane is tried next, and not before when."""
 

@@ -56,7 +56,7 @@ class Event:
     data: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """What subscribers may rely on about every event of one name.
 

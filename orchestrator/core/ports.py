@@ -632,7 +632,7 @@ class EndpointStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outgoing:
     """An event in its shard's outbox; `place` is its place there."""
 
@@ -641,7 +641,7 @@ class Outgoing:
     event: Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Relayed:
     """What becomes of an event in the outbox: one message, of these bytes, for each of these deliveries."""
 
@@ -650,7 +650,7 @@ class Relayed:
     deliveries: tuple[Delivery, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class DueLane:
     """A lane in which something may be tried now."""
 
@@ -658,7 +658,7 @@ class DueLane:
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Held:
     """A lane that was leased, and the event whose turn it is."""
 
@@ -666,7 +666,7 @@ class Held:
     seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Parcel:
     """A delivery with the bytes to be sent."""
 
@@ -674,7 +674,7 @@ class Parcel:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliverySearch:
     """Which deliveries of an endpoint to list, youngest first."""
 
@@ -685,7 +685,7 @@ class DeliverySearch:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliveryPage:
     """One page of deliveries; `cursor` continues after it, None at the end."""
 
@@ -783,7 +783,7 @@ class Post(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliveryBatch:
     """Lanes leased together, perhaps of several shards."""
 
