@@ -254,7 +254,7 @@ def test_pods_spread_over_hosts(name: str) -> None:
 
 
 def test_streams_pass_unbuffered_and_only_what_others_use_is_published() -> None:
-    """The API, its modules and the connect page. A proxy waits longer than a long poll does, and passes on what comes when it comes; metrics stay inside."""
+    """A proxy waits longer than a long poll does, and passes on what comes when it comes; metrics stay inside."""
     ingress = MANIFESTS["Ingress zapwright"]
     annotations = ingress["metadata"]["annotations"]
     paths = [path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
