@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import accumulate, repeat
 
 from orchestrator.core.effects import Due, StopWaiting, Wait
@@ -100,17 +99,17 @@ def due(step: Step, *, checked_at: Instant | None) -> Due | None:
     Only a message not yet confirmed makes a resolved step wait.
     """
     since = _NEVER if checked_at is None else checked_at
-    planned = [_planned(attempt, step.state, since) for attempt in step.app_attempts]
-    if not planned:
-        return None
-    together = reduce(Due.__or__, planned)
-    return None if together.soonest is None else together
+    planned = None
+    for attempt in step.app_attempts:
+        one = _planned(attempt, step.state, since)
+        planned = one if planned is None else planned | one
+    return None if planned is None or planned.soonest is None else planned
 
 
 def may_be_covered(step: Step, now: Instant) -> bool:
-    """Whether a check that began by now may have made one of those superfluous that the step wants."""
+    """Whether a check that began before now may have made one of those superfluous that the step wants."""
     planned = due(step, checked_at=None)
-    return planned is not None and planned.soonest is not None and planned.soonest <= now
+    return planned is not None and planned.soonest is not None and planned.soonest < now
 
 
 def waits(
@@ -164,19 +163,17 @@ def _heard(session: Session | None, step_id: str) -> tuple[StepState, tuple[Atte
 def _planned(attempt: Attempt, state: StepState, since: Instant) -> Due:
     return Due(
         strong=min(_strong(attempt, state, since), default=None),
-        quiet=min((at for at in _quiet(attempt, state) if at > since), default=None),
+        quiet=min(_quiet(attempt, state, since), default=None),
         visible_until=attempt.visible_until if attempt.ended is None else 0,
     )
 
 
-def _strong(attempt: Attempt, state: StepState, since: Instant) -> Iterator[Instant]:
-    """Give the first instant after `since` of everything that was heard."""
-    for message in attempt.messages:
-        yield from _first_after(since, message.at, _STRONG_AT)
-    if attempt.ended is not None or state is not StepState.AWAITING_POPUP:
-        return
-    for hint in attempt.hints:
-        yield from _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])
+def _strong(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
+    """Return the first instant after `since` for everything that was heard."""
+    heard = [at for message in attempt.messages for at in _first_after(since, message.at, _STRONG_AT)]
+    if attempt.ended is None and state is StepState.AWAITING_POPUP:
+        heard += [at for hint in attempt.hints for at in _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])]
+    return heard
 
 
 def _first_after(since: Instant, start: Instant, offsets: Sequence[Millis]) -> Sequence[Instant]:
@@ -185,13 +182,14 @@ def _first_after(since: Instant, start: Instant, offsets: Sequence[Millis]) -> S
     return [start + offset for offset in offsets[place : place + 1]]
 
 
-def _quiet(attempt: Attempt, state: StepState) -> Iterator[Instant]:
+def _quiet(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
     if state not in _QUIETLY_WATCHED or attempt.ended in _SEEN_TO_THE_END:
-        return
-    yield from _doubling(attempt)
+        return []
+    planned = [next((at for at in _doubling(attempt) if at > since), since)]
     if attempt.ended is None:
-        yield from (hint.at + CLOSED_WAIT for hint in attempt.hints if hint.kind is HintKind.CLOSED)
-        yield attempt.deadline + 1
+        planned += [hint.at + CLOSED_WAIT for hint in attempt.hints if hint.kind is HintKind.CLOSED]
+        planned.append(attempt.deadline + 1)
+    return [at for at in planned if at > since]
 
 
 _QUIETLY_WATCHED = frozenset({StepState.AWAITING_POPUP, StepState.NEEDS_AUTH})
