@@ -29,6 +29,7 @@ from api.routes import (
     sessions,
     steps,
     users,
+    webhooks,
     zaps,
 )
 from api.tokens import ClientTokens
@@ -54,6 +55,7 @@ _ROUTERS = (
     client_tokens,
     credentials,
     users,
+    webhooks,
     operators,
     health,
 )

@@ -25,6 +25,7 @@ from orchestrator.creation import Creator
 from orchestrator.engine import Engine
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
+from orchestrator.webhooks import Webhooks
 
 
 class Show:
@@ -95,8 +96,12 @@ async def _creator(here: Here) -> Creator:
     return here.creator
 
 
+async def _webhooks(here: Here) -> Webhooks:
+    return here.webhooks
+
+
 async def _views(here: Here) -> Views:
-    return Views(message_origin=here.settings.zapier_message_origin, baseline_fresh=here.policy.baseline_fresh)
+    return Views.of(here.settings)
 
 
 async def _show(
@@ -123,6 +128,7 @@ async def _polls(request: Request) -> LongPolls:
 EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
+WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
