@@ -55,6 +55,7 @@ class Zapwright:
     ids: Ids
     policy: Policy
     limits: Limits
+    http: httpx.AsyncClient
     upstream: Upstream
     commits: Commits
     engine: Engine
@@ -130,6 +131,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ids=ids,
         policy=policy,
         limits=limits,
+        http=http,
         upstream=upstream,
         commits=commits,
         engine=Engine(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.core import schedule
 from orchestrator.core.decide import Decision, decide
@@ -34,12 +34,14 @@ from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 from orchestrator.core.signals import (
     AuthenticationsListed,
+    ConnectLinkMade,
     PopupOpened,
     Signal,
     StepAdded,
     ZapRequested,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Idempotency, Terms
+from orchestrator.core.values import replace
 
 MOST_TRIES = 20
 STORE_PATIENCE: tuple[Millis, ...] = (50, 100, 200, 400, 800)
@@ -51,7 +53,7 @@ EARLIER_COMMITS_KEPT = 8
 SignalSource = Callable[[Session], Awaitable[Signal]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Applied:
     """A session after a signal, and what became of the signal; `made` is the id of what it made, if anything.
 
@@ -284,6 +286,8 @@ def _made(signal: Signal) -> str | None:
     """Name what the signal makes."""
     match signal:
         case StepAdded(step_id=made) | PopupOpened(attempt_id=made) | ZapRequested(intent_id=made):
+            return made
+        case ConnectLinkMade(link_id=made):
             return made
         case _:
             return None

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.links import LinkState, state_of
+from orchestrator.core.links import find as find_link
 from orchestrator.core.ports import (
     Changes,
     Clock,
@@ -20,7 +22,7 @@ from orchestrator.core.ports import (
     WatchStore,
     Written,
 )
-from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
+from orchestrator.core.session import ConnectLink, Instant, Millis, Session, SessionKey, Step, WatchKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,17 @@ class Snapshot:
     session: Session
     credential: Standing | None
     next_checks: Mapping[str, Instant | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """A connect link as it is for whoever comes by it."""
+
+    session: Session
+    step: Step
+    link: ConnectLink
+    state: LinkState
+    credential: Standing | None
 
 
 class Queries:
@@ -60,6 +73,24 @@ class Queries:
         if session.user_id != user_id:
             raise SessionNotFoundError(session_id=key.session_id)
         return session
+
+    async def linked(self, session_id: str, digest: str) -> Linked:
+        """Return the session's connect link whose token has this digest, whoever asks: they have the token.
+
+        Raises SessionNotFoundError, also when the session has no such link.
+        """
+        session = await self._sessions.load_any(session_id)
+        found = find_link(session, digest)
+        if found is None:
+            raise SessionNotFoundError(session_id=session_id)
+        step, link = found
+        return Linked(
+            session=session,
+            step=step,
+            link=link,
+            state=state_of(link, step, session, now=self._clock.now()),
+            credential=await self._credentials.standing(session.tenant_id, session.user_id),
+        )
 
     async def after(self, key: SessionKey, *, seq: int, wait: Millis) -> Snapshot:
         """Return the session once its `seq` is greater than `seq`, or as it is after waiting that long."""

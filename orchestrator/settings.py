@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """The key backends send as `Authorization: Bearer …`; further ones are made by `zapwright api-keys create`."""
 
+    tenant_name: Annotated[str, Field(max_length=120)] = DEFAULT_TENANT
+    """What your product is called on the connect page, which names nobody while this is `default`."""
+
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     """The origins of your pages, comma-separated, such as `https://app.example.com`."""
 
@@ -83,6 +86,9 @@ class Settings(BaseSettings):
 
     zapier_api_url: str | None = None
     """Where the Partner API is, without `/v2`. `zapwright up` starts the simulator when it is not set."""
+
+    simulator_url: str | None = None
+    """Where the simulator is, if it is the upstream: opens `/demo` and `/dev` to everybody (`zapwright up` sets it)."""
 
     zapier_client_id: str = "zapwright"
     """Your client id at Zapier; rate limits are kept per client id."""
@@ -157,6 +163,12 @@ class Settings(BaseSettings):
             raise ValueError("RQ's queues cannot live on a cluster: QUEUE_REDIS_URL must name one server, or sentinels")
         return self
 
+    @model_validator(mode="after")
+    def _development_is_simulated(self) -> Self:
+        if self.simulator_url is not None and self.simulator_url != self.zapier_api_url:
+            raise ValueError("simulator_url must be zapier_api_url: /demo and /dev are for no real upstream")
+        return self
+
     @field_validator("token_keys")
     @classmethod
     def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -187,7 +199,7 @@ class Settings(BaseSettings):
         """Return the tenant there always is."""
         return Tenant(
             id=DEFAULT_TENANT,
-            name=DEFAULT_TENANT,
+            name=self.tenant_name,
             origins=self.origins,
             zapier_client_id=self.zapier_client_id,
             has_client_secret=self.zapier_client_secret is not None,

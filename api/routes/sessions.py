@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from api.auth import BACKEND_READS, BACKEND_WRITES, PAGE_READS, SessionDep, TenantId
+from api.auth import BACKEND_READS, BACKEND_WRITES, STEP_READS, SessionDep, TenantId
 from api.deps import EngineDep, GrantingDep, PollsDep, QueriesDep, ShowDep, ViewsDep, own_cursor
 from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, SESSION, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.schemas.parameters import EventSearch, SessionSearch, Waiting
 from api.terms import Conditional, Keyed, NoneMatch, etag, is_known
-from api.views import events, signals
+from api.views import signals
 from orchestrator.core.errors import AliasTakenError, AppNotFoundError
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import SECOND
@@ -68,7 +68,7 @@ async def list_sessions(
 
 @router.get(
     "/{session_id}",
-    dependencies=[PAGE_READS],
+    dependencies=[STEP_READS],
     response_model=answers.Session,
     responses={200: {"headers": ETAG}, 304: _KNOWN, **problems(*SESSION)},
 )
@@ -118,10 +118,10 @@ async def cancel_session(key: SessionDep, engine: EngineDep, show: ShowDep, term
     return await show.applied(await engine.apply(key, SessionCancelled(), terms=terms))
 
 
-@router.get("/{session_id}/events", dependencies=[PAGE_READS], responses=problems(*SESSION))
-async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep) -> answers.EventPage:
+@router.get("/{session_id}/events", dependencies=[STEP_READS], responses=problems(*SESSION))
+async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep, views: ViewsDep) -> answers.EventPage:
     """Return what happened, in order, after an event's `seq`."""
-    return events(await queries.events(key, after=search.after, limit=search.limit))
+    return views.events(await queries.events(key, after=search.after, limit=search.limit))
 
 
 @router.get("/{session_id}/signals", dependencies=[BACKEND_READS], responses=problems(*SESSION))

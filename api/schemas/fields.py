@@ -112,6 +112,22 @@ Alias = Annotated[
         description="The name by which later steps refer to this one.",
     ),
 ]
+ReturnUrl = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!#-;=?-\[\]-~]*)?$",
+        description="Where the page's last button leads: an address at one of your origins.",
+    ),
+]
+LinkTtl = Annotated[
+    int, Field(ge=60, le=24 * 3600, description="Seconds in which the link can be opened; by default an hour.")
+]
+BrowserCode = Annotated[
+    str,
+    Field(pattern=r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$", description="As the browser's user was shown it."),
+]
 Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
@@ -144,6 +160,7 @@ SessionId = Annotated[str, Path(max_length=64)]
 StepId = Annotated[str, Path(max_length=64)]
 EndpointId = Annotated[str, Path(max_length=160, pattern=_VISIBLE)]
 EventSeq = Annotated[int, Path(ge=1, le=2**53, description="The event's `seq`.")]
+LinkId = Annotated[str, Path(max_length=64)]
 UserIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE)]
 
 Cursor = Annotated[str, Field(max_length=512, description="`cursor` of the page before.")]

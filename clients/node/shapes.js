@@ -3,14 +3,15 @@
 /** @typedef {"message" | "difference" | "selection"} Channel */
 /** @typedef {"missing" | "active" | "needs_sign_in"} CredentialState */
 /** @typedef {"pending" | "delivered" | "dead"} DeliveryState */
-/** @typedef {"session_created" | "session_changed" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "sign_in_needed" | "signed_in"} EventName */
+/** @typedef {"session_created" | "session_changed" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "sign_in_needed" | "signed_in"} EventName */
+/** @typedef {"new" | "opened" | "done" | "expired" | "revoked" | "replaced" | "session_over"} LinkState */
 /** @typedef {"applied" | "duplicate" | "stale" | "refused"} Outcome */
 /** @typedef {"requested" | "gone" | "dead"} Pause */
 /** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
-/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "candidates_found" | "create_unknown" | "credential_refused" | "delivery_not_found" | "endpoint_not_found" | "endpoint_url_refused" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "store_unavailable" | "token_expired" | "token_invalid" | "too_many_endpoints" | "too_many_steps" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zapier_sign_in_required"} Code What a problem may be. */
+/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "delivery_not_found" | "endpoint_not_found" | "endpoint_url_refused" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "store_unavailable" | "token_expired" | "token_invalid" | "too_many_endpoints" | "too_many_steps" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zapier_sign_in_required"} Code What a problem may be. */
 
 /**
  * @typedef {object} SignalLog The session's newest signals, oldest first.
@@ -20,6 +21,11 @@
 /**
  * @typedef {object} ActionList Everything an app can do.
  * @property {Array<FoundAction>} actions
+ */
+
+/**
+ * @typedef {object} ConnectLinkList The step's newest connect links, the newest first; only that one can be used.
+ * @property {Array<ConnectLink>} links
  */
 
 /**
@@ -72,6 +78,12 @@
  * @typedef {object} HeardSignal What became of a popup signal, and the session after it.
  * @property {Outcome} outcome
  * @property {Session} session
+ */
+
+/**
+ * @typedef {object} WaitingBrowser A browser that came by a connect link of another one's, by the code that its user is shown.
+ * @property {string} code
+ * @property {string} since
  */
 
 /**
@@ -219,6 +231,18 @@
  */
 
 /**
+ * @typedef {object} ConnectLink A link to our own page for connecting one step's app. `opened_at`: since when it is its browser's.
+ * @property {string} id
+ * @property {string} step_id
+ * @property {LinkState} state
+ * @property {string} made_at
+ * @property {string} expires_at
+ * @property {string | null} opened_at
+ * @property {string | null} return_url
+ * @property {Array<WaitingBrowser>} waiting
+ */
+
+/**
  * @typedef {object} Webhook An endpoint: where events are sent. `session_id`: those of this session alone, null for those of every session. `paused`: why nothing is sent just now: `requested`, `gone` (it answered 410) or `dead` (it received nothing for three days).
  * @property {string} id
  * @property {string} url
@@ -228,6 +252,19 @@
  * @property {string} created_at
  * @property {Pause | null} paused
  * @property {string | null} paused_at
+ */
+
+/**
+ * @typedef {object} CreatedConnectLink A connect link, and the address to give to the session's user.
+ * @property {string} id
+ * @property {string} step_id
+ * @property {LinkState} state
+ * @property {string} made_at
+ * @property {string} expires_at
+ * @property {string | null} opened_at
+ * @property {string | null} return_url
+ * @property {Array<WaitingBrowser>} waiting
+ * @property {string} url
  */
 
 /**
@@ -495,6 +532,36 @@
  * @property {string} session_id
  * @property {string} user_id
  * @property {string | null} [origin]
+ */
+
+/**
+ * @typedef {object} CreateConnectLinkArguments What createConnectLink is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ * @property {string} user_id
+ * @property {string | null} [return_url]
+ * @property {number} [ttl_s]
+ */
+
+/**
+ * @typedef {object} ListConnectLinksArguments What listConnectLinks is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ */
+
+/**
+ * @typedef {object} AllowBrowserArguments What allowBrowser is given.
+ * @property {string} step_id
+ * @property {string} link_id
+ * @property {string} session_id
+ * @property {string} code
+ */
+
+/**
+ * @typedef {object} RevokeConnectLinkArguments What revokeConnectLink is given.
+ * @property {string} step_id
+ * @property {string} link_id
+ * @property {string} session_id
  */
 
 /**

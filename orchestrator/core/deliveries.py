@@ -46,7 +46,7 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What came of one POST. `status` None: none came, and `problem` says why. `text` is how its body begins."""
 
@@ -67,7 +67,7 @@ class Answer:
         return self.status == HTTPStatus.GONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Try:
     """One POST of a delivery, as it is remembered."""
 
@@ -78,7 +78,7 @@ class Try:
     answer: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class Lane:
     """What is tried one after the other: the deliveries of one session to one endpoint."""
 
@@ -92,7 +92,7 @@ class Lane:
         return session_shard(self.session_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Delivery:
     """One event on its way to one endpoint.
 
@@ -136,7 +136,7 @@ class Delivery:
         )
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Queued:
     """A pending delivery's place in its lane."""
 
@@ -145,7 +145,7 @@ class Queued:
     next_at: Instant
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class Turn:
     """Which delivery of a lane is tried next, and not before when."""
 

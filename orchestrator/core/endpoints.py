@@ -45,7 +45,7 @@ class Pause(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """One address that hears of events: of every session of the tenant, or of `session_id` alone.
 
@@ -99,7 +99,7 @@ def session_of(endpoint: str) -> str | None:
     return session_id if prefix == _PREFIX else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Networks:
     """Which addresses may be spoken to: those of everybody's Internet, and the `allowed` ones."""
 

@@ -64,7 +64,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SignalRecord:
     """One signal in a session's log: what came, when, and what became of it (`detail`: an error's code)."""
 
@@ -76,7 +76,7 @@ class SignalRecord:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Receipt:
     """What was done for a request, written by the commit that did it, for when the same request comes again.
 
@@ -93,7 +93,7 @@ class Receipt:
     made: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Commit:
     """One decision, to be written whole or not at all.
 
@@ -113,7 +113,7 @@ class Commit:
     receipt: Receipt | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EventPage:
     """Events in order. `truncated`: older ones that were asked for are no longer kept."""
 
@@ -121,7 +121,7 @@ class EventPage:
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionQuery:
     """Which sessions to list: those that match every given value, youngest first. `tenant_id` None: every tenant's."""
 
@@ -133,7 +133,7 @@ class SessionQuery:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionPage:
     """One page of sessions; `cursor` continues after it, None at the end."""
 
@@ -141,7 +141,7 @@ class SessionPage:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Written:
     """What was true just after a commit: how its user stands, and when each watch it concerns is checked next.
 
@@ -241,7 +241,7 @@ class ReceiptStore(Protocol):
 # --- watches --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class Waiter:
     """A step that waits on a watch."""
 
@@ -249,7 +249,7 @@ class Waiter:
     step_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """An authentication that was settled on a step.
 
@@ -260,7 +260,7 @@ class Claim:
     holder: Waiter | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Popup:
     """A popup from which an authentication may still arise."""
 
@@ -269,7 +269,7 @@ class Popup:
     until: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Watch:
     """Everything known about one (user, app), read in one go.
 
@@ -300,7 +300,7 @@ class Urgency(IntEnum):
     QUIET = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DueWatch:
     """A watch that wants a check now. `due` is since when; `pages` is what the check will cost."""
 
@@ -310,7 +310,7 @@ class DueWatch:
     pages: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settlement:
     """What a check leaves on its watch.
 
@@ -383,7 +383,7 @@ class WatchStore(Protocol):
 # --- budget ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Permit:
     """The right to make one call to Zapier, to be started not later than `start_by`."""
 
@@ -393,7 +393,7 @@ class Permit:
     start_by: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Grant:
     """Permits that were given; with fewer than wanted, `retry_at` says when to ask again."""
 
@@ -409,7 +409,7 @@ class Share(IntEnum):
     QUIET = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Usage:
     """One side of the budget: permits held now, the limit, and until when it cools down (0: it does not)."""
 
@@ -454,7 +454,7 @@ class CredentialState(StrEnum):
     NEEDS_SIGN_IN = "needs_sign_in"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
     """All that is known of a user's access to Zapier but the token.
 
@@ -472,14 +472,14 @@ class Standing:
     expires_at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Credential(Standing):
     """A user's access to Zapier."""
 
     access_token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """Who a Zapier account belongs to; `email` is masked before it is kept."""
 
@@ -632,7 +632,7 @@ class EndpointStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outgoing:
     """An event in its shard's outbox; `place` is its place there, and no other shard's."""
 
@@ -641,7 +641,7 @@ class Outgoing:
     event: Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Relayed:
     """What becomes of an event in the outbox: one message, of these bytes, for each of these deliveries."""
 
@@ -650,7 +650,7 @@ class Relayed:
     deliveries: tuple[Delivery, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class DueLane:
     """A lane in which something may be tried now."""
 
@@ -658,7 +658,7 @@ class DueLane:
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Held:
     """A lane that was leased, and the event whose turn it is."""
 
@@ -666,7 +666,7 @@ class Held:
     seq: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Parcel:
     """A delivery with the bytes to be sent."""
 
@@ -674,7 +674,7 @@ class Parcel:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliverySearch:
     """Which deliveries of an endpoint to list, youngest first."""
 
@@ -685,7 +685,7 @@ class DeliverySearch:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliveryPage:
     """One page of deliveries; `cursor` continues after it, None at the end."""
 
@@ -783,7 +783,7 @@ class Post(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliveryBatch:
     """Lanes leased together, perhaps of several shards."""
 
@@ -817,7 +817,7 @@ class UserStore(Protocol):
 # --- upstream -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogApp:
     """An app as a user's token sees it: `connect` is None when it needs no authentication."""
 
@@ -827,7 +827,7 @@ class CatalogApp:
     action_types: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AppPage:
     """One page of a search; `cursor` continues it."""
 
@@ -835,7 +835,7 @@ class AppPage:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogAction:
     """An action as Zapier lists it. `id` is good for a moment only; `key` with `action_type` is for keeps."""
 
@@ -847,7 +847,7 @@ class CatalogAction:
     is_instant: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapStep:
     """A step as `POST /v2/zaps` wants it; `authentication_id` None is sent as an explicit null."""
 
@@ -857,7 +857,7 @@ class ZapStep:
     alias: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapDraft:
     """A Zap to be created."""
 
@@ -865,7 +865,7 @@ class ZapDraft:
     steps: tuple[ZapStep, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapMade:
     """Zapier answered 201."""
 
@@ -873,7 +873,7 @@ class ZapMade:
     editor_url: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapNotMade:
     """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429."""
 
@@ -881,7 +881,7 @@ class ZapNotMade:
     problem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapUnknown:
     """Anything else: it may exist."""
 
@@ -902,7 +902,7 @@ class Upstream(Protocol):
         ...
 
     async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:
-        """Search the catalogue; connect links are at most a minute old. Raises ValueError for a cursor not of ours."""
+        """Search the catalogue, popup addresses at most a minute old. Raises ValueError for a cursor not of ours."""
         ...
 
     async def app(self, credential: Credential, app_id: str) -> CatalogApp:
@@ -986,7 +986,7 @@ class Leases(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckBatch:
     """Watches of one shard leased together, each with the permits its check may use."""
 

@@ -55,7 +55,7 @@ VISIBLE_FOR: Millis = 2 * MINUTE
 """How long a page that said it is visible is believed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """Durations an operator may set; the defaults are what Zapwright was tuned with."""
 

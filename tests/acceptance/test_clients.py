@@ -44,6 +44,13 @@ class Told:
         assert flaws == [], operation
         return answer
 
+    def refused(self, operation: str, /, **given: Any) -> Failure:
+        """Call an operation that must be refused; return how it was."""
+        with pytest.raises(Failure) as caught:
+            self._client.call(operation, **given)
+        self.called.add(operation)
+        return caught.value
+
 
 @pytest.fixture(name="up", scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
@@ -97,6 +104,10 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     step = here | {"step_id": session["steps"][0]["id"]}
     call("choose_app", **step, app_id=app["id"])
     assert call("list_authentications", **step, refresh=True)["authentications"] == []
+    link = call("create_connect_link", **step, user_id=user, ttl_s=600)
+    nobody_waits = call.refused("allow_browser", **step, link_id=link["id"], code="ABCD-1234")
+    call("revoke_connect_link", **step, link_id=link["id"])
+    assert [one["state"] for one in call("list_connect_links", **step)["links"]] == ["revoked"]
     opened = call("open_popup", **step)
     authentication = connect(up, user, app["id"])
     heard = call(
@@ -132,6 +143,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     left = call("list_sessions", user_id=user)["sessions"]
 
     assert made["zap"]["state"] == "created"
+    assert nobody_waits.code == "browser_not_found"
     assert {one["id"] for one in found} == {session["id"], other["id"]}
     assert (made, left) == (read, [])
     assert "auth_resolved" in names

@@ -24,6 +24,11 @@ EventName = Literal[
     "popup_opened",
     "message_received",
     "attempt_deadline_moved",
+    "connect_link_made",
+    "connect_link_opened",
+    "connect_link_contested",
+    "connect_link_allowed",
+    "connect_link_revoked",
     "candidates_found",
     "auth_needed",
     "auth_resolved",
@@ -39,6 +44,7 @@ EventName = Literal[
     "sign_in_needed",
     "signed_in",
 ]
+LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
 Pause = Literal["requested", "gone", "dead"]
 Reason = Literal[
@@ -65,7 +71,10 @@ Code = Literal[
     "body_late",
     "body_too_large",
     "body_unreadable",
+    "browser_not_found",
     "candidates_found",
+    "connect_link_not_found",
+    "connect_link_over",
     "create_unknown",
     "credential_refused",
     "delivery_not_found",
@@ -112,6 +121,13 @@ class ActionList:
     """Everything an app can do."""
 
     actions: tuple[FoundAction, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectLinkList:
+    """The step's newest connect links, the newest first; only that one can be used."""
+
+    links: tuple[ConnectLink, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +198,14 @@ class HeardSignal:
 
     outcome: Outcome
     session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingBrowser:
+    """A browser that came by a connect link of another one's, by the code that its user is shown."""
+
+    code: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,6 +383,20 @@ class FoundApp(App):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectLink:
+    """A link to our own page for connecting one step's app. `opened_at`: since when it is its browser's."""
+
+    id: str
+    step_id: str
+    state: LinkState
+    made_at: datetime
+    expires_at: datetime
+    opened_at: datetime | None
+    return_url: str | None
+    waiting: tuple[WaitingBrowser, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
     """An endpoint: where events are sent. `session_id`: those of this session alone, null for those of every session.
 
@@ -374,6 +412,13 @@ class Webhook:
     created_at: datetime
     paused: Pause | None
     paused_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedConnectLink(ConnectLink):
+    """A connect link, and the address to give to the session's user."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
@@ -24,6 +23,7 @@ from orchestrator.core.session import (
     StepState,
 )
 from orchestrator.core.signals import MessageReceived, PopupBlocked
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft

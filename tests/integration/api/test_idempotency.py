@@ -31,6 +31,7 @@ async def a_post(api: Deployment, kind: str) -> tuple[Post, int]:
     known: dict[str, tuple[str, dict[str, Any], int]] = {
         "sessions": ("/v1/sessions", {"user_id": "alice", "steps": [{"app_id": api.sim.app_id("Slack")}]}, 201),
         "steps": (f"/v1/sessions/{session['id']}/steps", {"alias": "more"}, 201),
+        "connect-links": (f"{address}/connect-links", {"user_id": "alice"}, 201),
         "popup": (f"{address}/popup", {}, 201),
         "named popup": (f"{address}/popup", {"attempt_id": AN_ATTEMPT}, 201),
         "signals": (f"{address}/popup/signals", {"attempt_id": AN_ATTEMPT, "kind": "finished"}, 200),
@@ -47,6 +48,7 @@ async def a_post(api: Deployment, kind: str) -> tuple[Post, int]:
 KINDS: Final[dict[str, dict[str, object]]] = {
     "sessions": {"title": "other"},
     "steps": {"alias": "other"},
+    "connect-links": {"ttl_s": 60},
     "popup": {"attempt_id": "another-attempt"},
     "named popup": {"attempt_id": "another-attempt"},
     "signals": {"kind": "focus"},

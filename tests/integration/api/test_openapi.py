@@ -28,6 +28,7 @@ SECTIONS: Final = {
 }
 OPERATIONS: Final = {
     "add_step",
+    "allow_browser",
     "cancel_session",
     "change_session",
     "change_step",
@@ -35,6 +36,7 @@ OPERATIONS: Final = {
     "change_webhook",
     "choose_app",
     "create_client_token",
+    "create_connect_link",
     "create_session",
     "create_webhook",
     "create_zap",
@@ -45,6 +47,7 @@ OPERATIONS: Final = {
     "list_actions",
     "list_authentications",
     "list_deliveries",
+    "list_connect_links",
     "list_sessions",
     "list_webhooks",
     "open_popup",
@@ -61,6 +64,7 @@ OPERATIONS: Final = {
     "renew_webhook_secret",
     "replay_delivery",
     "reset_step",
+    "revoke_connect_link",
     "search_apps",
     "search_sessions",
     "select_authentication",
