@@ -262,6 +262,11 @@ def received(shard: int) -> str:
     return _shard(shard, "received")
 
 
+def troubled(shard: int) -> str:
+    """hash: endpoint name → how many tries in a row failed, of sessions of this shard."""
+    return _shard(shard, "troubled")
+
+
 def delivery_index(shard: int) -> str:
     """zset, every score 0: `delivery_member`s, read by lexicographic range."""
     return _shard(shard, "deliveries")
