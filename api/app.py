@@ -106,7 +106,9 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
         zapwright.directory, tokens=app.state.tokens, clock=zapwright.clock, api_key=zapwright.settings.api_key
     )
     app.state.callers = callers
-    app.state.streams = Streams(following=zapwright.following, queries=zapwright.queries, clock=zapwright.clock)
+    app.state.streams = Streams(
+        following=zapwright.following, queries=zapwright.queries, clock=zapwright.clock, metrics=app.state.metrics
+    )
     return callers
 
 
