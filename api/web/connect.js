@@ -398,7 +398,8 @@ class Page {
     const news = events.filter(({ seq }) => seq > this.seen);
     if (news.length) this.#events = frozen([...this.#events, ...news].slice(-MOST_EVENTS));
     if (session && session.seq >= (this.#session?.seq ?? 0)) this.#session = frozen(session);
-    for (const popup of [...this.#popups]) this.#reconcile(popup);
+    // Events come ahead of the session they made; a popup is not to be held against an older one.
+    if ((this.#session?.seq ?? 0) >= this.seen) for (const popup of [...this.#popups]) this.#reconcile(popup);
     this.#show();
   }
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.product import Product
@@ -186,3 +187,45 @@ async def test_links_for_two_steps_in_one_browser_do_not_mix(context: BrowserCon
 
     await expect(slack.locator("h1")).to_have_text("Connect Slack")
     await expect(slack.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_axe_finds_nothing_and_the_policy_is_kept(chromium: Browser, product: Product, theme: str) -> None:
+    """Neither where the page is written by us, nor where its script goes on; nothing asks for more than is allowed."""
+    user = f"page-axe-{theme}"
+    link = await linked(product, user, "Slack", return_url=f"{product.origin}/back")
+    own, other = [await chromium.new_context(color_scheme=theme, reduced_motion="reduce") for _ in range(2)]  # type: ignore[arg-type]
+    violations: list[str] = []
+    pages = [await context.new_page() for context in (own, other)]
+    for page in pages:
+        page.on("console", lambda said: violations.append(said.text) if "Content Security" in said.text else None)
+        await page.goto(link.url)
+    page, waiting = pages
+    found = {"ask": await axe(page)}
+    await page.click("#continue")
+    await waiting.reload()
+    found["elsewhere"] = await axe(waiting)
+    await waiting.click("#continue")
+    found["waiting"] = await axe(waiting)
+    await expect(page.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
+    found["ready"] = await axe(page)
+    async with page.expect_popup() as opening:
+        await page.get_by_role("button", name="Connect Slack").click()
+    popup = await opening.value
+    await expect(page.get_by_role("button", name="I’ve finished")).to_be_visible(timeout=FOUND_MS)
+    found["popup"] = await axe(page)
+    await popup.click("#continue")
+    await popup.click("#allow")
+    await expect(page.locator("h1")).to_have_text("Slack is connected", timeout=FOUND_MS)
+    found["done"] = await axe(page)
+    for context in (own, other):
+        await context.close()
+
+    assert found == dict.fromkeys(found, "")
+    assert violations == []
+
+
+async def axe(page: Page) -> str:
+    """Return what axe has to say against a page."""
+    found: str = (await Axe().run(page)).generate_snapshot()
+    return found
