@@ -15,7 +15,7 @@ from api.schemas.fields import SessionId
 from api.tokens import ClientTokens, is_token
 from orchestrator.core.errors import SessionNotFoundError, StepNotFoundError
 from orchestrator.core.ports import Clock
-from orchestrator.core.session import SessionKey
+from orchestrator.core.session import SECOND, Instant, SessionKey
 from orchestrator.core.tenants import TENANT_SCOPES, Scope, Tenant, digest_of
 from orchestrator.directory import Directory
 
@@ -24,7 +24,9 @@ _SCHEME: Final = "bearer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, what they may do, and from which origins; `session_id`: the only session there is for them.
+    """Who asks, what they may do, and from which origins.
+
+    `session_id`: the only session there is for them; `until`: when they are nobody any more.
 
     `step_id`: the only step of it, where they are our own connect page.
 
@@ -35,6 +37,7 @@ class Caller:
     scopes: frozenset[Scope]
     origins: frozenset[str] = frozenset()
     session_id: str | None = None
+    until: Instant | None = None
     step_id: str | None = None
 
     def key(self, session_id: str) -> SessionKey:
@@ -85,6 +88,7 @@ class Callers:
                 scopes=frozenset(),
                 origins=frozenset(claims.origins),
                 session_id=claims.sid,
+                until=claims.exp * SECOND,
                 step_id=claims.step,
             )
         key = await self._directory.key(bearer)

@@ -957,12 +957,16 @@ class Subscription(Protocol):
         """
         ...
 
+    def wake(self) -> None:
+        """Let `changed` return True, as if there had been a change."""
+        ...
+
 
 class Changes(Protocol):
     """News of commits. News may be missed only together with the store; `changed` then says True."""
 
     def session(self, session_id: str) -> AbstractAsyncContextManager[Subscription]:
-        """Subscribe to one session's commits."""
+        """Subscribe to one session's commits, and to the ends of the checks that it waits on."""
         ...
 
     def due(self) -> AbstractAsyncContextManager[Subscription]:

@@ -94,6 +94,7 @@ Code = Literal[
     "token_expired",
     "token_invalid",
     "too_many_steps",
+    "too_many_streams",
     "unauthorized",
     "upstream_busy",
     "upstream_refused",
