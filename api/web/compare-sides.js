@@ -72,7 +72,7 @@ export function naiveSide(page, wishes) {
   const { left, app, naiveCode } = page;
   return side("left", {
     title: "The published snippet",
-    about: "Waits for the message, and takes a popup that reads as closed for a user who has given up.",
+    about: "Waits for the message. Closed means given up.",
     show: left.phase,
     ...NAIVE[left.phase],
     app,
@@ -100,7 +100,7 @@ function naiveBody({ left, app, signedIn }, { connectLeft, skipLeft }) {
       return busy("Waiting for the popup’s message");
     case "gave-up":
       return [
-        note("bad", "“You closed the window. Please try again.”", "That is what it tells a user who is still signing in. It no longer listens."),
+        note("bad", "“You closed the window. Please try again.”", "So it speaks to a user who is still signing in."),
         left.lost
           ? note("wait", "Zapier has the account", accountLine(left.lost), "Nobody will ever ask for it.")
           : h("p", { class: "soft small" }, "Finish in the popup all the same, and see what becomes of it."),
@@ -128,7 +128,7 @@ export function ourSide(page, wishes) {
   const { tone, badge } = show === "ready" ? { tone: "plain", badge: "Not connected" } : wordsOf(show, app.title);
   return side("right", {
     title: "With connect.js",
-    about: "Tells Zapwright what it saw, and shows what Zapwright knows. Closed proves nothing.",
+    about: "Tells Zapwright what it sees. Closed means nothing.",
     show,
     tone,
     badge,

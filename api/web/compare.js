@@ -12,7 +12,7 @@ import { OPEN, naiveSide, ourSide, waysToBreakIt } from "./compare-sides.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 
-const APP = "HubSpot";
+const APP = "Salesforce";
 /** What goes wrong in the app's popups, and in nothing else. */
 const FAULT = { coop: { middle: "same-origin" } };
 const MEMORY = "zapwright.compare";
@@ -125,9 +125,7 @@ async function begun(user) {
  */
 async function signIn(side) {
   await patiently(async () => {
-    const { met, ...faults } = await ask("GET", "/dev/faults");
-    const apps = { ...faults.apps, [page.app.id]: { popups: { ...FAULT, account: users[side] } } };
-    await ask("PUT", "/dev/faults", { ...faults, apps });
+    await ask("PATCH", "/dev/faults", { apps: { [page.app.id]: { popups: { ...FAULT, account: users[side] } } } });
   });
   page.signedIn = side;
   redraw();

@@ -54,7 +54,7 @@ class Comparison:
 
     async def begins(self, side: Side) -> Page:
         """Open a side's popup, as soon as that may be done, and return it."""
-        button = self.side(side).get_by_role("button", name="Connect HubSpot")
+        button = self.side(side).get_by_role("button", name="Connect Salesforce")
         await expect(button).not_to_have_attribute("aria-disabled", "true", timeout=_SOON_MS)
         async with self.page.expect_popup() as opening:
             await button.click()

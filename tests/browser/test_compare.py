@@ -66,7 +66,7 @@ async def test_it_can_be_walked_through_by_keyboard(context: BrowserContext, ins
     comparison = await Comparison.opened(context, installation.variables)
     page = comparison.page
     await comparison.shows("left", "ready")
-    await comparison.side("left").get_by_role("button", name="Connect HubSpot").focus()
+    await comparison.side("left").get_by_role("button", name="Connect Salesforce").focus()
     async with page.expect_popup() as opening:
         await page.keyboard.press("Enter")
     popup = await opening.value
