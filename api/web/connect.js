@@ -540,6 +540,8 @@ class Page {
 class Api {
   skewMs = 0;
   sessionId = "";
+  /** Of the session, this step alone is shown to us; tabs that are shown other things have nothing to share. */
+  stepId = "";
   /** @type {string | null} */
   support = null;
   /** @type {ClientToken | null} */
@@ -590,6 +592,7 @@ class Api {
       throw new ConnectError("token_unusable", "getToken resolved to a token of another session", { status: 403 });
     }
     this.sessionId = given.session_id;
+    this.stepId = /** @type {{ step_id?: string }} */ (given).step_id ?? "";
     this.#renewAfter((Date.parse(given.expires_at) - this.now()) * 0.8);
     return (this.#token = given);
   }
@@ -704,7 +707,7 @@ class Follower {
    * @param {AbortSignal} life
    */
   async #share(life) {
-    const name = `zapwright.${this.api.sessionId}`;
+    const name = ["zapwright", this.api.sessionId, this.api.stepId].join(".");
     const { locks } = navigator;
     const channel = (this.#channel = new BroadcastChannel(name));
     life.addEventListener("abort", () => channel.close());
