@@ -7,7 +7,7 @@ import asyncio
 from playwright.async_api import expect
 
 from tests.browser.builder import Builder, walk_through
-from tests.browser.scenes import ATTEMPT_S, TOKEN_S, Shown, Stage, scene
+from tests.browser.stages import ATTEMPT_S, TOKEN_S, Shown, Stage, scene
 
 SILENT = {"message": "none"}
 

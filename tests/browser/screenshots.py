@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Locator, Page
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.browser import builder_scenes  # noqa: F401 - puts its scenes into the table
 from tests.browser.chromium import launched
-from tests.browser.scenes import ATTEMPT_S, SCENES, TOKEN_S, USERS, Stage
+from tests.browser.stages import ATTEMPT_S, SCENES, TOKEN_S, USERS, Stage
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
 AT_ONCE: Final = 4
