@@ -33,6 +33,7 @@ class Product:
         self.headers: dict[str, str] = {}
         bearer = {"Authorization": f"Bearer {api_key}"}
         self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, trust_env=False, timeout=20)
+        self.simulator = httpx.AsyncClient(base_url=simulator_url, trust_env=False, timeout=20)
 
     async def session(self, user: str, *apps: str) -> dict[str, Any]:
         """Begin a session of a user with one step for each app, given by its title."""
@@ -45,6 +46,34 @@ class Product:
             answer = await self.backend.put(path, json={"app_id": app_id})
             session = answer.raise_for_status().json()
         return session
+
+    async def popups(self, **of_app: dict[str, Any]) -> None:
+        """Set what goes wrong in the popups of apps, by their titles."""
+        apps = {title: {"popups": popups} for title, popups in of_app.items()}
+        (await self.simulator.patch("/_control/faults", json={"apps": apps})).raise_for_status()
+
+    async def connect_account(self, user: str, app: str) -> str:
+        """Have a user connect an account without any popup of ours; return its id."""
+        made = await self.simulator.post("/_control/authentications", json={"user": user, "app": app})
+        found: str = made.raise_for_status().json()["id"]
+        return found
+
+    async def accounts(self, user: str, app: str) -> list[str]:
+        """Return the ids of what a user has connected, the oldest first."""
+        found = await self.simulator.get("/_control/authentications", params={"user": user, "app": app})
+        return [one["id"] for one in found.raise_for_status().json()["authentications"]]
+
+    async def apps(self) -> list[str]:
+        """Return the titles of all apps that need an authentication."""
+        await self.backend.put("/v1/users/nobody/credential", json={"access_token": "sim-nobody"})
+        session = await self._post("/v1/sessions", {"user_id": "nobody", "steps": []})
+        titles: list[str] = []
+        cursor: str | None = None
+        while True:
+            found = await self._get(f"/v1/sessions/{session['id']}/apps", **({"cursor": cursor} if cursor else {}))
+            titles += [app["title"] for app in found["apps"] if app["needs_authentication"]]
+            if (cursor := found["cursor"]) is None:
+                return titles
 
     def page(self, session: dict[str, Any]) -> str:
         """Return the address of the product's page for a session."""
