@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 import httpx
-from playwright.async_api import BrowserContext, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 Side = Literal["left", "right"]
+Theme = Literal["light", "dark"]
+
+DESKTOP: Final = 1280
+PHONE: Final = 390
 
 #: The schedule's own waits: 20 s after a popup reads closed, or once a page is gone.
 A_CHECK_MS: Final = 60_000
@@ -49,7 +54,7 @@ class Comparison:
 
     async def begins(self, side: Side) -> Page:
         """Open a side's popup, as soon as that may be done, and return it."""
-        button = self.side(side).get_by_role("button", name="Connect HubSpot")
+        button = self.side(side).get_by_role("button", name="Connect Salesforce")
         await expect(button).not_to_have_attribute("aria-disabled", "true", timeout=_SOON_MS)
         async with self.page.expect_popup() as opening:
             await button.click()
@@ -112,3 +117,30 @@ async def walk(comparison: Comparison) -> AsyncIterator[str]:
     await signs_in(second)
     await comparison.says_it_has_finished()
     yield "connected"
+
+
+async def take_pictures(chromium: Browser, variables: Mapping[str, str], folder: Path) -> None:
+    """Write `compare-<state>-<theme>-<width>.png` for every state, and the README's `compare[-dark].png`."""
+    themes: tuple[Theme, ...] = ("light", "dark")
+    for theme in themes:
+        for width in (DESKTOP, PHONE):
+            context = await chromium.new_context(
+                viewport={"width": width, "height": 800}, color_scheme=theme, reduced_motion="reduce"
+            )
+            comparison = await Comparison.opened(context, variables)
+            async for state in walk(comparison):
+                await comparison.page.mouse.move(0, 0)
+                path = folder / f"compare-{state}-{theme}-{width}.png"
+                await comparison.page.screenshot(path=path, full_page=True)
+            if width == DESKTOP:
+                await _take_title_picture(
+                    comparison.page, folder / ("compare.png" if theme == "light" else "compare-dark.png")
+                )
+            await context.close()
+
+
+async def _take_title_picture(page: Page, path: Path) -> None:
+    """Write what a visitor sees in the end, of both sides."""
+    script = "document.querySelector('#left > details').getBoundingClientRect().bottom + scrollY"
+    bottom: float = await page.evaluate(script)
+    await page.screenshot(path=path, full_page=True, clip={"x": 0, "y": 0, "width": DESKTOP, "height": bottom + 16})
