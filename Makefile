@@ -65,6 +65,11 @@ format: $(VENV)/.dev ## Rewrite the sources in our format
 docs: $(VENV)/.project ## Rewrite the parts of the documents that the code knows better
 	@$(BIN)/python -m docs.generate
 
+.PHONY: screenshots
+screenshots: $(VENV)/.dev ## Draw our pages in every state into docs/images (ARGS=builder- draws those that begin so)
+	@.ci/programs $(PROGRAMS) || true
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
 .PHONY: clients
 clients: $(VENV)/.dev ## Rewrite the parts of the client libraries that the API's description knows better
 	@$(BIN)/python -m clients.generate

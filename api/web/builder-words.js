@@ -246,7 +246,7 @@ export function problemInWords(error) {
 
 /** @type {Record<string, string>} */
 const PROBLEMS = {
-  upstream_busy: "Zapier allows only so many questions a minute, and they are used up. Try again in a moment.",
+  upstream_busy: "Zapier can take no more questions right now. Try again in a moment.",
   upstream_unavailable: "Zapier does not answer right now. Try again in a moment.",
   session_not_found: "This Zap is no longer kept.",
   too_many_steps: "A Zap has 25 steps at most.",

@@ -13,7 +13,8 @@ const CLOSED_AFTER_MS = 3_000;
 const PAUSE_MS = 1_000;
 const FIRST_FRAME_MS = 10_000;
 const SILENCE_MS = 40_000;
-const WAITS_MS = [300, 1_000, 2_000, 4_000, 8_000, 15_000];
+const WAITS_MS = [100, 500, 2_000, 4_000, 8_000, 15_000];
+const HIDDEN_TRIES = 4;
 const LONGEST_POLL_S = 10;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const MOST_EVENTS = 500;
@@ -617,14 +618,14 @@ const followerOf = (api, page) => {
       my.channel?.postMessage(told);
     },
 
-    /** Follow until the session is over, or what trying again cannot mend. */
+    /** Follow until the session is over, or what trying again cannot mend. A hidden page keeps no connection open. */
     async follow(signal) {
       for (let tries = 0; !signal.aborted && page.snapshot.status !== "over";) {
         const since = Date.now();
         try {
-          await (my.canStream ? follower.stream(signal) : follower.poll(signal));
+          await (my.canStream && !document.hidden ? follower.stream(signal) : follower.poll(signal));
           if (!my.canStream || Date.now() - since > PAUSE_MS) tries = 0;
-          else await follower.pause(tries++, signal);
+          await follower.pause(document.hidden ? HIDDEN_TRIES : tries++, signal);
         } catch (error) {
           if (signal.aborted || !page.report(error)) return;
           await follower.pause(tries++, signal, error);
@@ -642,7 +643,9 @@ const followerOf = (api, page) => {
 
     async poll(signal) {
       const after_seq = page.snapshot.session?.seq ?? 0;
-      const session = await api.ask("GET", asked({ after_seq, wait_s: LONGEST_POLL_S }), { signal });
+      const session = await api.ask("GET", asked({ after_seq, wait_s: document.hidden ? 0 : LONGEST_POLL_S }), {
+        signal,
+      });
       const { events } = await api.ask("GET", `/events${asked({ after: page.seen })}`, { signal });
       follower.tell({ session, events });
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,10 @@ FILES: Final = Path(__file__).parent / "host"
 
 
 class Product:
-    """A product's backend, and what it was asked."""
+    """A product's backend, and what it was asked.
+
+    `headers` are its page's own. `alter` says, of a session, what becomes of the token that is given for the nth time.
+    """
 
     def __init__(self, origin: str, *, api_url: str, api_key: str, simulator_url: str) -> None:
         self.origin = origin
@@ -31,6 +34,7 @@ class Product:
         self.simulator_url = simulator_url
         self.tokens_given: dict[str, int] = {}
         self.headers: dict[str, str] = {}
+        self.alter: dict[str, Callable[[int, dict[str, Any]], dict[str, Any]]] = {}
         bearer = {"Authorization": f"Bearer {api_key}"}
         self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, trust_env=False, timeout=20)
         self.simulator = httpx.AsyncClient(base_url=simulator_url, trust_env=False, timeout=20)
@@ -101,7 +105,8 @@ class Product:
         session = request.query_params["session"]
         self.tokens_given[session] = self.tokens_given.get(session, 0) + 1
         given = await self._post_token(session, request.query_params["user"])
-        return JSONResponse(given)
+        alter = self.alter.get(session)
+        return JSONResponse(alter(self.tokens_given[session], given) if alter else given)
 
     def _headers(self) -> dict[str, str]:
         policy = f"default-src 'none'; script-src 'self' {self.api_url}; connect-src 'self' {self.api_url}"

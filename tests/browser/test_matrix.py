@@ -10,11 +10,12 @@ from typing import Any, Final, Literal
 
 import pytest
 from playwright.async_api import Browser, Page
+from playwright.async_api import Error as PlaywrightError
 
 from tests.browser.product import Product
 from tests.browser.scenes import Scene, Tab, scene, until, walk_to_login
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 Behaviour = Literal["stay", "reload midway", "second tab", "offline 5 s"]
 BEHAVIOURS: Final[tuple[Behaviour, ...]] = ("stay", "reload midway", "second tab", "offline 5 s")
@@ -122,7 +123,22 @@ class Case:
         self._behaviour = behaviour
 
     async def play(self, busy: asyncio.Semaphore) -> Ending:
-        """Go through it; only what keeps the machine busy waits for its turn."""
+        """Go through it; what the browser refuses is an ending too, and no good one."""
+        try:
+            return await self._play(busy)
+        except PlaywrightError as error:
+            return Ending(
+                fault=self._fault,
+                behaviour=self._behaviour,
+                show=error.message.partition("\n")[0],
+                is_right=False,
+                wrong=frozenset(),
+                evidence="",
+                took_s=0.0,
+            )
+
+    async def _play(self, busy: asyncio.Semaphore) -> Ending:
+        """Only what keeps the machine busy waits for its turn."""
         async with AsyncExitStack() as stack:
             async with busy:
                 meant = await stack.enter_async_context(scene(self._product, self._browser, self._app, accounts=1))

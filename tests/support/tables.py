@@ -1,6 +1,6 @@
 """Tables that tests make, printed at the end of the run, as a pytest plugin.
 
-A test hands its table over by `record_property("table", text)`, so that it is printed by a run on several processes too.
+A test hands its table over by `record_property("table", text)`, so that a run on several processes prints it too.
 """
 
 from __future__ import annotations
