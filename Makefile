@@ -50,6 +50,7 @@ types: $(VENV)/.dev $(NODE)/node_modules/.installed ## Types, strictly
 	@$(BIN)/mypy
 	@test ! -e $(TSC) || $(BIN)/node $(TSC) --project $(NODE)
 	@test ! -e $(TSC) || $(BIN)/node $(TSC) --project clients/browser
+	@test ! -e $(TSC) || $(BIN)/node $(TSC) --project api/web
 
 .PHONY: imports
 imports: $(VENV)/.dev ## Imports point inwards

@@ -33,6 +33,7 @@ from api.routes import (
     sessions,
     steps,
     users,
+    webhooks,
     zaps,
 )
 from api.stream import Streams
@@ -60,6 +61,7 @@ _RESOURCES = (
     connect_links,
     credentials,
     users,
+    webhooks,
     operators,
     health,
     pages,

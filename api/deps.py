@@ -30,6 +30,7 @@ from orchestrator.engine import Engine
 from orchestrator.following import Following
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
+from orchestrator.webhooks import Webhooks
 
 
 class Show:
@@ -156,6 +157,10 @@ async def _creator(here: Here) -> Creator:
     return here.creator
 
 
+async def _webhooks(here: Here) -> Webhooks:
+    return here.webhooks
+
+
 async def _views(here: Here, caller: CallerDep) -> Views:
     return Views(
         message_origin=here.settings.zapier_message_origin,
@@ -203,6 +208,7 @@ async def _streams(request: Request) -> Streams:
 EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
+WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]

@@ -37,9 +37,11 @@ from starlette.types import Scope
 from api.schemas.problems import Flaw, Problem
 from orchestrator.core.errors import (
     CredentialRefusedError,
+    EndpointUrlRefusedError,
     GuardFailedError,
     IdempotencyInFlightError,
     IdempotencyKeyReusedError,
+    LaneLostError,
     LeaseLostError,
     NotFoundError,
     PreconditionFailedError,
@@ -50,6 +52,7 @@ from orchestrator.core.errors import (
     StoreError,
     StoreUnavailableError,
     TenantTakenError,
+    TooManyEndpointsError,
     UpstreamBusyError,
     UpstreamError,
     ZapwrightError,
@@ -215,6 +218,8 @@ class InternalError(RequestError):
 STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     TenantTakenError: HTTPStatus.CONFLICT,
+    EndpointUrlRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyEndpointsError: HTTPStatus.CONFLICT,
     SignalRefusedError: HTTPStatus.CONFLICT,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -228,6 +233,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     GuardFailedError: HTTPStatus.CONFLICT,
     ReferenceTakenError: HTTPStatus.CONFLICT,
     LeaseLostError: HTTPStatus.CONFLICT,
+    LaneLostError: HTTPStatus.CONFLICT,
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     ScopeMissingError: HTTPStatus.FORBIDDEN,
     OriginRefusedError: HTTPStatus.FORBIDDEN,

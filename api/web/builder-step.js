@@ -351,7 +351,7 @@ function grouped(actions) {
 function turn(desk, what, to, wishes, focus) {
   desk[what] = to;
   wishes.redraw();
-  if (focus) document.getElementById(focus)?.focus();
+  if (focus) queueMicrotask(() => document.getElementById(focus)?.focus());
 }
 
 /**

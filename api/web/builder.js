@@ -27,7 +27,6 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  * @property {"welcome" | "opening" | "gone" | "open"} phase
  * @property {import("../../clients/browser/types.js").Connect | null} connect
  * @property {any} token given with the session, and not used yet
- * @property {string} bearer the newest token's
  * @property {string} user
  * @property {string | null} busy
  * @property {string | null} problem
@@ -35,7 +34,7 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  */
 
 /** @type {Page} */
-const page = { phase: "welcome", connect: null, token: null, bearer: "", user: "ada", busy: null, problem: null, title: null };
+const page = { phase: "welcome", connect: null, token: null, user: "ada", busy: null, problem: null, title: null };
 /** @type {Map<string, import("./builder-step.js").Desk>} */
 const desks = new Map();
 /** @type {Map<string, string>} what was said of a step last */
@@ -52,13 +51,12 @@ const sessionInAddress = () => decodeURIComponent(location.hash.slice(1));
  *
  * @param {string} method
  * @param {string} path
- * @param {{body?: object, bearer?: string}} [request]
+ * @param {object} [body]
  */
-async function ask(method, path, { body, bearer } = {}) {
+async function ask(method, path, body) {
   const answer = await fetch(path, {
     method,
-    headers: { ...(body && { "Content-Type": "application/json" }), ...(bearer && { Authorization: `Bearer ${bearer}` }) },
-    ...(body && { body: JSON.stringify(body) }),
+    ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
   });
   const document = await answer.json();
   if (answer.ok) return document;
@@ -69,7 +67,6 @@ async function ask(method, path, { body, bearer } = {}) {
 async function getToken() {
   const given = page.token ?? (await patiently(() => ask("POST", `/dev/session/${encodeURIComponent(sessionInAddress())}/client-tokens`)));
   page.token = null;
-  page.bearer = given.token;
   return given;
 }
 
@@ -98,7 +95,7 @@ async function begin() {
   redraw();
   try {
     const wish = { user_id: page.user, title: "New Zap", reference: crypto.randomUUID(), steps: [{}, {}] };
-    const { id, client_token } = await ask("POST", "/dev/session", { body: wish });
+    const { id, client_token } = await ask("POST", "/dev/session", wish);
     history.pushState(null, "", `#${encodeURIComponent(id)}`);
     page.token = client_token;
     await open();
@@ -154,7 +151,7 @@ async function setFaults(change) {
   change();
   redraw();
   try {
-    recognise(faults, await ask("PUT", "/dev/faults", { body: switchesOf(faults) }));
+    recognise(faults, await ask("PUT", "/dev/faults", switchesOf(faults)));
     faults.problem = null;
   } catch (error) {
     faults.problem = faultsProblem(error);
@@ -227,7 +224,7 @@ function wishesOf(step, index, connect) {
     signIn: () =>
       act(desk, "sign-in", async () => {
         const { user_id, reference } = connect.getSnapshot().session ?? {};
-        await ask("POST", "/dev/session", { body: { user_id, reference } });
+        await ask("POST", "/dev/session", { user_id, reference });
         connect.refresh();
       }),
     again: () => {
@@ -455,6 +452,7 @@ function banner({ status }, connect) {
 
 /** @param {any} session */
 function titleField(session) {
+  if (page.title === session.title) page.title = null;
   return h(
     "label",
     { class: "field title", key: "title" },
@@ -477,7 +475,7 @@ function titleField(session) {
 /** @param {any} session */
 async function rename(session) {
   try {
-    await ask("PATCH", `/v1/sessions/${session.id}`, { body: { title: page.title ?? "" }, bearer: page.bearer });
+    await ask("PATCH", `/dev/session/${session.id}`, { title: page.title ?? "" });
     page.problem = null;
   } catch (error) {
     page.problem = `The title was not kept: ${error instanceof TypeError ? UNREACHABLE : problemInWords(error)}`;

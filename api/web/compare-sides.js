@@ -130,7 +130,7 @@ function ourBody(page, show, wishes) {
   if (show === "preparing" || show === "choose-app" || show === "ready") return ourBeginning(page, show, wishes);
   if (show === "resolved") return connected(right);
   const { tone, title = "", text = "" } = wordsOf(show, app.title);
-  if (OPEN.has(show)) return [note(tone, title, text), h("div", { class: "row" }, nextCheck(right.step), button("I have finished", wishes.finished), button("Cancel", wishes.cancel, { kind: "quiet" }))];
+  if (OPEN.has(show)) return [note(tone, title, text), h("div", { class: "row" }, show !== "waiting" && nextCheck(right.step), button("I have finished", wishes.finished), button("Cancel", wishes.cancel, { kind: "quiet" }))];
   return [
     note(tone, title, text),
     right.step.candidates?.map((/** @type {Account} */ one) => button(one.title, () => wishes.choose(one.id))),
@@ -143,7 +143,7 @@ function ourBeginning({ left, app, signedIn }, show, { connectRight }) {
   const isNext = signedIn === "right" && show === "ready";
   const isFirst = left.phase === "preparing" || left.phase === "ready" || left.phase === "open";
   return [
-    h("p", {}, isFirst ? "The same app, the same login, the same lost message. First the page on the left." : "Now the same here: continue at Zapier, and take your time at the login."),
+    h("p", {}, isFirst ? "The same app, the same login, the same lost message. First the published snippet." : "Now the same here: continue at Zapier, and take your time at the login."),
     h("div", { class: "row" }, button(`Connect ${app.title}`, connectRight, { kind: "primary", isPossible: isNext })),
   ];
 }
@@ -178,10 +178,10 @@ function realLink({ link }, { followed }) {
 }
 
 /** @param {Page["right"]} right */
-function ourMoments({ step, events, moments, awaySince }) {
+function ourMoments({ events, moments, awaySince }) {
   const opened = events.findIndex(({ name }) => name === "popup_opened");
   const told = (opened < 0 ? [] : events.slice(opened)).map((event) => {
-    const [tone, words] = eventInWords(event, { app: "", account: step?.authentication?.title ?? null });
+    const [tone, words] = eventInWords(event, { app: "", account: null });
     return { at: Date.parse(event.at), tone, words: event.name === "popup_opened" ? "Popup opened" : words };
   });
   const away = awaySince === null || opened < 0 ? [] : [{ at: awaySince, tone: "plain", words: "This page was closed" }];
@@ -207,7 +207,7 @@ function side(id, { title, about, show, tone, badge, app, body, moments, code })
   return h(
     "section",
     { class: "side", key: id, id, "data-show": show, "aria-labelledby": `${id}-title` },
-    h("h2", { id: `${id}-title` }, title),
+    h("h2", { id: `${id}-title`, tabindex: "-1" }, title),
     h("p", { class: "soft about" }, about),
     h(
       "div",
@@ -275,10 +275,11 @@ function button(words, click, { kind = "", isPossible = true } = {}) {
  */
 export function waysToBreakIt({ right }) {
   const isOpen = right.step !== null && OPEN.has(right.step.show);
+  const isOver = right.step?.show === "resolved";
   return h(
     "section",
     { class: "break", key: "break", "aria-labelledby": "break", "data-now": isOpen },
-    h("h2", { id: "break" }, isOpen ? "Now break it" : "And while it is still checking, break it"),
+    h("h2", { id: "break" }, isOpen ? "Now break it" : isOver ? "Next time, break it while it is still checking" : "And while it is still checking, break it"),
     h(
       "ol",
       {},

@@ -17,8 +17,8 @@ const APP = "HubSpot";
 const FAULT = { coop: { middle: "same-origin" } };
 const MEMORY = "zapwright.compare";
 const RETRY_MS = 3_000;
-const TRUTH_EVERY_MS = 4_000;
-const TRUTH_TIMES = 60;
+const TRUTH_EVERY_MS = 5_000;
+const TRUTH_TIMES = 24;
 
 const place = /** @type {HTMLElement} */ (document.getElementById("sides"));
 const corner = /** @type {HTMLElement} */ (document.getElementById("again"));
@@ -155,7 +155,6 @@ async function begin() {
 function follow(id, following) {
   session = id;
   connect = following;
-  history.replaceState(null, "", `#${encodeURIComponent(id)}`);
   connect.subscribe(onNews);
   onNews();
 }
@@ -167,6 +166,7 @@ function onNews() {
   if (!step) return redraw();
   const before = page.right.step;
   Object.assign(page.right, { step, events: snapshot.events });
+  if (OPEN.has(step.show)) history.replaceState(null, "", `#${encodeURIComponent(session)}`);
   if (before === null) page.app = step.app;
   else if (before.show !== step.show) announce(step, before.show);
   if (page.signedIn === null && page.left.phase !== "preparing") void signInOnce(snapshot.session?.user_id ?? "");
@@ -187,7 +187,7 @@ function announce({ show }, before) {
   const { badge, title = "" } = wordsOf(show, APP);
   announcement.textContent = `With connect.js: ${badge}. ${title}`;
   if (show === "checking" && (before === "waiting" || before === "opening")) {
-    page.right.moments.push({ at: Date.now(), tone: "wait", words: "The popup reads as closed, which proves nothing" });
+    page.right.moments.push({ at: Date.now(), tone: "wait", words: "popup.closed is true, which proves nothing" });
   }
 }
 
@@ -204,7 +204,7 @@ async function connectLeft() {
     tellLeft("connected", [{ tone: "good", words: `The message came: ${id}` }]);
   } catch (error) {
     const { message } = /** @type {Error} */ (error);
-    tellLeft("gave-up", [{ tone: "wait", words: `Noticed: ${message}` }, { tone: "bad", words: "Gave up, and stopped listening" }]);
+    tellLeft("gave-up", [{ tone: "wait", words: message }, { tone: "bad", words: "Gave up, and stopped listening" }]);
   }
   await signInRight();
   await lookAfterLeft();
@@ -326,6 +326,8 @@ function again() {
 // ------------------------------------------------------------------------------------------------ drawing
 
 function redraw() {
+  const focused = document.activeElement;
+  const side = focused?.closest(".side")?.id;
   const isOver = page.left.phase !== "ready" && page.left.phase !== "preparing";
   draw(corner, isOver && h("button", { type: "button", class: "button", on: { click: again } }, "Begin again"));
   draw(
@@ -334,6 +336,7 @@ function redraw() {
     h("div", { class: "sides", key: "sides" }, naiveSide(page, wishes), ourSide(page, wishes)),
     waysToBreakIt(page),
   );
+  if (side && !focused?.isConnected) document.getElementById(`${side}-title`)?.focus();
 }
 
 window.addEventListener("pagehide", () => session && remember());
@@ -341,7 +344,7 @@ window.addEventListener("hashchange", () => location.reload());
 void fetch("/web/compare-naive.js")
   .then((answer) => answer.text())
   .then((text) => {
-    page.naiveCode = text.replace(/^\/\*\*.*?\*\/\s*/s, "");
+    page.naiveCode = text.replaceAll(/\/\*\*.*?\*\/\s*/gs, "");
     redraw();
   });
 redraw();

@@ -634,7 +634,7 @@ class EndpointStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """An event in its shard's outbox; `place` is its place there."""
+    """An event in its shard's outbox; `place` is its place there, and no other shard's."""
 
     place: str
     session_id: str
@@ -721,12 +721,12 @@ class DeliveryStore(Protocol):
         """Take lanes of one shard, so that nobody else tries anything in them before `until`; returns those taken.
 
         Left alone are lanes in which nothing is due, and those of an endpoint of which `most` lanes of the shard are
-        held.
+        held; one that is `TROUBLED` has but one at a time.
         """
         ...
 
     async def put_off(self, lanes: Sequence[Lane], *, until: Instant) -> None:
-        """Look at lanes of one shard that nobody holds not before then."""
+        """Look at lanes not before then; those that are held, or due later, are left alone."""
         ...
 
     async def drop(self, lane: Lane) -> None:

@@ -12,6 +12,9 @@ from tests.browser.product import Product
 
 pytestmark = pytest.mark.browser
 
+FOUND_MS: Final = 20_000
+"""The longest that Zapier may be asked for what a popup did not say, on a busy machine."""
+
 NO_POPUPS: Final = "window.open = () => null"
 
 
@@ -36,12 +39,19 @@ class Link:
         return str(answer.json()["links"][0]["state"])
 
 
-async def linked(product: Product, user: str, app: str, **more: str) -> Link:
-    """Begin a session and make a link for its step."""
-    session = await product.session(user, app)
+async def linked(product: Product, user: str, *apps: str, **more: str) -> Link:
+    """Begin a session and make a link for its first step."""
+    session = await product.session(user, *apps)
     path = f"/v1/sessions/{session['id']}/steps/{session['steps'][0]['id']}/connect-links"
     made = await product.backend.post(path, json={"user_id": user, **more})
     return Link(product, session, made.raise_for_status().json())
+
+
+async def another(product: Product, link: Link, step: int) -> Link:
+    """Make a link for another step of the same session."""
+    path = f"/v1/sessions/{link.session['id']}/steps/{link.session['steps'][step]['id']}/connect-links"
+    made = await product.backend.post(path, json={"user_id": link.session["user_id"]})
+    return Link(product, link.session, made.raise_for_status().json())
 
 
 async def faults(product: Product, app: str, **popups: Any) -> None:
@@ -71,13 +81,13 @@ async def test_a_link_leads_to_an_account(context: BrowserContext, product: Prod
     await popup.click("#continue")
     await popup.click("#allow")
 
-    await expect(page.locator("h1")).to_have_text("Slack is connected")
+    await expect(page.locator("h1")).to_have_text("Slack is connected", timeout=FOUND_MS)
     await expect(page.locator("#back")).to_have_attribute("href", back)
     session = await link.read()
     assert (session["state"], await link.state()) == ("resolved", "done")
     assert session["steps"][0]["authentication"]["title"] in await page.inner_text("main")
     await page.reload()
-    await expect(page.locator("h1")).to_have_text("Slack is connected")
+    await expect(page.locator("h1")).to_have_text("Slack is connected", timeout=FOUND_MS)
     await expect(page.locator("#back")).to_have_count(1)
 
 
@@ -95,7 +105,7 @@ async def test_a_second_browser_goes_on_once_it_is_let_in(
     code = await waiting.inner_text("#code")
     await product.backend.post(f"{link.path}/allow", json={"code": code})
 
-    await expect(waiting.get_by_role("button", name="Connect Trello")).to_be_visible(timeout=10_000)
+    await expect(waiting.get_by_role("button", name="Connect Trello")).to_be_visible(timeout=FOUND_MS)
     await other.close()
 
 
@@ -126,7 +136,7 @@ async def test_a_blocked_popup_becomes_a_tab(context: BrowserContext, product: P
     await tab.click("#continue")
     await tab.click("#allow")
 
-    await expect(page.locator("h1")).to_have_text("HubSpot is connected")
+    await expect(page.locator("h1")).to_have_text("HubSpot is connected", timeout=FOUND_MS)
 
 
 async def test_a_lost_message_is_found_by_the_page(context: BrowserContext, product: Product) -> None:
@@ -142,7 +152,7 @@ async def test_a_lost_message_is_found_by_the_page(context: BrowserContext, prod
     await away.click("#allow")
     await page.get_by_role("button", name="I’ve finished").click()
 
-    await expect(page.locator("h1")).to_have_text("Google Sheets is connected")
+    await expect(page.locator("h1")).to_have_text("Google Sheets is connected", timeout=FOUND_MS)
 
 
 async def test_a_link_that_is_taken_back_says_so_while_the_page_is_open(
@@ -151,9 +161,28 @@ async def test_a_link_that_is_taken_back_says_so_while_the_page_is_open(
     """As soon as the page asks for anything."""
     link = await linked(product, "page-fay", "Notion")
     page = await opened(context, link)
-    await expect(page.get_by_role("button", name="Connect Notion")).to_be_visible()
+    await expect(page.get_by_role("button", name="Connect Notion")).to_be_visible(timeout=FOUND_MS)
     await product.backend.delete(link.path)
     await page.reload()
 
     await expect(page.locator("h1")).to_have_text("This link is no longer good")
     assert await page.locator("script").count() == 0
+
+
+async def test_links_for_two_steps_in_one_browser_do_not_mix(context: BrowserContext, product: Product) -> None:
+    """Each page follows its own step, though both are of one session."""
+    first = await linked(product, "page-gus", "Slack", "Trello")
+    slack = await opened(context, first)
+    await expect(slack.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
+    trello = await opened(context, await another(product, first, 1))
+    await expect(trello.get_by_role("button", name="Connect Trello")).to_be_visible(timeout=FOUND_MS)
+    async with trello.expect_popup() as opening:
+        await trello.get_by_role("button", name="Connect Trello").click()
+    popup = await opening.value
+    await popup.click("#continue")
+    await popup.click("#allow")
+    await expect(trello.locator("h1")).to_have_text("Trello is connected", timeout=FOUND_MS)
+    await slack.bring_to_front()
+
+    await expect(slack.locator("h1")).to_have_text("Connect Slack")
+    await expect(slack.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)

@@ -89,7 +89,8 @@ async def test_a_page_runs_and_asks_nothing_but_ours(development: Deployment, br
 
     assert answer.headers["content-security-policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        f"img-src 'self' data: https: {SIMULATOR}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        f"img-src 'self' data: https: {SIMULATOR}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
@@ -117,6 +118,7 @@ async def test_the_demo_is_pages_of_ours(browser: httpx.AsyncClient, path: str, 
     [
         ("POST", "/dev/session"),
         ("POST", "/dev/session/zs1/client-tokens"),
+        ("PATCH", "/dev/session/zs1"),
         ("GET", "/dev/faults"),
         ("PUT", "/dev/faults"),
         ("GET", "/demo"),
@@ -171,6 +173,15 @@ async def test_a_user_whose_session_waits_for_their_sign_in_signs_in_again(brows
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json()["title"] == "New leads"
     assert second.json()["id"] == first.json()["id"]
+
+
+async def test_a_page_names_its_zap(browser: httpx.AsyncClient) -> None:
+    """Which otherwise only a backend can do."""
+    session = (await browser.post("/dev/session", json={})).json()
+
+    answer = await browser.patch(f"/dev/session/{session['id']}", json={"title": "New leads"}, headers=OWN)
+
+    assert (answer.status_code, answer.json()["title"]) == (200, "New leads")
 
 
 async def test_a_page_gets_a_further_token(browser: httpx.AsyncClient) -> None:
