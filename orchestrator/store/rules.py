@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import Commit, SessionQuery
-from orchestrator.core.session import ENDED, Instant, Session, SessionKey, WatchKey, session_shard, shard_of
+from orchestrator.core.session import ENDED, Instant, Session, SessionKey, session_shard, shard_of
 from orchestrator.store import keys
 
 KEPT_EVENTS: Final = 1_000
@@ -111,11 +110,3 @@ class Place:
     def index_place(self) -> str:
         """The place as the end of an index member."""
         return keys.index_place(self.created_at, self.session_id)
-
-
-def only_shard(watches: Sequence[WatchKey], *, shards: int) -> int:
-    """Return the shard of all these watches. Raises ValueError when they do not share one."""
-    found = {shard_of(key.tenant_id, key.user_id, shards=shards) for key in watches}
-    if len(found) != 1:
-        raise ValueError(f"watches of one shard are needed, these are of {len(found)}")
-    return found.pop()
