@@ -79,7 +79,7 @@ coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must 
 # ------------------------------------------------------------------------------------------------ measure
 
 .PHONY: bench
-bench: bench-fallback bench-lifecycle ## Every benchmark
+bench: bench-fallback bench-lifecycle bench-events ## Every benchmark
 
 .PHONY: bench-fallback
 bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
@@ -88,6 +88,10 @@ bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1
 .PHONY: bench-lifecycle
 bench-lifecycle: $(VENV)/.project ## A session's life beside a floor and a naive design (JSON=1 ends with one JSON object)
 	@$(BIN)/python -m bench.lifecycle $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
+.PHONY: bench-events
+bench-events: $(VENV)/.project ## Webhook events from commit to receipt, beside an RQ job for each (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.events $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ build
 
