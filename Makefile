@@ -36,6 +36,10 @@ test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
 	@.ci/programs $(PROGRAMS) || true
 	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
 
+.PHONY: faults
+faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 50 kills (minutes)
+	@ZAPWRIGHT_FAULTS=full $(BIN)/python -m pytest -s tests/integration/webhooks/test_faults.py $(ARGS)
+
 .PHONY: check
 check: lint types imports ## Lint, types and architecture
 
