@@ -13,7 +13,7 @@ from typing import Final
 from playwright.async_api import expect
 
 from tests.browser.comparison import A_CHECK_MS, Comparison, Side, signs_in, walk
-from tests.browser.scenes import Shown, Stage, scene
+from tests.browser.stages import Shown, Stage, scene
 
 _TURN: Final = asyncio.Lock()
 
