@@ -6,7 +6,7 @@
  * The session's id is in the address, so that a reload and a second tab show the same.
  */
 
-import { faultMenu, faultsProblem, newFaults, recognise, switchesOf } from "./builder-faults.js";
+import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
 import { button, CHOOSING, newDesk, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
 import { problemInWords, statusInWords, wordsOf } from "./builder-words.js";
@@ -145,16 +145,20 @@ async function readFaults() {
   redraw();
 }
 
-/** @param {() => void} change */
-async function setFaults(change) {
-  change();
-  redraw();
+/** @param {"PATCH" | "PUT"} method @param {object} document */
+async function setFaults(method, document) {
   try {
-    recognise(faults, await ask("PUT", "/dev/faults", switchesOf(faults)));
+    recognise(faults, await ask(method, "/dev/faults", document));
     faults.problem = null;
   } catch (error) {
     faults.problem = faultsProblem(error);
   }
+  redraw();
+}
+
+/** @param {string} app */
+function lookAtFaultsOf(app) {
+  faults.app = app;
   redraw();
 }
 
@@ -363,7 +367,12 @@ function contents(connect, snapshot) {
       h(
         "aside",
         { class: "stack side", "aria-label": "Behind the scenes" },
-        faultMenu(faults, { apps: appsOf(snapshot.steps), set: setFaults }),
+        faultMenu(faults, {
+          apps: appsOf(snapshot.steps),
+          look: lookAtFaultsOf,
+          set: (patch) => void setFaults("PATCH", patch),
+          clear: () => void setFaults("PUT", {}),
+        }),
         timeline(snapshot.events, { steps: snapshot.steps, ...known }),
       ),
     ),
