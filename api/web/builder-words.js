@@ -104,26 +104,11 @@ const SHOWS = {
     tone: "wait",
     badge: "Your choice",
     title: "This account belongs to another step",
-    text: `It was found for this step, and then another step’s window named it. Connect ${app} here, or choose an account.`,
+    text: `It was taken for this step’s because it was new; since then it was named for another. Connect ${app}, or choose an account.`,
   }),
-  offline: () => ({
-    tone: "wait",
-    badge: "Offline",
-    title: "No connection",
-    text: "What you do in the window is kept by Zapier. We catch up as soon as you are online.",
-  }),
-  "token-expired": () => ({
-    tone: "wait",
-    badge: "Paused",
-    title: "This page may no longer follow the Zap",
-    text: "Nothing is lost. Reload it, and it goes on where it is.",
-  }),
-  "sign-in-needed": () => ({
-    tone: "bad",
-    badge: "Sign in to Zapier",
-    title: "Zapier wants you to sign in again",
-    text: "Until then it cannot be asked about your accounts. What was open stays open and goes on afterwards.",
-  }),
+  offline: () => ({ tone: "wait", badge: "Offline" }),
+  "token-expired": () => ({ tone: "wait", badge: "Paused" }),
+  "sign-in-needed": () => ({ tone: "bad", badge: "Sign in to Zapier" }),
 };
 
 /**
@@ -146,8 +131,12 @@ const STATUSES = {
     words: "Offline",
     about: "The API cannot be reached. Go on in any window that is open: Zapier keeps what you do there, and we catch up.",
   },
-  "token-expired": { tone: "wait", words: "Paused", about: "This page may no longer follow the Zap. Nothing is lost." },
-  "sign-in-needed": { tone: "bad", words: "Sign in to Zapier" },
+  "token-expired": { tone: "wait", words: "Paused", about: "This page may no longer follow the Zap. Nothing is lost: it goes on where it is." },
+  "sign-in-needed": {
+    tone: "bad",
+    words: "Sign in to Zapier again",
+    about: "Until then Zapier cannot be asked about your accounts. What was open stays open, and goes on afterwards.",
+  },
   refused: { tone: "bad", words: "Refused" },
   over: { tone: "plain", words: "Done" },
 };

@@ -7,7 +7,7 @@
  */
 
 import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
-import { button, CHOOSING, newDesk, SETTLED, stepCard } from "./builder-step.js";
+import { button, CHOOSING, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
 import { problemInWords, statusInWords, wordsOf } from "./builder-words.js";
 import { createConnect } from "./connect.js";
@@ -223,12 +223,6 @@ function wishesOf(step, index, connect) {
       act(desk, "remove", async () => {
         await connect.removeStep(step.id);
         focusOn(connect.getSnapshot().steps[Math.max(0, index - 1)]?.id);
-      }),
-    signIn: () =>
-      act(desk, "sign-in", async () => {
-        const { user_id, reference } = connect.getSnapshot().session ?? {};
-        await ask("POST", "/dev/session", { user_id, reference });
-        connect.refresh();
       }),
     again: () => {
       desk.problem = null;
@@ -465,16 +459,38 @@ function gone(why) {
 }
 
 /** What holds for the whole page. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
-function banner({ status }, connect) {
+function banner({ status, session, support }, connect) {
   const { tone, words, about } = statusInWords(status);
   if (!about) return null;
+  const isSignIn = status === "sign-in-needed";
   return h(
     "div",
     { class: "note banner", "data-tone": tone, role: "status", key: "banner" },
     h("strong", {}, words),
     h("p", {}, about),
-    (status === "offline" || status === "token-expired") && h("div", { class: "row" }, button("Try now", () => connect.refresh())),
+    h(
+      "div",
+      { class: "row" },
+      isSignIn
+        ? button("Sign in again", () => void signIn(session, connect), { kind: "primary", busy: page.busy === "sign-in" })
+        : button("Try now", connect.refresh),
+    ),
+    support && quote(support),
   );
+}
+
+/** What your product does where its user signs in to Zapier. @param {any} session @param {import("../../clients/browser/types.js").Connect} connect */
+async function signIn({ user_id, reference }, connect) {
+  Object.assign(page, { busy: "sign-in", problem: null });
+  redraw();
+  try {
+    await ask("POST", "/dev/session", { user_id, reference });
+    connect.refresh();
+  } catch (error) {
+    page.problem = error instanceof TypeError ? UNREACHABLE : problemInWords(error);
+  }
+  page.busy = null;
+  redraw();
 }
 
 /** @param {any} session */

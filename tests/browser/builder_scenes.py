@@ -307,7 +307,7 @@ async def builder_sign_in_needed(stage: Stage) -> Shown:
     await builder.patch_faults({"rules": {"signed-out": rule}})
     await builder.button(1, "I’ve finished").click()
     await builder.shows(1, "sign-in-needed", within_s=20)
-    return _shown(builder)
+    return builder.page, builder.page.locator(".banner")
 
 
 @scene

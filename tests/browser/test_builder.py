@@ -174,6 +174,22 @@ async def test_an_api_that_is_away_is_said_and_waited_for(builder: Builder) -> N
     assert builder.session_id == session
 
 
+async def test_a_user_whom_zapier_forgot_signs_in_and_goes_on(builder: Builder) -> None:
+    """What was waited for is still waited for, and found."""
+    await builder.begin("iris", "Zoom")
+    popup = await builder.open_popup(1)
+    await builder.shows(1, "waiting")
+    rule = {"fault": "status", "status": 401, "times": 1, "user": "iris", "endpoint": "GET /v2/authentications"}
+    await builder.patch_faults({"rules": {"iris": rule}})
+    await builder.button(1, "I’ve finished").click()
+    await builder.shows(1, "sign-in-needed", within_s=20)
+    await builder.page.get_by_role("button", name="Sign in again").click()
+    await builder.shows(1, "waiting")
+    await walk_through(popup)
+
+    await builder.shows(1, "resolved")
+
+
 async def test_a_zap_that_is_no_longer_there_is_said_to_be_gone(
     context: BrowserContext, installation: Installation
 ) -> None:
