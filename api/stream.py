@@ -35,6 +35,12 @@ MOST_EVENTS: Final = 500
 MOST_STREAMS: Final = 32
 """Of one session, in one process."""
 
+MOST_OPENED: Final = 60
+OPENED_EVERY: Final[Millis] = 1 * SECOND
+"""One session's streams may be opened so many at once, and after that one in this time."""
+
+MOST_REMEMBERED: Final = 10_000
+
 CLOSING: Final = "closing"
 SESSION_OVER: Final = "session_over"
 REASONS: Final = [CLOSING, SESSION_OVER, TokenExpiredError.code, UnauthorizedError.code]
@@ -96,7 +102,25 @@ class Streams:
         self.keep_alive = keep_alive
         self.send_limit = send_limit
         self._queries = queries
+        self._paid_at: dict[SessionKey, Instant] = {}
         self._written: WeakKeyDictionary[Reading, dict[Views, Frames]] = WeakKeyDictionary()
+
+    def admit(self, key: SessionKey) -> None:
+        """Let one more stream of a session be opened. Raises TooManyStreamsError."""
+        if self.following.count(key) >= MOST_STREAMS:
+            raise TooManyStreamsError(most=MOST_STREAMS)
+        now = self.clock.now()
+        paid_at = max(now, self._paid_at.get(key, now)) + OPENED_EVERY
+        if paid_at > now + MOST_OPENED * OPENED_EVERY:
+            raise TooManyStreamsError(most=MOST_OPENED)
+        if len(self._paid_at) >= MOST_REMEMBERED:
+            self._paid_at = {owing: at for owing, at in self._paid_at.items() if at > now}
+        self._paid_at[key] = paid_at
+
+    @property
+    def remembered(self) -> int:
+        """Of how many sessions it is remembered that streams were opened."""
+        return len(self._paid_at)
 
     def frames(self, reading: Reading, views: Views) -> Frames:
         """Return what a reading is written as, for those who are shown the same of it."""
@@ -159,8 +183,10 @@ class SessionStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until it ends; a reader that leaves, or takes nothing any more, leaves nothing behind."""
         reader, following = self._reader, self._streams.following
-        if following.count(reader.key) >= MOST_STREAMS:
-            await problem(TooManyStreamsError(most=MOST_STREAMS), scope)(scope, receive, send)
+        try:
+            self._streams.admit(reader.key)
+        except TooManyStreamsError as error:
+            await problem(error, scope)(scope, receive, send)
             return
         async with following.follow(reader.key, is_visible=reader.is_visible) as follower:
             leaving = asyncio.create_task(_leave(receive, follower))

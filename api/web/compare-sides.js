@@ -11,7 +11,7 @@ import { h } from "./dom.js";
  *
  * @typedef {object} Page
  * @property {any} app
- * @property {string | null} problem
+ * @property {{tone: string, words: string} | null} problem
  * @property {"left" | "right" | null} signedIn whose popup the next one is
  * @property {string} naiveCode
  * @property {{phase: "preparing" | "ready" | "open" | "gave-up" | "blocked" | "connected" | "skipped", moments: Moment[], lost: Account | null}} left

@@ -82,7 +82,9 @@ async function patiently(doing) {
     } catch (error) {
       const { code = "" } = /** @type {{code?: string}} */ (error);
       const isPassing = error instanceof TypeError || code === "no_answer" || code.startsWith("upstream_");
-      page.problem = isPassing ? "No answer yet. This page goes on as soon as there is one." : problemInWords(error);
+      page.problem = isPassing
+        ? { tone: "wait", words: "No answer yet. This page goes on as soon as there is one." }
+        : { tone: "bad", words: problemInWords(error) };
       redraw();
       if (!isPassing) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -166,7 +168,7 @@ function follow(id, following) {
 
 function onNews() {
   const snapshot = /** @type {Connect} */ (connect).getSnapshot();
-  if (snapshot.status === "refused") page.problem = problemInWords(snapshot.problem);
+  if (snapshot.status === "refused") page.problem = { tone: "bad", words: problemInWords(snapshot.problem) };
   const [step] = snapshot.steps;
   if (!step) return redraw();
   const before = page.right.step;
@@ -203,8 +205,8 @@ async function connectLeft() {
     tellLeft("connected", [{ tone: "good", words: `The message came: ${id}` }]);
   } catch (error) {
     const { message, cause } = /** @type {Error} */ (error);
-    if (cause === "blocked") return tellLeft("blocked", [{ tone: "bad", words: message }]);
-    tellLeft("gave-up", [{ tone: "wait", words: message }, { tone: "bad", words: "Gave up, and stopped listening" }]);
+    if (cause === "blocked") tellLeft("blocked", []);
+    else tellLeft("gave-up", [{ tone: "wait", words: message }, { tone: "bad", words: "Gave up, and stopped listening" }]);
   }
   await signIn("right");
   await lookAfterLeft();
@@ -216,8 +218,9 @@ async function connectLeft() {
  */
 function tellLeft(phase, moments) {
   page.left.phase = phase;
-  page.left.moments.push(...moments.map((moment) => ({ ...moment, at: Date.now() })));
-  announcement.textContent = `The published snippet: ${moments.at(-1)?.words}.`;
+  const now = moments.map((moment) => ({ ...moment, at: Date.now() }));
+  page.left.moments = now.length > 0 ? [...page.left.moments, ...now] : [];
+  announcement.textContent = `The published snippet: ${now.at(-1)?.words ?? "The browser blocked its popup"}.`;
   remember();
   redraw();
 }
@@ -328,7 +331,7 @@ function redraw() {
   draw(corner, isOver && h("button", { type: "button", class: "button", on: { click: again } }, "Begin again"));
   draw(
     place,
-    page.problem && h("p", { class: "note", "data-tone": "bad", role: "alert", key: "problem" }, page.problem),
+    page.problem && h("p", { class: "note", "data-tone": page.problem.tone, role: "alert", key: "problem" }, page.problem.words),
     h("div", { class: "sides", key: "sides" }, naiveSide(page, wishes), ourSide(page, wishes)),
     waysToBreakIt(page),
   );

@@ -159,6 +159,13 @@ class SessionStore(Protocol):
         """Return the session. Raises SessionNotFoundError, also for another tenant's and for text that is no id."""
         ...
 
+    async def load_with_events(self, key: SessionKey, *, after: int, limit: int) -> tuple[Session, tuple[Event, ...]]:
+        """Return the session, with its events after `after` and up to its own `seq`.
+
+        There are none where there are more than `limit`, or where some are no longer kept. Raises as `load`.
+        """
+        ...
+
     async def load_any(self, session_id: str) -> Session:
         """Return the session, whoever's it is: for loops that serve every tenant. Raises SessionNotFoundError."""
         ...

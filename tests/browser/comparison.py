@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 import httpx
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import BrowserContext, Locator, Page, expect
 
 Side = Literal["left", "right"]
-Theme = Literal["light", "dark"]
-
-DESKTOP: Final = 1280
-PHONE: Final = 390
 
 #: The schedule's own waits: 20 s after a popup reads closed, or once a page is gone.
 A_CHECK_MS: Final = 60_000
@@ -95,10 +90,11 @@ class Comparison:
 async def signs_in(popup: Page) -> None:
     """Finish in a popup, and close it."""
     await popup.click("#allow")
-    await popup.click("#done")
+    await popup.wait_for_selector("#done")
+    await popup.close()
 
 
-async def walk(comparison: Comparison) -> AsyncIterator[str]:
+async def walk(comparison: Comparison) -> AsyncGenerator[str]:
     """Walk through the whole comparison; yield the name of each state that it comes to."""
     await comparison.shows("left", "ready")
     yield "ready"
@@ -117,30 +113,3 @@ async def walk(comparison: Comparison) -> AsyncIterator[str]:
     await signs_in(second)
     await comparison.says_it_has_finished()
     yield "connected"
-
-
-async def take_pictures(chromium: Browser, variables: Mapping[str, str], folder: Path) -> None:
-    """Write `compare-<state>-<theme>-<width>.png` for every state, and the README's `compare[-dark].png`."""
-    themes: tuple[Theme, ...] = ("light", "dark")
-    for theme in themes:
-        for width in (DESKTOP, PHONE):
-            context = await chromium.new_context(
-                viewport={"width": width, "height": 800}, color_scheme=theme, reduced_motion="reduce"
-            )
-            comparison = await Comparison.opened(context, variables)
-            async for state in walk(comparison):
-                await comparison.page.mouse.move(0, 0)
-                path = folder / f"compare-{state}-{theme}-{width}.png"
-                await comparison.page.screenshot(path=path, full_page=True)
-            if width == DESKTOP:
-                await _take_title_picture(
-                    comparison.page, folder / ("compare.png" if theme == "light" else "compare-dark.png")
-                )
-            await context.close()
-
-
-async def _take_title_picture(page: Page, path: Path) -> None:
-    """Write what a visitor sees in the end, of both sides."""
-    script = "document.querySelector('#left > details').getBoundingClientRect().bottom + scrollY"
-    bottom: float = await page.evaluate(script)
-    await page.screenshot(path=path, full_page=True, clip={"x": 0, "y": 0, "width": DESKTOP, "height": bottom + 16})

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.async_api import Browser, Locator, Page
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
-from tests.browser import builder_scenes  # noqa: F401 - puts its scenes into the table
+from tests.browser import builder_scenes, comparison_scenes  # noqa: F401 - they put their scenes into the table
 from tests.browser.chromium import launched
 from tests.browser.stages import ATTEMPT_S, SCENES, TOKEN_S, USERS, Stage
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from api.stream import MOST_STREAMS, SessionStream, Streams
+from api.stream import MOST_OPENED, MOST_REMEMBERED, MOST_STREAMS, OPENED_EVERY, SessionStream, Streams
 from orchestrator.core.session import MINUTE, SECOND, Millis, SessionKey
 from orchestrator.core.signals import SessionChanged
 from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, digest_of, key_text
@@ -240,11 +240,39 @@ async def test_a_session_has_so_many_streams_and_no_more(site: Site) -> None:
     assert too_many.headers["retry-after"] == "10"
 
 
+async def test_a_session_may_open_so_many_streams_a_minute(site: Site) -> None:
+    """Whoever opens and drops them without end is asked to come again; later they are let in."""
+    headers = await site.page_headers()
+    statuses = []
+    for _ in range(MOST_OPENED + 1):
+        async with site.reader("", headers) as page:
+            await page.until(lambda page: page.status)
+            statuses.append(page.status)
+    site.api.sim.clock.advance(OPENED_EVERY)
+    async with site.reader("", headers) as page:
+        await page.until_told("session")
+
+    assert statuses == [200] * MOST_OPENED + [429]
+
+
+def test_who_has_opened_streams_is_forgotten_in_time() -> None:
+    """However many sessions there are, what is remembered of them is bounded."""
+    api = Deployment()
+    streams = api.app.state.streams
+    for number in range(MOST_REMEMBERED + 5):
+        streams.admit(SessionKey(tenant_id="any", session_id=str(number)))
+        api.sim.clock.advance(1)
+
+    assert streams.remembered <= MOST_REMEMBERED
+
+
 async def test_a_thousand_streams_that_are_opened_and_dropped_leave_nothing(site: Site) -> None:
     """No task, nobody who follows, nobody who listens to the store, and no object."""
     before = asyncio.all_tasks()
     headers = await site.page_headers()
     for number in range(1_000):
+        site.api.sim.clock.advance(1)
+        site.at_pace()
         async with site.reader("?visible=true", headers) as page:
             if number % 2:
                 await page.until_told("session")
