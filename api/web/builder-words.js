@@ -151,6 +151,27 @@ export function statusInWords(status) {
 }
 
 /** @type {Record<string, string>} */
+const ZAPS = {
+  building: "Something is missing again",
+  ready: "Every step is ready: the Zap can be created",
+  creating: "Creating the Zap",
+  created: "Your Zap exists",
+  failed: "Zapier refused the Zap",
+  create_unknown: "Zapier gave no answer: the Zap may exist",
+  expired: "This Zap is over",
+  cancelled: "This Zap is over",
+};
+
+/**
+ * Says what became of the Zap as a whole.
+ *
+ * @param {string} status of the session, or `failed`
+ */
+export function zapInWords(status) {
+  return ZAPS[status] ?? status;
+}
+
+/** @type {Record<string, string>} */
 const CHANNELS = {
   message: "the window said so",
   difference: "it is the one account that is new",

@@ -9,7 +9,7 @@
 import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
 import { button, CHOOSING, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
-import { problemInWords, statusInWords, wordsOf } from "./builder-words.js";
+import { problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 import { icon } from "./icons.js";
@@ -222,7 +222,7 @@ function wishesOf(step, index, connect) {
     remove: () =>
       act(desk, "remove", async () => {
         await connect.removeStep(step.id);
-        focusOn(connect.getSnapshot().steps[Math.max(0, index - 1)]?.id);
+        focusOn(`${connect.getSnapshot().steps[Math.max(0, index - 1)]?.id}-name`);
       }),
     again: () => {
       desk.problem = null;
@@ -286,13 +286,24 @@ function redraw() {
 
 function drawAll() {
   const focused = document.activeElement;
-  const card = focused?.closest("[data-step]")?.getAttribute("data-step");
+  const around = focused?.closest(".step, section")?.getAttribute("aria-labelledby");
   const { connect } = page;
   const snapshot = connect?.getSnapshot();
-  if (connect && snapshot) for (const step of snapshot.steps) listenTo(step, connect);
+  if (connect && snapshot) {
+    for (const step of snapshot.steps) listenTo(step, connect);
+    listenToZap(snapshot.session);
+  }
   draw(corner, page.phase === "open" && snapshot && standing(snapshot));
   draw(main, contents(connect, snapshot));
-  if (focused !== document.body && focused?.isConnected === false) focusOn(card);
+  if (focused !== document.body && focused?.isConnected === false) focusOn(around);
+}
+
+/** @param {any} session */
+function listenToZap(session) {
+  const now = session?.zap.state === "failed" ? "failed" : session?.status;
+  const before = said.get("zap");
+  said.set("zap", now);
+  if (before !== undefined && before !== now) announcement.textContent = zapInWords(now);
 }
 
 /** @param {any} step @param {import("../../clients/browser/types.js").Connect} connect */
@@ -330,9 +341,9 @@ function announce(step) {
   announcement.textContent = `Step ${step.position + 1}${step.app ? `, ${step.app.title}` : ""}: ${badge}. ${title}`;
 }
 
-/** Puts the focus on a step, or where the page begins. @param {string | null | undefined} stepId */
-function focusOn(stepId) {
-  (document.getElementById(`${stepId}-name`) ?? main).focus();
+/** Puts the focus on a heading, or where the page begins. @param {string | null | undefined} heading */
+function focusOn(heading) {
+  (document.getElementById(heading ?? "") ?? main).focus();
 }
 
 /** @param {any} snapshot */
@@ -537,7 +548,7 @@ function stepList({ session, steps }, connect) {
   const add = (/** @type {number} */ position) => async () => {
     page.problem = null;
     try {
-      focusOn(await connect.addStep({ position }));
+      focusOn(`${await connect.addStep({ position })}-name`);
     } catch (error) {
       page.problem = problemInWords(error);
     }
@@ -578,7 +589,7 @@ function finish({ session, steps }, connect) {
     page.busy = null;
     redraw();
   };
-  return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish", "aria-live": "polite" }, h("h2", { id: "finish" }, "Create the Zap"), outcome(session, steps, create));
+  return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish" }, h("h2", { id: "finish", tabindex: "-1" }, "Create the Zap"), outcome(session, steps, create));
 }
 
 /** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean}) => void} create */

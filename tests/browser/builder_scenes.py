@@ -116,11 +116,19 @@ async def builder_waiting(stage: Stage) -> Shown:
 @scene
 async def builder_checking(stage: Stage) -> Shown:
     """A popup was cut off."""
-    builder = await _begun(stage, "Notion", "Slack", coop={"middle": "same-origin"})
-    popup = await builder.open_popup(1)
+    builder = await _welcome(stage)
+    await builder.patch_faults({"apps": {"Notion": {"popups": {"coop": {"middle": "same-origin"}}}}})
+    await builder.page.reload()
+    await builder.begin(stage.user, "Google Sheets", "Notion")
+    await builder.page.get_by_label("In the windows of").select_option(label="Notion")
+    await walk_through(await builder.open_popup(1))
+    await builder.shows(1, "resolved")
+    await builder.choose_action(1, "New Spreadsheet Row")
+    popup = await builder.open_popup(2)
     await popup.locator("#continue").click()
-    await builder.shows(1, "checking")
-    return _shown(builder)
+    await builder.shows(2, "checking")
+    await expect(builder.page.get_by_text("Step 2: Window opened")).to_be_visible()
+    return _shown(builder, 2)
 
 
 @scene
