@@ -4,8 +4,6 @@
  * @import * as T from "../../clients/browser/types.js"
  */
 
-const MESSAGE = "zapier.popup.close";
-const FEATURES = "popup,width=1280,height=1024";
 const SETTLED = /^(resolved|no-auth-required)$/;
 const USABLE_ID = /^[!-~]{1,128}$/;
 const WATCHED_EVERY_MS = 250;
@@ -16,7 +14,6 @@ const SILENCE_MS = 40_000;
 const WAITS_MS = [100, 500, 2_000, 4_000, 8_000, 15_000];
 const HIDDEN_TRIES = 4;
 const LONGEST_POLL_S = 10;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const MOST_EVENTS = 500;
 
 /** @type {T.Snapshot} */
@@ -38,7 +35,7 @@ export class ConnectError extends Error {
   }
 
   get isPassing() {
-    return this.code === "no_answer" || this.status >= 500 || [408, 425, 429].includes(this.status);
+    return this.code === "no_answer" || /408|425|429|5../.test(String(this.status));
   }
 }
 
@@ -147,7 +144,7 @@ const pageOf = (settings) => {
         return true;
       }
       const isFresh = link && Date.parse(connect.fresh_until ?? "") > api.now();
-      const handle = window.open(isFresh ? link : "about:blank", "_blank", FEATURES);
+      const handle = window.open(isFresh ? link : "about:blank", "_blank", "popup,width=1280,height=1024");
       const popup = page.opened(stepId, handle, isFresh || !handle);
       if (!handle) page.once(popup, "blocked");
       else if (isFresh) page.tell(popup);
@@ -198,7 +195,7 @@ const pageOf = (settings) => {
     /** A popup lost in a reload is known by who opened it; of several, none can say which it is. */
     onMessage({ origin, source, data }) {
       const ours = my.popups.filter((popup) => popup.id && popup.origin === origin);
-      if (!ours.length || data?.type !== MESSAGE) return;
+      if (!ours.length || data?.type !== "zapier.popup.close") return;
       const own = ours.filter(({ handle }) => handle && handle === source);
       const sender = /** @type {Window} */ (source);
       const wasOpenedHere = sender?.parent === sender && sender.opener === window;
@@ -273,7 +270,7 @@ const pageOf = (settings) => {
       void page.send();
     },
 
-    /** Send what is unsent, in order; what may be heard another time is kept. */
+    /** Send what is unsent, in order; keep what may be heard later. */
     async send() {
       if (my.isSending || !my.life) return;
       my.isSending = true;
@@ -350,7 +347,7 @@ const pageOf = (settings) => {
       return my.events.some((event) => event.name === name && event.data.attempt_id === attempt);
     },
 
-    /** Say what is wrong, and return whether trying again may help. */
+    /** Say what is wrong; tell whether trying again may help. */
     report(error) {
       if (!(error instanceof ConnectError)) throw error;
       my.trouble = error;
@@ -409,7 +406,7 @@ const pageOf = (settings) => {
       return reason ? /** @type {T.Show} */ (reason.replace("popup_", "").replaceAll("_", "-")) : "ready";
     },
 
-    /** Take up what this tab did before a reload; tokens are kept nowhere. */
+    /** Take up what this tab did before a reload. */
     recall() {
       try {
         const kept = JSON.parse(sessionStorage.getItem(api.name) ?? "null");
@@ -477,13 +474,13 @@ const apiOf = (getToken) => {
         const isOffline = error instanceof TypeError || !navigator.onLine;
         throw isOffline ? new ConnectError("no_answer", String(error)) : unusable(String(error));
       });
-      const { token, session_id, step_id = "", api_url, expires_at } = given ?? {};
+      const { token, session_id, api_url, expires_at, step_id } = given ?? {};
       if (typeof token !== "string" || typeof session_id !== "string" || !isAddress(api_url)) {
         throw unusable("getToken gave no client token");
       }
       if (api.sessionId && session_id !== api.sessionId) throw unusable("the token is for another session", 403);
       api.sessionId = session_id;
-      api.name = `zapwright.${session_id}${step_id}`;
+      api.name = `zapwright.${session_id}.${step_id}`;
       api.renewAfter((Date.parse(expires_at) - api.now()) * 0.8);
       return (my.token = given);
     },
@@ -491,10 +488,10 @@ const apiOf = (getToken) => {
     renewAfter(ms) {
       clearTimeout(my.timer);
       const renew = () => api.token(my.token?.token).catch(() => api.renewAfter(ms / 4));
-      if (ms > 0) my.timer = setTimeout(renew, Math.min(ms, LONGEST_TIMER_MS));
+      if (ms > 0) my.timer = setTimeout(renew, Math.min(ms, 2 ** 31 - 1));
     },
 
-    /** Send a request within the session and return its answer; a token that is refused is replaced, once. */
+    /** Send a request within the session and return its answer; a refused token is replaced, once. */
     async send(method, path, { body, key, keepalive, signal } = {}) {
       for (let refused; ;) {
         const { token, api_url } = await api.token(refused);
@@ -580,7 +577,7 @@ const followerOf = (api, page) => {
       (my.isStealing ? my.turn : my.connection)?.abort();
     },
 
-    /** Take turns with other tabs: the one that was looked at last follows. Throws where tabs cannot share. */
+    /** Take turns with other tabs: the one looked at last follows. Throws where tabs cannot share. */
     async share(life) {
       const channel = (my.channel = new BroadcastChannel(api.name));
       life.addEventListener("abort", () => channel.close());
@@ -608,9 +605,8 @@ const followerOf = (api, page) => {
     onWord(word) {
       clearTimeout(my.silence);
       my.silence = setTimeout(() => !document.hidden && follower.onVisibility(), SILENCE_MS);
-      const { session, events } = page.snapshot;
       if (word) page.learn(word);
-      else if (my.isLeading) my.channel?.postMessage({ session, events });
+      else if (my.isLeading) my.channel?.postMessage({ ...page.snapshot, problem: null });
     },
 
     tell(told) {
@@ -618,14 +614,14 @@ const followerOf = (api, page) => {
       my.channel?.postMessage(told);
     },
 
-    /** Follow until the session is over, or what trying again cannot mend. A hidden page keeps no connection open. */
+    /** Follow until the session is over, or what trying again cannot mend. Hidden pages keep no connection. */
     async follow(signal) {
       for (let tries = 0; !signal.aborted && page.snapshot.status !== "over";) {
         const since = Date.now();
         try {
-          await (my.canStream && !document.hidden ? follower.stream(signal) : follower.poll(signal));
+          const bye = await (my.canStream && !document.hidden ? follower.stream(signal) : follower.poll(signal));
           if (!my.canStream || Date.now() - since > PAUSE_MS) tries = 0;
-          await follower.pause(document.hidden ? HIDDEN_TRIES : tries++, signal);
+          await follower.pause(document.hidden ? HIDDEN_TRIES : tries++, signal, bye);
         } catch (error) {
           if (signal.aborted || !page.report(error)) return;
           await follower.pause(tries++, signal, error);
@@ -672,9 +668,10 @@ const followerOf = (api, page) => {
           const frames = (rest + read.value).split("\n\n");
           rest = frames.pop() ?? "";
           for (const frame of frames) {
-            const { event, data } = Object.fromEntries(frame.split("\n").map((line) => line.split(/: (.*)/, 2)));
+            const { event, data, retry } = Object.fromEntries(frame.split("\n").map((line) => line.split(/: (.*)/, 2)));
             if (event === "session") follower.tell(JSON.parse(data));
             else if (event === "event") follower.tell({ events: [JSON.parse(data)] });
+            else if (retry) return { retryAfterS: retry / 1_000 };
             else my.channel?.postMessage({});
           }
         }
@@ -695,9 +692,9 @@ function unusable(message, status = 401) {
   return new ConnectError("token_unusable", message, { status });
 }
 
-/** @param {number} tries @param {ConnectError} [error] */
-function waitMs(tries, error) {
-  return Math.max((error?.retryAfterS ?? 0) * 1_000, (WAITS_MS[tries] ?? 15_000) * (0.5 + Math.random()));
+/** @param {number} tries @param {T.Waits | void} [told] */
+function waitMs(tries, told) {
+  return Math.max((told?.retryAfterS ?? 0) * 1_000, (WAITS_MS[tries] ?? 15_000) * (0.5 + Math.random()));
 }
 
 /** @param {T.Popup} popup */

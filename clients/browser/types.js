@@ -5,11 +5,11 @@
  * @import { ConnectError } from "../../api/web/connect.js"
  */
 
-/** @typedef {ClientToken & { step_id?: string }} Given A token; our own connect page's shows it one step and no other. */
+/** @typedef {ClientToken & { step_id?: string }} Token With a step, it is good for this one alone. */
 
 /**
  * @typedef {object} Settings
- * @property {() => Given | Promise<Given>} getToken Asks your backend for a client token, and resolves to the
+ * @property {() => Token | Promise<Token>} getToken Asks your backend for a client token, and resolves to the
  *   object that Zapwright answered it with. It is called before anything else, when 80 % of a token's life are over, and
  *   once when a token is refused (401).
  * @property {string} [waitingText] What a popup says while its address is still being prepared.
@@ -163,12 +163,14 @@
  * @property {(name: string, ms: number, then: () => unknown) => void} later
  */
 
+/** @typedef {{ retryAfterS: number }} Waits */
+
 /** @typedef {{ session?: Session | null, events?: readonly Event[] }} Told What is known, or some of it. */
 
 /**
  * @typedef {object} ApiState
- * @property {ClientToken | null} token
- * @property {Promise<ClientToken> | null} asked
+ * @property {Token | null} token
+ * @property {Promise<Token> | null} asked
  * @property {ReturnType<typeof setTimeout> | 0} timer
  *
  * @typedef {object} Api
@@ -178,8 +180,8 @@
  * @property {string | null} support
  * @property {() => number} now
  * @property {() => void} rest
- * @property {(refused?: string) => Promise<ClientToken>} token
- * @property {() => Promise<ClientToken>} demand
+ * @property {(refused?: string) => Promise<Token>} token
+ * @property {() => Promise<Token>} demand
  * @property {(ms: number) => void} renewAfter
  * @property {(method: string, path: string, asking?: Asking) => Promise<Response>} send
  * @property {(method: string, path: string, asking?: Asking) => Promise<any>} ask
@@ -203,9 +205,9 @@
  * @property {(word: object | null) => void} onWord
  * @property {(told: object) => void} tell
  * @property {(signal: AbortSignal) => Promise<void>} follow
- * @property {(tries: number, signal: AbortSignal, error?: ConnectError) => Promise<unknown>} pause
+ * @property {(tries: number, signal: AbortSignal, told?: Waits | void) => Promise<unknown>} pause
  * @property {(signal: AbortSignal) => Promise<void>} poll
- * @property {(turn: AbortSignal) => Promise<void>} stream
+ * @property {(turn: AbortSignal) => Promise<Waits | void>} stream Rejects where nothing was heard.
  */
 
 export {};

@@ -368,9 +368,10 @@ class WatchStore(Protocol):
     async def lease(
         self, keys: Sequence[WatchKey], *, token: str, now: Instant, until: Instant
     ) -> tuple[WatchKey, ...]:
-        """Take watches of one shard for one check each, atomically; returns those that were due and free.
+        """Take watches for one check each; returns those that were due and free, in their order.
 
-        A leased watch is not due before `until`.
+        A leased watch is not due before `until`. Watches of one shard are taken at one moment. When the store fails,
+        some may have been taken.
         """
         ...
 
@@ -999,9 +1000,8 @@ class Leases(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckBatch:
-    """Watches of one shard leased together, each with the permits its check may use."""
+    """Watches leased under one token, each with the permits its check may use."""
 
-    shard: int
     token: str
     watches: tuple[tuple[WatchKey, tuple[Permit, ...]], ...]
 

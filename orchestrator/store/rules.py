@@ -13,7 +13,7 @@ from orchestrator.core.deliveries import Delivery
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.events import Event
 from orchestrator.core.ports import Commit, SessionQuery
-from orchestrator.core.session import ENDED, Instant, Session, SessionKey, WatchKey, session_shard, shard_of
+from orchestrator.core.session import ENDED, Instant, Session, SessionKey, session_shard, shard_of
 from orchestrator.store import keys
 
 KEPT_EVENTS: Final = 1_000
@@ -166,11 +166,3 @@ class DeliveryPlace:
     def cursor(self) -> str:
         """The place as opaque text."""
         return base64.urlsafe_b64encode(self.text.encode()).decode()
-
-
-def only_shard(watches: Sequence[WatchKey], *, shards: int) -> int:
-    """Return the shard of all these watches. Raises ValueError when they do not share one."""
-    found = {shard_of(key.tenant_id, key.user_id, shards=shards) for key in watches}
-    if len(found) != 1:
-        raise ValueError(f"watches of one shard are needed, these are of {len(found)}")
-    return found.pop()

@@ -60,6 +60,7 @@ GENERATION: Final = GenerationConfig(with_security_parameters=False, determinist
 BOTH: Final = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 EXAMPLES: Final = 12
 ACTION: Final = {"key": "new_message", "action_type": "READ"}
+HOOK: Final = "https://hooks.example/zapwright"
 KNOWN: Final = {
     "If-Match",
     "If-None-Match",
@@ -73,6 +74,8 @@ KNOWN: Final = {
     "origin",
     "reference",
     "return_url",
+    "session_id",
+    "url",
     "user_id",
 }
 """What a request can name that is there."""
@@ -164,6 +167,9 @@ class World:
             await self.api.sign_in(user)
         body = {"user_id": user, "steps": [{"app_id": self._slack} if app else {}], "reference": "theirs"}
         created = (await self.api.ok("POST", "/v1/sessions", body, status=201)).json()
+        wish = {"url": HOOK, "session_id": created["id"], "events": ["session_created"]}
+        webhook = (await self.api.ok("POST", "/v1/webhooks", wish, status=201)).json()
+        await self.api.deliver()
         return {
             "user_id": user,
             "session_id": created["id"],
@@ -176,6 +182,9 @@ class World:
             "link_id": "none",
             "code": "ABCD-1234",
             "origin": ORIGIN,
+            "url": HOOK,
+            "webhook_id": webhook["id"],
+            "seq": "1",
             "return_url": f"{ORIGIN}/done?of=zapwright",
             "If-Match": "*",
             "If-None-Match": '"0"',
