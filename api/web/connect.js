@@ -4,8 +4,6 @@
  * @import * as T from "../../clients/browser/types.js"
  */
 
-const MESSAGE = "zapier.popup.close";
-const FEATURES = "popup,width=1280,height=1024";
 const SETTLED = /^(resolved|no-auth-required)$/;
 const USABLE_ID = /^[!-~]{1,128}$/;
 const WATCHED_EVERY_MS = 250;
@@ -16,7 +14,6 @@ const SILENCE_MS = 40_000;
 const WAITS_MS = [100, 500, 2_000, 4_000, 8_000, 15_000];
 const HIDDEN_TRIES = 4;
 const LONGEST_POLL_S = 10;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const MOST_EVENTS = 500;
 
 /** @type {T.Snapshot} */
@@ -147,7 +144,7 @@ const pageOf = (settings) => {
         return true;
       }
       const isFresh = link && Date.parse(connect.fresh_until ?? "") > api.now();
-      const handle = window.open(isFresh ? link : "about:blank", "_blank", FEATURES);
+      const handle = window.open(isFresh ? link : "about:blank", "_blank", "popup,width=1280,height=1024");
       const popup = page.opened(stepId, handle, isFresh || !handle);
       if (!handle) page.once(popup, "blocked");
       else if (isFresh) page.tell(popup);
@@ -198,7 +195,7 @@ const pageOf = (settings) => {
     /** A popup lost in a reload is known by who opened it; of several, none can say which it is. */
     onMessage({ origin, source, data }) {
       const ours = my.popups.filter((popup) => popup.id && popup.origin === origin);
-      if (!ours.length || data?.type !== MESSAGE) return;
+      if (!ours.length || data?.type !== "zapier.popup.close") return;
       const own = ours.filter(({ handle }) => handle && handle === source);
       const sender = /** @type {Window} */ (source);
       const wasOpenedHere = sender?.parent === sender && sender.opener === window;
@@ -491,7 +488,7 @@ const apiOf = (getToken) => {
     renewAfter(ms) {
       clearTimeout(my.timer);
       const renew = () => api.token(my.token?.token).catch(() => api.renewAfter(ms / 4));
-      if (ms > 0) my.timer = setTimeout(renew, Math.min(ms, LONGEST_TIMER_MS));
+      if (ms > 0) my.timer = setTimeout(renew, Math.min(ms, 2 ** 31 - 1));
     },
 
     /** Send a request within the session and return its answer; a refused token is replaced, once. */
