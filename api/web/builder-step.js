@@ -252,7 +252,7 @@ function account(step, words, locked, desk, wishes) {
       "div",
       { class: "grow" },
       h("p", {}, h("b", {}, step.authentication?.title ?? "Connected")),
-      step.evidence && h("p", { class: "soft small" }, `Known because ${evidenceInWords(step.evidence.channels)}`),
+      step.evidence && h("p", { class: "soft small" }, `Known ${evidenceInWords(step.evidence.channels)}`),
     ),
     !locked &&
       button("Use another account", () => turn(desk, "picking", !desk.picking, wishes), {

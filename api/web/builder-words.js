@@ -173,9 +173,9 @@ export function zapInWords(status) {
 
 /** @type {Record<string, string>} */
 const CHANNELS = {
-  message: "the window said so",
-  difference: "it is the one account that is new",
-  selection: "you chose it",
+  message: "by the window’s word",
+  difference: "by being new",
+  selection: "by your choice",
 };
 
 /**
@@ -184,7 +184,7 @@ const CHANNELS = {
  * @param {string[]} channels of its evidence
  */
 export function evidenceInWords(channels) {
-  return channels.map((channel) => CHANNELS[channel] ?? channel).join(", and ");
+  return channels.map((channel) => CHANNELS[channel] ?? channel).join(" and ");
 }
 
 /** @type {Record<string, string>} */

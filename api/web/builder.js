@@ -82,7 +82,7 @@ async function patiently(question) {
       return await question();
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      page.problem = `${UNREACHABLE} Once it is running again, this page goes on.`;
+      if (page.phase === "opening") page.problem = `${UNREACHABLE} Once it is running again, this page goes on.`;
       redraw();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
