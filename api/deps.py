@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
+from starlette.datastructures import URL
 
 from api.auth import Caller, CallerDep
 from api.errors import OriginRefusedError, RequestInvalidError
+from api.headers import header
 from api.polls import LongPolls
 from api.schemas import answers
 from api.schemas.fields import timestamp
@@ -106,8 +109,20 @@ async def _show(
 
 
 async def _granting(request: Request, here: Here, caller: CallerDep) -> Granting:
-    url = here.settings.public_api_url or str(request.base_url)
+    url = here.settings.public_api_url or _base_url(
+        request.scope["scheme"],
+        header(request.scope, b"host"),
+        request.scope["server"],
+        request.scope.get("root_path", ""),
+    )
     return Granting(tokens=request.app.state.tokens, clock=here.clock, caller=caller, api_url=url.rstrip("/"))
+
+
+@lru_cache(maxsize=64)
+def _base_url(scheme: str, host: str | None, server: tuple[str, int | None] | None, path: str) -> str:
+    """Say where the API was reached, as Starlette does, which looks at every part anew for each request."""
+    headers = [] if host is None else [(b"host", host.encode("latin-1"))]
+    return str(URL(scope={"scheme": scheme, "server": server, "path": path or "/", "headers": headers}))
 
 
 async def _metrics(request: Request) -> Metrics:
