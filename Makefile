@@ -1,6 +1,6 @@
 # Needs make and Python 3.11+ with venv; everything else is built in .venv.
 #   make demo ONCE=1                  exits when the demo has ended
-#   make test ARGS="-k budget"        passes ARGS on to pytest
+#   make test ARGS="-k budget"        passes ARGS on to pytest; -n0 runs one file at a time
 #   make PYTHON=python3.13 test       builds .venv with another interpreter
 
 PYTHON ?= python3
@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE := clients/node
 TSC := $(NODE)/node_modules/typescript/bin/tsc
+PROGRAMS := chromium:chromium Xvfb:xvfb openbox:openbox xdotool:xdotool fc-list:fonts-dejavu-core
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
@@ -32,7 +33,12 @@ up: $(VENV)/.project ## Start the store, the API, a worker and, without a real u
 
 .PHONY: test
 test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@.ci/programs $(PROGRAMS) || true
+	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
+
+.PHONY: faults
+faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 50 kills (minutes)
+	@ZAPWRIGHT_FAULTS=full $(BIN)/python -m pytest -s tests/integration/webhooks/test_faults.py $(ARGS)
 
 .PHONY: check
 check: lint types imports ## Lint, types and architecture
@@ -47,6 +53,8 @@ lint: $(VENV)/.dev ## Style, format and spelling
 types: $(VENV)/.dev $(NODE)/node_modules/.installed ## Types, strictly
 	@$(BIN)/mypy
 	@test ! -e $(TSC) || $(BIN)/node $(TSC) --project $(NODE)
+	@test ! -e $(TSC) || $(BIN)/node $(TSC) --project clients/browser
+	@test ! -e $(TSC) || $(BIN)/node $(TSC) --project api/web
 
 .PHONY: imports
 imports: $(VENV)/.dev ## Imports point inwards
@@ -60,6 +68,11 @@ format: $(VENV)/.dev ## Rewrite the sources in our format
 .PHONY: docs
 docs: $(VENV)/.project ## Rewrite the parts of the documents that the code knows better
 	@$(BIN)/python -m docs.generate
+
+.PHONY: screenshots
+screenshots: $(VENV)/.dev ## Draw our pages in every state into docs/images (ARGS=builder- draws those that begin so)
+	@.ci/programs $(PROGRAMS) || true
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 .PHONY: clients
 clients: $(VENV)/.dev ## Rewrite the parts of the client libraries that the API's description knows better
@@ -76,7 +89,7 @@ coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must 
 # ------------------------------------------------------------------------------------------------ measure
 
 .PHONY: bench
-bench: bench-fallback bench-lifecycle ## Every benchmark
+bench: bench-fallback bench-lifecycle bench-streams bench-events ## Every benchmark
 
 .PHONY: bench-fallback
 bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
@@ -85,6 +98,14 @@ bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1
 .PHONY: bench-lifecycle
 bench-lifecycle: $(VENV)/.project ## A session's life beside a floor and a naive design (JSON=1 ends with one JSON object)
 	@$(BIN)/python -m bench.lifecycle $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
+.PHONY: bench-streams
+bench-streams: $(VENV)/.project ## 2,000 streams at one API process, told of one change each (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.streams $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
+.PHONY: bench-events
+bench-events: $(VENV)/.project ## Webhook events from commit to receipt, beside an RQ job for each (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.events $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ build
 
@@ -96,7 +117,7 @@ lock: ## Pin every requirement by hash (needs uv)
 
 .PHONY: clean
 clean: ## Remove what the other targets built; data directories stay
-	@rm -rf $(VENV) $(NODE)/node_modules $(NODE)/types .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	@rm -rf $(VENV) $(NODE)/node_modules $(NODE)/types clients/browser/types .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 .PHONY: help

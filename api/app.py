@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
@@ -14,23 +14,29 @@ from api.auth import Callers
 from api.cors import Cors
 from api.errors import HANDLED, answer
 from api.limits import BodyLimits
+from api.links import LinkTokens
 from api.openapi import Api
-from api.polls import LongPolls
 from api.quick import Quick, Ways
 from api.routes import (
     actions,
     apps,
     authentications,
     client_tokens,
+    connect_links,
+    connect_page,
     credentials,
+    development,
     health,
     operators,
+    pages,
     popups,
     sessions,
     steps,
     users,
+    webhooks,
     zaps,
 )
+from api.stream import Streams
 from api.tokens import ClientTokens
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
@@ -43,7 +49,7 @@ from orchestrator.settings import Settings
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 _LENGTH_OF_REFERENCE = 12
-_ROUTERS = (
+_RESOURCES = (
     sessions,
     steps,
     apps,
@@ -52,10 +58,14 @@ _ROUTERS = (
     actions,
     zaps,
     client_tokens,
+    connect_links,
     credentials,
     users,
+    webhooks,
     operators,
     health,
+    pages,
+    connect_page,
 )
 
 
@@ -96,11 +106,13 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
         zapwright.directory, tokens=app.state.tokens, clock=zapwright.clock, api_key=zapwright.settings.api_key
     )
     app.state.callers = callers
+    app.state.streams = Streams(following=zapwright.following, queries=zapwright.queries, clock=zapwright.clock)
     return callers
 
 
 def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> FastAPI:
     metrics = Metrics()
+    routers = _routers(settings)
     app = Api(
         title="Zapwright",
         version="1",
@@ -115,23 +127,27 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
             Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),
             Middleware(Cors),
             Middleware(BodyLimits, max_bytes=settings.max_body_bytes, max_s=settings.max_body_s),
-            Middleware(Quick, ways=Ways(_routes())),
+            Middleware(Quick, ways=Ways(_routes(routers))),
         ],
         exception_handlers=dict.fromkeys(HANDLED, answer),
     )
-    app.state.tokens = ClientTokens(
-        [key.get_secret_value() for key in settings.token_keys], life=round(settings.client_token_s * SECOND)
-    )
+    token_keys = [key.get_secret_value() for key in settings.token_keys]
+    app.state.tokens = ClientTokens(token_keys, life=round(settings.client_token_s * SECOND))
+    app.state.link_tokens = LinkTokens(token_keys)
     app.state.metrics = metrics
-    app.state.polls = LongPolls()
-    for resource in _ROUTERS:
-        app.add(resource.router)
+    for router in routers:
+        app.add(router)
     return app
 
 
-def _routes() -> Iterator[APIRoute]:
-    for resource in _ROUTERS:
-        yield from (route for route in resource.router.routes if isinstance(route, APIRoute))
+def _routers(settings: Settings) -> tuple[APIRouter, ...]:
+    always = tuple(resource.router for resource in _RESOURCES)
+    return always if settings.simulator_url is None else (*always, pages.demo, development.router)
+
+
+def _routes(routers: Iterable[APIRouter]) -> Iterator[APIRoute]:
+    for router in routers:
+        yield from (route for route in router.routes if isinstance(route, APIRoute))
 
 
 def _operation_id(route: APIRoute) -> str:

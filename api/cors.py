@@ -17,10 +17,10 @@ from api.headers import header
 from orchestrator.core.errors import StoreError
 from orchestrator.directory import Directory
 
-PREFIX: Final = "/v1/"
+PREFIXES: Final = ("/v1/", "/dev/")
 METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
-REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
-EXPOSED: Final = "ETag, Idempotency-Replayed, Location, Retry-After, Zapwright-Reference"
+REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID"
+EXPOSED: Final = "Date, ETag, Idempotency-Replayed, Location, Retry-After, Zapwright-Reference"
 MAX_AGE_S: Final = 600
 """How long a browser may remember a preflight; a tenant's new origin needs none remembered before."""
 
@@ -39,7 +39,7 @@ class Cors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request pass, or answer it when it is a preflight."""
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIXES):
             await self._app(scope, receive, send)
             return
         origin = header(scope, b"origin")

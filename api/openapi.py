@@ -7,9 +7,11 @@ from typing import Any, Final, cast
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
+from api import views
 from api.auth import Needs
 from api.errors import (
     MEDIA_TYPE,
@@ -23,10 +25,12 @@ from api.errors import (
     ScopeMissingError,
     TokenExpiredError,
     TokenInvalidError,
+    TooManyStreamsError,
     UnauthorizedError,
     status_of,
     title_of,
 )
+from api.schemas import answers
 from api.schemas.problems import Problem
 from orchestrator.core.errors import (
     GuardFailedError,
@@ -44,6 +48,9 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
     ZapwrightError,
 )
+from orchestrator.core.events import CATALOGUE, EventName, example
+from orchestrator.core.events import Kind as EventKind
+from orchestrator.core.session import Instant
 
 Kind = type[ZapwrightError]
 
@@ -125,7 +132,7 @@ def _answer(kinds: list[Kind]) -> dict[str, Any]:
 
 
 def _asks_to_wait(kind: Kind) -> bool:
-    return issubclass(kind, UpstreamBusyError | StoreUnavailableError | IdempotencyInFlightError)
+    return issubclass(kind, UpstreamBusyError | StoreUnavailableError | IdempotencyInFlightError | TooManyStreamsError)
 
 
 class Api(FastAPI):
@@ -158,7 +165,9 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             _, shapes = models_json_schema([(Problem, "serialization")], ref_template=_REF)
             described = super().openapi()
-            described["components"]["schemas"].update(shapes["$defs"])
+            message, shown = _message_schema()
+            described["components"]["schemas"] |= {**shown, **described["components"]["schemas"], **shapes["$defs"]}
+            described["webhooks"] = {name.value: _webhook(name, kind, message) for name, kind in CATALOGUE.items()}
             described["components"]["securitySchemes"] = SCHEMES
             for route, needs in self.needs():
                 for method in route.methods or ():
@@ -171,6 +180,48 @@ class Api(FastAPI):
             for dependency in route.dependencies:
                 if isinstance(dependency.dependency, Needs):
                     yield route, dependency.dependency
+
+
+def _message_schema() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of what endpoints are sent, and the shapes it refers to."""
+    shape = TypeAdapter(answers.WebhookMessage)
+    found, schemas = TypeAdapter.json_schemas([("message", "serialization", shape)], ref_template=_REF)
+    return found["message", "serialization"], schemas["$defs"]
+
+
+def _webhook(name: EventName, kind: EventKind, message: dict[str, Any]) -> dict[str, Any]:
+    shown = example(name, seq=7, at=_EXAMPLE_AT)
+    content = {
+        "schema": {"allOf": [message, {"properties": {"type": {"const": name.value}}}]},
+        "x-data-example": views.data(shown.data),
+    }
+    return {
+        "post": {
+            "operationId": f"hear_{name}",
+            "summary": name.value,
+            "description": f"Sent when {kind.when}." + (" An outcome: sent by default." if kind.is_outcome else ""),
+            "parameters": _MESSAGE_HEADERS,
+            "requestBody": {"required": True, "content": {"application/json": content}},
+            "responses": _RECEIVED,
+            "x-schema": kind.schema,
+        }
+    }
+
+
+_EXAMPLE_AT: Final[Instant] = 1_764_072_000_250
+_MESSAGE_HEADERS: Final = [
+    {"name": name, "in": "header", "required": True, "description": text, "schema": {"type": "string"}}
+    for name, text in {
+        "webhook-id": "The message's id: the same for every try, so that a duplicate can be told.",
+        "webhook-timestamp": "When this try was made, in seconds since the Unix epoch.",
+        "webhook-signature": "`v1,` and a signature for each live secret, separated by spaces (Standard Webhooks).",
+    }.items()
+]
+_RECEIVED: Final = {
+    "2XX": {"description": "Received; it is not sent again."},
+    "410": {"description": "Nobody listens here any more: the endpoint is paused."},
+    "default": {"description": "Not received; it is sent again later, not before `Retry-After` says."},
+}
 
 
 def _security(needs: Needs) -> dict[str, Any]:

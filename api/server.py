@@ -1,8 +1,9 @@
-"""The API as a process: uvicorn, and an end that lets requests finish without waiting for long polls."""
+"""The API as a process: uvicorn, and an end that lets requests finish without waiting for long polls and streams."""
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
@@ -12,12 +13,12 @@ from typing import Any, Final, cast
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import create_server_app
 from api.auth import ApiKeyMissingError
-from api.polls import LongPolls
 from orchestrator import logs
 from orchestrator.bootstrap import settle_down
 from orchestrator.core.errors import StoreError
@@ -101,11 +102,11 @@ class Protocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """A server that ends long polls as soon as it is asked to end (SIGTERM, SIGINT), and then waits for the rest."""
+    """A server that ends all waiting as soon as it is asked to end (SIGTERM, SIGINT), and then waits for the rest."""
 
-    def __init__(self, config: uvicorn.Config, *, polls: LongPolls) -> None:
+    def __init__(self, config: uvicorn.Config, *, app: FastAPI) -> None:
         super().__init__(config)
-        self._polls = polls
+        self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and count everything that is there by then as here to stay."""
@@ -114,8 +115,15 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the requests under way finish, then close."""
-        self._polls.close()
+        self._app.state.zapwright.following.close()
         await super().shutdown(sockets)
+
+
+def allow_connections() -> None:
+    """Have as many open files, and so connections, as the system lets this process have; streams need many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # no number stands for "no limit" everywhere
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def serve(
@@ -132,6 +140,7 @@ def serve(
     with status 3 when it cannot start, having logged why: without its store, or without any API key.
     """
     logs.configure(settings)
+    allow_connections()
     app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
     config = uvicorn.Config(
         PlainStart(app),
@@ -145,7 +154,7 @@ def serve(
         loop="uvloop",
         http=Protocol,
     )
-    server = Server(config, polls=app.state.polls)
+    server = Server(config, app=app)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):  # uvicorn hands both signals on once it has stopped: that is a good end
         server.run(sockets=list(sockets) if sockets is not None else None)

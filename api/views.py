@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
 
 from api.schemas import answers
 from api.schemas.fields import moment, timestamp
-from orchestrator.core.events import Event
+from orchestrator.core.deliveries import Answer, Delivery, Try
+from orchestrator.core.endpoints import Endpoint
+from orchestrator.core.events import CATALOGUE, Event, EventName
+from orchestrator.core.links import state_of
 from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
     CatalogApp,
     Credential,
     CredentialState,
+    DeliveryPage,
     EventPage,
     SignalRecord,
     Standing,
 )
-from orchestrator.core.session import Evidence, Instant, JsonObject, Millis, Step
+from orchestrator.core.session import ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.queries import Snapshot
+from orchestrator.relaying import Render
+from orchestrator.settings import Settings
+from orchestrator.webhooks import Made
 
 _INSTANTS = frozenset({"deadline"})
 """The members of events' data that are moments."""
@@ -29,11 +39,18 @@ _INSTANTS = frozenset({"deadline"})
 class Views:
     """Shows sessions.
 
-    `message_origin` is whose messages pages may believe, `baseline_fresh` how long a listing serves.
+    `message_origin` is whose messages pages may believe, `baseline_fresh` how long a listing serves. With `only_step`
+    they show nothing of other steps, nor what the tenant keeps for itself.
     """
 
     message_origin: str
     baseline_fresh: Millis
+    only_step: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Show sessions as the settings say."""
+        return cls(message_origin=settings.zapier_message_origin, baseline_fresh=settings.policy().baseline_fresh)
 
     def session(self, snapshot: Snapshot) -> answers.Session:
         """Show a session with everything a page needs."""
@@ -45,8 +62,8 @@ class Views:
             state=session.state,
             seq=session.seq,
             title=session.title,
-            reference=session.reference,
-            metadata=session.metadata,
+            reference=session.reference if self.only_step is None else None,
+            metadata=session.metadata if self.only_step is None else {},
             created_at=timestamp(session.created_at),
             deadline=timestamp(session.deadline),
             credential=answers.SessionCredential(
@@ -54,7 +71,28 @@ class Views:
                 account=credential.email if credential else None,
             ),
             zap=answers.Zap.of(session.zap),
-            steps=tuple(self._step(step, position, snapshot) for position, step in enumerate(session.steps)),
+            steps=tuple(
+                self._step(step, position, snapshot)
+                for position, step in enumerate(session.steps)
+                if self.only_step in {None, step.id}
+            ),
+        )
+
+    def message(self, event: Event, snapshot: Snapshot) -> answers.WebhookMessage:
+        """Show an event as webhook endpoints get it."""
+        at = timestamp(event.at)
+        return answers.WebhookMessage(
+            type=event.name,
+            timestamp=at,
+            data=answers.MessageData(
+                seq=event.seq,
+                name=event.name,
+                at=at,
+                step_id=event.step_id,
+                data=data(event.data),
+                schema=CATALOGUE[event.name].schema,
+                session=self.session(snapshot),
+            ),
         )
 
     def operators(self, snapshot: Snapshot) -> answers.OperatorsSession:
@@ -68,6 +106,11 @@ class Views:
             listed_at=moment(picker.listed_at),
             session=self.session(snapshot),
         )
+
+    def events(self, page: EventPage) -> answers.EventPage:
+        """Show a page of events."""
+        shown = (event for event in page.events if self.only_step is None or event.step_id in {None, self.only_step})
+        return answers.EventPage(events=tuple(_event(event) for event in shown), truncated=page.truncated)
 
     def _step(self, step: Step, position: int, snapshot: Snapshot) -> answers.Step:
         return answers.Step(
@@ -104,9 +147,51 @@ class Views:
         return min(step.baseline.taken_at, step.connect.read_at) + self.baseline_fresh
 
 
-def events(page: EventPage) -> answers.EventPage:
-    """Show a page of events."""
-    return answers.EventPage(events=tuple(_event(event) for event in page.events), truncated=page.truncated)
+def rendering(settings: Settings) -> Render:
+    """Return what writes webhook messages down, as JSON."""
+    views = Views.of(settings)
+    return lambda event, snapshot: msgspec.json.encode(views.message(event, snapshot))
+
+
+def webhook(endpoint: Endpoint) -> answers.Webhook:
+    """Show an endpoint without its secrets."""
+    return answers.Webhook(**_webhook(endpoint))
+
+
+def created_webhook(made: Made) -> answers.CreatedWebhook:
+    """Show an endpoint with its newest secret."""
+    return answers.CreatedWebhook(**_webhook(made.endpoint), secret=made.secret)
+
+
+def tested(answer: Answer) -> answers.WebhookTested:
+    """Show what came of a test."""
+    return answers.WebhookTested(
+        received=answer.is_receipt,
+        status=answer.status,
+        took_ms=answer.took,
+        problem=answer.problem,
+        answer=answer.text,
+    )
+
+
+def deliveries(page: DeliveryPage) -> answers.DeliveryPage:
+    """Show a page of deliveries."""
+    return answers.DeliveryPage(deliveries=tuple(map(delivery, page.deliveries)), cursor=page.cursor)
+
+
+def delivery(kept: Delivery) -> answers.Delivery:
+    """Show a delivery with its tries."""
+    return answers.Delivery(
+        session_id=kept.lane.session_id,
+        seq=kept.seq,
+        event=kept.name,
+        message_id=kept.message_id,
+        state=kept.state,
+        created_at=timestamp(kept.created_at),
+        next_try_at=moment(kept.next_at),
+        failures=kept.failures,
+        tries=tuple(map(_try, kept.tries)),
+    )
 
 
 def apps(page: AppPage) -> answers.AppPage:
@@ -149,6 +234,39 @@ def _signal(record: SignalRecord) -> answers.SignalRecord:
     )
 
 
+def _webhook(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "session_id": endpoint.session_id,
+        "events": tuple(name for name in EventName if name in endpoint.events),
+        "description": endpoint.description,
+        "created_at": timestamp(endpoint.created_at),
+        "paused": endpoint.paused,
+        "paused_at": moment(endpoint.paused_at),
+    }
+
+
+def _try(made: Try) -> answers.Try:
+    return answers.Try(
+        at=timestamp(made.at), took_ms=made.took, status=made.status, problem=made.problem, answer=made.answer
+    )
+
+
+def connect_link(link: ConnectLink, step: Step, session: Session, *, now: Instant) -> answers.ConnectLink:
+    """Show a connect link; its token is not kept, so its address is not shown."""
+    return answers.ConnectLink(
+        id=link.id,
+        step_id=step.id,
+        state=state_of(link, step, session, now=now),
+        made_at=timestamp(link.made_at),
+        expires_at=timestamp(link.expires_at),
+        opened_at=moment(link.browser.at if link.browser else None),
+        return_url=link.return_url,
+        waiting=tuple(answers.WaitingBrowser(code=one.code, since=timestamp(one.at)) for one in link.waiting),
+    )
+
+
 def _evidence(evidence: Evidence) -> answers.Evidence:
     return answers.Evidence(
         channels=evidence.channels, checked_at=timestamp(evidence.checked_at), attempt_id=evidence.attempt_id
@@ -169,14 +287,15 @@ def _attempt(step: Step, snapshot: Snapshot) -> answers.Attempt | None:
 
 def _event(event: Event) -> answers.Event:
     return answers.Event(
-        seq=event.seq, name=event.name, at=timestamp(event.at), step_id=event.step_id, data=_data(event.data)
+        seq=event.seq, name=event.name, at=timestamp(event.at), step_id=event.step_id, data=data(event.data)
     )
 
 
-def _data(data: JsonObject) -> JsonObject:
+def data(found: JsonObject) -> JsonObject:
+    """Show an event's data."""
     return {
         name: timestamp(value) if name in _INSTANTS and isinstance(value, int) else value
-        for name, value in data.items()
+        for name, value in found.items()
     }
 
 

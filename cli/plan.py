@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from cli import devenv, ports
 from cli.errors import CommandError
+from orchestrator.core.tenants import origin_of
 from orchestrator.settings import Settings
 
 STORE: Final = "store"
@@ -33,6 +34,8 @@ MESSAGE_ORIGIN: Final = "ZAPWRIGHT_ZAPIER_MESSAGE_ORIGIN"
 SIMULATOR_URL: Final = "SIMULATOR_URL"
 
 SIMULATOR_PORT: Final = 8089
+HERE: Final = ("127.0.0.0/8", "::1/128")
+"""Where webhook receivers are while one develops: on this machine."""
 
 _FOUND_BY: Final = {STORE: (REDIS_URL, QUEUE_REDIS_URL), SIMULATOR: (UPSTREAM_URL, MESSAGE_ORIGIN, SIMULATOR_URL)}
 
@@ -89,7 +92,12 @@ class Plan:
             "ZAPWRIGHT_DATA_DIR": str(self.data_dir),
             "ZAPWRIGHT_API_HOST": self.settings.api_host,
             "ZAPWRIGHT_API_PORT": str(self.settings.api_port),
+            "ZAPWRIGHT_ORIGINS": ",".join(self.settings.origins),
         }
+        if self.simulator_url is not None:
+            own["ZAPWRIGHT_WEBHOOK_ALLOWED_NETWORKS"] = ",".join(self.settings.webhook_allowed_networks or HERE)
+        if self.settings.simulator_url is not None:
+            own["ZAPWRIGHT_SIMULATOR_URL"] = self.settings.simulator_url
         return {**os.environ, "PYTHONUNBUFFERED": "1", **own, **self.variables(redis_url=redis_url)}
 
     @property
@@ -119,14 +127,19 @@ def plan(wishes: Wishes, *, settings: Settings, data_dir: Path) -> Plan:
     devenv.write(data_dir, former | _keys(settings))
     api_port = _port(wishes.api_port, former.get(API_URL), settings.api_port, host=settings.api_host)
     changes: dict[str, object] = {"data_dir": data_dir, "api_port": api_port}
+    api_url = ports.origin(settings.api_host, api_port)
     simulator_url = None
     if settings.zapier_api_url is None:
         simulator_port = _port(
             wishes.simulator_port, former.get(SIMULATOR_URL), SIMULATOR_PORT, host="127.0.0.1", but=api_port
         )
         simulator_url = ports.origin("127.0.0.1", simulator_port)
-        changes |= {"zapier_api_url": simulator_url, "zapier_message_origin": simulator_url}
-    api_url = ports.origin(settings.api_host, api_port)
+        changes |= {
+            "zapier_api_url": simulator_url,
+            "zapier_message_origin": simulator_url,
+            "simulator_url": simulator_url,
+            "origins": _with_own(settings.origins, api_url),
+        }
     return Plan(
         data_dir=data_dir,
         settings=settings.model_copy(update=changes),
@@ -142,6 +155,12 @@ def plan(wishes: Wishes, *, settings: Settings, data_dir: Path) -> Plan:
             },
         ),
     )
+
+
+def _with_own(origins: Sequence[str], api_url: str) -> tuple[str, ...]:
+    """Add the API's own origin, by either name of this machine, for the pages it serves itself."""
+    own = (api_url, api_url.replace("//127.0.0.1:", "//localhost:"))
+    return tuple(dict.fromkeys((*origins, *map(origin_of, own))))
 
 
 def _given(settings: Settings, former: Mapping[str, str]) -> Settings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,12 +18,14 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from api import views
 from orchestrator.core import machine
+from orchestrator.core.events import CATALOGUE, Kind
 from orchestrator.core.session import StepState
 from orchestrator.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/reference/settings.md", "docs/reference/machine.md")
+DOCUMENTS = ("README.md", "docs/reference/events.md", "docs/reference/settings.md", "docs/reference/machine.md")
 _PART = re.compile(r"(?<=<!-- generated: )(\w+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 
 
@@ -51,7 +54,21 @@ def settings() -> str:
     return "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows, ""])
 
 
-PARTS: dict[str, Callable[[], str]] = {"diagram": diagram, "transitions": transitions, "settings": settings}
+def events() -> str:
+    """List the catalogue."""
+    rows = [
+        f"| `{name}` | {'yes' if kind.is_outcome else ''} | {kind.when} | {_members(kind)} | {kind.schema} |"
+        for name, kind in CATALOGUE.items()
+    ]
+    return "\n".join(["| event | outcome | when | data | schema |", "| --- | --- | --- | --- | --- |", *rows, ""])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "diagram": diagram,
+    "transitions": transitions,
+    "settings": settings,
+    "events": events,
+}
 
 
 def generated(text: str) -> str:
@@ -68,6 +85,13 @@ def main() -> None:
 
 def _states(states: tuple[StepState, ...]) -> str:
     return "any" if states == machine.ANY else ", ".join(f"`{state}`" for state in states)
+
+
+def _members(kind: Kind) -> str:
+    members = views.data(kind.data).items()
+    return ", ".join(
+        f"`{name}`{'?' if name in kind.optional else ''}: `{json.dumps(value)}`" for name, value in members
+    )
 
 
 def _variable(name: str, field: FieldInfo) -> str:

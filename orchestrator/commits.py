@@ -34,6 +34,8 @@ from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 from orchestrator.core.signals import (
     AuthenticationsListed,
+    ConnectLinkMade,
+    PageSeen,
     PopupOpened,
     Signal,
     StepAdded,
@@ -167,11 +169,11 @@ class Commits:
         guards: tuple[Guard, ...],
         terms: Terms,
     ) -> Applied:
-        record = self._record(signal, decision.outcome)
+        record = None if isinstance(signal, PageSeen) else self._record(signal, decision.outcome)
         made = _made(signal)
         if not decision.changes(before):
             replay = await self.earlier(before.tenant_id, before.user_id, terms)
-            if replay is None and _is_heard(signal):
+            if replay is None and record is not None and _is_heard(signal):
                 await self._sessions.record(before.id, record)
             return replay or Applied(session=before, outcome=decision.outcome, made=made)
         await self._displace(decision)
@@ -291,6 +293,8 @@ def _made(signal: Signal) -> str | None:
     """Name what the signal makes."""
     match signal:
         case StepAdded(step_id=made) | PopupOpened(attempt_id=made) | ZapRequested(intent_id=made):
+            return made
+        case ConnectLinkMade(link_id=made):
             return made
         case _:
             return None

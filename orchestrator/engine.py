@@ -195,6 +195,10 @@ class Engine:
         """Return an id for a step that is about to be added."""
         return self._ids.new("st")
 
+    def new_link_id(self) -> str:
+        """Return an id for a connect link that is about to be made."""
+        return self._ids.new("cl")
+
     async def search_apps(self, key: SessionKey, *, query: str | None, cursor: str | None) -> AppPage:
         """Search Zapier's apps as the session's user sees them."""
         session = await self._sessions.load(key)
@@ -421,7 +425,7 @@ class Engine:
         return AppChosen(step_id=step_id, app=found.app, connect=found.connect, listing=listing)
 
     async def _prepared(self, session: Session, step: Step, terms: Terms) -> Session:
-        """Make the baseline and the connect link fresh before the browser leaves.
+        """Make the baseline and the popup address fresh before the browser leaves.
 
         What an attempt may have made since the baseline was taken is looked for first, however fresh that is.
         """

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orchestrator.addresses import OnCluster, read_address
+from orchestrator.core.endpoints import Networks
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of
@@ -53,6 +54,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """The key backends send as `Authorization: Bearer …`; further ones are made by `zapwright api-keys create`."""
 
+    tenant_name: Annotated[str, Field(max_length=120)] = DEFAULT_TENANT
+    """What your product is called on the connect page, which names nobody while this is `default`."""
+
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     """The origins of your pages, comma-separated, such as `https://app.example.com`."""
 
@@ -82,6 +86,9 @@ class Settings(BaseSettings):
 
     zapier_api_url: str | None = None
     """Where the Partner API is, without `/v2`. `zapwright up` starts the simulator when it is not set."""
+
+    simulator_url: str | None = None
+    """Where the simulator is, if it is the upstream: opens `/demo` and `/dev` to everybody (`zapwright up` sets it)."""
 
     zapier_client_id: str = "zapwright"
     """Your client id at Zapier; rate limits are kept per client id."""
@@ -128,13 +135,19 @@ class Settings(BaseSettings):
     retention_s: Seconds = 7 * 24 * 3600
     """How long an ended session is kept."""
 
+    webhook_limit_s: Annotated[Seconds, Field(le=60)] = 15
+    """How long a webhook receiver may take to answer."""
+
+    webhook_allowed_networks: Annotated[tuple[str, ...], NoDecode] = ()
+    """Networks of your own, comma-separated, whose receivers messages may be sent to, by plain http too."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged."""
 
     log_format: Literal["console", "json"] = "console"
     """How it is logged."""
 
-    @field_validator("credential_keys", "token_keys", "origins", mode="before")
+    @field_validator("credential_keys", "token_keys", "origins", "webhook_allowed_networks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -153,12 +166,24 @@ class Settings(BaseSettings):
             raise ValueError("RQ's queues cannot live on a cluster: QUEUE_REDIS_URL must name one server, or sentinels")
         return self
 
+    @model_validator(mode="after")
+    def _development_is_simulated(self) -> Self:
+        if self.simulator_url is not None and self.simulator_url != self.zapier_api_url:
+            raise ValueError("simulator_url must be zapier_api_url: /demo and /dev are for no real upstream")
+        return self
+
     @field_validator("token_keys")
     @classmethod
     def _long_enough(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(key.get_secret_value().encode()) < SHORTEST_TOKEN_KEY for key in keys):
             raise ValueError(f"each key needs at least {SHORTEST_TOKEN_KEY} bytes")
         return keys
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        Networks.of(texts)
+        return texts
 
     @field_validator("origins")
     @classmethod
@@ -177,7 +202,7 @@ class Settings(BaseSettings):
         """Return the tenant there always is."""
         return Tenant(
             id=DEFAULT_TENANT,
-            name=DEFAULT_TENANT,
+            name=self.tenant_name,
             origins=self.origins,
             zapier_client_id=self.zapier_client_id,
             has_client_secret=self.zapier_client_secret is not None,

@@ -32,6 +32,7 @@ from orchestrator.core.ports import CheckBatch, CheckQueue
 from orchestrator.core.session import SECOND
 from workers.dispatcher import NotQueuedError
 from workers.jobs import run_checks, write_batch
+from workers.parcels import DELIVERIES
 from workers.timing import FAILURE_KEPT, JOB_KEPT
 
 log = structlog.get_logger(__name__)
@@ -146,9 +147,9 @@ class BatchWorker(SimpleWorker):
     log_result_lifespan = False
 
     def __init__(self, redis: Redis) -> None:
-        queue = Queue(CHECKS, connection=redis, serializer=JSONSerializer)
+        queues = [Queue(name, connection=redis, serializer=JSONSerializer) for name in (CHECKS, DELIVERIES)]
         super().__init__(
-            [queue],
+            queues,
             connection=redis,
             serializer=JSONSerializer,
             worker_ttl=_WORKER_TTL_S,

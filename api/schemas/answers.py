@@ -12,7 +12,10 @@ from typing import Annotated, ClassVar, Self, dataclass_transform
 from pydantic import Field
 
 from api.schemas.fields import At
+from orchestrator.core.deliveries import DeliveryState
+from orchestrator.core.endpoints import Pause
 from orchestrator.core.events import EventName
+from orchestrator.core.links import LinkState
 from orchestrator.core.ports import CredentialState, Outcome
 from orchestrator.core.session import Channel, JsonObject, Reason, SessionStatus, StepState, ZapState
 
@@ -193,6 +196,99 @@ class EventPage(Shape):
     truncated: bool
 
 
+class MessageData(Shape):
+    """An event, and its session as it was when the message was written down: `session.seq` may be greater than `seq`.
+
+    `schema` is the version of the event's `data`.
+    """
+
+    seq: int
+    name: EventName
+    at: At
+    step_id: str | None
+    data: JsonObject
+    schema: int
+    session: Session
+
+
+class WebhookMessage(Shape):
+    """What is sent to a webhook endpoint (Standard Webhooks). `timestamp`: when it happened, like `data.at`."""
+
+    type: EventName
+    timestamp: At
+    data: MessageData
+
+
+class Webhook(Shape):
+    """An endpoint: where events are sent. `session_id`: those of this session alone, null for those of every session.
+
+    `paused`: why nothing is sent just now: `requested`, `gone` (it answered 410) or `dead` (it received nothing for
+    three days).
+    """
+
+    id: str
+    url: str
+    session_id: str | None
+    events: tuple[EventName, ...]
+    description: str
+    created_at: At
+    paused: Pause | None
+    paused_at: At | None
+
+
+class CreatedWebhook(Webhook):
+    """An endpoint with its newest secret, which is shown this once."""
+
+    secret: str
+
+
+class WebhookList(Shape):
+    """Endpoints, oldest first."""
+
+    webhooks: tuple[Webhook, ...]
+
+
+class WebhookTested(Shape):
+    """What came of a made-up event. `status` null: no answer came, and `problem` says why."""
+
+    received: bool
+    status: int | None
+    took_ms: int
+    problem: str | None
+    answer: str
+
+
+class Try(Shape):
+    """One POST of a delivery. `status` null: no answer came, for the `problem`; `answer` is how its body begins."""
+
+    at: At
+    took_ms: int
+    status: int | None
+    problem: str | None
+    answer: str
+
+
+class Delivery(Shape):
+    """One event on its way to an endpoint. `failures` count since it was last replayed; `tries` are the newest ones."""
+
+    session_id: str
+    seq: int
+    event: EventName
+    message_id: str
+    state: DeliveryState
+    created_at: At
+    next_try_at: At | None
+    failures: int
+    tries: tuple[Try, ...]
+
+
+class DeliveryPage(Shape):
+    """Deliveries, youngest first. `cursor` leads on, null at the end."""
+
+    deliveries: tuple[Delivery, ...]
+    cursor: str | None
+
+
 class SignalRecord(Shape):
     """A signal that was heard, and what became of it; `detail` is the code of a refusal."""
 
@@ -245,6 +341,38 @@ class Picker(Shape):
     authentications: tuple[Authentication, ...]
     listed_at: At | None
     session: Session
+
+
+class WaitingBrowser(Shape):
+    """A browser that came by a connect link of another one's, by the code that its user is shown."""
+
+    code: str
+    since: At
+
+
+class ConnectLink(Shape):
+    """A link to our own page for connecting one step's app. `opened_at`: since when it is its browser's."""
+
+    id: str
+    step_id: str
+    state: LinkState
+    made_at: At
+    expires_at: At
+    opened_at: At | None
+    return_url: str | None
+    waiting: tuple[WaitingBrowser, ...]
+
+
+class CreatedConnectLink(ConnectLink):
+    """A connect link, and the address to give to the session's user."""
+
+    url: str
+
+
+class ConnectLinkList(Shape):
+    """The step's newest connect links, the newest first; only that one can be used."""
+
+    links: tuple[ConnectLink, ...]
 
 
 class OpenedPopup(Shape):

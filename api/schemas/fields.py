@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Final, TypeVar
 
 import msgspec
-from fastapi import Path
+from fastapi import Header, Path
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -21,6 +21,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from orchestrator.core.decide.steps import MOST_STEPS
+from orchestrator.core.endpoints import LONGEST_URL
+from orchestrator.core.events import EventName
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND, Instant, JsonObject
 
@@ -29,6 +31,7 @@ Given = TypeVar("Given")
 LONGEST_WAIT_S: Final = 30
 MOST_EVENTS: Final = 500
 MOST_SESSIONS: Final = 100
+MOST_DELIVERIES: Final = 100
 LONGEST_TTL_S: Final = Policy().session_ttl_longest // SECOND
 
 _BYTES_OF_METADATA: Final = 4 * 1024
@@ -93,6 +96,7 @@ AppId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, des
 AuthenticationId = Annotated[
     str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Zapier's id of the authentication.")
 ]
+SessionIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
 AttemptId = Annotated[
     str,
     Field(
@@ -107,6 +111,22 @@ Alias = Annotated[
         pattern=r"^[a-z][a-z0-9_]*$",
         description="The name by which later steps refer to this one.",
     ),
+]
+ReturnUrl = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!#-;=?-\[\]-~]*)?$",
+        description="Where the page's last button leads: an address at one of your origins.",
+    ),
+]
+LinkTtl = Annotated[
+    int, Field(ge=60, le=24 * 3600, description="Seconds in which the link can be opened; by default an hour.")
+]
+BrowserCode = Annotated[
+    str,
+    Field(pattern=r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$", description="As the browser's user was shown it."),
 ]
 Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
@@ -124,10 +144,23 @@ Inputs = Annotated[
     JsonObject, AfterValidator(_at_most(_BYTES_OF_INPUTS)), Field(description="By field key; at most 64 KiB of JSON.")
 ]
 
+Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, description="https://, without user and password.")]
+EventNamed = Annotated[EventName, Field(strict=False)]
+"""An event by its name: JSON has no other way to write one."""
+
+Events = Annotated[
+    list[EventNamed],
+    Field(min_length=1, max_length=len(EventName), description="Which events are sent; by default outcomes."),
+]
+Description = Annotated[str, Field(max_length=255, pattern=_PRINTABLE, description="Yours; what it is for.")]
+
 # --- in addresses ---------------------------------------------------------------------------------------------
 
 SessionId = Annotated[str, Path(max_length=64)]
 StepId = Annotated[str, Path(max_length=64)]
+EndpointId = Annotated[str, Path(max_length=160, pattern=_VISIBLE)]
+EventSeq = Annotated[int, Path(ge=1, le=2**53, description="The event's `seq`.")]
+LinkId = Annotated[str, Path(max_length=64)]
 UserIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE)]
 
 Cursor = Annotated[str, Field(max_length=512, description="`cursor` of the page before.")]
@@ -135,7 +168,19 @@ Words = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="Pa
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, when `after_seq` is given.")]
 EventLimit = Annotated[int, Field(ge=1, le=MOST_EVENTS)]
+DeliveryLimit = Annotated[int, Field(ge=1, le=MOST_DELIVERIES)]
 SessionLimit = Annotated[int, Field(ge=1, le=MOST_SESSIONS)]
+
+# --- in headers -----------------------------------------------------------------------------------------------
+
+LastEventId = Annotated[
+    Omittable[str],
+    Header(
+        alias="Last-Event-ID",
+        pattern=r"^(0|[1-9][0-9]{0,15})$",
+        description="`id` of the last event that was read; it comes before `after`.",
+    ),
+]
 
 # --- in answers -----------------------------------------------------------------------------------------------
 

@@ -15,21 +15,30 @@ from api.schemas.fields import (
     AppId,
     AttemptId,
     AuthenticationId,
+    BrowserCode,
+    Description,
     Elapsed,
+    EventNamed,
+    Events,
     Inputs,
     Kept,
     Lifetime,
+    LinkTtl,
     Metadata,
     Origin,
     Position,
     Reference,
+    ReturnUrl,
+    SessionIdGiven,
     Title,
     Ttl,
+    Url,
     UserId,
 )
-from orchestrator import engine
+from orchestrator import engine, webhooks
 from orchestrator.core import signals
 from orchestrator.core.decide.steps import MOST_STEPS
+from orchestrator.core.events import OUTCOMES, EventName
 from orchestrator.core.session import SECOND, HintKind
 
 
@@ -76,11 +85,42 @@ class NewSession(Body):
         )
 
 
+class NewDevelopmentSession(Body):
+    """A session that a page makes for itself before the simulator."""
+
+    user_id: UserId = "demo"
+    title: Title | None = None
+    reference: Reference | None = None
+    steps: Annotated[list[NewStep], Field(max_length=MOST_STEPS)] = []
+
+    def meant(self, tenant_id: str) -> engine.NewSession:
+        """Return what is asked for."""
+        return NewSession(**vars(self)).meant(tenant_id)
+
+
 class ClientTokenWish(Body):
     """For whose page a token is: `user_id` must be the session's, `origin` one of the tenant's."""
 
     user_id: UserId
     origin: Origin | None = Field(default=None, description="The page's; by default any of the tenant's.")
+
+
+class ConnectLinkWish(Body):
+    """Whom a connect link is for: `user_id` must be the session's."""
+
+    user_id: UserId
+    return_url: ReturnUrl | None = None
+    ttl_s: LinkTtl = 3600
+
+
+class BrowserChoice(Body):
+    """The browser that is let in."""
+
+    code: BrowserCode
+
+    def meant(self) -> str:
+        """Return the code as it was made."""
+        return self.code.replace("-", "").replace(" ", "").upper()
 
 
 class SessionChange(Body):
@@ -181,6 +221,49 @@ class GivenInputs(Body):
     """What a step's fields are filled with, kept as given."""
 
     inputs: Inputs
+
+
+class NewWebhook(Body):
+    """Where events are to be sent. `session_id`: those of this session alone."""
+
+    url: Url
+    session_id: SessionIdGiven | None = None
+    events: Events | None = None
+    description: Description = ""
+
+    def meant(self, tenant_id: str) -> webhooks.NewEndpoint:
+        """Return what is asked for."""
+        return webhooks.NewEndpoint(
+            tenant_id=tenant_id,
+            url=self.url,
+            session_id=self.session_id,
+            events=OUTCOMES if self.events is None else frozenset(self.events),
+            description=self.description,
+        )
+
+
+class WebhookChange(Body):
+    """What becomes different about an endpoint."""
+
+    url: Kept[Url] = None
+    events: Kept[Events] = None
+    description: Kept[Description] = None
+    paused: Kept[bool] = None
+
+    def meant(self) -> webhooks.EndpointChange:
+        """Return what is asked for."""
+        return webhooks.EndpointChange(
+            url=self.url,
+            events=None if self.events is None else frozenset(self.events),
+            description=self.description,
+            paused=self.paused,
+        )
+
+
+class WebhookTest(Body):
+    """Which event to make up."""
+
+    event: EventNamed = EventName.AUTH_RESOLVED
 
 
 class ZapRequest(Body):

@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AppPage, CancelSessionArguments, ChangeSessionArguments, ChangeStepArguments, ChooseActionArguments, ChooseAppArguments, ClientToken, CreateClientTokenArguments, CreateSessionArguments, CreateZapArguments, CreatedSession, Credential, EraseUserArguments, EventPage, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListSessionsArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, Picker, PutCredentialArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, RemoveStepArguments, ResetStepArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppPage, CancelSessionArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EraseUserArguments, EventPage, FireWebhookArguments, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, Picker, PutCredentialArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadWebhookArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RevokeConnectLinkArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, Webhook, WebhookList, WebhookTested } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -306,6 +306,60 @@ export class Routes extends Sender {
   }
 
   /**
+   * Make a link to our own page, where the session's user connects this step; another user's session is not found.
+   *
+   * It takes the place of the step's earlier one. The page's last button leads to `return_url`.
+   *
+   * @param {CreateConnectLinkArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<CreatedConnectLink>}
+   */
+  createConnectLink(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/sessions/{session_id}/steps/{step_id}/connect-links",
+      body: ["user_id", "return_url", "ttl_s"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Return the step's newest links, and which browsers wait to be let in.
+   *
+   * @param {ListConnectLinksArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<ConnectLinkList>}
+   */
+  listConnectLinks(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/sessions/{session_id}/steps/{step_id}/connect-links",
+    }, given, options);
+  }
+
+  /**
+   * Let a browser that waits in, instead of the one the link belonged to. A second time changes nothing.
+   *
+   * @param {AllowBrowserArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<ConnectLink>}
+   */
+  allowBrowser(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/sessions/{session_id}/steps/{step_id}/connect-links/{link_id}/allow",
+      body: ["code"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Let nobody in by this link any more. A second time changes nothing.
+   *
+   * @param {RevokeConnectLinkArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<ConnectLink>}
+   */
+  revokeConnectLink(given, options = {}) {
+    return this.send({ method: "DELETE", path: "/v1/sessions/{session_id}/steps/{step_id}/connect-links/{link_id}",
+    }, given, options);
+  }
+
+  /**
    * Keep the user's access token, encrypted and never shown again; what waited for it goes on.
    *
    * @param {PutCredentialArguments} given
@@ -327,6 +381,139 @@ export class Routes extends Sender {
    */
   eraseUser(given, options = {}) {
     return this.send({ method: "DELETE", path: "/v1/users/{user_id}",
+    }, given, options);
+  }
+
+  /**
+   * Have events sent to a URL, of every session or of one, signed with the secret in the answer, shown this once.
+   *
+   * Of the events relayed from now on those in `events` are sent, by default outcomes.
+   *
+   * @param {CreateWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<CreatedWebhook>}
+   */
+  createWebhook(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/webhooks",
+      body: ["url", "session_id", "events", "description"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Return the endpoints that hear of every session, or those of one session alone; oldest first.
+   *
+   * @param {ListWebhooksArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<WebhookList>}
+   */
+  listWebhooks(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/webhooks",
+      query: ["session_id"],
+    }, given, options);
+  }
+
+  /**
+   * Return an endpoint, without its secrets. `paused` says why nothing is sent there, null while it is.
+   *
+   * @param {ReadWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Webhook>}
+   */
+  readWebhook(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/webhooks/{webhook_id}",
+    }, given, options);
+  }
+
+  /**
+   * Change what is given. What happens during a pause is kept, and sent when it ends.
+   *
+   * @param {ChangeWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Webhook>}
+   */
+  changeWebhook(given, options = {}) {
+    return this.send({ method: "PATCH", path: "/v1/webhooks/{webhook_id}",
+      body: ["url", "events", "description", "paused"],
+    }, given, options);
+  }
+
+  /**
+   * Send nothing there any more, not even what was on its way.
+   *
+   * @param {DeleteWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<void>}
+   */
+  deleteWebhook(given, options = {}) {
+    return this.send({ method: "DELETE", path: "/v1/webhooks/{webhook_id}",
+    }, given, options);
+  }
+
+  /**
+   * Give the endpoint a new secret, shown this once. Messages are signed with it and with the one before.
+   *
+   * @param {RenewWebhookSecretArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<CreatedWebhook>}
+   */
+  renewWebhookSecret(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/webhooks/{webhook_id}/secrets",
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Send a made-up event now, paused or not, and return what came of it. It is not sent again.
+   *
+   * Its session is one that nobody has, with `test` in its metadata.
+   *
+   * @param {FireWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<WebhookTested>}
+   */
+  fireWebhook(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/webhooks/{webhook_id}/test",
+      body: ["event"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Return what was sent to the endpoint, or waits to be, youngest first; each with its newest tries.
+   *
+   * @param {ListDeliveriesArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<DeliveryPage>}
+   */
+  listDeliveries(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/webhooks/{webhook_id}/deliveries",
+      query: ["state", "cursor", "limit"],
+    }, given, options);
+  }
+
+  /**
+   * Return the delivery of one event.
+   *
+   * @param {ReadDeliveryArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Delivery>}
+   */
+  readDelivery(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/webhooks/{webhook_id}/deliveries/{session_id}/{seq}",
+    }, given, options);
+  }
+
+  /**
+   * Send one event once more, under the same message id, with all its tries before it.
+   *
+   * @param {ReplayDeliveryArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Delivery>}
+   */
+  replayDelivery(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/webhooks/{webhook_id}/deliveries/{session_id}/{seq}/replay",
+      keyed: true,
     }, given, options);
   }
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
+from orchestrator.core.deliveries import Answer, Delivery, DeliveryState, Lane
 from orchestrator.core.effects import Due, Effect, Guard
+from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import Event
 from orchestrator.core.session import (
     App,
@@ -155,6 +157,13 @@ class SessionStore(Protocol):
 
     async def load(self, key: SessionKey) -> Session:
         """Return the session. Raises SessionNotFoundError, also for another tenant's and for text that is no id."""
+        ...
+
+    async def load_with_events(self, key: SessionKey, *, after: int, limit: int) -> tuple[Session, tuple[Event, ...]]:
+        """Return the session, with its events after `after` and up to its own `seq`.
+
+        There are none where there are more than `limit`, or where some are no longer kept. Raises as `load`.
+        """
         ...
 
     async def load_any(self, session_id: str) -> Session:
@@ -589,6 +598,215 @@ class ApiKeyStore(Protocol):
         ...
 
 
+# --- webhooks -------------------------------------------------------------------------------------------------
+
+
+class EndpointStore(Protocol):
+    """Webhook endpoints. Their secrets are encrypted at rest."""
+
+    async def create(self, endpoint: Endpoint) -> None:
+        """Keep a new endpoint.
+
+        Raises StaleVersionError when there is one with its id, TooManyEndpointsError, SessionNotFoundError when it is
+        for a session that is not there.
+        """
+        ...
+
+    async def get(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
+        """Return the tenant's endpoint, if there is one."""
+        ...
+
+    async def get_each(self, names: Sequence[tuple[str, str]]) -> tuple[Endpoint | None, ...]:
+        """Return the endpoints with these tenants and ids, in this order."""
+        ...
+
+    async def all(self, tenant_id: str, *, session_id: str | None = None) -> tuple[Endpoint, ...]:
+        """Return the endpoints that hear of every session of the tenant, or of this one alone; oldest first."""
+        ...
+
+    async def listening(self, sessions: Sequence[tuple[str, str]]) -> tuple[tuple[Endpoint, ...], ...]:
+        """Return who hears of each session (given as tenant and id), paused endpoints included."""
+        ...
+
+    async def change(self, endpoint: Endpoint) -> Endpoint:
+        """Write the endpoint over the version it was read as, and return it with the next one.
+
+        Raises StaleVersionError when it is another one now, EndpointNotFoundError when it is gone.
+        """
+        ...
+
+    async def delete(self, endpoint: Endpoint) -> None:
+        """Forget the endpoint; twice is fine."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """An event in its shard's outbox; `place` is its place there, and no other shard's."""
+
+    place: str
+    session_id: str
+    event: Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relayed:
+    """What becomes of an event in the outbox: one message, of these bytes, for each of these deliveries."""
+
+    outgoing: Outgoing
+    body: bytes
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class DueLane:
+    """A lane in which something may be tried now."""
+
+    due: Instant
+    lane: Lane
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A lane that was leased, and the event whose turn it is."""
+
+    lane: Lane
+    seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """A delivery with the bytes to be sent."""
+
+    delivery: Delivery
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliverySearch:
+    """Which deliveries of an endpoint to list, youngest first."""
+
+    tenant_id: str
+    endpoint_id: str
+    state: DeliveryState | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryPage:
+    """One page of deliveries; `cursor` continues after it, None at the end."""
+
+    deliveries: tuple[Delivery, ...]
+    cursor: str | None = None
+
+
+class DeliveryStore(Protocol):
+    """Events on their way to endpoints: the outbox they wait in, their lanes, and the record of every try."""
+
+    async def outgoing(self, shards: Sequence[int], *, limit: int) -> tuple[Outgoing, ...]:
+        """Return the oldest events in the outboxes of these shards, at most `limit` of each; in order within one."""
+        ...
+
+    async def relay(self, relayed: Sequence[Relayed], *, now: Instant) -> int:
+        """Take events out of the outbox and put their deliveries in their lanes, each whole or not at all.
+
+        What is not in the outbox any more is left alone, so that relaying twice delivers once. Returns how many were
+        taken out. All of one shard.
+        """
+        ...
+
+    async def due(self, shards: Sequence[int], *, now: Instant, limit: int) -> tuple[DueLane, ...]:
+        """Return lanes of these shards in which something is due and that nobody holds, the longest due first.
+
+        At most `limit` of each shard.
+        """
+        ...
+
+    async def lease(
+        self, lanes: Sequence[Lane], *, token: str, now: Instant, until: Instant, most: int
+    ) -> tuple[Held, ...]:
+        """Take lanes of one shard, so that nobody else tries anything in them before `until`; returns those taken.
+
+        Left alone are lanes in which nothing is due, and those of an endpoint of which `most` lanes of the shard are
+        held; one that is `TROUBLED` has but one at a time.
+        """
+        ...
+
+    async def put_off(self, lanes: Sequence[Lane], *, until: Instant) -> None:
+        """Look at lanes not before then; those that are held, or due later, are left alone."""
+        ...
+
+    async def drop(self, lane: Lane) -> None:
+        """Forget what is pending in a lane: its endpoint is gone."""
+        ...
+
+    async def begin(
+        self, held: Sequence[Held], *, token: str, now: Instant, until: Instant
+    ) -> tuple[Parcel | None, ...]:
+        """Return what is to be sent, and keep the lanes (of one shard) until then; None for a lane that was lost."""
+        ...
+
+    async def settle(self, delivery: Delivery, *, token: str, now: Instant, until: Instant | None) -> Parcel | None:
+        """Write down what came of a try, and free the lane.
+
+        With `until` the lane is kept until then when something else is due in it, and that is returned. Raises
+        LaneLostError when the lane is not this token's any more: somebody else tries it now.
+        """
+        ...
+
+    async def find(self, search: DeliverySearch) -> DeliveryPage:
+        """Return one page of an endpoint's deliveries. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def get(self, lane: Lane, seq: int) -> Delivery | None:
+        """Return the delivery of one event to one endpoint, if there is a record of it."""
+        ...
+
+    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant) -> None:
+        """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
+
+        One that is pending is due now. Raises SessionNotFoundError when the session is gone.
+        """
+        ...
+
+    async def wake(self, tenant_id: str, endpoint_id: str, *, now: Instant) -> None:
+        """Look now at every lane of the endpoint in which something is pending, whenever it was put off to."""
+        ...
+
+    async def delivered_since(self, tenant_id: str, endpoint_id: str, *, since: Instant) -> bool:
+        """Tell whether the endpoint received anything since then."""
+        ...
+
+    async def backlog(self, shards: Sequence[int]) -> int:
+        """Return how many events wait in the outboxes of these shards."""
+        ...
+
+
+class Post(Protocol):
+    """What carries messages to receivers."""
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Make one POST, without following redirects; whatever goes wrong is an answer, too."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryBatch:
+    """Lanes leased together, perhaps of several shards."""
+
+    token: str
+    held: tuple[Held, ...]
+
+
+class DeliveryQueue(Protocol):
+    """What carries leased lanes to a worker. It may lose a batch: the leases then run out."""
+
+    async def enqueue(self, batch: DeliveryBatch) -> None:
+        """Hand the batch over; it should be started soon."""
+        ...
+
+
 # --- users ----------------------------------------------------------------------------------------------------
 
 
@@ -692,7 +910,7 @@ class Upstream(Protocol):
         ...
 
     async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:
-        """Search the catalogue; connect links are at most a minute old. Raises ValueError for a cursor not of ours."""
+        """Search the catalogue, popup addresses at most a minute old. Raises ValueError for a cursor not of ours."""
         ...
 
     async def app(self, credential: Credential, app_id: str) -> CatalogApp:
@@ -747,16 +965,24 @@ class Subscription(Protocol):
         """
         ...
 
+    def wake(self) -> None:
+        """Let `changed` return True, as if there had been a change."""
+        ...
+
 
 class Changes(Protocol):
     """News of commits. News may be missed only together with the store; `changed` then says True."""
 
     def session(self, session_id: str) -> AbstractAsyncContextManager[Subscription]:
-        """Subscribe to one session's commits."""
+        """Subscribe to one session's commits, and to the ends of the checks that it waits on."""
         ...
 
     def due(self) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to watches becoming due at once."""
+        ...
+
+    def outgoing(self) -> AbstractAsyncContextManager[Subscription]:
+        """Subscribe to outboxes being empty no more."""
         ...
 
 
@@ -829,6 +1055,16 @@ class Store(Protocol):
     @property
     def api_keys(self) -> ApiKeyStore:
         """API keys."""
+        ...
+
+    @property
+    def endpoints(self) -> EndpointStore:
+        """Webhook endpoints."""
+        ...
+
+    @property
+    def deliveries(self) -> DeliveryStore:
+        """Webhook deliveries."""
         ...
 
     @property

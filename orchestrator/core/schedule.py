@@ -132,6 +132,15 @@ def waits(
     return tuple(sorted(left, key=lambda effect: (effect.app_id, effect.step_id))) + tuple(changed)
 
 
+def presence_due(session: Session) -> Instant | None:
+    """Return when it must be noted (again) that a page of the session is visible; None: no popup is waited for."""
+    if not session.is_open:
+        return None
+    live = (step.live_attempt for step in session.steps if step.state is StepState.AWAITING_POPUP)
+    noted = min((attempt.visible_until for attempt in live if attempt is not None), default=None)
+    return None if noted is None else noted - VISIBLE_FOR // 2
+
+
 def wake_at(session: Session, policy: Policy) -> Instant | None:
     """Return when time alone changes something about the session."""
     if session.status in ENDED:

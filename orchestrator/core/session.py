@@ -228,6 +228,39 @@ class Evidence:
         return self.channels == (Channel.DIFFERENCE,)
 
 
+class LinkEnd(StrEnum):
+    """Why a connect link is good for nobody any more, whatever the time is."""
+
+    REVOKED = "revoked"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Browser:
+    """A browser that continued on a connect link, known by the digest of its cookie; `code` is how people name it."""
+
+    digest: str
+    code: str
+    at: Instant
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLink:
+    """An address where the step's app can be connected without a page of the tenant's, by one browser.
+
+    `digest` is that of its token. `browser` is the one it belongs to, `waiting` are those that came later.
+    """
+
+    id: str
+    digest: str
+    made_at: Instant
+    expires_at: Instant
+    return_url: str | None = None
+    browser: Browser | None = None
+    waiting: tuple[Browser, ...] = ()
+    ended: LinkEnd | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Action:
     """What a step does, by the only names of it that stay the same."""
@@ -252,12 +285,17 @@ class Step:
     evidence: Evidence | None = None
     candidates: tuple[Authentication, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    links: tuple[ConnectLink, ...] = ()
     action: Action | None = None
     inputs: JsonObject = field(default_factory=dict)
 
     def attempt(self, attempt_id: str) -> Attempt | None:
         """Return the attempt with this id, if this step remembers it."""
         return next((attempt for attempt in self.attempts if attempt.id == attempt_id), None)
+
+    def link(self, link_id: str) -> ConnectLink | None:
+        """Return the connect link with this id, if this step remembers it."""
+        return next((link for link in self.links if link.id == link_id), None)
 
     @property
     def app_attempts(self) -> tuple[Attempt, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
-from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing
+from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing, Millis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +149,49 @@ class PopupBlocked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageSeen:
+    """A page of the session is in front of its user, and stays so until somebody says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLinkMade:
+    """A connect link for a step, to be opened within `ttl`; `digest` is its token's."""
+
+    step_id: str
+    link_id: str
+    digest: str
+    ttl: Millis
+    return_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLinkOpened:
+    """Somebody continued on a connect link, in the browser whose cookie has this digest; `code` is for people."""
+
+    step_id: str
+    link_id: str
+    browser: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLinkAllowed:
+    """The backend lets the browser with this code in, instead of the one the link belonged to."""
+
+    step_id: str
+    link_id: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLinkRevoked:
+    """The link is wanted no more."""
+
+    step_id: str
+    link_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuthenticationsListed:
     """A check's answer, with all that must be known to say whose a new authentication is.
 
@@ -237,13 +280,17 @@ OpeningSignal: TypeAlias = PopupOpened | Hinted | MessageReceived | PopupCancell
 PopupSignal: TypeAlias = OpeningSignal | PopupBlocked
 """What a page says of a popup."""
 
-StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal
+LinkSignal: TypeAlias = ConnectLinkMade | ConnectLinkOpened | ConnectLinkAllowed | ConnectLinkRevoked
+"""What becomes of a connect link."""
+
+StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | LinkSignal
 
 Signal: TypeAlias = (
     StepSignal
     | SessionChanged
     | SessionCancelled
     | StepAdded
+    | PageSeen
     | AuthenticationsListed
     | ZapRequested
     | ZapAnswered

@@ -46,6 +46,21 @@ def test_what_is_needed_to_speak_to_it_is_in_dev_env(installation: Installation)
 
 
 @pytest.mark.slow
+def test_a_page_that_the_api_serves_needs_no_backend(installation: Installation) -> None:
+    """Its origin is one of the development's, by both names of this machine, and so its token's."""
+    api_url = installation.variables["ZAPWRIGHT_API_URL"]
+    for own in (api_url, api_url.replace("127.0.0.1", "localhost")):
+        with httpx.Client(base_url=api_url, headers={"Origin": own}, trust_env=False) as page:
+            token = page.post("/dev/session", json={"user_id": "page"}).json()["client_token"]
+            address = f"/v1/sessions/{token['session_id']}"
+            session = page.get(address, headers={"Authorization": f"Bearer {token['token']}"})
+            faults = page.get("/dev/faults")
+
+        assert (session.status_code, session.json()["credential"]["state"]) == (200, "active")
+        assert "rules" in faults.json()
+
+
+@pytest.mark.slow
 def test_a_second_one_in_the_same_directory_is_refused(installation: Installation) -> None:
     """It says who has the directory, and disturbs nobody: keys and addresses stay, whatever it was given."""
     assert installation.supervisor is not None

@@ -32,7 +32,7 @@ from orchestrator.core.effects import (
     Wait,
 )
 from orchestrator.core.errors import NotFoundError, SignalRefusedError
-from orchestrator.core.events import Event, EventName
+from orchestrator.core.events import CATALOGUE, Event, EventName
 from orchestrator.core.ports import Claim, Outcome, Popup, Waiter
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
@@ -249,6 +249,14 @@ class Story:
             self.watches[effect.app_id].apply(effect, self.session.id, now=self.now)
         self.session = decision.session
         self.events += decision.events
+        for event in decision.events:
+            self._check_catalogued(event)
+
+    def _check_catalogued(self, event: Event) -> None:
+        kind = CATALOGUE[event.name]
+        self._check(kind.of_step, event.step_id is not None)
+        self._check(set(kind.data) - kind.optional, set(event.data) - kind.optional)
+        self._check(set(), set(event.data) - set(kind.data))
 
     def _check(self, expected: object, actual: object) -> None:
         assert expected == actual, "\n".join([f"expected {expected}", f"not      {actual}", *self._conversation])

@@ -6,11 +6,17 @@ have collected them, and nothing may be skipped: otherwise the run fails.
 
 Tests marked `redis_server` need Debian's redis-server, those marked `npm_packages` what npm brings to `clients/node`.
 Without it they are deselected too, and the summary says so; where CI is set they run all the same, and fail.
+
+Tests marked `browser` need Debian's Chromium and what moves its windows. `make test` installs them where it can;
+without them a run that holds such tests does not begin, wherever it is.
 """
 
 import os
 import shutil
+from collections.abc import Generator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +26,20 @@ SERVER_MARKER = "redis_server"
 SERVER_PROGRAM = "redis-server"
 PACKAGES_MARKER = "npm_packages"
 PACKAGES_FOLDER = Path("clients", "node", "node_modules", "express")
+BROWSER_MARKER = "browser"
+BROWSER_FOLDER = Path("tests", "browser")
+BROWSER_PROGRAMS = ("chromium", "Xvfb", "openbox", "xdotool")
 
-_skipped = pytest.StashKey[list[str]]()
-_left_out = pytest.StashKey[dict[str, int]]()
+_record = pytest.StashKey["Record"]()
+
+
+@dataclass
+class Record:
+    """What a run must answer for; of a run on several processes, each process has one and the first gathers them."""
+
+    skipped: list[str] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+    of_schema: int = 0
 
 
 def in_ci() -> bool:
@@ -41,9 +58,19 @@ def is_whole_suite(config: pytest.Config) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin with nothing skipped."""
-    config.stash[_skipped] = []
-    config.stash[_left_out] = {}
-    config.pluginmanager.register(_SkipWatch(config.stash[_skipped]))
+    config.stash[_record] = Record()
+    config.pluginmanager.register(_SkipWatch(config.stash[_record].skipped))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Raise `pytest.UsageError` when the schema's path is wrong, or the whole suite would lack schema or browser."""
+    path = os.environ.get(SCHEMA_VARIABLE)
+    if path and not Path(path).is_file():
+        raise pytest.UsageError(f"{SCHEMA_VARIABLE} names no file: {path}")
+    if in_ci() and is_whole_suite(session.config) and not path:
+        raise pytest.UsageError(f"CI needs {SCHEMA_VARIABLE}")
+    if is_whole_suite(session.config) and (session.config.rootpath / BROWSER_FOLDER).is_dir():
+        _want_browser()
 
 
 def pytest_report_header() -> str:
@@ -52,49 +79,77 @@ def pytest_report_header() -> str:
     return f"partner schema: {path or f'none; tests marked {SCHEMA_MARKER} are left out'}"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs the published schema when there is none.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Leave out what needs something that is not there, but for tests of the browser.
 
-    Raises `pytest.UsageError` when the schema is set to a file that is not there, or when it must have been used and no
-    test does.
+    Raises `pytest.UsageError` when they are left without one. (One of several processes cannot; its tests fail.)
     """
-    path = os.environ.get(SCHEMA_VARIABLE)
-    if path and not Path(path).is_file():
-        raise pytest.UsageError(f"{SCHEMA_VARIABLE} names no file: {path}")
+    config.stash[_record].of_schema = sum(item.get_closest_marker(SCHEMA_MARKER) is not None for item in items)
 
-    marked = [item for item in items if item.get_closest_marker(SCHEMA_MARKER)]
-    if in_ci() and is_whole_suite(config) and not (path and marked):
-        raise pytest.UsageError(f"CI needs {SCHEMA_VARIABLE} and tests marked {SCHEMA_MARKER}: {len(marked)} collected")
-
-    if not path:
+    if not os.environ.get(SCHEMA_VARIABLE):
         _leave_out(SCHEMA_MARKER, config, items, why=f"{SCHEMA_VARIABLE} is not set")
     if not in_ci() and shutil.which(SERVER_PROGRAM) is None:
         _leave_out(SERVER_MARKER, config, items, why=f"{SERVER_PROGRAM} is not installed")
     if not in_ci() and not (config.rootpath / PACKAGES_FOLDER).is_dir():
         _leave_out(PACKAGES_MARKER, config, items, why="npm brought no packages")
+    yield
+    if not hasattr(config, "workerinput") and any(item.get_closest_marker(BROWSER_MARKER) for item in items):
+        _want_browser()
+
+
+def _want_browser() -> None:
+    missing = [program for program in BROWSER_PROGRAMS if shutil.which(program) is None]
+    if missing:
+        raise pytest.UsageError(
+            f"the browser's tests need {', '.join(missing)}: run `make test` as root on Debian, install them yourself, "
+            f"or leave these tests out by -m 'not {BROWSER_MARKER}'"
+        )
 
 
 def _leave_out(marker: str, config: pytest.Config, items: list[pytest.Item], *, why: str) -> None:
     marked = [item for item in items if item.get_closest_marker(marker)]
     if marked:
         config.hook.pytest_deselected(items=marked)
-        config.stash[_left_out][why] = len(marked)
+        config.stash[_record].left_out[why] = len(marked)
         items[:] = [item for item in items if item not in marked]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run in CI that skipped anything."""
-    if in_ci() and session.config.stash[_skipped] and session.exitstatus == pytest.ExitCode.OK:
+    """Fail a run in CI that skipped anything, or the whole suite when no test of the schema was in it."""
+    record = session.config.stash[_record]
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"], output["of_schema"] = record.left_out, record.of_schema
+    elif _failures(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Gather what one of several processes has to answer for; each collected the whole suite."""
+    output = getattr(node, "workeroutput", {})
+    record = node.config.stash[_record]
+    record.left_out |= output.get("left_out", {})
+    record.of_schema = max(record.of_schema, output.get("of_schema", 0))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was left out, and what may not be skipped."""
-    for why, count in config.stash[_left_out].items():
+    """Say what was left out, and what must not be."""
+    for why, count in config.stash[_record].left_out.items():
         terminalreporter.write_line(f"{count} deselected: {why}")
-    if in_ci():
-        for nodeid in config.stash[_skipped]:
-            terminalreporter.write_line(f"skipped, which fails a run in CI: {nodeid}", red=True)
+    for failure in _failures(config):
+        terminalreporter.write_line(failure, red=True)
+
+
+def _failures(config: pytest.Config) -> list[str]:
+    if not in_ci():
+        return []
+    record = config.stash[_record]
+    failures = [f"skipped, which fails a run in CI: {nodeid}" for nodeid in record.skipped]
+    if is_whole_suite(config) and not record.of_schema:
+        failures.append(f"CI needs tests marked {SCHEMA_MARKER}: 0 collected")
+    return failures
 
 
 class _SkipWatch:

@@ -15,8 +15,16 @@ from zapwright_client.shapes import (
     AddedStep,
     AppPage,
     ClientToken,
+    ConnectLink,
+    ConnectLinkList,
+    CreatedConnectLink,
     CreatedSession,
+    CreatedWebhook,
     Credential,
+    Delivery,
+    DeliveryPage,
+    DeliveryState,
+    EventName,
     EventPage,
     Health,
     HeardSignal,
@@ -30,6 +38,9 @@ from zapwright_client.shapes import (
     SessionStatus,
     SignalLog,
     StepState,
+    Webhook,
+    WebhookList,
+    WebhookTested,
 )
 
 
@@ -343,6 +354,71 @@ def create_client_token(
     )
 
 
+def create_connect_link(
+    step_id: str,
+    session_id: str,
+    *,
+    user_id: str,
+    return_url: str | None = None,
+    ttl_s: int | None = None,
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[CreatedConnectLink]:
+    """Make a link to our own page, where the session's user connects this step; another user's session is not found.
+
+    It takes the place of the step's earlier one. The page's last button leads to `return_url`.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/connect-links",
+        kind=CreatedConnectLink,
+        body={"user_id": user_id, "return_url": return_url, "ttl_s": ttl_s},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
+def list_connect_links(step_id: str, session_id: str) -> Call[ConnectLinkList]:
+    """Return the step's newest links, and which browsers wait to be let in."""
+    return Call(
+        method="GET",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/connect-links",
+        kind=ConnectLinkList,
+    )
+
+
+def allow_browser(
+    step_id: str,
+    link_id: str,
+    session_id: str,
+    *,
+    code: str,
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[ConnectLink]:
+    """Let a browser that waits in, instead of the one the link belonged to. A second time changes nothing."""
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/connect-links/{part(link_id)}/allow",
+        kind=ConnectLink,
+        body={"code": code},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
+def revoke_connect_link(
+    step_id: str, link_id: str, session_id: str, *, if_match: int | None = None
+) -> Call[ConnectLink]:
+    """Let nobody in by this link any more. A second time changes nothing."""
+    return Call(
+        method="DELETE",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/connect-links/{part(link_id)}",
+        kind=ConnectLink,
+        if_match=if_match,
+    )
+
+
 def put_credential(user_id: str, *, access_token: str, expires_in: int | None = None) -> Call[Credential]:
     """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
     return Call(
@@ -359,6 +435,131 @@ def erase_user(user_id: str) -> Call[None]:
         method="DELETE",
         path=f"/v1/users/{part(user_id)}",
         kind=type(None),
+    )
+
+
+def create_webhook(
+    *,
+    url: str,
+    session_id: str | None = None,
+    events: Sequence[EventName] | None = None,
+    description: str | None = None,
+    idempotency_key: str | None = None,
+) -> Call[CreatedWebhook]:
+    """Have events sent to a URL, of every session or of one, signed with the secret in the answer, shown this once.
+
+    Of the events relayed from now on those in `events` are sent, by default outcomes.
+    """
+    return Call(
+        method="POST",
+        path="/v1/webhooks",
+        kind=CreatedWebhook,
+        body={"url": url, "session_id": session_id, "events": events, "description": description},
+        key=idempotency_key or new_key(),
+    )
+
+
+def list_webhooks(*, session_id: str | None = None) -> Call[WebhookList]:
+    """Return the endpoints that hear of every session, or those of one session alone; oldest first."""
+    return Call(
+        method="GET",
+        path="/v1/webhooks",
+        kind=WebhookList,
+        query={"session_id": session_id},
+    )
+
+
+def read_webhook(webhook_id: str) -> Call[Webhook]:
+    """Return an endpoint, without its secrets. `paused` says why nothing is sent there, null while it is."""
+    return Call(
+        method="GET",
+        path=f"/v1/webhooks/{part(webhook_id)}",
+        kind=Webhook,
+    )
+
+
+def change_webhook(
+    webhook_id: str,
+    *,
+    url: str | None = None,
+    events: Sequence[EventName] | None = None,
+    description: str | None = None,
+    paused: bool | None = None,
+) -> Call[Webhook]:
+    """Change what is given. What happens during a pause is kept, and sent when it ends."""
+    return Call(
+        method="PATCH",
+        path=f"/v1/webhooks/{part(webhook_id)}",
+        kind=Webhook,
+        body={"url": url, "events": events, "description": description, "paused": paused},
+    )
+
+
+def delete_webhook(webhook_id: str) -> Call[None]:
+    """Send nothing there any more, not even what was on its way."""
+    return Call(
+        method="DELETE",
+        path=f"/v1/webhooks/{part(webhook_id)}",
+        kind=type(None),
+    )
+
+
+def renew_webhook_secret(webhook_id: str, *, idempotency_key: str | None = None) -> Call[CreatedWebhook]:
+    """Give the endpoint a new secret, shown this once. Messages are signed with it and with the one before."""
+    return Call(
+        method="POST",
+        path=f"/v1/webhooks/{part(webhook_id)}/secrets",
+        kind=CreatedWebhook,
+        key=idempotency_key or new_key(),
+    )
+
+
+def fire_webhook(
+    webhook_id: str, *, event: EventName | None = None, idempotency_key: str | None = None
+) -> Call[WebhookTested]:
+    """Send a made-up event now, paused or not, and return what came of it. It is not sent again.
+
+    Its session is one that nobody has, with `test` in its metadata.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/webhooks/{part(webhook_id)}/test",
+        kind=WebhookTested,
+        body={"event": event},
+        key=idempotency_key or new_key(),
+    )
+
+
+def list_deliveries(
+    webhook_id: str, *, state: DeliveryState | None = None, cursor: str | None = None, limit: int | None = None
+) -> Call[DeliveryPage]:
+    """Return what was sent to the endpoint, or waits to be, youngest first; each with its newest tries."""
+    return Call(
+        method="GET",
+        path=f"/v1/webhooks/{part(webhook_id)}/deliveries",
+        kind=DeliveryPage,
+        query={"state": state, "cursor": cursor, "limit": limit},
+    )
+
+
+def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
+    """Return the delivery of one event."""
+    return Call(
+        method="GET",
+        path=f"/v1/webhooks/{part(webhook_id)}/deliveries/{part(session_id)}/{part(seq)}",
+        kind=Delivery,
+    )
+
+
+def replay_delivery(
+    webhook_id: str, session_id: str, seq: str, *, idempotency_key: str | None = None
+) -> Call[Delivery]:
+    """Send one event once more, under the same message id, with all its tries before it."""
+    return Call(
+        method="POST",
+        path=f"/v1/webhooks/{part(webhook_id)}/deliveries/{part(session_id)}/{part(seq)}/replay",
+        kind=Delivery,
+        key=idempotency_key or new_key(),
     )
 
 
@@ -439,8 +640,22 @@ class Routes(Sender):
     choose_action = sent(choose_action)
     create_zap = sent(create_zap)
     create_client_token = sent(create_client_token)
+    create_connect_link = sent(create_connect_link)
+    list_connect_links = sent(list_connect_links)
+    allow_browser = sent(allow_browser)
+    revoke_connect_link = sent(revoke_connect_link)
     put_credential = sent(put_credential)
     erase_user = sent(erase_user)
+    create_webhook = sent(create_webhook)
+    list_webhooks = sent(list_webhooks)
+    read_webhook = sent(read_webhook)
+    change_webhook = sent(change_webhook)
+    delete_webhook = sent(delete_webhook)
+    renew_webhook_secret = sent(renew_webhook_secret)
+    fire_webhook = sent(fire_webhook)
+    list_deliveries = sent(list_deliveries)
+    read_delivery = sent(read_delivery)
+    replay_delivery = sent(replay_delivery)
     search_sessions = sent(search_sessions)
     read_health = sent(read_health)
     read_readiness = sent(read_readiness)
@@ -472,8 +687,22 @@ class AsyncRoutes(AsyncSender):
     choose_action = sent_async(choose_action)
     create_zap = sent_async(create_zap)
     create_client_token = sent_async(create_client_token)
+    create_connect_link = sent_async(create_connect_link)
+    list_connect_links = sent_async(list_connect_links)
+    allow_browser = sent_async(allow_browser)
+    revoke_connect_link = sent_async(revoke_connect_link)
     put_credential = sent_async(put_credential)
     erase_user = sent_async(erase_user)
+    create_webhook = sent_async(create_webhook)
+    list_webhooks = sent_async(list_webhooks)
+    read_webhook = sent_async(read_webhook)
+    change_webhook = sent_async(change_webhook)
+    delete_webhook = sent_async(delete_webhook)
+    renew_webhook_secret = sent_async(renew_webhook_secret)
+    fire_webhook = sent_async(fire_webhook)
+    list_deliveries = sent_async(list_deliveries)
+    read_delivery = sent_async(read_delivery)
+    replay_delivery = sent_async(replay_delivery)
     search_sessions = sent_async(search_sessions)
     read_health = sent_async(read_health)
     read_readiness = sent_async(read_readiness)

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict
 
 Channel = Literal["message", "difference", "selection"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
+DeliveryState = Literal["pending", "delivered", "dead"]
 EventName = Literal[
     "session_created",
     "session_changed",
@@ -23,6 +24,11 @@ EventName = Literal[
     "popup_opened",
     "message_received",
     "attempt_deadline_moved",
+    "connect_link_made",
+    "connect_link_opened",
+    "connect_link_contested",
+    "connect_link_allowed",
+    "connect_link_revoked",
     "candidates_found",
     "auth_needed",
     "auth_resolved",
@@ -38,7 +44,9 @@ EventName = Literal[
     "sign_in_needed",
     "signed_in",
 ]
+LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
+Pause = Literal["requested", "gone", "dead"]
 Reason = Literal[
     "ambiguous",
     "nothing_new",
@@ -63,9 +71,15 @@ Code = Literal[
     "body_late",
     "body_too_large",
     "body_unreadable",
+    "browser_not_found",
     "candidates_found",
+    "connect_link_not_found",
+    "connect_link_over",
     "create_unknown",
     "credential_refused",
+    "delivery_not_found",
+    "endpoint_not_found",
+    "endpoint_url_refused",
     "guard_failed",
     "idempotency_in_flight",
     "idempotency_key_reused",
@@ -84,7 +98,9 @@ Code = Literal[
     "store_unavailable",
     "token_expired",
     "token_invalid",
+    "too_many_endpoints",
     "too_many_steps",
+    "too_many_streams",
     "unauthorized",
     "upstream_busy",
     "upstream_refused",
@@ -106,6 +122,20 @@ class ActionList:
     """Everything an app can do."""
 
     actions: tuple[FoundAction, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectLinkList:
+    """The step's newest connect links, the newest first; only that one can be used."""
+
+    links: tuple[ConnectLink, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookList:
+    """Endpoints, oldest first."""
+
+    webhooks: tuple[Webhook, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +199,22 @@ class HeardSignal:
 
     outcome: Outcome
     session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingBrowser:
+    """A browser that came by a connect link of another one's, by the code that its user is shown."""
+
+    code: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPage:
+    """Deliveries, youngest first. `cursor` leads on, null at the end."""
+
+    deliveries: tuple[Delivery, ...]
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +341,28 @@ class FoundAction(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookTested:
+    """What came of a made-up event. `status` null: no answer came, and `problem` says why."""
+
+    received: bool
+    status: int | None
+    took_ms: int
+    problem: str | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One POST of a delivery. `status` null: no answer came, for the `problem`; `answer` is how its body begins."""
+
+    at: datetime
+    took_ms: int
+    status: int | None
+    problem: str | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRecord:
     """A signal that was heard, and what became of it; `detail` is the code of a refusal."""
 
@@ -313,6 +381,67 @@ class FoundApp(App):
     description: str
     action_types: tuple[str, ...]
     needs_authentication: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectLink:
+    """A link to our own page for connecting one step's app. `opened_at`: since when it is its browser's."""
+
+    id: str
+    step_id: str
+    state: LinkState
+    made_at: datetime
+    expires_at: datetime
+    opened_at: datetime | None
+    return_url: str | None
+    waiting: tuple[WaitingBrowser, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """An endpoint: where events are sent. `session_id`: those of this session alone, null for those of every session.
+
+    `paused`: why nothing is sent just now: `requested`, `gone` (it answered 410) or `dead` (it received nothing for
+    three days).
+    """
+
+    id: str
+    url: str
+    session_id: str | None
+    events: tuple[EventName, ...]
+    description: str
+    created_at: datetime
+    paused: Pause | None
+    paused_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedConnectLink(ConnectLink):
+    """A connect link, and the address to give to the session's user."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedWebhook(Webhook):
+    """An endpoint with its newest secret, which is shown this once."""
+
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event on its way to an endpoint. `failures` count since it was last replayed; `tries` are the newest ones."""
+
+    session_id: str
+    seq: int
+    event: EventName
+    message_id: str
+    state: DeliveryState
+    created_at: datetime
+    next_try_at: datetime | None
+    failures: int
+    tries: tuple[Try, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from orchestrator.core.errors import AliasTakenError, SessionLockedError, TooMan
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import CredentialState, Outcome
-from orchestrator.core.session import ENDED, AttemptEnd, Baseline, SessionStatus, Step, StepState
+from orchestrator.core.session import ENDED, AttemptEnd, Baseline, LinkEnd, SessionStatus, Step, StepState
 from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ def inputs_given(draft: Draft, step: Step, signal: InputsGiven) -> None:
 
 def _without_app(draft: Draft, step: Step) -> Step:
     ended = draft.end_live_attempts(step, AttemptEnd.SETTLED)
-    return Step(id=ended.id, alias=ended.alias, state=ended.state, attempts=ended.attempts)
+    links = tuple(link if link.ended else replace(link, ended=LinkEnd.REVOKED) for link in ended.links)
+    return Step(id=ended.id, alias=ended.alias, state=ended.state, attempts=ended.attempts, links=links)
 
 
 def _placed(steps: tuple[Step, ...], step: Step, position: int | None) -> tuple[Step, ...]:

@@ -36,7 +36,10 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from orchestrator.core.tenants import ApiKey, Scope, digest_of, key_text
+from orchestrator.core.links import code_of
+from orchestrator.core.session import SessionKey
+from orchestrator.core.signals import ConnectLinkOpened
+from orchestrator.core.tenants import DEFAULT_TENANT, ApiKey, Scope, digest_of, key_text
 from tests.support.deployment import AN_ATTEMPT, API_KEY, ORIGIN, Deployment, described
 
 Headers: TypeAlias = dict[str, str]
@@ -57,6 +60,7 @@ GENERATION: Final = GenerationConfig(with_security_parameters=False, determinist
 BOTH: Final = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 EXAMPLES: Final = 12
 ACTION: Final = {"key": "new_message", "action_type": "READ"}
+HOOK: Final = "https://hooks.example/zapwright"
 KNOWN: Final = {
     "If-Match",
     "If-None-Match",
@@ -65,9 +69,13 @@ KNOWN: Final = {
     "app_id",
     "attempt_id",
     "authentication_id",
+    "code",
     "key",
     "origin",
     "reference",
+    "return_url",
+    "session_id",
+    "url",
     "user_id",
 }
 """What a request can name that is there."""
@@ -98,7 +106,7 @@ class World:
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self.api = Deployment()
-        self.api.app.state.polls.close()  # a wait is over at once
+        self.api.zapwright.following.close()  # a wait is over at once
         self.run = runner.run
         self._numbers = count(1)
         self._slack = self.api.sim.app_id("Slack")
@@ -107,6 +115,7 @@ class World:
             "signed out": self.signed_out,
             "begun": self.begun,
             "prepared": self.prepared,
+            "linked": self.linked,
             "awaiting": self.awaiting,
             "resolved": self.resolved,
             "ready": self.ready,
@@ -158,6 +167,9 @@ class World:
             await self.api.sign_in(user)
         body = {"user_id": user, "steps": [{"app_id": self._slack} if app else {}], "reference": "theirs"}
         created = (await self.api.ok("POST", "/v1/sessions", body, status=201)).json()
+        wish = {"url": HOOK, "session_id": created["id"], "events": ["session_created"]}
+        webhook = (await self.api.ok("POST", "/v1/webhooks", wish, status=201)).json()
+        await self.api.deliver()
         return {
             "user_id": user,
             "session_id": created["id"],
@@ -167,7 +179,13 @@ class World:
             "access_token": f"sim-{user}",
             **ACTION,
             "reference": "theirs",
+            "link_id": "none",
+            "code": "ABCD-1234",
             "origin": ORIGIN,
+            "url": HOOK,
+            "webhook_id": webhook["id"],
+            "seq": "1",
+            "return_url": f"{ORIGIN}/done?of=zapwright",
             "If-Match": "*",
             "If-None-Match": '"0"',
             "token": created["client_token"]["token"],
@@ -178,6 +196,18 @@ class World:
 
     async def prepared(self) -> Headers:
         return await self.begun("Slack")
+
+    async def linked(self) -> Headers:
+        names = await self.prepared()
+        address = f"{_step(names)}/connect-links"
+        link = (await self.api.ok("POST", address, {"user_id": names["user_id"]}, status=201)).json()
+        key = SessionKey(tenant_id=DEFAULT_TENANT, session_id=names["session_id"])
+        for browser in ("the first", "the second"):
+            signal = ConnectLinkOpened(
+                step_id=names["step_id"], link_id=link["id"], browser=browser, code=code_of(browser)
+            )
+            await self.api.zapwright.engine.apply(key, signal)
+        return names | {"link_id": link["id"], "code": code_of("the second")}
 
     async def awaiting(self) -> Headers:
         names = await self.prepared()

@@ -30,16 +30,22 @@ FORGED: Final[Told] = (401, "token_invalid")
 NOT_ENOUGH: Final[Told] = (403, "scope_missing")
 NOT_FROM_THERE: Final[Told] = (403, "origin_refused")
 NOT_THERE: Final[Told] = (404, "session_not_found")
+NO_ENDPOINT: Final[Told] = (404, "endpoint_not_found")
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "add_step": {},
+    "allow_browser": {"code": "ABCD-1234"},
     "change_session": {"title": "Changed"},
     "change_step": {"alias": "changed"},
     "choose_action": {"key": "send", "action_type": "WRITE"},
     "choose_app": {"app_id": "some-app"},
     "create_client_token": {"user_id": "alice"},
+    "create_connect_link": {"user_id": "alice"},
+    "change_webhook": {"paused": True},
     "create_session": {"user_id": "alice"},
+    "create_webhook": {"url": "https://hooks.example/"},
     "create_zap": {},
+    "fire_webhook": {},
     "give_inputs": {"inputs": {"a": 1}},
     "open_popup": {"attempt_id": AN_ATTEMPT},
     "put_credential": {"access_token": "sim-alice"},
@@ -113,12 +119,18 @@ class World:
     async def begin(self) -> None:
         """Have the session, another of the same user's, other companies' keys, and tokens of every kind."""
         api = self.api
+        api.zapwright.following.close()  # a stream is over at once
         late = await self._token()
         api.sim.clock.advance(10 * MINUTE)
         await api.sign_in()
         title, reference, metadata = PRIVATE
         self.session = await api.session("Slack", title=title, reference=reference, metadata={"note": metadata})
         self.step = self.session["steps"][0]["id"]
+        links = f"/v1/sessions/{self.session['id']}/steps/{self.step}/connect-links"
+        self.link = (await api.ok("POST", links, {"user_id": "alice"}, status=201)).json()["id"]
+        wish = {"url": "https://hooks.example/", "description": reference}
+        self.webhook = (await api.ok("POST", "/v1/webhooks", wish, status=201)).json()["id"]
+        await api.deliver()
         token, other = await self._token(self.session), await self._token()
         await api.store.tenants.create(Tenant(id="theirs", name="", created_at=0))
         owners = {"an operator": None, "another tenant": "theirs"}
@@ -139,10 +151,32 @@ class World:
             "the page from another origin": _bearer(token) | EVIL,
         }
         self.page = _bearer(token) | {"Origin": ORIGIN}
+        self.of_the_step, self.of_another_step = (
+            _bearer(
+                api.app.state.tokens.make(
+                    tenant_id=DEFAULT_TENANT,
+                    session_id=self.session["id"],
+                    user_id="alice",
+                    origins=[ORIGIN],
+                    now=api.clock.now(),
+                    step_id=step_id,
+                ).text
+            )
+            | {"Origin": ORIGIN}
+            for step_id in (self.step, "another")
+        )
 
     async def ask(self, operation: Operation, headers: Headers) -> httpx.Response:
         """Ask for something of the session."""
-        address = operation.address(session_id=self.session["id"], step_id=self.step, user_id="alice")
+        names = {
+            "session_id": self.session["id"],
+            "step_id": self.step,
+            "link_id": self.link,
+            "user_id": "alice",
+            "webhook_id": self.webhook,
+            "seq": "1",
+        }
+        address = operation.address(**names)
         async with self.api.caller(headers) as caller:
             return await caller.request(operation.method, address, json=operation.body)
 
@@ -152,7 +186,8 @@ class World:
         key = SessionKey(tenant_id=DEFAULT_TENANT, session_id=self.session["id"])
         session = await store.sessions.load(key)
         credential = await store.credentials.get(DEFAULT_TENANT, "alice")
-        return session, await store.sessions.signals(session.id), credential
+        webhooks = await store.endpoints.all(DEFAULT_TENANT)
+        return session, await store.sessions.signals(session.id), credential, webhooks, list(self.api.posts.sent)
 
     async def _token(self, session: dict[str, Any] | None = None) -> str:
         session = session or await self.api.session()
@@ -204,7 +239,11 @@ def expected(operation: Operation, caller: str) -> Told | None:
         return NOT_THERE if operation.takes_tokens else NOT_ENOUGH
     if operation.scope not in SCOPES[caller]:
         return NOT_ENOUGH
-    return NOT_THERE if caller == "another tenant" and operation.is_of_a_session else None
+    if caller != "another tenant":
+        return None
+    if "{webhook_id}" in operation.path:
+        return NO_ENDPOINT
+    return NOT_THERE if operation.is_of_a_session else None
 
 
 def told(answer: httpx.Response) -> Told:
@@ -247,7 +286,7 @@ async def test_who_may_is_let_in(world: World, operation: Operation) -> None:
 
     answer = await world.ask(operation, caller)
 
-    assert told(answer)[1] not in {said[1] for said in (UNKNOWN, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE)}
+    assert told(answer)[1] not in {said[1] for said in (UNKNOWN, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE, NO_ENDPOINT)}
 
 
 @pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
@@ -263,6 +302,34 @@ async def test_a_page_may_what_the_description_says_and_nothing_else(world: Worl
         assert told(answer) == NOT_ENOUGH
         assert [word for word in (*PRIVATE, world.step) if word in answer.text] == []
         assert await world.state() == before
+
+
+CONNECTS: Final = {
+    "list_authentications",
+    "open_popup",
+    "read_events",
+    "read_session",
+    "select_authentication",
+    "send_popup_signal",
+}
+"""All that our own connect page may do, whose token is for one step."""
+
+
+@pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
+async def test_who_has_one_step_may_connect_it_and_nothing_else(world: World, operation: Operation) -> None:
+    """What the tenant keeps for itself is not shown; of another step there is nothing to see or to change."""
+    before = await world.state()
+    other = await world.ask(operation, world.of_another_step)
+    after = await world.state()
+    answer = await world.ask(operation, world.of_the_step)
+
+    assert after == before
+    assert [word for word in PRIVATE[1:] if word in other.text + answer.text] == []
+    if operation.id not in CONNECTS:
+        assert told(answer) == told(other) == NOT_ENOUGH
+    else:
+        assert told(answer)[1] not in {said[1] for said in (UNKNOWN, FORGED, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE)}
+        assert told(other) == ((404, "step_not_found") if "{step_id}" in operation.path else (200, None))
 
 
 def test_what_a_page_may_is_what_it_needs() -> None:
@@ -284,6 +351,7 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "search_apps",
         "select_authentication",
         "send_popup_signal",
+        "stream_session",
     }
 
 

@@ -8,12 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
 from api.errors import STATUS, status_of
+from api.views import Views
 from orchestrator.core.errors import ZapwrightError
+from orchestrator.core.events import CATALOGUE, EventName, example
+from orchestrator.core.session import Session
+from orchestrator.queries import Snapshot
 from tests.support.deployment import Deployment, described
+from tests.support.stories import NOON
 
 PAGE: Final = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
 SECTIONS: Final = {
@@ -22,33 +28,48 @@ SECTIONS: Final = {
 }
 OPERATIONS: Final = {
     "add_step",
+    "allow_browser",
     "cancel_session",
     "change_session",
     "change_step",
     "choose_action",
+    "change_webhook",
     "choose_app",
     "create_client_token",
+    "create_connect_link",
     "create_session",
+    "create_webhook",
     "create_zap",
+    "delete_webhook",
     "erase_user",
+    "fire_webhook",
     "give_inputs",
     "list_actions",
     "list_authentications",
+    "list_deliveries",
+    "list_connect_links",
     "list_sessions",
+    "list_webhooks",
     "open_popup",
     "put_credential",
+    "read_delivery",
     "read_events",
     "read_health",
     "read_metrics",
     "read_readiness",
     "read_session",
     "read_signals",
+    "read_webhook",
     "remove_step",
+    "renew_webhook_secret",
+    "replay_delivery",
     "reset_step",
+    "revoke_connect_link",
     "search_apps",
     "search_sessions",
     "select_authentication",
     "send_popup_signal",
+    "stream_session",
 }
 DESCRIPTION: Final = described(Deployment().app)
 
@@ -126,14 +147,26 @@ def test_every_route_says_what_it_needs_and_what_may_go_wrong(route: str, operat
 def test_answers_that_ask_to_wait_say_so() -> None:
     """`Retry-After` is described wherever it is sent."""
     for _, operation in ALL:
-        waits = {503} | {status for status, code in codes(operation) if code == "idempotency_in_flight"}
+        asking = {"idempotency_in_flight", "too_many_streams"}
+        waits = {503} | {status for status, code in codes(operation) if code in asking}
         for status, answer in operation["responses"].items():
             assert ("Retry-After" in answer.get("headers", {})) == (int(status) in waits)
 
 
 TAKES_SEVERAL_COMMITS: Final = {"create_zap"}
-CHANGES_NO_SESSION: Final = {"create_session", "create_client_token", "put_credential", "erase_user"}
-KEEPS_NOTHING: Final = {"create_client_token"}
+CHANGES_NO_SESSION: Final = {
+    "change_webhook",
+    "create_client_token",
+    "create_session",
+    "create_webhook",
+    "delete_webhook",
+    "erase_user",
+    "fire_webhook",
+    "put_credential",
+    "renew_webhook_secret",
+    "replay_delivery",
+}
+KEEPS_NOTHING: Final = {"create_client_token", "fire_webhook"}
 
 
 @pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])
@@ -203,3 +236,23 @@ def test_the_examples_on_the_page_have_the_shapes_they_name() -> None:
 def test_no_status_is_decided_for_an_error_that_is_not_there() -> None:
     """The table goes with the tree."""
     assert set(STATUS) <= set(classes())
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_every_event_is_described_as_a_webhook(name: EventName) -> None:
+    """What is really sent fits the description, and the name is the message's type."""
+    described = DESCRIPTION["webhooks"][name]["post"]
+    shape = described["requestBody"]["content"]["application/json"]["schema"]
+    whole = Draft202012Validator({**shape, "components": DESCRIPTION["components"]})
+    session = Session(
+        id="zs00abcdefghij", tenant_id="default", user_id="ada", created_at=NOON, deadline=NOON, updated_at=NOON, seq=9
+    )
+    snapshot = Snapshot(session=session, credential=None, next_checks={})
+    views = Views(message_origin="https://zapier.example", baseline_fresh=0)
+    message = msgspec.json.decode(msgspec.json.encode(views.message(example(name, seq=7, at=NOON), snapshot)))
+    other = next(other for other in EventName if other != name)
+
+    assert set(DESCRIPTION["webhooks"]) == {kind.value for kind in EventName}
+    assert whole.is_valid(message)
+    assert not whole.is_valid({**message, "type": other.value})
+    assert not whole.is_valid({**message, "data": {**message["data"], "seq": None}})
