@@ -123,6 +123,7 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         docs_url=None,  # their scripts come from somebody else's server
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in `Trace`; asking costs each request
         generate_unique_id_function=_operation_id,
         middleware=[
             Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),
