@@ -16,7 +16,6 @@ from api.errors import HANDLED, answer
 from api.limits import BodyLimits
 from api.links import LinkTokens
 from api.openapi import Api
-from api.polls import LongPolls
 from api.quick import Quick, Ways
 from api.routes import (
     actions,
@@ -37,6 +36,7 @@ from api.routes import (
     webhooks,
     zaps,
 )
+from api.stream import Streams
 from api.tokens import ClientTokens
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
@@ -106,6 +106,7 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
         zapwright.directory, tokens=app.state.tokens, clock=zapwright.clock, api_key=zapwright.settings.api_key
     )
     app.state.callers = callers
+    app.state.streams = Streams(following=zapwright.following, queries=zapwright.queries, clock=zapwright.clock)
     return callers
 
 
@@ -133,7 +134,6 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
     app.state.tokens = ClientTokens(token_keys, life=round(settings.client_token_s * SECOND))
     app.state.link_tokens = LinkTokens(token_keys)
     app.state.metrics = metrics
-    app.state.polls = LongPolls()
     for router in routers:
         app.add(router)
     return app

@@ -11,11 +11,12 @@ from pydantic import SecretStr
 
 from api.cors import ALLOWED
 from api.errors import OriginRefusedError, ScopeMissingError, UnauthorizedError
+from api.headers import header
 from api.schemas.fields import SessionId
 from api.tokens import ClientTokens, is_token
 from orchestrator.core.errors import SessionNotFoundError, StepNotFoundError
 from orchestrator.core.ports import Clock
-from orchestrator.core.session import SessionKey
+from orchestrator.core.session import SECOND, Instant, SessionKey
 from orchestrator.core.tenants import TENANT_SCOPES, Scope, Tenant, digest_of
 from orchestrator.directory import Directory
 
@@ -24,7 +25,9 @@ _SCHEME: Final = "bearer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, what they may do, and from which origins; `session_id`: the only session there is for them.
+    """Who asks, what they may do, and from which origins.
+
+    `session_id`: the only session there is for them; `until`: when they are nobody any more.
 
     `step_id`: the only step of it, where they are our own connect page.
 
@@ -35,6 +38,7 @@ class Caller:
     scopes: frozenset[Scope]
     origins: frozenset[str] = frozenset()
     session_id: str | None = None
+    until: Instant | None = None
     step_id: str | None = None
 
     def key(self, session_id: str) -> SessionKey:
@@ -65,6 +69,7 @@ class Callers:
         key = api_key.get_secret_value().strip() if api_key is not None else ""
         self._directory = directory
         self._digest = digest_of(key) if key else None
+        self._default = _backend(directory.default, TENANT_SCOPES)
 
     async def check(self) -> None:
         """Raise ApiKeyMissingError when nobody could be let in, StoreError when that cannot be told."""
@@ -77,7 +82,7 @@ class Callers:
         Raises UnauthorizedError, StoreError. For a token the store is not asked.
         """
         if self._digest is not None and hmac.compare_digest(digest_of(bearer), self._digest):
-            return _backend(self._directory.default, TENANT_SCOPES)
+            return self._default
         if is_token(bearer):
             claims = self._tokens.read(bearer, now=self._clock.now())
             return Caller(
@@ -85,6 +90,7 @@ class Callers:
                 scopes=frozenset(),
                 origins=frozenset(claims.origins),
                 session_id=claims.sid,
+                until=claims.exp * SECOND,
                 step_id=claims.step,
             )
         key = await self._directory.key(bearer)
@@ -125,7 +131,7 @@ class Needs:
         Raises UnauthorizedError, ScopeMissingError, OriginRefusedError, StepNotFoundError for what is not the token's.
         """
         callers: Callers = request.app.state.callers
-        caller = await callers.find(bearer_of(request.headers.get("authorization", "")))
+        caller = await callers.find(bearer_of(header(request.scope, b"authorization") or ""))
         _check_origin(caller, request)
         if not self._is_met_by(caller):
             raise ScopeMissingError(scope=self.scope)
@@ -164,7 +170,7 @@ DEVELOPERS: Final = Depends(_be_developer)
 
 def _check_origin(caller: Caller, request: Request) -> None:
     """Browsers name the origin of a page that calls; backends name none. Raises OriginRefusedError."""
-    origin = request.headers.get("origin")
+    origin = header(request.scope, b"origin")
     if origin is None:
         return
     is_allowed = origin in caller.origins

@@ -142,7 +142,7 @@ _WORDS: Final[Mapping[Kind, _Words]] = {
     ),
 }
 
-_SOMEBODY: Final = "who sent you this link"
+_SOMEBODY: Final = "whoever sent you this link"
 _APP: Final = "the app"
 _WITH_SCRIPT: Final = frozenset({Kind.FOLLOW, Kind.WAITING})
 _LEADS_BACK: Final = frozenset(Kind) - {Kind.ASK, Kind.ELSEWHERE, Kind.WAITING, Kind.FOLLOW}

@@ -13,9 +13,9 @@ from fastapi import Depends, Request, Response
 from api.auth import Caller, CallerDep
 from api.errors import OriginRefusedError, RequestInvalidError
 from api.links import LinkTokens
-from api.polls import LongPolls
 from api.schemas import answers
 from api.schemas.fields import timestamp
+from api.stream import Streams
 from api.terms import etag, mark_replay
 from api.tokens import ClientTokens
 from api.views import Views, connect_link
@@ -27,6 +27,7 @@ from orchestrator.core.session import ConnectLink, Session, Step
 from orchestrator.core.tenants import origin_of
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
+from orchestrator.following import Following
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
 from orchestrator.webhooks import Webhooks
@@ -195,9 +196,13 @@ async def _metrics(request: Request) -> Metrics:
     return metrics
 
 
-async def _polls(request: Request) -> LongPolls:
-    polls: LongPolls = request.app.state.polls
-    return polls
+async def _following(here: Here) -> Following:
+    return here.following
+
+
+async def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
 
 
 EngineDep = Annotated[Engine, Depends(_engine)]
@@ -208,8 +213,9 @@ ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
 GrantingDep = Annotated[Granting, Depends(_granting)]
+FollowingDep = Annotated[Following, Depends(_following)]
 LinkingDep = Annotated[Linking, Depends(_linking)]
-PollsDep = Annotated[LongPolls, Depends(_polls)]
+StreamsDep = Annotated[Streams, Depends(_streams)]
 
 
 @contextmanager

@@ -1,21 +1,24 @@
-"""The API as a process: uvicorn, and an end that lets requests finish without waiting for long polls."""
+"""The API as a process: uvicorn, and an end that lets requests finish without waiting for long polls and streams."""
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, cast
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import create_server_app
 from api.auth import ApiKeyMissingError
-from api.polls import LongPolls
 from orchestrator import logs
 from orchestrator.bootstrap import settle_down
 from orchestrator.core.errors import StoreError
@@ -59,12 +62,51 @@ class PlainStart:
                 raise
 
 
-class Server(uvicorn.Server):
-    """A server that ends long polls as soon as it is asked to end (SIGTERM, SIGINT), and then waits for the rest."""
+class Gathered:
+    """A transport that sends what is written within one tick of the event loop in one piece.
 
-    def __init__(self, config: uvicorn.Config, *, polls: LongPolls) -> None:
+    uvicorn writes the head of an answer and its body apart: two packets, for which the other side wakes twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send it before anything that happens later."""
+        if not self._pieces:
+            self._loop.call_soon(self._send)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """Send the rest, then hang up."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._pieces:
+            self._transport.write(b"".join(self._pieces))
+            self._pieces.clear()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport has
+        return getattr(self._transport, name)
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP, over gathered writes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        super().connection_made(cast("asyncio.Transport", Gathered(transport, self.loop)))
+
+
+class Server(uvicorn.Server):
+    """A server that ends all waiting as soon as it is asked to end (SIGTERM, SIGINT), and then waits for the rest."""
+
+    def __init__(self, config: uvicorn.Config, *, app: FastAPI) -> None:
         super().__init__(config)
-        self._polls = polls
+        self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and count everything that is there by then as here to stay."""
@@ -73,8 +115,15 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the requests under way finish, then close."""
-        self._polls.close()
+        self._app.state.zapwright.following.close()
         await super().shutdown(sockets)
+
+
+def allow_connections() -> None:
+    """Have as many open files, and so connections, as the system lets this process have; streams need many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # no number stands for "no limit" everywhere
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def serve(
@@ -91,6 +140,7 @@ def serve(
     with status 3 when it cannot start, having logged why: without its store, or without any API key.
     """
     logs.configure(settings)
+    allow_connections()
     app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
     config = uvicorn.Config(
         PlainStart(app),
@@ -102,9 +152,9 @@ def serve(
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
     )
-    server = Server(config, polls=app.state.polls)
+    server = Server(config, app=app)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):  # uvicorn hands both signals on once it has stopped: that is a good end
         server.run(sockets=list(sockets) if sockets is not None else None)

@@ -24,6 +24,7 @@ from orchestrator.credentials import ToldCredentials
 from orchestrator.delivering import Courier
 from orchestrator.directory import Directory
 from orchestrator.engine import Engine
+from orchestrator.following import Following
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
@@ -60,6 +61,7 @@ class Zapwright:
     commits: Commits
     engine: Engine
     queries: Queries
+    following: Following
     checker: Checker
     creator: Creator
     sweeper: Sweeper
@@ -117,13 +119,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         chance=chance,
         limit=round(settings.webhook_limit_s * 1000),
     )
-    queries = Queries(
-        sessions=store.sessions,
-        watches=store.watches,
-        credentials=credentials,
-        changes=store.changes,
-        clock=clock,
-    )
+    queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
     return Zapwright(
         settings=settings,
         store=store,
@@ -148,6 +144,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             shards=settings.shards,
         ),
         queries=queries,
+        following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,
             sessions=store.sessions,

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.events import Event
 from orchestrator.core.links import LinkState, state_of
 from orchestrator.core.links import find as find_link
 from orchestrator.core.ports import (
-    Changes,
     Clock,
     CredentialStore,
     EventPage,
@@ -22,7 +22,7 @@ from orchestrator.core.ports import (
     WatchStore,
     Written,
 )
-from orchestrator.core.session import ConnectLink, Instant, Millis, Session, SessionKey, Step, WatchKey
+from orchestrator.core.session import ConnectLink, Instant, Session, SessionKey, Step, WatchKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +54,24 @@ class Queries:
         sessions: SessionStore,
         watches: WatchStore,
         credentials: CredentialStore,
-        changes: Changes,
         clock: Clock,
     ) -> None:
         self._sessions = sessions
         self._watches = watches
         self._credentials = credentials
-        self._changes = changes
         self._clock = clock
 
     async def session(self, key: SessionKey) -> Snapshot:
         """Return one session. Raises SessionNotFoundError, also for another tenant's."""
         return await self.snapshot(await self._sessions.load(key))
+
+    async def with_events(self, key: SessionKey, *, after: int, limit: int) -> tuple[Snapshot, tuple[Event, ...]]:
+        """Return one session with its events after `after`, if all of them are kept and at most `limit`, else none.
+
+        Raises SessionNotFoundError.
+        """
+        session, events = await self._sessions.load_with_events(key, after=after, limit=limit)
+        return await self.snapshot(session), events
 
     async def of_user(self, key: SessionKey, user_id: str) -> Session:
         """Return one session of this user. Raises SessionNotFoundError, also for another user's."""
@@ -92,18 +98,6 @@ class Queries:
             credential=await self._credentials.standing(session.tenant_id, session.user_id),
         )
 
-    async def after(self, key: SessionKey, *, seq: int, wait: Millis) -> Snapshot:
-        """Return the session once its `seq` is greater than `seq`, or as it is after waiting that long."""
-        until = self._clock.now() + wait
-        async with self._changes.session(key.session_id) as subscription:
-            while True:
-                snapshot = await self.session(key)
-                left = until - self._clock.now()
-                if snapshot.session.seq > seq or left <= 0:
-                    return snapshot
-                if not await subscription.changed(timeout=left):
-                    return await self.session(key)
-
     async def sessions(self, query: SessionQuery) -> tuple[tuple[Snapshot, ...], str | None]:
         """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours."""
         page: SessionPage = await self._sessions.find(query)
@@ -111,12 +105,15 @@ class Queries:
 
     async def events(self, key: SessionKey, *, after: int, limit: int) -> EventPage:
         """Return a session's events after a sequence number."""
-        await self.session(key)
-        return await self._sessions.events(key.session_id, after=after, limit=limit)
+        return await self.events_of(await self._sessions.load(key), after=after, limit=limit)
+
+    async def events_of(self, session: Session, *, after: int, limit: int) -> EventPage:
+        """Return events of a session that was just read. Raises SessionNotFoundError when it is gone since."""
+        return await self._sessions.events(session.id, after=after, limit=limit)
 
     async def signals(self, key: SessionKey) -> tuple[SignalRecord, ...]:
         """Return what was heard about a session and what became of it."""
-        await self.session(key)
+        await self._sessions.load(key)
         return await self._sessions.signals(key.session_id)
 
     async def snapshot(self, session: Session, *, written: Written | None = None) -> Snapshot:

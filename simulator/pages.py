@@ -30,7 +30,7 @@ _PAGE: Final = """<!doctype html>
 <script type="module" src="/web/popup.js"></script>
 </head>
 <body{data}>
-<p class="banner">Simulator <span>nothing here is real</span></p>
+<header class="banner">Simulator <span>nothing here is real</span></header>
 <main>
 {body}
 </main>

@@ -39,8 +39,10 @@ def run_worker(
     The first signal lets what is under way finish; a second one ends the process at once. A store or a queue that is
     away is waited for. `alive_file` is touched every few seconds as long as the process works, whether the store is
     there or not. Requests to Zapier go by `transport`, by default over sockets; webhook messages are written down by
-    `render`. To be called on the main thread.
+    `render`. To be called on the main thread, before there are others: the process stands back behind those that answer
+    users, as the settings say.
     """
+    os.nice(settings.worker_nice)
     return WorkerProcess(
         settings,
         redis_url=redis_url,

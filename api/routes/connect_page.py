@@ -247,6 +247,7 @@ async def create_step_token(visit: VisitDep) -> Response:
             "expires_at": timestamp(token.expires_at),
             "api_url": visit.api_url,
             "session_id": session.id,
+            "step_id": step.id,
         },
         headers={"Cache-Control": "no-store"},
     )

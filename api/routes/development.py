@@ -15,6 +15,7 @@ from starlette.status import HTTP_201_CREATED
 from api.auth import DEVELOPERS, SessionDep, TenantId
 from api.deps import EngineDep, GrantingDep, Here, QueriesDep, ShowDep
 from api.errors import RequestInvalidError
+from api.routes.sessions import change_session
 from api.schemas import answers, requests
 from api.schemas.problems import Flaw
 from api.terms import Keyed
@@ -57,6 +58,9 @@ async def create_development_token(
     return grant(found.session)
 
 
+router.add_api_route("/session/{session_id}", change_session, methods=["PATCH"])
+
+
 @router.get("/faults")
 async def read_faults(here: Here) -> dict[str, Any]:
     """Return the simulator's switches as they are: everything that can go wrong. Raises UpstreamUnavailableError."""
@@ -71,6 +75,15 @@ async def put_faults(here: Here, faults: Annotated[dict[str, Any], Body()]) -> d
     """
     await _control(here, "PATCH", faults)
     await _control(here, "DELETE")
+    return await _control(here, "PATCH", faults)
+
+
+@router.patch("/faults")
+async def patch_faults(here: Here, faults: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Set the switches of the simulator that are given, by JSON merge patch, and leave the others. Return all of them.
+
+    Raises RequestInvalidError, and then changes nothing; UpstreamUnavailableError.
+    """
     return await _control(here, "PATCH", faults)
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Final, TypeVar
 
 import msgspec
-from fastapi import Path
+from fastapi import Header, Path
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -170,6 +170,17 @@ Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wai
 EventLimit = Annotated[int, Field(ge=1, le=MOST_EVENTS)]
 DeliveryLimit = Annotated[int, Field(ge=1, le=MOST_DELIVERIES)]
 SessionLimit = Annotated[int, Field(ge=1, le=MOST_SESSIONS)]
+
+# --- in headers -----------------------------------------------------------------------------------------------
+
+LastEventId = Annotated[
+    Omittable[str],
+    Header(
+        alias="Last-Event-ID",
+        pattern=r"^(0|[1-9][0-9]{0,15})$",
+        description="`id` of the last event that was read; it comes before `after`.",
+    ),
+]
 
 # --- in answers -----------------------------------------------------------------------------------------------
 

@@ -64,6 +64,13 @@ class _EventSearch(Parameters):
     limit: EventLimit = 100
 
 
+class _Streaming(Parameters):
+    after: Omittable[Seq] = Field(
+        default=None, description="Tell events with a greater `seq` first; by default only what happens from now on."
+    )
+    visible: bool = Field(default=False, description="The page is in front of its user.")
+
+
 class _EndpointsSearch(Parameters):
     session_id: Omittable[SessionIdGiven] = Field(default=None, description="Those that hear of this session alone.")
 
@@ -100,6 +107,9 @@ Waiting = Annotated[_Waiting, Query()]
 
 EventSearch = Annotated[_EventSearch, Query()]
 """Which events to read."""
+
+Streaming = Annotated[_Streaming, Query()]
+"""From where to tell, and to whom."""
 
 EndpointsSearch = Annotated[_EndpointsSearch, Query()]
 """Whose endpoints to list."""

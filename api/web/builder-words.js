@@ -209,6 +209,11 @@ const EVENTS = {
   candidates_found: () => ["wait", "Found accounts to choose from"],
   auth_needed: ({ reason }) => ["wait", `Needs an account: ${REASONS[reason] ?? reason}`],
   auth_resolved: ({ evidence }, { account }) => ["good", `${account ? `Connected, ${account}` : "Connected"}: ${evidenceInWords(evidence)}`],
+  connect_link_made: () => ["plain", "Connect link made"],
+  connect_link_opened: () => ["busy", "Connect link opened"],
+  connect_link_contested: () => ["wait", "Another browser would like to use the connect link"],
+  connect_link_allowed: () => ["plain", "Another browser may use the connect link"],
+  connect_link_revoked: () => ["plain", "Connect link withdrawn"],
   action_chosen: () => ["plain", "Action chosen"],
   inputs_given: () => ["plain", "Fields filled in"],
   session_ready: () => ["good", "Everything is ready"],
@@ -246,7 +251,7 @@ export function problemInWords(error) {
 
 /** @type {Record<string, string>} */
 const PROBLEMS = {
-  upstream_busy: "Zapier allows only so many questions a minute, and they are used up. Try again in a moment.",
+  upstream_busy: "Zapier can take no more questions right now. Try again in a moment.",
   upstream_unavailable: "Zapier does not answer right now. Try again in a moment.",
   session_not_found: "This Zap is no longer kept.",
   too_many_steps: "A Zap has 25 steps at most.",

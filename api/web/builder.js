@@ -6,8 +6,8 @@
  * The session's id is in the address, so that a reload and a second tab show the same.
  */
 
-import { faultMenu, faultsProblem, newFaults, recognise, switchesOf } from "./builder-faults.js";
-import { button, newDesk, stepCard } from "./builder-step.js";
+import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
+import { button, CHOOSING, newDesk, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
 import { problemInWords, statusInWords, wordsOf } from "./builder-words.js";
 import { createConnect } from "./connect.js";
@@ -15,8 +15,7 @@ import { draw, h } from "./dom.js";
 import { icon } from "./icons.js";
 
 const RETRY_MS = 3_000;
-const SETTLED = new Set(["resolved", "no-auth-required"]);
-const UNREACHABLE = "The API does not answer. Once it is running again, this page goes on.";
+const UNREACHABLE = "The API does not answer.";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("builder"));
 const announcement = /** @type {HTMLElement} */ (document.getElementById("told"));
@@ -27,7 +26,6 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  * @property {"welcome" | "opening" | "gone" | "open"} phase
  * @property {import("../../clients/browser/types.js").Connect | null} connect
  * @property {any} token given with the session, and not used yet
- * @property {string} bearer the newest token's
  * @property {string} user
  * @property {string | null} busy
  * @property {string | null} problem
@@ -35,7 +33,7 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  */
 
 /** @type {Page} */
-const page = { phase: "welcome", connect: null, token: null, bearer: "", user: "ada", busy: null, problem: null, title: null };
+const page = { phase: "welcome", connect: null, token: null, user: "ada", busy: null, problem: null, title: null };
 /** @type {Map<string, import("./builder-step.js").Desk>} */
 const desks = new Map();
 /** @type {Map<string, string>} what was said of a step last */
@@ -52,13 +50,12 @@ const sessionInAddress = () => decodeURIComponent(location.hash.slice(1));
  *
  * @param {string} method
  * @param {string} path
- * @param {{body?: object, bearer?: string}} [request]
+ * @param {object} [body]
  */
-async function ask(method, path, { body, bearer } = {}) {
+async function ask(method, path, body) {
   const answer = await fetch(path, {
     method,
-    headers: { ...(body && { "Content-Type": "application/json" }), ...(bearer && { Authorization: `Bearer ${bearer}` }) },
-    ...(body && { body: JSON.stringify(body) }),
+    ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
   });
   const document = await answer.json();
   if (answer.ok) return document;
@@ -69,7 +66,6 @@ async function ask(method, path, { body, bearer } = {}) {
 async function getToken() {
   const given = page.token ?? (await patiently(() => ask("POST", `/dev/session/${encodeURIComponent(sessionInAddress())}/client-tokens`)));
   page.token = null;
-  page.bearer = given.token;
   return given;
 }
 
@@ -86,7 +82,7 @@ async function patiently(question) {
       return await question();
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      Object.assign(page, { problem: UNREACHABLE });
+      page.problem = `${UNREACHABLE} Once it is running again, this page goes on.`;
       redraw();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -98,12 +94,12 @@ async function begin() {
   redraw();
   try {
     const wish = { user_id: page.user, title: "New Zap", reference: crypto.randomUUID(), steps: [{}, {}] };
-    const { id, client_token } = await ask("POST", "/dev/session", { body: wish });
+    const { id, client_token } = await ask("POST", "/dev/session", wish);
     history.pushState(null, "", `#${encodeURIComponent(id)}`);
     page.token = client_token;
     await open();
   } catch (error) {
-    page.problem = error instanceof TypeError ? UNREACHABLE : problemInWords(error);
+    page.problem = error instanceof TypeError ? `${UNREACHABLE} Is it running?` : problemInWords(error);
   }
   page.busy = null;
   redraw();
@@ -149,16 +145,20 @@ async function readFaults() {
   redraw();
 }
 
-/** @param {() => void} change */
-async function setFaults(change) {
-  change();
-  redraw();
+/** @param {"PATCH" | "PUT"} method @param {object} document */
+async function setFaults(method, document) {
   try {
-    recognise(faults, await ask("PUT", "/dev/faults", { body: switchesOf(faults) }));
+    recognise(faults, await ask(method, "/dev/faults", document));
     faults.problem = null;
   } catch (error) {
     faults.problem = faultsProblem(error);
   }
+  redraw();
+}
+
+/** @param {string} app */
+function lookAtFaultsOf(app) {
+  faults.app = app;
   redraw();
 }
 
@@ -227,11 +227,12 @@ function wishesOf(step, index, connect) {
     signIn: () =>
       act(desk, "sign-in", async () => {
         const { user_id, reference } = connect.getSnapshot().session ?? {};
-        await ask("POST", "/dev/session", { body: { user_id, reference } });
+        await ask("POST", "/dev/session", { user_id, reference });
         connect.refresh();
       }),
     again: () => {
-      Object.assign(desk, { of: null, problem: null });
+      desk.problem = null;
+      desk.loading.clear();
       redraw();
     },
   };
@@ -251,11 +252,11 @@ function provide(step, connect) {
   if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
-  const isAsked = isSettled ? desk.picking : step.state === "needs-auth" && step.show !== "preparing";
+  const isAsked = isSettled ? desk.picking : CHOOSING.has(step.show);
   if (isAsked && desk.accounts === null) {
     load(desk, "accounts", async () => {
-      const { authentications } = await connect.authentications(step.id);
-      desk.accounts = authentications;
+      const { authentications } = await connect.authentications(step.id, { refresh: desk.isStale });
+      Object.assign(desk, { accounts: authentications, isStale: false });
       for (const { id, title } of authentications) known.accounts.set(id, title);
     });
   }
@@ -303,12 +304,30 @@ function drawAll() {
 /** @param {any} step @param {import("../../clients/browser/types.js").Connect} connect */
 function listenTo(step, connect) {
   const before = said.get(step.id);
-  if (before !== step.show) {
+  // Asking for a step's accounts shows it as preparing: no reason to ask again.
+  if (before !== step.show && step.show !== "preparing") {
     said.set(step.id, step.show);
-    deskOf(step.id).accounts = null;
-    if (before !== undefined) announce(step);
+    const desk = deskOf(step.id);
+    Object.assign(desk, { accounts: null, problem: null });
+    desk.loading.clear();
+    if (before !== undefined) {
+      announce(step);
+      if (step.show === "resolved") outdate(step, connect);
+    }
   }
   provide(step, connect);
+}
+
+/**
+ * What was connected in one step can be used in others: their lists are too old now.
+ *
+ * @param {any} step
+ * @param {import("../../clients/browser/types.js").Connect} connect
+ */
+function outdate(step, connect) {
+  for (const { id, app } of connect.getSnapshot().steps) {
+    if (id !== step.id && app?.id === step.app.id) Object.assign(deskOf(id), { accounts: null, isStale: true });
+  }
 }
 
 /** @param {any} step */
@@ -348,7 +367,12 @@ function contents(connect, snapshot) {
       h(
         "aside",
         { class: "stack side", "aria-label": "Behind the scenes" },
-        faultMenu(faults, { apps: appsOf(snapshot.steps), set: setFaults }),
+        faultMenu(faults, {
+          apps: appsOf(snapshot.steps),
+          look: lookAtFaultsOf,
+          set: (patch) => void setFaults("PATCH", patch),
+          clear: () => void setFaults("PUT", {}),
+        }),
         timeline(snapshot.events, { steps: snapshot.steps, ...known }),
       ),
     ),
@@ -455,6 +479,7 @@ function banner({ status }, connect) {
 
 /** @param {any} session */
 function titleField(session) {
+  if (page.title === session.title) page.title = null;
   return h(
     "label",
     { class: "field title", key: "title" },
@@ -477,7 +502,7 @@ function titleField(session) {
 /** @param {any} session */
 async function rename(session) {
   try {
-    await ask("PATCH", `/v1/sessions/${session.id}`, { body: { title: page.title ?? "" }, bearer: page.bearer });
+    await ask("PATCH", `/dev/session/${session.id}`, { title: page.title ?? "" });
     page.problem = null;
   } catch (error) {
     page.problem = `The title was not kept: ${error instanceof TypeError ? UNREACHABLE : problemInWords(error)}`;

@@ -9,7 +9,7 @@
 export function connectAccount(link, zapier) {
   return new Promise((connected, gaveUp) => {
     const popup = window.open(link, "_blank", "popup,width=1280,height=1024");
-    if (popup === null) return gaveUp(new Error("the browser blocked the popup"));
+    if (popup === null) return gaveUp(new Error("The browser blocked the popup", { cause: "blocked" }));
     const listening = new AbortController();
     const end = () => {
       listening.abort();
@@ -25,7 +25,7 @@ export function connectAccount(link, zapier) {
     const watching = setInterval(() => {
       if (!popup.closed) return;
       end();
-      gaveUp(new Error("the popup was closed"));
+      gaveUp(new Error("popup.closed is true: the user must have given up"));
     }, 500);
   });
 }

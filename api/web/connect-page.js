@@ -74,9 +74,11 @@ function follow() {
     shown = step.show;
     const words = headed(step);
     document.title = words;
+    const hadFocus = main.contains(document.activeElement);
     draw(main, card(step, words, session?.credential.account ?? null));
+    if (hadFocus && !main.contains(document.activeElement)) main.querySelector("h1")?.focus();
     if (!isNew) return;
-    told.textContent = words;
+    told.textContent = [words, wordsOf(step.show, now.app.title).title].filter(Boolean).join(". ");
     problem = "";
     if (CHOOSING.has(step.show)) void load();
   }
@@ -222,7 +224,8 @@ function next({ next_check_in_s: seconds }) {
 async function getToken() {
   const answer = await fetch(`${location.pathname}/client-token`, { method: "POST" });
   if (answer.ok) return answer.json();
-  if (answer.status < 500) again();
+  if (answer.status >= 500) throw new TypeError(`no answer: ${answer.status}`);
+  again();
   throw new Error(`no token: ${answer.status}`);
 }
 

@@ -159,6 +159,13 @@ class SessionStore(Protocol):
         """Return the session. Raises SessionNotFoundError, also for another tenant's and for text that is no id."""
         ...
 
+    async def load_with_events(self, key: SessionKey, *, after: int, limit: int) -> tuple[Session, tuple[Event, ...]]:
+        """Return the session, with its events after `after` and up to its own `seq`.
+
+        There are none where there are more than `limit`, or where some are no longer kept. Raises as `load`.
+        """
+        ...
+
     async def load_any(self, session_id: str) -> Session:
         """Return the session, whoever's it is: for loops that serve every tenant. Raises SessionNotFoundError."""
         ...
@@ -361,9 +368,10 @@ class WatchStore(Protocol):
     async def lease(
         self, keys: Sequence[WatchKey], *, token: str, now: Instant, until: Instant
     ) -> tuple[WatchKey, ...]:
-        """Take watches of one shard for one check each, atomically; returns those that were due and free.
+        """Take watches for one check each; returns those that were due and free, in their order.
 
-        A leased watch is not due before `until`.
+        A leased watch is not due before `until`. Watches of one shard are taken at one moment. When the store fails,
+        some may have been taken.
         """
         ...
 
@@ -957,12 +965,16 @@ class Subscription(Protocol):
         """
         ...
 
+    def wake(self) -> None:
+        """Let `changed` return True, as if there had been a change."""
+        ...
+
 
 class Changes(Protocol):
     """News of commits. News may be missed only together with the store; `changed` then says True."""
 
     def session(self, session_id: str) -> AbstractAsyncContextManager[Subscription]:
-        """Subscribe to one session's commits."""
+        """Subscribe to one session's commits, and to the ends of the checks that it waits on."""
         ...
 
     def due(self) -> AbstractAsyncContextManager[Subscription]:
@@ -988,9 +1000,8 @@ class Leases(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckBatch:
-    """Watches of one shard leased together, each with the permits its check may use."""
+    """Watches leased under one token, each with the permits its check may use."""
 
-    shard: int
     token: str
     watches: tuple[tuple[WatchKey, tuple[Permit, ...]], ...]
 

@@ -149,6 +149,11 @@ class PopupBlocked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PageSeen:
+    """A page of the session is in front of its user, and stays so until somebody says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConnectLinkMade:
     """A connect link for a step, to be opened within `ttl`; `digest` is its token's."""
 
@@ -285,6 +290,7 @@ Signal: TypeAlias = (
     | SessionChanged
     | SessionCancelled
     | StepAdded
+    | PageSeen
     | AuthenticationsListed
     | ZapRequested
     | ZapAnswered

@@ -100,6 +100,7 @@ Code = Literal[
     "token_invalid",
     "too_many_endpoints",
     "too_many_steps",
+    "too_many_streams",
     "unauthorized",
     "upstream_busy",
     "upstream_refused",

@@ -32,6 +32,7 @@ from orchestrator.core.signals import (
     InputsGiven,
     LinkSignal,
     MessageReceived,
+    PageSeen,
     PopupBlocked,
     PopupCancelled,
     PopupOpened,
@@ -68,6 +69,8 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
     match signal:
         case SessionChanged() | SessionCancelled() | StepAdded():
             _about_the_session(draft, signal)
+        case PageSeen():
+            popups.page_seen(draft)
         case AuthenticationsListed():
             listing.listed(draft, signal)
         case CredentialChanged():

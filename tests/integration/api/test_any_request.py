@@ -106,7 +106,7 @@ class World:
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self.api = Deployment()
-        self.api.app.state.polls.close()  # a wait is over at once
+        self.api.zapwright.following.close()  # a wait is over at once
         self.run = runner.run
         self._numbers = count(1)
         self._slack = self.api.sim.app_id("Slack")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
@@ -13,10 +14,10 @@ import pytest
 from orchestrator.core.session import MINUTE, SessionKey
 from orchestrator.core.tenants import DEFAULT_TENANT
 from tests.support.away import coming_and_going
+from tests.support.browsers import OF_THE_PAGE
 from tests.support.deployment import ORIGIN, Deployment, problem_of
 
 ALICE: Final = {"user_id": "alice"}
-SAME: Final = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
 OWN: Final = "http://127.0.0.1:8700"
 """Where browsers find the API."""
 
@@ -69,14 +70,14 @@ class Link:
         """Read the page."""
         return Seen(await browser.get(self.url))
 
-    async def press(self, browser: httpx.AsyncClient, headers: dict[str, str] = SAME) -> Seen:
+    async def press(self, browser: httpx.AsyncClient, headers: dict[str, str] = OF_THE_PAGE) -> Seen:
         """Read the page, press its button, and see what follows."""
         await browser.get(self.url)
         return Seen(await browser.post(self.url, headers=headers, follow_redirects=True))
 
     async def token(self, browser: httpx.AsyncClient) -> httpx.Response:
         """Ask for a token as the page's script does."""
-        return await browser.post(f"{self.url}/client-token", headers=SAME)
+        return await browser.post(f"{self.url}/client-token", headers=OF_THE_PAGE)
 
     async def aclose(self) -> None:
         """Close every browser."""
@@ -151,13 +152,13 @@ async def test_a_page_of_nobodys_name_still_makes_sentences(link: Link) -> None:
     """A tenant that was given no name is not called `default`."""
     text = " ".join((await link.see(link.browser())).text.split())
 
-    assert "Who sent you this link asks you to connect your Slack account." in text
+    assert "Whoever sent you this link asks you to connect your Slack account." in text
 
 
 async def test_the_page_runs_and_asks_nothing_but_ours(link: Link) -> None:
     """No inline script or style, no referrer, nothing kept, no frame, and no popup of it is cut off."""
     browser = link.browser()
-    for answer in (await browser.get(link.url), await browser.post(link.url, headers=SAME)):
+    for answer in (await browser.get(link.url), await browser.post(link.url, headers=OF_THE_PAGE)):
         headers = answer.headers
         assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self'")
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
@@ -191,7 +192,7 @@ async def test_the_browser_that_continues_has_the_link(link: Link) -> None:
 async def test_a_link_is_given_by_the_page_alone(link: Link) -> None:
     """Not to a program that posts without having read it, nor by another site's form."""
     stranger = link.browser()
-    blind = await stranger.post(link.url, headers=SAME)
+    blind = await stranger.post(link.url, headers=OF_THE_PAGE)
     await stranger.get(link.url)
     forged = [
         await stranger.post(link.url, headers=headers)
@@ -236,6 +237,16 @@ async def test_another_browser_waits_until_it_is_let_in(link: Link) -> None:
     assert seen == ["follow", "elsewhere"]
     assert (await link.token(laptop)).status_code == 200
     assert problem_of(await link.token(phone)) == (409, "connect_link_over")
+
+
+async def test_of_two_browsers_that_continue_at_once_one_has_the_link(link: Link) -> None:
+    """And the other one waits; neither is forgotten, and neither has it by half."""
+    browsers = [link.browser() for _ in range(2)]
+    for browser in browsers:
+        await browser.get(link.url)
+    await asyncio.gather(*(browser.post(link.url, headers=OF_THE_PAGE) for browser in browsers))
+
+    assert sorted([str((await link.see(browser)).kind) for browser in browsers]) == ["follow", "waiting"]
 
 
 async def test_a_link_in_many_hands_is_good_for_few(link: Link) -> None:
@@ -311,8 +322,11 @@ async def test_what_is_no_link_is_not_known(link: Link) -> None:
     assert posted.kind == "follow"
     stranger = link.browser()
     stranger.cookies.set("zapwright-browser", "a" * 20)
-    assert Seen(await stranger.post(f"{link.url}x", headers=SAME)).kind == "unknown"
-    assert problem_of(await stranger.post(f"{link.url}x/client-token", headers=SAME)) == (404, "session_not_found")
+    assert Seen(await stranger.post(f"{link.url}x", headers=OF_THE_PAGE)).kind == "unknown"
+    assert problem_of(await stranger.post(f"{link.url}x/client-token", headers=OF_THE_PAGE)) == (
+        404,
+        "session_not_found",
+    )
 
 
 @pytest.mark.parametrize(
@@ -354,7 +368,7 @@ async def test_a_store_that_does_not_answer_is_said_in_words() -> None:
     await phone.get(link.url)
     sessions.is_away = True
     read = await phone.get(link.url)
-    pressed = await phone.post(link.url, headers=SAME)
+    pressed = await phone.post(link.url, headers=OF_THE_PAGE)
     sessions.is_away = False
     sessions.loses_answers = 1
     following = await link.press(phone)

@@ -119,6 +119,7 @@ class World:
     async def begin(self) -> None:
         """Have the session, another of the same user's, other companies' keys, and tokens of every kind."""
         api = self.api
+        api.zapwright.following.close()  # a stream is over at once
         late = await self._token()
         api.sim.clock.advance(10 * MINUTE)
         await api.sign_in()
@@ -350,6 +351,7 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "search_apps",
         "select_authentication",
         "send_popup_signal",
+        "stream_session",
     }
 
 

@@ -69,6 +69,7 @@ OPERATIONS: Final = {
     "search_sessions",
     "select_authentication",
     "send_popup_signal",
+    "stream_session",
 }
 DESCRIPTION: Final = described(Deployment().app)
 
@@ -146,7 +147,8 @@ def test_every_route_says_what_it_needs_and_what_may_go_wrong(route: str, operat
 def test_answers_that_ask_to_wait_say_so() -> None:
     """`Retry-After` is described wherever it is sent."""
     for _, operation in ALL:
-        waits = {503} | {status for status, code in codes(operation) if code == "idempotency_in_flight"}
+        asking = {"idempotency_in_flight", "too_many_streams"}
+        waits = {503} | {status for status, code in codes(operation) if code in asking}
         for status, answer in operation["responses"].items():
             assert ("Retry-After" in answer.get("headers", {})) == (int(status) in waits)
 
