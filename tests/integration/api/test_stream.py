@@ -59,6 +59,18 @@ class Site:
         token = await self.api.ok("POST", f"{self.address}/client-tokens", {"user_id": "alice"}, status=201)
         return {"Authorization": f"Bearer {token.json()['token']}", "Origin": ORIGIN}
 
+    def headers_of_step(self, step_id: str) -> dict[str, str]:
+        """Return the headers of our own connect page for one step."""
+        token = self.api.app.state.tokens.make(
+            tenant_id=DEFAULT_TENANT,
+            session_id=self.session["id"],
+            user_id="alice",
+            origins=[ORIGIN],
+            now=self.api.clock.now(),
+            step_id=step_id,
+        )
+        return {"Authorization": f"Bearer {token.text}", "Origin": ORIGIN}
+
     def at_pace(self, **pace: Millis) -> None:
         """Have streams with other limits."""
         here, state = self.api.zapwright, self.api.app.state
@@ -175,16 +187,8 @@ async def test_a_connect_page_sees_its_step_and_no_other(site: Site) -> None:
     """Nor do events of other steps reach it; the pages that may see them do, from the same reading."""
     other = (await site.api.ok("POST", f"{site.address}/steps", {"alias": "other"}, status=201)).json()["step_id"]
     headers = await site.key_of(*TENANT_SCOPES)
-    token = site.api.app.state.tokens.make(
-        tenant_id=DEFAULT_TENANT,
-        session_id=site.session["id"],
-        user_id="alice",
-        origins=[ORIGIN],
-        now=site.api.clock.now(),
-        step_id=other,
-    )
     async with (
-        site.reader("?after=0", {"Authorization": f"Bearer {token.text}", "Origin": ORIGIN}) as connect_page,
+        site.reader("?after=0", site.headers_of_step(other)) as connect_page,
         site.reader("?after=0", headers) as backend,
     ):
         await connect_page.until(lambda page: page.names.count("session") == 2)
@@ -352,10 +356,15 @@ async def test_a_stream_that_nothing_happens_in_gives_signs_of_life(site: Site) 
 
 
 async def test_a_visible_page_is_waited_for_as_long_as_it_is_there(site: Site) -> None:
-    """A hidden one is not, nor is a reader that may not write."""
+    """A hidden one is not, nor is a reader that may not write, nor our own connect page, which has one step."""
     headers = await site.key_of(Scope.SESSIONS_READ)
-    async with site.reader("?visible=true", headers) as reader, await site.page("?visible=false") as hidden:
+    async with (
+        site.reader("?visible=true", headers) as reader,
+        site.reader("?visible=true", site.headers_of_step(site.session["steps"][0]["id"])) as connect_page,
+        await site.page("?visible=false") as hidden,
+    ):
         await reader.until_told("session")
+        await connect_page.until_told("session")
         await hidden.until_told("session")
         unseen = await site.visible_until()
         async with await site.page("?visible=true") as page:
