@@ -311,6 +311,7 @@ CONNECTS: Final = {
     "read_session",
     "select_authentication",
     "send_popup_signal",
+    "stream_session",
 }
 """All that our own connect page may do, whose token is for one step."""
 
