@@ -105,8 +105,8 @@ async def scene(
         await product.connect_account(user, app)
     session = await product.session(user, app)
     context = await browser.new_context()
-    account = {"name": "zapier_account", "value": signed_in_as or user, "url": product.simulator_url}
-    await context.add_cookies([account])
+    account = signed_in_as or user
+    await context.add_cookies([{"name": "zapier_account", "value": account, "url": product.simulator_url}])
     failures: list[str] = []
     context.on("weberror", lambda failed: failures.append(str(failed.error)))
     try:
