@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.async_api import Browser, Locator, Page
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
-from tests.browser import builder_scenes, comparison_scenes  # noqa: F401 - they put their scenes into the table
+from tests.browser import builder_scenes, comparison_scenes, connect_page_scenes  # noqa: F401 - they put scenes in
 from tests.browser.chromium import launched
 from tests.browser.stages import ATTEMPT_S, SCENES, TOKEN_S, USERS, Stage
 
@@ -39,6 +39,7 @@ PAGES: Final = {
 AT_ONCE: Final = 4
 COLORS: Final = 64
 SETTINGS: Final = {
+    "ZAPWRIGHT_TENANT_NAME": "Acme",
     "ZAPWRIGHT_ATTEMPT_S": str(ATTEMPT_S),
     "ZAPWRIGHT_ATTEMPT_VISIBLE_S": str(ATTEMPT_S),
     "ZAPWRIGHT_CLIENT_TOKEN_S": str(TOKEN_S),
