@@ -23,6 +23,7 @@ from orchestrator.core.ports import Clock, Written
 from orchestrator.core.session import Session
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
+from orchestrator.filling import Filler
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
 
@@ -91,6 +92,10 @@ async def _queries(here: Here) -> Queries:
     return here.queries
 
 
+async def _filler(here: Here) -> Filler:
+    return here.filler
+
+
 async def _creator(here: Here) -> Creator:
     return here.creator
 
@@ -122,6 +127,7 @@ async def _polls(request: Request) -> LongPolls:
 
 EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
+FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from api.schemas import answers
 from api.schemas.fields import moment, timestamp
 from orchestrator.core.events import CATALOGUE, Event
+from orchestrator.core.fields import Fieldset, Form, FormPart, InfoField, InputField, ValueType
+from orchestrator.core.mapping import FieldFlaw, reference
 from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
@@ -14,11 +16,14 @@ from orchestrator.core.ports import (
     Credential,
     CredentialState,
     EventPage,
+    Output,
     SignalRecord,
     Standing,
+    StepTestRun,
 )
 from orchestrator.core.session import Evidence, Instant, JsonObject, Millis, Step
 from orchestrator.engine import OpenedPopup, Picker
+from orchestrator.filling import Filling, Found
 from orchestrator.queries import Snapshot
 
 _INSTANTS = frozenset({"deadline"})
@@ -140,6 +145,78 @@ def popup(opened: OpenedPopup) -> answers.OpenedPopup:
     """Show an attempt and where its popup goes."""
     return answers.OpenedPopup(
         attempt_id=opened.attempt.id, url=opened.url, deadline=timestamp(opened.attempt.deadline)
+    )
+
+
+def form(step: Step, found: Form, problems: tuple[FieldFlaw, ...]) -> answers.Form:
+    """Show what an action asks for."""
+    return answers.Form(
+        fields=tuple(_part(part) for part in found.parts),
+        inputs=step.inputs,
+        problems=tuple(answers.FieldFlaw.of(flaw) for flaw in problems),
+    )
+
+
+def filling(filled: Filling, session: answers.Session) -> answers.Filling:
+    """Show a form after a change."""
+    shown = form(filled.step, filled.form, filled.problems)
+    return answers.Filling(**vars(shown), cleared=filled.cleared, session=session)
+
+
+def choices(found: Found) -> answers.ChoicePage:
+    """Show what a field may be."""
+    return answers.ChoicePage(choices=tuple(answers.Choice.of(one) for one in found.choices), cursor=found.cursor)
+
+
+def outputs(step_id: str, found: tuple[Output, ...]) -> answers.OutputList:
+    """Show what a step gives."""
+    return answers.OutputList(
+        outputs=tuple(
+            answers.Output(id=one.id, title=one.title, sample=one.sample, reference=reference(step_id, one.id))
+            for one in found
+        )
+    )
+
+
+def test_run(run: StepTestRun) -> answers.StepTestRun:
+    """Show what came of carrying an action out."""
+    return answers.StepTestRun.of(run)
+
+
+def _part(part: FormPart) -> answers.FormPart:
+    fields = tuple(_field(one) for one in part.fields) if isinstance(part, Fieldset) else ()
+    return answers.FormPart(**vars(_field(part)), fields=fields)
+
+
+def _field(part: FormPart) -> answers.FormField:
+    if isinstance(part, InputField):
+        return answers.FormField(
+            kind="input",
+            id=part.id,
+            title=part.title,
+            description=part.description,
+            value_type=part.value_type,
+            format=part.format,
+            is_required=part.is_required,
+            default=part.default,
+            placeholder=part.placeholder,
+            depends_on=part.depends_on,
+            invalidates=part.invalidates,
+            items=part.items if part.value_type is ValueType.ARRAY else None,
+        )
+    return answers.FormField(
+        kind="info" if isinstance(part, InfoField) else "fieldset",
+        id=part.id,
+        title=part.title if isinstance(part, Fieldset) else "",
+        description=part.description if isinstance(part, InfoField) else "",
+        value_type=None,
+        format=None,
+        is_required=False,
+        default=None,
+        placeholder="",
+        depends_on=(),
+        invalidates=False,
+        items=None,
     )
 
 

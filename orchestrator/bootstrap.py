@@ -21,6 +21,7 @@ from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
 from orchestrator.directory import Directory
 from orchestrator.engine import Engine
+from orchestrator.filling import Filler
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
@@ -55,6 +56,7 @@ class Zapwright:
     engine: Engine
     queries: Queries
     checker: Checker
+    filler: Filler
     creator: Creator
     sweeper: Sweeper
     directory: Directory
@@ -136,6 +138,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             clock=clock,
             chance=chance,
         ),
+        filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
         creator=Creator(
             commits=commits,
             sessions=store.sessions,

@@ -37,6 +37,7 @@ from orchestrator.core.signals import (
     PopupOpened,
     Signal,
     StepAdded,
+    StepTestRequested,
     ZapRequested,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Idempotency, Terms
@@ -283,7 +284,12 @@ def signal_name(signal: Signal) -> str:
 def _made(signal: Signal) -> str | None:
     """Name what the signal makes."""
     match signal:
-        case StepAdded(step_id=made) | PopupOpened(attempt_id=made) | ZapRequested(intent_id=made):
+        case (
+            StepAdded(step_id=made)
+            | PopupOpened(attempt_id=made)
+            | ZapRequested(intent_id=made)
+            | StepTestRequested(test_id=made)
+        ):
             return made
         case _:
             return None

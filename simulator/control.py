@@ -175,6 +175,7 @@ class Control:
                     "partner": self._usage(upstream.limits.partners),
                 },
                 "zaps": {"created": len(zaps), "list": [_zap(zap) for zap in zaps]},
+                "executed": upstream.executed,
             }
         )
 

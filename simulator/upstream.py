@@ -60,6 +60,7 @@ class Upstream:
         self.faults = Faults(seed=world.seed)
         self.limits = RateLimits()
         self.counts = Counts()
+        self.executed: list[dict[str, Any]] = []  #: what tests of actions have written, oldest first
 
     def switch(self, patch: Any) -> Switches:  # noqa: ANN401 - JSON has no closer type
         """Apply a JSON merge patch to the switches, at once and as a whole. Raises SwitchError and changes nothing."""
@@ -80,6 +81,7 @@ class Upstream:
         self.switch_back()
         self.limits.reset()
         self.counts = Counts()
+        self.executed = []
 
     def finish_popup(  # noqa: PLR0913 - what a person may do in a popup
         self,

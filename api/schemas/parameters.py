@@ -7,7 +7,19 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.fields import Cursor, EventLimit, Omittable, Seq, SessionLimit, TenantIdGiven, UserId, Wait, Words
+from api.schemas.fields import (
+    ChoiceWords,
+    Cursor,
+    EventLimit,
+    FieldId,
+    Omittable,
+    Seq,
+    SessionLimit,
+    TenantIdGiven,
+    UserId,
+    Wait,
+    Words,
+)
 from orchestrator.core.ports import SessionQuery
 from orchestrator.core.session import SessionStatus, StepState
 
@@ -60,6 +72,16 @@ class _Picking(Parameters):
     refresh: bool = Field(default=False, description="Ask Zapier now.")
 
 
+class _ChoiceSearch(Parameters):
+    field: FieldId
+    query: Omittable[ChoiceWords] = None
+    cursor: Omittable[Cursor] = None
+
+
+class _OutputWish(Parameters):
+    live: bool = Field(default=False, description="With samples of the user's own, which takes longer.")
+
+
 SessionSearch = Annotated[_SessionSearch, Query()]
 """Which sessions to list: those that match every given value."""
 
@@ -74,6 +96,12 @@ EventSearch = Annotated[_EventSearch, Query()]
 
 AppSearch = Annotated[_AppSearch, Query()]
 """Which apps to look for."""
+
+ChoiceSearch = Annotated[_ChoiceSearch, Query()]
+"""Which choices of which field."""
+
+OutputWish = Annotated[_OutputWish, Query()]
+"""What outputs are to be shown with."""
 
 Picking = Annotated[_Picking, Query()]
 """How current a listing must be."""

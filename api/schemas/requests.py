@@ -194,6 +194,19 @@ class GivenInputs(Body):
     inputs: Inputs
 
 
+class InputsChange(Body):
+    """Fields that are filled anew, or emptied by null; the others stay as they are."""
+
+    inputs: Inputs
+
+
+class StepTest(Body):
+    """The wish to carry a step's action out. It is not a rehearsal: what the action writes is written."""
+
+    confirm: Literal[True] = Field(description="Somebody knows that the action is really carried out.")
+    inputs: Inputs | None = Field(default=None, description="Values for this test, in place of the step's own.")
+
+
 class ZapRequest(Body):
     """The wish to create the Zap. `again`: a person looked, and an earlier call of unknown outcome made none."""
 

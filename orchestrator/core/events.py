@@ -29,6 +29,8 @@ class EventName(StrEnum):
     AUTH_RESOLVED = "auth_resolved"
     ACTION_CHOSEN = "action_chosen"
     INPUTS_GIVEN = "inputs_given"
+    INPUTS_CLEARED = "inputs_cleared"
+    STEP_TESTED = "step_tested"
     SESSION_READY = "session_ready"
     SESSION_EXPIRED = "session_expired"
     SESSION_CANCELLED = "session_cancelled"
@@ -121,6 +123,16 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
         when="a step's action is chosen", data={"key": "new_contact", "action_type": "read"}, of_step=True
     ),
     EventName.INPUTS_GIVEN: Kind(when="a step's fields are filled in", data={"fields": ["email"]}, of_step=True),
+    EventName.INPUTS_CLEARED: Kind(
+        when="fields are emptied: they were picked from what another authentication offered",
+        data={"fields": ["spreadsheet"]},
+        of_step=True,
+    ),
+    EventName.STEP_TESTED: Kind(
+        when="a step's action is about to be carried out once, to see what comes of it",
+        data={"test_id": "tt7kq2v9x0c4m1n8b6d3f5"},
+        of_step=True,
+    ),
     EventName.SESSION_READY: Kind(when="every step has all it needs: the Zap can be created", is_outcome=True),
     EventName.SESSION_EXPIRED: Kind(when="nobody finished the session before its deadline", is_outcome=True),
     EventName.SESSION_CANCELLED: Kind(when="the session is given up", is_outcome=True),

@@ -238,6 +238,14 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """Inputs that were picked from what one authentication offered; under another they mean nothing."""
+
+    authentication_id: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step of the Zap. Its place is its place in the session's `steps`. `app_at` is when it got its app."""
 
@@ -255,6 +263,7 @@ class Step:
     attempts: tuple[Attempt, ...] = ()
     action: Action | None = None
     inputs: JsonObject = field(default_factory=dict)
+    picked: Picked | None = None
 
     def attempt(self, attempt_id: str) -> Attempt | None:
         """Return the attempt with this id, if this step remembers it."""

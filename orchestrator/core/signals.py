@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
-from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing
+from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing, Picked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,10 +189,19 @@ class ActionChosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputsGiven:
-    """What a step's fields are filled with."""
+    """What a step's fields are filled with, and which of them were picked from what its authentication offers."""
 
     step_id: str
     inputs: JsonObject
+    picked: Picked | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTestRequested:
+    """The step's action is about to be carried out once, to see what comes of it."""
+
+    step_id: str
+    test_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +234,9 @@ class TimePassed:
     checks: Mapping[str, tuple[Instant, ...]]
 
 
-BuilderSignal: TypeAlias = StepChanged | StepRemoved | StepReset | AppChosen | ActionChosen | InputsGiven
+BuilderSignal: TypeAlias = (
+    StepChanged | StepRemoved | StepReset | AppChosen | ActionChosen | InputsGiven | StepTestRequested
+)
 """What the builder of the Zap does to a step."""
 
 AuthenticationSignal: TypeAlias = AuthenticationsRefreshed | AuthenticationSelected | ClaimContested | ClaimDoubted

@@ -16,18 +16,23 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
     ZapwrightError,
 )
+from orchestrator.core.fields import Form
 from orchestrator.core.ports import (
+    ActionUse,
     AppPage,
     Budget,
     Cache,
     CatalogAction,
     CatalogApp,
+    ChoicePage,
     Clock,
     Credential,
     CredentialStore,
+    Output,
     Permit,
     Profile,
     Share,
+    StepTestRun,
     ZapDraft,
     ZapMade,
     ZapNotMade,
@@ -39,6 +44,7 @@ from orchestrator.zapier.address import ApiAddress
 from orchestrator.zapier.calls import Caller, Calls
 from orchestrator.zapier.catalog import Catalog
 from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
+from orchestrator.zapier.forms import Forms
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import ListingDraft, Trail
 from orchestrator.zapier.permits import PartnerOf, PermitSource
@@ -89,11 +95,20 @@ class ZapierClient:
             partner_of=partner_of,
             patience=self._limits.interactive_wait,
         )
+        shelf = Shelf(cache, clock=clock)
         self._catalog = Catalog(
             self._calls,
             address=self._address,
             permits=self._permits,
-            shelf=Shelf(cache, clock=clock),
+            shelf=shelf,
+            limits=self._limits,
+        )
+        self._forms = Forms(
+            self._calls,
+            catalog=self._catalog,
+            address=self._address,
+            permits=self._permits,
+            shelf=shelf,
             limits=self._limits,
         )
 
@@ -133,6 +148,22 @@ class ZapierClient:
     async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
         """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
         return await self._catalog.actions(credential, app_id, fresh=fresh)
+
+    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
+        """Return what the action asks for, at most a minute old unless `fresh`."""
+        return await self._forms.fields(credential, use, fresh=fresh)
+
+    async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
+        """Return one page of a field's choices. Raises ValueError for a cursor that is not ours."""
+        return await self._forms.choices(credential, use, field_id, cursor=cursor)
+
+    async def outputs(self, credential: Credential, use: ActionUse, *, live: bool = False) -> tuple[Output, ...]:
+        """Return what the action will give."""
+        return await self._forms.outputs(credential, use, live=live)
+
+    async def test(self, credential: Credential, use: ActionUse) -> StepTestRun:
+        """Carry the action out with one call, never repeated."""
+        return await self._forms.test(credential, use)
 
     async def authentications(self, credential: Credential, app_id: str, *, permits: Sequence[Permit] = ()) -> Listing:
         """List the user's authentications for the app: every page, never cached.

@@ -112,12 +112,12 @@ def authentications(body: bytes) -> Page[AuthenticationRow]:
 
     A row without id, app or expiry makes the whole page useless: raises UpstreamUnavailableError.
     """
-    return _page(_read(body, _Envelope[_AuthenticationRow]), _authentication)
+    return _page(read(body, _Envelope[_AuthenticationRow]), _authentication)
 
 
 def actions(body: bytes) -> Page[CatalogAction]:
     """Read a page of `GET /v2/actions` (Zapier docs: get-actions). Raises UpstreamUnavailableError."""
-    return _page(_read(body, _Envelope[_ActionRow]), _action)
+    return _page(read(body, _Envelope[_ActionRow]), _action)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ class AppRow:
 
 def apps(body: bytes) -> Page[AppRow]:
     """Read a page of `GET /v2/apps` (Zapier docs: get-apps). Raises UpstreamUnavailableError."""
-    return _page(_read(body, _Envelope[_AppRow]), _app)
+    return _page(read(body, _Envelope[_AppRow]), _app)
 
 
 def _page(envelope: _Envelope[Value], row: Callable[[Value], Row]) -> Page[Row]:
@@ -264,16 +264,17 @@ def _step_request(step: ZapStep) -> JsonObject:
 # --- reading --------------------------------------------------------------------------------------------------
 
 
-def _read(body: bytes, kind: type[Value]) -> Value:
+def read(body: bytes, kind: type[Value]) -> Value:
+    """Read an answer as this. Raises UpstreamUnavailableError."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(error) from error
+        raise malformed(error) from error
 
 
 def _read_one(body: bytes, kind: type[Value]) -> Value:
     """Read one object: bare, in `data`, or as the only one of an array (Zapier's pages show each of these)."""
-    found = _read(body, object)
+    found = read(body, object)
     if isinstance(found, list) and len(found) == 1:
         found = found[0]
     if isinstance(found, dict) and "id" not in found:
@@ -281,10 +282,10 @@ def _read_one(body: bytes, kind: type[Value]) -> Value:
     try:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        raise _malformed(error) from error
+        raise malformed(error) from error
 
 
-def _malformed(error: Exception) -> UpstreamUnavailableError:
+def malformed(error: Exception) -> UpstreamUnavailableError:
     """Say what is wrong with an answer; msgspec names places and types, never what it found there."""
     if isinstance(error, msgspec.ValidationError):
         return UpstreamUnavailableError(problem=f"an answer of another shape: {error}")

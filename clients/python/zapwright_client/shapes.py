@@ -28,6 +28,8 @@ EventName = Literal[
     "auth_resolved",
     "action_chosen",
     "inputs_given",
+    "inputs_cleared",
+    "step_tested",
     "session_ready",
     "session_expired",
     "session_cancelled",
@@ -38,6 +40,7 @@ EventName = Literal[
     "sign_in_needed",
     "signed_in",
 ]
+Format = Literal["DATETIME", "MULTILINE", "PASSWORD", "CODE", "READONLY", "FILE", "SELECT"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
 Reason = Literal[
     "ambiguous",
@@ -52,6 +55,7 @@ Reason = Literal[
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
+ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
 ZapState = Literal["none", "creating", "created", "failed", "unknown"]
 Code = Literal[
     "action_not_found",
@@ -66,10 +70,12 @@ Code = Literal[
     "candidates_found",
     "create_unknown",
     "credential_refused",
+    "field_not_found",
     "guard_failed",
     "idempotency_in_flight",
     "idempotency_key_reused",
     "illegal_signal",
+    "inputs_flawed",
     "internal_error",
     "media_type_unsupported",
     "not_ready",
@@ -81,7 +87,11 @@ Code = Literal[
     "session_not_found",
     "stale_version",
     "step_not_found",
+    "step_not_usable",
     "store_unavailable",
+    "test_failed",
+    "test_repeated",
+    "test_unknown",
     "token_expired",
     "token_invalid",
     "too_many_steps",
@@ -106,6 +116,13 @@ class ActionList:
     """Everything an app can do."""
 
     actions: tuple[FoundAction, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputList:
+    """Everything a step gives."""
+
+    outputs: tuple[Output, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +189,30 @@ class HeardSignal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A value that a field may have; `id` is what it is filled with."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoicePage:
+    """Choices in the app's order. `cursor` leads on, null at the end."""
+
+    choices: tuple[Choice, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTestRun:
+    """What came of carrying an action out: results of the app's own shape, and how many there are in all."""
+
+    results: tuple[None, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorsSessionPage:
     """Sessions of all tenants, youngest first. `cursor` leads on, null at the end."""
 
@@ -207,6 +248,15 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFlaw:
+    """What is wrong with one field: `code` is for programs, `detail` for people."""
+
+    field: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picker:
     """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session."""
 
@@ -222,6 +272,15 @@ class OpenedPopup:
     attempt_id: str
     url: str
     deadline: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What an action asks for, in the order to show it in, what it is filled with, and what is wrong with that."""
+
+    fields: tuple[FormPart, ...]
+    inputs: dict[str, Any]
+    problems: tuple[FieldFlaw, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +324,16 @@ class ClientToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Something a step gives to later ones; `reference` is what their fields are filled with."""
+
+    id: str
+    title: str
+    sample: str | None
+    reference: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
     """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
 
@@ -283,6 +352,14 @@ class Event:
     at: datetime
     step_id: str | None
     data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling(Form):
+    """A form after a change; `cleared` names the fields that were emptied because they depend on changed ones."""
+
+    cleared: tuple[str, ...]
+    session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +390,29 @@ class FoundApp(App):
     description: str
     action_types: tuple[str, ...]
     needs_authentication: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormField:
+    """A field to be filled (`kind` input), or something to be read (info).
+
+    `description` is Markdown or HTML of the app's developer: show it as text, or cleaned. `depends_on`: fields whose
+    change empties this one. `invalidates`: once it is filled, other fields may come and go. `items`: the type of a
+    list's items.
+    """
+
+    kind: Literal["input", "info", "fieldset"]
+    id: str
+    title: str
+    description: str
+    value_type: ValueType | None
+    format: Format | None
+    is_required: bool
+    default: str | None
+    placeholder: str
+    depends_on: tuple[str, ...]
+    invalidates: bool
+    items: ValueType | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,6 +451,13 @@ class Session:
     credential: SessionCredential
     zap: Zap
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormPart(FormField):
+    """A field, or several that belong together (`kind` fieldset)."""
+
+    fields: tuple[FormField, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

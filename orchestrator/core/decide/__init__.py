@@ -39,6 +39,7 @@ from orchestrator.core.signals import (
     StepRemoved,
     StepReset,
     StepSignal,
+    StepTestRequested,
     TimePassed,
     ZapAnswered,
     ZapRequested,
@@ -121,6 +122,8 @@ def _about_its_building(draft: Draft, step: Step, signal: BuilderSignal) -> None
             steps.action_chosen(draft, step, signal)
         case InputsGiven():
             steps.inputs_given(draft, step, signal)
+        case StepTestRequested():
+            steps.step_test_requested(draft, step, signal)
         case _:
             assert_never(signal)
 

@@ -33,6 +33,7 @@ NOT_THERE: Final[Told] = (404, "session_not_found")
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "add_step": {},
+    "change_inputs": {"inputs": {"a": 1}},
     "change_session": {"title": "Changed"},
     "change_step": {"alias": "changed"},
     "choose_action": {"key": "send", "action_type": "WRITE"},
@@ -44,8 +45,12 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "open_popup": {"attempt_id": AN_ATTEMPT},
     "put_credential": {"access_token": "sim-alice"},
     "select_authentication": {"authentication_id": "some-authentication"},
+    "run_step_test": {"confirm": True},
     "send_popup_signal": {"attempt_id": AN_ATTEMPT, "kind": "focus"},
 }
+
+
+QUERIES: Final = {"list_choices": "?field=a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,7 @@ class World:
     async def ask(self, operation: Operation, headers: Headers) -> httpx.Response:
         """Ask for something of the session."""
         address = operation.address(session_id=self.session["id"], step_id=self.step, user_id="alice")
+        address += QUERIES.get(operation.id, "")
         async with self.api.caller(headers) as caller:
             return await caller.request(operation.method, address, json=operation.body)
 
@@ -274,7 +280,12 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "choose_app",
         "create_zap",
         "give_inputs",
+        "change_inputs",
         "list_actions",
+        "list_choices",
+        "list_fields",
+        "list_outputs",
+        "run_step_test",
         "list_authentications",
         "open_popup",
         "read_events",

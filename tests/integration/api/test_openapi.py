@@ -29,6 +29,7 @@ SECTIONS: Final = {
 OPERATIONS: Final = {
     "add_step",
     "cancel_session",
+    "change_inputs",
     "change_session",
     "change_step",
     "choose_action",
@@ -40,6 +41,9 @@ OPERATIONS: Final = {
     "give_inputs",
     "list_actions",
     "list_authentications",
+    "list_choices",
+    "list_fields",
+    "list_outputs",
     "list_sessions",
     "open_popup",
     "put_credential",
@@ -51,6 +55,7 @@ OPERATIONS: Final = {
     "read_signals",
     "remove_step",
     "reset_step",
+    "run_step_test",
     "search_apps",
     "search_sessions",
     "select_authentication",
@@ -139,7 +144,7 @@ def test_answers_that_ask_to_wait_say_so() -> None:
 
 TAKES_SEVERAL_COMMITS: Final = {"create_zap"}
 CHANGES_NO_SESSION: Final = {"create_session", "create_client_token", "put_credential", "erase_user"}
-KEEPS_NOTHING: Final = {"create_client_token"}
+KEEPS_NOTHING: Final = {"run_step_test", "create_client_token"}
 
 
 @pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])
@@ -166,7 +171,14 @@ def test_every_answer_that_shows_one_session_has_its_tag(route: str, operation: 
     """Described where it is sent: the session itself, or an answer with it inside."""
     for status, answer in operation["responses"].items():
         shape = answer.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
-        shows = shape.rpartition("/")[2] in {"Session", "CreatedSession", "AddedStep", "HeardSignal", "Picker"}
+        shows = shape.rpartition("/")[2] in {
+            "Session",
+            "CreatedSession",
+            "AddedStep",
+            "Filling",
+            "HeardSignal",
+            "Picker",
+        }
 
         assert ("ETag" in answer.get("headers", {})) == (shows or status in {"304", "412"}), route
 
