@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE := clients/node
 TSC := $(NODE)/node_modules/typescript/bin/tsc
+PROGRAMS := chromium:chromium Xvfb:xvfb openbox:openbox xdotool:xdotool fc-list:fonts-dejavu-core
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
@@ -32,6 +33,7 @@ up: $(VENV)/.project ## Start the store, the API, a worker and, without a real u
 
 .PHONY: test
 test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
+	@.ci/programs $(PROGRAMS) || true
 	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
 
 .PHONY: check
@@ -47,6 +49,8 @@ lint: $(VENV)/.dev ## Style, format and spelling
 types: $(VENV)/.dev $(NODE)/node_modules/.installed ## Types, strictly
 	@$(BIN)/mypy
 	@test ! -e $(TSC) || $(BIN)/node $(TSC) --project $(NODE)
+	@test ! -e $(TSC) || $(BIN)/node $(TSC) --project clients/browser
+	@test ! -e $(TSC) || $(BIN)/node $(TSC) --project api/web
 
 .PHONY: imports
 imports: $(VENV)/.dev ## Imports point inwards
@@ -96,7 +100,7 @@ lock: ## Pin every requirement by hash (needs uv)
 
 .PHONY: clean
 clean: ## Remove what the other targets built; data directories stay
-	@rm -rf $(VENV) $(NODE)/node_modules $(NODE)/types .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	@rm -rf $(VENV) $(NODE)/node_modules $(NODE)/types clients/browser/types .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 .PHONY: help

@@ -14,14 +14,16 @@ from api.auth import Callers
 from api.cors import Cors
 from api.errors import HANDLED, answer
 from api.limits import BodyLimits
+from api.links import LinkTokens
 from api.openapi import Api
-from api.polls import LongPolls
 from api.quick import Quick, Ways
 from api.routes import (
     actions,
     apps,
     authentications,
     client_tokens,
+    connect_links,
+    connect_page,
     credentials,
     development,
     fields,
@@ -34,6 +36,7 @@ from api.routes import (
     users,
     zaps,
 )
+from api.stream import Streams
 from api.tokens import ClientTokens
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
@@ -56,11 +59,13 @@ _RESOURCES = (
     fields,
     zaps,
     client_tokens,
+    connect_links,
     credentials,
     users,
     operators,
     health,
     pages,
+    connect_page,
 )
 
 
@@ -101,6 +106,7 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
         zapwright.directory, tokens=app.state.tokens, clock=zapwright.clock, api_key=zapwright.settings.api_key
     )
     app.state.callers = callers
+    app.state.streams = Streams(following=zapwright.following, queries=zapwright.queries, clock=zapwright.clock)
     return callers
 
 
@@ -124,11 +130,10 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         ],
         exception_handlers=dict.fromkeys(HANDLED, answer),
     )
-    app.state.tokens = ClientTokens(
-        [key.get_secret_value() for key in settings.token_keys], life=round(settings.client_token_s * SECOND)
-    )
+    token_keys = [key.get_secret_value() for key in settings.token_keys]
+    app.state.tokens = ClientTokens(token_keys, life=round(settings.client_token_s * SECOND))
+    app.state.link_tokens = LinkTokens(token_keys)
     app.state.metrics = metrics
-    app.state.polls = LongPolls()
     for router in routers:
         app.add(router)
     return app

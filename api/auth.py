@@ -13,9 +13,9 @@ from api.cors import ALLOWED
 from api.errors import OriginRefusedError, ScopeMissingError, UnauthorizedError
 from api.schemas.fields import SessionId
 from api.tokens import ClientTokens, is_token
-from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.errors import SessionNotFoundError, StepNotFoundError
 from orchestrator.core.ports import Clock
-from orchestrator.core.session import SessionKey
+from orchestrator.core.session import SECOND, Instant, SessionKey
 from orchestrator.core.tenants import TENANT_SCOPES, Scope, Tenant, digest_of
 from orchestrator.directory import Directory
 
@@ -24,7 +24,11 @@ _SCHEME: Final = "bearer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, what they may do, and from which origins; `session_id`: the only session there is for them.
+    """Who asks, what they may do, and from which origins.
+
+    `session_id`: the only session there is for them; `until`: when they are nobody any more.
+
+    `step_id`: the only step of it, where they are our own connect page.
 
     Who has a client token has no scopes: what the token is good for is said by each route.
     """
@@ -33,6 +37,8 @@ class Caller:
     scopes: frozenset[Scope]
     origins: frozenset[str] = frozenset()
     session_id: str | None = None
+    until: Instant | None = None
+    step_id: str | None = None
 
     def key(self, session_id: str) -> SessionKey:
         """Return the session as the caller may name it. Raises SessionNotFoundError."""
@@ -78,7 +84,12 @@ class Callers:
         if is_token(bearer):
             claims = self._tokens.read(bearer, now=self._clock.now())
             return Caller(
-                tenant_id=claims.tid, scopes=frozenset(), origins=frozenset(claims.origins), session_id=claims.sid
+                tenant_id=claims.tid,
+                scopes=frozenset(),
+                origins=frozenset(claims.origins),
+                session_id=claims.sid,
+                until=claims.exp * SECOND,
+                step_id=claims.step,
             )
         key = await self._directory.key(bearer)
         if key is None:
@@ -103,27 +114,38 @@ def _backend(tenant: Tenant, scopes: frozenset[Scope]) -> Caller:
 class Needs:
     """What a route asks of its caller: an API key with this scope, or, if it says so, a client token of its session.
 
+    `connects`: a token for one step alone will do, for it helps to connect that step.
+
     It stands among the route's dependencies, is checked before anything else is, and is shown by the API's description.
     """
 
     scope: Scope
     client_token: bool = False
+    connects: bool = False
 
     async def __call__(self, request: Request) -> None:
-        """Let the caller through. Raises UnauthorizedError, ScopeMissingError, OriginRefusedError."""
+        """Let the caller through.
+
+        Raises UnauthorizedError, ScopeMissingError, OriginRefusedError, StepNotFoundError for what is not the token's.
+        """
         callers: Callers = request.app.state.callers
         caller = await callers.find(bearer_of(request.headers.get("authorization", "")))
         _check_origin(caller, request)
         if not self._is_met_by(caller):
             raise ScopeMissingError(scope=self.scope)
+        _check_step(caller, request)
         request.state.caller = caller
 
     def _is_met_by(self, caller: Caller) -> bool:
-        return self.scope in caller.scopes if caller.session_id is None else self.client_token
+        if caller.session_id is None:
+            return self.scope in caller.scopes
+        return self.client_token if caller.step_id is None else self.connects
 
 
 PAGE_READS: Final = Depends(Needs(Scope.SESSIONS_READ, client_token=True))
 PAGE_WRITES: Final = Depends(Needs(Scope.SESSIONS_WRITE, client_token=True))
+STEP_READS: Final = Depends(Needs(Scope.SESSIONS_READ, client_token=True, connects=True))
+STEP_WRITES: Final = Depends(Needs(Scope.SESSIONS_WRITE, client_token=True, connects=True))
 BACKEND_READS: Final = Depends(Needs(Scope.SESSIONS_READ))
 BACKEND_WRITES: Final = Depends(Needs(Scope.SESSIONS_WRITE))
 USERS_WRITE: Final = Depends(Needs(Scope.USERS_WRITE))
@@ -153,6 +175,13 @@ def _check_origin(caller: Caller, request: Request) -> None:
     setattr(request.state, ALLOWED, is_allowed)
     if not is_allowed:
         raise OriginRefusedError(origin=origin)
+
+
+def _check_step(caller: Caller, request: Request) -> None:
+    """See to it that whoever has one step asks for no other. Raises StepNotFoundError."""
+    asked = request.path_params.get("step_id")
+    if caller.step_id is not None and asked is not None and asked != caller.step_id:
+        raise StepNotFoundError(session_id=caller.session_id or "", step_id=asked)
 
 
 def bearer_of(authorization: str) -> str:

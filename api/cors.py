@@ -18,7 +18,7 @@ from orchestrator.directory import Directory
 
 PREFIXES: Final = ("/v1/", "/dev/")
 METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
-REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
+REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID"
 EXPOSED: Final = "ETag, Idempotency-Replayed, Location, Retry-After, Zapwright-Reference"
 MAX_AGE_S: Final = 600
 """How long a browser may remember a preflight; a tenant's new origin needs none remembered before."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,19 +12,23 @@ from fastapi import Depends, Request, Response
 
 from api.auth import Caller, CallerDep
 from api.errors import OriginRefusedError, RequestInvalidError
-from api.polls import LongPolls
+from api.links import LinkTokens
 from api.schemas import answers
 from api.schemas.fields import timestamp
+from api.stream import Streams
 from api.terms import etag, mark_replay
 from api.tokens import ClientTokens
-from api.views import Views
+from api.views import Views, connect_link
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
+from orchestrator.core.errors import ConnectLinkNotFoundError, StepNotFoundError
 from orchestrator.core.ports import Clock, Written
-from orchestrator.core.session import Session
+from orchestrator.core.session import ConnectLink, Session, Step
+from orchestrator.core.tenants import origin_of
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
+from orchestrator.following import Following
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
 
@@ -45,6 +50,62 @@ class Show:
         """Show what became of a session, and whether the request had been carried out before."""
         mark_replay(self._response, is_replay=applied.is_replay)
         return await self(applied.session, applied.written)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linking:
+    """Knows the addresses of connect links, and shows them."""
+
+    tokens: LinkTokens
+    clock: Clock
+    caller: Caller
+    api_url: str
+
+    def accept(self, return_url: str | None) -> None:
+        """Accept an address of the caller's own pages. Raises OriginRefusedError."""
+        if return_url is None:
+            return
+        origin = "/".join(re.split(r"[/?#]", return_url, maxsplit=3)[:3])
+        with suppress(ValueError):  # what is no origin is none of the caller's
+            if origin_of(origin) in self.caller.origins:
+                return
+        raise OriginRefusedError(origin=origin)
+
+    def created(self, session: Session, step_id: str, link_id: str) -> answers.CreatedConnectLink:
+        """Show a link with its address. Raises ConnectLinkNotFoundError when it, or the key it was made by, is gone."""
+        step, link = _link(session, step_id, link_id)
+        token = self.tokens.again(session.id, link)
+        if token is None:
+            raise ConnectLinkNotFoundError(session_id=session.id, step_id=step_id, link_id=link_id)
+        shown = connect_link(link, step, session, now=self.clock.now())
+        return answers.CreatedConnectLink(**vars(shown), url=f"{self.api_url}/connect/{token}")
+
+    def one(self, session: Session, step_id: str, link_id: str) -> answers.ConnectLink:
+        """Show a link. Raises StepNotFoundError, ConnectLinkNotFoundError."""
+        step, link = _link(session, step_id, link_id)
+        return connect_link(link, step, session, now=self.clock.now())
+
+    def all(self, session: Session, step_id: str) -> answers.ConnectLinkList:
+        """Show a step's links. Raises StepNotFoundError."""
+        step, now = _step(session, step_id), self.clock.now()
+        return answers.ConnectLinkList(
+            links=tuple(connect_link(link, step, session, now=now) for link in reversed(step.links))
+        )
+
+
+def _step(session: Session, step_id: str) -> Step:
+    step = session.step(step_id)
+    if step is None:
+        raise StepNotFoundError(session_id=session.id, step_id=step_id)
+    return step
+
+
+def _link(session: Session, step_id: str, link_id: str) -> tuple[Step, ConnectLink]:
+    step = _step(session, step_id)
+    link = step.link(link_id)
+    if link is None:
+        raise ConnectLinkNotFoundError(session_id=session.id, step_id=step_id, link_id=link_id)
+    return step, link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +161,12 @@ async def _creator(here: Here) -> Creator:
     return here.creator
 
 
-async def _views(here: Here) -> Views:
-    return Views(message_origin=here.settings.zapier_message_origin, baseline_fresh=here.policy.baseline_fresh)
+async def _views(here: Here, caller: CallerDep) -> Views:
+    return Views(
+        message_origin=here.settings.zapier_message_origin,
+        baseline_fresh=here.policy.baseline_fresh,
+        only_step=caller.step_id,
+    )
 
 
 async def _show(
@@ -110,9 +175,20 @@ async def _show(
     return Show(queries, views, response)
 
 
-async def _granting(request: Request, here: Here, caller: CallerDep) -> Granting:
-    url = here.settings.public_api_url or str(request.base_url)
-    return Granting(tokens=request.app.state.tokens, clock=here.clock, caller=caller, api_url=url.rstrip("/"))
+async def api_url(request: Request, here: Here) -> str:
+    """Return where browsers reach the API, without a slash at the end."""
+    return (here.settings.public_api_url or str(request.base_url)).rstrip("/")
+
+
+ApiUrl = Annotated[str, Depends(api_url)]
+
+
+async def _granting(request: Request, here: Here, caller: CallerDep, url: ApiUrl) -> Granting:
+    return Granting(tokens=request.app.state.tokens, clock=here.clock, caller=caller, api_url=url)
+
+
+async def _linking(request: Request, here: Here, caller: CallerDep, url: ApiUrl) -> Linking:
+    return Linking(tokens=request.app.state.link_tokens, clock=here.clock, caller=caller, api_url=url)
 
 
 async def _metrics(request: Request) -> Metrics:
@@ -120,9 +196,13 @@ async def _metrics(request: Request) -> Metrics:
     return metrics
 
 
-async def _polls(request: Request) -> LongPolls:
-    polls: LongPolls = request.app.state.polls
-    return polls
+async def _following(here: Here) -> Following:
+    return here.following
+
+
+async def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
 
 
 EngineDep = Annotated[Engine, Depends(_engine)]
@@ -133,7 +213,9 @@ ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]
 GrantingDep = Annotated[Granting, Depends(_granting)]
-PollsDep = Annotated[LongPolls, Depends(_polls)]
+FollowingDep = Annotated[Following, Depends(_following)]
+LinkingDep = Annotated[Linking, Depends(_linking)]
+StreamsDep = Annotated[Streams, Depends(_streams)]
 
 
 @contextmanager

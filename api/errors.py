@@ -15,6 +15,7 @@ ZapwrightError
     ├── BodyUnreadableError       not JSON, too deep, or with values that no store keeps
     ├── MediaTypeError
     ├── RequestInvalidError
+    ├── TooManyStreamsError
     └── InternalError             ours, not the caller's
 """
 
@@ -62,6 +63,7 @@ MOST_FLAWS: Final = 20
 
 _LONGEST_PLACE: Final = 200
 _STORE_WAIT_S: Final = 1
+_STREAM_WAIT_S: Final = 10
 
 
 class RequestError(ZapwrightError):
@@ -190,6 +192,17 @@ class RequestInvalidError(RequestError):
         return cls([Flaw(parameter=parameter, detail=detail)])
 
 
+class TooManyStreamsError(RequestError):
+    """The session has as many streams as it may."""
+
+    code = "too_many_streams"
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__(
+            f"this session has {most} streams here already: close one, or share them among tabs", most=most
+        )
+
+
 class InternalError(RequestError):
     """Something went wrong here."""
 
@@ -225,6 +238,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     BodyUnreadableError: HTTPStatus.BAD_REQUEST,
     MediaTypeError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     RequestInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyStreamsError: HTTPStatus.TOO_MANY_REQUESTS,
     InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """Error class → status; a class without a line of its own has its base's."""
@@ -321,6 +335,8 @@ def _headers(error: ZapwrightError) -> dict[str, str]:
             return {"Retry-After": str(max(1, math.ceil(error.retry_after / SECOND)))}
         case StoreUnavailableError():
             return {"Retry-After": str(_STORE_WAIT_S)}
+        case TooManyStreamsError():
+            return {"Retry-After": str(_STREAM_WAIT_S)}
         case _:
             return {}
 

@@ -24,6 +24,7 @@ from api.errors import (
     ScopeMissingError,
     TokenExpiredError,
     TokenInvalidError,
+    TooManyStreamsError,
     UnauthorizedError,
     status_of,
     title_of,
@@ -130,7 +131,7 @@ def _answer(kinds: list[Kind]) -> dict[str, Any]:
 
 
 def _asks_to_wait(kind: Kind) -> bool:
-    return issubclass(kind, UpstreamBusyError | StoreUnavailableError | IdempotencyInFlightError)
+    return issubclass(kind, UpstreamBusyError | StoreUnavailableError | IdempotencyInFlightError | TooManyStreamsError)
 
 
 class Api(FastAPI):

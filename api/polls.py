@@ -1,4 +1,4 @@
-"""Long polls: waits of a request that end early when nobody needs them any more."""
+"""Long polls: waits of a request that end early when whoever asked has gone."""
 
 from __future__ import annotations
 
@@ -11,27 +11,16 @@ from starlette.requests import Request
 Found = TypeVar("Found")
 
 
-class LongPolls:
-    """Every wait of one process."""
-
-    def __init__(self) -> None:
-        self._closing = asyncio.Event()
-
-    def close(self) -> None:
-        """End every wait, those that begin later at once."""
-        self._closing.set()
-
-    async def wait(self, request: Request, waiting: Coroutine[Any, Any, Found]) -> Found | None:
-        """Return what is waited for; None when the process is ending, or whoever asked has gone."""
-        found = asyncio.create_task(waiting)
-        ends = (asyncio.create_task(self._closing.wait()), asyncio.create_task(_gone(request)))
-        try:
-            await asyncio.wait((found, *ends), return_when=asyncio.FIRST_COMPLETED)
-            return found.result() if found.done() else None
-        finally:
-            for task in (found, *ends):
-                task.cancel()
-            await asyncio.gather(found, *ends, return_exceptions=True)
+async def while_here(request: Request, waiting: Coroutine[Any, Any, Found]) -> Found | None:
+    """Return what is waited for; None when whoever asked has gone."""
+    found, leaving = asyncio.create_task(waiting), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait((found, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return found.result() if found.done() else None
+    finally:
+        for task in (found, leaving):
+            task.cancel()
+        await asyncio.gather(found, leaving, return_exceptions=True)
 
 
 async def _gone(request: Request) -> None:

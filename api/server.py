@@ -1,4 +1,4 @@
-"""The API as a process: uvicorn, and an end that lets requests finish without waiting for long polls."""
+"""The API as a process: uvicorn, and an end that lets requests finish without waiting for long polls and streams."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Final
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.app import create_server_app
 from api.auth import ApiKeyMissingError
-from api.polls import LongPolls
 from orchestrator import logs
 from orchestrator.bootstrap import settle_down
 from orchestrator.core.errors import StoreError
@@ -60,11 +60,11 @@ class PlainStart:
 
 
 class Server(uvicorn.Server):
-    """A server that ends long polls as soon as it is asked to end (SIGTERM, SIGINT), and then waits for the rest."""
+    """A server that ends all waiting as soon as it is asked to end (SIGTERM, SIGINT), and then waits for the rest."""
 
-    def __init__(self, config: uvicorn.Config, *, polls: LongPolls) -> None:
+    def __init__(self, config: uvicorn.Config, *, app: FastAPI) -> None:
         super().__init__(config)
-        self._polls = polls
+        self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and count everything that is there by then as here to stay."""
@@ -73,7 +73,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the requests under way finish, then close."""
-        self._polls.close()
+        self._app.state.zapwright.following.close()
         await super().shutdown(sockets)
 
 
@@ -104,7 +104,7 @@ def serve(
         loop="uvloop",
         http="httptools",
     )
-    server = Server(config, polls=app.state.polls)
+    server = Server(config, app=app)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):  # uvicorn hands both signals on once it has stopped: that is a good end
         server.run(sockets=list(sockets) if sockets is not None else None)

@@ -1,5 +1,7 @@
 """Client tokens: signed by us, given by a tenant's backend to a page, good for one session for a while (JWT, HS256).
 
+Our own connect page has one that is good for one step alone.
+
 Times are those of the clock that all our processes share. A token may seem to begin up to five minutes from now, for a
 process whose clock is behind that of the one that made it; it ends when it says, whoever looks.
 """
@@ -60,7 +62,10 @@ class ClientToken:
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a token says: user (`sub`), session, tenant, and the origins it may come from; times are in seconds."""
+    """What a token says: user (`sub`), session, tenant, and the origins it may come from; times are in seconds.
+
+    `step`: the only step it is good for, None for the whole session.
+    """
 
     sub: str
     sid: str
@@ -68,6 +73,7 @@ class Claims(msgspec.Struct, frozen=True):
     origins: tuple[str, ...]
     nbf: int
     exp: int
+    step: str | None = None
 
 
 class ClientTokens:
@@ -85,9 +91,16 @@ class ClientTokens:
         self._claims = lru_cache(MOST_REMEMBERED)(self._verified)
 
     def make(
-        self, *, tenant_id: str, session_id: str, user_id: str, origins: Sequence[str], now: Instant
+        self,
+        *,
+        tenant_id: str,
+        session_id: str,
+        user_id: str,
+        origins: Sequence[str],
+        now: Instant,
+        step_id: str | None = None,
     ) -> ClientToken:
-        """Return a new token."""
+        """Return a new token, for one step of the session if it is named."""
         begins, ends = now // SECOND, (now + self._life) // SECOND
         claims = {
             "iss": ISSUER,
@@ -99,7 +112,7 @@ class ClientTokens:
             "iat": begins,
             "nbf": begins,
             "exp": ends,
-        }
+        } | ({} if step_id is None else {"step": step_id})
         key = self._keys[self._newest]
         text = jwt.encode(claims, key, algorithm=_ALGORITHM, headers={"kid": self._newest})
         return ClientToken(text=text, expires_at=ends * SECOND)

@@ -8,6 +8,7 @@ from api.schemas import answers
 from api.schemas.fields import moment, timestamp
 from orchestrator.core.events import CATALOGUE, Event
 from orchestrator.core.fields import Fieldset, Form, FormPart, InfoField, InputField, ValueType
+from orchestrator.core.links import state_of
 from orchestrator.core.mapping import FieldFlaw, reference
 from orchestrator.core.ports import (
     AppPage,
@@ -21,7 +22,7 @@ from orchestrator.core.ports import (
     Standing,
     StepTestRun,
 )
-from orchestrator.core.session import Evidence, Instant, JsonObject, Millis, Step
+from orchestrator.core.session import ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.filling import Filling, Found
 from orchestrator.queries import Snapshot
@@ -34,11 +35,13 @@ _INSTANTS = frozenset({"deadline"})
 class Views:
     """Shows sessions.
 
-    `message_origin` is whose messages pages may believe, `baseline_fresh` how long a listing serves.
+    `message_origin` is whose messages pages may believe, `baseline_fresh` how long a listing serves. With `only_step`
+    they show nothing of other steps, nor what the tenant keeps for itself.
     """
 
     message_origin: str
     baseline_fresh: Millis
+    only_step: str | None = None
 
     def session(self, snapshot: Snapshot) -> answers.Session:
         """Show a session with everything a page needs."""
@@ -50,8 +53,8 @@ class Views:
             state=session.state,
             seq=session.seq,
             title=session.title,
-            reference=session.reference,
-            metadata=session.metadata,
+            reference=session.reference if self.only_step is None else None,
+            metadata=session.metadata if self.only_step is None else {},
             created_at=timestamp(session.created_at),
             deadline=timestamp(session.deadline),
             credential=answers.SessionCredential(
@@ -59,7 +62,11 @@ class Views:
                 account=credential.email if credential else None,
             ),
             zap=answers.Zap.of(session.zap),
-            steps=tuple(self._step(step, position, snapshot) for position, step in enumerate(session.steps)),
+            steps=tuple(
+                self._step(step, position, snapshot)
+                for position, step in enumerate(session.steps)
+                if self.only_step in {None, step.id}
+            ),
         )
 
     def message(self, event: Event, snapshot: Snapshot) -> answers.WebhookMessage:
@@ -90,6 +97,11 @@ class Views:
             listed_at=moment(picker.listed_at),
             session=self.session(snapshot),
         )
+
+    def events(self, page: EventPage) -> answers.EventPage:
+        """Show a page of events."""
+        shown = (event for event in page.events if self.only_step is None or event.step_id in {None, self.only_step})
+        return answers.EventPage(events=tuple(_event(event) for event in shown), truncated=page.truncated)
 
     def _step(self, step: Step, position: int, snapshot: Snapshot) -> answers.Step:
         return answers.Step(
@@ -124,11 +136,6 @@ class Views:
         if credential is None or credential.account != step.baseline.account:
             return None
         return min(step.baseline.taken_at, step.connect.read_at) + self.baseline_fresh
-
-
-def events(page: EventPage) -> answers.EventPage:
-    """Show a page of events."""
-    return answers.EventPage(events=tuple(_event(event) for event in page.events), truncated=page.truncated)
 
 
 def apps(page: AppPage) -> answers.AppPage:
@@ -240,6 +247,20 @@ def _signal(record: SignalRecord) -> answers.SignalRecord:
         step_id=record.step_id,
         attempt_id=record.attempt_id,
         detail=record.detail,
+    )
+
+
+def connect_link(link: ConnectLink, step: Step, session: Session, *, now: Instant) -> answers.ConnectLink:
+    """Show a connect link; its token is not kept, so its address is not shown."""
+    return answers.ConnectLink(
+        id=link.id,
+        step_id=step.id,
+        state=state_of(link, step, session, now=now),
+        made_at=timestamp(link.made_at),
+        expires_at=timestamp(link.expires_at),
+        opened_at=moment(link.browser.at if link.browser else None),
+        return_url=link.return_url,
+        waiting=tuple(answers.WaitingBrowser(code=one.code, since=timestamp(one.at)) for one in link.waiting),
     )
 
 

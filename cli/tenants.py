@@ -21,8 +21,8 @@ from orchestrator.settings import Settings
 from orchestrator.store.opening import Store
 
 _DESCRIBED_BY_SETTINGS: Final = (
-    f"the tenant {DEFAULT_TENANT!r} is always there and described by settings: ZAPWRIGHT_ORIGINS, "
-    "ZAPWRIGHT_ZAPIER_CLIENT_ID, ZAPWRIGHT_ZAPIER_CLIENT_SECRET"
+    f"the tenant {DEFAULT_TENANT!r} is always there and described by settings: ZAPWRIGHT_TENANT_NAME, "
+    "ZAPWRIGHT_ORIGINS, ZAPWRIGHT_ZAPIER_CLIENT_ID, ZAPWRIGHT_ZAPIER_CLIENT_SECRET"
 )
 
 

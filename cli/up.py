@@ -54,10 +54,17 @@ def show_addresses(voice: Voice, deployment: Deployment) -> None:
     """Print where everything is."""
     planned = deployment.plan
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_row("API", planned.api_url, "[dim]/openapi.json describes it[/]")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    table.add_row("API", planned.api_url, "[dim]see /openapi.json[/]")
     if planned.simulator_url is not None:
-        table.add_row("simulator", planned.simulator_url, "[dim]/_control plays Zapier's users[/]")
+        table.add_row("demo", f"{planned.api_url}/demo", "[dim]build a Zap yourself[/]")
+        table.add_row("comparison", f"{planned.api_url}/demo/compare", "[dim]the first minute[/]")
+        table.add_row("simulator", planned.simulator_url, "[dim]plays Zapier[/]")
     table.add_row("keys and addresses", str(devenv.path_in(planned.data_dir)))
     table.add_row("logs", str(deployment.folder))
     table.add_row("sessions", f"{own_name()} sessions list --data-dir {planned.data_dir}")
     voice.console.print(table)
+    pid = deployment.folder / f"{deployment.workers[0].name}.pid"
+    voice.console.print(f"kill -9 $(cat {pid}) ends a worker, and does no harm.", soft_wrap=True, highlight=False)

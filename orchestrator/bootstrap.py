@@ -22,6 +22,7 @@ from orchestrator.credentials import ToldCredentials
 from orchestrator.directory import Directory
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
+from orchestrator.following import Following
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
@@ -55,6 +56,7 @@ class Zapwright:
     commits: Commits
     engine: Engine
     queries: Queries
+    following: Following
     checker: Checker
     filler: Filler
     creator: Creator
@@ -99,6 +101,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         egress=settings.egress_group,
         partner_of=directory.partner_of,
     )
+    queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
     return Zapwright(
         settings=settings,
         store=store,
@@ -122,13 +125,8 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             policy=policy,
             shards=settings.shards,
         ),
-        queries=Queries(
-            sessions=store.sessions,
-            watches=store.watches,
-            credentials=credentials,
-            changes=store.changes,
-            clock=clock,
-        ),
+        queries=queries,
+        following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,
             sessions=store.sessions,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.core import schedule
 from orchestrator.core.decide import Decision, decide
@@ -34,6 +34,8 @@ from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 from orchestrator.core.signals import (
     AuthenticationsListed,
+    ConnectLinkMade,
+    PageSeen,
     PopupOpened,
     Signal,
     StepAdded,
@@ -41,6 +43,7 @@ from orchestrator.core.signals import (
     ZapRequested,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Idempotency, Terms
+from orchestrator.core.values import replace
 
 MOST_TRIES = 20
 STORE_PATIENCE: tuple[Millis, ...] = (50, 100, 200, 400, 800)
@@ -52,7 +55,7 @@ EARLIER_COMMITS_KEPT = 8
 SignalSource = Callable[[Session], Awaitable[Signal]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Applied:
     """A session after a signal, and what became of the signal; `made` is the id of what it made, if anything.
 
@@ -165,11 +168,11 @@ class Commits:
         guards: tuple[Guard, ...],
         terms: Terms,
     ) -> Applied:
-        record = self._record(signal, decision.outcome)
+        record = None if isinstance(signal, PageSeen) else self._record(signal, decision.outcome)
         made = _made(signal)
         if not decision.changes(before):
             replay = await self.earlier(before.tenant_id, before.user_id, terms)
-            if replay is None and _is_heard(signal):
+            if replay is None and record is not None and _is_heard(signal):
                 await self._sessions.record(before.id, record)
             return replay or Applied(session=before, outcome=decision.outcome, made=made)
         await self._displace(decision)
@@ -290,6 +293,8 @@ def _made(signal: Signal) -> str | None:
             | ZapRequested(intent_id=made)
             | StepTestRequested(test_id=made)
         ):
+            return made
+        case ConnectLinkMade(link_id=made):
             return made
         case _:
             return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.decide import decide
 from orchestrator.core.errors import (
@@ -31,6 +29,7 @@ from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND, Millis, Session, SessionKey, Step, ZapState
 from orchestrator.core.signals import Signal, ZapAnswered, ZapRequested
 from orchestrator.core.terms import ANY_TERMS, Terms
+from orchestrator.core.values import replace
 
 ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
 """Waits for a store that is away when there is an answer to note, which cannot be asked for again."""

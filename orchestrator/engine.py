@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from orchestrator.commits import Applied, Commits
@@ -76,6 +76,7 @@ from orchestrator.core.signals import (
     Signal,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
+from orchestrator.core.values import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +194,10 @@ class Engine:
     def new_step_id(self) -> str:
         """Return an id for a step that is about to be added."""
         return self._ids.new("st")
+
+    def new_link_id(self) -> str:
+        """Return an id for a connect link that is about to be made."""
+        return self._ids.new("cl")
 
     async def search_apps(self, key: SessionKey, *, query: str | None, cursor: str | None) -> AppPage:
         """Search Zapier's apps as the session's user sees them."""
@@ -420,7 +425,7 @@ class Engine:
         return AppChosen(step_id=step_id, app=found.app, connect=found.connect, listing=listing)
 
     async def _prepared(self, session: Session, step: Step, terms: Terms) -> Session:
-        """Make the baseline and the connect link fresh before the browser leaves.
+        """Make the baseline and the popup address fresh before the browser leaves.
 
         What an attempt may have made since the baseline was taken is looked for first, however fresh that is.
         """

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.links import LinkState, state_of
+from orchestrator.core.links import find as find_link
 from orchestrator.core.ports import (
-    Changes,
     Clock,
     CredentialStore,
     EventPage,
@@ -20,7 +21,7 @@ from orchestrator.core.ports import (
     WatchStore,
     Written,
 )
-from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
+from orchestrator.core.session import ConnectLink, Instant, Session, SessionKey, Step, WatchKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,17 @@ class Snapshot:
     next_checks: Mapping[str, Instant | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """A connect link as it is for whoever comes by it."""
+
+    session: Session
+    step: Step
+    link: ConnectLink
+    state: LinkState
+    credential: Standing | None
+
+
 class Queries:
     """Reads. None of them changes anything; all of them keep to one tenant."""
 
@@ -41,13 +53,11 @@ class Queries:
         sessions: SessionStore,
         watches: WatchStore,
         credentials: CredentialStore,
-        changes: Changes,
         clock: Clock,
     ) -> None:
         self._sessions = sessions
         self._watches = watches
         self._credentials = credentials
-        self._changes = changes
         self._clock = clock
 
     async def session(self, key: SessionKey) -> Snapshot:
@@ -61,17 +71,23 @@ class Queries:
             raise SessionNotFoundError(session_id=key.session_id)
         return session
 
-    async def after(self, key: SessionKey, *, seq: int, wait: Millis) -> Snapshot:
-        """Return the session once its `seq` is greater than `seq`, or as it is after waiting that long."""
-        until = self._clock.now() + wait
-        async with self._changes.session(key.session_id) as subscription:
-            while True:
-                snapshot = await self.session(key)
-                left = until - self._clock.now()
-                if snapshot.session.seq > seq or left <= 0:
-                    return snapshot
-                if not await subscription.changed(timeout=left):
-                    return await self.session(key)
+    async def linked(self, session_id: str, digest: str) -> Linked:
+        """Return the session's connect link whose token has this digest, whoever asks: they have the token.
+
+        Raises SessionNotFoundError, also when the session has no such link.
+        """
+        session = await self._sessions.load_any(session_id)
+        found = find_link(session, digest)
+        if found is None:
+            raise SessionNotFoundError(session_id=session_id)
+        step, link = found
+        return Linked(
+            session=session,
+            step=step,
+            link=link,
+            state=state_of(link, step, session, now=self._clock.now()),
+            credential=await self._credentials.standing(session.tenant_id, session.user_id),
+        )
 
     async def sessions(self, query: SessionQuery) -> tuple[tuple[Snapshot, ...], str | None]:
         """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours."""
@@ -80,12 +96,15 @@ class Queries:
 
     async def events(self, key: SessionKey, *, after: int, limit: int) -> EventPage:
         """Return a session's events after a sequence number."""
-        await self.session(key)
-        return await self._sessions.events(key.session_id, after=after, limit=limit)
+        return await self.events_of(await self._sessions.load(key), after=after, limit=limit)
+
+    async def events_of(self, session: Session, *, after: int, limit: int) -> EventPage:
+        """Return events of a session that was just read. Raises SessionNotFoundError when it is gone since."""
+        return await self._sessions.events(session.id, after=after, limit=limit)
 
     async def signals(self, key: SessionKey) -> tuple[SignalRecord, ...]:
         """Return what was heard about a session and what became of it."""
-        await self.session(key)
+        await self._sessions.load(key)
         return await self._sessions.signals(key.session_id)
 
     async def snapshot(self, session: Session, *, written: Written | None = None) -> Snapshot:

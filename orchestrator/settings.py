@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """The key backends send as `Authorization: Bearer …`; further ones are made by `zapwright api-keys create`."""
 
+    tenant_name: Annotated[str, Field(max_length=120)] = DEFAULT_TENANT
+    """What your product is called on the connect page, which names nobody while this is `default`."""
+
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     """The origins of your pages, comma-separated, such as `https://app.example.com`."""
 
@@ -183,7 +186,7 @@ class Settings(BaseSettings):
         """Return the tenant there always is."""
         return Tenant(
             id=DEFAULT_TENANT,
-            name=DEFAULT_TENANT,
+            name=self.tenant_name,
             origins=self.origins,
             zapier_client_id=self.zapier_client_id,
             has_client_secret=self.zapier_client_secret is not None,

@@ -7,12 +7,15 @@ one account apart (two of a product's users who share one Zapier profile); what 
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final, TypeAlias
+
+from msgspec import Meta
 
 from simulator.ids import keyed_digest
 
 #: What an account may be called. Not `sim-…`: that is the beginning of a token, and given by mistake.
 ACCOUNT_NAME: Final = r"(?!sim-)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
+AccountName: TypeAlias = Annotated[str, Meta(pattern=rf"^{ACCOUNT_NAME}$")]
 DEFAULT_PARTNER: Final = "demo-partner"
 
 _TOKEN: Final = re.compile(rf"sim-(?P<account>{ACCOUNT_NAME})(\+[^@]*)?(@(?P<partner>[A-Za-z0-9._-]{{1,128}}))?")

@@ -148,14 +148,18 @@ def page_url(base: str, query: Sequence[tuple[str, str]], *, limit: int, offset:
     return f"{base}?{urlencode([*kept, ('limit', limit), ('offset', offset)])}"
 
 
+#: Where a connect link comes back to at Zapier.
+REDIRECT: Final = "/v2/authentications/redirect"
+
+
 @lru_cache(maxsize=1024)
-def app_document(app: App, origin: str, *, linked: bool) -> Document:
+def app_document(app: App, origin: str, *, title: str, linked: bool) -> Document:
     """Return an app (Zapier docs: get-apps), shared, not to be changed. Not `linked`: its links are empty."""
     picture = f"{origin}/images/{app.slug}.svg"
     return {
         "id": app.id,
         "type": "app",
-        "title": app.title,
+        "title": title,
         "description": app.description,
         "image": picture,
         "images": {f"url_{size}x{size}": f"{picture}?size={size}" for size in (16, 32, 64, 128)},
@@ -170,7 +174,7 @@ def connect_link(app: App, origin: str) -> str | None:
     """Return where a user connects an account; None for an app that needs no authentication."""
     if app.implementation is None:
         return None
-    redirect = quote(f"{origin}/v2/authentications/redirect", safe="")
+    redirect = quote(origin + REDIRECT, safe="")
     return f"{origin}/engine/auth/start/{app.implementation}?redirect={redirect}"
 
 

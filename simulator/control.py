@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from simulator.accounts import ACCOUNT_NAME, bearer_of
+from simulator.accounts import AccountName, bearer_of
 from simulator.apps import App
 from simulator.limits import Meter, Usage
 from simulator.switches import Millis, SwitchError
@@ -23,7 +23,6 @@ from simulator.world import Authentication, Zap
 _Input = TypeVar("_Input")
 _Respond: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-AccountName: TypeAlias = Annotated[str, Meta(pattern=rf"^{ACCOUNT_NAME}$")]
 Title: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 
 MOST_AT_ONCE: Final = 1_000
@@ -174,6 +173,7 @@ class Control:
                     "ip": self._usage(upstream.limits.addresses),
                     "partner": self._usage(upstream.limits.partners),
                 },
+                "popups": upstream.visits.counts,
                 "zaps": {"created": len(zaps), "list": [_zap(zap) for zap in zaps]},
                 "executed": upstream.executed,
             }

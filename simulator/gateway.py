@@ -104,7 +104,7 @@ class Gateway:
             request=request,
             switches=upstream.switches,
             faults=self._faults(request, endpoint, bearer),
-            origin=self._origin or _origin(request.scope),
+            origin=self._origin or origin_of(request.scope),
             now=now,
             bearer=bearer if bearer is not None and not upstream.world.is_revoked(bearer.token) else None,
             client_id=client_id,
@@ -292,8 +292,8 @@ def _who(request: Request) -> tuple[Bearer | None, str | None]:
     return (bearer_of(token.strip()) if scheme.lower() == "bearer" else None), None
 
 
-def _origin(scope: Scope) -> str:
-    """Return the origin that the caller used."""
+def origin_of(scope: Scope) -> str:
+    """Return the origin under which the simulator was asked."""
     for name, value in scope["headers"]:
         if name == b"host":
             return f"{scope['scheme']}://{value.decode('latin-1')}"

@@ -92,6 +92,7 @@ def serve(  # noqa: PLR0913 - everything about it is an argument
     seed: str = DEFAULT_SEED,
     switches: object = None,
     origin: str | None = None,
+    login_origin: str | None = None,
     trust_forwarded_for: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> None:
@@ -103,7 +104,13 @@ def serve(  # noqa: PLR0913 - everything about it is an argument
     """
     world = World.open(data_dir, seed=seed)
     try:
-        app = create_app(world, switches=switches, origin=origin, trust_forwarded_for=trust_forwarded_for)
+        app = create_app(
+            world,
+            switches=switches,
+            origin=origin,
+            login_origin=login_origin,
+            trust_forwarded_for=trust_forwarded_for,
+        )
         with listen(host, port) as listening:
             if announce is not None:
                 announce(address_of(listening))
@@ -126,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             switches=switches,
             origin=options.origin,
+            login_origin=options.login_origin,
             trust_forwarded_for=options.trust_forwarded_for,
             announce=_announce,
         )
@@ -148,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", default=DEFAULT_SEED, help="what ids and chance follow from (default: %(default)s)")
     parser.add_argument("--switches", help="a JSON document as PATCH /_control/faults takes it")
     parser.add_argument("--origin", help="the address that links name (default: the one the caller used)")
+    parser.add_argument("--login-origin", help="that of the apps' login pages (default: localhost for 127.0.0.1)")
     parser.add_argument(
         "--trust-forwarded-for", action="store_true", help="take the caller's address from X-Forwarded-For"
     )

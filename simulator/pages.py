@@ -1,16 +1,18 @@
-"""What the simulator shows to a browser: pictures of apps, and pages that say what this version does not do.
+"""What the simulator shows to a browser besides its popups: pictures of apps, a Zap's editor; and how pages look.
 
 These stand for zapier.com, not for its API: no token, no limits, no faults.
 """
 
 import json
-import shlex
+from collections.abc import Sequence
 from html import escape
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from simulator.answers import editor_number
 from simulator.apps import App
@@ -20,16 +22,18 @@ _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem; }}
-pre {{ background: #f2f2f2; padding: 1rem; overflow-x: auto; }}
-</style>
+<link rel="icon" href="/web/mark.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/web/page.css">
+<script type="module" src="/web/popup.js"></script>
 </head>
-<body>
-<h1>{title}</h1>
+<body{data}>
+<header class="banner">Simulator <span>nothing here is real</span></header>
+<main>
 {body}
+</main>
 </body>
 </html>
 """
@@ -38,16 +42,19 @@ _PICTURE: Final = (
     '<rect width="64" height="64" rx="12" fill="#{color}"/>'
     '<text x="32" y="43" font-family="sans-serif" font-size="32" fill="#fff" text-anchor="middle">{letter}</text></svg>'
 )
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; base-uri 'none';"
+)
 _SIZES: Final = ("16", "32", "64", "128")
 
 
-def page_routes(upstream: Upstream) -> list[Route]:
+def page_routes(upstream: Upstream) -> list[BaseRoute]:
     """Return the routes of the pages and pictures."""
     pages = Pages(upstream)
     return [
-        Route("/engine/auth/start/{implementation}", pages.connect),
         Route("/editor/{number:int}", pages.editor),
         Route("/images/{slug}.svg", pages.picture),
+        Mount("/web", StaticFiles(directory=Path(__file__).with_name("web"))),
     ]
 
 
@@ -57,27 +64,14 @@ class Pages:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
 
-    async def connect(self, request: Request) -> Response:
-        """Say how to finish the popup that this page would be."""
-        app = self._upstream.world.catalogue.implemented_by(request.path_params["implementation"])
-        if app is None:
-            return _page("No such app", "<p>The simulator's catalogue has no app behind this link.</p>", status=404)
-        command = escape(_finish_command(app, f"{request.url.scheme}://{request.url.netloc}"))
-        body = (
-            f"<p>Here a user would sign in to {escape(app.title)}. In this version of the simulator nobody can: finish "
-            f"the popup through the control route, with the name of the account in place of <code>USER</code> "
-            f"(the token <code>sim-USER</code> is its own).</p><pre>{command}</pre><p>Then close this window.</p>"
-        )
-        return _page(f"Connect {app.title}", body)
-
     async def editor(self, request: Request) -> Response:
         """Say that a Zap exists, as its editor link promises."""
         number = request.path_params["number"]
         zap = next((zap for zap in self._upstream.world.zaps() if editor_number(zap) == number), None)
         if zap is None:
-            return _page("No such Zap", "<p>The simulator has created no Zap with this number.</p>", status=404)
+            return page("No such Zap", "<p>The simulator has created no Zap with this number.</p>", status=404)
         body = "<p>This Zap exists in the simulator only; <code>GET /_control/stats</code> shows all of it.</p>"
-        return _page(zap.title, body)
+        return page(zap.title, body)
 
     async def picture(self, request: Request) -> Response:
         """Draw an app's picture: its initial on its colour."""
@@ -91,10 +85,16 @@ class Pages:
         return Response(drawing, media_type="image/svg+xml", headers={"Cache-Control": "max-age=3600"})
 
 
-def _finish_command(app: App, origin: str) -> str:
-    body = shlex.quote(json.dumps({"user": "USER", "app": app.title}))
-    return f"curl -X POST {origin}/_control/authentications -d {body}"
+def page(
+    title: str, body: str, *, status: int = 200, steps: dict[str, Any] | None = None, form_to: Sequence[str] = ()
+) -> Response:
+    """Return a page. `body` is HTML; `steps` is for `web/popup.js`; `form_to` are other origins that forms lead to."""
+    data = f' data-steps="{escape(json.dumps(steps))}"' if steps else ""
+    policy = " ".join([_POLICY, "form-action 'self'", *form_to])
+    text = _PAGE.format(title=escape(title), body=body, data=data)
+    return HTMLResponse(text, status, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
 
 
-def _page(title: str, body: str, *, status: int = 200) -> HTMLResponse:
-    return HTMLResponse(_PAGE.format(title=escape(title), body=body), status)
+def picture(app: App) -> str:
+    """Return an app's picture for a page, which is an ornament there."""
+    return f'<img class="picture" src="/images/{app.slug}.svg?size=64" width="64" height="64" alt="">'

@@ -51,7 +51,7 @@ async def profile(call: Call) -> Answer:
 
 async def list_apps(call: Call) -> Answer:
     """`GET /v2/apps`, most popular first. With a client id alone, links are not filled in."""
-    linked = _bearer_or_client(call, "zap") is not None
+    bearer = _bearer_or_client(call, "zap")
     query = call.request.query_params
     category, ids, words = query.get("category"), query.get("ids"), query.get("query", "").casefold()
     if category and ids:
@@ -64,13 +64,18 @@ async def list_apps(call: Call) -> Answer:
         and (wanted is None or app.id in wanted)
         and words in app.title.casefold()
     ]
-    return _list(call, found, lambda app: app_document(app, call.origin, linked=linked))
+    if bearer is not None:
+        for app_id in wanted or ():
+            call.upstream.visits.asked(app_id, bearer.account)
+    title_of, linked = call.switches.title_of, bearer is not None
+    return _list(call, found, lambda app: app_document(app, call.origin, title=title_of(app), linked=linked))
 
 
 async def list_authentications(call: Call) -> Answer:
     """`GET /v2/authentications`: those the account owns."""
     bearer = bearer_with(call, "connection:read")
     app = _app(call)
+    call.upstream.visits.listed(app.id, bearer.account)
     found = call.upstream.world.listed(bearer.account, app.id, now=call.now)
     if call.switches.authentications.order == "newest":
         found.reverse()

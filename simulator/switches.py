@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from simulator.apps import Catalogue
+from simulator.accounts import AccountName
+from simulator.apps import App, Catalogue
 
 Endpoint: TypeAlias = Literal[
     "GET /v1/profiles/me",
@@ -38,6 +39,8 @@ Millis: TypeAlias = Annotated[int, Meta(ge=0, le=10**12)]
 Positive: TypeAlias = Annotated[int, Meta(ge=1, le=10**9)]
 When: TypeAlias = Literal["before", "after"]
 Reconnection: TypeAlias = Literal["keeps_id", "new_id"]
+#: The values of `Cross-Origin-Opener-Policy` that cut a popup off from the page that opened it.
+OpenerPolicy: TypeAlias = Literal["same-origin", "same-origin-allow-popups", "noopener-allow-popups"]
 
 
 class SwitchError(ValueError):
@@ -108,11 +111,40 @@ class Authentications(Section, frozen=True):
     order: Literal["created", "newest"] = "created"  #: in which lists show them
 
 
+class Hops(Section, frozen=True):
+    """Which page of a popup sends a `Cross-Origin-Opener-Policy`, and which; absent: none."""
+
+    first: OpenerPolicy | None = None  #: Zapier's page that the connect link leads to
+    middle: OpenerPolicy | None = None  #: the app's login, at another origin
+    last: OpenerPolicy | None = None  #: Zapier's page that sends the message
+
+
+class Popups(Section, frozen=True):
+    """What happens in a connect popup, and what the page that opened it hears of it."""
+
+    coop: Hops = Hops()
+    visitor: Literal["person", "allows", "denies", "closes", "stays"] = "person"  #: who walks through the pages
+    visitor_ms: Millis = 600  #: how long one who is no person looks at each page
+    account: AccountName | None = None  #: whom the browser is signed in to Zapier as, if not as whoever asked last
+    login: Literal["due", "new", "again"] = "due"  #: which of the account's authentications is repaired, or none
+    redirects: Annotated[int, Meta(ge=0, le=10)] = 0  #: how many further ones come before the last page
+    redirect_ms: Millis = 0  #: how long each of them takes
+    message: Literal["sent", "none"] = "sent"
+    message_after_ms: Millis = 0  #: how long the last page waits before it sends the message
+    message_times: Annotated[int, Meta(ge=1, le=10)] = 1
+    message_id: Literal["right", "other", "foreign", "unknown", "number", "object", "null", "absent"] = "right"
+    message_bytes: Annotated[int, Meta(ge=0, le=2**24)] = 0  #: the size of a member that nobody asked for
+    spoofs: tuple[Literal["frame", "window", "origin"], ...] = ()  #: who else sends a message, before the true one
+    closes_after_ms: Millis | None = None  #: how long after its message the last page closes itself; absent: never
+
+
 class OfApp(Section, frozen=True):
-    """What may differ from `authentications` for one app; absent: as for all."""
+    """What may differ for one app; absent: as for all."""
 
     listed_after_ms: Millis | None = None
     reconnect: Reconnection | None = None
+    popups: Popups | None = None
+    title: Annotated[str, Meta(min_length=1, max_length=255)] | None = None  #: what it is called; found as before
 
 
 class Scopes(Section, frozen=True):
@@ -253,6 +285,7 @@ class Switches(Section, frozen=True):
     choices: Choices = Choices()
     inputs: Inputs = Inputs()
     authentications: Authentications = Authentications()
+    popups: Popups = Popups()
     apps: dict[str, OfApp] = {}
     scopes: Scopes = Scopes()
     rules: dict[str, Rule] = {}
@@ -266,6 +299,16 @@ class Switches(Section, frozen=True):
         """What becomes of the id of an authentication of this app that is repaired."""
         own = self.apps[app_id].reconnect if app_id in self.apps else None
         return own or self.authentications.reconnect
+
+    def title_of(self, app: App) -> str:
+        """What an app is called."""
+        own = self.apps[app.id].title if app.id in self.apps else None
+        return own or app.title
+
+    def popups_of(self, app_id: str) -> Popups:
+        """What happens in the popups of this app."""
+        own = self.apps[app_id].popups if app_id in self.apps else None
+        return own or self.popups
 
 
 def parse_switches(document: object, *, catalogue: Catalogue) -> Switches:

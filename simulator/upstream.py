@@ -11,6 +11,7 @@ from simulator.apps import App
 from simulator.faults import Faults
 from simulator.limits import RateLimits
 from simulator.switches import Switches, changed, parse_switches, replaced_rules
+from simulator.visits import Visits
 from simulator.world import Authentication, World
 
 #: Returns Unix ms.
@@ -61,6 +62,7 @@ class Upstream:
         self.limits = RateLimits()
         self.counts = Counts()
         self.executed: list[dict[str, Any]] = []  #: what tests of actions have written, oldest first
+        self.visits = Visits(seed=world.seed)
 
     def switch(self, patch: Any) -> Switches:  # noqa: ANN401 - JSON has no closer type
         """Apply a JSON merge patch to the switches, at once and as a whole. Raises SwitchError and changes nothing."""
@@ -82,6 +84,7 @@ class Upstream:
         self.limits.reset()
         self.counts = Counts()
         self.executed = []
+        self.visits = Visits(seed=self.world.seed)
 
     def finish_popup(  # noqa: PLR0913 - what a person may do in a popup
         self,

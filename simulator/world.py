@@ -160,6 +160,10 @@ class World:
         """Return the authentications that `owner` sees listed for an app, oldest first."""
         return [found for found in self._owned.get((owner, app_id), {}).values() if found.listed_at <= now]
 
+    def owned(self, owner: str, app_id: str) -> list[Authentication]:
+        """Return the authentications that `owner` has for an app, listed by now or not, oldest first."""
+        return list(self._owned.get((owner, app_id), {}).values())
+
     def authentication(self, authentication_id: str) -> Authentication | None:
         """Return the authentication with this id, whoever owns it."""
         return self._authentications.get(authentication_id)

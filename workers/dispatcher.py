@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 
 import structlog
@@ -24,6 +24,7 @@ from orchestrator.core.ports import (
     WatchStore,
 )
 from orchestrator.core.session import Instant, Millis, WatchKey, shard_of
+from orchestrator.core.values import replace
 from orchestrator.store.limits import UNLIMITED, Limits
 from workers.choosing import Asking, allot, askings, fair_order
 from workers.patience import Patience, repeat

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from api.auth import PAGE_WRITES, SessionDep
+from api.auth import STEP_WRITES, SessionDep
 from api.deps import EngineDep, QueriesDep, ShowDep, ViewsDep
 from api.openapi import CONDITIONAL, ETAG, STEP, UPSTREAM, problems
 from api.schemas import answers, requests
@@ -16,7 +16,7 @@ from orchestrator.core.errors import AppNotFoundError, AuthenticationNotUsableEr
 router = APIRouter(
     prefix="/v1/sessions/{session_id}/steps/{step_id}",
     tags=["authentications"],
-    dependencies=[PAGE_WRITES],
+    dependencies=[STEP_WRITES],
 )
 
 

@@ -15,6 +15,7 @@ from starlette.status import HTTP_201_CREATED
 from api.auth import DEVELOPERS, SessionDep, TenantId
 from api.deps import EngineDep, GrantingDep, Here, QueriesDep, ShowDep
 from api.errors import RequestInvalidError
+from api.routes.sessions import change_session
 from api.schemas import answers, requests
 from api.schemas.problems import Flaw
 from api.terms import Keyed
@@ -55,6 +56,9 @@ async def create_development_token(
     found = await queries.session(key)
     await engine.bind(key.tenant_id, terms)
     return grant(found.session)
+
+
+router.add_api_route("/session/{session_id}", change_session, methods=["PATCH"])
 
 
 @router.get("/faults")

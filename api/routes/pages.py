@@ -43,14 +43,33 @@ async def read_file(name: str, request: Request) -> Response:
     return await _file(name, request, FILE_HEADERS)
 
 
+@demo.api_route("", methods=["GET", "HEAD"])
+async def show_builder(request: Request) -> Response:
+    """Return the demo builder."""
+    return await page("builder.html", request)
+
+
+@demo.api_route("/compare", methods=["GET", "HEAD"])
+async def show_comparison(request: Request) -> Response:
+    """Return the comparison of two pages that open the same popup."""
+    return await page("compare.html", request)
+
+
 async def page(name: str, request: Request) -> Response:
-    """Return a page of ours.
+    """Return a page of ours, whose scripts make neither script nor markup out of text."""
+    headers = page_headers(request)
+    headers["Content-Security-Policy"] += "; require-trusted-types-for 'script'; trusted-types 'none'"
+    return await _file(name, request, headers)
+
+
+def page_headers(request: Request) -> dict[str, str]:
+    """Return under what policy a page of ours runs.
 
     It runs no script and has no style but those of `/web`, asks nobody but this API, sends forms to nobody else, and
     stands in no frame. Apps' pictures are wherever Zapier has them.
     """
     here: Zapwright = request.app.state.zapwright
-    return await _file(name, request, PAGE_HEADERS | {"Content-Security-Policy": _policy(here.settings.simulator_url)})
+    return PAGE_HEADERS | {"Content-Security-Policy": _policy(here.settings.simulator_url)}
 
 
 def _policy(simulator_url: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from api.auth import PAGE_WRITES, SessionDep
+from api.auth import STEP_WRITES, SessionDep
 from api.deps import EngineDep, MetricsDep, ShowDep
 from api.openapi import CONDITIONAL, ETAG, KEYED, REPLAY, STEP, UPSTREAM, problems
 from api.schemas import answers, requests
@@ -24,7 +24,7 @@ from orchestrator.core.ports import Outcome
 router = APIRouter(
     prefix="/v1/sessions/{session_id}/steps/{step_id}/popup",
     tags=["popups"],
-    dependencies=[PAGE_WRITES],
+    dependencies=[STEP_WRITES],
 )
 
 _ATTEMPT = (*STEP, *CONDITIONAL, *KEYED, IllegalSignalError, AttemptStaleError, AttemptTakenError)

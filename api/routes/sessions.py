@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
-from api.auth import BACKEND_READS, BACKEND_WRITES, PAGE_READS, SessionDep, TenantId
-from api.deps import EngineDep, GrantingDep, PollsDep, QueriesDep, ShowDep, ViewsDep, own_cursor
+from api.auth import BACKEND_READS, BACKEND_WRITES, STEP_READS, CallerDep, SessionDep, TenantId, bearer_of
+from api.deps import (
+    EngineDep,
+    FollowingDep,
+    GrantingDep,
+    QueriesDep,
+    ShowDep,
+    StreamsDep,
+    ViewsDep,
+    own_cursor,
+)
+from api.errors import TooManyStreamsError
 from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, SESSION, UPSTREAM, problems
+from api.polls import while_here
 from api.schemas import answers, requests
-from api.schemas.parameters import EventSearch, SessionSearch, Waiting
+from api.schemas.fields import LastEventId
+from api.schemas.parameters import EventSearch, SessionSearch, Streaming, Waiting
+from api.stream import MEDIA_TYPE, SHAPE, Reader, SessionStream
 from api.terms import Conditional, Keyed, NoneMatch, etag, is_known
-from api.views import events, signals
+from api.views import signals
 from orchestrator.core.errors import AliasTakenError, AppNotFoundError
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import SECOND
 from orchestrator.core.signals import SessionCancelled, SessionChanged
+from orchestrator.core.tenants import Scope
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
@@ -23,6 +39,10 @@ _LIVE = {
     "model": answers.CreatedSession,
     "description": "The user's session that has this reference and has not ended.",
     "headers": ETAG | _LOCATION,
+}
+_STREAM = {
+    "description": "The session, then events and the session after them, for as long as the stream is open.",
+    "content": {MEDIA_TYPE: {"schema": SHAPE}},
 }
 _KNOWN = {"description": "The session is still as the entity tag says.", "headers": ETAG}
 
@@ -68,7 +88,7 @@ async def list_sessions(
 
 @router.get(
     "/{session_id}",
-    dependencies=[PAGE_READS],
+    dependencies=[STEP_READS],
     response_model=answers.Session,
     responses={200: {"headers": ETAG}, 304: _KNOWN, **problems(*SESSION)},
 )
@@ -76,7 +96,7 @@ async def read_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     key: SessionDep,
     queries: QueriesDep,
     views: ViewsDep,
-    polls: PollsDep,
+    following: FollowingDep,
     request: Request,
     response: Response,
     waiting: Waiting,
@@ -85,8 +105,8 @@ async def read_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     """Return the session; with `after_seq`, as soon as its `seq` is greater, or as it is when the wait is over."""
     snapshot = None
     if waiting.after_seq is not None:
-        after = queries.after(key, seq=waiting.after_seq, wait=waiting.wait_s * SECOND)
-        snapshot = await polls.wait(request, after)
+        after = following.after(key, seq=waiting.after_seq, wait=waiting.wait_s * SECOND)
+        snapshot = await while_here(request, after)
     snapshot = snapshot or await queries.session(key)
     tag = etag(snapshot.session.seq)
     if is_known(request, snapshot.session.seq):
@@ -118,10 +138,39 @@ async def cancel_session(key: SessionDep, engine: EngineDep, show: ShowDep, term
     return await show.applied(await engine.apply(key, SessionCancelled(), terms=terms))
 
 
-@router.get("/{session_id}/events", dependencies=[PAGE_READS], responses=problems(*SESSION))
-async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep) -> answers.EventPage:
+@router.get("/{session_id}/events", dependencies=[STEP_READS], responses=problems(*SESSION))
+async def read_events(key: SessionDep, search: EventSearch, queries: QueriesDep, views: ViewsDep) -> answers.EventPage:
     """Return what happened, in order, after an event's `seq`."""
-    return events(await queries.events(key, after=search.after, limit=search.limit))
+    return views.events(await queries.events(key, after=search.after, limit=search.limit))
+
+
+@router.get(
+    "/{session_id}/stream",
+    status_code=200,
+    dependencies=[STEP_READS],
+    response_class=SessionStream,
+    responses={200: _STREAM, **problems(TooManyStreamsError, *SESSION)},
+)
+async def stream_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
+    key: SessionDep,
+    caller: CallerDep,
+    search: Streaming,
+    streams: StreamsDep,
+    views: ViewsDep,
+    request: Request,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Tell what happens, as it happens (server-sent events), until the token ends or the session is over."""
+    callers, bearer = request.app.state.callers, bearer_of(request.headers["authorization"])
+    reader = Reader(
+        key=key,
+        views=views,
+        after=search.after if last_event_id is None else int(last_event_id),
+        is_visible=search.visible and (caller.session_id is not None or Scope.SESSIONS_WRITE in caller.scopes),
+        until=caller.until,
+        check=partial(callers.find, bearer),
+    )
+    return SessionStream(streams, reader)
 
 
 @router.get("/{session_id}/signals", dependencies=[BACKEND_READS], responses=problems(*SESSION))

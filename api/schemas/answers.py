@@ -14,6 +14,7 @@ from pydantic import Field
 from api.schemas.fields import At
 from orchestrator.core.events import EventName
 from orchestrator.core.fields import Format, ValueType
+from orchestrator.core.links import LinkState
 from orchestrator.core.ports import CredentialState, Outcome
 from orchestrator.core.session import Channel, JsonObject, Reason, SessionStatus, StepState, ZapState
 
@@ -346,7 +347,7 @@ class OutputList(Shape):
 class StepTestRun(Shape):
     """What came of carrying an action out: results of the app's own shape, and how many there are in all."""
 
-    results: tuple[object, ...]
+    results: tuple[JsonObject, ...]
     count: int
 
 
@@ -356,6 +357,38 @@ class Picker(Shape):
     authentications: tuple[Authentication, ...]
     listed_at: At | None
     session: Session
+
+
+class WaitingBrowser(Shape):
+    """A browser that came by a connect link of another one's, by the code that its user is shown."""
+
+    code: str
+    since: At
+
+
+class ConnectLink(Shape):
+    """A link to our own page for connecting one step's app. `opened_at`: since when it is its browser's."""
+
+    id: str
+    step_id: str
+    state: LinkState
+    made_at: At
+    expires_at: At
+    opened_at: At | None
+    return_url: str | None
+    waiting: tuple[WaitingBrowser, ...]
+
+
+class CreatedConnectLink(ConnectLink):
+    """A connect link, and the address to give to the session's user."""
+
+    url: str
+
+
+class ConnectLinkList(Shape):
+    """The step's newest connect links, the newest first; only that one can be used."""
+
+    links: tuple[ConnectLink, ...]
 
 
 class OpenedPopup(Shape):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Final, TypeVar
 
 import msgspec
-from fastapi import Path
+from fastapi import Header, Path
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -108,6 +108,22 @@ Alias = Annotated[
         description="The name by which later steps refer to this one.",
     ),
 ]
+ReturnUrl = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!#-;=?-\[\]-~]*)?$",
+        description="Where the page's last button leads: an address at one of your origins.",
+    ),
+]
+LinkTtl = Annotated[
+    int, Field(ge=60, le=24 * 3600, description="Seconds in which the link can be opened; by default an hour.")
+]
+BrowserCode = Annotated[
+    str,
+    Field(pattern=r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$", description="As the browser's user was shown it."),
+]
 Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
@@ -128,6 +144,7 @@ Inputs = Annotated[
 
 SessionId = Annotated[str, Path(max_length=64)]
 StepId = Annotated[str, Path(max_length=64)]
+LinkId = Annotated[str, Path(max_length=64)]
 UserIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE)]
 
 Cursor = Annotated[str, Field(max_length=512, description="`cursor` of the page before.")]
@@ -142,6 +159,17 @@ Seq = Annotated[int, Field(ge=0, le=2**53)]
 Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, when `after_seq` is given.")]
 EventLimit = Annotated[int, Field(ge=1, le=MOST_EVENTS)]
 SessionLimit = Annotated[int, Field(ge=1, le=MOST_SESSIONS)]
+
+# --- in headers -----------------------------------------------------------------------------------------------
+
+LastEventId = Annotated[
+    Omittable[str],
+    Header(
+        alias="Last-Event-ID",
+        pattern=r"^(0|[1-9][0-9]{0,15})$",
+        description="`id` of the last event that was read; it comes before `after`.",
+    ),
+]
 
 # --- in answers -----------------------------------------------------------------------------------------------
 

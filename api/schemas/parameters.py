@@ -63,6 +63,13 @@ class _EventSearch(Parameters):
     limit: EventLimit = 100
 
 
+class _Streaming(Parameters):
+    after: Omittable[Seq] = Field(
+        default=None, description="Tell events with a greater `seq` first; by default only what happens from now on."
+    )
+    visible: bool = Field(default=False, description="The page is in front of its user.")
+
+
 class _AppSearch(Parameters):
     query: Omittable[Words] = None
     cursor: Omittable[Cursor] = None
@@ -93,6 +100,9 @@ Waiting = Annotated[_Waiting, Query()]
 
 EventSearch = Annotated[_EventSearch, Query()]
 """Which events to read."""
+
+Streaming = Annotated[_Streaming, Query()]
+"""From where to tell, and to whom."""
 
 AppSearch = Annotated[_AppSearch, Query()]
 """Which apps to look for."""

@@ -15,14 +15,17 @@ from api.schemas.fields import (
     AppId,
     AttemptId,
     AuthenticationId,
+    BrowserCode,
     Elapsed,
     Inputs,
     Kept,
     Lifetime,
+    LinkTtl,
     Metadata,
     Origin,
     Position,
     Reference,
+    ReturnUrl,
     Title,
     Ttl,
     UserId,
@@ -80,11 +83,13 @@ class NewDevelopmentSession(Body):
     """A session that a page makes for itself before the simulator."""
 
     user_id: UserId = "demo"
+    title: Title | None = None
+    reference: Reference | None = None
     steps: Annotated[list[NewStep], Field(max_length=MOST_STEPS)] = []
 
     def meant(self, tenant_id: str) -> engine.NewSession:
         """Return what is asked for."""
-        return NewSession(user_id=self.user_id, steps=self.steps).meant(tenant_id)
+        return NewSession(**vars(self)).meant(tenant_id)
 
 
 class ClientTokenWish(Body):
@@ -92,6 +97,24 @@ class ClientTokenWish(Body):
 
     user_id: UserId
     origin: Origin | None = Field(default=None, description="The page's; by default any of the tenant's.")
+
+
+class ConnectLinkWish(Body):
+    """Whom a connect link is for: `user_id` must be the session's."""
+
+    user_id: UserId
+    return_url: ReturnUrl | None = None
+    ttl_s: LinkTtl = 3600
+
+
+class BrowserChoice(Body):
+    """The browser that is let in."""
+
+    code: BrowserCode
+
+    def meant(self) -> str:
+        """Return the code as it was made."""
+        return self.code.replace("-", "").replace(" ", "").upper()
 
 
 class SessionChange(Body):

@@ -239,6 +239,8 @@ class WithoutCache:
         self.tenants = store.tenants
         self.api_keys = store.api_keys
         self.changes = store.changes
+        self.endpoints = store.endpoints
+        self.deliveries = store.deliveries
         self.leases = store.leases
         self.cache = self
 

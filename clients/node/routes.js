@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AppPage, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, CreateClientTokenArguments, CreateSessionArguments, CreateZapArguments, CreatedSession, Credential, EraseUserArguments, EventPage, Filling, Form, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListChoicesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, OutputList, Picker, PutCredentialArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, RemoveStepArguments, ResetStepArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppPage, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, Credential, EraseUserArguments, EventPage, Filling, Form, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, OutputList, Picker, PutCredentialArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, RemoveStepArguments, ResetStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -367,6 +367,60 @@ export class Routes extends Sender {
     return this.send({ method: "POST", path: "/v1/sessions/{session_id}/client-tokens",
       body: ["user_id", "origin"],
       keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Make a link to our own page, where the session's user connects this step; another user's session is not found.
+   *
+   * It takes the place of the step's earlier one. The page's last button leads to `return_url`.
+   *
+   * @param {CreateConnectLinkArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<CreatedConnectLink>}
+   */
+  createConnectLink(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/sessions/{session_id}/steps/{step_id}/connect-links",
+      body: ["user_id", "return_url", "ttl_s"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Return the step's newest links, and which browsers wait to be let in.
+   *
+   * @param {ListConnectLinksArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<ConnectLinkList>}
+   */
+  listConnectLinks(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/sessions/{session_id}/steps/{step_id}/connect-links",
+    }, given, options);
+  }
+
+  /**
+   * Let a browser that waits in, instead of the one the link belonged to. A second time changes nothing.
+   *
+   * @param {AllowBrowserArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<ConnectLink>}
+   */
+  allowBrowser(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/sessions/{session_id}/steps/{step_id}/connect-links/{link_id}/allow",
+      body: ["code"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Let nobody in by this link any more. A second time changes nothing.
+   *
+   * @param {RevokeConnectLinkArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<ConnectLink>}
+   */
+  revokeConnectLink(given, options = {}) {
+    return this.send({ method: "DELETE", path: "/v1/sessions/{session_id}/steps/{step_id}/connect-links/{link_id}",
     }, given, options);
   }
 

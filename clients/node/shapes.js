@@ -2,15 +2,16 @@
 
 /** @typedef {"message" | "difference" | "selection"} Channel */
 /** @typedef {"missing" | "active" | "needs_sign_in"} CredentialState */
-/** @typedef {"session_created" | "session_changed" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "sign_in_needed" | "signed_in"} EventName */
+/** @typedef {"session_created" | "session_changed" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "sign_in_needed" | "signed_in"} EventName */
 /** @typedef {"DATETIME" | "MULTILINE" | "PASSWORD" | "CODE" | "READONLY" | "FILE" | "SELECT"} Format */
+/** @typedef {"new" | "opened" | "done" | "expired" | "revoked" | "replaced" | "session_over"} LinkState */
 /** @typedef {"applied" | "duplicate" | "stale" | "refused"} Outcome */
 /** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
-/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "candidates_found" | "create_unknown" | "credential_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_steps" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zapier_sign_in_required"} Code What a problem may be. */
+/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zapier_sign_in_required"} Code What a problem may be. */
 
 /**
  * @typedef {object} SignalLog The session's newest signals, oldest first.
@@ -25,6 +26,11 @@
 /**
  * @typedef {object} OutputList Everything a step gives.
  * @property {Array<Output>} outputs
+ */
+
+/**
+ * @typedef {object} ConnectLinkList The step's newest connect links, the newest first; only that one can be used.
+ * @property {Array<ConnectLink>} links
  */
 
 /**
@@ -88,8 +94,14 @@
 
 /**
  * @typedef {object} StepTestRun What came of carrying an action out: results of the app's own shape, and how many there are in all.
- * @property {Array<void>} results
+ * @property {Array<Record<string, unknown>>} results
  * @property {number} count
+ */
+
+/**
+ * @typedef {object} WaitingBrowser A browser that came by a connect link of another one's, by the code that its user is shown.
+ * @property {string} code
+ * @property {string} since
  */
 
 /**
@@ -241,6 +253,31 @@
  * @property {string} description
  * @property {Array<string>} action_types
  * @property {boolean} needs_authentication
+ */
+
+/**
+ * @typedef {object} ConnectLink A link to our own page for connecting one step's app. `opened_at`: since when it is its browser's.
+ * @property {string} id
+ * @property {string} step_id
+ * @property {LinkState} state
+ * @property {string} made_at
+ * @property {string} expires_at
+ * @property {string | null} opened_at
+ * @property {string | null} return_url
+ * @property {Array<WaitingBrowser>} waiting
+ */
+
+/**
+ * @typedef {object} CreatedConnectLink A connect link, and the address to give to the session's user.
+ * @property {string} id
+ * @property {string} step_id
+ * @property {LinkState} state
+ * @property {string} made_at
+ * @property {string} expires_at
+ * @property {string | null} opened_at
+ * @property {string | null} return_url
+ * @property {Array<WaitingBrowser>} waiting
+ * @property {string} url
  */
 
 /**
@@ -552,6 +589,36 @@
  * @property {string} session_id
  * @property {string} user_id
  * @property {string | null} [origin]
+ */
+
+/**
+ * @typedef {object} CreateConnectLinkArguments What createConnectLink is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ * @property {string} user_id
+ * @property {string | null} [return_url]
+ * @property {number} [ttl_s]
+ */
+
+/**
+ * @typedef {object} ListConnectLinksArguments What listConnectLinks is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ */
+
+/**
+ * @typedef {object} AllowBrowserArguments What allowBrowser is given.
+ * @property {string} step_id
+ * @property {string} link_id
+ * @property {string} session_id
+ * @property {string} code
+ */
+
+/**
+ * @typedef {object} RevokeConnectLinkArguments What revokeConnectLink is given.
+ * @property {string} step_id
+ * @property {string} link_id
+ * @property {string} session_id
  */
 
 /**

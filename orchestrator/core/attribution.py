@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from orchestrator.core.session import Authentication, Baseline, Listing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NothingNew:
     """The listing shows nothing that the baseline lacks."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
     """This authentication can only be the step's."""
 
     authentication: Authentication
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offered:
     """These are new; which of them is the step's, only its user or a message can say."""
 

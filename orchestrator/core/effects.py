@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.core.session import Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Due:
     """When a watch wants its next check: at `strong` because of a signal, at `quiet` without news.
 
@@ -41,7 +41,7 @@ def _sooner(one: Instant | None, other: Instant | None) -> Instant | None:
     return min((at for at in (one, other) if at is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Wait:
     """The step waits on its app's watch; the watch is due no later than `due`."""
 
@@ -50,7 +50,7 @@ class Wait:
     due: Due
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StopWaiting:
     """The step waits on this app's watch no more."""
 
@@ -58,7 +58,7 @@ class StopWaiting:
     step_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OpenPopup:
     """A popup is open from which an authentication may arise until `until`, whatever becomes of the step."""
 
@@ -68,7 +68,7 @@ class OpenPopup:
     until: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ClosePopup:
     """That popup has yielded its authentication; nothing more can arise from it."""
 
@@ -77,7 +77,7 @@ class ClosePopup:
     attempt_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ClaimAuthentication:
     """The authentication was settled on the step; difference gives it to nobody any more."""
 
@@ -87,7 +87,7 @@ class ClaimAuthentication:
     by_difference: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ReleaseClaim:
     """The step had the authentication by difference alone, and has it no more: it is unclaimed again."""
 
@@ -99,7 +99,7 @@ class ReleaseClaim:
 Effect: TypeAlias = Wait | StopWaiting | OpenPopup | ClosePopup | ClaimAuthentication | ReleaseClaim
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Unclaimed:
     """Relies on: nobody has claimed this authentication since `since` (0: ever)."""
 
@@ -108,7 +108,7 @@ class Unclaimed:
     since: Instant = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NoOtherPopup:
     """Relies on: no popup for this app, other than those of this step, may still yield an authentication."""
 
@@ -116,7 +116,7 @@ class NoOtherPopup:
     step_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LeaseHeld:
     """Relies on: the watch is still leased under this token."""
 
@@ -124,7 +124,7 @@ class LeaseHeld:
     token: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Untouched:
     """Relies on: no commit has touched the watch since it had this version."""
 

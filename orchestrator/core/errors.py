@@ -7,8 +7,12 @@ ZapwrightError
 │   ├── AppNotFoundError
 │   ├── ActionNotFoundError
 │   ├── FieldNotFoundError
+│   ├── ConnectLinkNotFoundError
+│   ├── BrowserNotFoundError
 │   ├── TenantNotFoundError
-│   └── ApiKeyNotFoundError
+│   ├── ApiKeyNotFoundError
+│   ├── EndpointNotFoundError
+│   └── DeliveryNotFoundError
 ├── SignalRefusedError            the signal is not for this moment; nothing changed
 │   ├── IllegalSignalError
 │   ├── SessionLockedError
@@ -16,6 +20,8 @@ ZapwrightError
 │   ├── AttemptTakenError
 │   ├── AuthenticationNotUsableError
 │   ├── CandidatesFoundError
+│   ├── ConnectLinkOverError
+│   ├── TooManyBrowsersError
 │   ├── NotReadyError
 │   ├── CreateUnknownError
 │   ├── StepNotUsableError
@@ -28,6 +34,8 @@ ZapwrightError
 │   ├── IdempotencyKeyReusedError
 │   └── IdempotencyInFlightError
 ├── TenantTakenError
+├── EndpointUrlRefusedError       messages are not sent there
+├── TooManyEndpointsError
 ├── SignInRequiredError
 ├── CredentialRefusedError
 ├── UpstreamError
@@ -41,7 +49,8 @@ ZapwrightError
     ├── StaleVersionError         somebody else committed first
     ├── GuardFailedError          what a decision relied on is no longer true
     ├── ReferenceTakenError       a session that has not ended has this reference
-    └── LeaseLostError            the watch was leased to somebody else
+    ├── LeaseLostError            the watch was leased to somebody else
+    └── LaneLostError             the lane was leased to somebody else
 """
 
 from __future__ import annotations
@@ -124,6 +133,33 @@ class FieldNotFoundError(NotFoundError):
         super().__init__(f"step {step_id} has no field {field!r}; read its fields again", step_id=step_id, field=field)
 
 
+class ConnectLinkNotFoundError(NotFoundError):
+    """The step has no connect link with this id."""
+
+    code = "connect_link_not_found"
+
+    def __init__(self, *, session_id: str, step_id: str, link_id: str) -> None:
+        super().__init__(
+            f"step {step_id} of session {session_id} has no connect link {link_id!r}; make a new one",
+            session_id=session_id,
+            step_id=step_id,
+            link_id=link_id,
+        )
+
+
+class BrowserNotFoundError(NotFoundError):
+    """No browser with this code waits to be let in."""
+
+    code = "browser_not_found"
+
+    def __init__(self, *, link_id: str, browser_code: str) -> None:
+        super().__init__(
+            f"no browser with the code {browser_code} waits for connect link {link_id}; list the links to see which do",
+            link_id=link_id,
+            browser_code=browser_code,
+        )
+
+
 class TenantNotFoundError(NotFoundError):
     """No tenant has this id."""
 
@@ -140,6 +176,47 @@ class ApiKeyNotFoundError(NotFoundError):
 
     def __init__(self, *, key_id: str) -> None:
         super().__init__(f"no API key has the id {key_id!r}", key_id=key_id)
+
+
+class EndpointNotFoundError(NotFoundError):
+    """No webhook endpoint has this id."""
+
+    code = "endpoint_not_found"
+
+    def __init__(self, *, endpoint_id: str) -> None:
+        super().__init__(f"no webhook endpoint has the id {endpoint_id!r}", endpoint_id=endpoint_id)
+
+
+class DeliveryNotFoundError(NotFoundError):
+    """The endpoint was not sent this event, or the record of it is gone."""
+
+    code = "delivery_not_found"
+
+    def __init__(self, *, endpoint_id: str, session_id: str, seq: int) -> None:
+        super().__init__(
+            f"endpoint {endpoint_id} has no delivery of event {seq} of session {session_id!r}; list its deliveries",
+            endpoint_id=endpoint_id,
+            session_id=session_id,
+            seq=seq,
+        )
+
+
+class EndpointUrlRefusedError(ZapwrightError):
+    """Messages are not sent to this URL."""
+
+    code = "endpoint_url_refused"
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(f"this URL cannot be a webhook endpoint: {why}", why=why)
+
+
+class TooManyEndpointsError(ZapwrightError):
+    """There are as many webhook endpoints as there may be."""
+
+    code = "too_many_endpoints"
+
+    def __init__(self, *, most: int, of: str) -> None:
+        super().__init__(f"a {of} has {most} webhook endpoints at most: delete one first", most=most, of=of)
 
 
 class TenantTakenError(ZapwrightError):
@@ -237,6 +314,35 @@ class CandidatesFoundError(SignalRefusedError):
             "show its candidates, or open the popup once more to connect another account",
             session_id=session_id,
             step_id=step_id,
+        )
+
+
+class ConnectLinkOverError(SignalRefusedError):
+    """The connect link is used up, or good for nobody any more."""
+
+    code = "connect_link_over"
+
+    def __init__(self, *, session_id: str, step_id: str, link_id: str, state: str) -> None:
+        self.state = state
+        super().__init__(
+            f"connect link {link_id} of step {step_id} of session {session_id} is {state}; make a new one if needed",
+            session_id=session_id,
+            step_id=step_id,
+            link_id=link_id,
+            state=state,
+        )
+
+
+class TooManyBrowsersError(SignalRefusedError):
+    """As many browsers wait for the connect link as may."""
+
+    code = "too_many_browsers"
+
+    def __init__(self, *, link_id: str, limit: int) -> None:
+        super().__init__(
+            f"{limit} browsers wait for connect link {link_id} already: let one of them in, or make a new link",
+            link_id=link_id,
+            limit=limit,
         )
 
 
@@ -511,3 +617,16 @@ class LeaseLostError(StoreError):
 
     def __init__(self, *, app_id: str) -> None:
         super().__init__(f"the lease on the watch for app {app_id} was lost", app_id=app_id)
+
+
+class LaneLostError(StoreError):
+    """The lane was leased to somebody else, who will try what is due in it."""
+
+    code = "lane_lost"
+
+    def __init__(self, *, endpoint_id: str, session_id: str) -> None:
+        super().__init__(
+            f"the lease on the deliveries of session {session_id} to endpoint {endpoint_id} was lost",
+            endpoint_id=endpoint_id,
+            session_id=session_id,
+        )

@@ -24,6 +24,11 @@ class EventName(StrEnum):
     POPUP_OPENED = "popup_opened"
     MESSAGE_RECEIVED = "message_received"
     ATTEMPT_DEADLINE_MOVED = "attempt_deadline_moved"
+    CONNECT_LINK_MADE = "connect_link_made"
+    CONNECT_LINK_OPENED = "connect_link_opened"
+    CONNECT_LINK_CONTESTED = "connect_link_contested"
+    CONNECT_LINK_ALLOWED = "connect_link_allowed"
+    CONNECT_LINK_REVOKED = "connect_link_revoked"
     CANDIDATES_FOUND = "candidates_found"
     AUTH_NEEDED = "auth_needed"
     AUTH_RESOLVED = "auth_resolved"
@@ -42,7 +47,7 @@ class EventName(StrEnum):
     SIGNED_IN = "signed_in"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """One fact. `seq` is 1 for a session's first event and grows by one."""
 
@@ -53,7 +58,7 @@ class Event:
     data: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """What subscribers may rely on about every event of one name.
 
@@ -71,6 +76,7 @@ class Kind:
 
 _STEP: Final = "zp7kq2v9x0c4m1n8b6d3f5"
 _ATTEMPT: Final = "3f2c9a52-8d0e-4c5f-9b1a-7d6e5f4a3b2c"
+_LINK: Final = "clw2k9x4t7b1n5c8v3m6z0d4"
 _LATER: Final[Instant] = 1_764_072_600_000
 
 CATALOGUE: Final[Mapping[EventName, Kind]] = {
@@ -100,6 +106,25 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
     ),
     EventName.ATTEMPT_DEADLINE_MOVED: Kind(
         when="a popup is waited for longer", data={"attempt_id": _ATTEMPT, "deadline": _LATER}, of_step=True
+    ),
+    EventName.CONNECT_LINK_MADE: Kind(
+        when="a link to our connect page is made for a step", data={"link_id": _LINK}, of_step=True
+    ),
+    EventName.CONNECT_LINK_OPENED: Kind(
+        when="somebody continued on a connect link, which is their browser's now", data={"link_id": _LINK}, of_step=True
+    ),
+    EventName.CONNECT_LINK_CONTESTED: Kind(
+        when="another browser waits to be let in by a connect link; its user is shown the `code`",
+        data={"link_id": _LINK, "code": "K7Q2MX4D"},
+        of_step=True,
+    ),
+    EventName.CONNECT_LINK_ALLOWED: Kind(
+        when="a connect link became the browser's that waited",
+        data={"link_id": _LINK, "code": "K7Q2MX4D"},
+        of_step=True,
+    ),
+    EventName.CONNECT_LINK_REVOKED: Kind(
+        when="a connect link is good for nobody any more", data={"link_id": _LINK}, of_step=True
     ),
     EventName.CANDIDATES_FOUND: Kind(
         when="there are authentications of which only the user can say whether one is meant",

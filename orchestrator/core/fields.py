@@ -42,7 +42,7 @@ class Format(StrEnum):
     SELECT = "SELECT"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class InputField:
     """A field to be filled.
 
@@ -63,7 +63,7 @@ class InputField:
     items: ValueType = ValueType.STRING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class InfoField:
     """Something to be read, not filled."""
 
@@ -71,7 +71,7 @@ class InfoField:
     description: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Fieldset:
     """Fields that belong together."""
 
@@ -83,7 +83,7 @@ class Fieldset:
 FormPart: TypeAlias = InputField | InfoField | Fieldset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Form:
     """Everything an action asks for now, in the order in which it is shown."""
 

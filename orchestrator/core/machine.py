@@ -39,7 +39,7 @@ class Trigger(StrEnum):
     RESET = "reset"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Edge:
     """One line of the table: in any of `sources`, `trigger` leads to `to`. `when` is the condition in words."""
 
@@ -58,13 +58,13 @@ TABLE: Final = (
         trigger=Trigger.APP_NEEDS_NONE,
         sources=ANY,
         to=StepState.NO_AUTH_REQUIRED,
-        when="an app was chosen whose connect link, read with the user's token, is null",
+        when="an app was chosen whose popup address, read with the user's token, is null",
     ),
     Edge(
         trigger=Trigger.APP_NEEDS_AUTH,
         sources=ANY,
         to=_NEEDS,
-        when="an app was chosen that has a connect link; its authentications were listed",
+        when="an app was chosen that has a popup address; its authentications were listed",
     ),
     Edge(
         trigger=Trigger.SELECTED,

@@ -25,7 +25,7 @@ _CONFUSING: Final = ("{{", "}}", "{\x00", "\x00}")
 _SPEAKABLE: Final = re.compile(r"[^{}\x00-\x1f\x7f]{1,255}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Reference:
     """An output of a step."""
 
@@ -33,7 +33,7 @@ class Reference:
     field: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FieldFlaw:
     """What is wrong with one field; `code` is for programs, `detail` for people."""
 

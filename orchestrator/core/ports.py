@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
+from orchestrator.core.deliveries import Answer, Delivery, DeliveryState, Lane
 from orchestrator.core.effects import Due, Effect, Guard
+from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import Event
 from orchestrator.core.fields import Form
 from orchestrator.core.session import (
@@ -64,7 +66,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SignalRecord:
     """One signal in a session's log: what came, when, and what became of it (`detail`: an error's code)."""
 
@@ -76,7 +78,7 @@ class SignalRecord:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Receipt:
     """What was done for a request, written by the commit that did it, for when the same request comes again.
 
@@ -93,7 +95,7 @@ class Receipt:
     made: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Commit:
     """One decision, to be written whole or not at all.
 
@@ -113,7 +115,7 @@ class Commit:
     receipt: Receipt | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EventPage:
     """Events in order. `truncated`: older ones that were asked for are no longer kept."""
 
@@ -121,7 +123,7 @@ class EventPage:
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionQuery:
     """Which sessions to list: those that match every given value, youngest first. `tenant_id` None: every tenant's."""
 
@@ -133,7 +135,7 @@ class SessionQuery:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionPage:
     """One page of sessions; `cursor` continues after it, None at the end."""
 
@@ -141,7 +143,7 @@ class SessionPage:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Written:
     """What was true just after a commit: how its user stands, and when each watch it concerns is checked next.
 
@@ -241,7 +243,7 @@ class ReceiptStore(Protocol):
 # --- watches --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class Waiter:
     """A step that waits on a watch."""
 
@@ -249,7 +251,7 @@ class Waiter:
     step_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """An authentication that was settled on a step.
 
@@ -260,7 +262,7 @@ class Claim:
     holder: Waiter | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Popup:
     """A popup from which an authentication may still arise."""
 
@@ -269,7 +271,7 @@ class Popup:
     until: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Watch:
     """Everything known about one (user, app), read in one go.
 
@@ -300,7 +302,7 @@ class Urgency(IntEnum):
     QUIET = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DueWatch:
     """A watch that wants a check now. `due` is since when; `pages` is what the check will cost."""
 
@@ -310,7 +312,7 @@ class DueWatch:
     pages: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settlement:
     """What a check leaves on its watch.
 
@@ -383,7 +385,7 @@ class WatchStore(Protocol):
 # --- budget ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Permit:
     """The right to make one call to Zapier, to be started not later than `start_by`."""
 
@@ -393,7 +395,7 @@ class Permit:
     start_by: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Grant:
     """Permits that were given; with fewer than wanted, `retry_at` says when to ask again."""
 
@@ -409,7 +411,7 @@ class Share(IntEnum):
     QUIET = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Usage:
     """One side of the budget: permits held now, the limit, and until when it cools down (0: it does not)."""
 
@@ -454,7 +456,7 @@ class CredentialState(StrEnum):
     NEEDS_SIGN_IN = "needs_sign_in"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Standing:
     """All that is known of a user's access to Zapier but the token.
 
@@ -472,14 +474,14 @@ class Standing:
     expires_at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Credential(Standing):
     """A user's access to Zapier."""
 
     access_token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """Who a Zapier account belongs to; `email` is masked before it is kept."""
 
@@ -590,6 +592,215 @@ class ApiKeyStore(Protocol):
         ...
 
 
+# --- webhooks -------------------------------------------------------------------------------------------------
+
+
+class EndpointStore(Protocol):
+    """Webhook endpoints. Their secrets are encrypted at rest."""
+
+    async def create(self, endpoint: Endpoint) -> None:
+        """Keep a new endpoint.
+
+        Raises StaleVersionError when there is one with its id, TooManyEndpointsError, SessionNotFoundError when it is
+        for a session that is not there.
+        """
+        ...
+
+    async def get(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
+        """Return the tenant's endpoint, if there is one."""
+        ...
+
+    async def get_each(self, names: Sequence[tuple[str, str]]) -> tuple[Endpoint | None, ...]:
+        """Return the endpoints with these tenants and ids, in this order."""
+        ...
+
+    async def all(self, tenant_id: str, *, session_id: str | None = None) -> tuple[Endpoint, ...]:
+        """Return the endpoints that hear of every session of the tenant, or of this one alone; oldest first."""
+        ...
+
+    async def listening(self, sessions: Sequence[tuple[str, str]]) -> tuple[tuple[Endpoint, ...], ...]:
+        """Return who hears of each session (given as tenant and id), paused endpoints included."""
+        ...
+
+    async def change(self, endpoint: Endpoint) -> Endpoint:
+        """Write the endpoint over the version it was read as, and return it with the next one.
+
+        Raises StaleVersionError when it is another one now, EndpointNotFoundError when it is gone.
+        """
+        ...
+
+    async def delete(self, endpoint: Endpoint) -> None:
+        """Forget the endpoint; twice is fine."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """An event in its shard's outbox; `place` is its place there."""
+
+    place: str
+    session_id: str
+    event: Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relayed:
+    """What becomes of an event in the outbox: one message, of these bytes, for each of these deliveries."""
+
+    outgoing: Outgoing
+    body: bytes
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class DueLane:
+    """A lane in which something may be tried now."""
+
+    due: Instant
+    lane: Lane
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A lane that was leased, and the event whose turn it is."""
+
+    lane: Lane
+    seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """A delivery with the bytes to be sent."""
+
+    delivery: Delivery
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliverySearch:
+    """Which deliveries of an endpoint to list, youngest first."""
+
+    tenant_id: str
+    endpoint_id: str
+    state: DeliveryState | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryPage:
+    """One page of deliveries; `cursor` continues after it, None at the end."""
+
+    deliveries: tuple[Delivery, ...]
+    cursor: str | None = None
+
+
+class DeliveryStore(Protocol):
+    """Events on their way to endpoints: the outbox they wait in, their lanes, and the record of every try."""
+
+    async def outgoing(self, shards: Sequence[int], *, limit: int) -> tuple[Outgoing, ...]:
+        """Return the oldest events in the outboxes of these shards, at most `limit` of each; in order within one."""
+        ...
+
+    async def relay(self, relayed: Sequence[Relayed], *, now: Instant) -> int:
+        """Take events out of the outbox and put their deliveries in their lanes, each whole or not at all.
+
+        What is not in the outbox any more is left alone, so that relaying twice delivers once. Returns how many were
+        taken out. All of one shard.
+        """
+        ...
+
+    async def due(self, shards: Sequence[int], *, now: Instant, limit: int) -> tuple[DueLane, ...]:
+        """Return lanes of these shards in which something is due and that nobody holds, the longest due first.
+
+        At most `limit` of each shard.
+        """
+        ...
+
+    async def lease(
+        self, lanes: Sequence[Lane], *, token: str, now: Instant, until: Instant, most: int
+    ) -> tuple[Held, ...]:
+        """Take lanes of one shard, so that nobody else tries anything in them before `until`; returns those taken.
+
+        Left alone are lanes in which nothing is due, and those of an endpoint of which `most` lanes of the shard are
+        held.
+        """
+        ...
+
+    async def put_off(self, lanes: Sequence[Lane], *, until: Instant) -> None:
+        """Look at lanes of one shard that nobody holds not before then."""
+        ...
+
+    async def drop(self, lane: Lane) -> None:
+        """Forget what is pending in a lane: its endpoint is gone."""
+        ...
+
+    async def begin(
+        self, held: Sequence[Held], *, token: str, now: Instant, until: Instant
+    ) -> tuple[Parcel | None, ...]:
+        """Return what is to be sent, and keep the lanes (of one shard) until then; None for a lane that was lost."""
+        ...
+
+    async def settle(self, delivery: Delivery, *, token: str, now: Instant, until: Instant | None) -> Parcel | None:
+        """Write down what came of a try, and free the lane.
+
+        With `until` the lane is kept until then when something else is due in it, and that is returned. Raises
+        LaneLostError when the lane is not this token's any more: somebody else tries it now.
+        """
+        ...
+
+    async def find(self, search: DeliverySearch) -> DeliveryPage:
+        """Return one page of an endpoint's deliveries. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def get(self, lane: Lane, seq: int) -> Delivery | None:
+        """Return the delivery of one event to one endpoint, if there is a record of it."""
+        ...
+
+    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant) -> None:
+        """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
+
+        One that is pending is due now. Raises SessionNotFoundError when the session is gone.
+        """
+        ...
+
+    async def wake(self, tenant_id: str, endpoint_id: str, *, now: Instant) -> None:
+        """Look now at every lane of the endpoint in which something is pending, whenever it was put off to."""
+        ...
+
+    async def delivered_since(self, tenant_id: str, endpoint_id: str, *, since: Instant) -> bool:
+        """Tell whether the endpoint received anything since then."""
+        ...
+
+    async def backlog(self, shards: Sequence[int]) -> int:
+        """Return how many events wait in the outboxes of these shards."""
+        ...
+
+
+class Post(Protocol):
+    """What carries messages to receivers."""
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Make one POST, without following redirects; whatever goes wrong is an answer, too."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryBatch:
+    """Lanes leased together, perhaps of several shards."""
+
+    token: str
+    held: tuple[Held, ...]
+
+
+class DeliveryQueue(Protocol):
+    """What carries leased lanes to a worker. It may lose a batch: the leases then run out."""
+
+    async def enqueue(self, batch: DeliveryBatch) -> None:
+        """Hand the batch over; it should be started soon."""
+        ...
+
+
 # --- users ----------------------------------------------------------------------------------------------------
 
 
@@ -608,7 +819,7 @@ class UserStore(Protocol):
 # --- upstream -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogApp:
     """An app as a user's token sees it: `connect` is None when it needs no authentication."""
 
@@ -618,7 +829,7 @@ class CatalogApp:
     action_types: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AppPage:
     """One page of a search; `cursor` continues it."""
 
@@ -626,7 +837,7 @@ class AppPage:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogAction:
     """An action as Zapier lists it. `id` is good for a moment only; `key` with `action_type` is for keeps."""
 
@@ -638,7 +849,7 @@ class CatalogAction:
     is_instant: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ActionUse:
     """An action as it is about to be used: by its lasting names, with an authentication and the inputs so far.
 
@@ -651,7 +862,7 @@ class ActionUse:
     inputs: JsonObject = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """One of the values a field may have; `id` is what is put in."""
 
@@ -659,7 +870,7 @@ class Choice:
     label: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ChoicePage:
     """Choices in Zapier's order; `cursor` continues them."""
 
@@ -667,7 +878,7 @@ class ChoicePage:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Output:
     """Something a step will give to later ones."""
 
@@ -676,15 +887,15 @@ class Output:
     sample: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepTestRun:
     """What came of carrying out an action: results of the app's own shape, and how many there are in all."""
 
-    results: tuple[object, ...] = field(repr=False)
+    results: tuple[JsonObject, ...] = field(repr=False)
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapStep:
     """A step as `POST /v2/zaps` wants it; `authentication_id` None is sent as an explicit null."""
 
@@ -694,7 +905,7 @@ class ZapStep:
     alias: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapDraft:
     """A Zap to be created."""
 
@@ -702,7 +913,7 @@ class ZapDraft:
     steps: tuple[ZapStep, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapMade:
     """Zapier answered 201."""
 
@@ -710,7 +921,7 @@ class ZapMade:
     editor_url: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapNotMade:
     """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429."""
 
@@ -718,7 +929,7 @@ class ZapNotMade:
     problem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapUnknown:
     """Anything else: it may exist."""
 
@@ -739,7 +950,7 @@ class Upstream(Protocol):
         ...
 
     async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:
-        """Search the catalogue; connect links are at most a minute old. Raises ValueError for a cursor not of ours."""
+        """Search the catalogue, popup addresses at most a minute old. Raises ValueError for a cursor not of ours."""
         ...
 
     async def app(self, credential: Credential, app_id: str) -> CatalogApp:
@@ -818,16 +1029,24 @@ class Subscription(Protocol):
         """
         ...
 
+    def wake(self) -> None:
+        """Let `changed` return True, as if there had been a change."""
+        ...
+
 
 class Changes(Protocol):
     """News of commits. News may be missed only together with the store; `changed` then says True."""
 
     def session(self, session_id: str) -> AbstractAsyncContextManager[Subscription]:
-        """Subscribe to one session's commits."""
+        """Subscribe to one session's commits, and to the ends of the checks that it waits on."""
         ...
 
     def due(self) -> AbstractAsyncContextManager[Subscription]:
         """Subscribe to watches becoming due at once."""
+        ...
+
+    def outgoing(self) -> AbstractAsyncContextManager[Subscription]:
+        """Subscribe to outboxes being empty no more."""
         ...
 
 
@@ -843,7 +1062,7 @@ class Leases(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckBatch:
     """Watches of one shard leased together, each with the permits its check may use."""
 
@@ -901,6 +1120,16 @@ class Store(Protocol):
     @property
     def api_keys(self) -> ApiKeyStore:
         """API keys."""
+        ...
+
+    @property
+    def endpoints(self) -> EndpointStore:
+        """Webhook endpoints."""
+        ...
+
+    @property
+    def deliveries(self) -> DeliveryStore:
+        """Webhook deliveries."""
         ...
 
     @property

@@ -55,7 +55,7 @@ VISIBLE_FOR: Millis = 2 * MINUTE
 """How long a page that said it is visible is believed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """Durations an operator may set; the defaults are what Zapwright was tuned with."""
 
@@ -128,6 +128,15 @@ def waits(
         if old.get((app_id, step_id)) != wanted or _heard(before, step_id) != _heard(after, step_id)
     )
     return tuple(sorted(left, key=lambda effect: (effect.app_id, effect.step_id))) + tuple(changed)
+
+
+def presence_due(session: Session) -> Instant | None:
+    """Return when it must be noted (again) that a page of the session is visible; None: no popup is waited for."""
+    if not session.is_open:
+        return None
+    live = (step.live_attempt for step in session.steps if step.state is StepState.AWAITING_POPUP)
+    noted = min((attempt.visible_until for attempt in live if attempt is not None), default=None)
+    return None if noted is None else noted - VISIBLE_FOR // 2
 
 
 def wake_at(session: Session, policy: Policy) -> Instant | None:

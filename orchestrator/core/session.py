@@ -95,7 +95,7 @@ class HintKind(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class App:
     """An app of Zapier's catalogue; `id` is the only part that never changes."""
 
@@ -105,7 +105,7 @@ class App:
     hex_color: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Authentication:
     """A user's stored credentials for an app, as Zapier lists them."""
 
@@ -114,7 +114,7 @@ class Authentication:
     is_expired: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Listing:
     """One answer to "which authentications has this user for this app?".
 
@@ -139,7 +139,7 @@ class Listing:
         return tuple(found for found in self.authentications if not found.is_expired)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Baseline:
     """What was there before the browser went to Zapier; also what the step's picker shows."""
 
@@ -160,7 +160,7 @@ class Baseline:
         return cls(taken_at=listing.begun_at, account=listing.account, authentications=listing.authentications)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Connect:
     """Where the popup goes, and when Zapier said so."""
 
@@ -168,7 +168,7 @@ class Connect:
     read_at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Hint:
     """A reason to look, and when it came."""
 
@@ -176,7 +176,7 @@ class Hint:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """An authentication id that a popup's message named, not yet seen at Zapier."""
 
@@ -184,7 +184,7 @@ class Message:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One opening of the connect popup.
 
@@ -215,7 +215,7 @@ class Attempt:
         return max((hint.at for hint in self.hints if hint.kind is kind), default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Why a step has its authentication: who said so, and the server's check that saw it."""
 
@@ -229,7 +229,40 @@ class Evidence:
         return self.channels == (Channel.DIFFERENCE,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEnd(StrEnum):
+    """Why a connect link is good for nobody any more, whatever the time is."""
+
+    REVOKED = "revoked"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Browser:
+    """A browser that continued on a connect link, known by the digest of its cookie; `code` is how people name it."""
+
+    digest: str
+    code: str
+    at: Instant
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLink:
+    """An address where the step's app can be connected without a page of the tenant's, by one browser.
+
+    `digest` is that of its token. `browser` is the one it belongs to, `waiting` are those that came later.
+    """
+
+    id: str
+    digest: str
+    made_at: Instant
+    expires_at: Instant
+    return_url: str | None = None
+    browser: Browser | None = None
+    waiting: tuple[Browser, ...] = ()
+    ended: LinkEnd | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Action:
     """What a step does, by the only names of it that stay the same."""
 
@@ -237,7 +270,7 @@ class Action:
     action_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Picked:
     """Inputs that were picked from what one authentication offered; under another they mean nothing."""
 
@@ -245,7 +278,7 @@ class Picked:
     fields: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One step of the Zap. Its place is its place in the session's `steps`. `app_at` is when it got its app."""
 
@@ -261,6 +294,7 @@ class Step:
     evidence: Evidence | None = None
     candidates: tuple[Authentication, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    links: tuple[ConnectLink, ...] = ()
     action: Action | None = None
     inputs: JsonObject = field(default_factory=dict)
     picked: Picked | None = None
@@ -268,6 +302,10 @@ class Step:
     def attempt(self, attempt_id: str) -> Attempt | None:
         """Return the attempt with this id, if this step remembers it."""
         return next((attempt for attempt in self.attempts if attempt.id == attempt_id), None)
+
+    def link(self, link_id: str) -> ConnectLink | None:
+        """Return the connect link with this id, if this step remembers it."""
+        return next((link for link in self.links if link.id == link_id), None)
 
     @property
     def app_attempts(self) -> tuple[Attempt, ...]:
@@ -297,7 +335,7 @@ class ZapState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Zap:
     """The Zap at Zapier: what was asked for and what came of it."""
 
@@ -309,7 +347,7 @@ class Zap:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """One Zap being built by one user.
 
@@ -403,7 +441,7 @@ def session_shard(session_id: str) -> int:
 _SHORTEST_SESSION_ID = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class SessionKey:
     """A session as its tenant names it; under another tenant's name there is no such session."""
 
@@ -411,7 +449,7 @@ class SessionKey:
     session_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class WatchKey:
     """(tenant, user, app) that somebody waits on; one listing serves every attempt waiting on it."""
 

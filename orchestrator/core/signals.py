@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
-from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing, Picked
+from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing, Millis, Picked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """What the page knows beside the signal itself; None where it did not say.
 
@@ -23,7 +23,7 @@ class Context:
     elapsed_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionChanged:
     """New title or metadata; None keeps what is there."""
 
@@ -31,12 +31,12 @@ class SessionChanged:
     metadata: JsonObject | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionCancelled:
     """The session is wanted no more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepAdded:
     """A new step, at `position` (0 is first; None is last)."""
 
@@ -45,7 +45,7 @@ class StepAdded:
     position: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepChanged:
     """A step's place or alias; None keeps what is there."""
 
@@ -54,21 +54,21 @@ class StepChanged:
     position: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepRemoved:
     """The step is wanted no more."""
 
     step_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepReset:
     """The step starts over."""
 
     step_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AppChosen:
     """An app for a step. `connect` and `listing` are None exactly when it needs no authentication."""
 
@@ -78,7 +78,7 @@ class AppChosen:
     listing: Listing | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AuthenticationsRefreshed:
     """The step's picker was read anew."""
 
@@ -88,7 +88,7 @@ class AuthenticationsRefreshed:
     claims: Mapping[str, Claim]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AuthenticationSelected:
     """The user chose an authentication; `listing` is what Zapier says now."""
 
@@ -98,7 +98,7 @@ class AuthenticationSelected:
     claims: Mapping[str, Claim]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PopupOpened:
     """The connect popup was opened, by the page itself if it named the attempt: just now, unless the page says when."""
 
@@ -108,7 +108,7 @@ class PopupOpened:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Hinted:
     """A page saw something, or its user said so."""
 
@@ -119,7 +119,7 @@ class Hinted:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MessageReceived:
     """`zapier.popup.close` came with an id. It is a hint until Zapier lists the id."""
 
@@ -130,7 +130,7 @@ class MessageReceived:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PopupCancelled:
     """The user wants to wait no longer."""
 
@@ -140,7 +140,7 @@ class PopupCancelled:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PopupBlocked:
     """The browser opened no popup."""
 
@@ -148,7 +148,50 @@ class PopupBlocked:
     attempt_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
+class PageSeen:
+    """A page of the session is in front of its user, and stays so until somebody says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLinkMade:
+    """A connect link for a step, to be opened within `ttl`; `digest` is its token's."""
+
+    step_id: str
+    link_id: str
+    digest: str
+    ttl: Millis
+    return_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLinkOpened:
+    """Somebody continued on a connect link, in the browser whose cookie has this digest; `code` is for people."""
+
+    step_id: str
+    link_id: str
+    browser: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLinkAllowed:
+    """The backend lets the browser with this code in, instead of the one the link belonged to."""
+
+    step_id: str
+    link_id: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectLinkRevoked:
+    """The link is wanted no more."""
+
+    step_id: str
+    link_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuthenticationsListed:
     """A check's answer, with all that must be known to say whose a new authentication is.
 
@@ -163,7 +206,7 @@ class AuthenticationsListed:
     shared_profile: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ClaimContested:
     """The authentication a step has by difference alone was confirmed as another's."""
 
@@ -171,7 +214,7 @@ class ClaimContested:
     authentication_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ClaimDoubted:
     """The authentication a step has by difference alone may have come from a popup that nobody had heard of."""
 
@@ -179,7 +222,7 @@ class ClaimDoubted:
     authentication_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ActionChosen:
     """What a step does."""
 
@@ -187,7 +230,7 @@ class ActionChosen:
     action: Action
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class InputsGiven:
     """What a step's fields are filled with, and which of them were picked from what its authentication offers."""
 
@@ -196,7 +239,7 @@ class InputsGiven:
     picked: Picked | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StepTestRequested:
     """The step's action is about to be carried out once, to see what comes of it."""
 
@@ -204,7 +247,7 @@ class StepTestRequested:
     test_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapRequested:
     """The Zap is about to be created: the intent comes first, then one call."""
 
@@ -212,7 +255,7 @@ class ZapRequested:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ZapAnswered:
     """What came of the one call of an intent."""
 
@@ -220,14 +263,14 @@ class ZapAnswered:
     answer: ZapMade | ZapNotMade | ZapUnknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CredentialChanged:
     """The user must sign in to Zapier again, or has."""
 
     state: CredentialState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TimePassed:
     """Nothing happened; deadlines may have come. `checks` are those of each app's watch."""
 
@@ -248,13 +291,17 @@ OpeningSignal: TypeAlias = PopupOpened | Hinted | MessageReceived | PopupCancell
 PopupSignal: TypeAlias = OpeningSignal | PopupBlocked
 """What a page says of a popup."""
 
-StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal
+LinkSignal: TypeAlias = ConnectLinkMade | ConnectLinkOpened | ConnectLinkAllowed | ConnectLinkRevoked
+"""What becomes of a connect link."""
+
+StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | LinkSignal
 
 Signal: TypeAlias = (
     StepSignal
     | SessionChanged
     | SessionCancelled
     | StepAdded
+    | PageSeen
     | AuthenticationsListed
     | ZapRequested
     | ZapAnswered

@@ -36,7 +36,7 @@ _HOST: Final = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
 _USUAL_PORT: Final = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Tenant:
     """A company whose product uses this deployment.
 
@@ -53,7 +53,7 @@ class Tenant:
     created_at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TenantChange:
     """What becomes different about a tenant; None leaves it as it is."""
 
@@ -64,7 +64,7 @@ class TenantChange:
     own_apps: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ApiKey:
     """What is kept of a key: everything but its secret. `tenant_id` None: an operator's. `last_used_at` is about."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import PreconditionFailedError
 from orchestrator.core.session import MINUTE, Millis
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.session import Session
@@ -15,7 +16,7 @@ RECEIPT_KEPT: Final[Millis] = 24 * 60 * MINUTE
 """How long a request is recognised when it comes again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Idempotency:
     """What a request is recognised by when it comes again.
 
@@ -26,7 +27,7 @@ class Idempotency:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Terms:
     """The terms of one request. `seqs`: the session must be at one of these, None for at any."""
 

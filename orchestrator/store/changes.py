@@ -17,7 +17,7 @@ from orchestrator.store import keys
 from orchestrator.store.scripts import Client
 from orchestrator.store.switchboard import Switchboard
 
-PATTERNS: Final = (f"{keys.CHANGED}*", keys.DUE)
+PATTERNS: Final = (f"{keys.CHANGED}*", keys.DUE, keys.OUTGOING)
 ENTRY_LIMIT: Final[Millis] = 1 * SECOND
 SILENCE_LIMIT: Final[Millis] = 15 * SECOND
 PONG_LIMIT: Final[Millis] = 5 * SECOND
@@ -54,6 +54,13 @@ class RedisChanges:
         """Subscribe to watches becoming due at once."""
         await self._be_connected()
         with self._switchboard.listening(keys.DUE) as listener:
+            yield listener
+
+    @asynccontextmanager
+    async def outgoing(self) -> AsyncIterator[Subscription]:
+        """Subscribe to outboxes being empty no more."""
+        await self._be_connected()
+        with self._switchboard.listening(keys.OUTGOING) as listener:
             yield listener
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""Documents: how sessions, events, signal records and receipts are written down.
+"""Documents: how sessions, events, signal records, receipts, endpoints and deliveries are written down.
 
 JSON, so that a person can read it in the store. A document says in `document` which version it is; this release writes
 version 1 and reads version 1.
@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
+from orchestrator.core.deliveries import Delivery
+from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreError
 from orchestrator.core.events import Event
 from orchestrator.core.ports import Receipt, SignalRecord
@@ -22,6 +24,8 @@ _session = msgspec.json.Decoder(Session)
 _event = msgspec.json.Decoder(Event)
 _signal = msgspec.json.Decoder(SignalRecord)
 _receipt = msgspec.json.Decoder(Receipt)
+_endpoint = msgspec.json.Decoder(Endpoint)
+_delivery = msgspec.json.Decoder(Delivery)
 
 
 class DocumentError(StoreError):
@@ -58,6 +62,16 @@ def decode_signal(document: bytes) -> SignalRecord:
 def decode_receipt(document: bytes) -> Receipt:
     """Read a receipt. Raises DocumentError."""
     return _decoded(_receipt, document)
+
+
+def decode_endpoint(document: bytes) -> Endpoint:
+    """Read an endpoint; its secrets are as they were written. Raises DocumentError."""
+    return _decoded(_endpoint, document)
+
+
+def decode_delivery(document: bytes) -> Delivery:
+    """Read a delivery. Raises DocumentError."""
+    return _decoded(_delivery, document)
 
 
 def _decoded(decoder: msgspec.json.Decoder[_Document], document: bytes) -> _Document:

@@ -98,6 +98,7 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         encode(names),
         *_receipt(commit),
         session.reference or "",
+        keys.OUTGOING,
         *(argument for event in commit.events for argument in (event.seq, encode(event))),
     ]
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
+from orchestrator.core.deliveries import Lane
 from orchestrator.core.ports import Claim, Waiter
 from orchestrator.core.session import Instant, WatchKey
 
@@ -23,6 +24,9 @@ CHANGED: Final = "zw:changed:"
 
 DUE: Final = "zw:due"
 """Channel: a watch is due at once."""
+
+OUTGOING: Final = "zw:outgoing"
+"""Channel: an outbox that was empty is so no more."""
 
 
 @lru_cache(maxsize=4096)
@@ -199,6 +203,90 @@ def claim_of(value: str) -> Claim:
     """Read `claim_value` back."""
     at, _, holder = value.partition(" ")
     return Claim(at=int(at), holder=member_waiter(holder) if holder else None)
+
+
+# --- webhooks -------------------------------------------------------------------------------------------------
+
+
+def tenant_endpoints(tenant_id: str) -> str:
+    """hash: id → endpoint (JSON, its secrets sealed) that hears of every session of the tenant."""
+    return f"zw:{{tenant:{_quoted(tenant_id)}}}:endpoints"
+
+
+def session_endpoints(shard: int, session_id: str) -> str:
+    """hash: id → endpoint (JSON, its secrets sealed) that hears of this session alone."""
+    return _shard(shard, "session", _quoted(session_id), "endpoints")
+
+
+def all_endpoints() -> str:
+    """Pattern of the hashes that hold endpoints."""
+    return "zw:{*}:*endpoints"
+
+
+def session_lanes(shard: int, session_id: str) -> str:
+    """hash: endpoint name → what is pending: JSON list of `[seq, tried_at, next_at, created_at, message id]`."""
+    return _shard(shard, "session", _quoted(session_id), "lanes")
+
+
+def session_deliveries(shard: int, session_id: str) -> str:
+    """hash: `<endpoint name>:<seq>` → delivery (JSON)."""
+    return _shard(shard, "session", _quoted(session_id), "deliveries")
+
+
+def session_messages(shard: int, session_id: str) -> str:
+    """hash: message id → the bytes that are sent; `<message id>#` → how many deliveries need them still."""
+    return _shard(shard, "session", _quoted(session_id), "messages")
+
+
+def lanes(shard: int) -> str:
+    """zset: lane names, by when something is due in them, or until when they are leased."""
+    return _shard(shard, "lanes")
+
+
+def lane_holders(shard: int) -> str:
+    """hash: lane name → token of its lease."""
+    return _shard(shard, "lanes", "holders")
+
+
+def lanes_held(shard: int) -> str:
+    """hash: endpoint name → how many of its lanes are leased."""
+    return _shard(shard, "lanes", "held")
+
+
+def received(shard: int) -> str:
+    """hash: endpoint name → when it last received anything of a session of this shard."""
+    return _shard(shard, "received")
+
+
+def delivery_index(shard: int) -> str:
+    """zset, every score 0: `delivery_member`s, read by lexicographic range."""
+    return _shard(shard, "deliveries")
+
+
+def endpoint_name(tenant_id: str, endpoint_id: str) -> str:
+    """Name an endpoint inside a shard's keys."""
+    return _quoted(tenant_id, endpoint_id)
+
+
+def lane_name(lane: Lane) -> str:
+    """Name a lane inside its shard's keys; it begins with its endpoint's name and a colon."""
+    return _quoted(lane.tenant_id, lane.endpoint_id, lane.session_id)
+
+
+def named_lane(name: str) -> Lane:
+    """Read `lane_name` back."""
+    tenant_id, endpoint_id, session_id = (unquote(part) for part in name.split(":"))
+    return Lane(tenant_id=tenant_id, endpoint_id=endpoint_id, session_id=session_id)
+
+
+def delivery_prefix(tenant_id: str, endpoint_id: str, state: str) -> str:
+    """Begin the members of all deliveries of an endpoint in this state; what follows is age, then session and seq."""
+    return f"{endpoint_name(tenant_id, endpoint_id)}:{state}:"
+
+
+def delivery_place(created_at: Instant, session_id: str, seq: int) -> str:
+    """End the member of one delivery."""
+    return f"{created_at:015d}:{session_id}:{seq}"
 
 
 # --- index members --------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from orchestrator.store.changes import RedisChanges
 from orchestrator.store.client import check_servers, clock_offset, connect_store, primaries
 from orchestrator.store.cluster import Cluster
 from orchestrator.store.credentials import RedisCredentialStore
+from orchestrator.store.deliveries import RedisDeliveryStore
+from orchestrator.store.endpoints import RedisEndpointStore
 from orchestrator.store.leases import RedisLeases
 from orchestrator.store.limits import Limits
 from orchestrator.store.receipts import RedisReceiptStore
@@ -43,6 +45,8 @@ class Store:
         self.users = RedisUserStore(self._scripts, shards=shards)
         self.tenants = RedisTenantStore(self._scripts, seal=seal)
         self.api_keys = RedisApiKeyStore(self._scripts)
+        self.endpoints = RedisEndpointStore(self._scripts, seal=seal)
+        self.deliveries = RedisDeliveryStore(self._scripts, shards=shards)
         self.cache = RedisCache(self._scripts)
         self.changes = RedisChanges(self._redis)
         self.leases = RedisLeases(self._scripts)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.core.deliveries import Delivery
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.ports import Commit, SessionQuery
 from orchestrator.core.session import ENDED, Instant, Session, SessionKey, WatchKey, session_shard, shard_of
@@ -16,7 +18,7 @@ from orchestrator.store import keys
 KEPT_EVENTS: Final = 1_000
 KEPT_SIGNALS: Final = 200
 KEPT_CHECKS: Final = 16
-KEPT_OUTBOX: Final = 10_000
+KEPT_OUTBOX: Final = 100_000
 
 _FIRST_UNWRITABLE: Final[Instant] = 10**15
 """Times are written with 15 digits where their order is that of text."""
@@ -111,6 +113,52 @@ class Place:
     def index_place(self) -> str:
         """The place as the end of an index member."""
         return keys.index_place(self.created_at, self.session_id)
+
+
+_PLACE_OF_DELIVERY: Final = re.compile(r"(\d{15}):(zs[0-9a-z]{10,62}):([1-9]\d{0,15})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DeliveryPlace:
+    """Where a delivery stands in a list by age: `text` is its place in the index, and orders as it does there."""
+
+    text: str
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> DeliveryPlace:
+        """Return the delivery's place."""
+        return cls(keys.delivery_place(delivery.created_at, delivery.lane.session_id, delivery.seq))
+
+    @classmethod
+    def of_member(cls, member: str) -> DeliveryPlace:
+        """Read the place out of a member of the index."""
+        return cls(":".join(member.split(":")[-3:]))
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> DeliveryPlace:
+        """Read a cursor back. Raises ValueError when it is not ours."""
+        try:
+            place = cls(base64.b64decode(cursor, altchars=b"-_", validate=True).decode())
+        except (binascii.Error, UnicodeError, ValueError) as error:
+            raise ValueError(f"{cursor!r} is no cursor of a list of deliveries") from error
+        if place.cursor != cursor or not _PLACE_OF_DELIVERY.fullmatch(place.text):
+            raise ValueError(f"{cursor!r} is no cursor of a list of deliveries")
+        return place
+
+    @property
+    def session_id(self) -> str:
+        """Whose event it is."""
+        return self.text.split(":")[1]
+
+    @property
+    def seq(self) -> int:
+        """Which event it is."""
+        return int(self.text.split(":")[2])
+
+    @property
+    def cursor(self) -> str:
+        """The place as opaque text."""
+        return base64.urlsafe_b64encode(self.text.encode()).decode()
 
 
 def only_shard(watches: Sequence[WatchKey], *, shards: int) -> int:

@@ -144,6 +144,11 @@ class RedisSessionStore:
             keys.index(shard, session.tenant_id),
             keys.open_sessions(shard, session.tenant_id, session.user_id),
             keys.references(shard, session.tenant_id, session.user_id),
+            *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.delivery_index)),
+            keys.session_lanes(shard, session.id),
+            keys.session_deliveries(shard, session.id),
+            keys.session_messages(shard, session.id),
+            keys.session_endpoints(shard, session.id),
         ]
         arguments: list[Argument] = [session.id, session.version, session.reference or ""]
         reply = await self._scripts.call(Call("purge", names, arguments))

@@ -38,7 +38,15 @@ class _Known:
         of_sessions = [
             name(shard, session_id)
             for session_id in self.sessions
-            for name in (keys.session, keys.events, keys.signals)
+            for name in (
+                keys.session,
+                keys.events,
+                keys.signals,
+                keys.session_endpoints,
+                keys.session_lanes,
+                keys.session_deliveries,
+                keys.session_messages,
+            )
         ]
         of_watches = [
             name(shard, watch)
@@ -57,6 +65,7 @@ class _Known:
             keys.user_profiles(shard, *user),
             keys.credential(shard, *user),
             keys.untold(shard),
+            *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.delivery_index)),
             *of_sessions,
             *of_watches,
         ]

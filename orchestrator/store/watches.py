@@ -132,6 +132,7 @@ def _settlement(settlement: Settlement) -> list[Argument]:
         PAUSED,
         names.DUE,
         _or_empty(settlement.paused_for),
+        names.CHANGED,
     ]
 
 

@@ -1,7 +1,7 @@
 """Apps and actions, kept for a while where every process finds them.
 
 What one user reads serves every user of the tenant where it is a fact about the app: a page of the catalogue, the
-actions of an app. The connect link that a browser will be sent to is not: whether it belongs to the user whose token
+actions of an app. The popup address that a browser will be sent to is not: whether it belongs to the user whose token
 read it is undocumented, so the details of one app are kept for each user alone, and the links on a page of the
 catalogue only tell which apps need an authentication. Nothing here is read by client id: such answers have no connect
 links, and would make every app look as if it needed no authentication (Zapier docs: get-apps).
@@ -55,7 +55,7 @@ class Catalog:
     async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:
         """Return one page of the apps whose titles match, or of all.
 
-        An app whose connect link Zapier does not state is left out: nobody could choose it. A page whose next link
+        An app whose popup address Zapier does not state is left out: nobody could choose it. A page whose next link
         cannot be followed is the last one. Raises ValueError for a cursor that is not ours, and what reads raise.
         """
         offset = _offset(cursor)
@@ -78,7 +78,7 @@ class Catalog:
         return f"o{offset}" if offset is not None and offset > (offset_of(url) or 0) else None
 
     async def app(self, credential: Credential, app_id: str) -> CatalogApp:
-        """Return one app as this user sees it, its connect link at most `link_age` old.
+        """Return one app as this user sees it, its popup address at most `link_age` old.
 
         Raises AppNotFoundError, without asking Zapier when the id is no uuid; UpstreamUnavailableError when Zapier
         does not state whether the app needs an authentication; and what reads raise.
@@ -141,7 +141,7 @@ def _only(reading: Reading, app_id: str) -> CatalogApp:
         raise AppNotFoundError(app_id=app_id)
     app = row.at(reading.begun_at)
     if app is None:
-        raise UpstreamUnavailableError(problem="an app without a usable connect link, and without a null for none")
+        raise UpstreamUnavailableError(problem="an app without a usable popup address, and without a null for none")
     return app
 
 

@@ -142,7 +142,7 @@ class ZapierClient:
         return await self._catalog.apps(credential, query=query, cursor=cursor)
 
     async def app(self, credential: Credential, app_id: str) -> CatalogApp:
-        """Return one app, its connect link at most a minute old. Raises AppNotFoundError."""
+        """Return one app, its popup address at most a minute old. Raises AppNotFoundError."""
         return await self._catalog.app(credential, app_id)
 
     async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:

@@ -73,7 +73,7 @@ class _Count(Struct):
 
 
 class _Results(Struct):
-    data: list[object]
+    data: list[JsonObject]
     meta: _Count | None = None
 
 

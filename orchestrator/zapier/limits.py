@@ -14,7 +14,7 @@ class Limits:
     `call_limit`: one request, from its start to the last byte of its answer. `interactive_wait`: how long a call that a
     user waits on may wait for each permit. `max_pages`: how many pages one list is followed. `max_body`: the size of
     one answer in bytes. `page_size`, `search_size`: how many rows a page of authentications, and one of a search, is
-    asked to have; Zapier need not honour it. `link_age`: how old a connect link, and with it a page of the catalogue,
+    asked to have; Zapier need not honour it. `link_age`: how old a popup address, and with it a page of the catalogue,
     may be when it is handed out. `actions_age`: the same for an app's actions.
     """
 

@@ -124,7 +124,7 @@ def actions(body: bytes) -> Page[CatalogAction]:
 class AppRow:
     """An app as one answer has it.
 
-    `link` is its connect link, None where Zapier states that there is none, and UNSET where it states nothing usable:
+    `link` is its popup address, None where Zapier states that there is none, and UNSET where it states nothing usable:
     only a stated null means that the app needs no authentication (Zapier docs: get-apps, selecting-an-authentication).
     """
 
@@ -134,7 +134,7 @@ class AppRow:
     link: str | UnsetType | None
 
     def at(self, read_at: Instant) -> CatalogApp | None:
-        """Return the app as it was at `read_at`; None when its connect link is not stated."""
+        """Return the app as it was at `read_at`; None when its popup address is not stated."""
         if self.link is UNSET:
             return None
         connect = Connect(url=self.link, read_at=read_at) if self.link is not None else None

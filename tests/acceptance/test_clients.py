@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
+from tests.support.browsers import come_by
 from tests.support.clients import KINDS, Driver, Failure, a_client
 
 pytestmark = pytest.mark.slow
@@ -97,6 +98,13 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     step = here | {"step_id": session["steps"][0]["id"]}
     call("choose_app", **step, app_id=app["id"])
     assert call("list_authentications", **step, refresh=True)["authentications"] == []
+    link = call("create_connect_link", **step, user_id=user, ttl_s=600)
+    for _ in range(2):
+        come_by(link["url"])
+    (waiting,) = call("list_connect_links", **step)["links"][0]["waiting"]
+    allowed = call("allow_browser", **step, link_id=link["id"], code=waiting["code"])
+    call("revoke_connect_link", **step, link_id=link["id"])
+    assert [one["state"] for one in call("list_connect_links", **step)["links"]] == ["revoked"]
     opened = call("open_popup", **step)
     authentication = connect(up, user, app["id"])
     heard = call(
@@ -137,6 +145,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     left = call("list_sessions", user_id=user)["sessions"]
 
     assert made["zap"]["state"] == "created"
+    assert (allowed["state"], allowed["waiting"]) == ("opened", [])
     assert {one["id"] for one in found} == {session["id"], other["id"]}
     assert (made, left) == (read, [])
     assert (missing, filled["problems"], tried["count"]) == ({"channel", "text"}, [], 1)

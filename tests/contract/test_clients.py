@@ -20,10 +20,14 @@ from clients import generate
 from tests.support.clients import NODE, ROOT
 
 API: Final = generate.Description(generate.description())
+FOR_PAGES: Final = {"stream_session"}
+"""What no backend asks for: it has `wait_for`."""
+
 OPERATIONS: Final = {
     operation["operationId"]: operation
     for methods in generate.description()["paths"].values()
     for operation in methods.values()
+    if operation["operationId"] not in FOR_PAGES
 }
 SCHEMAS: Final[dict[str, Any]] = API.schemas
 PYTHON: Final = ROOT / "clients" / "python" / "zapwright_client"

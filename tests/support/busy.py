@@ -49,6 +49,7 @@ class BusyLife:
     async def _wait(self) -> None:
         for app, attempt in (("Gmail", "attempt-0003"), ("Trello", "attempt-0004")):
             step = await self._begin(app)
+            await self._api.ok("POST", f"{step}/connect-links", {"user_id": self._user}, status=201)
             await self._popup(step, attempt)
             await self._api.signal(step, "focus", attempt=attempt, context={"visible": True})
             await self._api.signal(step, "message", attempt=attempt, authentication_id="777")

@@ -40,6 +40,7 @@ from orchestrator.core.signals import ActionChosen, Hinted, MessageReceived
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
 from orchestrator.engine import Engine, NewSession, NewStep, OpenedPopup
+from orchestrator.following import Following
 from orchestrator.queries import Queries
 from orchestrator.store.limits import Limits
 from orchestrator.store.memory import MemoryStore
@@ -66,6 +67,7 @@ class Process:
     commits: Commits
     engine: Engine
     queries: Queries
+    following: Following
     checker: Checker
     creator: Creator
     sweeper: Sweeper
@@ -122,6 +124,7 @@ class Scene:
         credentials = ToldCredentials(kept, sessions=sessions, commits=commits)
         client: Upstream = MemoryUpstream(self.zapier, clock=clock, credentials=credentials, budget=budget)
         upstream = wrapped(client, "upstream", around)
+        queries = Queries(sessions=sessions, watches=watches, credentials=credentials, clock=clock)
         return Process(
             sessions=sessions,
             watches=watches,
@@ -142,9 +145,8 @@ class Scene:
                 policy=policy,
                 shards=SHARDS,
             ),
-            queries=Queries(
-                sessions=sessions, watches=watches, credentials=credentials, changes=self.store.changes, clock=clock
-            ),
+            queries=queries,
+            following=Following(queries=queries, commits=commits, changes=self.store.changes, clock=clock),
             checker=Checker(
                 commits=commits,
                 sessions=sessions,

@@ -6,10 +6,14 @@ have collected them, and nothing may be skipped: otherwise the run fails.
 
 Tests marked `redis_server` need Debian's redis-server, those marked `npm_packages` what npm brings to `clients/node`.
 Without it they are deselected too, and the summary says so; where CI is set they run all the same, and fail.
+
+Tests marked `browser` need Debian's Chromium and what moves its windows. `make test` installs them where it can;
+without them a run that holds such tests does not begin, wherever it is.
 """
 
 import os
 import shutil
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,9 @@ SERVER_MARKER = "redis_server"
 SERVER_PROGRAM = "redis-server"
 PACKAGES_MARKER = "npm_packages"
 PACKAGES_FOLDER = Path("clients", "node", "node_modules", "express")
+BROWSER_MARKER = "browser"
+BROWSER_FOLDER = Path("tests", "browser")
+BROWSER_PROGRAMS = ("chromium", "Xvfb", "openbox", "xdotool")
 
 _record = pytest.StashKey["Record"]()
 
@@ -56,12 +63,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Raise `pytest.UsageError` when the schema is set to a file that is not there, or is not set where it must be."""
+    """Raise `pytest.UsageError` when the schema's path is wrong, or the whole suite would lack schema or browser."""
     path = os.environ.get(SCHEMA_VARIABLE)
     if path and not Path(path).is_file():
         raise pytest.UsageError(f"{SCHEMA_VARIABLE} names no file: {path}")
     if in_ci() and is_whole_suite(session.config) and not path:
         raise pytest.UsageError(f"CI needs {SCHEMA_VARIABLE}")
+    if is_whole_suite(session.config) and (session.config.rootpath / BROWSER_FOLDER).is_dir():
+        _want_browser()
 
 
 def pytest_report_header() -> str:
@@ -70,8 +79,12 @@ def pytest_report_header() -> str:
     return f"partner schema: {path or f'none; tests marked {SCHEMA_MARKER} are left out'}"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs something that is not there."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Leave out what needs something that is not there, but for tests of the browser.
+
+    Raises `pytest.UsageError` when they are left without one. (One of several processes cannot; its tests fail.)
+    """
     config.stash[_record].of_schema = sum(item.get_closest_marker(SCHEMA_MARKER) is not None for item in items)
 
     if not os.environ.get(SCHEMA_VARIABLE):
@@ -80,6 +93,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _leave_out(SERVER_MARKER, config, items, why=f"{SERVER_PROGRAM} is not installed")
     if not in_ci() and not (config.rootpath / PACKAGES_FOLDER).is_dir():
         _leave_out(PACKAGES_MARKER, config, items, why="npm brought no packages")
+    yield
+    if not hasattr(config, "workerinput") and any(item.get_closest_marker(BROWSER_MARKER) for item in items):
+        _want_browser()
+
+
+def _want_browser() -> None:
+    missing = [program for program in BROWSER_PROGRAMS if shutil.which(program) is None]
+    if missing:
+        raise pytest.UsageError(
+            f"the browser's tests need {', '.join(missing)}: run `make test` as root on Debian, install them yourself, "
+            f"or leave these tests out by -m 'not {BROWSER_MARKER}'"
+        )
 
 
 def _leave_out(marker: str, config: pytest.Config, items: list[pytest.Item], *, why: str) -> None:

@@ -16,6 +16,9 @@ from zapwright_client.shapes import (
     AppPage,
     ChoicePage,
     ClientToken,
+    ConnectLink,
+    ConnectLinkList,
+    CreatedConnectLink,
     CreatedSession,
     Credential,
     EventPage,
@@ -412,6 +415,71 @@ def create_client_token(
     )
 
 
+def create_connect_link(
+    step_id: str,
+    session_id: str,
+    *,
+    user_id: str,
+    return_url: str | None = None,
+    ttl_s: int | None = None,
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[CreatedConnectLink]:
+    """Make a link to our own page, where the session's user connects this step; another user's session is not found.
+
+    It takes the place of the step's earlier one. The page's last button leads to `return_url`.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/connect-links",
+        kind=CreatedConnectLink,
+        body={"user_id": user_id, "return_url": return_url, "ttl_s": ttl_s},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
+def list_connect_links(step_id: str, session_id: str) -> Call[ConnectLinkList]:
+    """Return the step's newest links, and which browsers wait to be let in."""
+    return Call(
+        method="GET",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/connect-links",
+        kind=ConnectLinkList,
+    )
+
+
+def allow_browser(
+    step_id: str,
+    link_id: str,
+    session_id: str,
+    *,
+    code: str,
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[ConnectLink]:
+    """Let a browser that waits in, instead of the one the link belonged to. A second time changes nothing."""
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/connect-links/{part(link_id)}/allow",
+        kind=ConnectLink,
+        body={"code": code},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
+def revoke_connect_link(
+    step_id: str, link_id: str, session_id: str, *, if_match: int | None = None
+) -> Call[ConnectLink]:
+    """Let nobody in by this link any more. A second time changes nothing."""
+    return Call(
+        method="DELETE",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/connect-links/{part(link_id)}",
+        kind=ConnectLink,
+        if_match=if_match,
+    )
+
+
 def put_credential(user_id: str, *, access_token: str, expires_in: int | None = None) -> Call[Credential]:
     """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
     return Call(
@@ -513,6 +581,10 @@ class Routes(Sender):
     run_step_test = sent(run_step_test)
     create_zap = sent(create_zap)
     create_client_token = sent(create_client_token)
+    create_connect_link = sent(create_connect_link)
+    list_connect_links = sent(list_connect_links)
+    allow_browser = sent(allow_browser)
+    revoke_connect_link = sent(revoke_connect_link)
     put_credential = sent(put_credential)
     erase_user = sent(erase_user)
     search_sessions = sent(search_sessions)
@@ -551,6 +623,10 @@ class AsyncRoutes(AsyncSender):
     run_step_test = sent_async(run_step_test)
     create_zap = sent_async(create_zap)
     create_client_token = sent_async(create_client_token)
+    create_connect_link = sent_async(create_connect_link)
+    list_connect_links = sent_async(list_connect_links)
+    allow_browser = sent_async(allow_browser)
+    revoke_connect_link = sent_async(revoke_connect_link)
     put_credential = sent_async(put_credential)
     erase_user = sent_async(erase_user)
     search_sessions = sent_async(search_sessions)

@@ -23,6 +23,11 @@ EventName = Literal[
     "popup_opened",
     "message_received",
     "attempt_deadline_moved",
+    "connect_link_made",
+    "connect_link_opened",
+    "connect_link_contested",
+    "connect_link_allowed",
+    "connect_link_revoked",
     "candidates_found",
     "auth_needed",
     "auth_resolved",
@@ -41,6 +46,7 @@ EventName = Literal[
     "signed_in",
 ]
 Format = Literal["DATETIME", "MULTILINE", "PASSWORD", "CODE", "READONLY", "FILE", "SELECT"]
+LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
 Reason = Literal[
     "ambiguous",
@@ -67,7 +73,10 @@ Code = Literal[
     "body_late",
     "body_too_large",
     "body_unreadable",
+    "browser_not_found",
     "candidates_found",
+    "connect_link_not_found",
+    "connect_link_over",
     "create_unknown",
     "credential_refused",
     "field_not_found",
@@ -95,6 +104,7 @@ Code = Literal[
     "token_expired",
     "token_invalid",
     "too_many_steps",
+    "too_many_streams",
     "unauthorized",
     "upstream_busy",
     "upstream_refused",
@@ -123,6 +133,13 @@ class OutputList:
     """Everything a step gives."""
 
     outputs: tuple[Output, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectLinkList:
+    """The step's newest connect links, the newest first; only that one can be used."""
+
+    links: tuple[ConnectLink, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +225,16 @@ class ChoicePage:
 class StepTestRun:
     """What came of carrying an action out: results of the app's own shape, and how many there are in all."""
 
-    results: tuple[None, ...]
+    results: tuple[dict[str, Any], ...]
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingBrowser:
+    """A browser that came by a connect link of another one's, by the code that its user is shown."""
+
+    code: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,6 +415,27 @@ class FoundApp(App):
     description: str
     action_types: tuple[str, ...]
     needs_authentication: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectLink:
+    """A link to our own page for connecting one step's app. `opened_at`: since when it is its browser's."""
+
+    id: str
+    step_id: str
+    state: LinkState
+    made_at: datetime
+    expires_at: datetime
+    opened_at: datetime | None
+    return_url: str | None
+    waiting: tuple[WaitingBrowser, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedConnectLink(ConnectLink):
+    """A connect link, and the address to give to the session's user."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

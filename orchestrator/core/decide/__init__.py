@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from orchestrator.core.decide import creation, listing, popups, steps, time
+from orchestrator.core.decide import creation, links, listing, popups, steps, time
 from orchestrator.core.decide.draft import Decision, Draft
 from orchestrator.core.errors import SessionLockedError
 from orchestrator.core.events import EventName
@@ -23,10 +23,16 @@ from orchestrator.core.signals import (
     BuilderSignal,
     ClaimContested,
     ClaimDoubted,
+    ConnectLinkAllowed,
+    ConnectLinkMade,
+    ConnectLinkOpened,
+    ConnectLinkRevoked,
     CredentialChanged,
     Hinted,
     InputsGiven,
+    LinkSignal,
     MessageReceived,
+    PageSeen,
     PopupBlocked,
     PopupCancelled,
     PopupOpened,
@@ -64,6 +70,8 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
     match signal:
         case SessionChanged() | SessionCancelled() | StepAdded():
             _about_the_session(draft, signal)
+        case PageSeen():
+            popups.page_seen(draft)
         case AuthenticationsListed():
             listing.listed(draft, signal)
         case CredentialChanged():
@@ -98,6 +106,8 @@ def _about_a_step(draft: Draft, signal: StepSignal) -> None:
     match signal:
         case PopupOpened() | Hinted() | MessageReceived() | PopupCancelled() | PopupBlocked():
             _about_a_popup(draft, step, signal)
+        case ConnectLinkMade() | ConnectLinkOpened() | ConnectLinkAllowed() | ConnectLinkRevoked():
+            _about_a_link(draft, step, signal)
         case AuthenticationsRefreshed():
             listing.refreshed(draft, step, signal)
         case AuthenticationSelected():
@@ -138,5 +148,19 @@ def _about_a_popup(draft: Draft, step: Step, signal: PopupSignal) -> None:
             popups.message_received(draft, step, signal)
         case PopupCancelled() | PopupBlocked():
             popups.given_up(draft, step, signal)
+        case _:
+            assert_never(signal)
+
+
+def _about_a_link(draft: Draft, step: Step, signal: LinkSignal) -> None:
+    match signal:
+        case ConnectLinkMade():
+            links.made(draft, step, signal)
+        case ConnectLinkOpened():
+            links.opened(draft, step, signal)
+        case ConnectLinkAllowed():
+            links.allowed(draft, step, signal)
+        case ConnectLinkRevoked():
+            links.revoked(draft, step, signal)
         case _:
             assert_never(signal)

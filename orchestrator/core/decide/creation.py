@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.core.errors import CreateUnknownError, NotReadyError, SessionLockedError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome, ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.session import SessionStatus, Step, Zap, ZapState
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft

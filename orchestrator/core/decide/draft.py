@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
@@ -12,6 +12,7 @@ from orchestrator.core.events import Event, EventName
 from orchestrator.core.ports import Claim, Outcome, Waiter
 from orchestrator.core.session import AttemptEnd, Session, SessionStatus, Step
 from orchestrator.core.signals import ClaimContested, ClaimDoubted
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.effects import Effect, Guard
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.core.session import Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Displacement:
     """What a step, perhaps of another session, must hear before the decision is written."""
 
@@ -29,7 +30,7 @@ class Displacement:
     signal: ClaimContested | ClaimDoubted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """What a session becomes, what is told of it, what else must be written, and what all that relied on.
 

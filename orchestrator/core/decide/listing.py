@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.core import machine
@@ -29,6 +28,7 @@ from orchestrator.core.session import (
     StepState,
 )
 from orchestrator.core.signals import ClaimContested
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
@@ -11,7 +10,13 @@ from orchestrator.core.errors import AttemptStaleError, AttemptTakenError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import Outcome
-from orchestrator.core.schedule import FOCUS_PAUSE, MOST_CHECKS_AT_FOCUS, MOST_CHECKS_AT_ONCE, VISIBLE_FOR
+from orchestrator.core.schedule import (
+    FOCUS_PAUSE,
+    MOST_CHECKS_AT_FOCUS,
+    MOST_CHECKS_AT_ONCE,
+    VISIBLE_FOR,
+    presence_due,
+)
 from orchestrator.core.session import (
     SECOND,
     Attempt,
@@ -23,11 +28,12 @@ from orchestrator.core.session import (
     Step,
     StepState,
 )
-from orchestrator.core.signals import MessageReceived, PopupBlocked
+from orchestrator.core.signals import Context, MessageReceived, PopupBlocked
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft
-    from orchestrator.core.signals import Context, Hinted, OpeningSignal, PopupCancelled, PopupOpened, PopupSignal
+    from orchestrator.core.signals import Hinted, OpeningSignal, PopupCancelled, PopupOpened, PopupSignal
 
 MOST_ATTEMPTS_KEPT = 20
 MOST_MESSAGES_KEPT = 5
@@ -92,6 +98,18 @@ def given_up(draft: Draft, step: Step, signal: PopupCancelled | PopupBlocked) ->
     step = _put(draft, step, replace(attempt, ended=AttemptEnd.BLOCKED if is_blocked else AttemptEnd.CANCELLED))
     step = draft.move(step, Trigger.BLOCKED if is_blocked else Trigger.CANCELLED)
     return draft.tell(EventName.AUTH_NEEDED, step, reason=step.reason, attempt_id=attempt.id)
+
+
+def page_seen(draft: Draft) -> None:
+    """Note for every popup that is waited for that its page is visible, unless that was noted a short while ago."""
+    due = presence_due(draft.session)
+    if due is None or due > draft.now:
+        return draft.nothing(Outcome.DUPLICATE)
+    for step in draft.session.steps:
+        attempt = step.live_attempt
+        if step.state is StepState.AWAITING_POPUP and attempt is not None:
+            _put(draft, step, _seen(attempt, Context(visible=True), draft))
+    return None
 
 
 def extend(draft: Draft, step: Step, attempt: Attempt, *, deadline: int) -> Attempt:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.errors import AliasTakenError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import CredentialState, Outcome
-from orchestrator.core.session import ENDED, AttemptEnd, Baseline, SessionStatus, Step, StepState
+from orchestrator.core.session import ENDED, AttemptEnd, Baseline, LinkEnd, SessionStatus, Step, StepState
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft
@@ -149,7 +149,8 @@ def step_test_requested(draft: Draft, step: Step, signal: StepTestRequested) -> 
 
 def _without_app(draft: Draft, step: Step) -> Step:
     ended = draft.end_live_attempts(step, AttemptEnd.SETTLED)
-    return Step(id=ended.id, alias=ended.alias, state=ended.state, attempts=ended.attempts)
+    links = tuple(link if link.ended else replace(link, ended=LinkEnd.REVOKED) for link in ended.links)
+    return Step(id=ended.id, alias=ended.alias, state=ended.state, attempts=ended.attempts, links=links)
 
 
 def _placed(steps: tuple[Step, ...], step: Step, position: int | None) -> tuple[Step, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.decide import creation, popups
@@ -10,6 +9,7 @@ from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import Attempt, AttemptEnd, SessionStatus, Step, StepState
+from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft

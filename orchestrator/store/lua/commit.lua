@@ -43,7 +43,8 @@
 -- ARGV[22] ms       until when it is good
 -- ARGV[23] text     what names it inside the shard
 -- ARGV[24] text     reference of the session, empty for none
--- ARGV[25..]       seq (integer) and event (JSON) by turns
+-- ARGV[25] text     channel of outboxes
+-- ARGV[26..]       seq (integer) and event (JSON) by turns
 --
 -- Returns {"done", access, next}; {"repeated", access, next}: the session's last commit was this one, nothing changed;
 -- {"receipt", JSON}: the user has a good receipt of this name; {"stale"}: another version; {"guard"}; {"lease", watch}: a
@@ -128,10 +129,10 @@ if referred and not before[1] then
 end
 
 -- Only this can fail (were the session's numbering wrong), so it comes before every other write.
-for at = 25, #ARGV, 2 do
+for at = 26, #ARGV, 2 do
   redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
 end
-for at = 25, #ARGV, 2 do
+for at = 26, #ARGV, 2 do
   redis.call("XADD", KEYS[4], "MAXLEN", "~", ARGV[13], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
 end
 
@@ -275,6 +276,9 @@ for _, watch in ipairs(watches) do
 end
 
 redis.call("PUBLISH", ARGV[14], ARGV[3])
+if #ARGV > 25 and redis.call("XLEN", KEYS[4]) == (#ARGV - 25) / 2 then
+  redis.call("PUBLISH", ARGV[25], "")
+end
 if due then
   redis.call("PUBLISH", ARGV[15], "")
 end

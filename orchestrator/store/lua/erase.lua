@@ -17,7 +17,12 @@
 -- KEYS[14] profiles    set     Zapier profiles the user is counted under
 -- KEYS[15] credential  hash    of the user
 -- KEYS[16] untold      set     of the shard
--- KEYS[17..]           three for each session: hash, events (stream), signals (list);
+-- KEYS[17] lanes       zset    of the shard
+-- KEYS[18] holders     hash    of the shard
+-- KEYS[19] held        hash    of the shard
+-- KEYS[20] deliveries  zset    of the shard
+-- KEYS[21..]           seven for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
+--                      lanes, deliveries, messages (hashes);
 --                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
 --
 -- ARGV[1]  text        beginning of the index members of all sessions of the user
@@ -56,13 +61,33 @@ for kind, set in pairs({app = KEYS[13], profile = KEYS[14]}) do
   end
 end
 
+-- Takes a session's webhooks out of what the shard has in common.
+local function leave(session_id, lanes, deliveries)
+  for _, endpoint in ipairs(redis.call("HKEYS", lanes)) do
+    local lane = endpoint .. ":" .. session_id
+    redis.call("ZREM", KEYS[17], lane)
+    if redis.call("HDEL", KEYS[18], lane) == 1 and redis.call("HINCRBY", KEYS[19], endpoint, -1) <= 0 then
+      redis.call("HDEL", KEYS[19], endpoint)
+    end
+  end
+  local kept = redis.call("HGETALL", deliveries)
+  for place = 1, #kept, 2 do
+    local endpoint, delivery = string.match(kept[place], "^(.*):%d+$"), cjson.decode(kept[place + 1])
+    local time = string.format("%015d", delivery.created_at)
+    redis.call("ZREM", KEYS[20], table.concat({endpoint, delivery.state, time, session_id, delivery.seq}, ":"))
+  end
+end
+
 for number, session_id in ipairs(session_ids) do
-  local first = 17 + 3 * (number - 1)
+  local first = 21 + 7 * (number - 1)
   for member in string.gmatch(redis.call("HGET", KEYS[first], "index") or "", "[^\n]+") do
     redis.call("ZREM", KEYS[1], member)
   end
   redis.call("ZREM", KEYS[2], session_id)
-  redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2])
+  leave(session_id, KEYS[first + 4], KEYS[first + 5])
+  for own = first, first + 6 do
+    redis.call("DEL", KEYS[own])
+  end
 end
 
 -- By pieces, so that not all of a long stream has to be held at once.
@@ -78,7 +103,7 @@ while after do
 end
 
 for number, watch in ipairs(watches) do
-  local first = 17 + 3 * #session_ids + 4 * (number - 1)
+  local first = 21 + 7 * #session_ids + 4 * (number - 1)
   redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   for queue = 4, 7 do
     redis.call("ZREM", KEYS[queue], watch.name)

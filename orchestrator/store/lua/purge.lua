@@ -8,6 +8,14 @@
 -- KEYS[5]  index    zset    of the tenant in the shard
 -- KEYS[6]  open     zset    the user's sessions that have not ended
 -- KEYS[7]  refs     hash    references of the user
+-- KEYS[8]  lanes    zset    of the shard
+-- KEYS[9]  holders  hash    of the shard
+-- KEYS[10] held     hash    of the shard
+-- KEYS[11] index    zset    deliveries of the shard
+-- KEYS[12] pending  hash    lanes of the session
+-- KEYS[13] records  hash    deliveries of the session
+-- KEYS[14] messages hash    of the session
+-- KEYS[15] hooks    hash    webhook endpoints of the session
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read
@@ -30,5 +38,18 @@ redis.call("ZREM", KEYS[6], ARGV[1])
 if redis.call("HGET", KEYS[7], ARGV[3]) == ARGV[1] then
   redis.call("HDEL", KEYS[7], ARGV[3])
 end
-redis.call("DEL", KEYS[1], KEYS[2], KEYS[3])
+for _, endpoint in ipairs(redis.call("HKEYS", KEYS[12])) do
+  local lane = endpoint .. ":" .. ARGV[1]
+  redis.call("ZREM", KEYS[8], lane)
+  if redis.call("HDEL", KEYS[9], lane) == 1 and redis.call("HINCRBY", KEYS[10], endpoint, -1) <= 0 then
+    redis.call("HDEL", KEYS[10], endpoint)
+  end
+end
+local records = redis.call("HGETALL", KEYS[13])
+for place = 1, #records, 2 do
+  local endpoint, delivery = string.match(records[place], "^(.*):%d+$"), cjson.decode(records[place + 1])
+  local time = string.format("%015d", delivery.created_at)
+  redis.call("ZREM", KEYS[11], table.concat({endpoint, delivery.state, time, ARGV[1], delivery.seq}, ":"))
+end
+redis.call("DEL", KEYS[1], KEYS[2], KEYS[3], KEYS[12], KEYS[13], KEYS[14], KEYS[15])
 return {"done"}

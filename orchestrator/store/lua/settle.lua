@@ -24,6 +24,7 @@
 -- ARGV[13] ms       a retry_at that means paused: only as long as the credential is of the generation below
 -- ARGV[14] text     channel of due watches
 -- ARGV[15] integer  generation of the credential for which the watch is paused, 0: there is none; empty without a pause
+-- ARGV[16] text     channel of a session's commits, without its id: those that wait are told when the next check is due
 --
 -- Returns {"done"}; {"lease"}: the token is not the watch's; {"stale"}: a commit touched the watch since.
 
@@ -90,5 +91,13 @@ end
 
 if due then
   redis.call("PUBLISH", ARGV[14], "")
+end
+local told = {}
+for _, waiter in ipairs(redis.call("SMEMBERS", KEYS[2])) do
+  local session_id = string.match(waiter, "^[^:]+")
+  if not told[session_id] then
+    told[session_id] = true
+    redis.call("PUBLISH", ARGV[16] .. session_id, "")
+  end
 end
 return {"done"}

@@ -6,6 +6,8 @@ from orchestrator.store.limits import Limits
 from orchestrator.store.memory.around import MemoryCache, MemoryChanges, MemoryLeases
 from orchestrator.store.memory.budget import MemoryBudget
 from orchestrator.store.memory.credentials import MemoryCredentialStore
+from orchestrator.store.memory.deliveries import MemoryDeliveryStore
+from orchestrator.store.memory.endpoints import MemoryEndpointStore
 from orchestrator.store.memory.receipts import MemoryReceiptStore
 from orchestrator.store.memory.sessions import MemorySessionStore
 from orchestrator.store.memory.state import State
@@ -31,6 +33,8 @@ class MemoryStore:
         self.users = MemoryUserStore(state, self.credentials, switchboard)
         self.tenants = MemoryTenantStore()
         self.api_keys = MemoryApiKeyStore()
+        self.endpoints = MemoryEndpointStore(state)
+        self.deliveries = MemoryDeliveryStore(state)
         self.cache = MemoryCache()
         self.changes = MemoryChanges(switchboard)
         self.leases = MemoryLeases()

@@ -67,6 +67,12 @@ class MemoryChanges:
         with self._switchboard.listening(keys.DUE) as listener:
             yield listener
 
+    @asynccontextmanager
+    async def outgoing(self) -> AsyncIterator[Subscription]:
+        """Subscribe to outboxes being empty no more."""
+        with self._switchboard.listening(keys.OUTGOING) as listener:
+            yield listener
+
 
 if TYPE_CHECKING:
     _cache: type[Cache] = MemoryCache

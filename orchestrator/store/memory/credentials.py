@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from orchestrator.core.ports import PAUSED, Credential, CredentialState, CredentialStore, Profile, Standing
 from orchestrator.core.session import Instant, shard_of
+from orchestrator.core.values import replace
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
 from orchestrator.store.memory.state import State

@@ -22,7 +22,7 @@ from orchestrator.core.ports import (
     SignalRecord,
     Written,
 )
-from orchestrator.core.session import Instant, Session, SessionKey, WatchKey
+from orchestrator.core.session import Instant, Session, SessionKey, WatchKey, session_shard
 from orchestrator.store import keys
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import SessionState, State, WatchState
@@ -63,6 +63,7 @@ class MemorySessionStore:
         self._refer(commit.session)
         due = self._apply_effects(commit)
         self._switchboard.wake(keys.CHANGED + commit.session.id)
+        self._switchboard.wake(keys.OUTGOING)
         if due:
             self._switchboard.wake(keys.DUE)
         return await self._written(commit)
@@ -128,9 +129,15 @@ class MemorySessionStore:
         ]
         return tuple(session_id for _, session_id in sorted(found)[:limit])
 
-    async def forget_outbox(self, shard: int, *, before: Instant, limit: int) -> int:  # noqa: ARG002 - the port's
-        """Erase nothing: what is on its way out of this process is not kept."""
-        return 0
+    async def forget_outbox(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase events that have been on their way out for too long."""
+        outbox = self._state.outbox
+        old = [
+            place for place, one in outbox.items() if session_shard(one.session_id) == shard and one.event.at < before
+        ]
+        for place in old[:limit]:
+            del outbox[place]
+        return len(old[:limit])
 
     async def purge(self, session: Session) -> None:
         """Erase an ended session with all that is kept beside it."""
@@ -140,6 +147,7 @@ class MemorySessionStore:
         if kept.session.version != session.version:
             raise StaleVersionError(session_id=session.id)
         del self._state.sessions[session.id]
+        self._state.forget_deliveries(session.id)
         self._unrefer(session)
 
     def _kept(self, session_id: str) -> SessionState:
@@ -183,6 +191,8 @@ class MemorySessionStore:
         kept.session = commit.session
         kept.wake_at = commit.wake_at
         kept.events = [*kept.events, *commit.events][-KEPT_EVENTS:]
+        for event in commit.events:
+            self._state.send(commit.session.id, event)
         if commit.record is not None:
             _log(kept, commit.record)
         if commit.receipt is not None:

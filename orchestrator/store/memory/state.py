@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from orchestrator.core.deliveries import Delivery, Lane
 from orchestrator.core.effects import (
     ClaimAuthentication,
     ClosePopup,
@@ -20,8 +21,20 @@ from orchestrator.core.effects import (
     Untouched,
     Wait,
 )
+from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import Event
-from orchestrator.core.ports import PAUSED, Claim, Credential, Popup, Receipt, SignalRecord, Urgency, Waiter, Watch
+from orchestrator.core.ports import (
+    PAUSED,
+    Claim,
+    Credential,
+    Outgoing,
+    Popup,
+    Receipt,
+    SignalRecord,
+    Urgency,
+    Waiter,
+    Watch,
+)
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
 from orchestrator.store import keys
 
@@ -163,10 +176,19 @@ class WatchState:
 
 
 @dataclass(slots=True)
+class LaneState:
+    """A lane in which something is pending: when it is due, or until when `token` has it."""
+
+    due: Instant
+    token: str | None = None
+
+
+@dataclass(slots=True)
 class State:
     """Everything, for all shards. References and receipts are by tenant, user and name, credentials by tenant and user.
 
-    `untold` are users whose sessions may not know how the credential is.
+    `untold` are users whose sessions may not know how the credential is. The outbox is one for all shards; messages are
+    by session and id, `received` says when an endpoint (tenant and id) last received something.
     """
 
     shards: int
@@ -177,6 +199,31 @@ class State:
     bound: dict[tuple[str, str], tuple[Instant, str]] = field(default_factory=dict)
     credentials: dict[tuple[str, str], Credential] = field(default_factory=dict)
     untold: set[tuple[str, str]] = field(default_factory=set)
+    outbox: dict[str, Outgoing] = field(default_factory=dict)
+    sent: int = 0
+    endpoints: dict[tuple[str, str], Endpoint] = field(default_factory=dict)
+    lanes: dict[Lane, LaneState] = field(default_factory=dict)
+    deliveries: dict[tuple[Lane, int], Delivery] = field(default_factory=dict)
+    messages: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    received: dict[tuple[str, str], Instant] = field(default_factory=dict)
+
+    def send(self, session_id: str, event: Event) -> None:
+        """Put an event in the outbox."""
+        self.sent += 1
+        place = f"0-{self.sent}"
+        self.outbox[place] = Outgoing(place=place, session_id=session_id, event=event)
+
+    def forget_webhooks(self, session_id: str) -> None:
+        """Erase all that concerns webhooks of a session."""
+        self.outbox = {place: one for place, one in self.outbox.items() if one.session_id != session_id}
+        self.forget_deliveries(session_id)
+
+    def forget_deliveries(self, session_id: str) -> None:
+        """Erase a session's deliveries and endpoints."""
+        self.endpoints = {name: one for name, one in self.endpoints.items() if one.session_id != session_id}
+        self.lanes = {lane: one for lane, one in self.lanes.items() if lane.session_id != session_id}
+        self.deliveries = {name: one for name, one in self.deliveries.items() if name[0].session_id != session_id}
+        self.messages = {name: one for name, one in self.messages.items() if name[0] != session_id}
 
     def watch(self, key: WatchKey) -> WatchState:
         """Return the watch as it is; an unknown one is empty, and is not kept by this."""

@@ -32,6 +32,7 @@ class MemoryUserStore:
         erased = [session.id for session in sessions if (session.tenant_id, session.user_id) == user]
         for session_id in erased:
             del state.sessions[session_id]
+            state.forget_webhooks(session_id)
         state.references = {name: kept for name, kept in state.references.items() if name[:2] != user}
         state.receipts = {name: kept for name, kept in state.receipts.items() if name[:2] != user}
         for session_id in erased:

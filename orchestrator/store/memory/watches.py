@@ -80,6 +80,8 @@ class MemoryWatchStore:
             watch.checks = (*watch.checks, settlement.checked_at)[-KEPT_CHECKS:]
         if watch.is_due(settlement.now):
             self._switchboard.wake(keys.DUE)
+        for waiter in watch.waiters:
+            self._switchboard.wake(keys.CHANGED + waiter.session_id)
 
     async def forget_claims(self, shard: int, *, before: Instant, limit: int) -> int:
         """Erase claims made before `before`, and watches of which nothing is left; returns how many claims."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+import pytest
+
 from orchestrator.core.effects import Due
+from orchestrator.core.errors import LeaseLostError
 from orchestrator.core.ports import Settlement, Subscription
 from tests.support.store_values import (
     NOON,
@@ -150,6 +154,28 @@ async def test_a_signal_during_a_check_wakes_the_dispatcher_after_it(store: AnyS
 
         await store.watches.settle(Settlement(key=WATCH, token="t", version=2, now=NOON, due=Due(strong=NOON)))
         assert await is_told(subscription)
+
+
+async def test_the_end_of_a_check_tells_the_sessions_that_wait_on_it(store: AnyStore) -> None:
+    """Though nothing was found, their next check has moved. A check that cannot settle tells nobody."""
+    await committed(store, a_session("a"), effects=[wait(strong=NOON), wait(strong=NOON, step="st2")])
+    await committed(store, a_session("b"), effects=[wait(strong=NOON)])
+    await committed(store, a_session("c"))
+    await store.watches.lease([WATCH], token="t", now=NOON, until=NOON + 30_000)
+    settlement = Settlement(key=WATCH, token="t", version=2, now=NOON, due=Due(quiet=NOON + 60_000))
+    async with (
+        store.changes.session(session_id("a")) as one,
+        store.changes.session(session_id("b")) as another,
+        store.changes.session(session_id("c")) as other,
+    ):
+        with pytest.raises(LeaseLostError):
+            await store.watches.settle(replace(settlement, token="another"))
+        assert await is_left_alone(one)
+
+        await store.watches.settle(settlement)
+        assert await is_told(one)
+        assert await is_told(another)
+        assert await is_left_alone(other)
 
 
 async def test_resumed_watches_wake_the_dispatcher(store: AnyStore) -> None:

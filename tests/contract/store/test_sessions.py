@@ -10,7 +10,18 @@ import pytest
 from orchestrator.core.effects import ClaimAuthentication, LeaseHeld, NoOtherPopup, OpenPopup, Unclaimed
 from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.ports import Profile, SessionQuery, Written
-from orchestrator.core.session import App, Session, SessionKey, SessionStatus, Step, StepState
+from orchestrator.core.session import (
+    App,
+    Browser,
+    ConnectLink,
+    JsonObject,
+    LinkEnd,
+    Session,
+    SessionKey,
+    SessionStatus,
+    Step,
+    StepState,
+)
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from tests.support.store_values import (
     APP,
@@ -40,7 +51,18 @@ async def ids_found(store: AnyStore, **query: object) -> list[str]:
 
 async def test_what_was_committed_is_loaded(store: AnyStore) -> None:
     """A session comes back equal to what was written."""
-    step = Step(id="st1", app=App(id=APP, title="App"), inputs={"channel": ["#a", None, {"deep": 1.5}]})
+    browser = Browser(digest="d2", code="K7Q2MX4D", at=NOON)
+    link = ConnectLink(
+        id="cl1",
+        digest="d1",
+        made_at=NOON,
+        expires_at=NOON + 1,
+        browser=browser,
+        waiting=(browser,),
+        ended=LinkEnd.REVOKED,
+    )
+    inputs: JsonObject = {"channel": ["#a", None, {"deep": 1.5}]}
+    step = Step(id="st1", app=App(id=APP, title="App"), inputs=inputs, links=(link,))
     session = await committed(store, a_session(), title="Ünïcode", steps=(step,), metadata={"plan": "pro"})
 
     assert await store.sessions.load(session.key) == session

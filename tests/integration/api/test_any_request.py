@@ -36,7 +36,10 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from orchestrator.core.tenants import ApiKey, Scope, digest_of, key_text
+from orchestrator.core.links import code_of
+from orchestrator.core.session import SessionKey
+from orchestrator.core.signals import ConnectLinkOpened
+from orchestrator.core.tenants import DEFAULT_TENANT, ApiKey, Scope, digest_of, key_text
 from tests.support.deployment import AN_ATTEMPT, API_KEY, ORIGIN, Deployment, described
 
 Headers: TypeAlias = dict[str, str]
@@ -67,9 +70,11 @@ KNOWN: Final = {
     "attempt_id",
     "authentication_id",
     "field",
+    "code",
     "key",
     "origin",
     "reference",
+    "return_url",
     "user_id",
 }
 """What a request can name that is there."""
@@ -103,7 +108,7 @@ class World:
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self.api = Deployment()
-        self.api.app.state.polls.close()  # a wait is over at once
+        self.api.zapwright.following.close()  # a wait is over at once
         self.run = runner.run
         self._numbers = count(1)
         self._slack = self.api.sim.app_id("Slack")
@@ -112,6 +117,7 @@ class World:
             "signed out": self.signed_out,
             "begun": self.begun,
             "prepared": self.prepared,
+            "linked": self.linked,
             "awaiting": self.awaiting,
             "resolved": self.resolved,
             "ready": self.ready,
@@ -173,7 +179,10 @@ class World:
             **ACTION,
             "field": "channel",
             "reference": "theirs",
+            "link_id": "none",
+            "code": "ABCD-1234",
             "origin": ORIGIN,
+            "return_url": f"{ORIGIN}/done?of=zapwright",
             "If-Match": "*",
             "If-None-Match": '"0"',
             "token": created["client_token"]["token"],
@@ -184,6 +193,18 @@ class World:
 
     async def prepared(self) -> Headers:
         return await self.begun("Slack")
+
+    async def linked(self) -> Headers:
+        names = await self.prepared()
+        address = f"{_step(names)}/connect-links"
+        link = (await self.api.ok("POST", address, {"user_id": names["user_id"]}, status=201)).json()
+        key = SessionKey(tenant_id=DEFAULT_TENANT, session_id=names["session_id"])
+        for browser in ("the first", "the second"):
+            signal = ConnectLinkOpened(
+                step_id=names["step_id"], link_id=link["id"], browser=browser, code=code_of(browser)
+            )
+            await self.api.zapwright.engine.apply(key, signal)
+        return names | {"link_id": link["id"], "code": code_of("the second")}
 
     async def awaiting(self) -> Headers:
         names = await self.prepared()

@@ -61,7 +61,7 @@ async def test_without_a_credential_zapier_is_not_asked(api: Deployment, rest: s
 
 @pytest.mark.parametrize(("app", "state"), [("Slack", "needs-auth"), ("Schedule", "no-auth-required")])
 async def test_an_app_decides_what_its_step_needs(api: Deployment, app: str, state: str) -> None:
-    """Zapier's connect link says so."""
+    """Zapier's popup address says so."""
     session, address = await api.step(None)
 
     chosen = (await api.ok("PUT", f"{address}/app", {"app_id": api.sim.app_id(app)})).json()

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from orchestrator.core.session import MINUTE
+from tests.support.browsers import OF_THE_PAGE
 from tests.support.deployment import AN_ATTEMPT, Deployment, problem_of
 
 KEY: Final = b"8e03978e-40d5-43dd-bc93-6894a57f9324"
@@ -28,9 +29,12 @@ async def a_post(api: Deployment, kind: str) -> tuple[Post, int]:
         await api.ok("PUT", f"{address}/action", {"key": "every_hour", "action_type": "READ"})
     else:
         session, address = await (api.awaiting() if kind == "signals" else api.step())
+    link, code = await contested(api, address) if kind == "allow" else ("", "")
     known: dict[str, tuple[str, dict[str, Any], int]] = {
+        "allow": (f"{address}/connect-links/{link}/allow", {"code": code}, 200),
         "sessions": ("/v1/sessions", {"user_id": "alice", "steps": [{"app_id": api.sim.app_id("Slack")}]}, 201),
         "steps": (f"/v1/sessions/{session['id']}/steps", {"alias": "more"}, 201),
+        "connect-links": (f"{address}/connect-links", {"user_id": "alice"}, 201),
         "popup": (f"{address}/popup", {}, 201),
         "named popup": (f"{address}/popup", {"attempt_id": AN_ATTEMPT}, 201),
         "signals": (f"{address}/popup/signals", {"attempt_id": AN_ATTEMPT, "kind": "finished"}, 200),
@@ -44,9 +48,23 @@ async def a_post(api: Deployment, kind: str) -> tuple[Post, int]:
     return post, status
 
 
+async def contested(api: Deployment, address: str) -> tuple[str, str]:
+    """Have a link that another browser waits for; return its id, and that browser's code."""
+    link = (await api.ok("POST", f"{address}/connect-links", {"user_id": "alice"}, status=201)).json()
+    for _ in range(2):
+        async with api.caller({}) as browser:
+            url = link["url"].replace("http://", "https://")
+            await browser.get(url)
+            await browser.post(url, headers=OF_THE_PAGE)
+    listed = (await api.ok("GET", f"{address}/connect-links")).json()["links"]
+    return link["id"], listed[0]["waiting"][0]["code"]
+
+
 KINDS: Final[dict[str, dict[str, object]]] = {
+    "allow": {"code": "ABCD-1234"},
     "sessions": {"title": "other"},
     "steps": {"alias": "other"},
+    "connect-links": {"ttl_s": 60},
     "popup": {"attempt_id": "another-attempt"},
     "named popup": {"attempt_id": "another-attempt"},
     "signals": {"kind": "focus"},

@@ -34,11 +34,13 @@ NOT_THERE: Final[Told] = (404, "session_not_found")
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "add_step": {},
     "change_inputs": {"inputs": {"a": 1}},
+    "allow_browser": {"code": "ABCD-1234"},
     "change_session": {"title": "Changed"},
     "change_step": {"alias": "changed"},
     "choose_action": {"key": "send", "action_type": "WRITE"},
     "choose_app": {"app_id": "some-app"},
     "create_client_token": {"user_id": "alice"},
+    "create_connect_link": {"user_id": "alice"},
     "create_session": {"user_id": "alice"},
     "create_zap": {},
     "give_inputs": {"inputs": {"a": 1}},
@@ -118,12 +120,15 @@ class World:
     async def begin(self) -> None:
         """Have the session, another of the same user's, other companies' keys, and tokens of every kind."""
         api = self.api
+        api.zapwright.following.close()  # a stream is over at once
         late = await self._token()
         api.sim.clock.advance(10 * MINUTE)
         await api.sign_in()
         title, reference, metadata = PRIVATE
         self.session = await api.session("Slack", title=title, reference=reference, metadata={"note": metadata})
         self.step = self.session["steps"][0]["id"]
+        links = f"/v1/sessions/{self.session['id']}/steps/{self.step}/connect-links"
+        self.link = (await api.ok("POST", links, {"user_id": "alice"}, status=201)).json()["id"]
         token, other = await self._token(self.session), await self._token()
         await api.store.tenants.create(Tenant(id="theirs", name="", created_at=0))
         owners = {"an operator": None, "another tenant": "theirs"}
@@ -144,10 +149,25 @@ class World:
             "the page from another origin": _bearer(token) | EVIL,
         }
         self.page = _bearer(token) | {"Origin": ORIGIN}
+        self.of_the_step, self.of_another_step = (
+            _bearer(
+                api.app.state.tokens.make(
+                    tenant_id=DEFAULT_TENANT,
+                    session_id=self.session["id"],
+                    user_id="alice",
+                    origins=[ORIGIN],
+                    now=api.clock.now(),
+                    step_id=step_id,
+                ).text
+            )
+            | {"Origin": ORIGIN}
+            for step_id in (self.step, "another")
+        )
 
     async def ask(self, operation: Operation, headers: Headers) -> httpx.Response:
         """Ask for something of the session."""
-        address = operation.address(session_id=self.session["id"], step_id=self.step, user_id="alice")
+        names = {"session_id": self.session["id"], "step_id": self.step, "link_id": self.link, "user_id": "alice"}
+        address = operation.address(**names)
         address += QUERIES.get(operation.id, "")
         async with self.api.caller(headers) as caller:
             return await caller.request(operation.method, address, json=operation.body)
@@ -271,6 +291,34 @@ async def test_a_page_may_what_the_description_says_and_nothing_else(world: Worl
         assert await world.state() == before
 
 
+CONNECTS: Final = {
+    "list_authentications",
+    "open_popup",
+    "read_events",
+    "read_session",
+    "select_authentication",
+    "send_popup_signal",
+}
+"""All that our own connect page may do, whose token is for one step."""
+
+
+@pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
+async def test_who_has_one_step_may_connect_it_and_nothing_else(world: World, operation: Operation) -> None:
+    """What the tenant keeps for itself is not shown; of another step there is nothing to see or to change."""
+    before = await world.state()
+    other = await world.ask(operation, world.of_another_step)
+    after = await world.state()
+    answer = await world.ask(operation, world.of_the_step)
+
+    assert after == before
+    assert [word for word in PRIVATE[1:] if word in other.text + answer.text] == []
+    if operation.id not in CONNECTS:
+        assert told(answer) == told(other) == NOT_ENOUGH
+    else:
+        assert told(answer)[1] not in {said[1] for said in (UNKNOWN, FORGED, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE)}
+        assert told(other) == ((404, "step_not_found") if "{step_id}" in operation.path else (200, None))
+
+
 def test_what_a_page_may_is_what_it_needs() -> None:
     """Whoever lets a page do more says so here."""
     assert {operation.id for operation in ALL if operation.takes_tokens} == {
@@ -295,6 +343,7 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "search_apps",
         "select_authentication",
         "send_popup_signal",
+        "stream_session",
     }
 
 

@@ -28,6 +28,7 @@ SECTIONS: Final = {
 }
 OPERATIONS: Final = {
     "add_step",
+    "allow_browser",
     "cancel_session",
     "change_inputs",
     "change_session",
@@ -35,6 +36,7 @@ OPERATIONS: Final = {
     "choose_action",
     "choose_app",
     "create_client_token",
+    "create_connect_link",
     "create_session",
     "create_zap",
     "erase_user",
@@ -44,6 +46,7 @@ OPERATIONS: Final = {
     "list_choices",
     "list_fields",
     "list_outputs",
+    "list_connect_links",
     "list_sessions",
     "open_popup",
     "put_credential",
@@ -56,10 +59,12 @@ OPERATIONS: Final = {
     "remove_step",
     "reset_step",
     "run_step_test",
+    "revoke_connect_link",
     "search_apps",
     "search_sessions",
     "select_authentication",
     "send_popup_signal",
+    "stream_session",
 }
 DESCRIPTION: Final = described(Deployment().app)
 
@@ -137,7 +142,8 @@ def test_every_route_says_what_it_needs_and_what_may_go_wrong(route: str, operat
 def test_answers_that_ask_to_wait_say_so() -> None:
     """`Retry-After` is described wherever it is sent."""
     for _, operation in ALL:
-        waits = {503} | {status for status, code in codes(operation) if code == "idempotency_in_flight"}
+        asking = {"idempotency_in_flight", "too_many_streams"}
+        waits = {503} | {status for status, code in codes(operation) if code in asking}
         for status, answer in operation["responses"].items():
             assert ("Retry-After" in answer.get("headers", {})) == (int(status) in waits)
 

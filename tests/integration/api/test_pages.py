@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
@@ -88,12 +89,25 @@ async def test_a_page_runs_and_asks_nothing_but_ours(development: Deployment, br
 
     assert answer.headers["content-security-policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        f"img-src 'self' data: https: {SIMULATOR}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        f"img-src 'self' data: https: {SIMULATOR}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "cross-origin-opener-policy" not in answer.headers
+
+
+@pytest.mark.parametrize(("path", "script"), [("/demo", "builder.js"), ("/demo/compare", "compare.js")])
+async def test_the_demo_is_pages_of_ours(browser: httpx.AsyncClient, path: str, script: str) -> None:
+    """Everything they link to is there."""
+    answer = await browser.get(path)
+    linked = re.findall(r'(?:href|src)="(/web/[^"]+)"', answer.text)
+
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
+    assert f"/web/{script}" in linked
+    assert [(await browser.get(link)).status_code for link in linked] == [200] * len(linked)
 
 
 # --- development ---
@@ -104,9 +118,11 @@ async def test_a_page_runs_and_asks_nothing_but_ours(development: Deployment, br
     [
         ("POST", "/dev/session"),
         ("POST", "/dev/session/zs1/client-tokens"),
+        ("PATCH", "/dev/session/zs1"),
         ("GET", "/dev/faults"),
         ("PUT", "/dev/faults"),
         ("GET", "/demo"),
+        ("GET", "/demo/compare"),
         ("GET", "/dev/session"),
     ],
 )
@@ -147,6 +163,25 @@ async def test_its_request_may_be_repeated(browser: httpx.AsyncClient) -> None:
     assert first.json()["id"] == second.json()["id"]
     assert first.json()["user_id"] == "demo"
     assert second.headers["idempotency-replayed"] == "true"
+
+
+async def test_a_user_whose_session_waits_for_their_sign_in_signs_in_again(browser: httpx.AsyncClient) -> None:
+    """With the session's reference, which begins nothing and is answered with the session."""
+    wish = {"user_id": "ada", "title": "New leads", "reference": "r1"}
+    first, second = [await browser.post("/dev/session", json=wish) for _ in "12"]
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["title"] == "New leads"
+    assert second.json()["id"] == first.json()["id"]
+
+
+async def test_a_page_names_its_zap(browser: httpx.AsyncClient) -> None:
+    """Which otherwise only a backend can do."""
+    session = (await browser.post("/dev/session", json={})).json()
+
+    answer = await browser.patch(f"/dev/session/{session['id']}", json={"title": "New leads"}, headers=OWN)
+
+    assert (answer.status_code, answer.json()["title"]) == (200, "New leads")
 
 
 async def test_a_page_gets_a_further_token(browser: httpx.AsyncClient) -> None:

@@ -90,7 +90,7 @@ class Site:
             async with asyncio.timeout(within_s):
                 session = await self.session(waiting)
                 while session.steps[0].state is not StepState.RESOLVED:
-                    snapshot = await self.zapwright.queries.after(session.key, seq=session.seq, wait=SECOND)
+                    snapshot = await self.zapwright.following.after(session.key, seq=session.seq, wait=SECOND)
                     session = snapshot.session
         except TimeoutError as error:
             raise AssertionError(f"{waiting.user} is not resolved within {within_s:g} s") from error

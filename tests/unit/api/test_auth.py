@@ -73,7 +73,11 @@ async def test_a_client_token_names_its_session_and_its_origins() -> None:
     )
 
     assert await known.find(token.text) == Caller(
-        tenant_id="acme", scopes=frozenset(), origins=frozenset({"https://a.example"}), session_id="zs1"
+        tenant_id="acme",
+        scopes=frozenset(),
+        origins=frozenset({"https://a.example"}),
+        session_id="zs1",
+        until=token.expires_at,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from api.polls import LongPolls
+from api.polls import while_here
 
 
 class Caller:
@@ -47,8 +47,8 @@ async def turns() -> None:
 
 async def test_what_happens_is_returned() -> None:
     """The usual end."""
-    polls, caller, waiting = LongPolls(), Caller(), Waiting()
-    poll = asyncio.create_task(polls.wait(caller.request, waiting()))
+    caller, waiting = Caller(), Waiting()
+    poll = asyncio.create_task(while_here(caller.request, waiting()))
     await turns()
 
     waiting.happens.set()
@@ -56,30 +56,10 @@ async def test_what_happens_is_returned() -> None:
     assert await poll == "news"
 
 
-async def test_closing_ends_every_wait() -> None:
-    """A process that is asked to end does not wait for half a minute; nothing keeps running."""
-    polls, caller, waiting = LongPolls(), Caller(), Waiting()
-    poll = asyncio.create_task(polls.wait(caller.request, waiting()))
-    await turns()
-
-    polls.close()
-
-    assert await poll is None
-    assert waiting.is_given_up
-
-
-async def test_a_wait_that_begins_after_closing_ends_at_once() -> None:
-    """Requests that were on their way are answered with what there is."""
-    polls, caller, waiting = LongPolls(), Caller(), Waiting()
-    polls.close()
-
-    assert await polls.wait(caller.request, waiting()) is None
-
-
 async def test_nobody_waits_for_somebody_who_left() -> None:
     """A page that reloads leaves nothing behind."""
-    polls, caller, waiting = LongPolls(), Caller(), Waiting()
-    poll = asyncio.create_task(polls.wait(caller.request, waiting()))
+    caller, waiting = Caller(), Waiting()
+    poll = asyncio.create_task(while_here(caller.request, waiting()))
     await turns()
 
     caller.left.set()
@@ -95,4 +75,4 @@ async def test_an_error_of_the_wait_is_the_callers() -> None:
         raise LookupError("gone")
 
     with pytest.raises(LookupError, match="gone"):
-        await LongPolls().wait(Caller().request, failing())
+        await while_here(Caller().request, failing())

@@ -218,7 +218,7 @@ def test_events_speak_of_moments_as_everything_else_does() -> None:
         seq=1, name=EventName.POPUP_OPENED, at=NOON, step_id="st1", data={"attempt_id": "a", "deadline": NOON}
     )
 
-    page = written(views.events(EventPage(events=(event,), truncated=True)))
+    page = written(VIEWS.events(EventPage(events=(event,), truncated=True)))
 
     assert page == {
         "events": [
@@ -235,7 +235,7 @@ def test_events_speak_of_moments_as_everything_else_does() -> None:
 
 
 def test_found_apps_say_whether_they_need_an_authentication() -> None:
-    """Their connect links are not handed out: choosing the app gives one that is fresh."""
+    """Their popup addresses are not handed out: choosing the app gives one that is fresh."""
     apps = (
         CatalogApp(app=App(id="chat", title="Chat"), connect=Connect(url="https://x", read_at=NOON)),
         CatalogApp(app=App(id="clock", title="Clock"), connect=None, action_types=("READ",)),

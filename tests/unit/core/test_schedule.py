@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.effects import Due, StopWaiting, Wait
-from orchestrator.core.schedule import due, may_be_covered, waits, wake_at
+from orchestrator.core.schedule import VISIBLE_FOR, due, may_be_covered, presence_due, waits, wake_at
 from orchestrator.core.session import SECOND, HintKind, Instant
-from orchestrator.core.signals import Context
+from orchestrator.core.signals import Context, PageSeen, SessionCancelled
 from tests.support.stories import NOON, Story
 
 
@@ -25,6 +25,21 @@ def planned(story: Story, *, until: int) -> list[Instant]:
         looked.append((story.now - NOON) // SECOND)
         story.feed(story.listed("old"))
     return looked
+
+
+def test_presence_is_due_at_once_then_when_half_of_it_is_over() -> None:
+    """For the popup that has been noted longest ago; without a popup never."""
+    story = waiting()
+    first = presence_due(story.session)
+    story.feed(PageSeen())
+    seen_at = story.now
+
+    assert first is not None
+    assert first <= story.now
+    assert presence_due(story.session) == seen_at + VISIBLE_FOR // 2
+    assert presence_due(Story().session) is None
+    story.feed(SessionCancelled())
+    assert presence_due(story.session) is None
 
 
 def test_without_news_waits_double() -> None:

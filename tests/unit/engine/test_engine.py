@@ -185,7 +185,7 @@ async def test_choosing_an_app_takes_the_baseline_before_anything_can_be_connect
 
 
 async def test_an_app_without_authentication_lists_nothing(scene: Scene) -> None:
-    """Its connect link, read with the user's token, is null."""
+    """Its popup address, read with the user's token, is null."""
     session = await scene.session("ann", None)
     await scene.here.engine.choose_app(session.key, session.steps[0].id, "clock")
 

@@ -76,7 +76,7 @@ async def test_nothing_of_another_tenant_can_be_read(scene: Scene) -> None:
 
     for reading in (
         queries.session(theirs),
-        queries.after(theirs, seq=0, wait=0),
+        scene.here.following.after(theirs, seq=0, wait=0),
         queries.events(theirs, after=0, limit=10),
         queries.signals(theirs),
     ):
@@ -118,7 +118,7 @@ async def test_reading_changes_nothing(scene: Scene) -> None:
     """Neither the session nor its log."""
     session = await scene.waiting("ann")
     before = await scene.now(session), await scene.store.sessions.signals(session.id), len(scene.zapier.requests)
-    await scene.here.queries.after(session.key, seq=0, wait=LONG)
+    await scene.here.following.after(session.key, seq=0, wait=LONG)
     await scene.here.queries.events(session.key, after=0, limit=10)
 
     assert before == (
@@ -134,7 +134,7 @@ async def test_reading_changes_nothing(scene: Scene) -> None:
 async def test_what_is_newer_already_is_answered_at_once(scene: Scene) -> None:
     """Nobody waits for what is there."""
     session = await scene.session("ann")
-    snapshot = await scene.here.queries.after(session.key, seq=session.seq - 1, wait=LONG)
+    snapshot = await scene.here.following.after(session.key, seq=session.seq - 1, wait=LONG)
 
     assert snapshot.session == session
 
@@ -142,7 +142,7 @@ async def test_what_is_newer_already_is_answered_at_once(scene: Scene) -> None:
 async def test_without_a_change_the_answer_comes_when_the_time_is_over(scene: Scene) -> None:
     """It is the session as it is."""
     session = await scene.session("ann")
-    answers = [await scene.here.queries.after(session.key, seq=session.seq, wait=wait) for wait in (0, 1)]
+    answers = [await scene.here.following.after(session.key, seq=session.seq, wait=wait) for wait in (0, 1)]
 
     assert [answer.session for answer in answers] == [session, session]
 
@@ -150,7 +150,7 @@ async def test_without_a_change_the_answer_comes_when_the_time_is_over(scene: Sc
 async def test_a_change_ends_the_waiting(scene: Scene) -> None:
     """The new session is the answer."""
     session = await scene.session("ann")
-    waiting = asyncio.create_task(scene.here.queries.after(session.key, seq=session.seq, wait=LONG))
+    waiting = asyncio.create_task(scene.here.following.after(session.key, seq=session.seq, wait=LONG))
     for _ in range(5):
         await asyncio.sleep(0)
     was_waiting = not waiting.done()
@@ -162,7 +162,7 @@ async def test_a_change_ends_the_waiting(scene: Scene) -> None:
 async def test_a_commit_without_an_event_goes_on_waiting(scene: Scene) -> None:
     """A hint says nothing to subscribers; the event after it does."""
     session = await scene.waiting("ann")
-    waiting = asyncio.create_task(scene.here.queries.after(session.key, seq=session.seq, wait=LONG))
+    waiting = asyncio.create_task(scene.here.following.after(session.key, seq=session.seq, wait=LONG))
     await asyncio.sleep(0)
     await scene.hint(session, HintKind.FOCUS)
     for _ in range(5):
@@ -183,7 +183,7 @@ async def test_a_change_between_reading_and_waiting_is_not_missed(scene: Scene, 
 
     script.goes(moment, when="after", then=change)
     async with asyncio.timeout(5):
-        snapshot = await scene.process(script).queries.after(session.key, seq=session.seq, wait=LONG)
+        snapshot = await scene.process(script).following.after(session.key, seq=session.seq, wait=LONG)
 
     assert snapshot.session.title == "new"
 
@@ -198,7 +198,7 @@ async def test_a_session_erased_while_somebody_waits_is_not_found(scene: Scene) 
     script.goes("credentials.standing", when="after", then=erase)
 
     with pytest.raises(SessionNotFoundError):
-        await scene.process(script).queries.after(session.key, seq=session.seq, wait=1)
+        await scene.process(script).following.after(session.key, seq=session.seq, wait=1)
 
 
 async def ten_titles(process: Process, key: SessionKey) -> None:
@@ -217,7 +217,7 @@ async def test_a_reader_who_follows_misses_no_change(scene: Scene) -> None:
         seq, title = session.seq, None
         async with asyncio.timeout(10):
             while title != "9":
-                snapshot = await reader.queries.after(session.key, seq=seq, wait=LONG)
+                snapshot = await reader.following.after(session.key, seq=seq, wait=LONG)
                 assert snapshot.session.seq > seq
                 seq, title = snapshot.session.seq, snapshot.session.title
         await writing

@@ -185,7 +185,7 @@ async def test_a_cursor_that_is_not_ours_is_refused(stage: Stage, cursor: str) -
 
 
 async def test_an_app_nobody_could_choose_is_not_shown(stage: Stage) -> None:
-    """One whose connect link is not stated; the others are."""
+    """One whose popup address is not stated; the others are."""
     stage.zapier.answers(answer(page([app_row(links={}), app_row(OTHER_APP, link=None)])))
     found = await stage.client.apps(await stage.sign_in(), query=None, cursor=None)
 

@@ -13,8 +13,9 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Claim, Outcome, Waiter, Watch
+from orchestrator.core.schedule import VISIBLE_FOR
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState, WatchKey
-from orchestrator.core.signals import ClaimDoubted, Context, OpeningSignal, StepReset
+from orchestrator.core.signals import ClaimDoubted, Context, OpeningSignal, PageSeen, SessionCancelled, StepReset
 from tests.support.stories import Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
@@ -86,6 +87,42 @@ def test_a_page_that_is_seen_is_waited_for_longer() -> None:
     assert attempt.deadline == attempt.opened_at + story.policy.attempt_visible
     assert EventName.ATTEMPT_DEADLINE_MOVED in [event.name for event in story.events]
     assert story.session.deadline >= attempt.deadline
+
+
+def test_a_visible_page_is_noted_for_every_popup_that_is_waited_for() -> None:
+    """Nothing is told of it; what is noted a short while ago is not noted again, and what has ended never."""
+    story = Story("s1", "s2", "s3").choose("slack", "old", step_id="s1").open("a1", step_id="s1")
+    story.choose("gmail", "other", step_id="s2").open("a2", step_id="s2")
+    story.choose("slack", "old", step_id="s3").open("a3", step_id="s3")
+    story.feed(story.cancelled("a3", step_id="s3"))
+
+    story.feed(PageSeen(), outcome=Outcome.APPLIED, tells=[])
+    seen_at = story.now
+    story.later(MINUTE - 1).feed(PageSeen(), outcome=Outcome.DUPLICATE)
+
+    noted = [step.attempts[-1].visible_until for step in story.session.steps]
+    assert noted == [seen_at + VISIBLE_FOR, seen_at + VISIBLE_FOR, 0]
+
+
+def test_a_visible_page_keeps_its_popup_waited_for() -> None:
+    """As often as half of what was noted is over, for thirty minutes at most."""
+    story = waiting()
+    for _ in range(40):
+        story.feed(PageSeen())
+        story.later(MINUTE)
+
+    attempt = story.step().live_attempt
+    assert attempt is not None
+    assert attempt.deadline == attempt.opened_at + story.policy.attempt_visible
+
+
+def test_a_visible_page_of_a_session_that_is_over_says_nothing() -> None:
+    """Nor one that waits for nothing."""
+    story = waiting()
+    story.feed(SessionCancelled())
+
+    story.feed(PageSeen(), outcome=Outcome.DUPLICATE)
+    Story().feed(PageSeen(), outcome=Outcome.DUPLICATE)
 
 
 def test_who_looks_away_is_not_taken_to_be_waiting_in_front_of_the_page() -> None:

@@ -1,0 +1,379 @@
+// @ts-check
+/** One step of the Zap as a card: its app, its account with everything that can become of a popup, and its action. */
+
+import { appSearch, newSearch, picture } from "./app-search.js";
+import { evidenceInWords, wordsOf } from "./builder-words.js";
+import { h } from "./dom.js";
+import { icon } from "./icons.js";
+
+/**
+ * @typedef {{id: string, title: string, is_expired: boolean}} Account
+ * @typedef {{key: string, action_type: string, title: string, description: string}} Action
+ *
+ * @typedef {object} Desk What the page itself knows of a step, beside what everybody is told.
+ * @property {import("./app-search.js").Search} search
+ * @property {boolean} changing the app is being looked for although there is one
+ * @property {boolean} picking another account is being looked for although there is one
+ * @property {Account[] | null} accounts
+ * @property {Action[] | null} actions
+ * @property {string | null} of the app whose accounts and actions these are
+ * @property {Set<string>} loading
+ * @property {string | null} busy what is being done
+ * @property {string | null} problem why the last thing was not done
+ *
+ * @typedef {object} Wishes What a card can ask for.
+ * @property {() => void} redraw
+ * @property {(query: string) => Promise<import("./app-search.js").App[]>} findApps
+ * @property {(app: import("./app-search.js").App) => void} chooseApp
+ * @property {() => void} connect called inside the click
+ * @property {() => void} followed called inside the click on the popup's real link
+ * @property {() => void} finished
+ * @property {() => void} cancel
+ * @property {(account: Account) => void} choose
+ * @property {(action: {key: string, action_type: string}) => void} chooseAction
+ * @property {(by: number) => void} move
+ * @property {() => void} remove
+ * @property {() => void} signIn
+ * @property {() => void} again loads what could not be loaded
+ */
+
+/** @returns {Desk} */
+export function newDesk() {
+  return {
+    search: newSearch(),
+    changing: false,
+    picking: false,
+    accounts: null,
+    actions: null,
+    of: null,
+    loading: new Set(),
+    busy: null,
+    problem: null,
+  };
+}
+
+/** Where the user has the choice between accounts, and a popup. */
+const CHOOSING = new Set([
+  "ready",
+  "blocked",
+  "ambiguous",
+  "nothing-new",
+  "not-visible",
+  "timed-out",
+  "cancelled",
+  "revoked",
+  "expired",
+  "claimed-elsewhere",
+]);
+/** Where a popup is being waited for. */
+const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
+const SETTLED = new Set(["resolved", "no-auth-required"]);
+
+/**
+ * Describes a step.
+ *
+ * @param {any} step of connect.js's snapshot
+ * @param {object} options
+ * @param {number} options.index
+ * @param {number} options.count of all steps
+ * @param {boolean} options.locked nothing can be changed any more
+ * @param {Desk} options.desk
+ * @param {Wishes} options.wishes
+ */
+export function stepCard(step, { index, count, locked, desk, wishes }) {
+  const app = step.app?.title ?? "";
+  const words = wordsOf(step.show, app);
+  const name = `Step ${index + 1}`;
+  return h(
+    "li",
+    { key: step.id, class: "step card", "data-step": step.id, "data-show": step.show, "aria-labelledby": `${step.id}-name` },
+    h(
+      "header",
+      {},
+      step.app ? picture(step.app) : h("span", { class: "picture number", "aria-hidden": "true" }, index + 1),
+      h(
+        "div",
+        { class: "name" },
+        h("p", { class: "soft small" }, `${name} · ${index === 0 ? "When this happens" : "Then do this"}`),
+        h(
+          "div",
+          { class: "row" },
+          h("h2", { id: `${step.id}-name`, tabindex: "-1" }, h("span", { class: "unseen" }, `${name}: `), step.app ? app : "Choose an app"),
+          step.app &&
+            !locked &&
+            !PENDING.has(step.show) &&
+            !desk.changing &&
+            button("Change app", () => turn(desk, "changing", true, wishes, `${step.id}-app`), {
+              kind: "quiet small",
+              label: `Change the app of ${name.toLowerCase()}`,
+            }),
+        ),
+      ),
+      h("span", { class: "badge", "data-tone": words.tone }, h("span", { class: "dot" }), words.badge),
+      !locked && tools(name, index, count, desk, wishes, step),
+    ),
+    desk.problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, desk.problem),
+    h("div", { class: "body stack" }, body(step, { words, locked, desk, wishes })),
+  );
+}
+
+/** @param {string} name @param {number} index @param {number} count @param {Desk} desk @param {Wishes} wishes @param {any} step */
+function tools(name, index, count, desk, wishes, step) {
+  return h(
+    "div",
+    { class: "tools", role: "group", "aria-label": `${name}: order` },
+    tool("up", `Move ${name.toLowerCase()} up`, () => wishes.move(-1), index > 0),
+    tool("down", `Move ${name.toLowerCase()} down`, () => wishes.move(1), index < count - 1),
+    tool("remove", `Remove ${name.toLowerCase()}${step.app ? `, ${step.app.title}` : ""}`, wishes.remove, true),
+  );
+}
+
+/** @param {string} kind @param {string} label @param {() => void} click @param {boolean} possible */
+function tool(kind, label, click, possible) {
+  return h(
+    "button",
+    {
+      key: kind,
+      type: "button",
+      class: "button icon",
+      "aria-label": label,
+      title: label,
+      "aria-disabled": possible ? null : "true",
+      on: { click: () => possible && click() },
+    },
+    icon(kind),
+  );
+}
+
+/** @param {any} step @param {{words: import("./builder-words.js").Words, locked: boolean, desk: Desk, wishes: Wishes}} view */
+function body(step, { words, locked, desk, wishes }) {
+  if (step.app === null || desk.changing) return !locked && appChoice(step, desk, wishes);
+  const settled = SETTLED.has(step.show);
+  return [
+    settled ? account(step, words, locked, desk, wishes) : telling(step, words, desk, wishes),
+    (CHOOSING.has(step.show) || (settled && desk.picking)) && accounts(step, desk, wishes),
+    settled && action(step, locked, desk, wishes),
+  ];
+}
+
+/** @param {any} step @param {Desk} desk @param {Wishes} wishes */
+function appChoice(step, desk, wishes) {
+  const { search } = desk;
+  return [
+    appSearch(search, {
+      id: `${step.id}-app`,
+      label: step.app ? `Instead of ${step.app.title}` : "App",
+      find: wishes.findApps,
+      choose: wishes.chooseApp,
+      redraw: wishes.redraw,
+    }),
+    desk.busy === "app" && h("p", { class: "row soft" }, h("span", { class: "spinner", "aria-hidden": "true" }), "Asking Zapier about this app"),
+    step.app && h("div", { class: "row" }, button("Keep it", () => turn(desk, "changing", false, wishes), { kind: "quiet" })),
+  ];
+}
+
+/** What is going on, and what can be done about it. @param {any} step @param {import("./builder-words.js").Words} words @param {Desk} desk @param {Wishes} wishes */
+function telling(step, words, desk, wishes) {
+  if (!words.title && !words.text) return null;
+  const pending = PENDING.has(step.show);
+  return h(
+    "div",
+    { class: "note", "data-tone": words.tone, key: "telling" },
+    words.title && h("strong", {}, words.title),
+    words.text && h("p", { class: step.show === "preparing" ? "row" : "" }, step.show === "preparing" && h("span", { class: "spinner", "aria-hidden": "true" }), words.text),
+    pending && countdown(step),
+    step.show === "blocked" && h("div", { class: "row" }, realLink(step, wishes), button("Try again", wishes.connect)),
+    pending &&
+      h(
+        "div",
+        { class: "row" },
+        button("I’ve finished", wishes.finished, { kind: "primary", key: "finished" }),
+        button("Open the window again", wishes.connect, { key: "reopen" }),
+        button("Cancel", wishes.cancel, { kind: "quiet", key: "cancel" }),
+      ),
+    step.show === "sign-in-needed" && h("div", { class: "row" }, button("Sign in again", wishes.signIn, { kind: "primary", busy: desk.busy === "sign-in" })),
+    step.show === "token-expired" && h("div", { class: "row" }, button("Reload", () => location.reload(), { kind: "primary" })),
+    QUOTED.has(step.show) && step.support && quote(step.support),
+  );
+}
+
+const QUOTED = new Set(["checking", "blocked", "not-visible", "timed-out", "nothing-new", "ambiguous", "revoked", "expired", "claimed-elsewhere", "sign-in-needed"]);
+
+/** @param {any} step */
+function countdown({ next_check_in_s: seconds }) {
+  if (seconds === null || seconds === undefined) return null;
+  return h(
+    "p",
+    { class: "countdown small", "aria-live": "off" },
+    h("span", { class: "spinner", "aria-hidden": "true" }),
+    seconds > 0 ? `Next look in ${inTime(seconds)}` : "Looking now",
+  );
+}
+
+/** @param {number} seconds */
+function inTime(seconds) {
+  return seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+}
+
+/** A link of the browser's own, which no blocker minds; it goes where the popup would have. @param {any} step @param {Wishes} wishes */
+function realLink(step, wishes) {
+  return h(
+    "a",
+    { class: "button primary", href: step.link, target: "_blank", rel: "opener", on: { click: wishes.followed } },
+    "Open it by this link",
+  );
+}
+
+/** @param {string} reference */
+function quote(reference) {
+  return h("p", { class: "small quote" }, "If you ask for help, quote ", h("span", { class: "mono" }, reference));
+}
+
+/** Which account a settled step has, and why. @param {any} step @param {import("./builder-words.js").Words} words @param {boolean} locked @param {Desk} desk @param {Wishes} wishes */
+function account(step, words, locked, desk, wishes) {
+  if (step.show === "no-auth-required") return h("p", { class: "soft" }, words.text);
+  return h(
+    "div",
+    { class: "row account", key: "account" },
+    h("span", { class: "tick", "aria-hidden": "true" }, icon("tick")),
+    h(
+      "div",
+      { class: "grow" },
+      h("p", {}, h("b", {}, step.authentication?.title ?? "Connected")),
+      step.evidence && h("p", { class: "soft small" }, `Known because ${evidenceInWords(step.evidence.channels)}`),
+    ),
+    !locked &&
+      button("Use another account", () => turn(desk, "picking", !desk.picking, wishes), {
+        kind: "quiet",
+        expanded: desk.picking,
+      }),
+  );
+}
+
+/** @param {any} step @param {Desk} desk @param {Wishes} wishes */
+function accounts(step, desk, wishes) {
+  const candidates = new Set(step.candidates.map((/** @type {Account} */ found) => found.id));
+  const others = (desk.accounts ?? []).filter(({ id }) => !candidates.has(id) && id !== step.authentication?.id);
+  const app = step.app.title;
+  return h(
+    "div",
+    { class: "stack", key: "accounts" },
+    step.candidates.length > 0 && choices(`${step.id}-candidates`, "One of these may be it", step.candidates, "This one", desk, wishes),
+    desk.accounts === null && !desk.problem && h("div", { class: "skeleton", key: "loading" }),
+    desk.accounts?.length === 0 && step.show === "ready" && h("p", { class: "soft", key: "none" }, `You have no ${app} account at Zapier yet.`),
+    others.length > 0 &&
+      choices(`${step.id}-accounts`, candidates.size > 0 ? `Your other ${app} accounts` : `Your ${app} accounts`, others, "Use", desk, wishes),
+    h(
+      "div",
+      { class: "row", key: "connect" },
+      step.show !== "blocked" &&
+        button(others.length + candidates.size > 0 ? `Connect another ${app} account` : `Connect ${app}`, wishes.connect, {
+          kind: candidates.size > 0 ? "" : "primary",
+          key: "connect",
+        }),
+    ),
+  );
+}
+
+/** @param {string} id @param {string} label @param {Account[]} found @param {string} verb @param {Desk} desk @param {Wishes} wishes */
+function choices(id, label, found, verb, desk, wishes) {
+  return h(
+    "div",
+    { class: "stack choices", key: id },
+    h("h3", { id, class: "soft small" }, label),
+    h(
+      "ul",
+      { "aria-labelledby": id },
+      found.map((one) =>
+        h(
+          "li",
+          { key: one.id, class: "row" },
+          h("span", { class: "grow" }, one.title),
+          one.is_expired
+            ? h("span", { class: "badge", "data-tone": "bad" }, "Expired: connect it again")
+            : button(verb, () => wishes.choose(one), { busy: desk.busy === `choose ${one.id}`, label: `${verb}: ${one.title}` }),
+        ),
+      ),
+    ),
+  );
+}
+
+/** @param {any} step @param {boolean} locked @param {Desk} desk @param {Wishes} wishes */
+function action(step, locked, desk, wishes) {
+  const known = desk.actions ?? (step.action ? [{ ...step.action, title: step.action.key, description: "" }] : []);
+  const chosen = step.action ? `${step.action.action_type} ${step.action.key}` : "";
+  const description = known.find((one) => `${one.action_type} ${one.key}` === chosen)?.description;
+  return h(
+    "label",
+    { class: "field", key: "action" },
+    h("span", {}, "Action"),
+    h(
+      "select",
+      {
+        value: chosen,
+        disabled: locked,
+        "aria-describedby": description ? `${step.id}-about` : null,
+        on: {
+          change: (/** @type {{target: HTMLSelectElement}} */ { target }) => {
+            const [action_type = "", ...key] = target.value.split(" ");
+            if (target.value) wishes.chooseAction({ key: key.join(" "), action_type });
+          },
+        },
+      },
+      h("option", { value: "", disabled: chosen !== "" }, desk.actions === null ? "Loading what it can do …" : "Choose what it should do"),
+      grouped(known).map(([kind, actions]) =>
+        h(
+          "optgroup",
+          { key: kind, label: kind },
+          actions.map((one) => h("option", { key: one.key, value: `${one.action_type} ${one.key}` }, one.title)),
+        ),
+      ),
+    ),
+    description && h("span", { class: "soft small", id: `${step.id}-about` }, description),
+  );
+}
+
+/** @type {Record<string, string>} */
+const KINDS = { READ: "When this happens", WRITE: "Do this", SEARCH: "Find this", SEARCH_OR_WRITE: "Find this, or make it", FILTER: "Go on only if" };
+
+/** @param {Action[]} actions @returns {[string, Action[]][]} */
+function grouped(actions) {
+  /** @type {Map<string, Action[]>} */
+  const groups = new Map();
+  for (const one of actions) {
+    const kind = KINDS[one.action_type] ?? one.action_type;
+    groups.set(kind, [...(groups.get(kind) ?? []), one]);
+  }
+  return [...groups];
+}
+
+/** @param {Desk} desk @param {"changing" | "picking"} what @param {boolean} to @param {Wishes} wishes @param {string} [focus] */
+function turn(desk, what, to, wishes, focus) {
+  desk[what] = to;
+  wishes.redraw();
+  if (focus) queueMicrotask(() => document.getElementById(focus)?.focus());
+}
+
+/**
+ * Describes a button.
+ *
+ * @param {string} text
+ * @param {() => void} click not called while busy
+ * @param {{kind?: string, busy?: boolean, label?: string, key?: string, expanded?: boolean}} [options]
+ */
+export function button(text, click, { kind = "", busy = false, label, key = text, expanded } = {}) {
+  return h(
+    "button",
+    {
+      key,
+      type: "button",
+      class: `button ${kind}`,
+      "aria-label": label,
+      "aria-expanded": expanded === undefined ? null : String(expanded),
+      "aria-disabled": busy ? "true" : null,
+      on: { click: () => !busy && click() },
+    },
+    busy && h("span", { class: "spinner", "aria-hidden": "true" }),
+    text,
+  );
+}

@@ -1,0 +1,270 @@
+// @ts-check
+/** What the builder says: a step's state, what happened, and what went wrong, in words a user would use. */
+
+/**
+ * @typedef {"plain" | "busy" | "wait" | "good" | "bad"} Tone
+ * @typedef {{tone: Tone, badge: string, title?: string, text?: string}} Words
+ */
+
+/** The five states as the story tells them; every `show` is a chapter of one of them. */
+export const STATES = /** @type {const} */ ({
+  "choose-app": "Choose an app",
+  "needs-auth": "Needs an account",
+  "awaiting-popup": "Connecting",
+  resolved: "Connected",
+  "no-auth-required": "No account needed",
+});
+
+/** @type {Record<string, (app: string) => Words>} */
+const SHOWS = {
+  "choose-app": () => ({ tone: "plain", badge: STATES["choose-app"] }),
+  preparing: (app) => ({
+    tone: "busy",
+    badge: "Getting ready",
+    text: `Asking Zapier which ${app} accounts there are already, so that a new one can be told from them.`,
+  }),
+  ready: () => ({ tone: "plain", badge: STATES["needs-auth"] }),
+  opening: (app) => ({
+    tone: "busy",
+    badge: "Opening",
+    title: "Opening a window for you",
+    text: `Sign in to ${app} there.`,
+  }),
+  waiting: (app) => ({
+    tone: "wait",
+    badge: "Waiting for you",
+    title: `Sign in to ${app} in the other window`,
+    text: "This page notices by itself when you are done. You may also close it and come back: nothing gets lost.",
+  }),
+  confirming: () => ({
+    tone: "busy",
+    badge: "Confirming",
+    title: "The window says it is done",
+    text: "Zapier is asked whether it has the account. Only then it counts.",
+  }),
+  checking: (app) => ({
+    tone: "busy",
+    badge: "Still checking",
+    title: "No word from the window",
+    text: `That happens: a page on the way can cut the connection. Zapier is asked whether your ${app} account has arrived.`,
+  }),
+  resolved: () => ({ tone: "good", badge: STATES.resolved }),
+  "no-auth-required": (app) => ({ tone: "good", badge: STATES["no-auth-required"], text: `${app} works without one.` }),
+  blocked: () => ({
+    tone: "bad",
+    badge: "Window blocked",
+    title: "Your browser kept the window shut",
+    text: "Open it by the link, which no blocker minds, or allow windows for this page and try again.",
+  }),
+  ambiguous: (app) => ({
+    tone: "wait",
+    badge: "Your choice",
+    title: `Which ${app} account is it?`,
+    text: "More than one could be the one you just connected. We do not guess.",
+  }),
+  "nothing-new": (app) => ({
+    tone: "wait",
+    badge: "Your choice",
+    title: "Zapier shows no new account",
+    text: `If you signed in again to a ${app} account you had connected before, choose it here.`,
+  }),
+  "not-visible": (app) => ({
+    tone: "bad",
+    badge: "Not found",
+    title: "Zapier does not show us this account",
+    text: `${app} was connected, but most likely while the window was signed in to another Zapier account than this one. ` +
+      "Sign in there as yourself and try again; if it appears after all, we see it.",
+  }),
+  "timed-out": (app) => ({
+    tone: "wait",
+    badge: "Not connected",
+    title: "Nothing has arrived",
+    text: `The window may have been closed too early, or ${app} failed. If you did finish, you may have been signed in to another ` +
+      "Zapier account. When you try again, what was connected meanwhile is found first.",
+  }),
+  cancelled: () => ({
+    tone: "plain",
+    badge: "Cancelled",
+    title: "You stopped here",
+    text: "Should you have finished in the window after all, it still counts.",
+  }),
+  revoked: (app) => ({
+    tone: "bad",
+    badge: "Disconnected",
+    title: "This account is gone from Zapier",
+    text: `Connect ${app} again, or choose another account.`,
+  }),
+  expired: (app) => ({
+    tone: "bad",
+    badge: "Expired",
+    title: `${app} no longer accepts this account`,
+    text: "Sign in to it again, or choose another.",
+  }),
+  "claimed-elsewhere": (app) => ({
+    tone: "wait",
+    badge: "Your choice",
+    title: "This account belongs to another step",
+    text: `It was found for this step, and then another step’s window named it. Connect ${app} here, or choose an account.`,
+  }),
+  offline: () => ({
+    tone: "wait",
+    badge: "Offline",
+    title: "No connection",
+    text: "What you do in the window is kept by Zapier. We catch up as soon as you are online.",
+  }),
+  "token-expired": () => ({
+    tone: "wait",
+    badge: "Paused",
+    title: "This page may no longer follow the Zap",
+    text: "Nothing is lost. Reload it, and it goes on where it is.",
+  }),
+  "sign-in-needed": () => ({
+    tone: "bad",
+    badge: "Sign in to Zapier",
+    title: "Zapier wants you to sign in again",
+    text: "Until then it cannot be asked about your accounts. What was open stays open and goes on afterwards.",
+  }),
+};
+
+/**
+ * Says what a step shows.
+ *
+ * @param {string} show one of connect.js
+ * @param {string} app its title
+ * @returns {Words} its name alone when it is one that this page does not know yet
+ */
+export function wordsOf(show, app) {
+  return SHOWS[show]?.(app) ?? { tone: "plain", badge: show };
+}
+
+/** @type {Record<string, {tone: Tone, words: string, about?: string}>} */
+const STATUSES = {
+  starting: { tone: "busy", words: "Loading" },
+  live: { tone: "good", words: "Live" },
+  offline: {
+    tone: "wait",
+    words: "Offline",
+    about: "The API cannot be reached. Go on in any window that is open: Zapier keeps what you do there, and we catch up.",
+  },
+  "token-expired": { tone: "wait", words: "Paused", about: "This page may no longer follow the Zap. Nothing is lost." },
+  "sign-in-needed": { tone: "bad", words: "Sign in to Zapier" },
+  refused: { tone: "bad", words: "Refused" },
+  over: { tone: "plain", words: "Done" },
+};
+
+/**
+ * Says what may be said of everything that is shown.
+ *
+ * @param {string} status of connect.js
+ */
+export function statusInWords(status) {
+  return /** @type {{tone: Tone, words: string, about?: string}} */ (STATUSES[status]);
+}
+
+/** @type {Record<string, string>} */
+const CHANNELS = {
+  message: "the window said so",
+  difference: "it is the one account that is new",
+  selection: "you chose it",
+};
+
+/**
+ * Says how it is known which account a step uses.
+ *
+ * @param {string[]} channels of its evidence
+ */
+export function evidenceInWords(channels) {
+  return channels.map((channel) => CHANNELS[channel] ?? channel).join(", and ");
+}
+
+/** @type {Record<string, string>} */
+const REASONS = {
+  ambiguous: "several accounts could be it",
+  nothing_new: "Zapier shows no new account",
+  not_visible: "Zapier does not show the account",
+  cancelled: "cancelled",
+  popup_blocked: "the browser blocked the window",
+  timed_out: "nothing arrived in time",
+  expired: "the account has expired",
+  revoked: "the account is gone",
+  claimed_elsewhere: "the account belongs to another step",
+};
+
+/**
+ * @typedef {{app: string, account: string | null}} Place what an event's step has now
+ * @type {Record<string, (data: any, place: Place) => [Tone, string]>}
+ */
+const EVENTS = {
+  session_created: () => ["plain", "Zap begun"],
+  session_changed: () => ["plain", "Title changed"],
+  step_added: () => ["plain", "Step added"],
+  step_changed: ({ position }) => ["plain", `Moved to place ${position + 1}`],
+  step_removed: () => ["plain", "Step removed"],
+  step_reset: () => ["plain", "Starts over"],
+  app_chosen: ({ state }, { app }) => ["plain", state === "no-auth-required" ? `${app} chosen; it needs no account` : `${app} chosen`],
+  authentications_refreshed: () => ["plain", "Asked Zapier which accounts there are"],
+  popup_opened: () => ["busy", "Window opened"],
+  message_received: () => ["busy", "The window says it is done"],
+  attempt_deadline_moved: () => ["wait", "Waiting longer: Zapier could not be asked"],
+  connect_link_made: () => ["plain", "Link to the connect page made"],
+  connect_link_opened: () => ["plain", "Connect page opened"],
+  connect_link_contested: ({ code }) => ["wait", `Another browser waits to be let in: ${code}`],
+  connect_link_allowed: () => ["plain", "Another browser let in"],
+  connect_link_revoked: () => ["plain", "Link taken back"],
+  candidates_found: () => ["wait", "Found accounts to choose from"],
+  auth_needed: ({ reason }) => ["wait", `Needs an account: ${REASONS[reason] ?? reason}`],
+  auth_resolved: ({ evidence }, { account }) => ["good", `${account ? `Connected, ${account}` : "Connected"}: ${evidenceInWords(evidence)}`],
+  connect_link_made: () => ["plain", "Connect link made"],
+  connect_link_opened: () => ["busy", "Connect link opened"],
+  connect_link_contested: () => ["wait", "Another browser would like to use the connect link"],
+  connect_link_allowed: () => ["plain", "Another browser may use the connect link"],
+  connect_link_revoked: () => ["plain", "Connect link withdrawn"],
+  action_chosen: () => ["plain", "Action chosen"],
+  inputs_given: () => ["plain", "Fields filled in"],
+  session_ready: () => ["good", "Everything is ready"],
+  session_expired: () => ["bad", "Time is up for this Zap"],
+  session_cancelled: () => ["plain", "Zap given up"],
+  zap_requested: () => ["busy", "Creating the Zap"],
+  zap_created: () => ["good", "Zap created"],
+  zap_failed: ({ problem }) => ["bad", `Zapier refused: ${problem}`],
+  zap_create_unknown: () => ["bad", "No answer: the Zap may exist"],
+  sign_in_needed: () => ["bad", "Zapier wants the user to sign in again"],
+  signed_in: () => ["good", "Signed in to Zapier again"],
+};
+
+/**
+ * Says an event.
+ *
+ * @param {{name: string, data: any}} event
+ * @param {Place} place
+ * @returns {[Tone, string]} its tone and its words; the name itself when it is one that this page does not know yet
+ */
+export function eventInWords(event, place) {
+  return EVENTS[event.name]?.(event.data, place) ?? ["plain", event.name];
+}
+
+/**
+ * Says what went wrong.
+ *
+ * @param {unknown} error
+ * @returns {string}
+ */
+export function problemInWords(error) {
+  const { code, message } = /** @type {{code?: string, message?: string}} */ (error ?? {});
+  return (code && PROBLEMS[code]) || sentence(message ?? String(error));
+}
+
+/** @type {Record<string, string>} */
+const PROBLEMS = {
+  upstream_busy: "Zapier allows only so many questions a minute, and they are used up. Try again in a moment.",
+  upstream_unavailable: "Zapier does not answer right now. Try again in a moment.",
+  session_not_found: "This Zap is no longer kept.",
+  too_many_steps: "A Zap has 25 steps at most.",
+  session_locked: "The Zap is being created, or was: its steps stay as they are.",
+};
+
+/** @param {string} text */
+function sentence(text) {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}

@@ -1,0 +1,608 @@
+// @ts-check
+/**
+ * The demo builder: a Zap of several steps, built with connect.js alone. A page of your own needs `createConnect`, a `getToken`
+ * that asks your backend, and whatever draws your interface; here the simulator's development routes stand for the backend.
+ *
+ * The session's id is in the address, so that a reload and a second tab show the same.
+ */
+
+import { faultMenu, faultsProblem, newFaults, recognise, switchesOf } from "./builder-faults.js";
+import { button, newDesk, stepCard } from "./builder-step.js";
+import { timeline } from "./builder-timeline.js";
+import { problemInWords, statusInWords, wordsOf } from "./builder-words.js";
+import { createConnect } from "./connect.js";
+import { draw, h } from "./dom.js";
+import { icon } from "./icons.js";
+
+const RETRY_MS = 3_000;
+const SETTLED = new Set(["resolved", "no-auth-required"]);
+const UNREACHABLE = "The API does not answer. Once it is running again, this page goes on.";
+
+const main = /** @type {HTMLElement} */ (document.getElementById("builder"));
+const announcement = /** @type {HTMLElement} */ (document.getElementById("told"));
+const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
+
+/**
+ * @typedef {object} Page
+ * @property {"welcome" | "opening" | "gone" | "open"} phase
+ * @property {import("../../clients/browser/types.js").Connect | null} connect
+ * @property {any} token given with the session, and not used yet
+ * @property {string} user
+ * @property {string | null} busy
+ * @property {string | null} problem
+ * @property {string | null} title as it is being typed
+ */
+
+/** @type {Page} */
+const page = { phase: "welcome", connect: null, token: null, user: "ada", busy: null, problem: null, title: null };
+/** @type {Map<string, import("./builder-step.js").Desk>} */
+const desks = new Map();
+/** @type {Map<string, string>} what was said of a step last */
+const said = new Map();
+const known = { apps: /** @type {Map<string, string>} */ (new Map()), accounts: /** @type {Map<string, string>} */ (new Map()) };
+const faults = newFaults();
+
+// ------------------------------------------------------------------------------------------------ the session
+
+const sessionInAddress = () => decodeURIComponent(location.hash.slice(1));
+
+/**
+ * Asks the API. Throws TypeError when it does not answer, otherwise an error with a `code` and words.
+ *
+ * @param {string} method
+ * @param {string} path
+ * @param {object} [body]
+ */
+async function ask(method, path, body) {
+  const answer = await fetch(path, {
+    method,
+    ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
+  });
+  const document = await answer.json();
+  if (answer.ok) return document;
+  throw Object.assign(new Error(document.detail ?? document.title), { code: document.code });
+}
+
+/** Where your page asks its backend. */
+async function getToken() {
+  const given = page.token ?? (await patiently(() => ask("POST", `/dev/session/${encodeURIComponent(sessionInAddress())}/client-tokens`)));
+  page.token = null;
+  return given;
+}
+
+/**
+ * Asks until the API answers.
+ *
+ * @template T
+ * @param {() => Promise<T>} question
+ * @returns {Promise<T>}
+ */
+async function patiently(question) {
+  for (;;) {
+    try {
+      return await question();
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      Object.assign(page, { problem: UNREACHABLE });
+      redraw();
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+async function begin() {
+  Object.assign(page, { busy: "begin", problem: null });
+  redraw();
+  try {
+    const wish = { user_id: page.user, title: "New Zap", reference: crypto.randomUUID(), steps: [{}, {}] };
+    const { id, client_token } = await ask("POST", "/dev/session", wish);
+    history.pushState(null, "", `#${encodeURIComponent(id)}`);
+    page.token = client_token;
+    await open();
+  } catch (error) {
+    page.problem = error instanceof TypeError ? UNREACHABLE : problemInWords(error);
+  }
+  page.busy = null;
+  redraw();
+}
+
+let openings = 0;
+
+/** Shows the session that the address names, or the welcome without one. */
+async function open() {
+  const opening = ++openings;
+  page.connect?.close();
+  desks.clear();
+  said.clear();
+  Object.assign(page, { phase: sessionInAddress() ? "opening" : "welcome", connect: null, problem: null, title: null });
+  redraw();
+  if (page.phase === "welcome") return;
+  try {
+    page.token = await getToken();
+    if (opening !== openings) return;
+  } catch (error) {
+    Object.assign(page, { phase: "gone", problem: problemInWords(error) });
+    redraw();
+    return;
+  }
+  page.connect = createConnect({ getToken });
+  Object.assign(page, { phase: "open", problem: null });
+  page.connect.subscribe(redraw);
+  redraw();
+}
+
+function leave() {
+  history.pushState(null, "", location.pathname);
+  void open();
+}
+
+async function readFaults() {
+  try {
+    recognise(faults, await ask("GET", "/dev/faults"));
+    faults.problem = null;
+  } catch (error) {
+    faults.problem = faultsProblem(error);
+  }
+  redraw();
+}
+
+/** @param {() => void} change */
+async function setFaults(change) {
+  change();
+  redraw();
+  try {
+    recognise(faults, await ask("PUT", "/dev/faults", switchesOf(faults)));
+    faults.problem = null;
+  } catch (error) {
+    faults.problem = faultsProblem(error);
+  }
+  redraw();
+}
+
+// ------------------------------------------------------------------------------------------------ what cards wish for
+
+/** @param {string} id */
+function deskOf(id) {
+  const desk = desks.get(id) ?? newDesk();
+  desks.set(id, desk);
+  return desk;
+}
+
+/**
+ * Does something for a step, and shows meanwhile what, afterwards what went wrong.
+ *
+ * @param {import("./builder-step.js").Desk} desk
+ * @param {string} what
+ * @param {() => Promise<unknown>} doing
+ */
+async function act(desk, what, doing) {
+  Object.assign(desk, { busy: what, problem: null });
+  redraw();
+  try {
+    await doing();
+  } catch (error) {
+    desk.problem = problemInWords(error);
+  }
+  desk.busy = null;
+  redraw();
+}
+
+/** @param {any} step @param {number} index @param {import("../../clients/browser/types.js").Connect} connect @returns {import("./builder-step.js").Wishes} */
+function wishesOf(step, index, connect) {
+  const desk = deskOf(step.id);
+  return {
+    redraw,
+    findApps: async (query) => {
+      const { apps } = await connect.searchApps(query);
+      for (const { id, title } of apps) known.apps.set(id, title);
+      return apps;
+    },
+    chooseApp: (app) =>
+      act(desk, "app", async () => {
+        await connect.chooseApp(step.id, app.id);
+        Object.assign(desk, { changing: false, picking: false });
+      }),
+    connect: () => {
+      Object.assign(desk, { picking: false, problem: null });
+      connect.connect(step.id);
+    },
+    followed: () => connect.followed(step.id),
+    finished: () => connect.finished(step.id),
+    cancel: () => connect.cancel(step.id),
+    choose: (account) =>
+      act(desk, `choose ${account.id}`, async () => {
+        await connect.choose(step.id, account.id);
+        desk.picking = false;
+      }),
+    chooseAction: (action) => act(desk, "action", () => connect.chooseAction(step.id, action)),
+    move: (by) => act(desk, "move", () => connect.moveStep(step.id, index + by)),
+    remove: () =>
+      act(desk, "remove", async () => {
+        await connect.removeStep(step.id);
+        focusOn(connect.getSnapshot().steps[Math.max(0, index - 1)]?.id);
+      }),
+    signIn: () =>
+      act(desk, "sign-in", async () => {
+        const { user_id, reference } = connect.getSnapshot().session ?? {};
+        await ask("POST", "/dev/session", { user_id, reference });
+        connect.refresh();
+      }),
+    again: () => {
+      Object.assign(desk, { of: null, problem: null });
+      redraw();
+    },
+  };
+}
+
+/**
+ * Loads what a card offers, once for each app, and the accounts anew whenever they may have changed.
+ *
+ * @param {any} step
+ * @param {import("../../clients/browser/types.js").Connect} connect
+ */
+function provide(step, connect) {
+  const desk = deskOf(step.id);
+  if (step.app === null) return;
+  known.apps.set(step.app.id, step.app.title);
+  if (step.authentication) known.accounts.set(step.authentication.id, step.authentication.title);
+  if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null });
+  const isSettled = SETTLED.has(step.show);
+  if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
+  const isAsked = isSettled ? desk.picking : step.state === "needs-auth" && step.show !== "preparing";
+  if (isAsked && desk.accounts === null) {
+    load(desk, "accounts", async () => {
+      const { authentications } = await connect.authentications(step.id);
+      desk.accounts = authentications;
+      for (const { id, title } of authentications) known.accounts.set(id, title);
+    });
+  }
+}
+
+/**
+ * @param {import("./builder-step.js").Desk} desk
+ * @param {string} what
+ * @param {() => Promise<unknown>} loading
+ */
+function load(desk, what, loading) {
+  if (desk.loading.has(what)) return;
+  desk.loading.add(what);
+  loading()
+    .then(() => desk.loading.delete(what)) // what failed stays, and is not asked again by itself
+    .catch((error) => (desk.problem = problemInWords(error)))
+    .finally(redraw);
+}
+
+// ------------------------------------------------------------------------------------------------ drawing
+
+let isDue = false;
+
+/** Draws everything, once for all that changed in this turn. */
+function redraw() {
+  if (isDue) return;
+  isDue = true;
+  queueMicrotask(() => {
+    isDue = false;
+    drawAll();
+  });
+}
+
+function drawAll() {
+  const focused = document.activeElement;
+  const card = focused?.closest("[data-step]")?.getAttribute("data-step");
+  const { connect } = page;
+  const snapshot = connect?.getSnapshot();
+  if (connect && snapshot) for (const step of snapshot.steps) listenTo(step, connect);
+  draw(corner, page.phase === "open" && snapshot && standing(snapshot));
+  draw(main, contents(connect, snapshot));
+  if (focused !== document.body && focused?.isConnected === false) focusOn(card);
+}
+
+/** @param {any} step @param {import("../../clients/browser/types.js").Connect} connect */
+function listenTo(step, connect) {
+  const before = said.get(step.id);
+  if (before !== step.show) {
+    said.set(step.id, step.show);
+    deskOf(step.id).accounts = null;
+    if (before !== undefined) announce(step);
+  }
+  provide(step, connect);
+}
+
+/** @param {any} step */
+function announce(step) {
+  const { badge, title = "" } = wordsOf(step.show, step.app?.title ?? "");
+  announcement.textContent = `Step ${step.position + 1}${step.app ? `, ${step.app.title}` : ""}: ${badge}. ${title}`;
+}
+
+/** Puts the focus on a step, or where the page begins. @param {string | null | undefined} stepId */
+function focusOn(stepId) {
+  (document.getElementById(`${stepId}-name`) ?? main).focus();
+}
+
+/** @param {any} snapshot */
+function standing({ status }) {
+  const { tone, words } = statusInWords(status);
+  return h("span", { class: "badge", "data-tone": tone, id: "status" }, h("span", { class: "dot" }), words);
+}
+
+/** @param {import("../../clients/browser/types.js").Connect | null} connect @param {any} snapshot */
+function contents(connect, snapshot) {
+  if (page.phase === "welcome") return welcome();
+  if (page.phase === "gone" || snapshot?.status === "refused") return gone(snapshot?.problem?.message ?? page.problem);
+  if (connect === null || !snapshot?.session) return opening();
+  return [
+    h(
+      "div",
+      { class: "heading", key: "heading" },
+      h("h1", {}, "Build a Zap"),
+      h("p", { class: "soft" }, "For ", h("b", {}, snapshot.session.user_id), snapshot.session.credential.account && `, at Zapier as ${snapshot.session.credential.account}`),
+    ),
+    banner(snapshot, connect),
+    h(
+      "div",
+      { class: "workbench", key: "workbench" },
+      h("div", { class: "stack editor" }, titleField(snapshot.session), stepList(snapshot, connect), finish(snapshot, connect)),
+      h(
+        "aside",
+        { class: "stack side", "aria-label": "Behind the scenes" },
+        faultMenu(faults, { apps: appsOf(snapshot.steps), set: setFaults }),
+        timeline(snapshot.events, { steps: snapshot.steps, ...known }),
+      ),
+    ),
+  ];
+}
+
+/** @param {any[]} steps */
+function appsOf(steps) {
+  return [...new Map(steps.filter(({ app }) => app).map(({ app }) => [app.id, app])).values()];
+}
+
+function welcome() {
+  return [
+    h(
+      "section",
+      { class: "card welcome stack", key: "welcome", "aria-labelledby": "welcome" },
+      h("h1", { id: "welcome" }, "Build a Zap, lose nothing"),
+      h(
+        "p",
+        { class: "lead soft" },
+        "A Zap of your own, as your users would build it inside your product. Connect an account, close the window too early, ",
+        "unplug the network, break Zapier: it finds what you connected, and never takes a wrong one.",
+      ),
+      page.problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, page.problem),
+      h(
+        "form",
+        {
+          class: "row",
+          on: {
+            submit: (/** @type {Event} */ event) => {
+              event.preventDefault();
+              if (page.busy === null) void begin();
+            },
+          },
+        },
+        h(
+          "label",
+          { class: "field grow" },
+          h("span", {}, "Who is building?"),
+          h("input", {
+            type: "text",
+            name: "user",
+            required: true,
+            maxlength: "64",
+            pattern: "[A-Za-z0-9]([A-Za-z0-9._\\-]*[A-Za-z0-9])?",
+            title: "Letters and digits, with . _ - between them",
+            autocomplete: "off",
+            spellcheck: "false",
+            value: page.user,
+            on: { input: (/** @type {{target: HTMLInputElement}} */ { target }) => (page.user = target.value) },
+          }),
+        ),
+        h(
+          "button",
+          { type: "submit", class: "button primary", "aria-disabled": page.busy ? "true" : null },
+          page.busy && h("span", { class: "spinner", "aria-hidden": "true" }),
+          "Start a Zap",
+        ),
+      ),
+    ),
+    h(
+      "p",
+      { class: "soft small", key: "more" },
+      "Or see ",
+      h("a", { href: "/demo/compare" }, "both ways side by side"),
+      ": the published snippet, which gives up, and this one.",
+    ),
+  ];
+}
+
+function opening() {
+  return [
+    h("h1", { key: "h1" }, "Build a Zap"),
+    page.problem
+      ? h("p", { class: "note", "data-tone": "wait", role: "alert", key: "problem" }, page.problem)
+      : h("p", { class: "unseen", key: "loading" }, "Loading"),
+    h("div", { class: "workbench", key: "skeletons", "aria-hidden": "true" }, h("div", { class: "stack" }, h("div", { class: "skeleton tall" }), h("div", { class: "skeleton tall" })), h("div", { class: "skeleton tall" })),
+  ];
+}
+
+/** @param {string | null} why */
+function gone(why) {
+  return h(
+    "section",
+    { class: "card welcome stack", key: "gone", "aria-labelledby": "gone" },
+    h("h1", { id: "gone" }, "This Zap cannot be shown"),
+    h("p", { class: "note", "data-tone": "bad", role: "alert" }, why),
+    h("div", { class: "row" }, button("Start another", leave, { kind: "primary" })),
+  );
+}
+
+/** What holds for the whole page. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
+function banner({ status }, connect) {
+  const { tone, words, about } = statusInWords(status);
+  if (!about) return null;
+  return h(
+    "div",
+    { class: "note banner", "data-tone": tone, role: "status", key: "banner" },
+    h("strong", {}, words),
+    h("p", {}, about),
+    (status === "offline" || status === "token-expired") && h("div", { class: "row" }, button("Try now", () => connect.refresh())),
+  );
+}
+
+/** @param {any} session */
+function titleField(session) {
+  if (page.title === session.title) page.title = null;
+  return h(
+    "label",
+    { class: "field title", key: "title" },
+    h("span", {}, "Title"),
+    h("input", {
+      type: "text",
+      maxlength: "255",
+      autocomplete: "off",
+      placeholder: "What is this Zap for?",
+      disabled: isLocked(session),
+      value: page.title ?? session.title ?? "",
+      on: {
+        input: (/** @type {{target: HTMLInputElement}} */ { target }) => (page.title = target.value),
+        change: () => void rename(session),
+      },
+    }),
+  );
+}
+
+/** @param {any} session */
+async function rename(session) {
+  try {
+    await ask("PATCH", `/dev/session/${session.id}`, { title: page.title ?? "" });
+    page.problem = null;
+  } catch (error) {
+    page.problem = `The title was not kept: ${error instanceof TypeError ? UNREACHABLE : problemInWords(error)}`;
+  }
+  redraw();
+}
+
+/** @param {any} session */
+function isLocked({ status }) {
+  return status !== "building" && status !== "ready";
+}
+
+/** @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
+function stepList({ session, steps }, connect) {
+  const locked = isLocked(session);
+  const add = (/** @type {number} */ position) => async () => {
+    page.problem = null;
+    try {
+      focusOn(await connect.addStep({ position }));
+    } catch (error) {
+      page.problem = problemInWords(error);
+    }
+    redraw();
+  };
+  return h(
+    "div",
+    { key: "steps" },
+    h(
+      "ol",
+      { class: "steps", "aria-label": "Steps" },
+      steps.map((/** @type {any} */ step, /** @type {number} */ index) =>
+        stepCard(step, { index, count: steps.length, locked, desk: deskOf(step.id), wishes: wishesOf(step, index, connect) }),
+      ),
+    ),
+    steps.length === 0 && h("p", { class: "soft nothing" }, "No step yet. A Zap begins with what should set it off."),
+    !locked &&
+      h(
+        "button",
+        { type: "button", class: "button add", on: { click: add(steps.length) } },
+        icon("add"),
+        steps.length === 0 ? "Add the first step" : "Add a step",
+      ),
+    page.problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, page.problem),
+  );
+}
+
+/** Creating the Zap, and what became of that. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
+function finish({ session, steps }, connect) {
+  const create = async (/** @type {{again?: boolean}} */ wish) => {
+    Object.assign(page, { busy: "create", problem: null });
+    redraw();
+    try {
+      await connect.createZap(wish);
+    } catch (error) {
+      page.problem = problemInWords(error);
+    }
+    page.busy = null;
+    redraw();
+  };
+  return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish", "aria-live": "polite" }, h("h2", { id: "finish" }, "Create the Zap"), outcome(session, steps, create));
+}
+
+/** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean}) => void} create */
+function outcome({ status, zap }, steps, create) {
+  if (status === "created") return created(zap);
+  if (status === "create_unknown") {
+    return h(
+      "div",
+      { class: "note", "data-tone": "bad" },
+      h("strong", {}, "Zapier gave no answer: the Zap may exist"),
+      h("p", {}, "Look at your Zaps first. Only if it is not there, create it again; otherwise there would be two."),
+      h("div", { class: "row" }, button("I looked, it is not there: create it", () => create({ again: true }), { busy: page.busy === "create" })),
+    );
+  }
+  if (status === "expired" || status === "cancelled") {
+    return [h("p", { class: "soft" }, "This Zap is over."), h("div", { class: "row" }, button("Start another", leave, { kind: "primary" }))];
+  }
+  const missing = steps.flatMap((step, index) => missingIn(step, index));
+  const isReady = status === "ready";
+  return [
+    zap.state === "failed" && h("div", { class: "note", "data-tone": "bad" }, h("strong", {}, "Zapier refused"), h("p", {}, zap.problem)),
+    isReady
+      ? h("p", { class: "soft" }, "Every step has its account and its action.")
+      : h("ul", { class: "missing soft", id: "missing" }, steps.length === 0 ? h("li", {}, "A first step") : missing.map((words) => h("li", { key: words }, words))),
+    h(
+      "div",
+      { class: "row" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "button primary",
+          "aria-disabled": isReady && page.busy === null ? null : "true",
+          "aria-describedby": isReady ? null : "missing",
+          on: { click: () => isReady && page.busy === null && create({}) },
+        },
+        (page.busy === "create" || status === "creating") && h("span", { class: "spinner", "aria-hidden": "true" }),
+        zap.state === "failed" ? "Try again" : "Create the Zap",
+      ),
+    ),
+  ];
+}
+
+/** @param {any} zap */
+function created(zap) {
+  return h(
+    "div",
+    { class: "note", "data-tone": "good" },
+    h("strong", {}, "Your Zap exists"),
+    h("p", { class: "small" }, "Zapier calls it ", h("span", { class: "mono" }, zap.id)),
+    h(
+      "div",
+      { class: "row" },
+      zap.editor_url && h("a", { class: "button primary", href: zap.editor_url, target: "_blank", rel: "noopener noreferrer" }, "Open it at Zapier", icon("away")),
+      button("Build another", leave),
+    ),
+  );
+}
+
+/** @param {any} step @param {number} index @returns {string[]} */
+function missingIn(step, index) {
+  const name = `Step ${index + 1}`;
+  if (step.app === null) return [`${name}: choose an app`];
+  if (!SETTLED.has(step.state)) return [`${name}: connect ${step.app.title}`];
+  return step.action === null ? [`${name}: choose what ${step.app.title} should do`] : [];
+}
+
+window.addEventListener("popstate", () => void open());
+void open();
+void readFaults();

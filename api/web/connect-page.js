@@ -1,0 +1,235 @@
+// @ts-check
+/** The connect page once a link is this browser's: one step, from here to its account; or waiting to be let in. */
+
+import { picture } from "./app-search.js";
+import { button } from "./builder-step.js";
+import { wordsOf } from "./builder-words.js";
+import { createConnect } from "./connect.js";
+import { draw, h } from "./dom.js";
+
+const WAITS_MS = 3_000;
+const YOUNG_MS = 5_000;
+
+const main = /** @type {HTMLElement} */ (document.querySelector("#connect"));
+const told = /** @type {HTMLElement} */ (document.querySelector("#told"));
+const { kind, step: stepId = "", back, asker } = main.dataset;
+
+/** Where the user has the choice between accounts, and a popup. */
+const CHOOSING = new Set([
+  "ready",
+  "blocked",
+  "ambiguous",
+  "nothing-new",
+  "not-visible",
+  "timed-out",
+  "cancelled",
+  "revoked",
+  "expired",
+  "claimed-elsewhere",
+]);
+/** Where a popup is being waited for. */
+const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
+
+if (kind === "waiting") waitToBeLetIn();
+else if (kind === "follow") follow();
+
+/** Looks whether the page is another one by now. */
+function waitToBeLetIn() {
+  setTimeout(async () => {
+    if (document.visibilityState === "visible" && (await kindNow()) !== kind) location.reload();
+    else waitToBeLetIn();
+  }, WAITS_MS);
+}
+
+/** @returns {Promise<string | undefined>} what kind of page this is now; the same while nobody answers */
+async function kindNow() {
+  try {
+    const answer = await fetch(location.href, { cache: "no-store" });
+    const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+    return answer.status < 500 ? /** @type {HTMLElement | null} */ (now.querySelector("#connect"))?.dataset.kind : kind;
+  } catch {
+    return kind;
+  }
+}
+
+function follow() {
+  /** @type {{id: string, title: string, is_expired: boolean}[]} */
+  let accounts = [];
+  let shown = "";
+  let busy = "";
+  let problem = "";
+  const connect = createConnect({ getToken });
+  connect.subscribe(redraw);
+  redraw();
+
+  function redraw() {
+    const { status, steps, session } = connect.getSnapshot();
+    const [now] = steps;
+    if (status === "refused" || (status === "over" && now?.show !== "resolved")) return again();
+    if (!now) return;
+    if (!now.app) return again();
+    // While the accounts to choose from are being read, everything else stays as it is.
+    const step = now.show === "preparing" && CHOOSING.has(shown) ? { ...now, show: shown } : now;
+    const isNew = step.show !== shown;
+    shown = step.show;
+    const words = headed(step);
+    document.title = words;
+    const hadFocus = main.contains(document.activeElement);
+    draw(main, card(step, words, session?.credential.account ?? null));
+    if (hadFocus && !main.contains(document.activeElement)) main.querySelector("h1")?.focus();
+    if (!isNew) return;
+    told.textContent = [words, wordsOf(step.show, now.app.title).title].filter(Boolean).join(". ");
+    problem = "";
+    if (CHOOSING.has(step.show)) void load();
+  }
+
+  async function load() {
+    try {
+      accounts = (await connect.authentications(stepId)).authentications;
+    } catch {
+      accounts = [];
+    }
+    redraw();
+  }
+
+  /** @param {{id: string}} account */
+  async function choose({ id }) {
+    busy = id;
+    redraw();
+    try {
+      await connect.choose(stepId, id);
+    } catch (error) {
+      problem = /** @type {Error} */ (error).message;
+    }
+    busy = "";
+    redraw();
+  }
+
+  /** @param {any} step @param {string} heading @param {string | null} zapier */
+  function card(step, heading, zapier) {
+    const app = step.app.title;
+    return h(
+      "section",
+      { class: "card stack", "data-show": step.show },
+      h("p", { class: "app" }, picture(step.app), h("b", {}, h("bdi", {}, app))),
+      h("h1", { tabindex: "-1" }, heading),
+      step.show === "resolved" ? done(step) : telling(step),
+      problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, problem),
+      step.show === "ready" && zapier && h("p", {}, "It will be kept in the Zapier account ", h("b", {}, zapier), "."),
+      step.candidates.length > 0 && choices("One of these may be it", step.candidates, "This one"),
+      CHOOSING.has(step.show) && step.show !== "blocked" && button(wish(step, app), () => connect.connect(stepId), {
+        kind: step.candidates.length > 0 ? "wide" : "primary wide",
+        key: "connect",
+      }),
+      CHOOSING.has(step.show) && choices("Or use one that is there already", others(step), "Use"),
+      step.support && step.show !== "ready" && step.show !== "resolved" &&
+        h("p", { class: "soft small" }, "If you ask for help, quote ", h("span", { class: "mono" }, step.support)),
+    );
+  }
+
+  /** @param {any} step */
+  function others({ candidates, authentication }) {
+    const known = new Set([authentication?.id, ...candidates.map((/** @type {any} */ { id }) => id)]);
+    return accounts.filter(({ id, is_expired }) => !is_expired && !known.has(id));
+  }
+
+  /** @param {any} step */
+  function done(step) {
+    return [
+      h("div", { class: "note", "data-tone": "good" }, h("p", {}, "Connected: ", h("b", {}, h("bdi", {}, step.authentication?.title ?? "")))),
+      back
+        ? h("a", { class: "button primary wide", href: back, id: "back" }, `Back to ${asker ?? new URL(back).hostname}`)
+        : h("p", { class: "soft" }, "You can close this page."),
+    ];
+  }
+
+  /** @param {any} step */
+  function telling(step) {
+    const { tone, title, text } = wordsOf(step.show, step.app.title);
+    const pending = PENDING.has(step.show);
+    if (!title && !text) return null;
+    return h(
+      "div",
+      { class: "note", "data-tone": tone },
+      title && title !== headed(step) && h("strong", {}, title),
+      text && h("p", {}, text),
+      pending && next(step),
+      step.show === "blocked" && h(
+        "div",
+        { class: "row" },
+        h(
+          "a",
+          { class: "button primary", href: step.link, target: "_blank", rel: "opener", on: { click: () => connect.followed(stepId) } },
+          "Open it in a new tab",
+        ),
+        button("Try again", () => connect.connect(stepId)),
+      ),
+      pending && h(
+        "div",
+        { class: "row" },
+        button("I’ve finished", () => connect.finished(stepId), { kind: "primary", key: "finished" }),
+        button("Open the window again", () => connect.connect(stepId), { key: "reopen" }),
+        button("Cancel", () => connect.cancel(stepId), { kind: "quiet", key: "cancel" }),
+      ),
+      step.show === "token-expired" && h("div", { class: "row" }, button("Reload", () => location.reload(), { kind: "primary" })),
+    );
+  }
+
+  /** @param {string} label @param {{id: string, title: string, is_expired: boolean}[]} found @param {string} verb */
+  function choices(label, found, verb) {
+    if (found.length === 0) return null;
+    return h(
+      "div",
+      { class: "stack", key: verb },
+      h("h2", { class: "soft small", id: `choices-${verb}` }, label),
+      h(
+        "ul",
+        { class: "stack", "aria-labelledby": `choices-${verb}` },
+        found.map((one) =>
+          h(
+            "li",
+            { key: one.id, class: "row" },
+            h("bdi", { class: "grow" }, one.title),
+            button(verb, () => choose(one), { busy: busy === one.id, label: `${verb}: ${one.title}` }),
+          ),
+        ),
+      ),
+    );
+  }
+}
+
+/** @param {any} step */
+function headed(step) {
+  return step.show === "resolved" ? `${step.app.title} is connected` : `Connect ${step.app.title}`;
+}
+
+/** @param {any} step @param {string} app */
+function wish({ show, candidates }, app) {
+  if (candidates.length > 0) return "Connect another account";
+  return show === "ready" ? `Connect ${app}` : "Try again";
+}
+
+/** @param {{next_check_in_s: number | null}} step */
+function next({ next_check_in_s: seconds }) {
+  if (seconds === null || seconds === undefined) return null;
+  return h(
+    "p",
+    { class: "row small", "aria-live": "off" },
+    h("span", { class: "spinner", "aria-hidden": "true" }),
+    seconds > 0 ? `Next look in ${seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`}` : "Looking now",
+  );
+}
+
+/** Asks for a token that is good for this step. Where there is none any more, the page itself says why. */
+async function getToken() {
+  const answer = await fetch(`${location.pathname}/client-token`, { method: "POST" });
+  if (answer.ok) return answer.json();
+  if (answer.status >= 500) throw new TypeError(`no answer: ${answer.status}`);
+  again();
+  throw new Error(`no token: ${answer.status}`);
+}
+
+/** Shows what the page is now, but not over and over. */
+function again() {
+  if (performance.now() > YOUNG_MS) location.reload();
+}

@@ -1,0 +1,117 @@
+"""A product that uses Zapwright: a page on an origin of its own, and the backend that gives it client tokens."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from tests.support.processes import eventually
+
+FILES: Final = Path(__file__).parent / "host"
+
+
+class Product:
+    """A product's backend, and what it was asked."""
+
+    def __init__(self, origin: str, *, api_url: str, api_key: str, simulator_url: str) -> None:
+        self.origin = origin
+        self.api_url = api_url
+        self.simulator_url = simulator_url
+        self.tokens_given: dict[str, int] = {}
+        self.headers: dict[str, str] = {}
+        bearer = {"Authorization": f"Bearer {api_key}"}
+        self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, trust_env=False, timeout=20)
+
+    async def session(self, user: str, *apps: str) -> dict[str, Any]:
+        """Begin a session of a user with one step for each app, given by its title."""
+        await self.backend.put(f"/v1/users/{user}/credential", json={"access_token": f"sim-{user}"})
+        session = await self._post("/v1/sessions", {"user_id": user, "steps": [{} for _ in apps]})
+        for step, title in zip(session["steps"], apps, strict=True):
+            found = await self._get(f"/v1/sessions/{session['id']}/apps", query=title)
+            app_id = next(app["id"] for app in found["apps"] if app["title"] == title)
+            path = f"/v1/sessions/{session['id']}/steps/{step['id']}/app"
+            answer = await self.backend.put(path, json={"app_id": app_id})
+            session = answer.raise_for_status().json()
+        return session
+
+    def page(self, session: dict[str, Any]) -> str:
+        """Return the address of the product's page for a session."""
+        return (
+            f"{self.origin}/?{urlencode({'api': self.api_url, 'session': session['id'], 'user': session['user_id']})}"
+        )
+
+    def app(self) -> Starlette:
+        """Return what the browser is served."""
+        return Starlette(
+            routes=[
+                Route("/", self._page),
+                Route("/host.js", self._script),
+                Route("/token", self._token, methods=["POST"]),
+            ]
+        )
+
+    async def _page(self, _request: Request) -> Response:
+        return FileResponse(FILES / "index.html", headers=self._headers())
+
+    async def _script(self, _request: Request) -> Response:
+        return FileResponse(FILES / "host.js")
+
+    async def _token(self, request: Request) -> Response:
+        session = request.query_params["session"]
+        self.tokens_given[session] = self.tokens_given.get(session, 0) + 1
+        given = await self._post_token(session, request.query_params["user"])
+        return JSONResponse(given)
+
+    def _headers(self) -> dict[str, str]:
+        policy = f"default-src 'none'; script-src 'self' {self.api_url}; connect-src 'self' {self.api_url}"
+        return {"Content-Security-Policy": policy, **self.headers}
+
+    async def _post_token(self, session: str, user: str) -> dict[str, Any]:
+        bearer = self.backend.headers["Authorization"]
+        async with httpx.AsyncClient(base_url=self.api_url, trust_env=False) as client:
+            answer = await client.post(
+                f"/v1/sessions/{session}/client-tokens", json={"user_id": user}, headers={"Authorization": bearer}
+            )
+        given: dict[str, Any] = answer.raise_for_status().json()
+        return given
+
+    async def _get(self, path: str, **query: str) -> dict[str, Any]:
+        answer = await self.backend.get(path, params=query)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
+    async def _post(self, path: str, body: object) -> dict[str, Any]:
+        answer = await self.backend.post(path, json=body)
+        made: dict[str, Any] = answer.raise_for_status().json()
+        return made
+
+
+def listening() -> socket.socket:
+    """Return a socket for the product's server."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
+@contextmanager
+def serving(product: Product, at: socket.socket) -> Iterator[None]:
+    """Serve a product's page and backend."""
+    server = uvicorn.Server(uvicorn.Config(product.app(), log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run, args=([at],), daemon=True)
+    thread.start()
+    eventually(lambda: server.started, what="the product serves")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
