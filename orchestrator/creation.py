@@ -5,7 +5,6 @@ from __future__ import annotations
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.decide import decide
 from orchestrator.core.errors import (
-    ActionNotFoundError,
     IdempotencyInFlightError,
     SignInRequiredError,
     StaleVersionError,
@@ -13,23 +12,20 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.ports import (
-    CatalogAction,
     Clock,
-    Credential,
     CredentialState,
     CredentialStore,
     Ids,
     Outcome,
     SessionStore,
     Upstream,
-    ZapDraft,
-    ZapStep,
 )
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import SECOND, Millis, Session, SessionKey, Step, ZapState
+from orchestrator.core.session import SECOND, Millis, Session, SessionKey, ZapState
 from orchestrator.core.signals import Signal, ZapAnswered, ZapRequested
 from orchestrator.core.terms import ANY_TERMS, Terms
 from orchestrator.core.values import replace
+from orchestrator.preflight import Preflight
 
 ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
 """Waits for a store that is away when there is an answer to note, which cannot be asked for again."""
@@ -59,6 +55,7 @@ class Creator:
         self._clock = clock
         self._ids = ids
         self._policy = policy
+        self._preflight = Preflight(upstream, clock=clock, policy=policy)
 
     async def create(self, key: SessionKey, *, again: bool = False, terms: Terms = ANY_TERMS) -> Applied:
         """Create the session's Zap with one call.
@@ -66,7 +63,7 @@ class Creator:
         `again` is a person's word that an earlier call of unknown outcome made none. A created session answers
         `duplicate`. A request that comes again makes no second call: while the first is under way it raises
         IdempotencyInFlightError, afterwards it returns the session as it is. Raises NotReadyError, CreateUnknownError,
-        SessionLockedError, SignInRequiredError, ActionNotFoundError, UpstreamError, PreconditionFailedError,
+        SessionLockedError, SignInRequiredError, InputsFlawedError, UpstreamError, PreconditionFailedError,
         IdempotencyKeyReusedError, StaleVersionError (the session changed meanwhile): then no call was made.
         """
         session = await self._sessions.load(key)
@@ -81,7 +78,7 @@ class Creator:
         credential = await self._credentials.get(session.tenant_id, session.user_id)
         if credential is None or credential.state is not CredentialState.ACTIVE:
             raise SignInRequiredError(user_id=session.user_id)
-        draft = await self._draft(session, credential)
+        draft = await self._preflight.draft(session, credential)
 
         async def requested(current: Session) -> Signal:
             if (current.steps, current.title) != (session.steps, session.title):
@@ -109,15 +106,6 @@ class Creator:
                 await self._clock.sleep(wait)
         return await self._commits.apply(key, answered)
 
-    async def _draft(self, session: Session, credential: Credential) -> ZapDraft:
-        """Compile the Zap; action ids are looked up right before use, as they change."""
-        apps = {step.app.id for step in session.steps if step.app}
-        actions = {app_id: await self._upstream.actions(credential, app_id, fresh=True) for app_id in sorted(apps)}
-        return ZapDraft(
-            title=session.title or " → ".join(step.app.title for step in session.steps if step.app),
-            steps=tuple(_zap_step(step, actions) for step in session.steps),
-        )
-
 
 def _replayed(intent: Applied) -> Applied:
     """Say what became of an intent; the Zap of another one is no work of this request's."""
@@ -127,17 +115,3 @@ def _replayed(intent: Applied) -> Applied:
     if zap.state is ZapState.CREATING:
         raise IdempotencyInFlightError(retry_after=IN_FLIGHT_WAIT)
     return intent
-
-
-def _zap_step(step: Step, actions: dict[str, tuple[CatalogAction, ...]]) -> ZapStep:
-    app_id = step.app.id if step.app else ""
-    key, action_type = (step.action.key, step.action.action_type) if step.action else ("", "")
-    for found in actions.get(app_id, ()):
-        if (found.key, found.action_type) == (key, action_type):
-            return ZapStep(
-                action_id=found.id,
-                authentication_id=step.authentication.id if step.authentication else None,
-                inputs=step.inputs,
-                alias=step.alias,
-            )
-    raise ActionNotFoundError(app_id=app_id, key=key, action_type=action_type)

@@ -9,7 +9,12 @@ from api.deps import CreatorDep, ShowDep
 from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.terms import KeyedConditional
-from orchestrator.core.errors import ActionNotFoundError, CreateUnknownError, IdempotencyInFlightError, NotReadyError
+from orchestrator.core.errors import (
+    CreateUnknownError,
+    IdempotencyInFlightError,
+    InputsFlawedError,
+    NotReadyError,
+)
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import ZapState
 
@@ -34,7 +39,7 @@ _PROBLEMS = (*COMMIT, *CONDITIONAL, *KEYED, IdempotencyInFlightError, NotReadyEr
     responses={
         201: {"headers": ETAG | REPLAY},
         200: _NOT_MADE,
-        **problems(*_PROBLEMS, ActionNotFoundError, *UPSTREAM),
+        **problems(*_PROBLEMS, InputsFlawedError, *UPSTREAM),
     },
 )
 async def create_zap(

@@ -86,7 +86,10 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 class Compiler:
-    """Writes the inputs of one step as Zapier wants them, and gathers what cannot be written."""
+    """Writes the inputs of one step as Zapier wants them, and gathers what cannot be written.
+
+    `referred` are the steps that are referred to.
+    """
 
     def __init__(self, steps: Sequence[Step], step_id: str) -> None:
         self._named = aliases(steps)
@@ -94,6 +97,7 @@ class Compiler:
         ids = [step.id for step in steps]
         self._earlier = set(ids[: ids.index(step_id)])
         self._known = set(ids)
+        self.referred: set[str] = set()
         self.flaws: list[FieldFlaw] = []
 
     def inputs(self, inputs: JsonObject) -> JsonObject:
@@ -149,6 +153,7 @@ class Compiler:
                     yield self._written(found), True
 
     def _check(self, field: str, found: Reference) -> None:
+        self.referred.add(found.step_id)
         if found.step_id not in self._known:
             self._complain(field, "reference_unknown_step", f"there is no step {found.step_id!r}, or not any longer")
         elif found.step_id not in self._earlier:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from orchestrator.core.errors import ActionNotFoundError, AppNotFoundError, SignInRequiredError, UpstreamBusyError
-from orchestrator.core.fields import Form
+from orchestrator.core.fields import Form, InputField
 from orchestrator.core.ports import (
     ActionUse,
     AppPage,
@@ -46,6 +46,7 @@ PARTNER: Final = "partner"
 PATIENCE: Final[Millis] = 3 * SECOND
 PAGE_SIZE: Final = 10
 WINDOW: Final[Millis] = MINUTE
+PLAIN: Final = Form(parts=(InputField(id="text", title="Text"),))
 
 Happening: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -228,10 +229,10 @@ class MemoryUpstream:
         return self._zapier.actions.get(app_id, ())
 
     async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
-        """Return the form that was made for the action, by default an empty one; nothing is kept."""
+        """Return the form that was made for the action, by default one optional text; nothing is kept."""
         await self._asked("fields", credential)
         self._find(use)
-        return self._zapier.forms.get((use.app_id, use.action), Form(parts=()))
+        return self._zapier.forms.get((use.app_id, use.action), PLAIN)
 
     async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
         """Return no choices."""

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from orchestrator.core.errors import (
-    ActionNotFoundError,
     CreateUnknownError,
+    InputsFlawedError,
     NotReadyError,
     SessionLockedError,
     SessionNotFoundError,
@@ -37,6 +37,13 @@ async def _scene() -> Scene:
     scene = Scene()
     await scene.sign_in("ann")
     return scene
+
+
+def codes(refused: InputsFlawedError) -> list[object]:
+    """Give the codes of what is wrong."""
+    problems = refused.facts["problems"]
+    assert isinstance(problems, list)
+    return [problem["code"] for problem in problems]
 
 
 async def status(scene: Scene, session: Session) -> SessionStatus:
@@ -138,9 +145,10 @@ async def test_an_action_that_is_gone_is_said_before_any_call(scene: Scene) -> N
     session = await scene.ready("ann")
     scene.zapier.actions["clock"] = ()
 
-    with pytest.raises(ActionNotFoundError):
+    with pytest.raises(InputsFlawedError) as refused:
         await scene.here.creator.create(session.key)
 
+    assert codes(refused.value) == ["action_not_found"]
     assert (await status(scene, session), scene.zapier.zaps) == (SessionStatus.READY, [])
 
 
