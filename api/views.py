@@ -22,7 +22,7 @@ from orchestrator.core.ports import (
     Standing,
     StepTestRun,
 )
-from orchestrator.core.session import ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step
+from orchestrator.core.session import ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.filling import Filling, Found
 from orchestrator.queries import Snapshot
@@ -61,7 +61,7 @@ class Views:
                 state=credential.state if credential else CredentialState.MISSING,
                 account=credential.email if credential else None,
             ),
-            zap=answers.Zap.of(session.zap),
+            zap=_zap(session.zap),
             steps=tuple(
                 self._step(step, position, snapshot)
                 for position, step in enumerate(session.steps)
@@ -136,6 +136,16 @@ class Views:
         if credential is None or credential.account != step.baseline.account:
             return None
         return min(step.baseline.taken_at, step.connect.read_at) + self.baseline_fresh
+
+
+def _zap(zap: Zap) -> answers.Zap:
+    return answers.Zap(
+        state=zap.state,
+        id=zap.id,
+        editor_url=zap.editor_url,
+        problem=zap.problem,
+        matches=tuple(answers.ZapMatch.of(match) for match in zap.matches),
+    )
 
 
 def apps(page: AppPage) -> answers.AppPage:

@@ -102,6 +102,15 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         partner_of=directory.partner_of,
     )
     queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
+    creator = Creator(
+        commits=commits,
+        sessions=store.sessions,
+        credentials=credentials,
+        upstream=upstream,
+        clock=clock,
+        ids=ids,
+        policy=policy,
+    )
     return Zapwright(
         settings=settings,
         store=store,
@@ -137,16 +146,9 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             chance=chance,
         ),
         filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
-        creator=Creator(
-            commits=commits,
-            sessions=store.sessions,
-            credentials=credentials,
-            upstream=upstream,
-            clock=clock,
-            ids=ids,
-            policy=policy,
-        ),
+        creator=creator,
         sweeper=Sweeper(
+            creator=creator,
             commits=commits,
             sessions=store.sessions,
             receipts=store.receipts,

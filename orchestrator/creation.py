@@ -9,6 +9,7 @@ from orchestrator.core.errors import (
     SignInRequiredError,
     StaleVersionError,
     StoreUnavailableError,
+    UpstreamError,
     ZapwrightError,
 )
 from orchestrator.core.ports import (
@@ -17,18 +18,23 @@ from orchestrator.core.ports import (
     CredentialStore,
     Ids,
     Outcome,
+    SessionQuery,
     SessionStore,
     Upstream,
 )
+from orchestrator.core.recognition import GIVE_UP_AFTER, ZapListing, matches
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import SECOND, Millis, Session, SessionKey, ZapState
-from orchestrator.core.signals import Signal, ZapAnswered, ZapRequested
+from orchestrator.core.session import SECOND, Millis, Session, SessionKey, SessionStatus, ZapState
+from orchestrator.core.signals import Signal, ZapAnswered, ZapIdentified, ZapRequested, ZapsListed
 from orchestrator.core.terms import ANY_TERMS, Terms
 from orchestrator.core.values import replace
 from orchestrator.preflight import Preflight
 
 ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
 """Waits for a store that is away when there is an answer to note, which cannot be asked for again."""
+
+MOST_KNOWN = 100
+"""How many of a user's newest sessions are asked for the Zaps that they have made."""
 
 IN_FLIGHT_WAIT: Millis = 2 * SECOND
 """What whoever repeats a request is asked to wait while its one call is under way."""
@@ -97,6 +103,43 @@ class Creator:
         answer = await self._upstream.create_zap(credential, draft, permit=permit)
         noted = await self._note(key, ZapAnswered(intent_id=request.intent_id, answer=answer))
         return replace(noted, made=intent.made)
+
+    async def identify(self, key: SessionKey, zap_id: str, *, terms: Terms = ANY_TERMS) -> Applied:
+        """Take a person's word for which of the matches is the session's Zap. Raises as `Commits.apply`."""
+        return await self._commits.apply(key, ZapIdentified(zap_id=zap_id), terms=terms)
+
+    async def look(self, session: Session) -> None:
+        """Look through the user's Zaps for the one that a call of unknown outcome may have made.
+
+        While Zapier cannot be asked nothing is noted, for ten minutes after the intent at most. Raises as
+        `Commits.apply`.
+        """
+        intent_id, intent_at = session.zap.intent_id or "", session.zap.intent_at or 0
+        try:
+            listing = await self._zaps(session)
+        except (UpstreamError, SignInRequiredError):
+            if self._clock.now() < intent_at + GIVE_UP_AFTER:
+                return
+            listing = ZapListing(zaps=(), complete=False)
+        known = await self._known(session)
+        found = ZapsListed(
+            intent_id=intent_id, matches=matches(session, listing, known=known), complete=listing.complete
+        )
+        await self._commits.apply(session.key, found)
+
+    async def _zaps(self, session: Session) -> ZapListing:
+        credential = await self._credentials.get(session.tenant_id, session.user_id)
+        if credential is None or credential.state is not CredentialState.ACTIVE:
+            raise SignInRequiredError(user_id=session.user_id)
+        return await self._upstream.zaps(credential)
+
+    async def _known(self, session: Session) -> set[str]:
+        """Return the Zaps that are known to be of the user's other sessions."""
+        query = SessionQuery(
+            tenant_id=session.tenant_id, user_id=session.user_id, status=SessionStatus.CREATED, limit=MOST_KNOWN
+        )
+        found = await self._sessions.find(query)
+        return {other.zap.id for other in found.sessions if other.zap.id is not None and other.id != session.id}
 
     async def _note(self, key: SessionKey, answered: ZapAnswered) -> Applied:
         for wait in ANSWER_PATIENCE:

@@ -9,6 +9,7 @@ from orchestrator.core.errors import InputsFlawedError, UpstreamRefusedError
 from orchestrator.core.fields import Form, with_defaults
 from orchestrator.core.mapping import Compiler, aliases
 from orchestrator.core.ports import ActionUse, CatalogAction, Clock, Credential, Upstream, ZapDraft, ZapStep
+from orchestrator.core.recognition import title_of
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Action, App, Authentication, JsonObject, Listing, Session, Step
 from orchestrator.filling import problems_of, shown
@@ -113,7 +114,7 @@ def _draft(session: Session, found: _Found) -> ZapDraft:
         compiled[step.id] = compiler.inputs(with_defaults(found.forms[step.id], step.inputs))
         referred |= compiler.referred
     return ZapDraft(
-        title=session.title or " → ".join(step.app.title for step in session.steps if step.app),
+        title=title_of(session),
         steps=tuple(
             ZapStep(
                 action_id=found.action_id(step) or "",

@@ -109,13 +109,22 @@ class SessionCredential(Shape):
     account: str | None
 
 
+class ZapMatch(Shape):
+    """A Zap of the user's that may be the session's."""
+
+    id: str
+    title: str
+    editor_url: str | None
+
+
 class Zap(Shape):
-    """The Zap itself."""
+    """The Zap itself. While it is unknown, `matches` may be it."""
 
     state: ZapState
     id: str | None
     editor_url: str | None
     problem: str | None
+    matches: tuple[ZapMatch, ...]
 
 
 class Session(Shape):

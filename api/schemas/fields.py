@@ -124,6 +124,7 @@ BrowserCode = Annotated[
     str,
     Field(pattern=r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$", description="As the browser's user was shown it."),
 ]
+ZapId = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE, description="Zapier's id of the Zap.")]
 Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]

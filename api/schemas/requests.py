@@ -29,6 +29,7 @@ from api.schemas.fields import (
     Title,
     Ttl,
     UserId,
+    ZapId,
 )
 from orchestrator import engine
 from orchestrator.core import signals
@@ -231,6 +232,10 @@ class StepTest(Body):
 
 
 class ZapRequest(Body):
-    """The wish to create the Zap. `again`: a person looked, and an earlier call of unknown outcome made none."""
+    """The wish to create the Zap, or what a person says of one of unknown outcome.
+
+    `again`: they looked, and an earlier call made none. `zap_id`: it is this one of the matches.
+    """
 
     again: bool = False
+    zap_id: ZapId | None = None

@@ -348,7 +348,7 @@ export class Routes extends Sender {
    */
   createZap(given, options = {}) {
     return this.send({ method: "POST", path: "/v1/sessions/{session_id}/zap",
-      body: ["again"],
+      body: ["again", "zap_id"],
       keyed: true,
     }, given, options);
   }

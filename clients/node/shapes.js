@@ -2,7 +2,7 @@
 
 /** @typedef {"message" | "difference" | "selection"} Channel */
 /** @typedef {"missing" | "active" | "needs_sign_in"} CredentialState */
-/** @typedef {"session_created" | "session_changed" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "sign_in_needed" | "signed_in"} EventName */
+/** @typedef {"session_created" | "session_changed" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "zap_looked_for" | "sign_in_needed" | "signed_in"} EventName */
 /** @typedef {"DATETIME" | "MULTILINE" | "PASSWORD" | "CODE" | "READONLY" | "FILE" | "SELECT"} Format */
 /** @typedef {"new" | "opened" | "done" | "expired" | "revoked" | "replaced" | "session_over"} LinkState */
 /** @typedef {"applied" | "duplicate" | "stale" | "refused"} Outcome */
@@ -11,7 +11,7 @@
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
-/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zapier_sign_in_required"} Code What a problem may be. */
+/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
 
 /**
  * @typedef {object} SignalLog The session's newest signals, oldest first.
@@ -111,6 +111,13 @@
  */
 
 /**
+ * @typedef {object} ZapMatch A Zap of the user's that may be the session's.
+ * @property {string} id
+ * @property {string} title
+ * @property {string | null} editor_url
+ */
+
+/**
  * @typedef {object} Connect Where the connect popup goes. `fresh_until`: prepare the step anew before opening a popup after that.
  * @property {string} url
  * @property {string | null} fresh_until
@@ -160,14 +167,6 @@
  */
 
 /**
- * @typedef {object} Zap The Zap itself.
- * @property {ZapState} state
- * @property {string | null} id
- * @property {string | null} editor_url
- * @property {string | null} problem
- */
-
-/**
  * @typedef {object} App An app of Zapier's catalogue.
  * @property {string} id
  * @property {string} title
@@ -205,6 +204,15 @@
  * @property {CredentialState} state
  * @property {string | null} account
  * @property {string | null} expires_at
+ */
+
+/**
+ * @typedef {object} Zap The Zap itself. While it is unknown, `matches` may be it.
+ * @property {ZapState} state
+ * @property {string | null} id
+ * @property {string | null} editor_url
+ * @property {string | null} problem
+ * @property {Array<ZapMatch>} matches
  */
 
 /**
@@ -582,6 +590,7 @@
  * @typedef {object} CreateZapArguments What createZap is given.
  * @property {string} session_id
  * @property {boolean} [again]
+ * @property {string | null} [zap_id]
  */
 
 /**

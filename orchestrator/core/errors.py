@@ -24,6 +24,7 @@ ZapwrightError
 │   ├── TooManyBrowsersError
 │   ├── NotReadyError
 │   ├── CreateUnknownError
+│   ├── ZapNotMatchedError
 │   ├── StepNotUsableError
 │   ├── InputsFlawedError
 │   ├── StepTestRepeatedError
@@ -370,6 +371,19 @@ class CreateUnknownError(SignalRefusedError):
             f"whether the Zap of session {session_id} exists is unknown: look at the user's Zaps, and only if it is "
             "not there send again=true",
             session_id=session_id,
+        )
+
+
+class ZapNotMatchedError(SignalRefusedError):
+    """This Zap is none of those that may be the session's."""
+
+    code = "zap_not_matched"
+
+    def __init__(self, *, session_id: str, zap_id: str) -> None:
+        super().__init__(
+            f"Zap {zap_id!r} is none of the matches of session {session_id}; read the session for them",
+            session_id=session_id,
+            zap_id=zap_id,
         )
 
 

@@ -43,6 +43,7 @@ class EventName(StrEnum):
     ZAP_CREATED = "zap_created"
     ZAP_FAILED = "zap_failed"
     ZAP_CREATE_UNKNOWN = "zap_create_unknown"
+    ZAP_LOOKED_FOR = "zap_looked_for"
     SIGN_IN_NEEDED = "sign_in_needed"
     SIGNED_IN = "signed_in"
 
@@ -174,6 +175,10 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
     ),
     EventName.ZAP_CREATE_UNKNOWN: Kind(
         when="the Zap may exist or not: a person must look", data={"problem": "no answer in time"}, is_outcome=True
+    ),
+    EventName.ZAP_LOOKED_FOR: Kind(
+        when="the user's Zaps were looked through for one that may exist; `is_over`: a person must say which it is",
+        data={"matches": ["00000000-0000-c000-8000-000000019263"], "is_over": True},
     ),
     EventName.SIGN_IN_NEEDED: Kind(when="Zapier takes the user's token no more", is_outcome=True),
     EventName.SIGNED_IN: Kind(when="there is a token for the user again"),

@@ -16,6 +16,7 @@ from orchestrator.core.effects import Due, Effect, Guard
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import Event
 from orchestrator.core.fields import Form
+from orchestrator.core.recognition import ZapListing
 from orchestrator.core.session import (
     Action,
     App,
@@ -993,6 +994,10 @@ class Upstream(Protocol):
         self, credential: Credential, draft: ZapDraft, *, permit: Permit
     ) -> ZapMade | ZapNotMade | ZapUnknown:
         """Make one call, or none when the permit came too late. It is never repeated here."""
+        ...
+
+    async def zaps(self, credential: Credential) -> ZapListing:
+        """List the user's Zaps, every page; nobody waits for it, so it waits for no permit. Never cached."""
         ...
 
     async def permit(self, tenant_id: str) -> Permit:

@@ -336,8 +336,21 @@ class ZapState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ZapMatch:
+    """A Zap at Zapier that may be the one that was asked for."""
+
+    id: str
+    title: str
+    editor_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Zap:
-    """The Zap at Zapier: what was asked for and what came of it."""
+    """The Zap at Zapier: what was asked for and what came of it.
+
+    While that is unknown, `matches` are the Zaps that may be it, as the looks so far saw them; the next look is at
+    `look_at`, None when there is none.
+    """
 
     state: ZapState = ZapState.NONE
     intent_id: str | None = None
@@ -345,6 +358,9 @@ class Zap:
     id: str | None = None
     editor_url: str | None = None
     problem: str | None = None
+    matches: tuple[ZapMatch, ...] = ()
+    looks: int = 0
+    look_at: Instant | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

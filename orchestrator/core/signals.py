@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
-from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing, Millis, Picked
+from orchestrator.core.session import (
+    Action,
+    App,
+    Connect,
+    HintKind,
+    Instant,
+    JsonObject,
+    Listing,
+    Millis,
+    Picked,
+    ZapMatch,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +275,25 @@ class ZapAnswered:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ZapsListed:
+    """The user's Zaps were looked through for the one of an intent; `matches` may be it.
+
+    `complete`: Zapier was asked, and showed them all.
+    """
+
+    intent_id: str
+    matches: tuple[ZapMatch, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZapIdentified:
+    """A person says which of the matches is the session's Zap."""
+
+    zap_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CredentialChanged:
     """The user must sign in to Zapier again, or has."""
 
@@ -305,6 +335,8 @@ Signal: TypeAlias = (
     | AuthenticationsListed
     | ZapRequested
     | ZapAnswered
+    | ZapsListed
+    | ZapIdentified
     | CredentialChanged
     | TimePassed
 )

@@ -38,6 +38,7 @@ from orchestrator.core.ports import (
     ZapNotMade,
     ZapUnknown,
 )
+from orchestrator.core.recognition import ListedZap, ZapListing
 from orchestrator.core.session import Listing
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress
@@ -188,6 +189,21 @@ class ZapierClient:
         if not listing.complete:
             log.info("listing_incomplete", app_id=app_id, pages=listing.pages, flaw=trail.flaw)
         return listing
+
+    async def zaps(self, credential: Credential) -> ZapListing:
+        """List the user's Zaps with the actions of their steps, every page, as a check would."""
+        first = self._address.endpoint("/v2/zaps", expand="steps.action", limit=self._limits.page_size)
+        trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
+        found: list[ListedZap] = []
+        is_whole = True
+        async with self._permits.purse(credential.tenant_id, share=Share.STRONG) as purse:
+            while trail.here is not None:
+                request = _get("/v2/zaps", trail.here, credential.access_token)
+                page = wire.zaps((await self._calls.read(request, caller=Caller.of(credential), purse=purse)).body)
+                found += [zap for zap in page.rows if zap is not None]
+                is_whole = is_whole and None not in page.rows
+                trail.turn(page)
+        return ZapListing(zaps=tuple(found), complete=is_whole and trail.flaw is None)
 
     async def create_zap(
         self, credential: Credential, draft: ZapDraft, *, permit: Permit

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Final, Generic, TypeAlias, TypeVar
 
 import httpx
@@ -18,7 +19,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from orchestrator.core.errors import UpstreamUnavailableError
 from orchestrator.core.ports import CatalogAction, CatalogApp, Profile, ZapDraft, ZapMade, ZapStep
-from orchestrator.core.session import App, Authentication, Connect, Instant, JsonObject
+from orchestrator.core.recognition import ListedZap
+from orchestrator.core.session import Action, App, Authentication, Connect, Instant, JsonObject
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 """An id is text, however numeric it looks: a number in its place is no id. (Only a profile's id is a number.)"""
@@ -216,6 +218,64 @@ def web_address(value: object) -> str | None:
 # --- single things --------------------------------------------------------------------------------------------
 
 
+class _ZapStep(Struct):
+    action: object = None
+    authentication: str | _AppReference | None = None
+
+
+class _ZapRow(Struct):
+    id: Id
+    title: str
+    updated_at: datetime
+    steps: list[_ZapStep]
+    links: object = None
+
+
+class _Names(Struct):
+    key: str
+    action_type: str
+
+
+def zaps(body: bytes) -> Page[ListedZap | None]:
+    """Read a page of `GET /v2/zaps` (Zapier docs: get-zaps); None for a Zap that cannot be read.
+
+    A step's action is an id, which tells nothing, or an object. Raises UpstreamUnavailableError.
+    """
+    return _page(read(body, _Envelope[object]), _listed_zap)
+
+
+def _listed_zap(row: object) -> ListedZap | None:
+    try:
+        found = msgspec.convert(row, _ZapRow)
+    except msgspec.ValidationError:
+        return None
+    at = found.updated_at if found.updated_at.tzinfo else found.updated_at.replace(tzinfo=UTC)
+    return ListedZap(
+        id=found.id,
+        title=found.title,
+        updated_at=int(at.timestamp() * 1000),
+        editor_url=_editor(found.links),
+        authentications=tuple(_id_of(step.authentication) for step in found.steps),
+        actions=tuple(_action_of(step.action) for step in found.steps),
+    )
+
+
+def _id_of(named: str | _AppReference | None) -> str | None:
+    return named.id if isinstance(named, _AppReference) else named
+
+
+def _action_of(told: object) -> Action | None:
+    try:
+        names = msgspec.convert(told, _Names)
+    except msgspec.ValidationError:
+        return None
+    return Action(key=names.key, action_type=names.action_type)
+
+
+def _editor(links: object) -> str | None:
+    return web_address(links.get("html_editor") if isinstance(links, dict) else None)
+
+
 class _Profile(Struct):
     id: Id | Number
     email: object = None
@@ -235,8 +295,7 @@ def profile(body: bytes) -> Profile:
 def zap(body: bytes) -> ZapMade:
     """Read the Zap in the answer to `POST /v2/zaps` (Zapier docs: create-a-zap). Raises UpstreamUnavailableError."""
     found = _read_one(body, _Zap)
-    editor = found.links.get("html_editor") if isinstance(found.links, dict) else None
-    return ZapMade(zap_id=found.id, editor_url=web_address(editor))
+    return ZapMade(zap_id=found.id, editor_url=_editor(found.links))
 
 
 def zap_request(draft: ZapDraft) -> bytes:

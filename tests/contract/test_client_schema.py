@@ -142,3 +142,11 @@ async def test_creating_a_zap_is_a_valid_request(stage: Stage, credential: Crede
     await stage.client.create_zap(credential, ZapDraft(title="Greet", steps=steps), permit=permit("given"))
 
     assert validated(stage.zapier) == ["POST /v2/zaps"]
+
+
+async def test_listing_zaps_is_a_valid_request(stage: Stage, credential: Credential) -> None:
+    """With the actions of their steps."""
+    stage.zapier.answers(answer(page([])))
+    await stage.client.zaps(credential)
+
+    assert validated(stage.zapier) == ["GET /v2/zaps"]

@@ -39,6 +39,7 @@ from orchestrator.core.ports import (
     ZapNotMade,
     ZapUnknown,
 )
+from orchestrator.core.recognition import ZapListing
 from orchestrator.core.session import MINUTE, SECOND, Action, App, Authentication, Connect, Instant, Listing, Millis
 
 EGRESS: Final = "here"
@@ -92,6 +93,7 @@ class Zapier:
         self.truncates = False
         self.zap_answer: ZapMade | ZapNotMade | ZapUnknown = ZapMade(zap_id="zap-1", editor_url=None)
         self.zaps: list[ZapDraft] = []
+        self.listed_zaps = ZapListing(zaps=())
         self.requests: list[Sent] = []
         for app_id in ("slack", "gmail"):
             self.offer(app_id)
@@ -267,6 +269,11 @@ class MemoryUpstream:
         names = use.action.key, use.action.action_type
         if not any((found.key, found.action_type) == names for found in self._zapier.actions.get(use.app_id, ())):
             raise ActionNotFoundError(app_id=use.app_id, key=use.action.key, action_type=use.action.action_type)
+
+    async def zaps(self, credential: Credential) -> ZapListing:
+        """List what a test says there is."""
+        await self._asked("listed zaps", credential, permit=await self._draw(deque(), share=Share.STRONG))
+        return self._zapier.listed_zaps
 
     async def permit(self, tenant_id: str) -> Permit:
         """Take one permit for a call a user waits on."""

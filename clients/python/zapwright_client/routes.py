@@ -382,7 +382,12 @@ def run_step_test(
 
 
 def create_zap(
-    session_id: str, *, again: bool | None = None, idempotency_key: str | None = None, if_match: int | None = None
+    session_id: str,
+    *,
+    again: bool | None = None,
+    zap_id: str | None = None,
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
 ) -> Call[Session]:
     """Create the Zap with one call to Zapier: 201 when it made one, otherwise 200, and `zap` says what is known.
 
@@ -392,7 +397,7 @@ def create_zap(
         method="POST",
         path=f"/v1/sessions/{part(session_id)}/zap",
         kind=Session,
-        body={"again": again},
+        body={"again": again, "zap_id": zap_id},
         key=idempotency_key or new_key(),
         if_match=if_match,
     )

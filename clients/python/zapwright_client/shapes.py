@@ -42,6 +42,7 @@ EventName = Literal[
     "zap_created",
     "zap_failed",
     "zap_create_unknown",
+    "zap_looked_for",
     "sign_in_needed",
     "signed_in",
 ]
@@ -109,6 +110,7 @@ Code = Literal[
     "upstream_busy",
     "upstream_refused",
     "upstream_unavailable",
+    "zap_not_matched",
     "zapier_sign_in_required",
 ]
 """What a problem may be."""
@@ -246,6 +248,15 @@ class OperatorsSessionPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ZapMatch:
+    """A Zap of the user's that may be the session's."""
+
+    id: str
+    title: str
+    editor_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connect:
     """Where the connect popup goes. `fresh_until`: prepare the step anew before opening a popup after that."""
 
@@ -309,16 +320,6 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Zap:
-    """The Zap itself."""
-
-    state: ZapState
-    id: str | None
-    editor_url: str | None
-    problem: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """An app of Zapier's catalogue."""
 
@@ -366,6 +367,17 @@ class Credential:
     state: CredentialState
     account: str | None
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zap:
+    """The Zap itself. While it is unknown, `matches` may be it."""
+
+    state: ZapState
+    id: str | None
+    editor_url: str | None
+    problem: str | None
+    matches: tuple[ZapMatch, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,9 @@ from orchestrator.core.signals import (
     StepTestRequested,
     TimePassed,
     ZapAnswered,
+    ZapIdentified,
     ZapRequested,
+    ZapsListed,
 )
 
 __all__ = ["Decision", "decide", "found"]
@@ -80,8 +82,8 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
             time.passed(draft, signal)
         case ZapRequested():
             creation.requested(draft, signal)
-        case ZapAnswered():
-            creation.answered(draft, signal)
+        case ZapAnswered() | ZapsListed() | ZapIdentified():
+            _about_the_zap(draft, signal)
         case _:
             _about_a_step(draft, signal)
     return draft.decision()
@@ -95,6 +97,18 @@ def _about_the_session(draft: Draft, signal: SessionChanged | SessionCancelled |
             steps.session_changed(draft, signal)
         case StepAdded():
             steps.added(draft, signal)
+        case _:
+            assert_never(signal)
+
+
+def _about_the_zap(draft: Draft, signal: ZapAnswered | ZapsListed | ZapIdentified) -> None:
+    match signal:
+        case ZapAnswered():
+            creation.answered(draft, signal)
+        case ZapsListed():
+            creation.listed(draft, signal)
+        case ZapIdentified():
+            creation.identified(draft, signal)
         case _:
             assert_never(signal)
 

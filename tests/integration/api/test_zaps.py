@@ -224,3 +224,75 @@ async def test_a_step_that_was_referred_to_and_is_gone_is_said(api: Deployment) 
     refused = await api.client.post(f"/v1/sessions/{session['id']}/zap", json={})
 
     assert [one["code"] for one in refused.json()["facts"]["problems"]] == ["reference_unknown_step"]
+
+
+# --- looking for a Zap that may exist -------------------------------------------------------------------------
+
+
+async def looked(api: Deployment, session: dict[str, Any]) -> dict[str, Any]:
+    """Let a worker look twice, and read the session."""
+    for _ in range(2):
+        for shard in range(api.settings.shards):
+            await api.zapwright.sweeper.sweep(shard)
+        api.sim.clock.advance(10_000)
+    return await api.read(session)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"fault": "drop", "when": "after"}, {"fault": "status", "status": 504, "when": "after"}]
+)
+async def test_a_zap_whose_answer_was_lost_is_recognised(api: Deployment, fault: dict[str, Any]) -> None:
+    """Twice looked for, on pages of one; the call is not repeated."""
+    session, zap = await ready(api)
+    await api.sim.switch({"rules": {"lost": {"times": 1, **fault, **CREATE}}, "paging": {"default": 1, "max": 1}})
+    await api.ok("POST", zap, {}, status=200)
+
+    found = await looked(api, session)
+
+    (made,) = api.sim.world.zaps()
+    assert (found["status"], found["zap"]["id"], found["zap"]["matches"]) == ("created", made.id, [])
+    assert found["zap"]["editor_url"]
+
+
+async def test_a_zap_that_was_not_made_is_left_to_a_person(api: Deployment) -> None:
+    """Nothing fits."""
+    session, zap = await ready(api)
+    await api.sim.switch({"rules": {"lost": {"times": 1, "fault": "drop", **CREATE}}})
+    await api.ok("POST", zap, {}, status=200)
+
+    found = await looked(api, session)
+
+    assert (found["status"], found["zap"]["matches"]) == ("create_unknown", [])
+
+
+async def test_of_several_that_fit_a_person_says_which(api: Deployment) -> None:
+    """Here the user has copied it meanwhile; what is none of them is refused."""
+    session, zap = await ready(api)
+    await api.sim.switch({"rules": {"lost": {"times": 1, "fault": "drop", "when": "after", **CREATE}}})
+    await api.ok("POST", zap, {}, status=200)
+    (made,) = api.sim.world.zaps()
+    copy = api.sim.world.create_zap("alice", title=made.title, steps=made.steps, now=api.sim.clock())
+
+    found = await looked(api, session)
+    refused = await api.client.post(zap, json={"zap_id": "another"})
+    chosen = (await api.ok("POST", zap, {"zap_id": copy.id})).json()
+
+    assert {match["id"] for match in found["zap"]["matches"]} == {made.id, copy.id}
+    assert problem_of(refused) == (409, "zap_not_matched")
+    assert (chosen["status"], chosen["zap"]["id"], len(api.sim.world.zaps())) == ("created", copy.id, 2)
+
+
+async def test_the_zap_of_another_session_is_never_taken(api: Deployment) -> None:
+    """It looks the same, and its session is known to have made it."""
+    other, its_zap = await ready(api)
+    await api.ok("POST", its_zap, {}, status=201)
+    session, zap = await ready(api)
+    used = (await api.read(other))["steps"][1]["authentication"]["id"]
+    step = f"/v1/sessions/{session['id']}/steps/{session['steps'][1]['id']}"
+    await api.ok("PUT", f"{step}/authentication", {"authentication_id": used})
+    await api.sim.switch({"rules": {"lost": {"times": 1, "fault": "drop", **CREATE}}})
+    await api.ok("POST", zap, {}, status=200)
+
+    found = await looked(api, session)
+
+    assert (found["status"], found["zap"]["matches"]) == ("create_unknown", [])
