@@ -34,6 +34,7 @@ from api.routes import (
     sessions,
     steps,
     users,
+    webhooks,
     zaps,
 )
 from api.stream import Streams
@@ -62,6 +63,7 @@ _RESOURCES = (
     connect_links,
     credentials,
     users,
+    webhooks,
     operators,
     health,
     pages,

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from api.cors import ALLOWED
 from api.errors import OriginRefusedError, ScopeMissingError, UnauthorizedError
+from api.headers import header
 from api.schemas.fields import SessionId
 from api.tokens import ClientTokens, is_token
 from orchestrator.core.errors import SessionNotFoundError, StepNotFoundError
@@ -68,6 +69,7 @@ class Callers:
         key = api_key.get_secret_value().strip() if api_key is not None else ""
         self._directory = directory
         self._digest = digest_of(key) if key else None
+        self._default = _backend(directory.default, TENANT_SCOPES)
 
     async def check(self) -> None:
         """Raise ApiKeyMissingError when nobody could be let in, StoreError when that cannot be told."""
@@ -80,7 +82,7 @@ class Callers:
         Raises UnauthorizedError, StoreError. For a token the store is not asked.
         """
         if self._digest is not None and hmac.compare_digest(digest_of(bearer), self._digest):
-            return _backend(self._directory.default, TENANT_SCOPES)
+            return self._default
         if is_token(bearer):
             claims = self._tokens.read(bearer, now=self._clock.now())
             return Caller(
@@ -129,7 +131,7 @@ class Needs:
         Raises UnauthorizedError, ScopeMissingError, OriginRefusedError, StepNotFoundError for what is not the token's.
         """
         callers: Callers = request.app.state.callers
-        caller = await callers.find(bearer_of(request.headers.get("authorization", "")))
+        caller = await callers.find(bearer_of(header(request.scope, b"authorization") or ""))
         _check_origin(caller, request)
         if not self._is_met_by(caller):
             raise ScopeMissingError(scope=self.scope)
@@ -168,7 +170,7 @@ DEVELOPERS: Final = Depends(_be_developer)
 
 def _check_origin(caller: Caller, request: Request) -> None:
     """Browsers name the origin of a page that calls; backends name none. Raises OriginRefusedError."""
-    origin = request.headers.get("origin")
+    origin = header(request.scope, b"origin")
     if origin is None:
         return
     is_allowed = origin in caller.origins

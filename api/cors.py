@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import OriginRefusedError, problem
+from api.headers import header
 from orchestrator.core.errors import StoreError
 from orchestrator.directory import Directory
 
 PREFIXES: Final = ("/v1/", "/dev/")
 METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID"
-EXPOSED: Final = "ETag, Idempotency-Replayed, Location, Retry-After, Zapwright-Reference"
+EXPOSED: Final = "Date, ETag, Idempotency-Replayed, Location, Retry-After, Zapwright-Reference"
 MAX_AGE_S: Final = 600
 """How long a browser may remember a preflight; a tenant's new origin needs none remembered before."""
+
+_VARY: Final = (b"vary", b"Origin")
+_WANTED: Final = b"access-control-request-method"
 
 ALLOWED: Final = "origin_allowed"
 """In the request's state: whether the caller's own origins hold the one that it came from."""
@@ -38,17 +42,16 @@ class Cors:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIXES):
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        origin = headers.get("origin")
+        origin = header(scope, b"origin")
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).add_vary_header("Origin")
+                message["headers"] = [*message.get("headers", ()), _VARY]
                 if origin is not None and await self._may_read(scope, origin):
                     _allow(MutableHeaders(scope=message), origin)
             await send(message)
 
-        if origin is not None and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+        if origin is not None and scope["method"] == "OPTIONS" and header(scope, _WANTED) is not None:
             answer = await self._preflight(scope, origin)
             await answer(scope, receive, marked)
             return

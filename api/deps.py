@@ -31,6 +31,7 @@ from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
+from orchestrator.webhooks import Webhooks
 
 
 class Show:
@@ -161,6 +162,10 @@ async def _creator(here: Here) -> Creator:
     return here.creator
 
 
+async def _webhooks(here: Here) -> Webhooks:
+    return here.webhooks
+
+
 async def _views(here: Here, caller: CallerDep) -> Views:
     return Views(
         message_origin=here.settings.zapier_message_origin,
@@ -209,6 +214,7 @@ EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
 FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
+WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]
 MetricsDep = Annotated[Metrics, Depends(_metrics)]

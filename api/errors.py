@@ -37,9 +37,11 @@ from starlette.types import Scope
 from api.schemas.problems import Flaw, Problem
 from orchestrator.core.errors import (
     CredentialRefusedError,
+    EndpointUrlRefusedError,
     GuardFailedError,
     IdempotencyInFlightError,
     IdempotencyKeyReusedError,
+    LaneLostError,
     LeaseLostError,
     NotFoundError,
     PreconditionFailedError,
@@ -50,6 +52,7 @@ from orchestrator.core.errors import (
     StoreError,
     StoreUnavailableError,
     TenantTakenError,
+    TooManyEndpointsError,
     UpstreamBusyError,
     UpstreamError,
     ZapwrightError,
@@ -193,14 +196,12 @@ class RequestInvalidError(RequestError):
 
 
 class TooManyStreamsError(RequestError):
-    """The session has as many streams as it may."""
+    """The session has, or lately had, as many streams as it may."""
 
     code = "too_many_streams"
 
     def __init__(self, *, most: int) -> None:
-        super().__init__(
-            f"this session has {most} streams here already: close one, or share them among tabs", most=most
-        )
+        super().__init__(f"this session has, or had within a minute, {most} streams: share one among tabs", most=most)
 
 
 class InternalError(RequestError):
@@ -215,6 +216,8 @@ class InternalError(RequestError):
 STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     TenantTakenError: HTTPStatus.CONFLICT,
+    EndpointUrlRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyEndpointsError: HTTPStatus.CONFLICT,
     SignalRefusedError: HTTPStatus.CONFLICT,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -228,6 +231,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     GuardFailedError: HTTPStatus.CONFLICT,
     ReferenceTakenError: HTTPStatus.CONFLICT,
     LeaseLostError: HTTPStatus.CONFLICT,
+    LaneLostError: HTTPStatus.CONFLICT,
     UnauthorizedError: HTTPStatus.UNAUTHORIZED,
     ScopeMissingError: HTTPStatus.FORBIDDEN,
     OriginRefusedError: HTTPStatus.FORBIDDEN,

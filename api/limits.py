@@ -7,12 +7,12 @@ and reader of ours can bear: UTF-8, no number beyond 64 bits, no NUL in a text, 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from email.message import Message as Header
 from typing import Final
 
 import msgspec
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import (
@@ -23,6 +23,7 @@ from api.errors import (
     RequestInvalidError,
     problem,
 )
+from api.headers import header
 from orchestrator.core.errors import ZapwrightError
 
 DEEPEST: Final = 32
@@ -31,6 +32,14 @@ _JSON: Final = "application/json"
 _DIGITS_OF_A_LENGTH: Final = 18
 _INTEGERS: Final = range(-(2**63), 2**64)
 _TOO_DEEP: Final = f"it is nested more than {DEEPEST} deep"
+_SUSPECT: Final = re.compile(rb"\\u0000|\d{18}")
+"""What every document with a NUL, or with a number beyond 64 bits, contains."""
+
+DOCUMENT: Final = "zapwright.document"
+"""In a request's scope: what its body says, or NO_DOCUMENT."""
+
+NO_DOCUMENT: Final = object()
+"""The body is empty."""
 
 
 class BodyLimits:
@@ -48,18 +57,17 @@ class BodyLimits:
             return
         try:
             check_address(scope["path"])
-            body = await self._body(Headers(scope=scope), receive)
+            body = await self._body(header(scope, b"content-length") or "", receive)
             if body is None:
                 return
-            check(body, Headers(scope=scope).get("content-type", ""))
+            scope[DOCUMENT] = read(body, header(scope, b"content-type") or "")
         except ZapwrightError as error:
             await problem(error, scope)(scope, receive, send)
         else:
             await self._app(scope, replayed(body, receive), send)
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes | None:
+    async def _body(self, announced: str, receive: Receive) -> bytes | None:
         """Read the body, None when its sender went away. Raises BodyTooLargeError as soon as it is, BodyLateError."""
-        announced = headers.get("content-length", "")
         if announced.isdecimal() and (len(announced) > _DIGITS_OF_A_LENGTH or int(announced) > self._max_bytes):
             raise BodyTooLargeError(limit=self._max_bytes)
         try:
@@ -90,10 +98,13 @@ def check_address(path: str) -> None:
         raise RequestInvalidError.of_parameter("path", "an address has no line break")
 
 
-def check(body: bytes, content_type: str) -> None:
-    """Accept an empty body, and JSON that can be kept. Raises MediaTypeError, BodyUnreadableError."""
+def read(body: bytes, content_type: str) -> object:
+    """Return what a body of JSON says that can be kept, NO_DOCUMENT for an empty one.
+
+    Raises MediaTypeError, BodyUnreadableError.
+    """
     if not body:
-        return
+        return NO_DOCUMENT
     if not _is_json(content_type):
         raise MediaTypeError
     try:
@@ -104,7 +115,9 @@ def check(body: bytes, content_type: str) -> None:
         raise BodyUnreadableError(why="it is not UTF-8") from error
     except ValueError as error:
         raise BodyUnreadableError(why=str(error)) from error
-    _check_values(document)
+    if body.count(b"{") + body.count(b"[") > DEEPEST or _SUSPECT.search(body):
+        _check_values(document)
+    return document
 
 
 def _is_json(content_type: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
+from starlette.types import ASGIApp
 
 from api import views
 from api.auth import Needs
@@ -148,6 +149,16 @@ class Api(FastAPI):
         """Serve the routes of a resource."""
         self.resources += [route for route in resource.routes if isinstance(route, APIRoute)]
         self.include_router(resource)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Begin with the first middleware of ours; those of the framework's around it have nothing to do.
+
+        They answer what fails, measure it, and limit bodies, as `Trace` and `BodyLimits` do.
+        """
+        stack: Any = super().build_middleware_stack()
+        while self.user_middleware and not isinstance(stack, cast("type", self.user_middleware[0].cls)):
+            stack = stack.app
+        return cast("ASGIApp", stack)
 
     def openapi(self) -> dict[str, Any]:
         """Return the description of every route."""

@@ -27,7 +27,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import HANDLED, answer
-from api.limits import replayed
+from api.limits import DOCUMENT, NO_DOCUMENT
 
 Call: TypeAlias = Callable[..., Awaitable[object]]
 Part: TypeAlias = Literal["path", "header", "query", "body"]
@@ -69,7 +69,7 @@ class _Parameter:
     name: str
     field: _Field
 
-    def read(self, request: Request, body: bytes) -> object:
+    def read(self, request: Request, document: object) -> object:
         """Return the value to be given. Raises _NotPlainError."""
         match self.part:
             case "path":
@@ -80,7 +80,7 @@ class _Parameter:
             case "query":
                 return self._default()
             case "body":
-                return self._checked(msgspec.json.decode(body)) if body else self._default()
+                return self._default() if document is NO_DOCUMENT else self._checked(document)
         assert_never(self.part)
 
     def _checked(self, found: object) -> object:
@@ -167,11 +167,11 @@ class Plan:
             msgspec.json.encode if is_dataclass(route.response_model) else route.response_field.serialize_json
         )
 
-    async def answer(self, request: Request, body: bytes) -> Response:
+    async def answer(self, request: Request, document: object) -> Response:
         """Carry the request out. Raises _NotPlainError before anything is called, then what the calls raise."""
-        response = Response(status_code=self._status)
-        response.raw_headers.clear()
-        values: list[object] = [request, response, *(parameter.read(request, body) for parameter in self._parameters)]
+        response = _Blank(self._status)
+        values: list[object] = [request, response]
+        values += [parameter.read(request, document) for parameter in self._parameters]
         for step in self._steps:
             values.append(await step.take(values))
         result = values[-1]
@@ -180,6 +180,16 @@ class Plan:
         response.body = self._written(result)
         response.raw_headers += ((b"content-length", b"%d" % len(response.body)), _JSON)
         return response
+
+
+class _Blank(Response):
+    """A response of which only the status is known yet; it has no header."""
+
+    def __init__(self, status: int) -> None:
+        self.status_code = status
+        self.raw_headers = []
+        self.body = b""
+        self.background = None
 
 
 def _fields_of(needs: Dependant) -> Iterator[tuple[Part, _Field]]:
@@ -260,7 +270,7 @@ class Ways:
 
 
 class Quick:
-    """Stands before FastAPI's own way. Bodies have been read and checked before (`api.limits.BodyLimits`)."""
+    """Stands before FastAPI's own way. What bodies say was read and checked before (`api.limits.BodyLimits`)."""
 
     def __init__(self, app: ASGIApp, *, ways: Ways) -> None:
         self._app = app
@@ -277,11 +287,10 @@ class Quick:
         plan, scope["path_params"] = found
         scope["route"], scope["endpoint"] = plan.route, plan.route.endpoint
         request = Request(scope, receive, send)
-        body = await request.body()
         try:
-            response = await plan.answer(request, body)
+            response = await plan.answer(request, scope[DOCUMENT])
         except _NotPlainError:
-            await self._app(scope, replayed(body, receive), send)
+            await self._app(scope, receive, send)
             return
         except HANDLED as error:
             response = await answer(request, error)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, cast
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import create_server_app
 from api.auth import ApiKeyMissingError
@@ -59,6 +62,45 @@ class PlainStart:
                 raise
 
 
+class Gathered:
+    """A transport that sends what is written within one tick of the event loop in one piece.
+
+    uvicorn writes the head of an answer and its body apart: two packets, for which the other side wakes twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send it before anything that happens later."""
+        if not self._pieces:
+            self._loop.call_soon(self._send)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """Send the rest, then hang up."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._pieces:
+            self._transport.write(b"".join(self._pieces))
+            self._pieces.clear()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport has
+        return getattr(self._transport, name)
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP, over gathered writes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        super().connection_made(cast("asyncio.Transport", Gathered(transport, self.loop)))
+
+
 class Server(uvicorn.Server):
     """A server that ends all waiting as soon as it is asked to end (SIGTERM, SIGINT), and then waits for the rest."""
 
@@ -77,6 +119,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def allow_connections() -> None:
+    """Have as many open files, and so connections, as the system lets this process have; streams need many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # no number stands for "no limit" everywhere
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def serve(
     settings: Settings,
     *,
@@ -91,6 +140,7 @@ def serve(
     with status 3 when it cannot start, having logged why: without its store, or without any API key.
     """
     logs.configure(settings)
+    allow_connections()
     app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
     config = uvicorn.Config(
         PlainStart(app),
@@ -102,7 +152,7 @@ def serve(
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
     )
     server = Server(config, app=app)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -12,6 +12,7 @@ from pydantic.config import JsonDict
 
 from api.auth import TenantId
 from api.errors import RequestInvalidError
+from api.limits import DOCUMENT, NO_DOCUMENT
 from api.schemas.fields import Omittable
 from orchestrator.core.terms import Idempotency, Terms
 
@@ -103,11 +104,9 @@ async def idempotency(request: Request, tenant_id: TenantId, _: Key = None) -> I
     if not lines:
         return None
     named = [tenant_id, request.method, request.scope["path"], key_of(lines)]
-    body = await request.body()
-    document = msgspec.json.decode(body) if body else {}
-    return Idempotency(
-        name=_digest(msgspec.json.encode(named)), fingerprint=_digest(msgspec.json.encode(document, order="sorted"))
-    )
+    document = request.scope[DOCUMENT]
+    said = msgspec.json.encode({} if document is NO_DOCUMENT else document, order="sorted")
+    return Idempotency(name=_digest(msgspec.json.encode(named)), fingerprint=_digest(said))
 
 
 async def conditional(request: Request, _: Match = None) -> Terms:

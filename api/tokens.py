@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 import jwt
 import msgspec
 from jwt.types import Options
+from jwt.utils import base64url_encode
 
 from api.errors import TokenExpiredError, TokenInvalidError
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
@@ -86,7 +87,8 @@ class ClientTokens:
         if not keys:
             raise TokenKeysMissingError
         self._keys = {key_id(key): key for key in keys}
-        self._newest = key_id(keys[0])
+        self._newest = keys[0].encode()
+        self._head = _part({"alg": _ALGORITHM, "kid": key_id(keys[0]), "typ": "JWT"})
         self._life = life
         self._claims = lru_cache(MOST_REMEMBERED)(self._verified)
 
@@ -113,9 +115,9 @@ class ClientTokens:
             "nbf": begins,
             "exp": ends,
         } | ({} if step_id is None else {"step": step_id})
-        key = self._keys[self._newest]
-        text = jwt.encode(claims, key, algorithm=_ALGORITHM, headers={"kid": self._newest})
-        return ClientToken(text=text, expires_at=ends * SECOND)
+        said = self._head + b"." + _part(claims)
+        text = said + b"." + base64url_encode(hmac.digest(self._newest, said, hashlib.sha256))
+        return ClientToken(text=text.decode(), expires_at=ends * SECOND)
 
     def read(self, text: str, *, now: Instant) -> Claims:
         """Return what a token of ours says. Raises TokenInvalidError, TokenExpiredError."""
@@ -145,6 +147,11 @@ class ClientTokens:
             return msgspec.convert(found, Claims)
         except (jwt.InvalidTokenError, msgspec.ValidationError, RecursionError) as error:
             raise TokenInvalidError(why="it was not made by this deployment for this use") from error
+
+
+def _part(said: Mapping[str, object]) -> bytes:
+    """Write one part of a token. PyJWT would look at key and header anew for each, at fifty times the cost."""
+    return base64url_encode(msgspec.json.encode(said))
 
 
 def key_id(key: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from api.errors import InternalError, problem
 from orchestrator.metrics import Metrics
@@ -43,8 +43,11 @@ class Trace:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})["reference"] = reference = self._new_reference()
-        with bound_contextvars(reference=reference, **_session_of(scope["path"])):
+        bound = bind_contextvars(reference=reference, **_session_of(scope["path"]))
+        try:
             await self._follow(scope, receive, send)
+        finally:
+            reset_contextvars(**bound)
 
     async def _follow(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun_at = time.perf_counter()

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
 
 from api.schemas import answers
 from api.schemas.fields import moment, timestamp
-from orchestrator.core.events import CATALOGUE, Event
+from orchestrator.core.deliveries import Answer, Delivery, Try
+from orchestrator.core.endpoints import Endpoint
+from orchestrator.core.events import CATALOGUE, Event, EventName
 from orchestrator.core.fields import Fieldset, Form, FormPart, InfoField, InputField, ValueType
 from orchestrator.core.links import state_of
 from orchestrator.core.mapping import FieldFlaw, reference
@@ -16,6 +21,7 @@ from orchestrator.core.ports import (
     CatalogApp,
     Credential,
     CredentialState,
+    DeliveryPage,
     EventPage,
     Output,
     SignalRecord,
@@ -26,6 +32,9 @@ from orchestrator.core.session import ConnectLink, Evidence, Instant, JsonObject
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.filling import Filling, Found
 from orchestrator.queries import Snapshot
+from orchestrator.relaying import Render
+from orchestrator.settings import Settings
+from orchestrator.webhooks import Made
 
 _INSTANTS = frozenset({"deadline"})
 """The members of events' data that are moments."""
@@ -42,6 +51,11 @@ class Views:
     message_origin: str
     baseline_fresh: Millis
     only_step: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Show sessions as the settings say."""
+        return cls(message_origin=settings.zapier_message_origin, baseline_fresh=settings.policy().baseline_fresh)
 
     def session(self, snapshot: Snapshot) -> answers.Session:
         """Show a session with everything a page needs."""
@@ -145,6 +159,53 @@ def _zap(zap: Zap) -> answers.Zap:
         editor_url=zap.editor_url,
         problem=zap.problem,
         matches=tuple(answers.ZapMatch.of(match) for match in zap.matches),
+    )
+
+
+def rendering(settings: Settings) -> Render:
+    """Return what writes webhook messages down, as JSON."""
+    views = Views.of(settings)
+    return lambda event, snapshot: msgspec.json.encode(views.message(event, snapshot))
+
+
+def webhook(endpoint: Endpoint) -> answers.Webhook:
+    """Show an endpoint without its secrets."""
+    return answers.Webhook(**_webhook(endpoint))
+
+
+def created_webhook(made: Made) -> answers.CreatedWebhook:
+    """Show an endpoint with its newest secret."""
+    return answers.CreatedWebhook(**_webhook(made.endpoint), secret=made.secret)
+
+
+def tested(answer: Answer) -> answers.WebhookTested:
+    """Show what came of a test."""
+    return answers.WebhookTested(
+        received=answer.is_receipt,
+        status=answer.status,
+        took_ms=answer.took,
+        problem=answer.problem,
+        answer=answer.text,
+    )
+
+
+def deliveries(page: DeliveryPage) -> answers.DeliveryPage:
+    """Show a page of deliveries."""
+    return answers.DeliveryPage(deliveries=tuple(map(delivery, page.deliveries)), cursor=page.cursor)
+
+
+def delivery(kept: Delivery) -> answers.Delivery:
+    """Show a delivery with its tries."""
+    return answers.Delivery(
+        session_id=kept.lane.session_id,
+        seq=kept.seq,
+        event=kept.name,
+        message_id=kept.message_id,
+        state=kept.state,
+        created_at=timestamp(kept.created_at),
+        next_try_at=moment(kept.next_at),
+        failures=kept.failures,
+        tries=tuple(map(_try, kept.tries)),
     )
 
 
@@ -257,6 +318,25 @@ def _signal(record: SignalRecord) -> answers.SignalRecord:
         step_id=record.step_id,
         attempt_id=record.attempt_id,
         detail=record.detail,
+    )
+
+
+def _webhook(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "id": endpoint.id,
+        "url": endpoint.url,
+        "session_id": endpoint.session_id,
+        "events": tuple(name for name in EventName if name in endpoint.events),
+        "description": endpoint.description,
+        "created_at": timestamp(endpoint.created_at),
+        "paused": endpoint.paused,
+        "paused_at": moment(endpoint.paused_at),
+    }
+
+
+def _try(made: Try) -> answers.Try:
+    return answers.Try(
+        at=timestamp(made.at), took_ms=made.took, status=made.status, problem=made.problem, answer=made.answer
     )
 
 

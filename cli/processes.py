@@ -29,13 +29,20 @@ def run_api(*, host: str | None, port: int | None) -> int:
 
 def run_one_worker(*, alive_file: Path | None) -> int:
     """Work until told to stop. Raises CommandError."""
+    from api.views import rendering
     from workers.main import run_worker
 
     lifeline.hold()
     settings = read_settings()
     sealing_keys(settings)
     logs.configure(settings)
-    return run_worker(settings, redis_url=store_url(settings), queue_url=queue_url(settings), alive_file=alive_file)
+    return run_worker(
+        settings,
+        redis_url=store_url(settings),
+        queue_url=queue_url(settings),
+        render=rendering(settings),
+        alive_file=alive_file,
+    )
 
 
 def run_simulator(*, host: str, port: int, data_dir: Path | None, switches: str | None) -> int:

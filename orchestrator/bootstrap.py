@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,19 +16,24 @@ import httpx
 from orchestrator.checking import Checker
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.commits import Commits
-from orchestrator.core.ports import Clock, Ids, Store, Upstream
+from orchestrator.core.endpoints import Networks
+from orchestrator.core.ports import Clock, Ids, Post, Store, Upstream
 from orchestrator.core.schedule import Policy
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
+from orchestrator.delivering import Courier
 from orchestrator.directory import Directory
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
 from orchestrator.following import Following
+from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
+from orchestrator.signing import BYTES_OF_SECRET, secret_of
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from orchestrator.sweeping import Sweeper
+from orchestrator.webhooks import Webhooks
 from orchestrator.zapier.client import ZapierClient
 from orchestrator.zapier.limits import Limits as CallLimits
 
@@ -62,6 +68,8 @@ class Zapwright:
     creator: Creator
     sweeper: Sweeper
     directory: Directory
+    courier: Courier
+    webhooks: Webhooks
 
 
 def compose(  # noqa: PLR0913 - all that can stand in the world's place
@@ -73,8 +81,12 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
     ids: Ids,
     chance: Callable[[], float] = random.random,
     upstream: Upstream | None = None,
+    post: Post | None = None,
 ) -> Zapwright:
-    """Put a Zapwright together on a store and a clock of the caller's choice, with `upstream` in Zapier's place."""
+    """Put a Zapwright together on a store and a clock of the caller's choice, with `upstream` in Zapier's place.
+
+    Webhook messages go by `post`, by default over sockets, which the caller then closes.
+    """
     policy, limits = settings.policy(), rate_limits(settings)
     commits = Commits(
         sessions=store.sessions,
@@ -100,6 +112,14 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         egress=settings.egress_group,
         partner_of=directory.partner_of,
+    )
+    courier = Courier(
+        deliveries=store.deliveries,
+        endpoints=store.endpoints,
+        post=post or posting(settings, clock),
+        clock=clock,
+        chance=chance,
+        limit=round(settings.webhook_limit_s * 1000),
     )
     queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
     creator = Creator(
@@ -158,6 +178,18 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             policy=policy,
         ),
         directory=directory,
+        courier=courier,
+        webhooks=Webhooks(
+            endpoints=store.endpoints,
+            deliveries=store.deliveries,
+            sessions=store.sessions,
+            queries=queries,
+            courier=courier,
+            clock=clock,
+            ids=ids,
+            networks=Networks.of(settings.webhook_allowed_networks),
+            new_secret=new_secret,
+        ),
     )
 
 
@@ -184,18 +216,31 @@ async def opened(
         replicas=settings.store_replicas,
     )
     clock = SystemClock()
+    post = posting(settings, clock)
     http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS, transport=transport)
     try:
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
         following = asyncio.create_task(clock.follow(store.clock_offset))
         try:
-            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream)
+            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post)
         finally:
             following.cancel()
     finally:
+        await post.aclose()
         await http.aclose()
         await store.aclose()
+
+
+def posting(settings: Settings, clock: Clock) -> AiohttpPost:
+    """Return what carries webhook messages; nothing is connected yet."""
+    networks = Networks.of(settings.webhook_allowed_networks)
+    return AiohttpPost(networks=networks, limit=round(settings.webhook_limit_s * 1000), clock=clock)
+
+
+def new_secret() -> str:
+    """Return a secret that nobody can guess."""
+    return secret_of(secrets.token_bytes(BYTES_OF_SECRET))
 
 
 def settle_down() -> None:

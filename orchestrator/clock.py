@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TypeAlias
@@ -21,6 +23,7 @@ TOLERANCE: Final[Millis] = 200
 
 _ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 20
+_ASKED_FOR = 1024
 _FAIR = len(_ALPHABET) * 7
 """Of the 256 values of a byte so many fall evenly on the alphabet; the others are left out, or some letters would be
 likelier."""
@@ -57,11 +60,21 @@ class SystemClock:
 
 
 class RandomIds:
-    """Ids nobody can guess: a prefix and 20 random lower-case letters and digits (103 bits)."""
+    """Ids nobody can guess: a prefix and 20 random lower-case letters and digits (103 bits).
+
+    The system is asked for many at a time. Any thread may take one; nobody gets one twice, nor does a forked process.
+    """
+
+    def __init__(self) -> None:
+        self._ready: deque[str] = deque()
+        os.register_at_fork(after_in_child=self._ready.clear)
 
     def new(self, prefix: str) -> str:
         """Return a new id."""
-        letters = b""
-        while len(letters) < _ID_LENGTH:
-            letters += secrets.token_bytes(_ID_LENGTH + 4).translate(_LETTERS, _UNFAIR)
-        return prefix + letters[:_ID_LENGTH].decode()
+        while True:
+            try:
+                return prefix + self._ready.popleft()
+            except IndexError:
+                letters = secrets.token_bytes(_ASKED_FOR).translate(_LETTERS, _UNFAIR).decode()
+                whole = range(0, len(letters) - _ID_LENGTH + 1, _ID_LENGTH)
+                self._ready.extend(letters[start : start + _ID_LENGTH] for start in whole)

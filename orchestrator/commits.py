@@ -112,13 +112,14 @@ class Commits:
         for tries_left in reversed(range(MOST_TRIES)):
             before, read = read or await self._sessions.load(key), None
             made = await signal(before) if callable(signal) else signal
+            now = self._clock.now()
             try:
                 terms.check(before)
-                decision = decide(before, made, policy=self._policy, now=self._clock.now())
+                decision = decide(before, made, policy=self._policy, now=now)
             except (SignalRefusedError, NotFoundError, PreconditionFailedError) as refused:
                 return await self._refuse(before, made, refused, terms)
             try:
-                return await self._write(before, made, decision, guards=guards, terms=terms)
+                return await self._write(before, made, decision, now=now, guards=guards, terms=terms)
             except (StaleVersionError, GuardFailedError):
                 if not tries_left:
                     raise
@@ -165,6 +166,7 @@ class Commits:
         signal: Signal,
         decision: Decision,
         *,
+        now: Instant,
         guards: tuple[Guard, ...],
         terms: Terms,
     ) -> Applied:
@@ -176,7 +178,7 @@ class Commits:
                 await self._sessions.record(before.id, record)
             return replay or Applied(session=before, outcome=decision.outcome, made=made)
         await self._displace(decision)
-        checks = await self._checks(before, decision.session, signal)
+        checks = await self._checks(before, decision.session, signal, now=now)
         commit = self._commit(before, decision, checks=checks, now=decision.session.updated_at, record=record)
         receipt = _receipt(commit, terms.idempotency, outcome=decision.outcome, made=made)
         found = await self._until_known(replace(commit, guards=(*commit.guards, *guards), receipt=receipt))
@@ -242,9 +244,13 @@ class Commits:
             wake_at=schedule.wake_at(session, self._policy),
         )
 
-    async def _checks(self, before: Session, after: Session, signal: Signal) -> dict[str, Instant | None]:
-        """Return when the watch of each app was last checked completely, where that decides when it is checked next."""
-        now = self._clock.now()
+    async def _checks(
+        self, before: Session, after: Session, signal: Signal, *, now: Instant
+    ) -> dict[str, Instant | None]:
+        """Return when the watch of each app was last checked completely, where that decides when it is checked next.
+
+        What was heard just now was covered by no check before: then nothing is read.
+        """
         apps = {
             step.app.id for step in (*before.steps, *after.steps) if step.app and schedule.may_be_covered(step, now)
         }

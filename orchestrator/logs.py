@@ -10,10 +10,11 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Final, TextIO
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -85,14 +86,21 @@ def _chain() -> list[Processor]:
 
 def _renderer(settings: Settings, stream: TextIO) -> Processor:
     if settings.log_format == "json":
-        return structlog.processors.JSONRenderer(serializer=_json)
+        return _json
     return structlog.dev.ConsoleRenderer(
         colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
     )
 
 
-def _json(line: EventDict, default: Callable[[object], object]) -> str:
-    return json.JSONEncoder(ensure_ascii=False, default=default).encode(line)
+def _json(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
+    """Write a line as JSON; whatever JSON has nothing for is written as `repr` shows it."""
+    try:
+        return _encoder.encode(line).decode()
+    except (msgspec.MsgspecError, OverflowError, UnicodeError):  # a number beyond 64 bits, half a character
+        return json.dumps(line, default=repr)
+
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=repr)
 
 
 @lru_cache(maxsize=1024)
@@ -101,12 +109,14 @@ def _is_secret(name: str) -> bool:
 
 
 def _clean(name: str, value: object) -> object:
-    if value is not None and _is_secret(name):
-        return REDACTED
+    if value is None or _is_secret(name):
+        return None if value is None else REDACTED
     match value:
         case str():
             value = _BEARER.sub(rf"\1{REDACTED}", value) if "bearer" in value.lower() else value
             return _USER_OF_URL.sub(f"{REDACTED}@", value) if "://" in value else value
+        case int() | float():
+            return value
         case Mapping():
             return {inner: _clean(str(inner), found) for inner, found in value.items()}
         case list() | tuple():

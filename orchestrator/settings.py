@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orchestrator.addresses import OnCluster, read_address
+from orchestrator.core.endpoints import Networks
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of
@@ -113,6 +114,9 @@ class Settings(BaseSettings):
     interactive_wait_s: Seconds = 3
     """How long a request waits for room under the rate limit before it answers `upstream_busy`."""
 
+    worker_nice: Annotated[int, Field(ge=0, le=19)] = 5
+    """How far workers stand back while processors are short (nice); a user waits for each answer of the API."""
+
     session_ttl_s: Seconds = 24 * 3600
     """How long a session lives unless its creator says otherwise."""
 
@@ -131,13 +135,19 @@ class Settings(BaseSettings):
     retention_s: Seconds = 7 * 24 * 3600
     """How long an ended session is kept."""
 
+    webhook_limit_s: Annotated[Seconds, Field(le=60)] = 15
+    """How long a webhook receiver may take to answer."""
+
+    webhook_allowed_networks: Annotated[tuple[str, ...], NoDecode] = ()
+    """Networks of your own, comma-separated, whose receivers messages may be sent to, by plain http too."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged."""
 
     log_format: Literal["console", "json"] = "console"
     """How it is logged."""
 
-    @field_validator("credential_keys", "token_keys", "origins", mode="before")
+    @field_validator("credential_keys", "token_keys", "origins", "webhook_allowed_networks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -168,6 +178,12 @@ class Settings(BaseSettings):
         if any(len(key.get_secret_value().encode()) < SHORTEST_TOKEN_KEY for key in keys):
             raise ValueError(f"each key needs at least {SHORTEST_TOKEN_KEY} bytes")
         return keys
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        Networks.of(texts)
+        return texts
 
     @field_validator("origins")
     @classmethod

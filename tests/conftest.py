@@ -6,7 +6,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.suite_rules"]
+pytest_plugins = ["tests.support.suite_rules", "tests.support.tables"]
 
 # The machine's speed is no property of the code, so examples have no deadline; in CI the same examples run each time.
 settings.register_profile("here", deadline=None, print_blob=True)

@@ -14,8 +14,10 @@ from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
 from orchestrator.core.session import SECOND
+from orchestrator.relaying import Render
 from orchestrator.settings import Settings
 from workers.jobs import entrance
+from workers.parcels import RqDeliveryQueue, deliveries_entrance
 from workers.patience import Patience
 from workers.queues import BatchWorker, RqCheckQueue, connect
 from workers.service import Service
@@ -28,6 +30,7 @@ def run_worker(
     *,
     redis_url: str,
     queue_url: str,
+    render: Render,
     alive_file: Path | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> int:
@@ -35,10 +38,18 @@ def run_worker(
 
     The first signal lets what is under way finish; a second one ends the process at once. A store or a queue that is
     away is waited for. `alive_file` is touched every few seconds as long as the process works, whether the store is
-    there or not. Requests to Zapier go by `transport`, by default over sockets. To be called on the main thread.
+    there or not. Requests to Zapier go by `transport`, by default over sockets; webhook messages are written down by
+    `render`. To be called on the main thread, before there are others: the process stands back behind those that answer
+    users, as the settings say.
     """
+    os.nice(settings.worker_nice)
     return WorkerProcess(
-        settings, redis_url=redis_url, queue_url=queue_url, alive_file=alive_file, transport=transport
+        settings,
+        redis_url=redis_url,
+        queue_url=queue_url,
+        render=render,
+        alive_file=alive_file,
+        transport=transport,
     ).run()
 
 
@@ -51,15 +62,19 @@ class WorkerProcess:
         *,
         redis_url: str,
         queue_url: str,
+        render: Render,
         alive_file: Path | None,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self._queue_url = queue_url
         self._queue = RqCheckQueue(connect(queue_url))
+        self._delivery_redis = connect(queue_url)
         self._service = Service(
             settings,
             redis_url=redis_url,
             queue=self._queue,
+            delivery_queue=RqDeliveryQueue(self._delivery_redis),
+            render=render,
             ended=self._end,
             alive_file=alive_file,
             transport=transport,
@@ -74,12 +89,13 @@ class WorkerProcess:
         self._service.start()
         try:
             if self._service.wait_until_open():
-                with entrance(self._service.enter):
+                with entrance(self._service.enter), deliveries_entrance(self._service.enter_deliveries):
                     self._fetch_always()
         finally:
             self._service.stop()
             self._service.join()
             self._queue.close()
+            self._delivery_redis.close()
         return 0 if self._service.failure is None else 1
 
     def _fetch_always(self) -> None:

@@ -32,6 +32,7 @@ from orchestrator.core.ports import CheckBatch, CheckQueue
 from orchestrator.core.session import SECOND
 from workers.dispatcher import NotQueuedError
 from workers.jobs import run_checks, write_batch
+from workers.parcels import DELIVERIES
 from workers.timing import FAILURE_KEPT, JOB_KEPT
 
 log = structlog.get_logger(__name__)
@@ -96,7 +97,7 @@ class RqCheckQueue:
         self._queue = Queue(CHECKS, connection=redis, serializer=JSONSerializer)
 
     async def enqueue(self, batch: CheckBatch) -> None:
-        """Hand the batch over, under an id that no other batch ever has.
+        """Hand the batch over; its lease names it in RQ, as no other batch is ever named.
 
         Raises NotQueuedError when the queue cannot be reached, StoreUnavailableError when it fell silent meanwhile.
         """
@@ -115,8 +116,8 @@ class RqCheckQueue:
             self._queue.enqueue_call(
                 RUN_CHECKS,
                 args=(write_batch(batch),),
-                job_id=job_id(batch),
-                description=f"{len(batch.watches)} checks of shard {batch.shard:02x}",
+                job_id=batch.token,
+                description=f"{len(batch.watches)} checks",
                 timeout=_JOB_LIMIT_S,
                 ttl=JOB_KEPT // SECOND,
                 result_ttl=0,
@@ -124,11 +125,6 @@ class RqCheckQueue:
             )
         except RedisError as error:
             raise StoreUnavailableError(problem=f"queue: {error}") from error
-
-
-def job_id(batch: CheckBatch) -> str:
-    """Name the batch in RQ: its shard and its lease."""
-    return f"{batch.shard:02x}-{batch.token}"
 
 
 class NoDeathPenalty(BaseDeathPenalty):
@@ -151,9 +147,9 @@ class BatchWorker(SimpleWorker):
     log_result_lifespan = False
 
     def __init__(self, redis: Redis) -> None:
-        queue = Queue(CHECKS, connection=redis, serializer=JSONSerializer)
+        queues = [Queue(name, connection=redis, serializer=JSONSerializer) for name in (CHECKS, DELIVERIES)]
         super().__init__(
-            [queue],
+            queues,
             connection=redis,
             serializer=JSONSerializer,
             worker_ttl=_WORKER_TTL_S,

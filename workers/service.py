@@ -17,12 +17,15 @@ import uvloop
 
 from orchestrator.bootstrap import Zapwright, opened, settle_down
 from orchestrator.core.errors import StoreError, StoreUnavailableError
-from orchestrator.core.ports import CheckBatch, CheckQueue
+from orchestrator.core.ports import CheckBatch, CheckQueue, DeliveryBatch, DeliveryQueue
 from orchestrator.core.session import SECOND
+from orchestrator.relaying import Relay, Render
 from orchestrator.settings import Settings
 from workers.checker import BatchChecker
+from workers.deliverer import BatchDeliverer
 from workers.dispatcher import Dispatcher
 from workers.patience import Patience, rest
+from workers.relay import ShardRelay
 from workers.sweeper import ShardSweeper
 from workers.timing import ALIVE_PAUSE
 
@@ -30,18 +33,21 @@ log = structlog.get_logger(__name__)
 
 
 class Service:
-    """Dispatcher, sweeper and checks of one process. `ended` is called, on its thread, when it has ended.
+    """Dispatcher, relay, sweeper, checks and deliveries of one process.
 
-    Requests to Zapier go by `transport`, by default over sockets. As long as its loop turns, `alive_file` is touched
-    every few seconds.
+    `ended` is called, on its thread, when it has ended. Webhook messages are written down by `render`. Requests to
+    Zapier go by `transport`, by default over sockets. As long as its loop turns, `alive_file` is touched every few
+    seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process is made of
         self,
         settings: Settings,
         *,
         redis_url: str,
         queue: CheckQueue,
+        delivery_queue: DeliveryQueue,
+        render: Render,
         ended: Callable[[], None] = lambda: None,
         alive_file: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -49,6 +55,8 @@ class Service:
         self._settings = settings
         self._redis_url = redis_url
         self._queue = queue
+        self._delivery_queue = delivery_queue
+        self._render = render
         self._ended = ended
         self._alive_file = alive_file
         self._transport = transport
@@ -57,6 +65,7 @@ class Service:
         self._closing = asyncio.Event()
         self._is_open = threading.Event()
         self._checks: BatchChecker | None = None
+        self._deliveries: BatchDeliverer | None = None
         self._thread = threading.Thread(target=self._run, name="service")
         self.failure: BaseException | None = None
         """Why it ended, if nobody stopped it."""
@@ -75,6 +84,12 @@ class Service:
         if self._checks is None:
             raise RuntimeError("the service is not open")
         asyncio.run_coroutine_threadsafe(self._checks.admit(batch), self._loop).result()
+
+    def enter_deliveries(self, batch: DeliveryBatch) -> None:
+        """Hand a batch of deliveries over from another thread; return when each of its lanes has begun."""
+        if self._deliveries is None:
+            raise RuntimeError("the service is not open")
+        asyncio.run_coroutine_threadsafe(self._deliveries.admit(batch), self._loop).result()
 
     def stop(self) -> None:
         """Dispatch and sweep no more; batches may still enter. Twice is fine, and so is a service that has ended."""
@@ -113,16 +128,19 @@ class Service:
             checks = BatchChecker(
                 zapwright.checker, upstream=zapwright.upstream, clock=zapwright.clock, limits=zapwright.limits
             )
-            self._checks = checks
+            deliveries = BatchDeliverer(zapwright.courier)
+            self._checks, self._deliveries = checks, deliveries
             self._is_open.set()
             settle_down()
             log.info("worker_open", shards=self._settings.shards)
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._dispatcher(zapwright).run(zapwright.store.changes, stopping=self._stopping))
                 loops.create_task(self._sweeper(zapwright).run(stopping=self._stopping))
+                loops.create_task(self._relay(zapwright).run(zapwright.store.changes, stopping=self._stopping))
             log.info("worker_stopping")
             await self._closing.wait()
             await checks.drain()
+            await deliveries.drain()
 
     def _touch(self, alive_file: Path) -> None:
         alive_file.touch()
@@ -152,7 +170,30 @@ class Service:
             queue=self._queue,
             egress=settings.egress_group,
             partner_of=zapwright.directory.partner_of,
-            shards=settings.shards,
+        )
+
+    def _relay(self, zapwright: Zapwright) -> ShardRelay:
+        store = zapwright.store
+        relay = Relay(
+            deliveries=store.deliveries,
+            endpoints=store.endpoints,
+            sessions=store.sessions,
+            queries=zapwright.queries,
+            clock=zapwright.clock,
+            ids=zapwright.ids,
+            render=self._render,
+        )
+        return ShardRelay(
+            relay,
+            deliveries=store.deliveries,
+            endpoints=store.endpoints,
+            queue=self._delivery_queue,
+            leases=store.leases,
+            clock=zapwright.clock,
+            ids=zapwright.ids,
+            holder=zapwright.ids.new("wk"),
+            shards=self._settings.shards,
+            lease=zapwright.courier.lease,
         )
 
     def _sweeper(self, zapwright: Zapwright) -> ShardSweeper:

@@ -12,6 +12,8 @@ from typing import Annotated, ClassVar, Literal, Self, dataclass_transform
 from pydantic import Field
 
 from api.schemas.fields import At
+from orchestrator.core.deliveries import DeliveryState
+from orchestrator.core.endpoints import Pause
 from orchestrator.core.events import EventName
 from orchestrator.core.fields import Format, ValueType
 from orchestrator.core.links import LinkState
@@ -225,6 +227,76 @@ class WebhookMessage(Shape):
     type: EventName
     timestamp: At
     data: MessageData
+
+
+class Webhook(Shape):
+    """An endpoint: where events are sent. `session_id`: those of this session alone, null for those of every session.
+
+    `paused`: why nothing is sent just now: `requested`, `gone` (it answered 410) or `dead` (it received nothing for
+    three days).
+    """
+
+    id: str
+    url: str
+    session_id: str | None
+    events: tuple[EventName, ...]
+    description: str
+    created_at: At
+    paused: Pause | None
+    paused_at: At | None
+
+
+class CreatedWebhook(Webhook):
+    """An endpoint with its newest secret, which is shown this once."""
+
+    secret: str
+
+
+class WebhookList(Shape):
+    """Endpoints, oldest first."""
+
+    webhooks: tuple[Webhook, ...]
+
+
+class WebhookTested(Shape):
+    """What came of a made-up event. `status` null: no answer came, and `problem` says why."""
+
+    received: bool
+    status: int | None
+    took_ms: int
+    problem: str | None
+    answer: str
+
+
+class Try(Shape):
+    """One POST of a delivery. `status` null: no answer came, for the `problem`; `answer` is how its body begins."""
+
+    at: At
+    took_ms: int
+    status: int | None
+    problem: str | None
+    answer: str
+
+
+class Delivery(Shape):
+    """One event on its way to an endpoint. `failures` count since it was last replayed; `tries` are the newest ones."""
+
+    session_id: str
+    seq: int
+    event: EventName
+    message_id: str
+    state: DeliveryState
+    created_at: At
+    next_try_at: At | None
+    failures: int
+    tries: tuple[Try, ...]
+
+
+class DeliveryPage(Shape):
+    """Deliveries, youngest first. `cursor` leads on, null at the end."""
+
+    deliveries: tuple[Delivery, ...]
+    cursor: str | None
 
 
 class SignalRecord(Shape):

@@ -21,6 +21,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from orchestrator.core.decide.steps import MOST_STEPS
+from orchestrator.core.endpoints import LONGEST_URL
+from orchestrator.core.events import EventName
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND, Instant, JsonObject
 
@@ -29,6 +31,7 @@ Given = TypeVar("Given")
 LONGEST_WAIT_S: Final = 30
 MOST_EVENTS: Final = 500
 MOST_SESSIONS: Final = 100
+MOST_DELIVERIES: Final = 100
 LONGEST_TTL_S: Final = Policy().session_ttl_longest // SECOND
 
 _BYTES_OF_METADATA: Final = 4 * 1024
@@ -93,6 +96,7 @@ AppId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, des
 AuthenticationId = Annotated[
     str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Zapier's id of the authentication.")
 ]
+SessionIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
 AttemptId = Annotated[
     str,
     Field(
@@ -141,10 +145,22 @@ Inputs = Annotated[
     JsonObject, AfterValidator(_at_most(_BYTES_OF_INPUTS)), Field(description="By field id; at most 64 KiB of JSON.")
 ]
 
+Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, description="https://, without user and password.")]
+EventNamed = Annotated[EventName, Field(strict=False)]
+"""An event by its name: JSON has no other way to write one."""
+
+Events = Annotated[
+    list[EventNamed],
+    Field(min_length=1, max_length=len(EventName), description="Which events are sent; by default outcomes."),
+]
+Description = Annotated[str, Field(max_length=255, pattern=_PRINTABLE, description="Yours; what it is for.")]
+
 # --- in addresses ---------------------------------------------------------------------------------------------
 
 SessionId = Annotated[str, Path(max_length=64)]
 StepId = Annotated[str, Path(max_length=64)]
+EndpointId = Annotated[str, Path(max_length=160, pattern=_VISIBLE)]
+EventSeq = Annotated[int, Path(ge=1, le=2**53, description="The event's `seq`.")]
 LinkId = Annotated[str, Path(max_length=64)]
 UserIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE)]
 
@@ -159,6 +175,7 @@ ChoiceWords = Annotated[
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, when `after_seq` is given.")]
 EventLimit = Annotated[int, Field(ge=1, le=MOST_EVENTS)]
+DeliveryLimit = Annotated[int, Field(ge=1, le=MOST_DELIVERIES)]
 SessionLimit = Annotated[int, Field(ge=1, le=MOST_SESSIONS)]
 
 # --- in headers -----------------------------------------------------------------------------------------------

@@ -10,17 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.schemas.fields import (
     ChoiceWords,
     Cursor,
+    DeliveryLimit,
     EventLimit,
     FieldId,
     Omittable,
     Seq,
+    SessionIdGiven,
     SessionLimit,
     TenantIdGiven,
     UserId,
     Wait,
     Words,
 )
-from orchestrator.core.ports import SessionQuery
+from orchestrator.core.deliveries import DeliveryState
+from orchestrator.core.ports import DeliverySearch, SessionQuery
 from orchestrator.core.session import SessionStatus, StepState
 
 
@@ -70,6 +73,22 @@ class _Streaming(Parameters):
     visible: bool = Field(default=False, description="The page is in front of its user.")
 
 
+class _EndpointsSearch(Parameters):
+    session_id: Omittable[SessionIdGiven] = Field(default=None, description="Those that hear of this session alone.")
+
+
+class _DeliveriesSearch(Parameters):
+    state: Omittable[DeliveryState] = None
+    cursor: Omittable[Cursor] = None
+    limit: DeliveryLimit = 50
+
+    def meant(self, tenant_id: str, endpoint_id: str) -> DeliverySearch:
+        """Return what is asked for."""
+        return DeliverySearch(
+            tenant_id=tenant_id, endpoint_id=endpoint_id, state=self.state, cursor=self.cursor, limit=self.limit
+        )
+
+
 class _AppSearch(Parameters):
     query: Omittable[Words] = None
     cursor: Omittable[Cursor] = None
@@ -103,6 +122,12 @@ EventSearch = Annotated[_EventSearch, Query()]
 
 Streaming = Annotated[_Streaming, Query()]
 """From where to tell, and to whom."""
+
+EndpointsSearch = Annotated[_EndpointsSearch, Query()]
+"""Whose endpoints to list."""
+
+DeliveriesSearch = Annotated[_DeliveriesSearch, Query()]
+"""Which deliveries to list."""
 
 AppSearch = Annotated[_AppSearch, Query()]
 """Which apps to look for."""

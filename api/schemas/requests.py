@@ -16,7 +16,10 @@ from api.schemas.fields import (
     AttemptId,
     AuthenticationId,
     BrowserCode,
+    Description,
     Elapsed,
+    EventNamed,
+    Events,
     Inputs,
     Kept,
     Lifetime,
@@ -26,14 +29,17 @@ from api.schemas.fields import (
     Position,
     Reference,
     ReturnUrl,
+    SessionIdGiven,
     Title,
     Ttl,
+    Url,
     UserId,
     ZapId,
 )
-from orchestrator import engine
+from orchestrator import engine, webhooks
 from orchestrator.core import signals
 from orchestrator.core.decide.steps import MOST_STEPS
+from orchestrator.core.events import OUTCOMES, EventName
 from orchestrator.core.session import SECOND, HintKind
 
 
@@ -229,6 +235,49 @@ class StepTest(Body):
 
     confirm: Literal[True] = Field(description="Somebody knows that the action is really carried out.")
     inputs: Inputs | None = Field(default=None, description="Values for this test, in place of the step's own.")
+
+
+class NewWebhook(Body):
+    """Where events are to be sent. `session_id`: those of this session alone."""
+
+    url: Url
+    session_id: SessionIdGiven | None = None
+    events: Events | None = None
+    description: Description = ""
+
+    def meant(self, tenant_id: str) -> webhooks.NewEndpoint:
+        """Return what is asked for."""
+        return webhooks.NewEndpoint(
+            tenant_id=tenant_id,
+            url=self.url,
+            session_id=self.session_id,
+            events=OUTCOMES if self.events is None else frozenset(self.events),
+            description=self.description,
+        )
+
+
+class WebhookChange(Body):
+    """What becomes different about an endpoint."""
+
+    url: Kept[Url] = None
+    events: Kept[Events] = None
+    description: Kept[Description] = None
+    paused: Kept[bool] = None
+
+    def meant(self) -> webhooks.EndpointChange:
+        """Return what is asked for."""
+        return webhooks.EndpointChange(
+            url=self.url,
+            events=None if self.events is None else frozenset(self.events),
+            description=self.description,
+            paused=self.paused,
+        )
+
+
+class WebhookTest(Body):
+    """Which event to make up."""
+
+    event: EventNamed = EventName.AUTH_RESOLVED
 
 
 class ZapRequest(Body):

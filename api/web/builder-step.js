@@ -17,7 +17,8 @@ import { icon } from "./icons.js";
  * @property {Account[] | null} accounts
  * @property {Action[] | null} actions
  * @property {string | null} of the app whose accounts and actions these are
- * @property {Set<string>} loading
+ * @property {boolean} isStale Zapier may list other accounts by now
+ * @property {Set<string>} loading what is being loaded, or could not be
  * @property {string | null} busy what is being done
  * @property {string | null} problem why the last thing was not done
  *
@@ -46,6 +47,7 @@ export function newDesk() {
     accounts: null,
     actions: null,
     of: null,
+    isStale: false,
     loading: new Set(),
     busy: null,
     problem: null,
@@ -53,7 +55,7 @@ export function newDesk() {
 }
 
 /** Where the user has the choice between accounts, and a popup. */
-const CHOOSING = new Set([
+export const CHOOSING = new Set([
   "ready",
   "blocked",
   "ambiguous",
@@ -67,7 +69,9 @@ const CHOOSING = new Set([
 ]);
 /** Where a popup is being waited for. */
 const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
-const SETTLED = new Set(["resolved", "no-auth-required"]);
+/** Where nothing of the step's own can be shown until something else has passed. */
+const HALTED = new Set(["offline", "token-expired", "sign-in-needed"]);
+export const SETTLED = new Set(["resolved", "no-auth-required"]);
 
 /**
  * Describes a step.
@@ -112,7 +116,14 @@ export function stepCard(step, { index, count, locked, desk, wishes }) {
       h("span", { class: "badge", "data-tone": words.tone }, h("span", { class: "dot" }), words.badge),
       !locked && tools(name, index, count, desk, wishes, step),
     ),
-    desk.problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, desk.problem),
+    desk.problem &&
+      !HALTED.has(step.show) &&
+      h(
+        "div",
+        { class: "note", "data-tone": "bad", role: "alert" },
+        h("p", {}, desk.problem),
+        desk.loading.size > 0 && h("div", { class: "row" }, button("Try again", wishes.again)),
+      ),
     h("div", { class: "body stack" }, body(step, { words, locked, desk, wishes })),
   );
 }

@@ -206,11 +206,6 @@ const EVENTS = {
   popup_opened: () => ["busy", "Window opened"],
   message_received: () => ["busy", "The window says it is done"],
   attempt_deadline_moved: () => ["wait", "Waiting longer: Zapier could not be asked"],
-  connect_link_made: () => ["plain", "Link to the connect page made"],
-  connect_link_opened: () => ["plain", "Connect page opened"],
-  connect_link_contested: ({ code }) => ["wait", `Another browser waits to be let in: ${code}`],
-  connect_link_allowed: () => ["plain", "Another browser let in"],
-  connect_link_revoked: () => ["plain", "Link taken back"],
   candidates_found: () => ["wait", "Found accounts to choose from"],
   auth_needed: ({ reason }) => ["wait", `Needs an account: ${REASONS[reason] ?? reason}`],
   auth_resolved: ({ evidence }, { account }) => ["good", `${account ? `Connected, ${account}` : "Connected"}: ${evidenceInWords(evidence)}`],
@@ -256,7 +251,7 @@ export function problemInWords(error) {
 
 /** @type {Record<string, string>} */
 const PROBLEMS = {
-  upstream_busy: "Zapier allows only so many questions a minute, and they are used up. Try again in a moment.",
+  upstream_busy: "Zapier can take no more questions right now. Try again in a moment.",
   upstream_unavailable: "Zapier does not answer right now. Try again in a moment.",
   session_not_found: "This Zap is no longer kept.",
   too_many_steps: "A Zap has 25 steps at most.",

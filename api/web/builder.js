@@ -6,8 +6,8 @@
  * The session's id is in the address, so that a reload and a second tab show the same.
  */
 
-import { faultMenu, faultsProblem, newFaults, recognise, switchesOf } from "./builder-faults.js";
-import { button, newDesk, stepCard } from "./builder-step.js";
+import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
+import { button, CHOOSING, newDesk, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
 import { problemInWords, statusInWords, wordsOf } from "./builder-words.js";
 import { createConnect } from "./connect.js";
@@ -15,8 +15,7 @@ import { draw, h } from "./dom.js";
 import { icon } from "./icons.js";
 
 const RETRY_MS = 3_000;
-const SETTLED = new Set(["resolved", "no-auth-required"]);
-const UNREACHABLE = "The API does not answer. Once it is running again, this page goes on.";
+const UNREACHABLE = "The API does not answer.";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("builder"));
 const announcement = /** @type {HTMLElement} */ (document.getElementById("told"));
@@ -83,7 +82,7 @@ async function patiently(question) {
       return await question();
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      Object.assign(page, { problem: UNREACHABLE });
+      page.problem = `${UNREACHABLE} Once it is running again, this page goes on.`;
       redraw();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -100,7 +99,7 @@ async function begin() {
     page.token = client_token;
     await open();
   } catch (error) {
-    page.problem = error instanceof TypeError ? UNREACHABLE : problemInWords(error);
+    page.problem = error instanceof TypeError ? `${UNREACHABLE} Is it running?` : problemInWords(error);
   }
   page.busy = null;
   redraw();
@@ -146,16 +145,20 @@ async function readFaults() {
   redraw();
 }
 
-/** @param {() => void} change */
-async function setFaults(change) {
-  change();
-  redraw();
+/** @param {"PATCH" | "PUT"} method @param {object} document */
+async function setFaults(method, document) {
   try {
-    recognise(faults, await ask("PUT", "/dev/faults", switchesOf(faults)));
+    recognise(faults, await ask(method, "/dev/faults", document));
     faults.problem = null;
   } catch (error) {
     faults.problem = faultsProblem(error);
   }
+  redraw();
+}
+
+/** @param {string} app */
+function lookAtFaultsOf(app) {
+  faults.app = app;
   redraw();
 }
 
@@ -228,7 +231,8 @@ function wishesOf(step, index, connect) {
         connect.refresh();
       }),
     again: () => {
-      Object.assign(desk, { of: null, problem: null });
+      desk.problem = null;
+      desk.loading.clear();
       redraw();
     },
   };
@@ -248,11 +252,11 @@ function provide(step, connect) {
   if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
-  const isAsked = isSettled ? desk.picking : step.state === "needs-auth" && step.show !== "preparing";
+  const isAsked = isSettled ? desk.picking : CHOOSING.has(step.show);
   if (isAsked && desk.accounts === null) {
     load(desk, "accounts", async () => {
-      const { authentications } = await connect.authentications(step.id);
-      desk.accounts = authentications;
+      const { authentications } = await connect.authentications(step.id, { refresh: desk.isStale });
+      Object.assign(desk, { accounts: authentications, isStale: false });
       for (const { id, title } of authentications) known.accounts.set(id, title);
     });
   }
@@ -300,12 +304,30 @@ function drawAll() {
 /** @param {any} step @param {import("../../clients/browser/types.js").Connect} connect */
 function listenTo(step, connect) {
   const before = said.get(step.id);
-  if (before !== step.show) {
+  // Asking for a step's accounts shows it as preparing: no reason to ask again.
+  if (before !== step.show && step.show !== "preparing") {
     said.set(step.id, step.show);
-    deskOf(step.id).accounts = null;
-    if (before !== undefined) announce(step);
+    const desk = deskOf(step.id);
+    Object.assign(desk, { accounts: null, problem: null });
+    desk.loading.clear();
+    if (before !== undefined) {
+      announce(step);
+      if (step.show === "resolved") outdate(step, connect);
+    }
   }
   provide(step, connect);
+}
+
+/**
+ * What was connected in one step can be used in others: their lists are too old now.
+ *
+ * @param {any} step
+ * @param {import("../../clients/browser/types.js").Connect} connect
+ */
+function outdate(step, connect) {
+  for (const { id, app } of connect.getSnapshot().steps) {
+    if (id !== step.id && app?.id === step.app.id) Object.assign(deskOf(id), { accounts: null, isStale: true });
+  }
 }
 
 /** @param {any} step */
@@ -345,7 +367,12 @@ function contents(connect, snapshot) {
       h(
         "aside",
         { class: "stack side", "aria-label": "Behind the scenes" },
-        faultMenu(faults, { apps: appsOf(snapshot.steps), set: setFaults }),
+        faultMenu(faults, {
+          apps: appsOf(snapshot.steps),
+          look: lookAtFaultsOf,
+          set: (patch) => void setFaults("PATCH", patch),
+          clear: () => void setFaults("PUT", {}),
+        }),
         timeline(snapshot.events, { steps: snapshot.steps, ...known }),
       ),
     ),

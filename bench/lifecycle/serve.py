@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.server import serve
+from api.views import rendering
 from bench.lifecycle import floor, hello, naive
 from bench.lifecycle.upstream import Answers, Zapier
 from orchestrator import logs
@@ -44,7 +45,8 @@ def main(name: str, descriptor: int | None = None) -> int:
         case "worker":
             settings, url = Settings(), os.environ["REDIS_URL"]
             logs.configure(settings)
-            return run_worker(settings, redis_url=url, queue_url=url, transport=Zapier(is_connected=True))
+            zapier = Zapier(is_connected=True)
+            return run_worker(settings, redis_url=url, queue_url=url, render=rendering(settings), transport=zapier)
         case _:
             raise ValueError(name)
 

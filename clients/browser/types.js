@@ -5,12 +5,13 @@
  * @import { ConnectError } from "../../api/web/connect.js"
  */
 
+/** @typedef {ClientToken & { step_id?: string }} Token With a step, it is good for this one alone. */
+
 /**
  * @typedef {object} Settings
- * @property {() => ClientToken | Promise<ClientToken>} getToken Asks your backend for a client token, and resolves to the
+ * @property {() => Token | Promise<Token>} getToken Asks your backend for a client token, and resolves to the
  *   object that Zapwright answered it with. It is called before anything else, when 80 % of a token's life are over, and
  *   once when a token is refused (401).
- * @property {string} [popupFeatures] Of `window.open`; by default a window of 1280 × 1024.
  * @property {string} [waitingText] What a popup says while its address is still being prepared.
  */
 
@@ -78,7 +79,7 @@
  * @property {(stepId: string, inputs: Record<string, unknown>) => Promise<Session>} setInputs
  * @property {(options?: { again?: boolean }) => Promise<Session>} createZap
  * @property {() => void} refresh Tries again now, with a new token where the last one was refused.
- * @property {() => void} close Ends everything; popups that are open stay open.
+ * @property {() => void} close Ends everything, until something subscribes again; popups that are open stay open.
  */
 
 // What follows is connect.js's own.
@@ -94,7 +95,9 @@
  * @property {Window | null} [handle]
  *
  * @typedef {object} Signal What is still to be said of a popup; without a kind, that it was opened.
- * @property {Popup} popup
+ * @property {string} step
+ * @property {string} attempt_id
+ * @property {number} at When the popup was opened.
  * @property {string} [kind]
  * @property {string} [authentication_id]
  *
@@ -103,6 +106,108 @@
  * @property {string} [key] What a POST is recognised by when it comes again.
  * @property {boolean} [keepalive] It outlives the page.
  * @property {AbortSignal} [signal]
+ */
+
+/**
+ * @typedef {object} PageState
+ * @property {Session | null} session
+ * @property {readonly Event[]} events
+ * @property {ConnectError | null} trouble
+ * @property {Map<string, ConnectError>} problems By step.
+ * @property {Set<string>} preparing Steps.
+ * @property {Popup[]} popups
+ * @property {Signal[]} unsent
+ * @property {boolean} isSending
+ * @property {number} tries
+ * @property {number} returnedAt
+ * @property {Set<() => void>} subscribers
+ * @property {AbortController | null} life
+ * @property {Record<string, ReturnType<typeof setTimeout>>} timers
+ *
+ * @typedef {object} Page
+ * @property {Snapshot} snapshot
+ * @property {number} seen The last event's sequence number.
+ * @property {Connect["subscribe"]} subscribe
+ * @property {() => void} refresh
+ * @property {() => void} close
+ * @property {() => void} begin
+ * @property {(stepId: string) => boolean} open
+ * @property {(stepId: string) => void} followed
+ * @property {(stepId: string, kind: string) => void} say
+ * @property {(step: string, handle: Window | null, isNamed: unknown) => Popup} opened
+ * @property {(popup: Popup, handle: Window) => Promise<void>} prepare
+ * @property {() => void} watch
+ * @property {(event: MessageEvent) => void} onMessage
+ * @property {() => void} onVisibility
+ * @property {() => void} onReturn
+ * @property {() => void} onLeaving
+ * @property {() => void} wake
+ * @property {(stepId: string) => Step | undefined} step
+ * @property {(stepId: string, isOfAny?: boolean) => Popup | undefined} popup
+ * @property {(popup: Popup) => void} forget
+ * @property {(popup: Popup, kind: string, id?: string) => void} once
+ * @property {(popup: Popup, kind?: string, authentication_id?: string) => void} tell
+ * @property {() => Promise<void>} send
+ * @property {(signal: Signal, gone?: true) => Promise<any>} deliver
+ * @property {(stepId: string, method: string, path: string, body?: object) => Promise<any>} ask
+ * @property {(told: any) => void} learn
+ * @property {(popup: Popup) => void} reconcile
+ * @property {(name: string, attempt: string | undefined) => boolean} heardOf
+ * @property {(error: unknown) => boolean} report
+ * @property {() => void} show
+ * @property {() => Status} status
+ * @property {(step: Step, status: Status, now: number) => StepView} view
+ * @property {(step: Step, status: Status) => Show} shown
+ * @property {() => void} recall
+ * @property {() => void} save
+ * @property {(name: string, ms: number, then: () => unknown) => void} later
+ */
+
+/** @typedef {{ retryAfterS: number }} Waits */
+
+/** @typedef {{ session?: Session | null, events?: readonly Event[] }} Told What is known, or some of it. */
+
+/**
+ * @typedef {object} ApiState
+ * @property {Token | null} token
+ * @property {Promise<Token> | null} asked
+ * @property {ReturnType<typeof setTimeout> | 0} timer
+ *
+ * @typedef {object} Api
+ * @property {number} skewMs How far its clock is ahead.
+ * @property {string} sessionId
+ * @property {string} name Of what the session's tabs share, and of what this one keeps.
+ * @property {string | null} support
+ * @property {() => number} now
+ * @property {() => void} rest
+ * @property {(refused?: string) => Promise<Token>} token
+ * @property {() => Promise<Token>} demand
+ * @property {(ms: number) => void} renewAfter
+ * @property {(method: string, path: string, asking?: Asking) => Promise<Response>} send
+ * @property {(method: string, path: string, asking?: Asking) => Promise<any>} ask
+ */
+
+/**
+ * @typedef {object} FollowerState
+ * @property {boolean} canStream
+ * @property {boolean} isLeading
+ * @property {boolean} isStealing
+ * @property {AbortController | null} turn
+ * @property {AbortController | null} connection
+ * @property {BroadcastChannel | null} channel
+ * @property {ReturnType<typeof setTimeout> | 0} silence
+ *
+ * @typedef {object} Follower
+ * @property {() => void} wake
+ * @property {(life: AbortSignal) => Promise<void>} start
+ * @property {() => void} onVisibility
+ * @property {(life: AbortSignal) => Promise<void>} share
+ * @property {(word: object | null) => void} onWord
+ * @property {(told: object) => void} tell
+ * @property {(signal: AbortSignal) => Promise<void>} follow
+ * @property {(tries: number, signal: AbortSignal, told?: Waits | void) => Promise<unknown>} pause
+ * @property {(signal: AbortSignal) => Promise<void>} poll
+ * @property {(turn: AbortSignal) => Promise<Waits | void>} stream Rejects where nothing was heard.
  */
 
 export {};

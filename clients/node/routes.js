@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppPage, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, Credential, EraseUserArguments, EventPage, Filling, Form, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, OutputList, Picker, PutCredentialArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, RemoveStepArguments, ResetStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppPage, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EraseUserArguments, EventPage, Filling, FireWebhookArguments, Form, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, OutputList, Picker, PutCredentialArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadWebhookArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Webhook, WebhookList, WebhookTested } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -446,6 +446,139 @@ export class Routes extends Sender {
    */
   eraseUser(given, options = {}) {
     return this.send({ method: "DELETE", path: "/v1/users/{user_id}",
+    }, given, options);
+  }
+
+  /**
+   * Have events sent to a URL, of every session or of one, signed with the secret in the answer, shown this once.
+   *
+   * Of the events relayed from now on those in `events` are sent, by default outcomes.
+   *
+   * @param {CreateWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<CreatedWebhook>}
+   */
+  createWebhook(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/webhooks",
+      body: ["url", "session_id", "events", "description"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Return the endpoints that hear of every session, or those of one session alone; oldest first.
+   *
+   * @param {ListWebhooksArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<WebhookList>}
+   */
+  listWebhooks(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/webhooks",
+      query: ["session_id"],
+    }, given, options);
+  }
+
+  /**
+   * Return an endpoint, without its secrets. `paused` says why nothing is sent there, null while it is.
+   *
+   * @param {ReadWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Webhook>}
+   */
+  readWebhook(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/webhooks/{webhook_id}",
+    }, given, options);
+  }
+
+  /**
+   * Change what is given. What happens during a pause is kept, and sent when it ends.
+   *
+   * @param {ChangeWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Webhook>}
+   */
+  changeWebhook(given, options = {}) {
+    return this.send({ method: "PATCH", path: "/v1/webhooks/{webhook_id}",
+      body: ["url", "events", "description", "paused"],
+    }, given, options);
+  }
+
+  /**
+   * Send nothing there any more, not even what was on its way.
+   *
+   * @param {DeleteWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<void>}
+   */
+  deleteWebhook(given, options = {}) {
+    return this.send({ method: "DELETE", path: "/v1/webhooks/{webhook_id}",
+    }, given, options);
+  }
+
+  /**
+   * Give the endpoint a new secret, shown this once. Messages are signed with it and with the one before.
+   *
+   * @param {RenewWebhookSecretArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<CreatedWebhook>}
+   */
+  renewWebhookSecret(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/webhooks/{webhook_id}/secrets",
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Send a made-up event now, paused or not, and return what came of it. It is not sent again.
+   *
+   * Its session is one that nobody has, with `test` in its metadata.
+   *
+   * @param {FireWebhookArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<WebhookTested>}
+   */
+  fireWebhook(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/webhooks/{webhook_id}/test",
+      body: ["event"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Return what was sent to the endpoint, or waits to be, youngest first; each with its newest tries.
+   *
+   * @param {ListDeliveriesArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<DeliveryPage>}
+   */
+  listDeliveries(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/webhooks/{webhook_id}/deliveries",
+      query: ["state", "cursor", "limit"],
+    }, given, options);
+  }
+
+  /**
+   * Return the delivery of one event.
+   *
+   * @param {ReadDeliveryArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Delivery>}
+   */
+  readDelivery(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/webhooks/{webhook_id}/deliveries/{session_id}/{seq}",
+    }, given, options);
+  }
+
+  /**
+   * Send one event once more, under the same message id, with all its tries before it.
+   *
+   * @param {ReplayDeliveryArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Delivery>}
+   */
+  replayDelivery(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/webhooks/{webhook_id}/deliveries/{session_id}/{seq}/replay",
+      keyed: true,
     }, given, options);
   }
 

@@ -2,16 +2,18 @@
 
 /** @typedef {"message" | "difference" | "selection"} Channel */
 /** @typedef {"missing" | "active" | "needs_sign_in"} CredentialState */
+/** @typedef {"pending" | "delivered" | "dead"} DeliveryState */
 /** @typedef {"session_created" | "session_changed" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "zap_looked_for" | "sign_in_needed" | "signed_in"} EventName */
 /** @typedef {"DATETIME" | "MULTILINE" | "PASSWORD" | "CODE" | "READONLY" | "FILE" | "SELECT"} Format */
 /** @typedef {"new" | "opened" | "done" | "expired" | "revoked" | "replaced" | "session_over"} LinkState */
 /** @typedef {"applied" | "duplicate" | "stale" | "refused"} Outcome */
+/** @typedef {"requested" | "gone" | "dead"} Pause */
 /** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
-/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
+/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "delivery_not_found" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
 
 /**
  * @typedef {object} SignalLog The session's newest signals, oldest first.
@@ -31,6 +33,11 @@
 /**
  * @typedef {object} ConnectLinkList The step's newest connect links, the newest first; only that one can be used.
  * @property {Array<ConnectLink>} links
+ */
+
+/**
+ * @typedef {object} WebhookList Endpoints, oldest first.
+ * @property {Array<Webhook>} webhooks
  */
 
 /**
@@ -102,6 +109,12 @@
  * @typedef {object} WaitingBrowser A browser that came by a connect link of another one's, by the code that its user is shown.
  * @property {string} code
  * @property {string} since
+ */
+
+/**
+ * @typedef {object} DeliveryPage Deliveries, youngest first. `cursor` leads on, null at the end.
+ * @property {Array<Delivery>} deliveries
+ * @property {string | null} cursor
  */
 
 /**
@@ -243,6 +256,24 @@
  */
 
 /**
+ * @typedef {object} WebhookTested What came of a made-up event. `status` null: no answer came, and `problem` says why.
+ * @property {boolean} received
+ * @property {number | null} status
+ * @property {number} took_ms
+ * @property {string | null} problem
+ * @property {string} answer
+ */
+
+/**
+ * @typedef {object} Try One POST of a delivery. `status` null: no answer came, for the `problem`; `answer` is how its body begins.
+ * @property {string} at
+ * @property {number} took_ms
+ * @property {number | null} status
+ * @property {string | null} problem
+ * @property {string} answer
+ */
+
+/**
  * @typedef {object} SignalRecord A signal that was heard, and what became of it; `detail` is the code of a refusal.
  * @property {string} at
  * @property {string} signal
@@ -276,6 +307,18 @@
  */
 
 /**
+ * @typedef {object} Webhook An endpoint: where events are sent. `session_id`: those of this session alone, null for those of every session. `paused`: why nothing is sent just now: `requested`, `gone` (it answered 410) or `dead` (it received nothing for three days).
+ * @property {string} id
+ * @property {string} url
+ * @property {string | null} session_id
+ * @property {Array<EventName>} events
+ * @property {string} description
+ * @property {string} created_at
+ * @property {Pause | null} paused
+ * @property {string | null} paused_at
+ */
+
+/**
  * @typedef {object} CreatedConnectLink A connect link, and the address to give to the session's user.
  * @property {string} id
  * @property {string} step_id
@@ -286,6 +329,32 @@
  * @property {string | null} return_url
  * @property {Array<WaitingBrowser>} waiting
  * @property {string} url
+ */
+
+/**
+ * @typedef {object} CreatedWebhook An endpoint with its newest secret, which is shown this once.
+ * @property {string} id
+ * @property {string} url
+ * @property {string | null} session_id
+ * @property {Array<EventName>} events
+ * @property {string} description
+ * @property {string} created_at
+ * @property {Pause | null} paused
+ * @property {string | null} paused_at
+ * @property {string} secret
+ */
+
+/**
+ * @typedef {object} Delivery One event on its way to an endpoint. `failures` count since it was last replayed; `tries` are the newest ones.
+ * @property {string} session_id
+ * @property {number} seq
+ * @property {EventName} event
+ * @property {string} message_id
+ * @property {DeliveryState} state
+ * @property {string} created_at
+ * @property {string | null} next_try_at
+ * @property {number} failures
+ * @property {Array<Try>} tries
  */
 
 /**
@@ -640,6 +709,71 @@
 /**
  * @typedef {object} EraseUserArguments What eraseUser is given.
  * @property {string} user_id
+ */
+
+/**
+ * @typedef {object} CreateWebhookArguments What createWebhook is given.
+ * @property {string} url
+ * @property {string | null} [session_id]
+ * @property {Array<EventName> | null} [events]
+ * @property {string} [description]
+ */
+
+/**
+ * @typedef {object} ListWebhooksArguments What listWebhooks is given.
+ * @property {string} [session_id]
+ */
+
+/**
+ * @typedef {object} ReadWebhookArguments What readWebhook is given.
+ * @property {string} webhook_id
+ */
+
+/**
+ * @typedef {object} ChangeWebhookArguments What changeWebhook is given.
+ * @property {string} webhook_id
+ * @property {string} [url]
+ * @property {Array<EventName>} [events]
+ * @property {string} [description]
+ * @property {boolean} [paused]
+ */
+
+/**
+ * @typedef {object} DeleteWebhookArguments What deleteWebhook is given.
+ * @property {string} webhook_id
+ */
+
+/**
+ * @typedef {object} RenewWebhookSecretArguments What renewWebhookSecret is given.
+ * @property {string} webhook_id
+ */
+
+/**
+ * @typedef {object} FireWebhookArguments What fireWebhook is given.
+ * @property {string} webhook_id
+ * @property {EventName} [event]
+ */
+
+/**
+ * @typedef {object} ListDeliveriesArguments What listDeliveries is given.
+ * @property {string} webhook_id
+ * @property {DeliveryState} [state]
+ * @property {string} [cursor]
+ * @property {number} [limit]
+ */
+
+/**
+ * @typedef {object} ReadDeliveryArguments What readDelivery is given.
+ * @property {string} webhook_id
+ * @property {string} session_id
+ * @property {number} seq
+ */
+
+/**
+ * @typedef {object} ReplayDeliveryArguments What replayDelivery is given.
+ * @property {string} webhook_id
+ * @property {string} session_id
+ * @property {number} seq
  */
 
 /**

@@ -29,6 +29,9 @@ DELAYS: Final[tuple[Millis, ...]] = (
 )
 """After which waits a delivery is tried again: three days in all, about; then it is dead."""
 
+TROUBLED: Final = 5
+"""After so many failures in a row an endpoint is tried in one lane of a shard at a time."""
+
 LONGEST_RETRY_AFTER: Final[Millis] = 24 * _HOUR
 MOST_TRIES_KEPT: Final = 20
 LONGEST_ANSWER_KEPT: Final = 500

@@ -26,7 +26,7 @@ class Due:
     @property
     def soonest(self) -> Instant | None:
         """The earlier of the two."""
-        return min((at for at in (self.strong, self.quiet) if at is not None), default=None)
+        return _sooner(self.strong, self.quiet)
 
     def __or__(self, other: Due) -> Due:
         """Combine two so that neither waits longer than alone."""
@@ -38,7 +38,9 @@ class Due:
 
 
 def _sooner(one: Instant | None, other: Instant | None) -> Instant | None:
-    return min((at for at in (one, other) if at is not None), default=None)
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
 
 
 @dataclass(frozen=True, kw_only=True)

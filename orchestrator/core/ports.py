@@ -162,6 +162,13 @@ class SessionStore(Protocol):
         """Return the session. Raises SessionNotFoundError, also for another tenant's and for text that is no id."""
         ...
 
+    async def load_with_events(self, key: SessionKey, *, after: int, limit: int) -> tuple[Session, tuple[Event, ...]]:
+        """Return the session, with its events after `after` and up to its own `seq`.
+
+        There are none where there are more than `limit`, or where some are no longer kept. Raises as `load`.
+        """
+        ...
+
     async def load_any(self, session_id: str) -> Session:
         """Return the session, whoever's it is: for loops that serve every tenant. Raises SessionNotFoundError."""
         ...
@@ -364,9 +371,10 @@ class WatchStore(Protocol):
     async def lease(
         self, keys: Sequence[WatchKey], *, token: str, now: Instant, until: Instant
     ) -> tuple[WatchKey, ...]:
-        """Take watches of one shard for one check each, atomically; returns those that were due and free.
+        """Take watches for one check each; returns those that were due and free, in their order.
 
-        A leased watch is not due before `until`.
+        A leased watch is not due before `until`. Watches of one shard are taken at one moment. When the store fails,
+        some may have been taken.
         """
         ...
 
@@ -637,7 +645,7 @@ class EndpointStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """An event in its shard's outbox; `place` is its place there."""
+    """An event in its shard's outbox; `place` is its place there, and no other shard's."""
 
     place: str
     session_id: str
@@ -724,12 +732,12 @@ class DeliveryStore(Protocol):
         """Take lanes of one shard, so that nobody else tries anything in them before `until`; returns those taken.
 
         Left alone are lanes in which nothing is due, and those of an endpoint of which `most` lanes of the shard are
-        held.
+        held; one that is `TROUBLED` has but one at a time.
         """
         ...
 
     async def put_off(self, lanes: Sequence[Lane], *, until: Instant) -> None:
-        """Look at lanes of one shard that nobody holds not before then."""
+        """Look at lanes not before then; those that are held, or due later, are left alone."""
         ...
 
     async def drop(self, lane: Lane) -> None:
@@ -1069,9 +1077,8 @@ class Leases(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckBatch:
-    """Watches of one shard leased together, each with the permits its check may use."""
+    """Watches leased under one token, each with the permits its check may use."""
 
-    shard: int
     token: str
     watches: tuple[tuple[WatchKey, tuple[Permit, ...]], ...]
 

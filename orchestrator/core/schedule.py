@@ -6,9 +6,10 @@ the next one is due at the first instant after the last check. No counter is kep
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import accumulate, repeat
 
 from orchestrator.core.effects import Due, StopWaiting, Wait
 from orchestrator.core.session import (
@@ -30,12 +31,14 @@ STRONG_WAITS: tuple[Millis, ...] = (0, 1 * SECOND, 2 * SECOND, 4 * SECOND, 8 * S
 """After "finished" and after a message: at once, ever more slowly, then every 15 s for two minutes."""
 
 FOCUS_WAITS: tuple[Millis, ...] = (0, 2 * SECOND, 6 * SECOND)
-_STRONG_WAITS_OF: Mapping[HintKind, tuple[Millis, ...]] = {
-    HintKind.FINISHED: STRONG_WAITS,
-    HintKind.MESSAGE: STRONG_WAITS,
-    HintKind.FOCUS: FOCUS_WAITS,
+_STRONG_AT = tuple(accumulate(STRONG_WAITS))
+_STRONG_AT_OF: Mapping[HintKind, tuple[Millis, ...]] = {
+    HintKind.FINISHED: _STRONG_AT,
+    HintKind.MESSAGE: _STRONG_AT,
+    HintKind.FOCUS: tuple(accumulate(FOCUS_WAITS)),
     HintKind.CLOSED: (),
 }
+_NEVER: Instant = -1
 CLOSED_WAIT: Millis = 20 * SECOND
 FIRST_QUIET_WAIT: Millis = 60 * SECOND
 FIRST_QUIET_WAIT_PAGE_GONE: Millis = 20 * SECOND
@@ -95,20 +98,18 @@ def due(step: Step, *, checked_at: Instant | None) -> Due | None:
 
     Only a message not yet confirmed makes a resolved step wait.
     """
-    planned = Due()
+    since = _NEVER if checked_at is None else checked_at
+    planned = None
     for attempt in step.app_attempts:
-        planned |= Due(
-            strong=_first_after(checked_at, _strong(attempt, step.state)),
-            quiet=_first_after(checked_at, _quiet(attempt, step.state)),
-            visible_until=attempt.visible_until if attempt.ended is None else 0,
-        )
-    return None if planned.soonest is None else planned
+        one = _planned(attempt, step.state, since)
+        planned = one if planned is None else planned | one
+    return None if planned is None or planned.soonest is None else planned
 
 
 def may_be_covered(step: Step, now: Instant) -> bool:
-    """Whether a check that began by now may have made one of those superfluous that the step wants."""
+    """Whether a check that began before now may have made one of those superfluous that the step wants."""
     planned = due(step, checked_at=None)
-    return planned is not None and planned.soonest is not None and planned.soonest <= now
+    return planned is not None and planned.soonest is not None and planned.soonest < now
 
 
 def waits(
@@ -120,7 +121,8 @@ def waits(
     among the waiters although that check left it nothing to wait for. Whatever is heard touches the watch, though it
     may ask for nothing sooner: a check under way must notice that what it read is old.
     """
-    registered, old, new = _wanted(before, {}), _wanted(before, checks), _wanted(after, checks)
+    registered, new = _wanted(before, {}), _wanted(after, checks)
+    old = _wanted(before, checks) if checks else registered
     left = (StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in registered.keys() - new.keys())
     changed = (
         Wait(app_id=app_id, step_id=step_id, due=wanted)
@@ -169,26 +171,36 @@ def _heard(session: Session | None, step_id: str) -> tuple[StepState, tuple[Atte
     return None if step is None else (step.state, step.attempts)
 
 
-def _first_after(checked_at: Instant | None, instants: Iterable[Instant]) -> Instant | None:
-    return min((at for at in instants if checked_at is None or at > checked_at), default=None)
+def _planned(attempt: Attempt, state: StepState, since: Instant) -> Due:
+    return Due(
+        strong=min(_strong(attempt, state, since), default=None),
+        quiet=min(_quiet(attempt, state, since), default=None),
+        visible_until=attempt.visible_until if attempt.ended is None else 0,
+    )
 
 
-def _strong(attempt: Attempt, state: StepState) -> Iterator[Instant]:
-    for message in attempt.messages:
-        yield from _after(message.at, STRONG_WAITS)
-    if attempt.ended is not None or state is not StepState.AWAITING_POPUP:
-        return
-    for hint in attempt.hints:
-        yield from _after(hint.at, _STRONG_WAITS_OF[hint.kind])
+def _strong(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
+    """Return the first instant after `since` for everything that was heard."""
+    heard = [at for message in attempt.messages for at in _first_after(since, message.at, _STRONG_AT)]
+    if attempt.ended is None and state is StepState.AWAITING_POPUP:
+        heard += [at for hint in attempt.hints for at in _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])]
+    return heard
 
 
-def _quiet(attempt: Attempt, state: StepState) -> Iterator[Instant]:
+def _first_after(since: Instant, start: Instant, offsets: Sequence[Millis]) -> Sequence[Instant]:
+    """Return the first of the instants at these rising offsets that is after `since`, if there is one."""
+    place = bisect_right(offsets, since - start)
+    return [start + offset for offset in offsets[place : place + 1]]
+
+
+def _quiet(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
     if state not in _QUIETLY_WATCHED or attempt.ended in _SEEN_TO_THE_END:
-        return
-    yield from _doubling(attempt)
+        return []
+    planned = [next((at for at in _doubling(attempt) if at > since), since)]
     if attempt.ended is None:
-        yield from (hint.at + CLOSED_WAIT for hint in attempt.hints if hint.kind is HintKind.CLOSED)
-        yield attempt.deadline + 1
+        planned += [hint.at + CLOSED_WAIT for hint in attempt.hints if hint.kind is HintKind.CLOSED]
+        planned.append(attempt.deadline + 1)
+    return [at for at in planned if at > since]
 
 
 _QUIETLY_WATCHED = frozenset({StepState.AWAITING_POPUP, StepState.NEEDS_AUTH})
@@ -203,10 +215,3 @@ def _doubling(attempt: Attempt) -> Iterator[Instant]:
         yield at
         at += wait
         wait = min(2 * wait, LONGEST_QUIET_WAIT)
-
-
-def _after(start: Instant, waits_between: Iterable[Millis]) -> Iterator[Instant]:
-    at = start
-    for wait in waits_between:
-        at += wait
-        yield at

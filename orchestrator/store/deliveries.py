@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.deliveries import HOLD, Delivery, DeliveryState, Lane
+from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
 from orchestrator.core.errors import LaneLostError, SessionNotFoundError
 from orchestrator.core.ports import (
     DeliveryPage,
@@ -99,17 +99,19 @@ class RedisDeliveryStore:
             return ()
         (shard,) = {lane.shard for lane in lanes}
         names = [
-            *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held)),
+            *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.troubled)),
             *(keys.session_lanes(shard, lane.session_id) for lane in lanes),
         ]
         wanted = [{"name": keys.lane_name(lane), "endpoint": _endpoint(lane)} for lane in lanes]
-        turns = await self._scripts.call(Call("lease_lanes", names, [now, until, token, most, HOLD, encode(wanted)]))
+        turns = await self._scripts.call(
+            Call("lease_lanes", names, [now, until, token, most, HOLD, encode(wanted), TROUBLED])
+        )
         return tuple(Held(lane=lane, seq=seq) for lane, seq in zip(lanes, turns, strict=True) if seq)
 
     async def put_off(self, lanes: Sequence[Lane], *, until: Instant) -> None:
         """Look at lanes not before then."""
         await self._scripts.run(
-            *(("ZADD", keys.lanes(lane.shard), "XX", until, keys.lane_name(lane)) for lane in lanes)
+            *(("ZADD", keys.lanes(lane.shard), "XX", "GT", until, keys.lane_name(lane)) for lane in lanes)
         )
 
     async def drop(self, lane: Lane) -> None:
@@ -155,6 +157,7 @@ class RedisDeliveryStore:
             keys.session_lanes(shard, session),
             keys.session_deliveries(shard, session),
             keys.session_messages(shard, session),
+            keys.troubled(shard),
         ]
         arguments: list[Argument] = [
             keys.lane_name(lane),

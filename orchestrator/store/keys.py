@@ -8,6 +8,7 @@ part of a name.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
@@ -29,14 +30,17 @@ OUTGOING: Final = "zw:outgoing"
 """Channel: an outbox that was empty is so no more."""
 
 
-@lru_cache(maxsize=4096)
+_PREFIXES: Final = tuple(f"zw:{{{shard:02x}}}" for shard in range(256))
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*")
+
+
 def _shard(shard: int, *parts: str) -> str:
-    return ":".join((f"zw:{{{shard:02x}}}", *parts))
+    return ":".join((_PREFIXES[shard], *parts))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _quoted(*ids: str) -> str:
-    return ":".join([quote(part, safe="") for part in ids])
+    return ":".join([part if _UNRESERVED.fullmatch(part) else quote(part, safe="") for part in ids])
 
 
 # --- sessions -------------------------------------------------------------------------------------------------
@@ -218,9 +222,9 @@ def session_endpoints(shard: int, session_id: str) -> str:
     return _shard(shard, "session", _quoted(session_id), "endpoints")
 
 
-def all_endpoints() -> str:
-    """Pattern of the hashes that hold endpoints."""
-    return "zw:{*}:*endpoints"
+def all_endpoints() -> tuple[str, str]:
+    """Patterns of the hashes that hold endpoints, and of nothing else."""
+    return "zw:{tenant:*}:endpoints", "zw:{*}:session:*:endpoints"
 
 
 def session_lanes(shard: int, session_id: str) -> str:
@@ -256,6 +260,11 @@ def lanes_held(shard: int) -> str:
 def received(shard: int) -> str:
     """hash: endpoint name → when it last received anything of a session of this shard."""
     return _shard(shard, "received")
+
+
+def troubled(shard: int) -> str:
+    """hash: endpoint name → how many tries in a row failed, of sessions of this shard."""
+    return _shard(shard, "troubled")
 
 
 def delivery_index(shard: int) -> str:

@@ -136,7 +136,20 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     call("change_session", **here, title="New leads")
     names = [event["name"] for event in call("read_events", **here, after=0, limit=500)["events"]]
     kinds = [signal["signal"] for signal in call("read_signals", **here)["signals"]]
+    webhook = call("create_webhook", url="http://127.0.0.1:9/", session_id=session["id"], events=["zap_created"])
+    hook = {"webhook_id": webhook["id"]}
+    renewed = call("renew_webhook_secret", **hook)
+    tested = call("fire_webhook", **hook, event="zap_created")
     made = call("create_zap", **here)
+    event = {"session_id": session["id"], "seq": made["seq"]}
+    while not (sent := call("list_deliveries", **hook, limit=5)["deliveries"]):
+        client.call("wait_for", **here, after_seq=made["seq"], within_s=1)
+    delivery = call("read_delivery", **hook, **event)
+    call("replay_delivery", **hook, **event)
+    paused = call("change_webhook", **hook, paused=True)
+    listed = call("list_webhooks", session_id=session["id"])["webhooks"]
+    alone = call("read_webhook", **hook)
+    call("delete_webhook", **hook)
     other = call("create_session", user_id=user)
     call("cancel_session", session_id=other["id"])
     found = call("search_sessions", by=operator, user_id=user)["sessions"]
@@ -146,6 +159,9 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
 
     assert made["zap"]["state"] == "created"
     assert (allowed["state"], allowed["waiting"]) == ("opened", [])
+    assert (webhook["secret"] == renewed["secret"], tested["received"], tested["status"]) == (False, False, None)
+    assert [one["event"] for one in sent] == [delivery["event"]] == ["zap_created"]
+    assert [alone] == listed == [paused]
     assert {one["id"] for one in found} == {session["id"], other["id"]}
     assert (made, left) == (read, [])
     assert (missing, filled["problems"], tried["count"]) == ({"channel", "text"}, [], 1)

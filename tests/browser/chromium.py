@@ -28,6 +28,7 @@ async def launched(*arguments: str, headless: bool = True, **environment: str) -
             executable_path=shutil.which(PROGRAM),
             headless=headless,
             args=[*ALWAYS, *as_root, *arguments],
+            ignore_default_args=["--disable-popup-blocking"],
             env={**os.environ, **environment},
         )
         try:

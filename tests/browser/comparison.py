@@ -49,7 +49,7 @@ class Comparison:
 
     async def begins(self, side: Side) -> Page:
         """Open a side's popup, as soon as that may be done, and return it."""
-        button = self.side(side).get_by_role("button", name="Connect HubSpot")
+        button = self.side(side).get_by_role("button", name="Connect Salesforce")
         await expect(button).not_to_have_attribute("aria-disabled", "true", timeout=_SOON_MS)
         async with self.page.expect_popup() as opening:
             await button.click()
@@ -90,7 +90,8 @@ class Comparison:
 async def signs_in(popup: Page) -> None:
     """Finish in a popup, and close it."""
     await popup.click("#allow")
-    await popup.click("#done")
+    await popup.wait_for_selector("#done")
+    await popup.close()
 
 
 async def walk(comparison: Comparison) -> AsyncIterator[str]:

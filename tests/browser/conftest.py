@@ -16,6 +16,9 @@ from tests.browser.chromium import launched
 from tests.browser.product import Product
 
 PROGRAMS: Final = ("chromium", "Xvfb", "openbox", "xdotool")
+SHORT: Final = {"ZAPWRIGHT_ATTEMPT_S": "60", "ZAPWRIGHT_ATTEMPT_VISIBLE_S": "60"}
+"""Popups are waited for as long as a message that names nothing listed is, and twice that."""
+
 PRODUCT_HOST: Final = "product.localhost"
 
 
@@ -48,7 +51,7 @@ def product_origin(product_socket: socket.socket) -> str:
 def installation(tmp_path_factory: pytest.TempPathFactory, product_origin: str) -> Iterator[Installation]:
     """Everything that `zapwright up` starts, for the product's origin and without Zapier's limits."""
     folder = tmp_path_factory.mktemp("browser") / "data"
-    with everything_up(folder, ZAPWRIGHT_ORIGINS=product_origin, **WITHOUT_LIMITS) as running:
+    with everything_up(folder, ZAPWRIGHT_ORIGINS=product_origin, **WITHOUT_LIMITS, **SHORT) as running:
         yield running
 
 
@@ -64,7 +67,7 @@ async def product(
         api_key=variables["ZAPWRIGHT_API_KEY"],
         simulator_url=variables["SIMULATOR_URL"],
     )
-    async with product.backend:
+    async with product.backend, product.simulator:
         with products.serving(product, product_socket):
             yield product
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,10 @@ FILES: Final = Path(__file__).parent / "host"
 
 
 class Product:
-    """A product's backend, and what it was asked."""
+    """A product's backend, and what it was asked.
+
+    `headers` are its page's own. `alter` says, of a session, what becomes of the token that is given for the nth time.
+    """
 
     def __init__(self, origin: str, *, api_url: str, api_key: str, simulator_url: str) -> None:
         self.origin = origin
@@ -31,8 +34,10 @@ class Product:
         self.simulator_url = simulator_url
         self.tokens_given: dict[str, int] = {}
         self.headers: dict[str, str] = {}
+        self.alter: dict[str, Callable[[int, dict[str, Any]], dict[str, Any]]] = {}
         bearer = {"Authorization": f"Bearer {api_key}"}
         self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, trust_env=False, timeout=20)
+        self.simulator = httpx.AsyncClient(base_url=simulator_url, trust_env=False, timeout=20)
 
     async def session(self, user: str, *apps: str) -> dict[str, Any]:
         """Begin a session of a user with one step for each app, given by its title."""
@@ -45,6 +50,34 @@ class Product:
             answer = await self.backend.put(path, json={"app_id": app_id})
             session = answer.raise_for_status().json()
         return session
+
+    async def popups(self, **of_app: dict[str, Any]) -> None:
+        """Set what goes wrong in the popups of apps, by their titles."""
+        apps = {title: {"popups": popups} for title, popups in of_app.items()}
+        (await self.simulator.patch("/_control/faults", json={"apps": apps})).raise_for_status()
+
+    async def connect_account(self, user: str, app: str) -> str:
+        """Have a user connect an account without any popup of ours; return its id."""
+        made = await self.simulator.post("/_control/authentications", json={"user": user, "app": app})
+        found: str = made.raise_for_status().json()["id"]
+        return found
+
+    async def accounts(self, user: str, app: str) -> list[str]:
+        """Return the ids of what a user has connected, the oldest first."""
+        found = await self.simulator.get("/_control/authentications", params={"user": user, "app": app})
+        return [one["id"] for one in found.raise_for_status().json()["authentications"]]
+
+    async def apps(self) -> list[str]:
+        """Return the titles of all apps that need an authentication."""
+        await self.backend.put("/v1/users/nobody/credential", json={"access_token": "sim-nobody"})
+        session = await self._post("/v1/sessions", {"user_id": "nobody", "steps": []})
+        titles: list[str] = []
+        cursor: str | None = None
+        while True:
+            found = await self._get(f"/v1/sessions/{session['id']}/apps", **({"cursor": cursor} if cursor else {}))
+            titles += [app["title"] for app in found["apps"] if app["needs_authentication"]]
+            if (cursor := found["cursor"]) is None:
+                return titles
 
     def page(self, session: dict[str, Any]) -> str:
         """Return the address of the product's page for a session."""
@@ -72,7 +105,8 @@ class Product:
         session = request.query_params["session"]
         self.tokens_given[session] = self.tokens_given.get(session, 0) + 1
         given = await self._post_token(session, request.query_params["user"])
-        return JSONResponse(given)
+        alter = self.alter.get(session)
+        return JSONResponse(alter(self.tokens_given[session], given) if alter else given)
 
     def _headers(self) -> dict[str, str]:
         policy = f"default-src 'none'; script-src 'self' {self.api_url}; connect-src 'self' {self.api_url}"

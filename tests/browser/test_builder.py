@@ -78,8 +78,9 @@ async def _connect_by_keyboard(builder: Builder, number: int) -> None:
     async with builder.page.expect_popup() as opening:
         await builder.page.keyboard.press("Enter")
     popup = await opening.value
-    for button in ("#continue", "#allow"):
-        await press(popup, popup.locator(button))
+    await press(popup, popup.locator("#continue"))
+    await tab_to(popup, popup.locator("#allow"))
+    await popup.keyboard.down("Enter")  # and before it is up the popup may be gone
     await builder.shows(number, "resolved")
 
 
@@ -127,13 +128,30 @@ async def test_a_second_tab_shows_the_same_and_goes_along(
     await expect(builder.page.get_by_role("region", name="What happened")).to_contain_text("Title changed")
 
 
+async def test_zapier_is_not_asked_more_often_than_there_is_reason_to(builder: Builder) -> None:
+    """A step's accounts are read when it needs one, and again when its popup has failed."""
+    asked: list[str] = []
+    builder.page.on("request", lambda request: asked.append(request.url) if "/authentications" in request.url else None)
+    await builder.begin("sue", "HubSpot", "Slack")
+    await expect(builder.button(2, "Connect Slack")).to_be_visible()
+    await builder.open_popup(1)
+    await builder.button(1, "Cancel").click()
+    await builder.shows(1, "cancelled")
+    await expect(builder.button(1, "Connect HubSpot")).to_be_visible()
+    await builder.choose_app(2, "Formatter", instead_of="Slack")
+    await builder.shows(2, "no-auth-required")
+    await expect(builder.step(2).get_by_label("Action")).to_contain_text("Choose")
+
+    assert 3 <= len(asked) <= 4
+
+
 async def test_a_hostile_title_is_text(builder: Builder) -> None:
     """An app may be called what it likes: nothing of it runs, and it cannot turn the words beside it around."""
     await builder.patch_faults({"apps": {"Stripe": {"title": HOSTILE}}})
     await builder.begin("eve")
     field = builder.step(1).get_by_role("combobox", name="App")
     await field.fill("Stripe")
-    await builder.step(1).get_by_role("option").first.click()
+    await builder.step(1).get_by_role("option", name="<img").click()
     await expect(builder.step(1).get_by_role("heading", level=2)).to_contain_text("<img src=x onerror=")
     await builder.shows(1, "ready")
     await builder.patch_faults({"apps": {"Stripe": None}})

@@ -151,3 +151,13 @@ def test_the_last_call_counts() -> None:
     log_to(stream := StringIO()).info("once")
 
     assert (before.getvalue(), len(lines(stream))) == ("", 1)
+
+
+@pytest.mark.parametrize("fact", [2**64, -(2**70), set, "\ud800"], ids=["big", "small", "class", "half"])
+def test_a_line_is_written_whatever_its_facts_are(fact: Any) -> None:
+    """What JSON has nothing for is shown as Python would; the line is JSON nevertheless."""
+    log_to(stream := StringIO()).info("odd", fact=fact)
+    (line,) = lines(stream)
+
+    assert line["event"] == "odd"
+    assert line["fact"]

@@ -20,7 +20,12 @@ from zapwright_client.shapes import (
     ConnectLinkList,
     CreatedConnectLink,
     CreatedSession,
+    CreatedWebhook,
     Credential,
+    Delivery,
+    DeliveryPage,
+    DeliveryState,
+    EventName,
     EventPage,
     Filling,
     Form,
@@ -38,6 +43,9 @@ from zapwright_client.shapes import (
     SignalLog,
     StepState,
     StepTestRun,
+    Webhook,
+    WebhookList,
+    WebhookTested,
 )
 
 
@@ -504,6 +512,131 @@ def erase_user(user_id: str) -> Call[None]:
     )
 
 
+def create_webhook(
+    *,
+    url: str,
+    session_id: str | None = None,
+    events: Sequence[EventName] | None = None,
+    description: str | None = None,
+    idempotency_key: str | None = None,
+) -> Call[CreatedWebhook]:
+    """Have events sent to a URL, of every session or of one, signed with the secret in the answer, shown this once.
+
+    Of the events relayed from now on those in `events` are sent, by default outcomes.
+    """
+    return Call(
+        method="POST",
+        path="/v1/webhooks",
+        kind=CreatedWebhook,
+        body={"url": url, "session_id": session_id, "events": events, "description": description},
+        key=idempotency_key or new_key(),
+    )
+
+
+def list_webhooks(*, session_id: str | None = None) -> Call[WebhookList]:
+    """Return the endpoints that hear of every session, or those of one session alone; oldest first."""
+    return Call(
+        method="GET",
+        path="/v1/webhooks",
+        kind=WebhookList,
+        query={"session_id": session_id},
+    )
+
+
+def read_webhook(webhook_id: str) -> Call[Webhook]:
+    """Return an endpoint, without its secrets. `paused` says why nothing is sent there, null while it is."""
+    return Call(
+        method="GET",
+        path=f"/v1/webhooks/{part(webhook_id)}",
+        kind=Webhook,
+    )
+
+
+def change_webhook(
+    webhook_id: str,
+    *,
+    url: str | None = None,
+    events: Sequence[EventName] | None = None,
+    description: str | None = None,
+    paused: bool | None = None,
+) -> Call[Webhook]:
+    """Change what is given. What happens during a pause is kept, and sent when it ends."""
+    return Call(
+        method="PATCH",
+        path=f"/v1/webhooks/{part(webhook_id)}",
+        kind=Webhook,
+        body={"url": url, "events": events, "description": description, "paused": paused},
+    )
+
+
+def delete_webhook(webhook_id: str) -> Call[None]:
+    """Send nothing there any more, not even what was on its way."""
+    return Call(
+        method="DELETE",
+        path=f"/v1/webhooks/{part(webhook_id)}",
+        kind=type(None),
+    )
+
+
+def renew_webhook_secret(webhook_id: str, *, idempotency_key: str | None = None) -> Call[CreatedWebhook]:
+    """Give the endpoint a new secret, shown this once. Messages are signed with it and with the one before."""
+    return Call(
+        method="POST",
+        path=f"/v1/webhooks/{part(webhook_id)}/secrets",
+        kind=CreatedWebhook,
+        key=idempotency_key or new_key(),
+    )
+
+
+def fire_webhook(
+    webhook_id: str, *, event: EventName | None = None, idempotency_key: str | None = None
+) -> Call[WebhookTested]:
+    """Send a made-up event now, paused or not, and return what came of it. It is not sent again.
+
+    Its session is one that nobody has, with `test` in its metadata.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/webhooks/{part(webhook_id)}/test",
+        kind=WebhookTested,
+        body={"event": event},
+        key=idempotency_key or new_key(),
+    )
+
+
+def list_deliveries(
+    webhook_id: str, *, state: DeliveryState | None = None, cursor: str | None = None, limit: int | None = None
+) -> Call[DeliveryPage]:
+    """Return what was sent to the endpoint, or waits to be, youngest first; each with its newest tries."""
+    return Call(
+        method="GET",
+        path=f"/v1/webhooks/{part(webhook_id)}/deliveries",
+        kind=DeliveryPage,
+        query={"state": state, "cursor": cursor, "limit": limit},
+    )
+
+
+def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
+    """Return the delivery of one event."""
+    return Call(
+        method="GET",
+        path=f"/v1/webhooks/{part(webhook_id)}/deliveries/{part(session_id)}/{part(seq)}",
+        kind=Delivery,
+    )
+
+
+def replay_delivery(
+    webhook_id: str, session_id: str, seq: str, *, idempotency_key: str | None = None
+) -> Call[Delivery]:
+    """Send one event once more, under the same message id, with all its tries before it."""
+    return Call(
+        method="POST",
+        path=f"/v1/webhooks/{part(webhook_id)}/deliveries/{part(session_id)}/{part(seq)}/replay",
+        kind=Delivery,
+        key=idempotency_key or new_key(),
+    )
+
+
 def search_sessions(
     *,
     state: StepState | None = None,
@@ -592,6 +725,16 @@ class Routes(Sender):
     revoke_connect_link = sent(revoke_connect_link)
     put_credential = sent(put_credential)
     erase_user = sent(erase_user)
+    create_webhook = sent(create_webhook)
+    list_webhooks = sent(list_webhooks)
+    read_webhook = sent(read_webhook)
+    change_webhook = sent(change_webhook)
+    delete_webhook = sent(delete_webhook)
+    renew_webhook_secret = sent(renew_webhook_secret)
+    fire_webhook = sent(fire_webhook)
+    list_deliveries = sent(list_deliveries)
+    read_delivery = sent(read_delivery)
+    replay_delivery = sent(replay_delivery)
     search_sessions = sent(search_sessions)
     read_health = sent(read_health)
     read_readiness = sent(read_readiness)
@@ -634,6 +777,16 @@ class AsyncRoutes(AsyncSender):
     revoke_connect_link = sent_async(revoke_connect_link)
     put_credential = sent_async(put_credential)
     erase_user = sent_async(erase_user)
+    create_webhook = sent_async(create_webhook)
+    list_webhooks = sent_async(list_webhooks)
+    read_webhook = sent_async(read_webhook)
+    change_webhook = sent_async(change_webhook)
+    delete_webhook = sent_async(delete_webhook)
+    renew_webhook_secret = sent_async(renew_webhook_secret)
+    fire_webhook = sent_async(fire_webhook)
+    list_deliveries = sent_async(list_deliveries)
+    read_delivery = sent_async(read_delivery)
+    replay_delivery = sent_async(replay_delivery)
     search_sessions = sent_async(search_sessions)
     read_health = sent_async(read_health)
     read_readiness = sent_async(read_readiness)

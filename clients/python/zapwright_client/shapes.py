@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict
 
 Channel = Literal["message", "difference", "selection"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
+DeliveryState = Literal["pending", "delivered", "dead"]
 EventName = Literal[
     "session_created",
     "session_changed",
@@ -49,6 +50,7 @@ EventName = Literal[
 Format = Literal["DATETIME", "MULTILINE", "PASSWORD", "CODE", "READONLY", "FILE", "SELECT"]
 LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
+Pause = Literal["requested", "gone", "dead"]
 Reason = Literal[
     "ambiguous",
     "nothing_new",
@@ -80,6 +82,9 @@ Code = Literal[
     "connect_link_over",
     "create_unknown",
     "credential_refused",
+    "delivery_not_found",
+    "endpoint_not_found",
+    "endpoint_url_refused",
     "field_not_found",
     "guard_failed",
     "idempotency_in_flight",
@@ -104,6 +109,7 @@ Code = Literal[
     "test_unknown",
     "token_expired",
     "token_invalid",
+    "too_many_endpoints",
     "too_many_steps",
     "too_many_streams",
     "unauthorized",
@@ -142,6 +148,13 @@ class ConnectLinkList:
     """The step's newest connect links, the newest first; only that one can be used."""
 
     links: tuple[ConnectLink, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookList:
+    """Endpoints, oldest first."""
+
+    webhooks: tuple[Webhook, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +250,14 @@ class WaitingBrowser:
 
     code: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPage:
+    """Deliveries, youngest first. `cursor` leads on, null at the end."""
+
+    deliveries: tuple[Delivery, ...]
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,6 +430,28 @@ class FoundAction(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookTested:
+    """What came of a made-up event. `status` null: no answer came, and `problem` says why."""
+
+    received: bool
+    status: int | None
+    took_ms: int
+    problem: str | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One POST of a delivery. `status` null: no answer came, for the `problem`; `answer` is how its body begins."""
+
+    at: datetime
+    took_ms: int
+    status: int | None
+    problem: str | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRecord:
     """A signal that was heard, and what became of it; `detail` is the code of a refusal."""
 
@@ -444,10 +487,50 @@ class ConnectLink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """An endpoint: where events are sent. `session_id`: those of this session alone, null for those of every session.
+
+    `paused`: why nothing is sent just now: `requested`, `gone` (it answered 410) or `dead` (it received nothing for
+    three days).
+    """
+
+    id: str
+    url: str
+    session_id: str | None
+    events: tuple[EventName, ...]
+    description: str
+    created_at: datetime
+    paused: Pause | None
+    paused_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedConnectLink(ConnectLink):
     """A connect link, and the address to give to the session's user."""
 
     url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedWebhook(Webhook):
+    """An endpoint with its newest secret, which is shown this once."""
+
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event on its way to an endpoint. `failures` count since it was last replayed; `tries` are the newest ones."""
+
+    session_id: str
+    seq: int
+    event: EventName
+    message_id: str
+    state: DeliveryState
+    created_at: datetime
+    next_try_at: datetime | None
+    failures: int
+    tries: tuple[Try, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@
 -- KEYS[1]  lanes     zset    of the shard
 -- KEYS[2]  holders   hash    of the shard
 -- KEYS[3]  held      hash    of the shard
--- KEYS[4..]          lanes (hash) of each lane's session
+-- KEYS[4]  troubled  hash    of the shard
+-- KEYS[5..]          lanes (hash) of each lane's session
 --
 -- ARGV[1]  ms        now
 -- ARGV[2]  ms        until when they are leased
@@ -12,6 +13,7 @@
 -- ARGV[4]  integer   how many lanes of one endpoint may be held
 -- ARGV[5]  ms        how long a delivery that failed holds its lane
 -- ARGV[6]  JSON      lanes, in the order of KEYS: {name, endpoint}
+-- ARGV[7]  integer   after so many failures in a row an endpoint has but one lane at a time
 --
 -- Returns for each lane the seq whose turn it is, 0 for a lane that was not taken.
 
@@ -52,7 +54,9 @@ local function take(lane, pending)
     return 0
   end
   if redis.call("HEXISTS", KEYS[2], lane.name) == 0 then
-    if tonumber(redis.call("HGET", KEYS[3], lane.endpoint) or 0) >= tonumber(ARGV[4]) then
+    local failures = tonumber(redis.call("HGET", KEYS[4], lane.endpoint) or 0)
+    local most = failures < tonumber(ARGV[7]) and tonumber(ARGV[4]) or 1
+    if tonumber(redis.call("HGET", KEYS[3], lane.endpoint) or 0) >= most then
       return 0
     end
     redis.call("HINCRBY", KEYS[3], lane.endpoint, 1)
@@ -66,7 +70,7 @@ local taken = {}
 for number, lane in ipairs(cjson.decode(ARGV[6])) do
   local due = redis.call("ZSCORE", KEYS[1], lane.name)
   if due and tonumber(due) <= now then
-    taken[number] = take(lane, redis.call("HGET", KEYS[3 + number], lane.endpoint))
+    taken[number] = take(lane, redis.call("HGET", KEYS[4 + number], lane.endpoint))
   else
     taken[number] = 0
   end

@@ -9,6 +9,7 @@
 -- KEYS[6]  pending    hash   lanes of the session
 -- KEYS[7]  deliveries hash   of the session
 -- KEYS[8]  messages   hash   of the session
+-- KEYS[9]  troubled   hash   of the shard
 --
 -- ARGV[1]  text       lane
 -- ARGV[2]  text       endpoint
@@ -66,7 +67,10 @@ for place, queued in ipairs(pending) do
       redis.call("ZREM", KEYS[4], ARGV[11])
       redis.call("ZADD", KEYS[4], 0, ARGV[12])
     end
-    if ARGV[6] == "delivered" then
+    if ARGV[6] ~= "delivered" then
+      redis.call("HINCRBY", KEYS[9], ARGV[2], 1)
+    else
+      redis.call("HDEL", KEYS[9], ARGV[2])
       redis.call("HSET", KEYS[5], ARGV[2], ARGV[9])
       release(queued[5])
     end

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.core.deliveries import Delivery, DeliveryState, Lane, Queued, Turn, turn
+from orchestrator.core.deliveries import TROUBLED, Delivery, DeliveryState, Lane, Queued, Turn, turn
 from orchestrator.core.errors import LaneLostError, SessionNotFoundError
 from orchestrator.core.ports import (
     DeliveryPage,
@@ -71,7 +71,7 @@ class MemoryDeliveryStore:
             following = self._turn(lane)
             if following is None or following.at > now:
                 self._free(lane)
-            elif kept.token is not None or self._held(lane) < most:
+            elif kept.token is not None or self._held(lane) < (most if self._trouble(lane) < TROUBLED else 1):
                 kept.due, kept.token = until, token
                 held.append(Held(lane=lane, seq=following.seq))
         return tuple(held)
@@ -80,7 +80,7 @@ class MemoryDeliveryStore:
         """Look at lanes not before then."""
         for lane in lanes:
             if lane in self._state.lanes:
-                self._state.lanes[lane].due = until
+                self._state.lanes[lane].due = max(self._state.lanes[lane].due, until)
 
     async def drop(self, lane: Lane) -> None:
         """Forget what is pending in a lane."""
@@ -104,7 +104,9 @@ class MemoryDeliveryStore:
             raise LaneLostError(endpoint_id=lane.endpoint_id, session_id=lane.session_id)
         if (lane, delivery.seq) in self._state.deliveries:
             self._state.deliveries[lane, delivery.seq] = delivery
+            self._state.troubled[_trouble(lane)] += 1
             if delivery.state is DeliveryState.DELIVERED:
+                del self._state.troubled[_trouble(lane)]
                 self._state.received[lane.tenant_id, lane.endpoint_id] = now
                 self._release(delivery)
         following = self._turn(lane)
@@ -194,6 +196,9 @@ class MemoryDeliveryStore:
             for other, kept in self._state.lanes.items()
         )
 
+    def _trouble(self, lane: Lane) -> int:
+        return self._state.troubled[_trouble(lane)]
+
     def _begun(self, one: Held, *, token: str, until: Instant) -> Parcel | None:
         kept = self._state.lanes.get(one.lane)
         if kept is None or kept.token != token:
@@ -216,6 +221,10 @@ class MemoryDeliveryStore:
         )
         if not is_needed:
             self._state.messages.pop((session_id, delivery.message_id), None)
+
+
+def _trouble(lane: Lane) -> tuple[int, str, str]:
+    return lane.shard, lane.tenant_id, lane.endpoint_id
 
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -188,7 +189,8 @@ class State:
     """Everything, for all shards. References and receipts are by tenant, user and name, credentials by tenant and user.
 
     `untold` are users whose sessions may not know how the credential is. The outbox is one for all shards; messages are
-    by session and id, `received` says when an endpoint (tenant and id) last received something.
+    by session and id, `received` says when an endpoint (tenant and id) last received something, `troubled` how often in
+    a row it did not, by shard.
     """
 
     shards: int
@@ -206,6 +208,7 @@ class State:
     deliveries: dict[tuple[Lane, int], Delivery] = field(default_factory=dict)
     messages: dict[tuple[str, str], bytes] = field(default_factory=dict)
     received: dict[tuple[str, str], Instant] = field(default_factory=dict)
+    troubled: Counter[tuple[int, str, str]] = field(default_factory=Counter)
 
     def send(self, session_id: str, event: Event) -> None:
         """Put an event in the outbox."""

@@ -49,5 +49,11 @@ function draw() {
   }
 }
 
+/** When this page heard what may have ended a popup. */
+const heard = {};
+for (const name of ["message", "focus"]) {
+  addEventListener(name, () => (heard[name] = performance.timeOrigin + performance.now()));
+}
+
 connect.subscribe(draw);
-Object.assign(window, { connect, seen });
+Object.assign(window, { connect, seen, heard });

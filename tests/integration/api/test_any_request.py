@@ -61,6 +61,7 @@ BOTH: Final = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 EXAMPLES: Final = 12
 ACTION: Final = {"key": "channel_message", "action_type": "WRITE"}
 FILLED: Final = {"channel": "C00001", "text": "Hello"}
+HOOK: Final = "https://hooks.example/zapwright"
 KNOWN: Final = {
     "If-Match",
     "If-None-Match",
@@ -75,6 +76,8 @@ KNOWN: Final = {
     "origin",
     "reference",
     "return_url",
+    "session_id",
+    "url",
     "user_id",
 }
 """What a request can name that is there."""
@@ -169,6 +172,9 @@ class World:
             await self.api.sign_in(user)
         body = {"user_id": user, "steps": [{"app_id": self._slack} if app else {}], "reference": "theirs"}
         created = (await self.api.ok("POST", "/v1/sessions", body, status=201)).json()
+        wish = {"url": HOOK, "session_id": created["id"], "events": ["session_created"]}
+        webhook = (await self.api.ok("POST", "/v1/webhooks", wish, status=201)).json()
+        await self.api.deliver()
         return {
             "user_id": user,
             "session_id": created["id"],
@@ -182,6 +188,9 @@ class World:
             "link_id": "none",
             "code": "ABCD-1234",
             "origin": ORIGIN,
+            "url": HOOK,
+            "webhook_id": webhook["id"],
+            "seq": "1",
             "return_url": f"{ORIGIN}/done?of=zapwright",
             "If-Match": "*",
             "If-None-Match": '"0"',

@@ -87,7 +87,7 @@ async def test_an_answer_may_be_read_by_the_callers_page(shared: Deployment) -> 
 
     assert (answer.status_code, allowed(answer)) == (200, ORIGIN)
     assert answer.headers["access-control-expose-headers"] == (
-        "ETag, Idempotency-Replayed, Location, Retry-After, Zapwright-Reference"
+        "Date, ETag, Idempotency-Replayed, Location, Retry-After, Zapwright-Reference"
     )
     assert answer.headers["vary"] == "Origin"
 

@@ -34,29 +34,39 @@ OPERATIONS: Final = {
     "change_session",
     "change_step",
     "choose_action",
+    "change_webhook",
     "choose_app",
     "create_client_token",
     "create_connect_link",
     "create_session",
+    "create_webhook",
     "create_zap",
+    "delete_webhook",
     "erase_user",
+    "fire_webhook",
     "give_inputs",
     "list_actions",
     "list_authentications",
     "list_choices",
     "list_fields",
     "list_outputs",
+    "list_deliveries",
     "list_connect_links",
     "list_sessions",
+    "list_webhooks",
     "open_popup",
     "put_credential",
+    "read_delivery",
     "read_events",
     "read_health",
     "read_metrics",
     "read_readiness",
     "read_session",
     "read_signals",
+    "read_webhook",
     "remove_step",
+    "renew_webhook_secret",
+    "replay_delivery",
     "reset_step",
     "run_step_test",
     "revoke_connect_link",
@@ -149,8 +159,19 @@ def test_answers_that_ask_to_wait_say_so() -> None:
 
 
 TAKES_SEVERAL_COMMITS: Final = {"create_zap"}
-CHANGES_NO_SESSION: Final = {"create_session", "create_client_token", "put_credential", "erase_user"}
-KEEPS_NOTHING: Final = {"run_step_test", "create_client_token"}
+CHANGES_NO_SESSION: Final = {
+    "change_webhook",
+    "create_client_token",
+    "create_session",
+    "create_webhook",
+    "delete_webhook",
+    "erase_user",
+    "fire_webhook",
+    "put_credential",
+    "renew_webhook_secret",
+    "replay_delivery",
+}
+KEEPS_NOTHING: Final = {"run_step_test", "create_client_token", "fire_webhook"}
 
 
 @pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
 from api.errors import BodyUnreadableError, MediaTypeError
-from api.limits import DEEPEST, BodyLimits, check
+from api.limits import DEEPEST, BodyLimits, read
 
 LIMIT = 1_000
 JSON = "application/json"
@@ -200,7 +200,7 @@ async def test_websockets_and_lifespans_are_not_requests() -> None:
 def test_what_no_store_could_keep_is_refused_with_the_reason(body: bytes, why: str) -> None:
     """JSON that Python would take, and nobody after it, is not taken."""
     with pytest.raises(BodyUnreadableError, match=why):
-        check(body, JSON)
+        read(body, JSON)
 
 
 @pytest.mark.parametrize(
@@ -219,27 +219,27 @@ def test_what_no_store_could_keep_is_refused_with_the_reason(body: bytes, why: s
 )
 def test_what_is_large_but_good_is_taken(body: bytes) -> None:
     """Limits are exact."""
-    check(body, JSON)
+    read(body, JSON)
 
 
 @pytest.mark.parametrize("media_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
 def test_a_body_says_that_it_is_json(media_type: str) -> None:
     """A form that another site's page can post is never taken for JSON."""
     with pytest.raises(MediaTypeError):
-        check(b"{}", media_type)
+        read(b"{}", media_type)
 
 
 @pytest.mark.parametrize("media_type", [JSON, "application/json; charset=utf-8", "application/merge-patch+json"])
 def test_json_has_several_names(media_type: str) -> None:
     """Parameters and suffixes do not matter."""
-    check(b"{}", media_type)
+    read(b"{}", media_type)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_taken_or_refused(body: bytes) -> None:
     """Nothing else than a refusal comes of them; what is taken, Python reads as well."""
     try:
-        check(body, JSON)
+        read(body, JSON)
     except BodyUnreadableError:
         return
 

@@ -1,0 +1,125 @@
+"""A user in front of a product's page: what they do, and what they are shown."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, Final, TypeVar
+
+from playwright.async_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.product import Product
+
+SOON_MS: Final = 20_000
+
+_numbers = count(1)
+Found = TypeVar("Found")
+
+
+class Tab:
+    """The product's page in one tab of one browser."""
+
+    def __init__(self, page: Page, step: str) -> None:
+        self.page = page
+        self._step = step
+        self.row = page.locator(f"#{step}")
+
+    async def shows(self, *shows: str, within_ms: float = SOON_MS) -> None:
+        """Wait until the step shows one of these."""
+        await expect(self.row).to_have_attribute("data-show", re.compile(f"^({'|'.join(shows)})$"), timeout=within_ms)
+
+    async def press(self, button: str) -> None:
+        """Press one of the step's buttons."""
+        await self.row.locator(f".{button}").click()
+
+    async def connect(self) -> Page:
+        """Press "connect", and return the popup."""
+        async with self.page.expect_popup() as opening:
+            await self.press("connect")
+        return await opening.value
+
+    async def authentication(self) -> str | None:
+        """Return the id that the step shows."""
+        return await self.row.get_attribute("data-authentication") or None
+
+    async def seen(self) -> list[dict[str, Any]]:
+        """Return everything that was shown for the step since the page was loaded."""
+        found: list[dict[str, Any]] = await self.page.evaluate("step => seen[step] ?? []", self._step)
+        return found
+
+    async def snapshot(self) -> dict[str, Any]:
+        """Return what the page was told."""
+        found: dict[str, Any] = await self.page.evaluate("JSON.parse(JSON.stringify(connect.getSnapshot()))")
+        return found
+
+    @asynccontextmanager
+    async def offline(self) -> AsyncIterator[None]:
+        """Have no network in this tab, while popups have theirs."""
+        control = await self.page.context.new_cdp_session(self.page)
+        await control.send("Network.enable")
+        conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        await control.send("Network.emulateNetworkConditions", {"offline": True, **conditions})
+        try:
+            yield
+        finally:
+            await control.send("Network.emulateNetworkConditions", {"offline": False, **conditions})
+
+
+class Scene:
+    """One user with a browser of their own, a session with one step, and the tabs that show it."""
+
+    def __init__(self, product: Product, context: BrowserContext, *, user: str, app: str, session: Any) -> None:
+        self.context = context
+        self.user = user
+        self.app = app
+        self.session = session
+        self.step: str = session["steps"][0]["id"]
+        self._product = product
+
+    async def tab(self) -> Tab:
+        """Open the product's page."""
+        page = await self.context.new_page()
+        tab = Tab(page, self.step)
+        await page.goto(self._product.page(self.session))
+        await expect(tab.row).to_be_attached(timeout=SOON_MS)
+        return tab
+
+    async def accounts(self) -> list[str]:
+        """Return the ids of what the user has connected, at Zapier."""
+        return await self._product.accounts(self.user, self.app)
+
+
+@asynccontextmanager
+async def scene(product: Product, browser: Browser, app: str, *, accounts: int = 0) -> AsyncIterator[Scene]:
+    """Have a user who has connected so many accounts before; no page's script may fail."""
+    user = f"user-{next(_numbers)}"
+    for _ in range(accounts):
+        await product.connect_account(user, app)
+    session = await product.session(user, app)
+    context = await browser.new_context()
+    await context.add_cookies([{"name": "zapier_account", "value": user, "url": product.simulator_url}])
+    failures: list[str] = []
+    context.on("weberror", lambda failed: failures.append(str(failed.error)))
+    try:
+        yield Scene(product, context, user=user, app=app, session=session)
+    finally:
+        await context.close()
+    assert failures == []
+
+
+async def walk_to_login(popup: Page) -> None:
+    """Go from Zapier's page to the app's."""
+    await popup.locator("#continue").click()
+    await popup.locator("#allow").wait_for(timeout=SOON_MS)
+
+
+async def until(look: Callable[[], Awaitable[Found | None]], *, within_s: float = SOON_MS / 1_000) -> Found:
+    """Return what `look` finds as soon as it finds something."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if found := await look():
+                return found
+            await asyncio.sleep(0.05)

@@ -1,0 +1,117 @@
+"""connect.js away from a browser: its size, its types, its package, and a server that imports it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.clients import NODE, ROOT
+
+WEB: Final = ROOT / "api" / "web"
+PACKAGE: Final = ROOT / "clients" / "browser"
+TSC: Final = ROOT / "clients" / "node" / "node_modules" / "typescript" / "bin" / "tsc"
+MOST_BYTES: Final = 8 * 1_024
+ON_A_SERVER: Final = """
+import { createConnect } from "./connect.js";
+import { hookFor } from "./react.js";
+
+const connect = createConnect({ getToken: () => { throw new Error("a server asks for no token") } });
+const React = { useSyncExternalStore: (subscribe, read, readOnServer) => (subscribe(() => {})(), readOnServer()) };
+const { status, steps } = hookFor(React)(connect);
+console.log(status, steps.length, Object.isFrozen(steps), connect.getSnapshot() === connect.getServerSnapshot());
+"""
+CALLER: Final = """
+import * as React from "./react-stub.js";
+import { ConnectError, createConnect } from "zapwright-connect";
+import { hookFor } from "zapwright-connect/react";
+import type { Show, Snapshot } from "zapwright-connect/types";
+
+const connect = createConnect({
+  getToken: async () => ({ token: "t", expires_at: "2026-11-25T00:00:00.000Z", api_url: "http://z", session_id: "s" }),
+});
+const useConnect = hookFor(React);
+const snapshot: Snapshot = useConnect(connect);
+const show: Show | undefined = snapshot.steps[0]?.show;
+const title: string | undefined = snapshot.steps[0]?.authentication?.title;
+export { ConnectError, show, title };
+// @ts-expect-error a snapshot is not for changing
+snapshot.steps.push();
+// @ts-expect-error no such thing to show
+export const wrong: Show = "connected";
+"""
+REACT: Final = """
+export function useSyncExternalStore<T>(subscribe: (heard: () => void) => () => void, read: () => T): T {
+  subscribe(() => {});
+  return read();
+}
+"""
+STRICT: Final = {
+    "compilerOptions": {
+        "strict": True,
+        "noEmit": True,
+        "target": "ES2022",
+        "module": "NodeNext",
+        "lib": ["ES2022", "DOM", "DOM.Iterable"],
+        "types": [],
+    },
+    "files": ["caller.mts"],
+}
+
+
+def test_it_is_small() -> None:
+    """As it is served, with every comment in it."""
+    assert len(gzip.compress((WEB / "connect.js").read_bytes(), 9)) < MOST_BYTES
+
+
+def test_it_brings_nothing_along() -> None:
+    """One file each: neither imports anything."""
+    texts = [(WEB / name).read_text(encoding="utf-8") for name in ("connect.js", "react.js")]
+
+    assert [text for text in texts if "\nimport " in text or "import(" in text] == []
+
+
+def test_a_server_may_import_it_and_render(tmp_path: Path) -> None:
+    """Nothing of a browser is touched until a page subscribes in one."""
+    for name in ("connect.js", "react.js"):
+        (tmp_path / name).write_bytes((WEB / name).read_bytes())
+    (tmp_path / "server.mjs").write_text(ON_A_SERVER, encoding="utf-8")
+    (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    done = subprocess.run([NODE, "server.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "starting 0 true true\n", done.stderr
+
+
+@pytest.mark.npm_packages
+def test_the_package_is_the_served_file_with_types(tmp_path: Path) -> None:
+    """What is packed is what the API serves, byte for byte, and TypeScript holds callers to its types."""
+    environment = os.environ | {"PATH": f"{Path(NODE).parent}:{os.environ['PATH']}"}
+    pack = ["npm", "pack", "--json", "--pack-destination", str(tmp_path)]
+    done = subprocess.run(pack, cwd=PACKAGE, env=environment, check=True, capture_output=True, text=True, timeout=100)
+    (packed,) = json.loads(done.stdout[done.stdout.index("[") :])
+    installed = tmp_path / "node_modules" / "zapwright-connect"
+    with tarfile.open(tmp_path / packed["filename"]) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    installed.parent.mkdir()
+    (tmp_path / "unpacked" / "package").rename(installed)
+    (tmp_path / "caller.mts").write_text(CALLER.replace("./react-stub.js", "./react-stub.mjs"), encoding="utf-8")
+    (tmp_path / "react-stub.mts").write_text(REACT, encoding="utf-8")
+    (tmp_path / "tsconfig.json").write_text(json.dumps(STRICT), encoding="utf-8")
+    checked = subprocess.run(
+        [NODE, str(TSC), "--project", "."], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=100
+    )
+
+    assert checked.returncode == 0, checked.stdout
+    assert {
+        name: (installed / name).read_bytes() == (WEB / name).read_bytes() for name in ("connect.js", "react.js")
+    } == {
+        "connect.js": True,
+        "react.js": True,
+    }
+    assert not (PACKAGE / "connect.js").exists()

@@ -1,0 +1,112 @@
+"""A deployment whose events go out: store and use cases in the test's own process, workers as processes beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from orchestrator.bootstrap import Zapwright, opened
+from orchestrator.core.deliveries import Delivery, DeliveryState
+from orchestrator.core.endpoints import Endpoint
+from orchestrator.core.events import EventName
+from orchestrator.core.ports import DeliverySearch
+from orchestrator.core.session import Session, SessionKey
+from orchestrator.core.signals import SessionCancelled, SessionChanged
+from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.engine import NewSession
+from orchestrator.settings import Settings
+from orchestrator.webhooks import NewEndpoint
+from tests.support.processes import SEALING_KEY, Process, a_worker
+from tests.support.valkey import ValkeyServer
+
+ALL: Final = frozenset(EventName)
+LIMIT_S: Final = 1
+
+
+class Station:
+    """Sessions that change, and whoever hears of it."""
+
+    def __init__(self, zapwright: Zapwright, *, valkey: ValkeyServer, folder: Path) -> None:
+        self.zapwright = zapwright
+        self._valkey = valkey
+        self._folder = folder
+        self._workers = 0
+
+    async def endpoint(
+        self, url: str, *, events: frozenset[EventName] = ALL, tenant: str = DEFAULT_TENANT, session: str | None = None
+    ) -> Endpoint:
+        """Have events sent there."""
+        new = NewEndpoint(tenant_id=tenant, url=url, events=events, session_id=session)
+        return (await self.zapwright.webhooks.create(new)).endpoint
+
+    async def session(self, user: str, *, tenant: str = DEFAULT_TENANT) -> SessionKey:
+        """Begin a session: its first event."""
+        applied = await self.zapwright.engine.create_session(NewSession(tenant_id=tenant, user_id=user))
+        return applied.session.key
+
+    async def change(self, key: SessionKey, title: str) -> None:
+        """Change a session: one event."""
+        await self.zapwright.engine.apply(key, SessionChanged(title=title))
+
+    async def cancel(self, key: SessionKey) -> None:
+        """End a session: one event."""
+        await self.zapwright.engine.apply(key, SessionCancelled())
+
+    async def lived(self, users: Sequence[str], *, changes: int) -> list[SessionKey]:
+        """Let so many sessions begin, change and end."""
+
+        async def live(user: str) -> SessionKey:
+            key = await self.session(user)
+            for number in range(changes):
+                await self.change(key, f"title {number}")
+            await self.cancel(key)
+            return key
+
+        return list(await asyncio.gather(*map(live, users)))
+
+    async def load(self, key: SessionKey) -> Session:
+        """Return a session as it is."""
+        return await self.zapwright.store.sessions.load(key)
+
+    async def deliveries(self, endpoint: Endpoint, *, state: DeliveryState | None = None) -> tuple[Delivery, ...]:
+        """Return the newest deliveries of an endpoint."""
+        search = DeliverySearch(tenant_id=endpoint.tenant_id, endpoint_id=endpoint.id, state=state, limit=100)
+        return (await self.zapwright.webhooks.find(search)).deliveries
+
+    async def is_idle(self) -> bool:
+        """Tell whether nothing is on its way to anybody."""
+        store, shards = self.zapwright.store.deliveries, range(self.zapwright.settings.shards)
+        far = self.zapwright.clock.now() + 10**12
+        return not await store.backlog(shards) and not await store.due(shards, now=far, limit=1)
+
+    @contextmanager
+    def worker(self, *, is_awaited: bool = True) -> Iterator[Process]:
+        """Have a worker."""
+        self._workers += 1
+        log = self._folder / f"worker-{self._workers}.log"
+        environment = {
+            "ZAPWRIGHT_ZAPIER_API_URL": "http://127.0.0.1:1",
+            "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY,
+            "ZAPWRIGHT_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "ZAPWRIGHT_WEBHOOK_LIMIT_S": str(LIMIT_S),
+        }
+        with a_worker(log, redis_url=self._valkey.url, environment=environment, is_awaited=is_awaited) as process:
+            yield process
+
+
+@asynccontextmanager
+async def a_station(valkey: ValkeyServer, folder: Path) -> AsyncIterator[Station]:
+    """Have a station on this store."""
+    settings = Settings(
+        zapier_api_url="http://127.0.0.1:1",
+        credential_keys=(SecretStr(SEALING_KEY),),
+        webhook_allowed_networks=("127.0.0.0/8",),
+        webhook_limit_s=LIMIT_S,
+    )
+    async with opened(settings, redis_url=valkey.url) as zapwright:
+        yield Station(zapwright, valkey=valkey, folder=folder)

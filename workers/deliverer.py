@@ -1,0 +1,71 @@
+"""Delivers batches: many lanes at a time, none in the way of another."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+import structlog
+
+from orchestrator.core.endpoints import Endpoint
+from orchestrator.core.errors import StoreError
+from orchestrator.core.ports import DeliveryBatch, Parcel
+
+log = structlog.get_logger(__name__)
+
+MOST_AT_ONCE: Final = 512
+"""Lanes under way in one process."""
+
+
+class Deliver(Protocol):
+    """Tries what is due (`orchestrator.delivering.Courier`)."""
+
+    async def begin(self, batch: DeliveryBatch) -> tuple[tuple[Parcel, Endpoint], ...]:
+        """Return what there is to send."""
+        ...
+
+    async def deliver(self, parcel: Parcel, endpoint: Endpoint, *, token: str) -> None:
+        """Try one delivery, and what is due in its lane after it."""
+        ...
+
+
+class BatchDeliverer:
+    """Delivers batches on the running loop.
+
+    A delivery that fails is logged and stops no other; its lane is due again when its lease is over.
+    """
+
+    def __init__(self, courier: Deliver, *, most_at_once: int = MOST_AT_ONCE) -> None:
+        self._courier = courier
+        self._places = asyncio.Semaphore(most_at_once)
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def admit(self, batch: DeliveryBatch) -> None:
+        """Begin every lane of the batch, as places become free; return when the last one has begun."""
+        try:
+            begun = await self._courier.begin(batch)
+        except StoreError as error:
+            log.warning("deliveries_not_begun", problem=str(error))
+            return
+        for parcel, endpoint in begun:
+            await self._places.acquire()
+            task = asyncio.create_task(self._deliver(parcel, endpoint, batch.token))
+            self._running.add(task)
+            task.add_done_callback(self._end)
+
+    async def drain(self) -> None:
+        """Return when no delivery is under way."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _deliver(self, parcel: Parcel, endpoint: Endpoint, token: str) -> None:
+        try:
+            await self._courier.deliver(parcel, endpoint, token=token)
+        except StoreError as error:
+            log.warning("delivery_not_kept", problem=str(error))
+        except Exception:
+            log.exception("delivery_failed", endpoint=endpoint.id, session=parcel.delivery.lane.session_id)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._places.release()
