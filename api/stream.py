@@ -23,6 +23,7 @@ from orchestrator.core.errors import SessionNotFoundError, StoreError, Zapwright
 from orchestrator.core.ports import Clock, EventPage
 from orchestrator.core.session import ENDED, SECOND, Instant, Millis, SessionKey
 from orchestrator.following import Follower, Following, Reading
+from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -94,11 +95,13 @@ class Streams:
         following: Following,
         queries: Queries,
         clock: Clock,
+        metrics: Metrics,
         keep_alive: Millis = KEEP_ALIVE,
         send_limit: Millis = SEND_LIMIT,
     ) -> None:
         self.following = following
         self.clock = clock
+        self.metrics = metrics
         self.keep_alive = keep_alive
         self.send_limit = send_limit
         self._queries = queries
@@ -188,13 +191,14 @@ class SessionStream(Response):
         except TooManyStreamsError as error:
             await problem(error, scope)(scope, receive, send)
             return
-        async with following.follow(reader.key, is_visible=reader.is_visible) as follower:
-            leaving = asyncio.create_task(_leave(receive, follower))
-            try:
-                await self._answer(follower, scope, receive, send)
-            finally:
-                leaving.cancel()
-                await asyncio.wait((leaving,))
+        with self._streams.metrics.stream():
+            async with following.follow(reader.key, is_visible=reader.is_visible) as follower:
+                leaving = asyncio.create_task(_leave(receive, follower))
+                try:
+                    await self._answer(follower, scope, receive, send)
+                finally:
+                    leaving.cancel()
+                    await asyncio.wait((leaving,))
 
     async def _answer(self, follower: Follower, scope: Scope, receive: Receive, send: Send) -> None:
         try:

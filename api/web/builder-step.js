@@ -34,7 +34,6 @@ import { icon } from "./icons.js";
  * @property {(action: {key: string, action_type: string}) => void} chooseAction
  * @property {(by: number) => void} move
  * @property {() => void} remove
- * @property {() => void} signIn
  * @property {() => void} again loads what could not be loaded
  */
 
@@ -202,13 +201,11 @@ function telling(step, words, desk, wishes) {
         button("Open the window again", wishes.connect, { key: "reopen" }),
         button("Cancel", wishes.cancel, { kind: "quiet", key: "cancel" }),
       ),
-    step.show === "sign-in-needed" && h("div", { class: "row" }, button("Sign in again", wishes.signIn, { kind: "primary", busy: desk.busy === "sign-in" })),
-    step.show === "token-expired" && h("div", { class: "row" }, button("Reload", () => location.reload(), { kind: "primary" })),
     QUOTED.has(step.show) && step.support && quote(step.support),
   );
 }
 
-const QUOTED = new Set(["checking", "blocked", "not-visible", "timed-out", "nothing-new", "ambiguous", "revoked", "expired", "claimed-elsewhere", "sign-in-needed"]);
+const QUOTED = new Set(["checking", "blocked", "not-visible", "timed-out", "nothing-new", "ambiguous", "revoked", "expired", "claimed-elsewhere"]);
 
 /** @param {any} step */
 function countdown({ next_check_in_s: seconds }) {
@@ -235,8 +232,12 @@ function realLink(step, wishes) {
   );
 }
 
-/** @param {string} reference */
-function quote(reference) {
+/**
+ * Describes what to say to whoever helps.
+ *
+ * @param {string} reference
+ */
+export function quote(reference) {
   return h("p", { class: "small quote" }, "If you ask for help, quote ", h("span", { class: "mono" }, reference));
 }
 
@@ -251,7 +252,7 @@ function account(step, words, locked, desk, wishes) {
       "div",
       { class: "grow" },
       h("p", {}, h("b", {}, step.authentication?.title ?? "Connected")),
-      step.evidence && h("p", { class: "soft small" }, `Known because ${evidenceInWords(step.evidence.channels)}`),
+      step.evidence && h("p", { class: "soft small" }, `Known ${evidenceInWords(step.evidence.channels)}`),
     ),
     !locked &&
       button("Use another account", () => turn(desk, "picking", !desk.picking, wishes), {
@@ -269,7 +270,7 @@ function accounts(step, desk, wishes) {
   return h(
     "div",
     { class: "stack", key: "accounts" },
-    step.candidates.length > 0 && choices(`${step.id}-candidates`, "One of these may be it", step.candidates, "This one", desk, wishes),
+    step.candidates.length > 0 && choices(`${step.id}-candidates`, step.candidates.length > 1 ? "One of these may be it" : "This may be it", step.candidates, "This one", desk, wishes),
     desk.accounts === null && !desk.problem && h("div", { class: "skeleton", key: "loading" }),
     desk.accounts?.length === 0 && step.show === "ready" && h("p", { class: "soft", key: "none" }, `You have no ${app} account at Zapier yet.`),
     others.length > 0 &&
@@ -301,7 +302,7 @@ function choices(id, label, found, verb, desk, wishes) {
           { key: one.id, class: "row" },
           h("span", { class: "grow" }, one.title),
           one.is_expired
-            ? h("span", { class: "badge", "data-tone": "bad" }, "Expired: connect it again")
+            ? h("span", { class: "badge", "data-tone": "bad" }, "Expired")
             : button(verb, () => wishes.choose(one), { busy: desk.busy === `choose ${one.id}`, label: `${verb}: ${one.title}` }),
         ),
       ),

@@ -7,9 +7,9 @@
  */
 
 import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
-import { button, CHOOSING, newDesk, SETTLED, stepCard } from "./builder-step.js";
+import { button, CHOOSING, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
-import { problemInWords, statusInWords, wordsOf } from "./builder-words.js";
+import { problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 import { icon } from "./icons.js";
@@ -82,7 +82,7 @@ async function patiently(question) {
       return await question();
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      page.problem = `${UNREACHABLE} Once it is running again, this page goes on.`;
+      if (page.phase === "opening") page.problem = `${UNREACHABLE} Once it is running again, this page goes on.`;
       redraw();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -222,13 +222,7 @@ function wishesOf(step, index, connect) {
     remove: () =>
       act(desk, "remove", async () => {
         await connect.removeStep(step.id);
-        focusOn(connect.getSnapshot().steps[Math.max(0, index - 1)]?.id);
-      }),
-    signIn: () =>
-      act(desk, "sign-in", async () => {
-        const { user_id, reference } = connect.getSnapshot().session ?? {};
-        await ask("POST", "/dev/session", { user_id, reference });
-        connect.refresh();
+        focusOn(`${connect.getSnapshot().steps[Math.max(0, index - 1)]?.id}-name`);
       }),
     again: () => {
       desk.problem = null;
@@ -292,13 +286,24 @@ function redraw() {
 
 function drawAll() {
   const focused = document.activeElement;
-  const card = focused?.closest("[data-step]")?.getAttribute("data-step");
+  const around = focused?.closest(".step, section")?.getAttribute("aria-labelledby");
   const { connect } = page;
   const snapshot = connect?.getSnapshot();
-  if (connect && snapshot) for (const step of snapshot.steps) listenTo(step, connect);
+  if (connect && snapshot) {
+    for (const step of snapshot.steps) listenTo(step, connect);
+    listenToZap(snapshot.session);
+  }
   draw(corner, page.phase === "open" && snapshot && standing(snapshot));
   draw(main, contents(connect, snapshot));
-  if (focused !== document.body && focused?.isConnected === false) focusOn(card);
+  if (focused !== document.body && focused?.isConnected === false) focusOn(around);
+}
+
+/** @param {any} session */
+function listenToZap(session) {
+  const now = session?.zap.state === "failed" ? "failed" : session?.status;
+  const before = said.get("zap");
+  said.set("zap", now);
+  if (before !== undefined && before !== now) announcement.textContent = zapInWords(now);
 }
 
 /** @param {any} step @param {import("../../clients/browser/types.js").Connect} connect */
@@ -336,9 +341,9 @@ function announce(step) {
   announcement.textContent = `Step ${step.position + 1}${step.app ? `, ${step.app.title}` : ""}: ${badge}. ${title}`;
 }
 
-/** Puts the focus on a step, or where the page begins. @param {string | null | undefined} stepId */
-function focusOn(stepId) {
-  (document.getElementById(`${stepId}-name`) ?? main).focus();
+/** Puts the focus on a heading, or where the page begins. @param {string | null | undefined} heading */
+function focusOn(heading) {
+  (document.getElementById(heading ?? "") ?? main).focus();
 }
 
 /** @param {any} snapshot */
@@ -465,16 +470,38 @@ function gone(why) {
 }
 
 /** What holds for the whole page. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
-function banner({ status }, connect) {
+function banner({ status, session, support }, connect) {
   const { tone, words, about } = statusInWords(status);
   if (!about) return null;
+  const isSignIn = status === "sign-in-needed";
   return h(
     "div",
     { class: "note banner", "data-tone": tone, role: "status", key: "banner" },
     h("strong", {}, words),
     h("p", {}, about),
-    (status === "offline" || status === "token-expired") && h("div", { class: "row" }, button("Try now", () => connect.refresh())),
+    h(
+      "div",
+      { class: "row" },
+      isSignIn
+        ? button("Sign in again", () => void signIn(session, connect), { kind: "primary", busy: page.busy === "sign-in" })
+        : button("Try now", connect.refresh),
+    ),
+    support && quote(support),
   );
+}
+
+/** What your product does where its user signs in to Zapier. @param {any} session @param {import("../../clients/browser/types.js").Connect} connect */
+async function signIn({ user_id, reference }, connect) {
+  Object.assign(page, { busy: "sign-in", problem: null });
+  redraw();
+  try {
+    await ask("POST", "/dev/session", { user_id, reference });
+    connect.refresh();
+  } catch (error) {
+    page.problem = error instanceof TypeError ? UNREACHABLE : problemInWords(error);
+  }
+  page.busy = null;
+  redraw();
 }
 
 /** @param {any} session */
@@ -521,7 +548,7 @@ function stepList({ session, steps }, connect) {
   const add = (/** @type {number} */ position) => async () => {
     page.problem = null;
     try {
-      focusOn(await connect.addStep({ position }));
+      focusOn(`${await connect.addStep({ position })}-name`);
     } catch (error) {
       page.problem = problemInWords(error);
     }
@@ -562,7 +589,7 @@ function finish({ session, steps }, connect) {
     page.busy = null;
     redraw();
   };
-  return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish", "aria-live": "polite" }, h("h2", { id: "finish" }, "Create the Zap"), outcome(session, steps, create));
+  return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish" }, h("h2", { id: "finish", tabindex: "-1" }, "Create the Zap"), outcome(session, steps, create));
 }
 
 /** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean}) => void} create */

@@ -30,6 +30,7 @@ from rich.console import Console
 
 from api.views import rendering
 from bench.events import clients, rival
+from bench.lifecycle.processes import Process
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.core.events import EventName
 from orchestrator.core.session import SessionKey
@@ -46,7 +47,7 @@ SESSIONS: Final = 100
 
 
 @contextmanager
-def process(*arguments: str, environment: Mapping[str, str], fd: int | None = None) -> Iterator[None]:
+def process(*arguments: str, environment: Mapping[str, str], fd: int | None = None) -> Iterator[Process]:
     """Have a process of ours until the block ends."""
     running = subprocess.Popen(
         [sys.executable, "-m", *arguments],
@@ -56,7 +57,7 @@ def process(*arguments: str, environment: Mapping[str, str], fd: int | None = No
         pass_fds=[] if fd is None else [fd],
     )
     try:
-        yield
+        yield Process(pid=running.pid, port=0)
     finally:
         running.terminate()
         try:
@@ -112,6 +113,13 @@ class Bench:
         await asyncio.gather(*tasks)
         return sorted(came - committed for came, committed in await self.noted(rate * seconds))
 
+    async def heard(self, number: int) -> None:
+        """Wait until so many messages have come."""
+        notes: list[object] = []
+        while len(notes) < number:
+            await asyncio.sleep(0.02)
+            notes = (await self._http.get(f"{self._url}/notes")).json()
+
     async def noted(self, number: int) -> list[tuple[float, float]]:
         """Wait until so many messages have come; the receiver forgets them."""
         deadline = time.monotonic() + WITHIN_S
@@ -124,17 +132,21 @@ class Bench:
                 raise SystemExit(f"only {len(notes)} of {number} messages came")
             await asyncio.sleep(0.1)
 
-    async def by_jobs(self, redis_url: str, *, number: int) -> float:
-        """Let RQ deliver so many messages by a job each, and return how many came a second."""
+    async def by_jobs(self, redis_url: str, *, number: int) -> tuple[float, float]:
+        """Let RQ deliver so many messages by a job each; return how many came a second, and the µs of CPU for one."""
         body = '{"type": "session_changed", "data": {"title":"1"}, "filler": "' + "x" * 900 + '"}'
         with Redis.from_url(redis_url) as redis:
             now = self._zapwright.clock.now()
             await asyncio.to_thread(rival.enqueue, redis, self._url, [body] * number, now=now)
         began = time.time_ns() / 1e6
-        with process("bench.events.rival", environment={"REDIS_URL": redis_url}):
+        with process("bench.events.rival", environment={"REDIS_URL": redis_url}) as worker:
+            await self.heard(1)
+            before = worker.cpu_s()
             notes = await self.noted(number)
+            spent = worker.cpu_s() - before
         first = min(came for came, _ in notes)
-        return 1000 * (len(notes) - 1) / (max(came for came, _ in notes) - max(first, began))
+        rate = 1000 * (len(notes) - 1) / (max(came for came, _ in notes) - max(first, began))
+        return rate, 1e6 * spent / number
 
     async def bytes_of_a_session(self, redis_url: str, key: SessionKey) -> int:
         """Return what the store keeps of a session with its events, records and messages."""
@@ -176,11 +188,13 @@ async def run(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         posts = await clients.compare(url, seconds=options.seconds / 4)
         await bench.noted(1)
         keys = await bench.prepare()
-        with process("cli", "worker", environment=environment):
+        with process("cli", "worker", environment=environment) as worker:
             await bench.burst(keys, each=2)
+            before = worker.cpu_s()
             burst = [await bench.burst(keys, each=options.each) for _ in range(options.rounds)]
+            spent = 1e6 * (worker.cpu_s() - before) / (options.rounds * options.each * SESSIONS)
             ages = await bench.steady(keys, rate=options.rate, seconds=options.seconds)
-        jobs = await bench.by_jobs(store.url, number=options.jobs)
+        jobs, spent_by_job = await bench.by_jobs(store.url, number=options.jobs)
         size = await bench.bytes_of_a_session(store.url, keys[0])
         await bench.aclose()
     events = 1 + 2 + options.each * options.rounds + options.rate * options.seconds // SESSIONS
@@ -190,9 +204,11 @@ async def run(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         "event_p99_ms": round(ages[int(len(ages) * 0.99)], 1),
         "rq_per_s": round(jobs),
         "ratio_to_rq": round(statistics.median(burst) / jobs, 1),
+        "cpu_us_per_event": round(spent),
+        "rq_cpu_us_per_message": round(spent_by_job),
         "steady_rate_per_s": options.rate,
-        "httpx_posts_per_s": round(posts["httpx"]),
-        "aiohttp_posts_per_s": round(posts["aiohttp"]),
+        **{f"{name}_posts_per_s": round(rate) for name, (rate, _) in posts.items()},
+        **{f"{name}_cpu_us_per_post": round(cost) for name, (_, cost) in posts.items()},
         "bytes_per_event_kept": round(size / events),
     }
 
@@ -220,8 +236,11 @@ def main() -> int:
         f"an RQ job for each: {figures['rq_per_s']} messages/s; ours does {figures['ratio_to_rq']} times as many"
     )
     console.print(
-        f"POSTs of one process: aiohttp {figures['aiohttp_posts_per_s']}/s, httpx {figures['httpx_posts_per_s']}/s"
+        f"CPU time: {figures['cpu_us_per_event']} µs an event, {figures['rq_cpu_us_per_message']} µs an RQ job"
     )
+    for name in ("aiohttp", "httpx"):
+        rate, cost = figures[f"{name}_posts_per_s"], figures[f"{name}_cpu_us_per_post"]
+        console.print(f"POSTs of one process by {name}: {rate}/s, {cost} µs of CPU each")
     console.print(f"the store keeps {figures['bytes_per_event_kept']} bytes for each event that was sent")
     return 0
 

@@ -63,7 +63,6 @@ class SessionStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN = frozenset({SessionStatus.BUILDING, SessionStatus.READY})
 ENDED = frozenset({SessionStatus.CREATED, SessionStatus.EXPIRED, SessionStatus.CANCELLED})
 
 
@@ -420,8 +419,8 @@ class Session:
         """Where the session stands as a whole."""
         if self.ended is not None:
             return self.ended
-        if self.zap.state in _STATUS_OF_ZAP:
-            return _STATUS_OF_ZAP[self.zap.state]
+        if self.zap.state is not ZapState.NONE and (of_zap := _STATUS_OF_ZAP.get(self.zap.state)):
+            return of_zap
         if self.steps and all(step.is_settled and step.action for step in self.steps):
             return SessionStatus.READY
         return SessionStatus.BUILDING
@@ -429,7 +428,7 @@ class Session:
     @property
     def is_open(self) -> bool:
         """Whether its steps may change."""
-        return self.status in OPEN
+        return (status := self.status) is SessionStatus.BUILDING or status is SessionStatus.READY
 
 
 _STATUS_OF_ZAP = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -94,7 +94,7 @@ async def signs_in(popup: Page) -> None:
     await popup.close()
 
 
-async def walk(comparison: Comparison) -> AsyncIterator[str]:
+async def walk(comparison: Comparison) -> AsyncGenerator[str]:
     """Walk through the whole comparison; yield the name of each state that it comes to."""
     await comparison.shows("left", "ready")
     yield "ready"

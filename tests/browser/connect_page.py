@@ -19,24 +19,24 @@ class Link:
     """A connect link that the product's backend made for one of its users."""
 
     def __init__(self, product: Product, session: dict[str, Any], made: dict[str, Any]) -> None:
-        self._product = product
+        self.product = product
         self.session = session
         self.url: str = made["url"]
         self.path = f"/v1/sessions/{session['id']}/steps/{made['step_id']}/connect-links/{made['id']}"
 
     async def read(self) -> dict[str, Any]:
         """Return the session as it is."""
-        answer = await self._product.backend.get(f"/v1/sessions/{self.session['id']}")
+        answer = await self.product.backend.get(f"/v1/sessions/{self.session['id']}")
         session: dict[str, Any] = answer.json()
         return session
 
     async def state(self) -> str:
         """Return what the backend is told of the link."""
-        answer = await self._product.backend.get(self.path.rpartition("/")[0])
+        answer = await self.product.backend.get(self.path.rpartition("/")[0])
         return str(answer.json()["links"][0]["state"])
 
 
-async def linked(product: Product, user: str, *apps: str, **more: str) -> Link:
+async def linked(product: Product, user: str, *apps: str, **more: Any) -> Link:
     """Begin a session and make a link for its first step."""
     session = await product.session(user, *apps)
     path = f"/v1/sessions/{session['id']}/steps/{session['steps'][0]['id']}/connect-links"

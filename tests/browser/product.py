@@ -25,7 +25,8 @@ FILES: Final = Path(__file__).parent / "host"
 class Product:
     """A product's backend, and what it was asked.
 
-    `headers` are its page's own. `alter` says, of a session, what becomes of the token that is given for the nth time.
+    `headers` are its page's own, `files` what else it serves. `alter` says, of a session, what becomes of the token
+    that is given for the nth time.
     """
 
     def __init__(self, origin: str, *, api_url: str, api_key: str, simulator_url: str) -> None:
@@ -34,6 +35,7 @@ class Product:
         self.simulator_url = simulator_url
         self.tokens_given: dict[str, int] = {}
         self.headers: dict[str, str] = {}
+        self.files: dict[str, str] = {}
         self.alter: dict[str, Callable[[int, dict[str, Any]], dict[str, Any]]] = {}
         bearer = {"Authorization": f"Bearer {api_key}"}
         self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, trust_env=False, timeout=20)
@@ -92,6 +94,7 @@ class Product:
                 Route("/", self._page),
                 Route("/host.js", self._script),
                 Route("/token", self._token, methods=["POST"]),
+                Route("/{name}", self._file),
             ]
         )
 
@@ -100,6 +103,11 @@ class Product:
 
     async def _script(self, _request: Request) -> Response:
         return FileResponse(FILES / "host.js")
+
+    async def _file(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        media_type = "text/javascript" if name.endswith(".js") else "text/html"
+        return Response(self.files[name], media_type=media_type)
 
     async def _token(self, request: Request) -> Response:
         session = request.query_params["session"]

@@ -93,14 +93,20 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(product: Product, browser: Browser, app: str, *, accounts: int = 0) -> AsyncIterator[Scene]:
-    """Have a user who has connected so many accounts before; no page's script may fail."""
+async def scene(
+    product: Product, browser: Browser, app: str, *, accounts: int = 0, signed_in_as: str | None = None
+) -> AsyncIterator[Scene]:
+    """Have a user who has connected so many accounts before; no page's script may fail.
+
+    The browser is signed in to Zapier as this user, or as another one.
+    """
     user = f"user-{next(_numbers)}"
     for _ in range(accounts):
         await product.connect_account(user, app)
     session = await product.session(user, app)
     context = await browser.new_context()
-    await context.add_cookies([{"name": "zapier_account", "value": user, "url": product.simulator_url}])
+    account = signed_in_as or user
+    await context.add_cookies([{"name": "zapier_account", "value": account, "url": product.simulator_url}])
     failures: list[str] = []
     context.on("weberror", lambda failed: failures.append(str(failed.error)))
     try:

@@ -10,6 +10,7 @@ import asyncio
 import io
 import sys
 import tempfile
+from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,20 +18,35 @@ from PIL import Image
 from playwright.async_api import Browser, Locator, Page
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
-from tests.browser import builder_scenes  # noqa: F401 - puts its scenes into the table
+from tests.browser import builder_scenes, comparison_scenes, connect_page_scenes  # noqa: F401 - they put scenes in
 from tests.browser.chromium import launched
 from tests.browser.stages import ATTEMPT_S, SCENES, TOKEN_S, USERS, Stage
 
-FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
+DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+FOLDER: Final = DOCS / "images"
+ALBUM: Final = DOCS / "pages.md"
+HEADER: Final = """# What our pages show
+
+Every state of every page, as `make screenshots` draws it, which also writes this document: in Chromium, with the
+simulator, on a desktop and on a phone, in light and dark. What you see is the theme that you read in.
+"""
+PAGES: Final = {
+    "builder": ("The demo builder", "`/demo`: a Zap of several steps, with a menu of what may go wrong."),
+    "compare": ("The comparison", "`/demo/compare`: the published snippet and connect.js, with the same popup."),
+    "connect": ("The connect page", "[One step, by a link](hosted-page.md)."),
+}
+"""By what the names of their scenes begin with."""
 AT_ONCE: Final = 4
 COLORS: Final = 64
 SETTINGS: Final = {
+    "ZAPWRIGHT_TENANT_NAME": "Acme",
     "ZAPWRIGHT_ATTEMPT_S": str(ATTEMPT_S),
     "ZAPWRIGHT_ATTEMPT_VISIBLE_S": str(ATTEMPT_S),
     "ZAPWRIGHT_CLIENT_TOKEN_S": str(TOKEN_S),
 }
 THEMES: Final[tuple[Any, ...]] = ("light", "dark")
 SCREENS: Final = {"desktop": (1280, 800), "phone": (390, 844)}
+SHOWN_WIDTHS: Final = {"desktop": 620, "phone": 180}
 MARGIN: Final = 16
 
 
@@ -47,7 +63,7 @@ async def draw(name: str, browser: Browser, installation: Installation, user: st
                 await page.set_viewport_size(_viewport(screen))
                 await page.mouse.move(0, 0)
                 await _scroll(page, target, to_top=screen == "phone")
-                size += await _save(page, FOLDER / f"{name}-{theme}-{screen}.png")
+                size += await _save(page, FOLDER / file_of(name, theme, screen))
     await context.close()
     return size
 
@@ -98,6 +114,33 @@ async def draw_all(names: list[str], installation: Installation) -> None:
         raise ExceptionGroup("some scenes could not be drawn", failures)
 
 
+def file_of(name: str, theme: str, screen: str) -> str:
+    """Return what a picture is called."""
+    return f"{name}-{theme}-{screen}.png"
+
+
+def album() -> str:
+    """Return the document that shows every picture, each in its reader's theme."""
+    parts = [HEADER]
+    for page, (title, about) in PAGES.items():
+        names = [name for name in SCENES if name.startswith(f"{page}-")]
+        if names:
+            parts += [f"## {title}\n", f"{about}\n", *map(_entry, names)]
+    return "\n".join(parts)
+
+
+def _entry(name: str) -> str:
+    caption = SCENES[name].__doc__ or name
+    pictures = " ".join(_picture(name, screen, width, alt=caption) for screen, width in SHOWN_WIDTHS.items())
+    return f"### {name}\n\n{caption}\n\n{pictures}\n"
+
+
+def _picture(name: str, screen: str, width: int, *, alt: str) -> str:
+    light, dark = (f"images/{file_of(name, theme, screen)}" for theme in THEMES)
+    source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+    return f'<picture>{source}<img src="{light}" width="{width}" alt="{escape(alt)}"></picture>'
+
+
 def main() -> None:
     """Draw what the command line asks for."""
     beginnings = tuple(sys.argv[1:])
@@ -107,6 +150,7 @@ def main() -> None:
         everything_up(Path(folder, "data"), **WITHOUT_LIMITS, **SETTINGS) as installation,
     ):
         asyncio.run(draw_all(names, installation))
+    ALBUM.write_text(album(), encoding="utf-8")
 
 
 if __name__ == "__main__":

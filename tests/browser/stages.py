@@ -28,6 +28,7 @@ USERS: Final = (
     *("joan", "niklaus", "mary", "tony", "jean", "claude", "anita", "vint", "lynn", "tim", "shafi", "leslie"),
     *("sophie", "bjarne", "katherine", "guido", "carol", "linus", "susan", "brian", "adele", "robin", "karen", "peter"),
     *("elizabeth", "james", "margaret", "kurt", "emmy", "george", "rosa", "blaise", "rita", "konrad", "ida", "edgar"),
+    *("mabel", "otto", "irma", "hugo", "selma", "erik", "nora", "felix", "edith", "jonas", "klara", "axel"),
 )
 
 

@@ -58,8 +58,9 @@ async def test_a_zap_of_three_steps_is_built_and_created_by_keyboard_alone(build
     await expect(page.get_by_text("Every step has its account and its action.")).to_be_visible()
     await press(page, page.get_by_role("button", name="Create the Zap"))
     link = page.get_by_role("link", name="Open it at Zapier")
-    await expect(link).to_be_visible()
-    await tab_to(page, link, backwards=True)
+    await expect(page.get_by_role("heading", name="Create the Zap")).to_be_focused()
+    await expect(page.locator("#told")).to_have_text("Your Zap exists")
+    await tab_to(page, link)
 
     assert (await link.get_attribute("href") or "").startswith(builder.simulator_url)
 
@@ -169,9 +170,26 @@ async def test_an_api_that_is_away_is_said_and_waited_for(builder: Builder) -> N
     await expect(builder.page.get_by_role("alert")).to_contain_text("The API does not answer")
     await builder.page.unroute("**/dev/session/**")
     await builder.shows(1, "no-auth-required")
+    await expect(builder.page.get_by_role("alert")).to_have_count(0)
     builder.complaints[:] = [said for said in builder.complaints if "ERR_FAILED" not in said]
 
     assert builder.session_id == session
+
+
+async def test_a_user_whom_zapier_forgot_signs_in_and_goes_on(builder: Builder) -> None:
+    """What was waited for is still waited for, and found."""
+    await builder.begin("iris", "Zoom")
+    popup = await builder.open_popup(1)
+    await builder.shows(1, "waiting")
+    rule = {"fault": "status", "status": 401, "times": 1, "user": "iris", "endpoint": "GET /v2/authentications"}
+    await builder.patch_faults({"rules": {"iris": rule}})
+    await builder.button(1, "I’ve finished").click()
+    await builder.shows(1, "sign-in-needed", within_s=20)
+    await builder.page.get_by_role("button", name="Sign in again").click()
+    await builder.shows(1, "waiting")
+    await walk_through(popup)
+
+    await builder.shows(1, "resolved")
 
 
 async def test_a_zap_that_is_no_longer_there_is_said_to_be_gone(
@@ -204,7 +222,7 @@ async def test_the_fault_menu_breaks_the_popups_of_one_app(
     await expect(popup.locator("#done")).to_be_visible()
     await builder.button(1, "I’ve finished").click()
     await builder.shows(1, "resolved")
-    await expect(builder.step(1)).to_contain_text("it is the one account that is new")
+    await expect(builder.step(1)).to_contain_text("Known by being new")
     await page.get_by_role("button", name="Nothing should go wrong").click()
 
     await expect(page.get_by_role("button", name="Nothing should go wrong")).to_have_count(0)

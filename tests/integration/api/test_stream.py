@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -26,7 +27,6 @@ from tests.support.valkey import ValkeyServer, running_valkey
 
 TOKEN_LIFE: Final = 10 * MINUTE
 WITH_SERVERS_KEY: Final = {"Authorization": f"Bearer {KEY}"}
-STREAMED: Final = 'zapwright_http_requests_total{method="GET",route="/v1/sessions/{session_id}/stream"'
 
 
 async def eventually(is_so: Callable[[], Awaitable[object]]) -> None:
@@ -61,8 +61,10 @@ class Site:
 
     def at_pace(self, **pace: Millis) -> None:
         """Have streams with other limits."""
-        here = self.api.zapwright
-        self.api.app.state.streams = Streams(following=here.following, queries=here.queries, clock=here.clock, **pace)
+        here, state = self.api.zapwright, self.api.app.state
+        state.streams = Streams(
+            following=here.following, queries=here.queries, clock=here.clock, metrics=state.metrics, **pace
+        )
 
     async def change(self, title: str = "new") -> dict[str, Any]:
         """Have something happen to the session."""
@@ -396,9 +398,15 @@ class Client:
         """Change the session again, if the store takes it by now."""
         return await self.change(title) == httpx.codes.OK
 
-    async def has_streamed(self) -> bool:
-        """Tell whether a stream has ended."""
-        return STREAMED in (await self.http.get("/metrics")).text
+    async def streams(self) -> float:
+        """Return how many streams are open."""
+        found = re.search(r"^zapwright_streams (\S+)$", (await self.http.get("/metrics")).text, re.MULTILINE)
+        assert found is not None
+        return float(found[1])
+
+    async def has_no_streams(self) -> bool:
+        """Tell whether none is open."""
+        return await self.streams() == 0
 
 
 @asynccontextmanager
@@ -449,4 +457,7 @@ async def test_a_page_that_leaves_ends_its_stream(valkey: ValkeyServer) -> None:
     async with backend(valkey) as (client, _):
         async with socket_page(await client.begin(), WITH_SERVERS_KEY) as page:
             await page.until_told("session")
-        await eventually(client.has_streamed)
+            were_open = await client.streams()
+        await eventually(client.has_no_streams)
+
+    assert were_open == 1
