@@ -30,6 +30,7 @@ from orchestrator.core.session import ConnectLink, Session, Step
 from orchestrator.core.tenants import origin_of
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
+from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
@@ -156,6 +157,10 @@ async def _queries(here: Here) -> Queries:
     return here.queries
 
 
+async def _filler(here: Here) -> Filler:
+    return here.filler
+
+
 async def _creator(here: Here) -> Creator:
     return here.creator
 
@@ -223,6 +228,7 @@ async def _streams(request: Request) -> Streams:
 
 EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
+FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 ViewsDep = Annotated[Views, Depends(_views)]

@@ -12,19 +12,19 @@ const POPUP_FAULTS = [
   { name: "none", title: "Nothing", about: "The window says that it is done, at once." },
   {
     name: "cut",
-    title: "A page on the way cuts the connection",
+    title: "A page on the way cuts it off",
     about: "The app’s login sends a Cross-Origin-Opener-Policy: no word comes, and the window reads as closed while it is open.",
     popups: { coop: { middle: "same-origin" } },
   },
   {
     name: "cut-first",
-    title: "Zapier’s first page cuts the connection",
+    title: "Zapier’s first page cuts it off",
     about: "The same, from the first page on.",
     popups: { coop: { first: "same-origin" } },
   },
   {
     name: "cut-last",
-    title: "Zapier’s last page cuts the connection",
+    title: "Zapier’s last page cuts it off",
     about: "The same, at the very end.",
     popups: { coop: { last: "same-origin" } },
   },
@@ -45,7 +45,7 @@ const POPUP_FAULTS = [
   { name: "denied", title: "The user says no", about: "They refuse at the app’s login.", popups: { visitor: "denies" } },
   {
     name: "stranger",
-    title: "Signed in to Zapier as somebody else",
+    title: "Somebody else’s Zapier account",
     about: "The account is connected, but belongs to another Zapier user.",
     popups: { account: "somebody-else" },
   },

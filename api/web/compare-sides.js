@@ -181,7 +181,7 @@ function connected({ step, events, awaySince }) {
     "good",
     "Connected",
     accountLine(step.authentication),
-    `Known because ${evidenceInWords(found?.data.evidence ?? [])}.`,
+    `Known ${evidenceInWords(found?.data.evidence ?? [])}.`,
     wasAway && "It was found while no page was open.",
   );
 }

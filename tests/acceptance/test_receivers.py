@@ -88,6 +88,34 @@ def test_an_example_takes_what_is_signed_and_nothing_else(api: httpx.Client, tmp
     assert (with_others["status"], unsigned.status_code) == (401, 401)
 
 
+def test_webhooks_are_managed_by_the_command_line(up: Installation, api: httpx.Client) -> None:
+    """The secret is shown when it is made and never again."""
+    here = ("--data-dir", str(up.folder), "--json")
+    made = up.says("webhooks", "create", "http://127.0.0.1:9/", "--event", "session_created", *here)
+    renewed = up.says("webhooks", "rotate", made["id"], *here)
+    tested = up.says("webhooks", "test", made["id"], *here)
+    session = ask(api, "POST", "sessions", {"user_id": "eve"})
+    paused = up.says("webhooks", "pause", made["id"], *here)
+
+    def sent() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = up.says("webhooks", "deliveries", made["id"], *here)["deliveries"]
+        return found
+
+    (delivery,) = eventually(sent, what="a delivery")
+    replayed = up.says("webhooks", "replay", made["id"], session["id"], "1", *here)
+    changed = up.says("webhooks", "update", made["id"], "--description", "ours", *here)
+    (listed,) = up.says("webhooks", "list", *here)["webhooks"]
+    up.says("webhooks", "delete", made["id"], *here)
+
+    assert renewed["secret"] != made["secret"]
+    assert (tested["received"], tested["problem"]) == (False, "no connection")
+    assert (paused["paused"], changed["description"]) == ("requested", "ours")
+    assert (delivery["session_id"], replayed["state"]) == (session["id"], "pending")
+    assert listed == changed
+    assert "secret" not in listed
+    assert up.says("webhooks", "list", *here)["webhooks"] == []
+
+
 def test_listen_passes_messages_on(up: Installation, api: httpx.Client, tmp_path: Path) -> None:
     """To what is being developed, bytes and signatures as they are; its endpoint ends with it."""
     made = ask(api, "POST", "webhooks", {"url": "http://127.0.0.1:9/"})

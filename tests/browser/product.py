@@ -22,6 +22,13 @@ from tests.support.processes import eventually
 FILES: Final = Path(__file__).parent / "host"
 
 
+PATIENT: Final[dict[str, Any]] = {
+    "trust_env": False,
+    "timeout": 60,
+    "limits": httpx.Limits(max_keepalive_connections=0),  # one that was idle may be closed as it is used
+}
+
+
 class Product:
     """A product's backend, and what it was asked.
 
@@ -38,8 +45,8 @@ class Product:
         self.files: dict[str, str] = {}
         self.alter: dict[str, Callable[[int, dict[str, Any]], dict[str, Any]]] = {}
         bearer = {"Authorization": f"Bearer {api_key}"}
-        self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, trust_env=False, timeout=20)
-        self.simulator = httpx.AsyncClient(base_url=simulator_url, trust_env=False, timeout=20)
+        self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, **PATIENT)
+        self.simulator = httpx.AsyncClient(base_url=simulator_url, **PATIENT)
 
     async def session(self, user: str, *apps: str) -> dict[str, Any]:
         """Begin a session of a user with one step for each app, given by its title."""
@@ -122,7 +129,7 @@ class Product:
 
     async def _post_token(self, session: str, user: str) -> dict[str, Any]:
         bearer = self.backend.headers["Authorization"]
-        async with httpx.AsyncClient(base_url=self.api_url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self.api_url, **PATIENT) as client:
             answer = await client.post(
                 f"/v1/sessions/{session}/client-tokens", json={"user_id": user}, headers={"Authorization": bearer}
             )

@@ -210,7 +210,7 @@ async def test_the_fault_menu_breaks_the_popups_of_one_app(
     await builder.begin("fay", "Trello", "HubSpot")
     page = builder.page
     await page.get_by_label("In the windows of").select_option(label="Trello")
-    await page.get_by_label("This goes wrong").select_option(label="A page on the way cuts the connection")
+    await page.get_by_label("This goes wrong").select_option(label="A page on the way cuts it off")
     await expect(page.get_by_role("button", name="Nothing should go wrong")).to_be_visible()
     other = await Builder.opened(context, installation.variables, fragment=f"#{builder.session_id}")
     await other.page.get_by_label("In the windows of").select_option(label="Trello")

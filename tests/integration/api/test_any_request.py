@@ -59,7 +59,8 @@ CHECKS: Final[list[CheckFunction]] = [
 GENERATION: Final = GenerationConfig(with_security_parameters=False, deterministic=True)
 BOTH: Final = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 EXAMPLES: Final = 12
-ACTION: Final = {"key": "new_message", "action_type": "READ"}
+ACTION: Final = {"key": "channel_message", "action_type": "WRITE"}
+FILLED: Final = {"channel": "C00001", "text": "Hello"}
 HOOK: Final = "https://hooks.example/zapwright"
 KNOWN: Final = {
     "If-Match",
@@ -69,6 +70,7 @@ KNOWN: Final = {
     "app_id",
     "attempt_id",
     "authentication_id",
+    "field",
     "code",
     "key",
     "origin",
@@ -79,6 +81,9 @@ KNOWN: Final = {
     "user_id",
 }
 """What a request can name that is there."""
+
+QUERIED: Final = {"field"}
+"""What of that is named in queries where it must be there, and does not only narrow a search."""
 
 UNSAYABLE: Final = (
     "at most 4096 bytes of JSON",
@@ -178,6 +183,7 @@ class World:
             "app_id": self._slack,
             "access_token": f"sim-{user}",
             **ACTION,
+            "field": "channel",
             "reference": "theirs",
             "link_id": "none",
             "code": "ABCD-1234",
@@ -223,6 +229,7 @@ class World:
     async def ready(self) -> Headers:
         names = await self.resolved()
         await self.api.ok("PUT", f"{_step(names)}/action", ACTION)
+        await self.api.ok("PUT", f"{_step(names)}/inputs", {"inputs": FILLED})
         return names
 
     async def over(self) -> Headers:
@@ -243,6 +250,8 @@ def placed(case: Case, names: Headers, *, known: Collection[str]) -> Case:
         case.path_parameters |= {name: names[name] for name in case.path_parameters}
     if ParameterLocation.HEADER in valid:
         case.headers.update({name: names[name] for name in case.headers if name in known})
+    if ParameterLocation.QUERY in valid:
+        case.query |= {name: names[name] for name in case.query.keys() & names.keys() & set(known) & QUERIED}
     if ParameterLocation.BODY in valid and isinstance(case.body, dict):
         case.body |= {name: names[name] for name in case.body.keys() & names.keys() & set(known)}
     return case

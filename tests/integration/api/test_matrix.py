@@ -34,6 +34,7 @@ NO_ENDPOINT: Final[Told] = (404, "endpoint_not_found")
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "add_step": {},
+    "change_inputs": {"inputs": {"a": 1}},
     "allow_browser": {"code": "ABCD-1234"},
     "change_session": {"title": "Changed"},
     "change_step": {"alias": "changed"},
@@ -50,8 +51,12 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "open_popup": {"attempt_id": AN_ATTEMPT},
     "put_credential": {"access_token": "sim-alice"},
     "select_authentication": {"authentication_id": "some-authentication"},
+    "run_step_test": {"confirm": True},
     "send_popup_signal": {"attempt_id": AN_ATTEMPT, "kind": "focus"},
 }
+
+
+QUERIES: Final = {"list_choices": "?field=a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,7 @@ class World:
             "seq": "1",
         }
         address = operation.address(**names)
+        address += QUERIES.get(operation.id, "")
         async with self.api.caller(headers) as caller:
             return await caller.request(operation.method, address, json=operation.body)
 
@@ -342,7 +348,12 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "choose_app",
         "create_zap",
         "give_inputs",
+        "change_inputs",
         "list_actions",
+        "list_choices",
+        "list_fields",
+        "list_outputs",
+        "run_step_test",
         "list_authentications",
         "open_popup",
         "read_events",

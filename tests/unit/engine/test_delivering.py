@@ -234,3 +234,18 @@ async def test_of_ten_thousand_endpoints_a_hundred_are_made(api: Deployment) -> 
     answer = await api.client.post("/v1/webhooks", json={"url": URL})
 
     assert (answer.status_code, answer.json()["code"]) == (409, "too_many_endpoints")
+
+
+async def test_a_courier_that_is_finishing_gives_each_lane_back_after_its_try(api: Deployment) -> None:
+    """So that a worker that is told to stop does so within one try's time."""
+    await hooked(api)
+    session = await api.session()
+    for title in ("one", "two"):
+        await api.ok("PATCH", f"/v1/sessions/{session['id']}", {"title": title})
+    api.zapwright.courier.finish()
+    sent = []
+    for _ in range(4):
+        await api.deliver()
+        sent.append(len(api.posts.sent))
+
+    assert sent == [1, 2, 3, 3]

@@ -22,6 +22,10 @@ class Courier:
         self.begun: list[int] = []
         self.may_end = asyncio.Event()
         self._fails = fails
+        self.is_finishing = False
+
+    def finish(self) -> None:
+        self.is_finishing = True
 
     async def begin(self, batch: DeliveryBatch) -> tuple[tuple[Parcel, Endpoint], ...]:
         if isinstance(self._fails, StoreUnavailableError):
@@ -61,6 +65,7 @@ async def test_a_batch_is_admitted_before_it_ends() -> None:
     await draining
 
     assert is_waiting
+    assert courier.is_finishing
     assert courier.begun == [0, 1, 2, 0, 1]
 
 
