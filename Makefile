@@ -36,6 +36,10 @@ test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
 	@.ci/programs $(PROGRAMS) || true
 	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
 
+.PHONY: faults
+faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 50 kills (minutes)
+	@ZAPWRIGHT_FAULTS=full $(BIN)/python -m pytest -s tests/integration/webhooks/test_faults.py $(ARGS)
+
 .PHONY: check
 check: lint types imports ## Lint, types and architecture
 
@@ -65,6 +69,11 @@ format: $(VENV)/.dev ## Rewrite the sources in our format
 docs: $(VENV)/.project ## Rewrite the parts of the documents that the code knows better
 	@$(BIN)/python -m docs.generate
 
+.PHONY: screenshots
+screenshots: $(VENV)/.dev ## Draw our pages in every state into docs/images (ARGS=builder- draws those that begin so)
+	@.ci/programs $(PROGRAMS) || true
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
 .PHONY: clients
 clients: $(VENV)/.dev ## Rewrite the parts of the client libraries that the API's description knows better
 	@$(BIN)/python -m clients.generate
@@ -80,7 +89,7 @@ coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must 
 # ------------------------------------------------------------------------------------------------ measure
 
 .PHONY: bench
-bench: bench-fallback bench-lifecycle ## Every benchmark
+bench: bench-fallback bench-lifecycle bench-streams bench-events ## Every benchmark
 
 .PHONY: bench-fallback
 bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
@@ -89,6 +98,14 @@ bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1
 .PHONY: bench-lifecycle
 bench-lifecycle: $(VENV)/.project ## A session's life beside a floor and a naive design (JSON=1 ends with one JSON object)
 	@$(BIN)/python -m bench.lifecycle $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
+.PHONY: bench-streams
+bench-streams: $(VENV)/.project ## 2,000 streams at one API process, told of one change each (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.streams $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
+.PHONY: bench-events
+bench-events: $(VENV)/.project ## Webhook events from commit to receipt, beside an RQ job for each (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.events $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ build
 

@@ -26,6 +26,7 @@ from api.routes import (
     connect_page,
     credentials,
     development,
+    fields,
     health,
     operators,
     pages,
@@ -56,6 +57,7 @@ _RESOURCES = (
     authentications,
     popups,
     actions,
+    fields,
     zaps,
     client_tokens,
     connect_links,
@@ -106,7 +108,9 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
         zapwright.directory, tokens=app.state.tokens, clock=zapwright.clock, api_key=zapwright.settings.api_key
     )
     app.state.callers = callers
-    app.state.streams = Streams(following=zapwright.following, queries=zapwright.queries, clock=zapwright.clock)
+    app.state.streams = Streams(
+        following=zapwright.following, queries=zapwright.queries, clock=zapwright.clock, metrics=app.state.metrics
+    )
     return callers
 
 
@@ -121,6 +125,7 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> Fa
         docs_url=None,  # their scripts come from somebody else's server
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in `Trace`; asking costs each request
         generate_unique_id_function=_operation_id,
         middleware=[
             Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
+from starlette.datastructures import URL
 
 from api.auth import Caller, CallerDep
 from api.errors import OriginRefusedError, RequestInvalidError
+from api.headers import header
 from api.links import LinkTokens
 from api.schemas import answers
 from api.schemas.fields import timestamp
@@ -27,6 +30,7 @@ from orchestrator.core.session import ConnectLink, Session, Step
 from orchestrator.core.tenants import origin_of
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
+from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
@@ -153,6 +157,10 @@ async def _queries(here: Here) -> Queries:
     return here.queries
 
 
+async def _filler(here: Here) -> Filler:
+    return here.filler
+
+
 async def _creator(here: Here) -> Creator:
     return here.creator
 
@@ -177,7 +185,13 @@ async def _show(
 
 async def api_url(request: Request, here: Here) -> str:
     """Return where browsers reach the API, without a slash at the end."""
-    return (here.settings.public_api_url or str(request.base_url)).rstrip("/")
+    url = here.settings.public_api_url or _base_url(
+        request.scope["scheme"],
+        header(request.scope, b"host"),
+        request.scope["server"],
+        request.scope.get("root_path", ""),
+    )
+    return url.rstrip("/")
 
 
 ApiUrl = Annotated[str, Depends(api_url)]
@@ -189,6 +203,13 @@ async def _granting(request: Request, here: Here, caller: CallerDep, url: ApiUrl
 
 async def _linking(request: Request, here: Here, caller: CallerDep, url: ApiUrl) -> Linking:
     return Linking(tokens=request.app.state.link_tokens, clock=here.clock, caller=caller, api_url=url)
+
+
+@lru_cache(maxsize=64)
+def _base_url(scheme: str, host: str | None, server: tuple[str, int | None] | None, path: str) -> str:
+    """Say where the API was reached, as Starlette does, which looks at every part anew for each request."""
+    headers = [] if host is None else [(b"host", host.encode("latin-1"))]
+    return str(URL(scope={"scheme": scheme, "server": server, "path": path or "/", "headers": headers}))
 
 
 async def _metrics(request: Request) -> Metrics:
@@ -207,6 +228,7 @@ async def _streams(request: Request) -> Streams:
 
 EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
+FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 ViewsDep = Annotated[Views, Depends(_views)]

@@ -196,14 +196,12 @@ class RequestInvalidError(RequestError):
 
 
 class TooManyStreamsError(RequestError):
-    """The session has as many streams as it may."""
+    """The session has, or lately had, as many streams as it may."""
 
     code = "too_many_streams"
 
     def __init__(self, *, most: int) -> None:
-        super().__init__(
-            f"this session has {most} streams here already: close one, or share them among tabs", most=most
-        )
+        super().__init__(f"this session has, or had within a minute, {most} streams: share one among tabs", most=most)
 
 
 class InternalError(RequestError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
@@ -118,6 +119,13 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def allow_connections() -> None:
+    """Have as many open files, and so connections, as the system lets this process have; streams need many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # no number stands for "no limit" everywhere
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def serve(
     settings: Settings,
     *,
@@ -132,6 +140,7 @@ def serve(
     with status 3 when it cannot start, having logged why: without its store, or without any API key.
     """
     logs.configure(settings)
+    allow_connections()
     app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
     config = uvicorn.Config(
         PlainStart(app),

@@ -23,17 +23,24 @@ from orchestrator.core.errors import SessionNotFoundError, StoreError, Zapwright
 from orchestrator.core.ports import Clock, EventPage
 from orchestrator.core.session import ENDED, SECOND, Instant, Millis, SessionKey
 from orchestrator.following import Follower, Following, Reading
+from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
 
 MEDIA_TYPE: Final = "text/event-stream"
 KEEP_ALIVE: Final[Millis] = 15 * SECOND
-SEND_LIMIT_S: Final = 30.0
+SEND_LIMIT: Final[Millis] = 30 * SECOND
 """How long a reader may take no byte at all before it is given up."""
 
 READ_PAUSE_S: Final = 1.0
 MOST_EVENTS: Final = 500
 MOST_STREAMS: Final = 32
 """Of one session, in one process."""
+
+MOST_OPENED: Final = 60
+OPENED_EVERY: Final[Millis] = 1 * SECOND
+"""One session's streams may be opened so many at once, and after that one in this time."""
+
+MOST_REMEMBERED: Final = 10_000
 
 CLOSING: Final = "closing"
 SESSION_OVER: Final = "session_over"
@@ -82,11 +89,41 @@ class Frames:
 class Streams:
     """Every stream of one process: what they follow, and how what they tell is written down, once for all of them."""
 
-    def __init__(self, *, following: Following, queries: Queries, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        following: Following,
+        queries: Queries,
+        clock: Clock,
+        metrics: Metrics,
+        keep_alive: Millis = KEEP_ALIVE,
+        send_limit: Millis = SEND_LIMIT,
+    ) -> None:
         self.following = following
         self.clock = clock
+        self.metrics = metrics
+        self.keep_alive = keep_alive
+        self.send_limit = send_limit
         self._queries = queries
+        self._paid_at: dict[SessionKey, Instant] = {}
         self._written: WeakKeyDictionary[Reading, dict[Views, Frames]] = WeakKeyDictionary()
+
+    def admit(self, key: SessionKey) -> None:
+        """Let one more stream of a session be opened. Raises TooManyStreamsError."""
+        if self.following.count(key) >= MOST_STREAMS:
+            raise TooManyStreamsError(most=MOST_STREAMS)
+        now = self.clock.now()
+        paid_at = max(now, self._paid_at.get(key, now)) + OPENED_EVERY
+        if paid_at > now + MOST_OPENED * OPENED_EVERY:
+            raise TooManyStreamsError(most=MOST_OPENED)
+        if len(self._paid_at) >= MOST_REMEMBERED:
+            self._paid_at = {owing: at for owing, at in self._paid_at.items() if at > now}
+        self._paid_at[key] = paid_at
+
+    @property
+    def remembered(self) -> int:
+        """Of how many sessions it is remembered that streams were opened."""
+        return len(self._paid_at)
 
     def frames(self, reading: Reading, views: Views) -> Frames:
         """Return what a reading is written as, for those who are shown the same of it."""
@@ -149,16 +186,19 @@ class SessionStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until it ends; a reader that leaves, or takes nothing any more, leaves nothing behind."""
         reader, following = self._reader, self._streams.following
-        if following.count(reader.key) >= MOST_STREAMS:
-            await problem(TooManyStreamsError(most=MOST_STREAMS), scope)(scope, receive, send)
+        try:
+            self._streams.admit(reader.key)
+        except TooManyStreamsError as error:
+            await problem(error, scope)(scope, receive, send)
             return
-        async with following.follow(reader.key, is_visible=reader.is_visible) as follower:
-            leaving = asyncio.create_task(_leave(receive, follower))
-            try:
-                await self._answer(follower, scope, receive, send)
-            finally:
-                leaving.cancel()
-                await asyncio.wait((leaving,))
+        with self._streams.metrics.stream():
+            async with following.follow(reader.key, is_visible=reader.is_visible) as follower:
+                leaving = asyncio.create_task(_leave(receive, follower))
+                try:
+                    await self._answer(follower, scope, receive, send)
+                finally:
+                    leaving.cancel()
+                    await asyncio.wait((leaving,))
 
     async def _answer(self, follower: Follower, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -170,7 +210,7 @@ class SessionStream(Response):
         reason = await self._told(follower, reading, send)
         if not follower.has_left:
             with suppress(TimeoutError):
-                await _write(send, _bye(reason, self._reader.key.session_id), is_last=True)
+                await self._write(send, _bye(reason, self._reader.key.session_id), is_last=True)
 
     async def _told(self, follower: Follower, reading: Reading | None, send: Send) -> str:
         """Tell what there is, again and again; return why that ends."""
@@ -178,7 +218,7 @@ class SessionStream(Response):
             if reading is None and self._streams.following.is_closing:
                 return CLOSING
             try:
-                await _write(send, await self._news(reading))
+                await self._write(send, await self._news(reading))
                 if reading is not None and reading.snapshot.session.status in ENDED:
                     return SESSION_OVER
                 reading = await follower.next(timeout=await self._limit())
@@ -195,8 +235,13 @@ class SessionStream(Response):
     async def _limit(self) -> Millis:
         """Return when the next sign of life is due. Raises RequestError when the reader may read no more."""
         await self._reader.check()
-        until = self._reader.until
-        return KEEP_ALIVE if until is None else min(KEEP_ALIVE, until - self._streams.clock.now())
+        until, keep_alive = self._reader.until, self._streams.keep_alive
+        return keep_alive if until is None else min(keep_alive, until - self._streams.clock.now())
+
+    async def _write(self, send: Send, body: bytes, *, is_last: bool = False) -> None:
+        """Send; it is not even begun while the reader has left too much unread. Raises TimeoutError."""
+        async with asyncio.timeout(self._streams.send_limit / SECOND):
+            await send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
     async def _news(self, reading: Reading | None) -> bytes:
         """Return what the reader does not know yet: the session first, then events, and the session after them."""
@@ -225,12 +270,6 @@ def _bye(reason: str, session_id: str) -> bytes:
     """Say why the stream ends, and when to come again: not everybody at once."""
     retry_ms = SOONEST_MS + zlib.crc32(session_id.encode()) % SPREAD_MS
     return b'event: bye\nretry: %d\ndata: {"reason":"%s"}\n\n' % (retry_ms, reason.encode())
-
-
-async def _write(send: Send, body: bytes, *, is_last: bool = False) -> None:
-    """Send; it is not even begun while the reader has left too much unread. Raises TimeoutError."""
-    async with asyncio.timeout(SEND_LIMIT_S):
-        await send({"type": "http.response.body", "body": body, "more_body": not is_last})
 
 
 async def _leave(receive: Receive, follower: Follower) -> None:

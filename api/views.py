@@ -12,7 +12,9 @@ from api.schemas.fields import moment, timestamp
 from orchestrator.core.deliveries import Answer, Delivery, Try
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import CATALOGUE, Event, EventName
+from orchestrator.core.fields import Fieldset, Form, FormPart, InfoField, InputField, ValueType
 from orchestrator.core.links import state_of
+from orchestrator.core.mapping import FieldFlaw, reference
 from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
@@ -21,11 +23,14 @@ from orchestrator.core.ports import (
     CredentialState,
     DeliveryPage,
     EventPage,
+    Output,
     SignalRecord,
     Standing,
+    StepTestRun,
 )
-from orchestrator.core.session import ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step
+from orchestrator.core.session import ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
 from orchestrator.engine import OpenedPopup, Picker
+from orchestrator.filling import Filling, Found
 from orchestrator.queries import Snapshot
 from orchestrator.relaying import Render
 from orchestrator.settings import Settings
@@ -70,7 +75,7 @@ class Views:
                 state=credential.state if credential else CredentialState.MISSING,
                 account=credential.email if credential else None,
             ),
-            zap=answers.Zap.of(session.zap),
+            zap=_zap(session.zap),
             steps=tuple(
                 self._step(step, position, snapshot)
                 for position, step in enumerate(session.steps)
@@ -147,6 +152,16 @@ class Views:
         return min(step.baseline.taken_at, step.connect.read_at) + self.baseline_fresh
 
 
+def _zap(zap: Zap) -> answers.Zap:
+    return answers.Zap(
+        state=zap.state,
+        id=zap.id,
+        editor_url=zap.editor_url,
+        problem=zap.problem,
+        matches=tuple(answers.ZapMatch.of(match) for match in zap.matches),
+    )
+
+
 def rendering(settings: Settings) -> Render:
     """Return what writes webhook messages down, as JSON."""
     views = Views.of(settings)
@@ -208,6 +223,78 @@ def popup(opened: OpenedPopup) -> answers.OpenedPopup:
     """Show an attempt and where its popup goes."""
     return answers.OpenedPopup(
         attempt_id=opened.attempt.id, url=opened.url, deadline=timestamp(opened.attempt.deadline)
+    )
+
+
+def form(step: Step, found: Form, problems: tuple[FieldFlaw, ...]) -> answers.Form:
+    """Show what an action asks for."""
+    return answers.Form(
+        fields=tuple(_part(part) for part in found.parts),
+        inputs=step.inputs,
+        problems=tuple(answers.FieldFlaw.of(flaw) for flaw in problems),
+    )
+
+
+def filling(filled: Filling, session: answers.Session) -> answers.Filling:
+    """Show a form after a change."""
+    shown = form(filled.step, filled.form, filled.problems)
+    return answers.Filling(**vars(shown), cleared=filled.cleared, session=session)
+
+
+def choices(found: Found) -> answers.ChoicePage:
+    """Show what a field may be."""
+    return answers.ChoicePage(choices=tuple(answers.Choice.of(one) for one in found.choices), cursor=found.cursor)
+
+
+def outputs(step_id: str, found: tuple[Output, ...]) -> answers.OutputList:
+    """Show what a step gives."""
+    return answers.OutputList(
+        outputs=tuple(
+            answers.Output(id=one.id, title=one.title, sample=one.sample, reference=reference(step_id, one.id))
+            for one in found
+        )
+    )
+
+
+def test_run(run: StepTestRun) -> answers.StepTestRun:
+    """Show what came of carrying an action out."""
+    return answers.StepTestRun.of(run)
+
+
+def _part(part: FormPart) -> answers.FormPart:
+    fields = tuple(_field(one) for one in part.fields) if isinstance(part, Fieldset) else ()
+    return answers.FormPart(**vars(_field(part)), fields=fields)
+
+
+def _field(part: FormPart) -> answers.FormField:
+    if isinstance(part, InputField):
+        return answers.FormField(
+            kind="input",
+            id=part.id,
+            title=part.title,
+            description=part.description,
+            value_type=part.value_type,
+            format=part.format,
+            is_required=part.is_required,
+            default=part.default,
+            placeholder=part.placeholder,
+            depends_on=part.depends_on,
+            invalidates=part.invalidates,
+            items=part.items if part.value_type is ValueType.ARRAY else None,
+        )
+    return answers.FormField(
+        kind="info" if isinstance(part, InfoField) else "fieldset",
+        id=part.id,
+        title=part.title if isinstance(part, Fieldset) else "",
+        description=part.description if isinstance(part, InfoField) else "",
+        value_type=None,
+        format=None,
+        is_required=False,
+        default=None,
+        placeholder="",
+        depends_on=(),
+        invalidates=False,
+        items=None,
     )
 
 

@@ -24,6 +24,8 @@ tenants = typer.Typer(help="The companies that use this deployment; one alone ne
 app.add_typer(tenants, name="tenants")
 api_keys = typer.Typer(help="What backends and operators are known by.", no_args_is_help=True)
 app.add_typer(api_keys, name="api-keys")
+webhooks = typer.Typer(help="Where events are sent, and what came of it, through the API.", no_args_is_help=True)
+app.add_typer(webhooks, name="webhooks")
 keys = typer.Typer(help="The keys that users' tokens are encrypted with.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
@@ -266,6 +268,142 @@ def revoke_key(key_id: str, data_dir: DataDir = None, as_json: AsJson = False) -
     from cli.api_keys import revoke_key
 
     raise typer.Exit(revoke_key(data_dir, key_id, as_json=as_json))
+
+
+Endpoint = Annotated[str, typer.Argument(help="The endpoint's id.")]
+Event = Annotated[
+    list[str] | None,
+    typer.Option("--event", help="An event to be sent; may be repeated.", show_default="the outcomes"),
+]
+About = Annotated[str | None, typer.Option("--description", help="What it is for.")]
+
+
+@webhooks.command("create")
+def create_webhook(
+    url: str,
+    data_dir: DataDir = None,
+    session: Annotated[str | None, typer.Option(help="Only this session's events.")] = None,
+    event: Event = None,
+    description: About = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have events sent to a URL, and print its id and secret, this once."""
+    from cli.webhooks import create
+
+    given = {"session_id": session, "events": event, "description": description}
+    raise typer.Exit(create(data_dir, url, given, as_json=as_json))
+
+
+@webhooks.command("list")
+def list_webhooks(
+    data_dir: DataDir = None,
+    session: Annotated[str | None, typer.Option(help="Those of this session.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the endpoints, and why one is paused."""
+    from cli.webhooks import list_endpoints
+
+    raise typer.Exit(list_endpoints(data_dir, session_id=session, as_json=as_json))
+
+
+@webhooks.command("update")
+def update_webhook(
+    endpoint: Endpoint,
+    data_dir: DataDir = None,
+    url: Annotated[str | None, typer.Option(help="Where to send everything that was not received yet.")] = None,
+    event: Event = None,
+    description: About = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what is given; events replace those there were."""
+    from cli.webhooks import update
+
+    given = {"url": url, "events": event, "description": description}
+    raise typer.Exit(update(data_dir, endpoint, given, as_json=as_json))
+
+
+@webhooks.command("pause")
+def pause_webhook(endpoint: Endpoint, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Send nothing there for now; what happens is kept."""
+    from cli.webhooks import update
+
+    raise typer.Exit(update(data_dir, endpoint, {"paused": True}, as_json=as_json))
+
+
+@webhooks.command("resume")
+def resume_webhook(endpoint: Endpoint, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Send there again, what was kept first."""
+    from cli.webhooks import update
+
+    raise typer.Exit(update(data_dir, endpoint, {"paused": False}, as_json=as_json))
+
+
+@webhooks.command("rotate")
+def rotate_webhook(endpoint: Endpoint, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Make a new secret and print it, this once; the one before signs, too, until the next."""
+    from cli.webhooks import rotate
+
+    raise typer.Exit(rotate(data_dir, endpoint, as_json=as_json))
+
+
+@webhooks.command("test")
+def fire_webhook(
+    endpoint: Endpoint,
+    data_dir: DataDir = None,
+    event: Annotated[str | None, typer.Option(help="Which one to make up.", show_default="auth_resolved")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a made-up event now and say what came of it; the exit status is 1 when it was not received."""
+    from cli.webhooks import fire
+
+    raise typer.Exit(fire(data_dir, endpoint, event=event, as_json=as_json))
+
+
+@webhooks.command("delete")
+def delete_webhook(endpoint: Endpoint, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Send nothing there any more, not even what is on its way."""
+    from cli.webhooks import delete
+
+    raise typer.Exit(delete(data_dir, endpoint, as_json=as_json))
+
+
+@webhooks.command("deliveries")
+def list_deliveries(
+    endpoint: Endpoint,
+    data_dir: DataDir = None,
+    state: Annotated[str | None, typer.Option(help="pending, delivered or dead.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on after a former page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was sent to an endpoint, youngest first."""
+    from cli.webhooks import deliveries
+
+    query = {"state": state, "limit": limit, "cursor": cursor}
+    raise typer.Exit(deliveries(data_dir, endpoint, query, as_json=as_json))
+
+
+@webhooks.command("replay")
+def replay_delivery(
+    endpoint: Endpoint, session_id: str, seq: int, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Send one event once more."""
+    from cli.webhooks import replay
+
+    raise typer.Exit(replay(data_dir, endpoint, session_id, seq, as_json=as_json))
+
+
+@app.command()
+def listen(
+    data_dir: DataDir = None,
+    forward: Annotated[str | None, typer.Option(help="Where to pass messages on to.")] = None,
+    event: Event = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for a free one.")] = 0,
+) -> None:
+    """Hear events on this machine until Ctrl-C, print them, and pass them on to what you are developing."""
+    from cli.webhooks import listen
+
+    raise typer.Exit(listen(data_dir, forward=forward, events=event or (), port=port))
 
 
 @app.command()

@@ -34,6 +34,8 @@ MESSAGE_ORIGIN: Final = "ZAPWRIGHT_ZAPIER_MESSAGE_ORIGIN"
 SIMULATOR_URL: Final = "SIMULATOR_URL"
 
 SIMULATOR_PORT: Final = 8089
+HERE: Final = ("127.0.0.0/8", "::1/128")
+"""Where webhook receivers are while one develops: on this machine."""
 
 _FOUND_BY: Final = {STORE: (REDIS_URL, QUEUE_REDIS_URL), SIMULATOR: (UPSTREAM_URL, MESSAGE_ORIGIN, SIMULATOR_URL)}
 
@@ -92,6 +94,8 @@ class Plan:
             "ZAPWRIGHT_API_PORT": str(self.settings.api_port),
             "ZAPWRIGHT_ORIGINS": ",".join(self.settings.origins),
         }
+        if self.simulator_url is not None:
+            own["ZAPWRIGHT_WEBHOOK_ALLOWED_NETWORKS"] = ",".join(self.settings.webhook_allowed_networks or HERE)
         if self.settings.simulator_url is not None:
             own["ZAPWRIGHT_SIMULATOR_URL"] = self.settings.simulator_url
         return {**os.environ, "PYTHONUNBUFFERED": "1", **own, **self.variables(redis_url=redis_url)}

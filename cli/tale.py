@@ -173,10 +173,28 @@ class Tale:
             action = next(one for one in offered if one["action_type"] == action_type)
             chosen = {"key": action["key"], "action_type": action_type}
             self.api.ask("PUT", f"{self._step(name)}/action", chosen)
+            self._fill(name)
         zap = self.api.ask("POST", f"{self._session}/zap", {})["zap"]
         if zap["state"] != "created":
             raise CommandError(f"the Zap was not created: {zap['state']} {zap['problem'] or ''}")
         self.voice.good(f"Zap created: {zap['editor_url'] or zap['id']}")
+
+    def _fill(self, name: str) -> None:
+        """Fill what the step's action insists on: the first choice there is, or what the first step gives."""
+        outputs = self.api.get(f"{self._step(KNOWN)}/outputs")["outputs"]
+        text = {"$text": ["From the sheet: ", outputs[0]["reference"]]}
+        form = self.api.get(f"{self._step(name)}/fields")
+        while missing := [one["field"] for one in form["problems"] if one["code"] == "required"]:
+            choices = self._choices(name, form, missing[0])
+            value = choices[0]["id"] if choices else text
+            form = self.api.ask("PATCH", f"{self._step(name)}/inputs", {"inputs": {missing[0]: value}})
+
+    def _choices(self, name: str, form: Json, field: str) -> list[Json]:
+        shown = next(one for one in form["fields"] if one["id"] == field)
+        if shown["format"] != "SELECT":
+            return []
+        found: list[Json] = self.api.get(f"{self._step(name)}/choices", field=field)["choices"]
+        return found
 
     # --- what came of it ---
 

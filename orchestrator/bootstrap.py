@@ -24,6 +24,7 @@ from orchestrator.credentials import ToldCredentials
 from orchestrator.delivering import Courier
 from orchestrator.directory import Directory
 from orchestrator.engine import Engine
+from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
@@ -63,6 +64,7 @@ class Zapwright:
     queries: Queries
     following: Following
     checker: Checker
+    filler: Filler
     creator: Creator
     sweeper: Sweeper
     directory: Directory
@@ -120,6 +122,15 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         limit=round(settings.webhook_limit_s * 1000),
     )
     queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
+    creator = Creator(
+        commits=commits,
+        sessions=store.sessions,
+        credentials=credentials,
+        upstream=upstream,
+        clock=clock,
+        ids=ids,
+        policy=policy,
+    )
     return Zapwright(
         settings=settings,
         store=store,
@@ -154,16 +165,10 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             clock=clock,
             chance=chance,
         ),
-        creator=Creator(
-            commits=commits,
-            sessions=store.sessions,
-            credentials=credentials,
-            upstream=upstream,
-            clock=clock,
-            ids=ids,
-            policy=policy,
-        ),
+        filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
+        creator=creator,
         sweeper=Sweeper(
+            creator=creator,
             commits=commits,
             sessions=store.sessions,
             receipts=store.receipts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import reduce
@@ -67,8 +68,9 @@ class Checker:
         looks again. Zapier's failures are ordinary: the watch is tried again later. Raises StoreError.
         """
         try:
-            watch = await self._watches.load(key, now=self._clock.now())
-            credential = await self._credentials.get(key.tenant_id, key.user_id)
+            watch, credential = await asyncio.gather(
+                self._watches.load(key, now=self._clock.now()), self._credentials.get(key.tenant_id, key.user_id)
+            )
         except StoreError:
             await self._upstream.give_back(permits)
             raise
@@ -107,19 +109,28 @@ class Checker:
             shared = await self._credentials.users_of_profile(tenant_id, profile_id, now=now) > 1
         # Read anew: `_settle` takes this listing to cover everything heard before it began.
         watch = await self._watches.load(watch.key, now=now)
+        known: Watch | None = watch
         for session in await self._waiting(watch):
             with suppress(NotFoundError):  # purged between the two reads
-                await self._apply(session, watch.key, token, listing, shared=shared)
+                await self._apply(session, watch.key, token, listing, known=known, shared=shared)
+            known = None  # what one session takes is claimed, and no news to the next
         if listing.complete:
             await self._settle(watch.key, token, checked=listing)
         else:
             await self._back_off(watch, token)
         return listing.complete
 
-    async def _apply(self, session: Session, key: WatchKey, token: str, listing: Listing, *, shared: bool) -> None:
+    async def _apply(
+        self, session: Session, key: WatchKey, token: str, listing: Listing, *, known: Watch | None, shared: bool
+    ) -> None:
+        """Apply the listing to a session as it was read, with the watch as it is `known`.
+
+        If either has changed, the commit's guards say so, and both are read again.
+        """
+
         async def listed(_: Session) -> Signal:
-            now = self._clock.now()
-            watch = await self._watches.load(key, now=now)
+            nonlocal known
+            watch, known = known or await self._watches.load(key, now=self._clock.now()), None
             return AuthenticationsListed(
                 listing=listing,
                 checks=_with(watch.checks, listing),
@@ -128,7 +139,8 @@ class Checker:
                 shared_profile=shared,
             )
 
-        await self._commits.apply(session.key, listed, guards=(LeaseHeld(app_id=key.app_id, token=token),))
+        guards = (LeaseHeld(app_id=key.app_id, token=token),)
+        await self._commits.apply(session.key, listed, guards=guards, read=session)
 
     async def _back_off(self, watch: Watch, token: str) -> None:
         failures = watch.failures + 1

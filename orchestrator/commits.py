@@ -39,6 +39,7 @@ from orchestrator.core.signals import (
     PopupOpened,
     Signal,
     StepAdded,
+    StepTestRequested,
     ZapRequested,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Idempotency, Terms
@@ -292,7 +293,12 @@ def signal_name(signal: Signal) -> str:
 def _made(signal: Signal) -> str | None:
     """Name what the signal makes."""
     match signal:
-        case StepAdded(step_id=made) | PopupOpened(attempt_id=made) | ZapRequested(intent_id=made):
+        case (
+            StepAdded(step_id=made)
+            | PopupOpened(attempt_id=made)
+            | ZapRequested(intent_id=made)
+            | StepTestRequested(test_id=made)
+        ):
             return made
         case ConnectLinkMade(link_id=made):
             return made

@@ -5,34 +5,36 @@ from __future__ import annotations
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.decide import decide
 from orchestrator.core.errors import (
-    ActionNotFoundError,
     IdempotencyInFlightError,
     SignInRequiredError,
     StaleVersionError,
     StoreUnavailableError,
+    UpstreamError,
     ZapwrightError,
 )
 from orchestrator.core.ports import (
-    CatalogAction,
     Clock,
-    Credential,
     CredentialState,
     CredentialStore,
     Ids,
     Outcome,
+    SessionQuery,
     SessionStore,
     Upstream,
-    ZapDraft,
-    ZapStep,
 )
+from orchestrator.core.recognition import GIVE_UP_AFTER, ZapListing, matches
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import SECOND, Millis, Session, SessionKey, Step, ZapState
-from orchestrator.core.signals import Signal, ZapAnswered, ZapRequested
+from orchestrator.core.session import SECOND, Millis, Session, SessionKey, SessionStatus, ZapState
+from orchestrator.core.signals import Signal, ZapAnswered, ZapIdentified, ZapRequested, ZapsListed
 from orchestrator.core.terms import ANY_TERMS, Terms
 from orchestrator.core.values import replace
+from orchestrator.preflight import Preflight
 
 ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
 """Waits for a store that is away when there is an answer to note, which cannot be asked for again."""
+
+MOST_KNOWN = 100
+"""How many of a user's newest sessions are asked for the Zaps that they have made."""
 
 IN_FLIGHT_WAIT: Millis = 2 * SECOND
 """What whoever repeats a request is asked to wait while its one call is under way."""
@@ -59,6 +61,7 @@ class Creator:
         self._clock = clock
         self._ids = ids
         self._policy = policy
+        self._preflight = Preflight(upstream, clock=clock, policy=policy)
 
     async def create(self, key: SessionKey, *, again: bool = False, terms: Terms = ANY_TERMS) -> Applied:
         """Create the session's Zap with one call.
@@ -66,7 +69,7 @@ class Creator:
         `again` is a person's word that an earlier call of unknown outcome made none. A created session answers
         `duplicate`. A request that comes again makes no second call: while the first is under way it raises
         IdempotencyInFlightError, afterwards it returns the session as it is. Raises NotReadyError, CreateUnknownError,
-        SessionLockedError, SignInRequiredError, ActionNotFoundError, UpstreamError, PreconditionFailedError,
+        SessionLockedError, SignInRequiredError, InputsFlawedError, UpstreamError, PreconditionFailedError,
         IdempotencyKeyReusedError, StaleVersionError (the session changed meanwhile): then no call was made.
         """
         session = await self._sessions.load(key)
@@ -81,7 +84,7 @@ class Creator:
         credential = await self._credentials.get(session.tenant_id, session.user_id)
         if credential is None or credential.state is not CredentialState.ACTIVE:
             raise SignInRequiredError(user_id=session.user_id)
-        draft = await self._draft(session, credential)
+        draft = await self._preflight.draft(session, credential)
 
         async def requested(current: Session) -> Signal:
             if (current.steps, current.title) != (session.steps, session.title):
@@ -101,6 +104,43 @@ class Creator:
         noted = await self._note(key, ZapAnswered(intent_id=request.intent_id, answer=answer))
         return replace(noted, made=intent.made)
 
+    async def identify(self, key: SessionKey, zap_id: str, *, terms: Terms = ANY_TERMS) -> Applied:
+        """Take a person's word for which of the matches is the session's Zap. Raises as `Commits.apply`."""
+        return await self._commits.apply(key, ZapIdentified(zap_id=zap_id), terms=terms)
+
+    async def look(self, session: Session) -> None:
+        """Look through the user's Zaps for the one that a call of unknown outcome may have made.
+
+        While Zapier cannot be asked nothing is noted, for ten minutes after the intent at most. Raises as
+        `Commits.apply`.
+        """
+        intent_id, intent_at = session.zap.intent_id or "", session.zap.intent_at or 0
+        try:
+            listing = await self._zaps(session)
+        except (UpstreamError, SignInRequiredError):
+            if self._clock.now() < intent_at + GIVE_UP_AFTER:
+                return
+            listing = ZapListing(zaps=(), complete=False)
+        known = await self._known(session)
+        found = ZapsListed(
+            intent_id=intent_id, matches=matches(session, listing, known=known), complete=listing.complete
+        )
+        await self._commits.apply(session.key, found)
+
+    async def _zaps(self, session: Session) -> ZapListing:
+        credential = await self._credentials.get(session.tenant_id, session.user_id)
+        if credential is None or credential.state is not CredentialState.ACTIVE:
+            raise SignInRequiredError(user_id=session.user_id)
+        return await self._upstream.zaps(credential)
+
+    async def _known(self, session: Session) -> set[str]:
+        """Return the Zaps that are known to be of the user's other sessions."""
+        query = SessionQuery(
+            tenant_id=session.tenant_id, user_id=session.user_id, status=SessionStatus.CREATED, limit=MOST_KNOWN
+        )
+        found = await self._sessions.find(query)
+        return {other.zap.id for other in found.sessions if other.zap.id is not None and other.id != session.id}
+
     async def _note(self, key: SessionKey, answered: ZapAnswered) -> Applied:
         for wait in ANSWER_PATIENCE:
             try:
@@ -108,15 +148,6 @@ class Creator:
             except StoreUnavailableError:
                 await self._clock.sleep(wait)
         return await self._commits.apply(key, answered)
-
-    async def _draft(self, session: Session, credential: Credential) -> ZapDraft:
-        """Compile the Zap; action ids are looked up right before use, as they change."""
-        apps = {step.app.id for step in session.steps if step.app}
-        actions = {app_id: await self._upstream.actions(credential, app_id, fresh=True) for app_id in sorted(apps)}
-        return ZapDraft(
-            title=session.title or " → ".join(step.app.title for step in session.steps if step.app),
-            steps=tuple(_zap_step(step, actions) for step in session.steps),
-        )
 
 
 def _replayed(intent: Applied) -> Applied:
@@ -127,17 +158,3 @@ def _replayed(intent: Applied) -> Applied:
     if zap.state is ZapState.CREATING:
         raise IdempotencyInFlightError(retry_after=IN_FLIGHT_WAIT)
     return intent
-
-
-def _zap_step(step: Step, actions: dict[str, tuple[CatalogAction, ...]]) -> ZapStep:
-    app_id = step.app.id if step.app else ""
-    key, action_type = (step.action.key, step.action.action_type) if step.action else ("", "")
-    for found in actions.get(app_id, ()):
-        if (found.key, found.action_type) == (key, action_type):
-            return ZapStep(
-                action_id=found.id,
-                authentication_id=step.authentication.id if step.authentication else None,
-                inputs=step.inputs,
-                alias=step.alias,
-            )
-    raise ActionNotFoundError(app_id=app_id, key=key, action_type=action_type)

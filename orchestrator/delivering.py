@@ -50,6 +50,11 @@ class Courier:
         self._clock = clock
         self._chance = chance
         self._lease = limit + LEASE_MARGIN
+        self._is_finishing = False
+
+    def finish(self) -> None:
+        """Go on in no lane: each is given back when its try has ended, to whoever works then."""
+        self._is_finishing = True
 
     @property
     def lease(self) -> Millis:
@@ -91,7 +96,7 @@ class Courier:
             at = self._clock.now()
             answer = await self.send(following.delivery.message_id, following.body, endpoint)
             after = following.delivery.after(answer, at=at, now=self._clock.now(), jitter=self._chance())
-            goes_on = left > 0 and answer.is_receipt
+            goes_on = left > 0 and answer.is_receipt and not self._is_finishing
             try:
                 following = await self._settle(after, token=token, goes_on=goes_on)
             except LaneLostError:

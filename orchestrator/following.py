@@ -100,6 +100,7 @@ class _Room:
         self._changes = changes
         self._clock = clock
         self._newest: Reading | ZapwrightError | None = None
+        self._read_to: int | None = None
         self._presence_at: Instant = 0
         self._subscription: Subscription | None = None
         self._reading_always = asyncio.create_task(self._read_always())
@@ -161,17 +162,16 @@ class _Room:
 
     async def _reading(self) -> Reading | ZapwrightError:
         try:
-            snapshot = await self._queries.session(self._key)
-            session, since = snapshot.session, snapshot.session.seq
-            if isinstance(self._newest, Reading) and self._newest.seq < since:
-                since = self._newest.seq
-                page = await self._queries.events_of(session, after=since, limit=MOST_SHARED_EVENTS)
-                events = tuple(event for event in page.events if event.seq <= session.seq)
-                if len(events) == session.seq - since:
-                    return Reading(snapshot, since=since, events=events)
-            return Reading(snapshot, since=session.seq)
+            snapshot, events = await self._read()
         except (StoreError, SessionNotFoundError) as error:
             return error
+        self._read_to = snapshot.session.seq
+        return Reading(snapshot, since=self._read_to - len(events), events=events)
+
+    async def _read(self) -> tuple[Snapshot, tuple[Event, ...]]:
+        if self._read_to is None:
+            return await self._queries.session(self._key), ()
+        return await self._queries.with_events(self._key, after=self._read_to, limit=MOST_SHARED_EVENTS)
 
     async def _noted_presence(self, session: Session) -> Millis:
         """Note that a visible page is there, where that is due; return for how long it is not, or cannot be."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -31,6 +32,11 @@ class Metrics:
         self._signals = Counter(
             "zapwright_signals", "Popup signals heard.", ("kind", "outcome"), registry=self._registry
         )
+        self._streams = Gauge("zapwright_streams", "Streams that are open now.", registry=self._registry)
+
+    def stream(self) -> AbstractContextManager[object]:
+        """Count a stream as open for as long as the block lasts."""
+        return self._streams.track_inprogress()
 
     def request(self, *, route: str, method: str, status: int, duration_s: float) -> None:
         """Count an answered request. `route` is the route's pattern, not the path that was asked for."""

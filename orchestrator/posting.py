@@ -7,16 +7,19 @@ no socket reaches what `Networks` does not admit. Redirects are not followed, pr
 
 from __future__ import annotations
 
+import asyncio
 import math
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from orchestrator.core.deliveries import LONGEST_ANSWER_KEPT, Answer
 from orchestrator.core.endpoints import Networks
@@ -30,10 +33,40 @@ MOST_OF_ANSWER: Final = 16 * 1024
 """What of an answer is read; a longer one costs its connection."""
 
 NAMES_KEPT_S: Final = 30
+THREADS_FOR_NAMES: Final = 32
 
 
 class AddressRefusedError(OSError):
     """No connection is made to this address."""
+
+
+class SystemNames(AbstractResolver):
+    """The system's resolver, on threads that nobody else needs: a name whose server is silent holds up one of them."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS_FOR_NAMES, thread_name_prefix="names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return every address of a name. Raises OSError."""
+        ask = partial(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Wait for no answer any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class AiohttpPost:
@@ -45,7 +78,7 @@ class AiohttpPost:
     def __init__(
         self, *, networks: Networks, limit: Millis, clock: Clock, resolver: AbstractResolver | None = None
     ) -> None:
-        self._resolver = resolver
+        self._resolver = resolver or SystemNames()
         self._networks = networks
         self._limit = limit
         self._clock = clock
@@ -70,6 +103,7 @@ class AiohttpPost:
         """Close every connection."""
         for session in self._sessions.values():
             await session.close()
+        await self._resolver.close()
 
     def _session(self, url: str) -> aiohttp.ClientSession:
         """Return the connections for this scheme; those by plain http reach other addresses."""

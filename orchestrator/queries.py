@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.events import Event
 from orchestrator.core.links import LinkState, state_of
 from orchestrator.core.links import find as find_link
 from orchestrator.core.ports import (
@@ -63,6 +64,14 @@ class Queries:
     async def session(self, key: SessionKey) -> Snapshot:
         """Return one session. Raises SessionNotFoundError, also for another tenant's."""
         return await self.snapshot(await self._sessions.load(key))
+
+    async def with_events(self, key: SessionKey, *, after: int, limit: int) -> tuple[Snapshot, tuple[Event, ...]]:
+        """Return one session with its events after `after`, if all of them are kept and at most `limit`, else none.
+
+        Raises SessionNotFoundError.
+        """
+        session, events = await self._sessions.load_with_events(key, after=after, limit=limit)
+        return await self.snapshot(session), events
 
     async def of_user(self, key: SessionKey, user_id: str) -> Session:
         """Return one session of this user. Raises SessionNotFoundError, also for another user's."""

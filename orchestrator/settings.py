@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     interactive_wait_s: Seconds = 3
     """How long a request waits for room under the rate limit before it answers `upstream_busy`."""
 
+    worker_nice: Annotated[int, Field(ge=0, le=19)] = 5
+    """How far workers stand back while processors are short (nice); a user waits for each answer of the API."""
+
     session_ttl_s: Seconds = 24 * 3600
     """How long a session lives unless its creator says otherwise."""
 

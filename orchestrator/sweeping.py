@@ -10,6 +10,7 @@ from orchestrator.core.ports import Clock, ReceiptStore, SessionStore, WatchStor
 from orchestrator.core.schedule import Policy, wake_at
 from orchestrator.core.session import ENDED, MINUTE, Instant, Millis, Session, SessionStatus, WatchKey
 from orchestrator.core.signals import TimePassed
+from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
 
 MOST_AT_ONCE = 200
@@ -30,6 +31,7 @@ class Sweeper:
         receipts: ReceiptStore,
         watches: WatchStore,
         credentials: ToldCredentials,
+        creator: Creator,
         clock: Clock,
         policy: Policy,
     ) -> None:
@@ -38,6 +40,7 @@ class Sweeper:
         self._receipts = receipts
         self._watches = watches
         self._credentials = credentials
+        self._creator = creator
         self._clock = clock
         self._policy = policy
 
@@ -77,6 +80,8 @@ class Sweeper:
         due = wake_at(session, self._policy)
         if due is None or due > self._clock.now():
             await self._commits.put_off(session)
+        elif session.zap.look_at is not None:
+            await self._creator.look(session)
         elif session.status in _OVER:
             await self._sessions.purge(session)
         else:

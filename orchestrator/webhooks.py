@@ -132,9 +132,9 @@ class Webhooks:
         return found
 
     async def endpoints(self, tenant_id: str, *, session_id: str | None = None) -> tuple[Endpoint, ...]:
-        """Return who hears of every session, or of this one alone. Raises SessionNotFoundError."""
-        if session_id is not None:
-            await self._sessions.load(SessionKey(tenant_id=tenant_id, session_id=session_id))
+        """Return who hears of every session, or of this one alone; of a session that is not there, nobody does."""
+        if session_id is not None and not _is_session(session_id):
+            return ()
         return await self._endpoints.all(tenant_id, session_id=session_id)
 
     async def change(self, tenant_id: str, endpoint: str, change: EndpointChange) -> Endpoint:
@@ -223,9 +223,7 @@ class Webhooks:
         return again, False
 
     async def _record(self, endpoint: Endpoint, session_id: str, seq: int) -> Delivery | None:
-        try:
-            session_shard(session_id)
-        except ValueError:
+        if not _is_session(session_id):
             return None
         lane = Lane(tenant_id=endpoint.tenant_id, endpoint_id=endpoint.id, session_id=session_id)
         return await self._deliveries.get(lane, seq)
@@ -275,6 +273,14 @@ class Webhooks:
             seq=1,
         )
         return example(name, seq=1, at=now), Snapshot(session=session, credential=None, next_checks={})
+
+
+def _is_session(text: str) -> bool:
+    try:
+        session_shard(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _asked_by(terms: Terms) -> str | None:

@@ -126,7 +126,7 @@ class Page:
     """A part of a list, and where its neighbours are."""
 
     count: int
-    limit: int
+    limit: int | None
     offset: int
     next: str | None = None
     prev: str | None = None

@@ -12,6 +12,7 @@ from simulator.pages import page_routes
 from simulator.popups import popup_routes
 from simulator.routes import ROUTES, nothing
 from simulator.upstream import Clock, Sleep, Upstream, system_clock
+from simulator.uses import USES
 from simulator.world import World
 
 #: What requests that match no endpoint are counted as.
@@ -42,7 +43,7 @@ def create_app(  # noqa: PLR0913 - everything about it is an argument
     gateway = Gateway(upstream, origin=origin, trust_forwarded_for=trust_forwarded_for)
     endpoints = [
         Route(path, gateway.route(endpoint, handle), methods=[method])
-        for endpoint, handle in ROUTES.items()
+        for endpoint, handle in {**ROUTES, **USES}.items()
         for method, path in [endpoint.split(" ")]
     ]
     rest = gateway.route(OTHER, nothing)

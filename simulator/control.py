@@ -175,6 +175,7 @@ class Control:
                 },
                 "popups": upstream.visits.counts,
                 "zaps": {"created": len(zaps), "list": [_zap(zap) for zap in zaps]},
+                "executed": upstream.executed,
             }
         )
 

@@ -45,7 +45,7 @@ class Paged:
 
 async def profile(call: Call) -> Answer:
     """`GET /v1/profiles/me`."""
-    account = call.upstream.world.account(_bearer(call, "profile").account)
+    account = call.upstream.world.account(bearer_with(call, "profile").account)
     return Answer(200, profile_document(account))
 
 
@@ -73,7 +73,7 @@ async def list_apps(call: Call) -> Answer:
 
 async def list_authentications(call: Call) -> Answer:
     """`GET /v2/authentications`: those the account owns."""
-    bearer = _bearer(call, "connection:read")
+    bearer = bearer_with(call, "connection:read")
     app = _app(call)
     call.upstream.visits.listed(app.id, bearer.account)
     found = call.upstream.world.listed(bearer.account, app.id, now=call.now)
@@ -94,7 +94,7 @@ async def list_actions(call: Call) -> Answer:
     found = [
         action_document(app, action, world.action_id(action, now=call.now, actions=actions))
         for action in app.actions
-        if action_type in (None, action.action_type)
+        if action_type in (None, action.action_type) and action.key not in actions.gone
     ]
     page = Page(count=len(found), limit=call.switches.paging.default, offset=0)
     data = cut(found, limit=len(found), offset=0, faults=call.faults)
@@ -103,13 +103,13 @@ async def list_actions(call: Call) -> Answer:
 
 async def list_zaps(call: Call) -> Answer:
     """`GET /v2/zaps`: those the account owns. The filter `inputs[KEY]` and `include_shared` have no effect."""
-    bearer = _bearer(call, "zap")
+    bearer = bearer_with(call, "zap")
     return _list(call, call.upstream.world.zaps(bearer.account), lambda zap: _zap(call, zap))
 
 
 async def create_zap(call: Call) -> Answer:
     """`POST /v2/zaps`: each call that is not refused creates another."""
-    bearer = _bearer(call, "zap:write")
+    bearer = bearer_with(call, "zap:write")
     world = call.upstream.world
     reader = DraftReader(
         world=world,
@@ -117,8 +117,9 @@ async def create_zap(call: Call) -> Answer:
         now=call.now,
         actions=call.switches.actions,
         unknown=call.switches.answers.unknown,
+        checks_inputs=call.switches.inputs.checked,
     )
-    draft = reader.read(await _body(call))
+    draft = reader.read(await body_of(call))
     zap = world.create_zap(bearer.account, title=draft.title, steps=draft.steps, now=call.now)
     document = _zap(call, zap, action_ids=[step.action for step in zap.steps])
     return Answer(201, {"data": document} if call.switches.answers.zap == "wrapped" else document)
@@ -142,7 +143,7 @@ ROUTES: Final[Mapping[str, Handle]] = {
 }
 
 
-def _bearer(call: Call, scope: str) -> Bearer:
+def bearer_with(call: Call, scope: str) -> Bearer:
     """Return whose token it is. Raises RefusedError: 401 without a good one, 403 without the scope."""
     if call.bearer is None:
         raise RefusedError(401)
@@ -153,7 +154,7 @@ def _bearer(call: Call, scope: str) -> Bearer:
 
 def _bearer_or_client(call: Call, scope: str) -> Bearer | None:
     """Return whose token it is, None for a client id without a token. Raises RefusedError."""
-    return None if call.client_id is not None else _bearer(call, scope)
+    return None if call.client_id is not None else bearer_with(call, scope)
 
 
 def _app(call: Call) -> App:
@@ -233,7 +234,7 @@ def _step(call: Call, step: ZapStep, action_id: str | None, expand: set[str]) ->
     return {"action": action, "authentication": authentication, "inputs": step.inputs, "title": None}
 
 
-async def _body(call: Call) -> Any:  # noqa: ANN401 - JSON has no closer type
+async def body_of(call: Call) -> Any:  # noqa: ANN401 - JSON has no closer type
     """Return the request's document. Raises RefusedError: 413 for a big one, 400 for what is not JSON."""
     body = bytearray()
     async for piece in call.request.stream():

@@ -20,6 +20,10 @@ Endpoint: TypeAlias = Literal[
     "GET /v2/apps",
     "GET /v2/authentications",
     "GET /v2/zaps",
+    "POST /v2/actions/{action_id}/inputs",
+    "POST /v2/actions/{action_id}/inputs/{input_id}/choices",
+    "POST /v2/actions/{action_id}/outputs",
+    "POST /v2/actions/{action_id}/test",
     "POST /v2/zaps",
 ]
 ENDPOINTS: Final[tuple[str, ...]] = get_args(Endpoint)
@@ -83,6 +87,20 @@ class Actions(Section, frozen=True):
 
     stable_ms: Millis = 0  #: how long look-ups give the same ids; 0: new ones each time
     valid_ms: Millis = 600_000  #: how long an id is accepted after that
+    gone: tuple[str, ...] = ()  #: keys of actions that no app has any more
+
+
+class Choices(Section, frozen=True):
+    """How the choices of a field come: their page size, and what their pages are called."""
+
+    size: Positive = 100
+    pages: Literal["numbers", "names"] = "numbers"
+
+
+class Inputs(Section, frozen=True):
+    """Whether a Zap is refused whose inputs are not what its actions ask for; undocumented."""
+
+    checked: bool = False
 
 
 class Authentications(Section, frozen=True):
@@ -264,6 +282,8 @@ class Switches(Section, frozen=True):
     answers: Answers = Answers()
     paging: Paging = Paging()
     actions: Actions = Actions()
+    choices: Choices = Choices()
+    inputs: Inputs = Inputs()
     authentications: Authentications = Authentications()
     popups: Popups = Popups()
     apps: dict[str, OfApp] = {}

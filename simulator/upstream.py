@@ -61,6 +61,7 @@ class Upstream:
         self.faults = Faults(seed=world.seed)
         self.limits = RateLimits()
         self.counts = Counts()
+        self.executed: list[dict[str, Any]] = []  #: what tests of actions have written, oldest first
         self.visits = Visits(seed=world.seed)
 
     def switch(self, patch: Any) -> Switches:  # noqa: ANN401 - JSON has no closer type
@@ -82,6 +83,7 @@ class Upstream:
         self.switch_back()
         self.limits.reset()
         self.counts = Counts()
+        self.executed = []
         self.visits = Visits(seed=self.world.seed)
 
     def finish_popup(  # noqa: PLR0913 - what a person may do in a popup

@@ -227,7 +227,8 @@ class World:
             return None
         if now > issue.issued_at + actions.stable_ms + actions.valid_ms:
             return None
-        return FoundAction(*self.catalogue.actions[issue.number])
+        found = FoundAction(*self.catalogue.actions[issue.number])
+        return None if found.action.key in actions.gone else found
 
     # ------------------------------------------------------------------------------------------- Zaps
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.answers import MALFORMED, Problem, RefusedError
+from simulator.forms import form_of, outputs, references, wrong_with
 from simulator.switches import Actions
 from simulator.world import FoundAction, World, ZapStep
 
 MOST_STEPS: Final = 25
 LONGEST_ALIAS: Final = 64
+_STEPS_WITHOUT_ALIASES: Final = 2
 _ALIAS: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -36,6 +38,7 @@ class DraftReader:
     now: int
     actions: Actions
     unknown: int  #: the status for what is not there
+    checks_inputs: bool = False
 
     def read(self, body: Any) -> Draft:  # noqa: ANN401 - JSON has no closer type
         """Return the draft in a request's body. Raises RefusedError with everything that is wrong."""
@@ -43,6 +46,8 @@ class DraftReader:
         if not isinstance(data, dict):
             raise RefusedError(400, MALFORMED)
         problems = [*_title_problems(data), *self._steps_problems(data.get("steps"))]
+        if not problems and self.checks_inputs:
+            problems = list(self._inputs_problems(data["steps"]))
         if problems:
             only_unknown = all(isinstance(problem, UnknownProblem) for problem in problems)
             raise RefusedError(self.unknown if only_unknown else 400, *problems)
@@ -77,6 +82,24 @@ class DraftReader:
             yield from self._step_problems(step, pointer)
             yield from _alias_problems(step.get("alias"), aliases, f"{pointer}/alias")
 
+    def _inputs_problems(self, steps: list[dict[str, Any]]) -> Iterator[Problem]:
+        """Say what is wrong with fields, and which references name nothing of an earlier step."""
+        uses_aliases = len(steps) > _STEPS_WITHOUT_ALIASES
+        earlier: dict[str | None, set[str]] = {}
+        for position, step in enumerate(steps):
+            found = self._action(step["action"])
+            assert found is not None, "it was found before"  # noqa: S101
+            form = form_of(found.app, found.action)
+            pointer = f"/data/steps/{position}/inputs"
+            for name, complaint in wrong_with(form, step["inputs"]):
+                yield Problem.at(f"{pointer}/{name}", complaint)
+            for name, value in step["inputs"].items():
+                for reference in references(value):
+                    alias, _, output = reference.partition(".") if uses_aliases else (None, "", reference)
+                    if output not in earlier.get(alias, set()):
+                        yield Problem.at(f"{pointer}/{name}", f"{reference!r} is no output of an earlier step.")
+            earlier[step.get("alias") if uses_aliases else None] = {output for output, _ in outputs(form.sample)}
+
     def _step_problems(self, step: dict[str, Any], pointer: str) -> Iterator[Problem]:
         for name in ("action", "inputs", "authentication"):
             if name not in step:
@@ -92,26 +115,43 @@ class DraftReader:
             if "action" in step:
                 yield UnknownProblem.at(f"{pointer}/action", "No action has this id, or not any longer.")
         elif "authentication" in step:
-            yield from self._authentication_problems(step["authentication"], found, f"{pointer}/authentication")
+            yield from authentication_problems(
+                self.world,
+                step["authentication"],
+                found,
+                f"{pointer}/authentication",
+                owner=self.owner,
+                now=self.now,
+            )
 
-    def _authentication_problems(self, given: Any, found: FoundAction, pointer: str) -> Iterator[Problem]:  # noqa: ANN401
-        if not found.app.needs_authentication:
-            if given is not None:
-                yield Problem.at(pointer, f"{found.app.title} needs no authentication: null is expected.")
-            return
-        if not isinstance(given, str):
-            yield Problem.at(pointer, f"{found.app.title} needs an authentication.")
-            return
-        authentication = self.world.authentication(given)
-        if (
-            authentication is None
-            or authentication.owner != self.owner
-            or authentication.app != found.app.id
-            or authentication.listed_at > self.now
-        ):
-            yield UnknownProblem.at(pointer, "No authentication of yours for this app has this id.")
-        elif authentication.is_expired:
-            yield Problem.at(pointer, "This authentication has expired and must be reconnected.")
+
+def authentication_problems(
+    world: World,
+    given: Any,  # noqa: ANN401 - JSON has no closer type
+    found: FoundAction,
+    pointer: str,
+    *,
+    owner: str,
+    now: int,
+) -> Iterator[Problem]:
+    """Say what is wrong with the authentication that an action is to be used with."""
+    if not found.app.needs_authentication:
+        if given is not None:
+            yield Problem.at(pointer, f"{found.app.title} needs no authentication: null is expected.")
+        return
+    if not isinstance(given, str):
+        yield Problem.at(pointer, f"{found.app.title} needs an authentication.")
+        return
+    authentication = world.authentication(given)
+    if (
+        authentication is None
+        or authentication.owner != owner
+        or authentication.app != found.app.id
+        or authentication.listed_at > now
+    ):
+        yield UnknownProblem.at(pointer, "No authentication of yours for this app has this id.")
+    elif authentication.is_expired:
+        yield Problem.at(pointer, "This authentication has expired and must be reconnected.")
 
 
 def _title_problems(data: dict[str, Any]) -> Iterator[Problem]:

@@ -56,7 +56,7 @@ class BatchChecker:
             await self._places.acquire()
             if any(permit.start_by < self._clock.now() for permit in permits):
                 self._places.release()
-                log.info("check_begun_too_late", tenant=key.tenant_id, app=key.app_id, shard=batch.shard)
+                log.info("check_begun_too_late", tenant=key.tenant_id, app=key.app_id)
                 await self._upstream.give_back(permits)
                 continue
             task = asyncio.create_task(self._check(key, batch.token, permits))

@@ -28,6 +28,10 @@ class Deliver(Protocol):
         """Try one delivery, and what is due in its lane after it."""
         ...
 
+    def finish(self) -> None:
+        """Go on in no lane."""
+        ...
+
 
 class BatchDeliverer:
     """Delivers batches on the running loop.
@@ -54,7 +58,8 @@ class BatchDeliverer:
             task.add_done_callback(self._end)
 
     async def drain(self) -> None:
-        """Return when no delivery is under way."""
+        """Begin nothing more in any lane; return when no delivery is under way."""
+        self._courier.finish()
         while self._running:
             await asyncio.wait(self._running)
 

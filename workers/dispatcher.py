@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -23,7 +22,7 @@ from orchestrator.core.ports import (
     Subscription,
     WatchStore,
 )
-from orchestrator.core.session import Instant, Millis, WatchKey, shard_of
+from orchestrator.core.session import Instant, Millis, WatchKey
 from orchestrator.core.values import replace
 from orchestrator.store.limits import UNLIMITED, Limits
 from workers.choosing import Asking, allot, askings, fair_order
@@ -36,6 +35,7 @@ MOST_PEEKED = 100
 """Due watches looked at per shard and urgency."""
 
 MOST_IN_BATCH = 25
+"""A job of RQ's costs more than a check does; yet what many workers could share, one should not take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,6 @@ class Dispatcher:
         queue: CheckQueue,
         egress: str,
         partner_of: Callable[[str], Awaitable[str]],
-        shards: int,
     ) -> None:
         self._watches = watches
         self._budget = budget
@@ -86,7 +85,6 @@ class Dispatcher:
         self._queue = queue
         self._egress = egress
         self._partner_of = partner_of
-        self._shards = shards
         self._served: dict[str, int] = {}
         self._turns = count()
 
@@ -168,17 +166,17 @@ class Dispatcher:
     # --- leases ---
 
     async def _send(self, chosen: Sequence[Chosen]) -> int:
-        batches = list(self._batches(chosen))
+        batches = [chosen[begin : begin + MOST_IN_BATCH] for begin in range(0, len(chosen), MOST_IN_BATCH)]
         sent = 0
-        for place, (shard, batch) in enumerate(batches):
+        for place, batch in enumerate(batches):
             try:
-                sent += await self._send_batch(shard, batch)
+                sent += await self._send_batch(batch)
             except StoreError:
-                await self._give_back([one for _, rest in batches[place + 1 :] for one in rest])
+                await self._give_back([one for rest in batches[place + 1 :] for one in rest])
                 raise
         return sent
 
-    async def _send_batch(self, shard: int, batch: Sequence[Chosen]) -> int:
+    async def _send_batch(self, batch: Sequence[Chosen]) -> int:
         try:
             token, leased = await self._lease(batch)
         except StoreError:
@@ -190,7 +188,7 @@ class Dispatcher:
             return 0
         watches = tuple((one.watch.key, one.permits) for one in ours)
         try:
-            await self._queue.enqueue(CheckBatch(shard=shard, token=token, watches=watches))
+            await self._queue.enqueue(CheckBatch(token=token, watches=watches))
         except NotQueuedError:
             await self._give_back(ours)
             raise
@@ -203,16 +201,6 @@ class Dispatcher:
         until = now + lease_length(self._limits, pages=max(len(one.permits) for one in batch))
         keys = [one.watch.key for one in batch]
         return token, frozenset(await self._watches.lease(keys, token=token, now=now, until=until))
-
-    def _batches(self, chosen: Sequence[Chosen]) -> Iterator[tuple[int, list[Chosen]]]:
-        """Cut what was chosen into batches of one shard each, those with the most deserving watch first."""
-        by_shard: defaultdict[int, list[Chosen]] = defaultdict(list)
-        for one in chosen:
-            key = one.watch.key
-            by_shard[shard_of(key.tenant_id, key.user_id, shards=self._shards)].append(one)
-        for shard, of_shard in by_shard.items():
-            for begin in range(0, len(of_shard), MOST_IN_BATCH):
-                yield shard, of_shard[begin : begin + MOST_IN_BATCH]
 
     # --- turns ---
 

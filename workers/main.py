@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import httpx
 import structlog
@@ -24,6 +26,8 @@ from workers.service import Service
 
 log = structlog.get_logger(__name__)
 
+_AUTOGROUP: Final = Path("/proc/self/autogroup")
+
 
 def run_worker(
     settings: Settings,
@@ -39,8 +43,10 @@ def run_worker(
     The first signal lets what is under way finish; a second one ends the process at once. A store or a queue that is
     away is waited for. `alive_file` is touched every few seconds as long as the process works, whether the store is
     there or not. Requests to Zapier go by `transport`, by default over sockets; webhook messages are written down by
-    `render`. To be called on the main thread.
+    `render`. To be called on the main thread, before there are others: the process stands back behind those that answer
+    users, as the settings say.
     """
+    _stand_back(settings.worker_nice)
     return WorkerProcess(
         settings,
         redis_url=redis_url,
@@ -49,6 +55,14 @@ def run_worker(
         alive_file=alive_file,
         transport=transport,
     ).run()
+
+
+def _stand_back(nice: int) -> None:
+    """Lower this process's priority; also that of its session, if it has its own: Linux may weigh these as wholes."""
+    os.nice(nice)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            _AUTOGROUP.write_text(str(nice), encoding="ascii")
 
 
 class WorkerProcess:

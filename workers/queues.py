@@ -97,7 +97,7 @@ class RqCheckQueue:
         self._queue = Queue(CHECKS, connection=redis, serializer=JSONSerializer)
 
     async def enqueue(self, batch: CheckBatch) -> None:
-        """Hand the batch over, under an id that no other batch ever has.
+        """Hand the batch over; its lease names it in RQ, as no other batch is ever named.
 
         Raises NotQueuedError when the queue cannot be reached, StoreUnavailableError when it fell silent meanwhile.
         """
@@ -116,8 +116,8 @@ class RqCheckQueue:
             self._queue.enqueue_call(
                 RUN_CHECKS,
                 args=(write_batch(batch),),
-                job_id=job_id(batch),
-                description=f"{len(batch.watches)} checks of shard {batch.shard:02x}",
+                job_id=batch.token,
+                description=f"{len(batch.watches)} checks",
                 timeout=_JOB_LIMIT_S,
                 ttl=JOB_KEPT // SECOND,
                 result_ttl=0,
@@ -125,11 +125,6 @@ class RqCheckQueue:
             )
         except RedisError as error:
             raise StoreUnavailableError(problem=f"queue: {error}") from error
-
-
-def job_id(batch: CheckBatch) -> str:
-    """Name the batch in RQ: its shard and its lease."""
-    return f"{batch.shard:02x}-{batch.token}"
 
 
 class NoDeathPenalty(BaseDeathPenalty):

@@ -170,7 +170,6 @@ class Service:
             queue=self._queue,
             egress=settings.egress_group,
             partner_of=zapwright.directory.partner_of,
-            shards=settings.shards,
         )
 
     def _relay(self, zapwright: Zapwright) -> ShardRelay:

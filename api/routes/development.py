@@ -78,6 +78,15 @@ async def put_faults(here: Here, faults: Annotated[dict[str, Any], Body()]) -> d
     return await _control(here, "PATCH", faults)
 
 
+@router.patch("/faults")
+async def patch_faults(here: Here, faults: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+    """Set the switches of the simulator that are given, by JSON merge patch, and leave the others. Return all of them.
+
+    Raises RequestInvalidError, and then changes nothing; UpstreamUnavailableError.
+    """
+    return await _control(here, "PATCH", faults)
+
+
 async def _control(here: Zapwright, method: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
     try:
         answer = await here.http.request(

@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from api.auth import BACKEND_READS, BACKEND_WRITES, STEP_READS, CallerDep, SessionDep, TenantId, bearer_of
+from api.auth import BACKEND_READS, BACKEND_WRITES, STEP_READS, Caller, CallerDep, SessionDep, TenantId, bearer_of
 from api.deps import (
     EngineDep,
     FollowingDep,
@@ -166,11 +166,18 @@ async def stream_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
         key=key,
         views=views,
         after=search.after if last_event_id is None else int(last_event_id),
-        is_visible=search.visible and (caller.session_id is not None or Scope.SESSIONS_WRITE in caller.scopes),
+        is_visible=search.visible and _may_be_present(caller),
         until=caller.until,
         check=partial(callers.find, bearer),
     )
     return SessionStream(streams, reader)
+
+
+def _may_be_present(caller: Caller) -> bool:
+    """Whether what they say of being visible is believed: it is for the whole session, and a write."""
+    if caller.session_id is None:
+        return Scope.SESSIONS_WRITE in caller.scopes
+    return caller.step_id is None
 
 
 @router.get("/{session_id}/signals", dependencies=[BACKEND_READS], responses=problems(*SESSION))

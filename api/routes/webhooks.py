@@ -54,7 +54,7 @@ async def create_webhook(
     return views.created_webhook(made)
 
 
-@router.get("", dependencies=[BACKEND_READS], responses=problems(SessionNotFoundError))
+@router.get("", dependencies=[BACKEND_READS], responses=problems())
 async def list_webhooks(search: EndpointsSearch, tenant_id: TenantId, webhooks: WebhooksDep) -> answers.WebhookList:
     """Return the endpoints that hear of every session, or those of one session alone; oldest first."""
     found = await webhooks.endpoints(tenant_id, session_id=search.session_id)

@@ -9,7 +9,13 @@ from api.deps import CreatorDep, ShowDep
 from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.terms import KeyedConditional
-from orchestrator.core.errors import ActionNotFoundError, CreateUnknownError, IdempotencyInFlightError, NotReadyError
+from orchestrator.core.errors import (
+    CreateUnknownError,
+    IdempotencyInFlightError,
+    InputsFlawedError,
+    NotReadyError,
+    ZapNotMatchedError,
+)
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import ZapState
 
@@ -25,7 +31,15 @@ _NOT_MADE = {
     "description": "The call made no Zap, or none that is known of, or there was one before: `zap` says which.",
     "headers": ETAG | REPLAY,
 }
-_PROBLEMS = (*COMMIT, *CONDITIONAL, *KEYED, IdempotencyInFlightError, NotReadyError, CreateUnknownError)
+_PROBLEMS = (
+    *COMMIT,
+    *CONDITIONAL,
+    *KEYED,
+    IdempotencyInFlightError,
+    NotReadyError,
+    CreateUnknownError,
+    ZapNotMatchedError,
+)
 
 
 @router.post(
@@ -34,7 +48,7 @@ _PROBLEMS = (*COMMIT, *CONDITIONAL, *KEYED, IdempotencyInFlightError, NotReadyEr
     responses={
         201: {"headers": ETAG | REPLAY},
         200: _NOT_MADE,
-        **problems(*_PROBLEMS, ActionNotFoundError, *UPSTREAM),
+        **problems(*_PROBLEMS, InputsFlawedError, *UPSTREAM),
     },
 )
 async def create_zap(
@@ -49,6 +63,9 @@ async def create_zap(
 
     A request that comes again makes no second call: a new wish needs a new `Idempotency-Key`.
     """
+    if wish.zap_id is not None:
+        response.status_code = 200
+        return await show.applied(await creator.identify(key, wish.zap_id, terms=terms))
     applied = await creator.create(key, again=wish.again, terms=terms)
     is_made_now = applied.session.zap.state is ZapState.CREATED and applied.outcome is Outcome.APPLIED
     response.status_code = 201 if is_made_now else 200

@@ -7,7 +7,7 @@ mypy sees to it that they are made as described.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Self, dataclass_transform
+from typing import Annotated, ClassVar, Literal, Self, dataclass_transform
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from api.schemas.fields import At
 from orchestrator.core.deliveries import DeliveryState
 from orchestrator.core.endpoints import Pause
 from orchestrator.core.events import EventName
+from orchestrator.core.fields import Format, ValueType
 from orchestrator.core.links import LinkState
 from orchestrator.core.ports import CredentialState, Outcome
 from orchestrator.core.session import Channel, JsonObject, Reason, SessionStatus, StepState, ZapState
@@ -110,13 +111,22 @@ class SessionCredential(Shape):
     account: str | None
 
 
+class ZapMatch(Shape):
+    """A Zap of the user's that may be the session's."""
+
+    id: str
+    title: str
+    editor_url: str | None
+
+
 class Zap(Shape):
-    """The Zap itself."""
+    """The Zap itself. While it is unknown, `matches` may be it."""
 
     state: ZapState
     id: str | None
     editor_url: str | None
     problem: str | None
+    matches: tuple[ZapMatch, ...]
 
 
 class Session(Shape):
@@ -333,6 +343,93 @@ class ActionList(Shape):
     """Everything an app can do."""
 
     actions: tuple[FoundAction, ...]
+
+
+class FormField(Shape):
+    """A field to be filled (`kind` input), or something to be read (info).
+
+    `description` is Markdown or HTML of the app's developer: show it as text, or cleaned. `depends_on`: fields whose
+    change empties this one. `invalidates`: once it is filled, other fields may come and go. `items`: the type of a
+    list's items.
+    """
+
+    kind: Literal["input", "info", "fieldset"]
+    id: str
+    title: str
+    description: str
+    value_type: ValueType | None
+    format: Format | None
+    is_required: bool
+    default: str | None
+    placeholder: str
+    depends_on: tuple[str, ...]
+    invalidates: bool
+    items: ValueType | None
+
+
+class FormPart(FormField):
+    """A field, or several that belong together (`kind` fieldset)."""
+
+    fields: tuple[FormField, ...]
+
+
+class FieldFlaw(Shape):
+    """What is wrong with one field: `code` is for programs, `detail` for people."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class Form(Shape):
+    """What an action asks for, in the order to show it in, what it is filled with, and what is wrong with that."""
+
+    fields: tuple[FormPart, ...]
+    inputs: JsonObject
+    problems: tuple[FieldFlaw, ...]
+
+
+class Filling(Form):
+    """A form after a change; `cleared` names the fields that were emptied because they depend on changed ones."""
+
+    cleared: tuple[str, ...]
+    session: Session
+
+
+class Choice(Shape):
+    """A value that a field may have; `id` is what it is filled with."""
+
+    id: str
+    label: str
+
+
+class ChoicePage(Shape):
+    """Choices in the app's order. `cursor` leads on, null at the end."""
+
+    choices: tuple[Choice, ...]
+    cursor: str | None
+
+
+class Output(Shape):
+    """Something a step gives to later ones; `reference` is what their fields are filled with."""
+
+    id: str
+    title: str
+    sample: str | None
+    reference: JsonObject
+
+
+class OutputList(Shape):
+    """Everything a step gives."""
+
+    outputs: tuple[Output, ...]
+
+
+class StepTestRun(Shape):
+    """What came of carrying an action out: results of the app's own shape, and how many there are in all."""
+
+    results: tuple[JsonObject, ...]
+    count: int
 
 
 class Picker(Shape):

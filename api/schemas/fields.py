@@ -128,6 +128,7 @@ BrowserCode = Annotated[
     str,
     Field(pattern=r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$", description="As the browser's user was shown it."),
 ]
+ZapId = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE, description="Zapier's id of the Zap.")]
 Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
@@ -141,7 +142,7 @@ Metadata = Annotated[
     JsonObject, AfterValidator(_at_most(_BYTES_OF_METADATA)), Field(description="Yours; at most 4 KiB of JSON.")
 ]
 Inputs = Annotated[
-    JsonObject, AfterValidator(_at_most(_BYTES_OF_INPUTS)), Field(description="By field key; at most 64 KiB of JSON.")
+    JsonObject, AfterValidator(_at_most(_BYTES_OF_INPUTS)), Field(description="By field id; at most 64 KiB of JSON.")
 ]
 
 Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, description="https://, without user and password.")]
@@ -165,6 +166,12 @@ UserIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE)]
 
 Cursor = Annotated[str, Field(max_length=512, description="`cursor` of the page before.")]
 Words = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="Part of the app's title.")]
+FieldId = Annotated[
+    str, Field(min_length=1, max_length=255, pattern=_PRINTABLE, description="Id of one of the fields.")
+]
+ChoiceWords = Annotated[
+    str, Field(max_length=200, pattern=_PRINTABLE, description="Words of the choice's label or id.")
+]
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, when `after_seq` is given.")]
 EventLimit = Annotated[int, Field(ge=1, le=MOST_EVENTS)]

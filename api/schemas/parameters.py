@@ -8,9 +8,11 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.fields import (
+    ChoiceWords,
     Cursor,
     DeliveryLimit,
     EventLimit,
+    FieldId,
     Omittable,
     Seq,
     SessionIdGiven,
@@ -96,6 +98,16 @@ class _Picking(Parameters):
     refresh: bool = Field(default=False, description="Ask Zapier now.")
 
 
+class _ChoiceSearch(Parameters):
+    field: FieldId
+    query: Omittable[ChoiceWords] = None
+    cursor: Omittable[Cursor] = None
+
+
+class _OutputWish(Parameters):
+    live: bool = Field(default=False, description="With samples of the user's own, which takes longer.")
+
+
 SessionSearch = Annotated[_SessionSearch, Query()]
 """Which sessions to list: those that match every given value."""
 
@@ -119,6 +131,12 @@ DeliveriesSearch = Annotated[_DeliveriesSearch, Query()]
 
 AppSearch = Annotated[_AppSearch, Query()]
 """Which apps to look for."""
+
+ChoiceSearch = Annotated[_ChoiceSearch, Query()]
+"""Which choices of which field."""
+
+OutputWish = Annotated[_OutputWish, Query()]
+"""What outputs are to be shown with."""
 
 Picking = Annotated[_Picking, Query()]
 """How current a listing must be."""

@@ -34,6 +34,7 @@ from api.schemas.fields import (
     Ttl,
     Url,
     UserId,
+    ZapId,
 )
 from orchestrator import engine, webhooks
 from orchestrator.core import signals
@@ -223,6 +224,19 @@ class GivenInputs(Body):
     inputs: Inputs
 
 
+class InputsChange(Body):
+    """Fields that are filled anew, or emptied by null; the others stay as they are."""
+
+    inputs: Inputs
+
+
+class StepTest(Body):
+    """The wish to carry a step's action out. It is not a rehearsal: what the action writes is written."""
+
+    confirm: Literal[True] = Field(description="Somebody knows that the action is really carried out.")
+    inputs: Inputs | None = Field(default=None, description="Values for this test, in place of the step's own.")
+
+
 class NewWebhook(Body):
     """Where events are to be sent. `session_id`: those of this session alone."""
 
@@ -267,6 +281,10 @@ class WebhookTest(Body):
 
 
 class ZapRequest(Body):
-    """The wish to create the Zap. `again`: a person looked, and an earlier call of unknown outcome made none."""
+    """The wish to create the Zap, or what a person says of one of unknown outcome.
+
+    `again`: they looked, and an earlier call made none. `zap_id`: it is this one of the matches.
+    """
 
     again: bool = False
+    zap_id: ZapId | None = None

@@ -12,19 +12,19 @@ const POPUP_FAULTS = [
   { name: "none", title: "Nothing", about: "The window says that it is done, at once." },
   {
     name: "cut",
-    title: "A page on the way cuts the connection",
+    title: "A page on the way cuts it off",
     about: "The app’s login sends a Cross-Origin-Opener-Policy: no word comes, and the window reads as closed while it is open.",
     popups: { coop: { middle: "same-origin" } },
   },
   {
     name: "cut-first",
-    title: "Zapier’s first page cuts the connection",
+    title: "Zapier’s first page cuts it off",
     about: "The same, from the first page on.",
     popups: { coop: { first: "same-origin" } },
   },
   {
     name: "cut-last",
-    title: "Zapier’s last page cuts the connection",
+    title: "Zapier’s last page cuts it off",
     about: "The same, at the very end.",
     popups: { coop: { last: "same-origin" } },
   },
@@ -45,7 +45,7 @@ const POPUP_FAULTS = [
   { name: "denied", title: "The user says no", about: "They refuse at the app’s login.", popups: { visitor: "denies" } },
   {
     name: "stranger",
-    title: "Signed in to Zapier as somebody else",
+    title: "Somebody else’s Zapier account",
     about: "The account is connected, but belongs to another Zapier user.",
     popups: { account: "somebody-else" },
   },
@@ -70,31 +70,30 @@ const EVERY_APP = "*";
  * @property {Set<string>} general
  * @property {string} app whose popups are being looked at
  * @property {string | null} problem
- * @property {boolean} known
  */
 
 /** @returns {Faults} */
 export function newFaults() {
-  return { popups: new Map(), general: new Set(), app: EVERY_APP, problem: null, known: false };
+  return { popups: new Map(), general: new Set(), app: EVERY_APP, problem: null };
 }
 
-/**
- * Says what switches a choice means.
- *
- * @param {Faults} faults
- */
-export function switchesOf({ popups, general }) {
-  /** @type {Record<string, any>} */
-  const document = {};
-  for (const { name, document: own } of GENERAL_FAULTS) {
-    if (general.has(name)) for (const [section, switches] of Object.entries(own)) document[section] = { ...document[section], ...switches };
-  }
-  for (const [app, name] of popups) {
-    const { popups: own, listed_after_ms } = named(name);
-    if (app !== EVERY_APP) document.apps = { ...document.apps, [app]: { popups: own ?? null, listed_after_ms: listed_after_ms ?? null } };
-    else Object.assign(document, own && { popups: own }, listed_after_ms && { authentications: { listed_after_ms } });
-  }
-  return document;
+/** Every switch that a fault of popups sets, at its default. */
+const NO_POPUP_FAULT = Object.fromEntries(POPUP_FAULTS.flatMap(({ popups = {} }) => Object.keys(popups).map((name) => [name, null])));
+
+/** The merge patch after which this goes wrong in an app's popups, and nothing else. @param {string} app @param {string} name */
+function popupPatch(app, name) {
+  const { popups, listed_after_ms = null } = named(name);
+  const own = { ...NO_POPUP_FAULT, ...popups };
+  return app === EVERY_APP ? { popups: own, authentications: { listed_after_ms } } : { apps: { [app]: { popups: own, listed_after_ms } } };
+}
+
+/** The merge patch that begins or ends a fault at Zapier. @param {object} document @param {boolean} isWanted */
+function generalPatch(document, isWanted) {
+  const sections = Object.entries(document).map(([section, switches]) => [
+    section,
+    Object.fromEntries(Object.entries(switches).map(([name, value]) => [name, isWanted ? value : null])),
+  ]);
+  return Object.fromEntries(sections);
 }
 
 /**
@@ -108,7 +107,6 @@ export function recognise(faults, document) {
   const places = Object.entries({ [EVERY_APP]: everywhere, ...document.apps });
   faults.popups = new Map(places.map(([app, switches]) => [app, likest(switches)]));
   faults.general = new Set(GENERAL_FAULTS.filter((fault) => isPart(fault.document, document)).map(({ name }) => name));
-  faults.known = true;
 }
 
 /** @param {any} switches */
@@ -135,9 +133,11 @@ function named(name) {
  * @param {Faults} faults
  * @param {object} options
  * @param {{id: string, title: string}[]} options.apps of the Zap's steps
- * @param {(change: () => void) => void} options.set changes what is wished for, and tells the simulator
+ * @param {(app: string) => void} options.look whose popups are looked at from now on
+ * @param {(patch: object) => void} options.set changes the simulator's switches
+ * @param {() => void} options.clear sets them all as they were when it started
  */
-export function faultMenu(faults, { apps, set }) {
+export function faultMenu(faults, { apps, look, set, clear }) {
   const app = apps.some(({ id }) => id === faults.app) ? faults.app : EVERY_APP;
   const chosen = named(faults.popups.get(app) ?? faults.popups.get(EVERY_APP) ?? "none");
   const isAnything = faults.general.size > 0 || [...faults.popups.values()].some((name) => name !== "none");
@@ -154,7 +154,7 @@ export function faultMenu(faults, { apps, set }) {
         "select",
         {
           value: app,
-          on: { change: (/** @type {{target: HTMLSelectElement}} */ { target }) => set(() => (faults.app = target.value)) },
+          on: { change: (/** @type {{target: HTMLSelectElement}} */ { target }) => look(target.value) },
         },
         h("option", { value: EVERY_APP }, "every app"),
         apps.map(({ id, title }) => h("option", { key: id, value: id }, title)),
@@ -169,7 +169,7 @@ export function faultMenu(faults, { apps, set }) {
         {
           value: chosen.name,
           "aria-describedby": "fault-about",
-          on: { change: (/** @type {{target: HTMLSelectElement}} */ { target }) => set(() => faults.popups.set(app, target.value)) },
+          on: { change: (/** @type {{target: HTMLSelectElement}} */ { target }) => set(popupPatch(app, target.value)) },
         },
         POPUP_FAULTS.map(({ name, title }) => h("option", { key: name, value: name }, title)),
       ),
@@ -179,7 +179,7 @@ export function faultMenu(faults, { apps, set }) {
       "fieldset",
       { key: "general" },
       h("legend", { class: "soft small" }, "And at Zapier"),
-      GENERAL_FAULTS.map(({ name, title }) =>
+      GENERAL_FAULTS.map(({ name, title, document }) =>
         h(
           "label",
           { class: "check", key: name },
@@ -188,7 +188,7 @@ export function faultMenu(faults, { apps, set }) {
             checked: faults.general.has(name),
             on: {
               change: (/** @type {{target: HTMLInputElement}} */ { target }) =>
-                set(() => (target.checked ? faults.general.add(name) : faults.general.delete(name))),
+                set(generalPatch(document, target.checked)),
             },
           }),
           title,
@@ -196,7 +196,7 @@ export function faultMenu(faults, { apps, set }) {
       ),
     ),
     faults.problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, faults.problem),
-    isAnything && button("Nothing should go wrong", () => set(() => (faults.popups.clear(), faults.general.clear())), { kind: "quiet" }),
+    isAnything && button("Nothing should go wrong", clear, { kind: "quiet" }),
   );
 }
 

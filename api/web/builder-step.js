@@ -17,7 +17,8 @@ import { icon } from "./icons.js";
  * @property {Account[] | null} accounts
  * @property {Action[] | null} actions
  * @property {string | null} of the app whose accounts and actions these are
- * @property {Set<string>} loading
+ * @property {boolean} isStale Zapier may list other accounts by now
+ * @property {Set<string>} loading what is being loaded, or could not be
  * @property {string | null} busy what is being done
  * @property {string | null} problem why the last thing was not done
  *
@@ -33,7 +34,6 @@ import { icon } from "./icons.js";
  * @property {(action: {key: string, action_type: string}) => void} chooseAction
  * @property {(by: number) => void} move
  * @property {() => void} remove
- * @property {() => void} signIn
  * @property {() => void} again loads what could not be loaded
  */
 
@@ -46,6 +46,7 @@ export function newDesk() {
     accounts: null,
     actions: null,
     of: null,
+    isStale: false,
     loading: new Set(),
     busy: null,
     problem: null,
@@ -53,7 +54,7 @@ export function newDesk() {
 }
 
 /** Where the user has the choice between accounts, and a popup. */
-const CHOOSING = new Set([
+export const CHOOSING = new Set([
   "ready",
   "blocked",
   "ambiguous",
@@ -67,7 +68,9 @@ const CHOOSING = new Set([
 ]);
 /** Where a popup is being waited for. */
 const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
-const SETTLED = new Set(["resolved", "no-auth-required"]);
+/** Where nothing of the step's own can be shown until something else has passed. */
+const HALTED = new Set(["offline", "token-expired", "sign-in-needed"]);
+export const SETTLED = new Set(["resolved", "no-auth-required"]);
 
 /**
  * Describes a step.
@@ -112,7 +115,14 @@ export function stepCard(step, { index, count, locked, desk, wishes }) {
       h("span", { class: "badge", "data-tone": words.tone }, h("span", { class: "dot" }), words.badge),
       !locked && tools(name, index, count, desk, wishes, step),
     ),
-    desk.problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, desk.problem),
+    desk.problem &&
+      !HALTED.has(step.show) &&
+      h(
+        "div",
+        { class: "note", "data-tone": "bad", role: "alert" },
+        h("p", {}, desk.problem),
+        desk.loading.size > 0 && h("div", { class: "row" }, button("Try again", wishes.again)),
+      ),
     h("div", { class: "body stack" }, body(step, { words, locked, desk, wishes })),
   );
 }
@@ -191,13 +201,11 @@ function telling(step, words, desk, wishes) {
         button("Open the window again", wishes.connect, { key: "reopen" }),
         button("Cancel", wishes.cancel, { kind: "quiet", key: "cancel" }),
       ),
-    step.show === "sign-in-needed" && h("div", { class: "row" }, button("Sign in again", wishes.signIn, { kind: "primary", busy: desk.busy === "sign-in" })),
-    step.show === "token-expired" && h("div", { class: "row" }, button("Reload", () => location.reload(), { kind: "primary" })),
     QUOTED.has(step.show) && step.support && quote(step.support),
   );
 }
 
-const QUOTED = new Set(["checking", "blocked", "not-visible", "timed-out", "nothing-new", "ambiguous", "revoked", "expired", "claimed-elsewhere", "sign-in-needed"]);
+const QUOTED = new Set(["checking", "blocked", "not-visible", "timed-out", "nothing-new", "ambiguous", "revoked", "expired", "claimed-elsewhere"]);
 
 /** @param {any} step */
 function countdown({ next_check_in_s: seconds }) {
@@ -224,8 +232,12 @@ function realLink(step, wishes) {
   );
 }
 
-/** @param {string} reference */
-function quote(reference) {
+/**
+ * Describes what to say to whoever helps.
+ *
+ * @param {string} reference
+ */
+export function quote(reference) {
   return h("p", { class: "small quote" }, "If you ask for help, quote ", h("span", { class: "mono" }, reference));
 }
 
@@ -240,7 +252,7 @@ function account(step, words, locked, desk, wishes) {
       "div",
       { class: "grow" },
       h("p", {}, h("b", {}, step.authentication?.title ?? "Connected")),
-      step.evidence && h("p", { class: "soft small" }, `Known because ${evidenceInWords(step.evidence.channels)}`),
+      step.evidence && h("p", { class: "soft small" }, `Known ${evidenceInWords(step.evidence.channels)}`),
     ),
     !locked &&
       button("Use another account", () => turn(desk, "picking", !desk.picking, wishes), {
@@ -258,7 +270,7 @@ function accounts(step, desk, wishes) {
   return h(
     "div",
     { class: "stack", key: "accounts" },
-    step.candidates.length > 0 && choices(`${step.id}-candidates`, "One of these may be it", step.candidates, "This one", desk, wishes),
+    step.candidates.length > 0 && choices(`${step.id}-candidates`, step.candidates.length > 1 ? "One of these may be it" : "This may be it", step.candidates, "This one", desk, wishes),
     desk.accounts === null && !desk.problem && h("div", { class: "skeleton", key: "loading" }),
     desk.accounts?.length === 0 && step.show === "ready" && h("p", { class: "soft", key: "none" }, `You have no ${app} account at Zapier yet.`),
     others.length > 0 &&
@@ -290,7 +302,7 @@ function choices(id, label, found, verb, desk, wishes) {
           { key: one.id, class: "row" },
           h("span", { class: "grow" }, one.title),
           one.is_expired
-            ? h("span", { class: "badge", "data-tone": "bad" }, "Expired: connect it again")
+            ? h("span", { class: "badge", "data-tone": "bad" }, "Expired")
             : button(verb, () => wishes.choose(one), { busy: desk.busy === `choose ${one.id}`, label: `${verb}: ${one.title}` }),
         ),
       ),

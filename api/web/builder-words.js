@@ -104,26 +104,11 @@ const SHOWS = {
     tone: "wait",
     badge: "Your choice",
     title: "This account belongs to another step",
-    text: `It was found for this step, and then another step’s window named it. Connect ${app} here, or choose an account.`,
+    text: `It was taken for this step’s because it was new; since then it was named for another. Connect ${app}, or choose an account.`,
   }),
-  offline: () => ({
-    tone: "wait",
-    badge: "Offline",
-    title: "No connection",
-    text: "What you do in the window is kept by Zapier. We catch up as soon as you are online.",
-  }),
-  "token-expired": () => ({
-    tone: "wait",
-    badge: "Paused",
-    title: "This page may no longer follow the Zap",
-    text: "Nothing is lost. Reload it, and it goes on where it is.",
-  }),
-  "sign-in-needed": () => ({
-    tone: "bad",
-    badge: "Sign in to Zapier",
-    title: "Zapier wants you to sign in again",
-    text: "Until then it cannot be asked about your accounts. What was open stays open and goes on afterwards.",
-  }),
+  offline: () => ({ tone: "wait", badge: "Offline" }),
+  "token-expired": () => ({ tone: "wait", badge: "Paused" }),
+  "sign-in-needed": () => ({ tone: "bad", badge: "Sign in to Zapier" }),
 };
 
 /**
@@ -146,8 +131,12 @@ const STATUSES = {
     words: "Offline",
     about: "The API cannot be reached. Go on in any window that is open: Zapier keeps what you do there, and we catch up.",
   },
-  "token-expired": { tone: "wait", words: "Paused", about: "This page may no longer follow the Zap. Nothing is lost." },
-  "sign-in-needed": { tone: "bad", words: "Sign in to Zapier" },
+  "token-expired": { tone: "wait", words: "Paused", about: "This page may no longer follow the Zap. Nothing is lost: it goes on where it is." },
+  "sign-in-needed": {
+    tone: "bad",
+    words: "Sign in to Zapier again",
+    about: "Until then Zapier cannot be asked about your accounts. What was open stays open, and goes on afterwards.",
+  },
   refused: { tone: "bad", words: "Refused" },
   over: { tone: "plain", words: "Done" },
 };
@@ -162,10 +151,31 @@ export function statusInWords(status) {
 }
 
 /** @type {Record<string, string>} */
+const ZAPS = {
+  building: "Something is missing again",
+  ready: "Every step is ready: the Zap can be created",
+  creating: "Creating the Zap",
+  created: "Your Zap exists",
+  failed: "Zapier refused the Zap",
+  create_unknown: "Zapier gave no answer: the Zap may exist",
+  expired: "This Zap is over",
+  cancelled: "This Zap is over",
+};
+
+/**
+ * Says what became of the Zap as a whole.
+ *
+ * @param {string} status of the session, or `failed`
+ */
+export function zapInWords(status) {
+  return ZAPS[status] ?? status;
+}
+
+/** @type {Record<string, string>} */
 const CHANNELS = {
-  message: "the window said so",
-  difference: "it is the one account that is new",
-  selection: "you chose it",
+  message: "by the window’s word",
+  difference: "by being new",
+  selection: "by your choice",
 };
 
 /**
@@ -174,7 +184,7 @@ const CHANNELS = {
  * @param {string[]} channels of its evidence
  */
 export function evidenceInWords(channels) {
-  return channels.map((channel) => CHANNELS[channel] ?? channel).join(", and ");
+  return channels.map((channel) => CHANNELS[channel] ?? channel).join(" and ");
 }
 
 /** @type {Record<string, string>} */
@@ -206,14 +216,14 @@ const EVENTS = {
   popup_opened: () => ["busy", "Window opened"],
   message_received: () => ["busy", "The window says it is done"],
   attempt_deadline_moved: () => ["wait", "Waiting longer: Zapier could not be asked"],
-  connect_link_made: () => ["plain", "Link to the connect page made"],
-  connect_link_opened: () => ["plain", "Connect page opened"],
-  connect_link_contested: ({ code }) => ["wait", `Another browser waits to be let in: ${code}`],
-  connect_link_allowed: () => ["plain", "Another browser let in"],
-  connect_link_revoked: () => ["plain", "Link taken back"],
   candidates_found: () => ["wait", "Found accounts to choose from"],
   auth_needed: ({ reason }) => ["wait", `Needs an account: ${REASONS[reason] ?? reason}`],
   auth_resolved: ({ evidence }, { account }) => ["good", `${account ? `Connected, ${account}` : "Connected"}: ${evidenceInWords(evidence)}`],
+  connect_link_made: () => ["plain", "Connect link made"],
+  connect_link_opened: () => ["busy", "Connect link opened"],
+  connect_link_contested: () => ["wait", "Another browser would like to use the connect link"],
+  connect_link_allowed: () => ["plain", "Another browser may use the connect link"],
+  connect_link_revoked: () => ["plain", "Connect link withdrawn"],
   action_chosen: () => ["plain", "Action chosen"],
   inputs_given: () => ["plain", "Fields filled in"],
   session_ready: () => ["good", "Everything is ready"],
@@ -251,7 +261,7 @@ export function problemInWords(error) {
 
 /** @type {Record<string, string>} */
 const PROBLEMS = {
-  upstream_busy: "Zapier allows only so many questions a minute, and they are used up. Try again in a moment.",
+  upstream_busy: "Zapier can take no more questions right now. Try again in a moment.",
   upstream_unavailable: "Zapier does not answer right now. Try again in a moment.",
   session_not_found: "This Zap is no longer kept.",
   too_many_steps: "A Zap has 25 steps at most.",

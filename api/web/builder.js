@@ -6,17 +6,16 @@
  * The session's id is in the address, so that a reload and a second tab show the same.
  */
 
-import { faultMenu, faultsProblem, newFaults, recognise, switchesOf } from "./builder-faults.js";
-import { button, newDesk, stepCard } from "./builder-step.js";
+import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
+import { button, CHOOSING, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
-import { problemInWords, statusInWords, wordsOf } from "./builder-words.js";
+import { problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 import { icon } from "./icons.js";
 
 const RETRY_MS = 3_000;
-const SETTLED = new Set(["resolved", "no-auth-required"]);
-const UNREACHABLE = "The API does not answer. Once it is running again, this page goes on.";
+const UNREACHABLE = "The API does not answer.";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("builder"));
 const announcement = /** @type {HTMLElement} */ (document.getElementById("told"));
@@ -83,7 +82,7 @@ async function patiently(question) {
       return await question();
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      Object.assign(page, { problem: UNREACHABLE });
+      if (page.phase === "opening") page.problem = `${UNREACHABLE} Once it is running again, this page goes on.`;
       redraw();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -100,7 +99,7 @@ async function begin() {
     page.token = client_token;
     await open();
   } catch (error) {
-    page.problem = error instanceof TypeError ? UNREACHABLE : problemInWords(error);
+    page.problem = error instanceof TypeError ? `${UNREACHABLE} Is it running?` : problemInWords(error);
   }
   page.busy = null;
   redraw();
@@ -146,16 +145,20 @@ async function readFaults() {
   redraw();
 }
 
-/** @param {() => void} change */
-async function setFaults(change) {
-  change();
-  redraw();
+/** @param {"PATCH" | "PUT"} method @param {object} document */
+async function setFaults(method, document) {
   try {
-    recognise(faults, await ask("PUT", "/dev/faults", switchesOf(faults)));
+    recognise(faults, await ask(method, "/dev/faults", document));
     faults.problem = null;
   } catch (error) {
     faults.problem = faultsProblem(error);
   }
+  redraw();
+}
+
+/** @param {string} app */
+function lookAtFaultsOf(app) {
+  faults.app = app;
   redraw();
 }
 
@@ -219,16 +222,11 @@ function wishesOf(step, index, connect) {
     remove: () =>
       act(desk, "remove", async () => {
         await connect.removeStep(step.id);
-        focusOn(connect.getSnapshot().steps[Math.max(0, index - 1)]?.id);
-      }),
-    signIn: () =>
-      act(desk, "sign-in", async () => {
-        const { user_id, reference } = connect.getSnapshot().session ?? {};
-        await ask("POST", "/dev/session", { user_id, reference });
-        connect.refresh();
+        focusOn(`${connect.getSnapshot().steps[Math.max(0, index - 1)]?.id}-name`);
       }),
     again: () => {
-      Object.assign(desk, { of: null, problem: null });
+      desk.problem = null;
+      desk.loading.clear();
       redraw();
     },
   };
@@ -248,11 +246,11 @@ function provide(step, connect) {
   if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
-  const isAsked = isSettled ? desk.picking : step.state === "needs-auth" && step.show !== "preparing";
+  const isAsked = isSettled ? desk.picking : CHOOSING.has(step.show);
   if (isAsked && desk.accounts === null) {
     load(desk, "accounts", async () => {
-      const { authentications } = await connect.authentications(step.id);
-      desk.accounts = authentications;
+      const { authentications } = await connect.authentications(step.id, { refresh: desk.isStale });
+      Object.assign(desk, { accounts: authentications, isStale: false });
       for (const { id, title } of authentications) known.accounts.set(id, title);
     });
   }
@@ -288,24 +286,53 @@ function redraw() {
 
 function drawAll() {
   const focused = document.activeElement;
-  const card = focused?.closest("[data-step]")?.getAttribute("data-step");
+  const around = focused?.closest(".step, section")?.getAttribute("aria-labelledby");
   const { connect } = page;
   const snapshot = connect?.getSnapshot();
-  if (connect && snapshot) for (const step of snapshot.steps) listenTo(step, connect);
+  if (connect && snapshot) {
+    for (const step of snapshot.steps) listenTo(step, connect);
+    listenToZap(snapshot.session);
+  }
   draw(corner, page.phase === "open" && snapshot && standing(snapshot));
   draw(main, contents(connect, snapshot));
-  if (focused !== document.body && focused?.isConnected === false) focusOn(card);
+  if (focused !== document.body && focused?.isConnected === false) focusOn(around);
+}
+
+/** @param {any} session */
+function listenToZap(session) {
+  const now = session?.zap.state === "failed" ? "failed" : session?.status;
+  const before = said.get("zap");
+  said.set("zap", now);
+  if (before !== undefined && before !== now) announcement.textContent = zapInWords(now);
 }
 
 /** @param {any} step @param {import("../../clients/browser/types.js").Connect} connect */
 function listenTo(step, connect) {
   const before = said.get(step.id);
-  if (before !== step.show) {
+  // Asking for a step's accounts shows it as preparing: no reason to ask again.
+  if (before !== step.show && step.show !== "preparing") {
     said.set(step.id, step.show);
-    deskOf(step.id).accounts = null;
-    if (before !== undefined) announce(step);
+    const desk = deskOf(step.id);
+    Object.assign(desk, { accounts: null, problem: null });
+    desk.loading.clear();
+    if (before !== undefined) {
+      announce(step);
+      if (step.show === "resolved") outdate(step, connect);
+    }
   }
   provide(step, connect);
+}
+
+/**
+ * What was connected in one step can be used in others: their lists are too old now.
+ *
+ * @param {any} step
+ * @param {import("../../clients/browser/types.js").Connect} connect
+ */
+function outdate(step, connect) {
+  for (const { id, app } of connect.getSnapshot().steps) {
+    if (id !== step.id && app?.id === step.app.id) Object.assign(deskOf(id), { accounts: null, isStale: true });
+  }
 }
 
 /** @param {any} step */
@@ -314,9 +341,9 @@ function announce(step) {
   announcement.textContent = `Step ${step.position + 1}${step.app ? `, ${step.app.title}` : ""}: ${badge}. ${title}`;
 }
 
-/** Puts the focus on a step, or where the page begins. @param {string | null | undefined} stepId */
-function focusOn(stepId) {
-  (document.getElementById(`${stepId}-name`) ?? main).focus();
+/** Puts the focus on a heading, or where the page begins. @param {string | null | undefined} heading */
+function focusOn(heading) {
+  (document.getElementById(heading ?? "") ?? main).focus();
 }
 
 /** @param {any} snapshot */
@@ -345,7 +372,12 @@ function contents(connect, snapshot) {
       h(
         "aside",
         { class: "stack side", "aria-label": "Behind the scenes" },
-        faultMenu(faults, { apps: appsOf(snapshot.steps), set: setFaults }),
+        faultMenu(faults, {
+          apps: appsOf(snapshot.steps),
+          look: lookAtFaultsOf,
+          set: (patch) => void setFaults("PATCH", patch),
+          clear: () => void setFaults("PUT", {}),
+        }),
         timeline(snapshot.events, { steps: snapshot.steps, ...known }),
       ),
     ),
@@ -438,16 +470,38 @@ function gone(why) {
 }
 
 /** What holds for the whole page. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
-function banner({ status }, connect) {
+function banner({ status, session, support }, connect) {
   const { tone, words, about } = statusInWords(status);
   if (!about) return null;
+  const isSignIn = status === "sign-in-needed";
   return h(
     "div",
     { class: "note banner", "data-tone": tone, role: "status", key: "banner" },
     h("strong", {}, words),
     h("p", {}, about),
-    (status === "offline" || status === "token-expired") && h("div", { class: "row" }, button("Try now", () => connect.refresh())),
+    h(
+      "div",
+      { class: "row" },
+      isSignIn
+        ? button("Sign in again", () => void signIn(session, connect), { kind: "primary", busy: page.busy === "sign-in" })
+        : button("Try now", connect.refresh),
+    ),
+    support && quote(support),
   );
+}
+
+/** What your product does where its user signs in to Zapier. @param {any} session @param {import("../../clients/browser/types.js").Connect} connect */
+async function signIn({ user_id, reference }, connect) {
+  Object.assign(page, { busy: "sign-in", problem: null });
+  redraw();
+  try {
+    await ask("POST", "/dev/session", { user_id, reference });
+    connect.refresh();
+  } catch (error) {
+    page.problem = error instanceof TypeError ? UNREACHABLE : problemInWords(error);
+  }
+  page.busy = null;
+  redraw();
 }
 
 /** @param {any} session */
@@ -494,7 +548,7 @@ function stepList({ session, steps }, connect) {
   const add = (/** @type {number} */ position) => async () => {
     page.problem = null;
     try {
-      focusOn(await connect.addStep({ position }));
+      focusOn(`${await connect.addStep({ position })}-name`);
     } catch (error) {
       page.problem = problemInWords(error);
     }
@@ -535,7 +589,7 @@ function finish({ session, steps }, connect) {
     page.busy = null;
     redraw();
   };
-  return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish", "aria-live": "polite" }, h("h2", { id: "finish" }, "Create the Zap"), outcome(session, steps, create));
+  return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish" }, h("h2", { id: "finish", tabindex: "-1" }, "Create the Zap"), outcome(session, steps, create));
 }
 
 /** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean}) => void} create */

@@ -9,7 +9,7 @@
 export function connectAccount(link, zapier) {
   return new Promise((connected, gaveUp) => {
     const popup = window.open(link, "_blank", "popup,width=1280,height=1024");
-    if (popup === null) return gaveUp(new Error("The browser blocked the popup"));
+    if (popup === null) return gaveUp(new Error("The browser blocked the popup", { cause: "blocked" }));
     const listening = new AbortController();
     const end = () => {
       listening.abort();

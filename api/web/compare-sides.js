@@ -11,10 +11,10 @@ import { h } from "./dom.js";
  *
  * @typedef {object} Page
  * @property {any} app
- * @property {string | null} problem
+ * @property {{tone: string, words: string} | null} problem
  * @property {"left" | "right" | null} signedIn whose popup the next one is
  * @property {string} naiveCode
- * @property {{phase: "preparing" | "ready" | "open" | "gave-up" | "connected" | "skipped", moments: Moment[], lost: Account | null}} left
+ * @property {{phase: "preparing" | "ready" | "open" | "gave-up" | "blocked" | "connected" | "skipped", moments: Moment[], lost: Account | null}} left
  * @property {{step: any, events: readonly any[], moments: Moment[], awaySince: number | null}} right
  *
  * @typedef {object} Wishes
@@ -29,6 +29,18 @@ import { h } from "./dom.js";
 
 /** Where the right side's popup is being waited for. */
 export const OPEN = new Set(["opening", "waiting", "confirming", "checking"]);
+/** Where the popup may be opened once more. */
+const AGAIN = new Set([
+  "blocked",
+  "ambiguous",
+  "nothing-new",
+  "not-visible",
+  "timed-out",
+  "cancelled",
+  "revoked",
+  "expired",
+  "claimed-elsewhere",
+]);
 
 const OUR_CODE = `const connect = createConnect({ getToken });
 
@@ -45,6 +57,7 @@ const NAIVE = /** @type {const} */ ({
   ready: { tone: "plain", badge: "Not connected" },
   open: { tone: "wait", badge: "Waiting" },
   "gave-up": { tone: "bad", badge: "Gave up" },
+  blocked: { tone: "bad", badge: "Blocked" },
   connected: { tone: "good", badge: "Connected" },
   skipped: { tone: "plain", badge: "Not tried" },
 });
@@ -59,7 +72,7 @@ export function naiveSide(page, wishes) {
   const { left, app, naiveCode } = page;
   return side("left", {
     title: "The published snippet",
-    about: "Waits for the message, and takes a popup that reads as closed for a user who has given up.",
+    about: "Waits for the message. Closed means given up.",
     show: left.phase,
     ...NAIVE[left.phase],
     app,
@@ -87,11 +100,13 @@ function naiveBody({ left, app, signedIn }, { connectLeft, skipLeft }) {
       return busy("Waiting for the popup’s message");
     case "gave-up":
       return [
-        note("bad", "“You closed the window. Please try again.”", "That is what it tells a user who is still signing in. It no longer listens."),
+        note("bad", "“You closed the window. Please try again.”", "So it speaks to a user who is still signing in."),
         left.lost
           ? note("wait", "Zapier has the account", accountLine(left.lost), "Nobody will ever ask for it.")
           : h("p", { class: "soft small" }, "Finish in the popup all the same, and see what becomes of it."),
       ];
+    case "blocked":
+      return note("bad", "“Please allow popups, and try again.”", "Allow them for this page, and begin again.");
     case "connected":
       return note("good", "Connected", "This browser did not keep the popup and this page apart.");
     case "skipped":
@@ -113,7 +128,7 @@ export function ourSide(page, wishes) {
   const { tone, badge } = show === "ready" ? { tone: "plain", badge: "Not connected" } : wordsOf(show, app.title);
   return side("right", {
     title: "With connect.js",
-    about: "Tells Zapwright what it saw, and shows what Zapwright knows. Closed proves nothing.",
+    about: "Tells Zapwright what it sees. Closed means nothing.",
     show,
     tone,
     badge,
@@ -130,11 +145,21 @@ function ourBody(page, show, wishes) {
   if (show === "preparing" || show === "choose-app" || show === "ready") return ourBeginning(page, show, wishes);
   if (show === "resolved") return connected(right);
   const { tone, title = "", text = "" } = wordsOf(show, app.title);
-  if (OPEN.has(show)) return [note(tone, title, text), h("div", { class: "row" }, show !== "waiting" && nextCheck(right.step), button("I have finished", wishes.finished), button("Cancel", wishes.cancel, { kind: "quiet" }))];
+  const told = note(tone, title, text);
+  if (OPEN.has(show)) return [told, h("div", { class: "row" }, whileOpen(right.step, wishes))];
+  if (!AGAIN.has(show)) return told;
+  const candidates = right.step.candidates.map((/** @type {Account} */ one) => button(one.title, () => wishes.choose(one.id)));
+  return [told, candidates, h("div", { class: "row" }, show === "blocked" && realLink(right.step, wishes), button("Connect again", wishes.connectRight))];
+}
+
+/** @param {any} step @param {Wishes} wishes */
+function whileOpen(step, { finished, connectRight, cancel }) {
+  const isChecking = step.show === "checking";
   return [
-    note(tone, title, text),
-    right.step.candidates?.map((/** @type {Account} */ one) => button(one.title, () => wishes.choose(one.id))),
-    right.step.connect && h("div", { class: "row" }, show === "blocked" && realLink(right.step, wishes), button("Connect again", wishes.connectRight)),
+    step.show !== "waiting" && nextCheck(step),
+    button("I have finished", finished),
+    isChecking && button("Open it again", connectRight, { kind: "quiet" }),
+    button("Cancel", cancel, { kind: "quiet" }),
   ];
 }
 
@@ -156,7 +181,7 @@ function connected({ step, events, awaySince }) {
     "good",
     "Connected",
     accountLine(step.authentication),
-    `Known because ${evidenceInWords(found?.data.evidence ?? [])}.`,
+    `Known ${evidenceInWords(found?.data.evidence ?? [])}.`,
     wasAway && "It was found while no page was open.",
   );
 }

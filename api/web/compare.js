@@ -12,7 +12,7 @@ import { OPEN, naiveSide, ourSide, waysToBreakIt } from "./compare-sides.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 
-const APP = "HubSpot";
+const APP = "Salesforce";
 /** What goes wrong in the app's popups, and in nothing else. */
 const FAULT = { coop: { middle: "same-origin" } };
 const MEMORY = "zapwright.compare";
@@ -41,6 +41,7 @@ const page = {
 const wishes = { connectLeft, skipLeft, connectRight, followed, finished, cancel, choose };
 let link = { url: "", origin: "" };
 let session = "";
+const users = { left: "", right: "" };
 /** @type {Connect | null} */
 let connect = null;
 /** @type {(() => Promise<{id: string, title: string} | undefined>) | null} what the left side's user has at Zapier */
@@ -81,7 +82,9 @@ async function patiently(doing) {
     } catch (error) {
       const { code = "" } = /** @type {{code?: string}} */ (error);
       const isPassing = error instanceof TypeError || code === "no_answer" || code.startsWith("upstream_");
-      page.problem = isPassing ? "No answer yet. This page goes on as soon as there is one." : problemInWords(error);
+      page.problem = isPassing
+        ? { tone: "wait", words: "No answer yet. This page goes on as soon as there is one." }
+        : { tone: "bad", words: problemInWords(error) };
       redraw();
       if (!isPassing) throw error;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -121,29 +124,33 @@ async function begun(user) {
  * Has the app's login cut popups off, and browsers be signed in to Zapier as the user of one side.
  *
  * @param {"left" | "right"} side
- * @param {string} user
  */
-async function signIn(side, user) {
+async function signIn(side) {
   await patiently(async () => {
-    const { met, ...faults } = await ask("GET", "/dev/faults");
-    const apps = { ...faults.apps, [page.app.id]: { popups: { ...FAULT, account: user } } };
-    await ask("PUT", "/dev/faults", { ...faults, apps });
+    await ask("PATCH", "/dev/faults", { apps: { [page.app.id]: { popups: { ...FAULT, account: users[side] } } } });
   });
   page.signedIn = side;
   redraw();
+}
+
+/** Another tab may have signed in somebody else meanwhile. */
+function signInAgain() {
+  const { signedIn, left, right } = page;
+  if (signedIn !== null && (left.phase === "ready" || right.step?.show === "ready")) void signIn(signedIn);
 }
 
 // ------------------------------------------------------------------------------------------------ beginning
 
 async function begin() {
   const run = crypto.randomUUID().slice(0, 6);
-  const naive = await patiently(() => begun(`left-${run}`));
-  const ours = await patiently(() => begun(`right-${run}`));
+  Object.assign(users, { left: `left-${run}`, right: `right-${run}` });
+  const naive = await patiently(() => begun(users.left));
+  const ours = await patiently(() => begun(users.right));
   page.app = naive.step.app;
   link = { url: naive.step.connect.url, origin: naive.step.connect.message_origin };
   truth = async () => (await naive.connect.authentications(naive.step.id, { refresh: true })).authentications[0];
   follow(ours.id, ours.connect);
-  await signIn("left", `left-${run}`);
+  await signIn("left");
   page.left.phase = "ready";
   redraw();
 }
@@ -161,25 +168,19 @@ function follow(id, following) {
 
 function onNews() {
   const snapshot = /** @type {Connect} */ (connect).getSnapshot();
-  if (snapshot.status === "refused") page.problem = problemInWords(snapshot.problem);
+  if (snapshot.status === "refused") page.problem = { tone: "bad", words: problemInWords(snapshot.problem) };
   const [step] = snapshot.steps;
   if (!step) return redraw();
   const before = page.right.step;
   Object.assign(page.right, { step, events: snapshot.events });
   if (OPEN.has(step.show)) history.replaceState(null, "", `#${encodeURIComponent(session)}`);
-  if (before === null) page.app = step.app;
-  else if (before.show !== step.show) announce(step, before.show);
-  if (page.signedIn === null && page.left.phase !== "preparing") void signInOnce(snapshot.session?.user_id ?? "");
+  page.app = step.app;
+  if (before && before.show !== step.show) announce(step, before.show);
+  if (users.right === "") {
+    users.right = snapshot.session?.user_id ?? "";
+    void signIn("right");
+  }
   redraw();
-}
-
-let isSigningIn = false;
-
-/** @param {string} user */
-async function signInOnce(user) {
-  if (isSigningIn) return;
-  isSigningIn = true;
-  await signIn("right", user).finally(() => (isSigningIn = false));
 }
 
 /** @param {any} step @param {string} before */
@@ -203,10 +204,11 @@ async function connectLeft() {
     const id = await connecting;
     tellLeft("connected", [{ tone: "good", words: `The message came: ${id}` }]);
   } catch (error) {
-    const { message } = /** @type {Error} */ (error);
-    tellLeft("gave-up", [{ tone: "wait", words: message }, { tone: "bad", words: "Gave up, and stopped listening" }]);
+    const { message, cause } = /** @type {Error} */ (error);
+    if (cause === "blocked") tellLeft("blocked", []);
+    else tellLeft("gave-up", [{ tone: "wait", words: message }, { tone: "bad", words: "Gave up, and stopped listening" }]);
   }
-  await signInRight();
+  await signIn("right");
   await lookAfterLeft();
 }
 
@@ -216,8 +218,9 @@ async function connectLeft() {
  */
 function tellLeft(phase, moments) {
   page.left.phase = phase;
-  page.left.moments.push(...moments.map((moment) => ({ ...moment, at: Date.now() })));
-  announcement.textContent = `The published snippet: ${moments.at(-1)?.words}.`;
+  const now = moments.map((moment) => ({ ...moment, at: Date.now() }));
+  page.left.moments = now.length > 0 ? [...page.left.moments, ...now] : [];
+  announcement.textContent = `The published snippet: ${now.at(-1)?.words ?? "The browser blocked its popup"}.`;
   remember();
   redraw();
 }
@@ -225,11 +228,7 @@ function tellLeft(phase, moments) {
 async function skipLeft() {
   page.left.phase = "skipped";
   redraw();
-  await signInRight();
-}
-
-async function signInRight() {
-  await signIn("right", /** @type {Connect} */ (connect).getSnapshot().session?.user_id ?? "");
+  await signIn("right");
 }
 
 /** Finds what the left side's user has connected although nobody waits for it any more. */
@@ -309,7 +308,7 @@ function resume() {
   if (!id) return false;
   const isKnown = memory?.session === id;
   page.left = isKnown ? memory.left : { phase: "skipped", moments: [], lost: null };
-  if (page.left.phase !== "gave-up" && page.left.phase !== "connected") page.left.phase = "skipped";
+  if (!["gave-up", "blocked", "connected"].includes(page.left.phase)) page.left.phase = "skipped";
   page.right.awaySince = isKnown && memory.isOpen ? memory.seen : null;
   follow(id, connectFor(id));
   return true;
@@ -332,7 +331,7 @@ function redraw() {
   draw(corner, isOver && h("button", { type: "button", class: "button", on: { click: again } }, "Begin again"));
   draw(
     place,
-    page.problem && h("p", { class: "note", "data-tone": "bad", role: "alert", key: "problem" }, page.problem),
+    page.problem && h("p", { class: "note", "data-tone": page.problem.tone, role: "alert", key: "problem" }, page.problem.words),
     h("div", { class: "sides", key: "sides" }, naiveSide(page, wishes), ourSide(page, wishes)),
     waysToBreakIt(page),
   );
@@ -340,6 +339,7 @@ function redraw() {
 }
 
 window.addEventListener("pagehide", () => session && remember());
+window.addEventListener("focus", signInAgain);
 window.addEventListener("hashchange", () => location.reload());
 void fetch("/web/compare-naive.js")
   .then((answer) => answer.text())

@@ -64,7 +64,6 @@ class Ours:
             queue=self,
             egress=settings.egress_group,
             partner_of=self._zapwright.directory.partner_of,
-            shards=settings.shards,
         )
         self._checker = BatchChecker(
             self._zapwright.checker,

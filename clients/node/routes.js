@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppPage, CancelSessionArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EraseUserArguments, EventPage, FireWebhookArguments, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, Picker, PutCredentialArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadWebhookArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RevokeConnectLinkArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, Webhook, WebhookList, WebhookTested } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppPage, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EraseUserArguments, EventPage, Filling, FireWebhookArguments, Form, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, OutputList, Picker, PutCredentialArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadWebhookArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Webhook, WebhookList, WebhookTested } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -153,6 +153,19 @@ export class Routes extends Sender {
   }
 
   /**
+   * Fill some of the step's fields as a form does: what depends on a changed one is emptied, and may come or go.
+   *
+   * @param {ChangeInputsArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Filling>}
+   */
+  changeInputs(given, options = {}) {
+    return this.send({ method: "PATCH", path: "/v1/sessions/{session_id}/steps/{step_id}/inputs",
+      body: ["inputs"],
+    }, given, options);
+  }
+
+  /**
    * Search the apps that the session's user may choose, the most popular first.
    *
    * @param {SearchAppsArguments} given
@@ -273,6 +286,58 @@ export class Routes extends Sender {
   }
 
   /**
+   * Return what the step's action asks for now, and what is wrong with what it is filled with.
+   *
+   * @param {ListFieldsArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Form>}
+   */
+  listFields(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/sessions/{session_id}/steps/{step_id}/fields",
+    }, given, options);
+  }
+
+  /**
+   * Return what a field may be filled with: a page of all there is, or what matches the words.
+   *
+   * @param {ListChoicesArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<ChoicePage>}
+   */
+  listChoices(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/sessions/{session_id}/steps/{step_id}/choices",
+      query: ["field", "query", "cursor"],
+    }, given, options);
+  }
+
+  /**
+   * Return what the step will give to later ones, each with the reference by which they take it.
+   *
+   * @param {ListOutputsArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<OutputList>}
+   */
+  listOutputs(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/sessions/{session_id}/steps/{step_id}/outputs",
+      query: ["live"],
+    }, given, options);
+  }
+
+  /**
+   * Carry the step's action out, once and really: what it writes is written.
+   *
+   * @param {RunStepTestArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<StepTestRun>}
+   */
+  runStepTest(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/sessions/{session_id}/steps/{step_id}/test",
+      body: ["confirm", "inputs"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
    * Create the Zap with one call to Zapier: 201 when it made one, otherwise 200, and `zap` says what is known.
    *
    * A request that comes again makes no second call: a new wish needs a new `Idempotency-Key`.
@@ -283,7 +348,7 @@ export class Routes extends Sender {
    */
   createZap(given, options = {}) {
     return this.send({ method: "POST", path: "/v1/sessions/{session_id}/zap",
-      body: ["again"],
+      body: ["again", "zap_id"],
       keyed: true,
     }, given, options);
   }

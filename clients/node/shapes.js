@@ -3,15 +3,17 @@
 /** @typedef {"message" | "difference" | "selection"} Channel */
 /** @typedef {"missing" | "active" | "needs_sign_in"} CredentialState */
 /** @typedef {"pending" | "delivered" | "dead"} DeliveryState */
-/** @typedef {"session_created" | "session_changed" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "sign_in_needed" | "signed_in"} EventName */
+/** @typedef {"session_created" | "session_changed" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "zap_looked_for" | "sign_in_needed" | "signed_in"} EventName */
+/** @typedef {"DATETIME" | "MULTILINE" | "PASSWORD" | "CODE" | "READONLY" | "FILE" | "SELECT"} Format */
 /** @typedef {"new" | "opened" | "done" | "expired" | "revoked" | "replaced" | "session_over"} LinkState */
 /** @typedef {"applied" | "duplicate" | "stale" | "refused"} Outcome */
 /** @typedef {"requested" | "gone" | "dead"} Pause */
 /** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
+/** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
-/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "delivery_not_found" | "endpoint_not_found" | "endpoint_url_refused" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "store_unavailable" | "token_expired" | "token_invalid" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zapier_sign_in_required"} Code What a problem may be. */
+/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "delivery_not_found" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
 
 /**
  * @typedef {object} SignalLog The session's newest signals, oldest first.
@@ -21,6 +23,11 @@
 /**
  * @typedef {object} ActionList Everything an app can do.
  * @property {Array<FoundAction>} actions
+ */
+
+/**
+ * @typedef {object} OutputList Everything a step gives.
+ * @property {Array<Output>} outputs
  */
 
 /**
@@ -81,6 +88,24 @@
  */
 
 /**
+ * @typedef {object} Choice A value that a field may have; `id` is what it is filled with.
+ * @property {string} id
+ * @property {string} label
+ */
+
+/**
+ * @typedef {object} ChoicePage Choices in the app's order. `cursor` leads on, null at the end.
+ * @property {Array<Choice>} choices
+ * @property {string | null} cursor
+ */
+
+/**
+ * @typedef {object} StepTestRun What came of carrying an action out: results of the app's own shape, and how many there are in all.
+ * @property {Array<Record<string, unknown>>} results
+ * @property {number} count
+ */
+
+/**
  * @typedef {object} WaitingBrowser A browser that came by a connect link of another one's, by the code that its user is shown.
  * @property {string} code
  * @property {string} since
@@ -96,6 +121,13 @@
  * @typedef {object} OperatorsSessionPage Sessions of all tenants, youngest first. `cursor` leads on, null at the end.
  * @property {Array<OperatorsSession>} sessions
  * @property {string | null} cursor
+ */
+
+/**
+ * @typedef {object} ZapMatch A Zap of the user's that may be the session's.
+ * @property {string} id
+ * @property {string} title
+ * @property {string | null} editor_url
  */
 
 /**
@@ -120,6 +152,13 @@
  */
 
 /**
+ * @typedef {object} FieldFlaw What is wrong with one field: `code` is for programs, `detail` for people.
+ * @property {string} field
+ * @property {string} code
+ * @property {string} detail
+ */
+
+/**
  * @typedef {object} Picker The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session.
  * @property {Array<Authentication>} authentications
  * @property {string | null} listed_at
@@ -134,11 +173,10 @@
  */
 
 /**
- * @typedef {object} Zap The Zap itself.
- * @property {ZapState} state
- * @property {string | null} id
- * @property {string | null} editor_url
- * @property {string | null} problem
+ * @typedef {object} Form What an action asks for, in the order to show it in, what it is filled with, and what is wrong with that.
+ * @property {Array<FormPart>} fields
+ * @property {Record<string, unknown>} inputs
+ * @property {Array<FieldFlaw>} problems
  */
 
 /**
@@ -166,11 +204,28 @@
  */
 
 /**
+ * @typedef {object} Output Something a step gives to later ones; `reference` is what their fields are filled with.
+ * @property {string} id
+ * @property {string} title
+ * @property {string | null} sample
+ * @property {Record<string, unknown>} reference
+ */
+
+/**
  * @typedef {object} Credential A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it.
  * @property {string} user_id
  * @property {CredentialState} state
  * @property {string | null} account
  * @property {string | null} expires_at
+ */
+
+/**
+ * @typedef {object} Zap The Zap itself. While it is unknown, `matches` may be it.
+ * @property {ZapState} state
+ * @property {string | null} id
+ * @property {string | null} editor_url
+ * @property {string | null} problem
+ * @property {Array<ZapMatch>} matches
  */
 
 /**
@@ -180,6 +235,15 @@
  * @property {string} at
  * @property {string | null} step_id
  * @property {Record<string, unknown>} data
+ */
+
+/**
+ * @typedef {object} Filling A form after a change; `cleared` names the fields that were emptied because they depend on changed ones.
+ * @property {Array<FormPart>} fields
+ * @property {Record<string, unknown>} inputs
+ * @property {Array<FieldFlaw>} problems
+ * @property {Array<string>} cleared
+ * @property {Session} session
  */
 
 /**
@@ -294,6 +358,22 @@
  */
 
 /**
+ * @typedef {object} FormField A field to be filled (`kind` input), or something to be read (info). `description` is Markdown or HTML of the app's developer: show it as text, or cleaned. `depends_on`: fields whose change empties this one. `invalidates`: once it is filled, other fields may come and go. `items`: the type of a list's items.
+ * @property {"input" | "info" | "fieldset"} kind
+ * @property {string} id
+ * @property {string} title
+ * @property {string} description
+ * @property {ValueType | null} value_type
+ * @property {Format | null} format
+ * @property {boolean} is_required
+ * @property {string | null} default
+ * @property {string} placeholder
+ * @property {Array<string>} depends_on
+ * @property {boolean} invalidates
+ * @property {ValueType | null} items
+ */
+
+/**
  * @typedef {object} Step One step of the Zap.
  * @property {string} id
  * @property {number} position
@@ -325,6 +405,23 @@
  * @property {SessionCredential} credential
  * @property {Zap} zap
  * @property {Array<Step>} steps
+ */
+
+/**
+ * @typedef {object} FormPart A field, or several that belong together (`kind` fieldset).
+ * @property {"input" | "info" | "fieldset"} kind
+ * @property {string} id
+ * @property {string} title
+ * @property {string} description
+ * @property {ValueType | null} value_type
+ * @property {Format | null} format
+ * @property {boolean} is_required
+ * @property {string | null} default
+ * @property {string} placeholder
+ * @property {Array<string>} depends_on
+ * @property {boolean} invalidates
+ * @property {ValueType | null} items
+ * @property {Array<FormField>} fields
  */
 
 /**
@@ -456,6 +553,13 @@
  */
 
 /**
+ * @typedef {object} ChangeInputsArguments What changeInputs is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ * @property {Record<string, unknown>} inputs
+ */
+
+/**
  * @typedef {object} SearchAppsArguments What searchApps is given.
  * @property {string} session_id
  * @property {string} [query]
@@ -522,9 +626,40 @@
  */
 
 /**
+ * @typedef {object} ListFieldsArguments What listFields is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ */
+
+/**
+ * @typedef {object} ListChoicesArguments What listChoices is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ * @property {string} field
+ * @property {string} [query]
+ * @property {string} [cursor]
+ */
+
+/**
+ * @typedef {object} ListOutputsArguments What listOutputs is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ * @property {boolean} [live]
+ */
+
+/**
+ * @typedef {object} RunStepTestArguments What runStepTest is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ * @property {boolean} confirm
+ * @property {Record<string, unknown> | null} [inputs]
+ */
+
+/**
  * @typedef {object} CreateZapArguments What createZap is given.
  * @property {string} session_id
  * @property {boolean} [again]
+ * @property {string | null} [zap_id]
  */
 
 /**

@@ -6,6 +6,7 @@ ZapwrightError
 │   ├── StepNotFoundError
 │   ├── AppNotFoundError
 │   ├── ActionNotFoundError
+│   ├── FieldNotFoundError
 │   ├── ConnectLinkNotFoundError
 │   ├── BrowserNotFoundError
 │   ├── TenantNotFoundError
@@ -23,6 +24,10 @@ ZapwrightError
 │   ├── TooManyBrowsersError
 │   ├── NotReadyError
 │   ├── CreateUnknownError
+│   ├── ZapNotMatchedError
+│   ├── StepNotUsableError
+│   ├── InputsFlawedError
+│   ├── StepTestRepeatedError
 │   ├── AliasTakenError
 │   └── TooManyStepsError
 ├── PreconditionFailedError       the session is not the one the request knows; nothing changed
@@ -37,7 +42,9 @@ ZapwrightError
 ├── UpstreamError
 │   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
 │   ├── UpstreamUnavailableError  no usable answer
-│   └── UpstreamRefusedError      an answer that says no
+│   ├── UpstreamRefusedError      an answer that says no
+│   ├── StepTestFailedError       the action was carried out, and failed
+│   └── StepTestUnknownError      it may have been carried out
 └── StoreError
     ├── StoreUnavailableError     the store did not answer, or its answer was lost
     ├── StaleVersionError         somebody else committed first
@@ -49,10 +56,15 @@ ZapwrightError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from orchestrator.core.session import Millis
+
+_SAID: Final = 3
+"""As many problems as a person reads in one sentence."""
 
 
 class ZapwrightError(Exception):
@@ -111,6 +123,15 @@ class ActionNotFoundError(NotFoundError):
             key=key,
             action_type=action_type,
         )
+
+
+class FieldNotFoundError(NotFoundError):
+    """The step's action asks for no such field."""
+
+    code = "field_not_found"
+
+    def __init__(self, *, step_id: str, field: str) -> None:
+        super().__init__(f"step {step_id} has no field {field!r}; read its fields again", step_id=step_id, field=field)
 
 
 class ConnectLinkNotFoundError(NotFoundError):
@@ -353,6 +374,60 @@ class CreateUnknownError(SignalRefusedError):
         )
 
 
+class ZapNotMatchedError(SignalRefusedError):
+    """This Zap is none of those that may be the session's."""
+
+    code = "zap_not_matched"
+
+    def __init__(self, *, session_id: str, zap_id: str) -> None:
+        super().__init__(
+            f"Zap {zap_id!r} is none of the matches of session {session_id}; read the session for them",
+            session_id=session_id,
+            zap_id=zap_id,
+        )
+
+
+class StepNotUsableError(SignalRefusedError):
+    """The step cannot be asked for fields yet."""
+
+    code = "step_not_usable"
+
+    def __init__(self, *, session_id: str, step_id: str, lacks: str) -> None:
+        super().__init__(
+            f"step {step_id} of session {session_id} {lacks}", session_id=session_id, step_id=step_id, lacks=lacks
+        )
+
+
+class InputsFlawedError(SignalRefusedError):
+    """What steps are filled with, or what they rely on, is not as it must be."""
+
+    code = "inputs_flawed"
+
+    def __init__(self, *, session_id: str, problems: Sequence[Mapping[str, str | None]]) -> None:
+        said = "; ".join(
+            f"step {one['step_id']}" + (f", {one['field']}" if one["field"] else "") + f": {one['detail']}"
+            for one in problems[:_SAID]
+        )
+        more = f" (and {len(problems) - _SAID} more)" if len(problems) > _SAID else ""
+        super().__init__(
+            f"session {session_id} is not right yet: {said}{more}", session_id=session_id, problems=list(problems)
+        )
+
+
+class StepTestRepeatedError(SignalRefusedError):
+    """This very test was carried out before; its results are not kept."""
+
+    code = "test_repeated"
+
+    def __init__(self, *, session_id: str, step_id: str) -> None:
+        super().__init__(
+            f"this test of step {step_id} of session {session_id} was begun before, and what came of it is not kept: "
+            "use a new idempotency key to carry the action out once more",
+            session_id=session_id,
+            step_id=step_id,
+        )
+
+
 class AliasTakenError(SignalRefusedError):
     """Another step has this alias."""
 
@@ -478,6 +553,27 @@ class UpstreamRefusedError(UpstreamError):
 
     def __init__(self, *, status: int, problem: str) -> None:
         super().__init__(f"Zapier answered {status}: {problem}", status=status, problem=problem)
+
+
+class StepTestFailedError(UpstreamError):
+    """The action was carried out, and failed."""
+
+    code = "test_failed"
+
+    def __init__(self, *, status: int, problem: str) -> None:
+        super().__init__(f"the test failed: {problem}", status=status, problem=problem)
+
+
+class StepTestUnknownError(UpstreamError):
+    """Whether the action was carried out is unknown."""
+
+    code = "test_unknown"
+
+    def __init__(self, *, problem: str) -> None:
+        super().__init__(
+            f"nobody knows whether the action was carried out ({problem}): look at the app before testing again",
+            problem=problem,
+        )
 
 
 class StoreError(ZapwrightError):

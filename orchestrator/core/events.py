@@ -34,6 +34,8 @@ class EventName(StrEnum):
     AUTH_RESOLVED = "auth_resolved"
     ACTION_CHOSEN = "action_chosen"
     INPUTS_GIVEN = "inputs_given"
+    INPUTS_CLEARED = "inputs_cleared"
+    STEP_TESTED = "step_tested"
     SESSION_READY = "session_ready"
     SESSION_EXPIRED = "session_expired"
     SESSION_CANCELLED = "session_cancelled"
@@ -41,6 +43,7 @@ class EventName(StrEnum):
     ZAP_CREATED = "zap_created"
     ZAP_FAILED = "zap_failed"
     ZAP_CREATE_UNKNOWN = "zap_create_unknown"
+    ZAP_LOOKED_FOR = "zap_looked_for"
     SIGN_IN_NEEDED = "sign_in_needed"
     SIGNED_IN = "signed_in"
 
@@ -146,6 +149,16 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
         when="a step's action is chosen", data={"key": "new_contact", "action_type": "read"}, of_step=True
     ),
     EventName.INPUTS_GIVEN: Kind(when="a step's fields are filled in", data={"fields": ["email"]}, of_step=True),
+    EventName.INPUTS_CLEARED: Kind(
+        when="fields are emptied: they were picked from what another authentication offered",
+        data={"fields": ["spreadsheet"]},
+        of_step=True,
+    ),
+    EventName.STEP_TESTED: Kind(
+        when="a step's action is about to be carried out once, to see what comes of it",
+        data={"test_id": "tt7kq2v9x0c4m1n8b6d3f5"},
+        of_step=True,
+    ),
     EventName.SESSION_READY: Kind(when="every step has all it needs: the Zap can be created", is_outcome=True),
     EventName.SESSION_EXPIRED: Kind(when="nobody finished the session before its deadline", is_outcome=True),
     EventName.SESSION_CANCELLED: Kind(when="the session is given up", is_outcome=True),
@@ -162,6 +175,10 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
     ),
     EventName.ZAP_CREATE_UNKNOWN: Kind(
         when="the Zap may exist or not: a person must look", data={"problem": "no answer in time"}, is_outcome=True
+    ),
+    EventName.ZAP_LOOKED_FOR: Kind(
+        when="the user's Zaps were looked through for one that may exist; `is_over`: a person must say which it is",
+        data={"matches": ["00000000-0000-c000-8000-000000019263"], "is_over": True},
     ),
     EventName.SIGN_IN_NEEDED: Kind(when="Zapier takes the user's token no more", is_outcome=True),
     EventName.SIGNED_IN: Kind(when="there is a token for the user again"),

@@ -15,7 +15,10 @@ from orchestrator.core.deliveries import Answer, Delivery, DeliveryState, Lane
 from orchestrator.core.effects import Due, Effect, Guard
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import Event
+from orchestrator.core.fields import Form
+from orchestrator.core.recognition import ZapListing
 from orchestrator.core.session import (
+    Action,
     App,
     Connect,
     Instant,
@@ -157,6 +160,13 @@ class SessionStore(Protocol):
 
     async def load(self, key: SessionKey) -> Session:
         """Return the session. Raises SessionNotFoundError, also for another tenant's and for text that is no id."""
+        ...
+
+    async def load_with_events(self, key: SessionKey, *, after: int, limit: int) -> tuple[Session, tuple[Event, ...]]:
+        """Return the session, with its events after `after` and up to its own `seq`.
+
+        There are none where there are more than `limit`, or where some are no longer kept. Raises as `load`.
+        """
         ...
 
     async def load_any(self, session_id: str) -> Session:
@@ -361,9 +371,10 @@ class WatchStore(Protocol):
     async def lease(
         self, keys: Sequence[WatchKey], *, token: str, now: Instant, until: Instant
     ) -> tuple[WatchKey, ...]:
-        """Take watches of one shard for one check each, atomically; returns those that were due and free.
+        """Take watches for one check each; returns those that were due and free, in their order.
 
-        A leased watch is not due before `until`.
+        A leased watch is not due before `until`. Watches of one shard are taken at one moment. When the store fails,
+        some may have been taken.
         """
         ...
 
@@ -848,6 +859,52 @@ class CatalogAction:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ActionUse:
+    """An action as it is about to be used: by its lasting names, with an authentication and the inputs so far.
+
+    The inputs are compiled: what they hold is what Zapier reads.
+    """
+
+    app_id: str
+    action: Action
+    authentication_id: str | None
+    inputs: JsonObject = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One of the values a field may have; `id` is what is put in."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoicePage:
+    """Choices in Zapier's order; `cursor` continues them."""
+
+    choices: tuple[Choice, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Something a step will give to later ones."""
+
+    id: str
+    title: str
+    sample: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTestRun:
+    """What came of carrying out an action: results of the app's own shape, and how many there are in all."""
+
+    results: tuple[JsonObject, ...] = field(repr=False)
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ZapStep:
     """A step as `POST /v2/zaps` wants it; `authentication_id` None is sent as an explicit null."""
 
@@ -917,10 +974,38 @@ class Upstream(Protocol):
         """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
         ...
 
+    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
+        """Return what the action asks for, at most a minute old unless `fresh`.
+
+        The id by which Zapier knows the action is looked up shortly before this and the following three; raises
+        ActionNotFoundError when the app has it no more.
+        """
+        ...
+
+    async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
+        """Return one page of a field's choices, at most a minute old. Raises ValueError for a cursor not of ours."""
+        ...
+
+    async def outputs(self, credential: Credential, use: ActionUse, *, live: bool = False) -> tuple[Output, ...]:
+        """Return what the action will give; with `live` the samples are the user's own, which takes longer."""
+        ...
+
+    async def test(self, credential: Credential, use: ActionUse) -> StepTestRun:
+        """Carry the action out with one call, never repeated.
+
+        Raises StepTestFailedError when it failed, StepTestUnknownError when nobody knows whether it was, and
+        what reads raise where it surely was not.
+        """
+        ...
+
     async def create_zap(
         self, credential: Credential, draft: ZapDraft, *, permit: Permit
     ) -> ZapMade | ZapNotMade | ZapUnknown:
         """Make one call, or none when the permit came too late. It is never repeated here."""
+        ...
+
+    async def zaps(self, credential: Credential) -> ZapListing:
+        """List the user's Zaps, every page; nobody waits for it, so it waits for no permit. Never cached."""
         ...
 
     async def permit(self, tenant_id: str) -> Permit:
@@ -992,9 +1077,8 @@ class Leases(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckBatch:
-    """Watches of one shard leased together, each with the permits its check may use."""
+    """Watches leased under one token, each with the permits its check may use."""
 
-    shard: int
     token: str
     watches: tuple[tuple[WatchKey, tuple[Permit, ...]], ...]
 

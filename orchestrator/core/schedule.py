@@ -148,6 +148,8 @@ def wake_at(session: Session, policy: Policy) -> Instant | None:
     if session.status is SessionStatus.CREATING:
         return (session.zap.intent_at or session.updated_at) + policy.creation
     if session.status is SessionStatus.CREATE_UNKNOWN:
+        if session.zap.look_at is not None:
+            return session.zap.look_at
         return session.deadline + policy.retention
     live = (step.live_attempt for step in session.steps if step.state is StepState.AWAITING_POPUP)
     deadlines = [attempt.deadline + policy.deadline_grace for attempt in live if attempt is not None]

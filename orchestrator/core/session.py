@@ -63,7 +63,6 @@ class SessionStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN = frozenset({SessionStatus.BUILDING, SessionStatus.READY})
 ENDED = frozenset({SessionStatus.CREATED, SessionStatus.EXPIRED, SessionStatus.CANCELLED})
 
 
@@ -271,6 +270,14 @@ class Action:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Picked:
+    """Inputs that were picked from what one authentication offered; under another they mean nothing."""
+
+    authentication_id: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One step of the Zap. Its place is its place in the session's `steps`. `app_at` is when it got its app."""
 
@@ -289,6 +296,7 @@ class Step:
     links: tuple[ConnectLink, ...] = ()
     action: Action | None = None
     inputs: JsonObject = field(default_factory=dict)
+    picked: Picked | None = None
 
     def attempt(self, attempt_id: str) -> Attempt | None:
         """Return the attempt with this id, if this step remembers it."""
@@ -327,8 +335,21 @@ class ZapState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ZapMatch:
+    """A Zap at Zapier that may be the one that was asked for."""
+
+    id: str
+    title: str
+    editor_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Zap:
-    """The Zap at Zapier: what was asked for and what came of it."""
+    """The Zap at Zapier: what was asked for and what came of it.
+
+    While that is unknown, `matches` are the Zaps that may be it, as the looks so far saw them; the next look is at
+    `look_at`, None when there is none.
+    """
 
     state: ZapState = ZapState.NONE
     intent_id: str | None = None
@@ -336,6 +357,9 @@ class Zap:
     id: str | None = None
     editor_url: str | None = None
     problem: str | None = None
+    matches: tuple[ZapMatch, ...] = ()
+    looks: int = 0
+    look_at: Instant | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -395,8 +419,8 @@ class Session:
         """Where the session stands as a whole."""
         if self.ended is not None:
             return self.ended
-        if self.zap.state in _STATUS_OF_ZAP:
-            return _STATUS_OF_ZAP[self.zap.state]
+        if self.zap.state is not ZapState.NONE and (of_zap := _STATUS_OF_ZAP.get(self.zap.state)):
+            return of_zap
         if self.steps and all(step.is_settled and step.action for step in self.steps):
             return SessionStatus.READY
         return SessionStatus.BUILDING
@@ -404,7 +428,7 @@ class Session:
     @property
     def is_open(self) -> bool:
         """Whether its steps may change."""
-        return self.status in OPEN
+        return (status := self.status) is SessionStatus.BUILDING or status is SessionStatus.READY
 
 
 _STATUS_OF_ZAP = {

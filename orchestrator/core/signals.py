@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
-from orchestrator.core.session import Action, App, Connect, HintKind, Instant, JsonObject, Listing, Millis
+from orchestrator.core.session import (
+    Action,
+    App,
+    Connect,
+    HintKind,
+    Instant,
+    JsonObject,
+    Listing,
+    Millis,
+    Picked,
+    ZapMatch,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,10 +243,19 @@ class ActionChosen:
 
 @dataclass(frozen=True, kw_only=True)
 class InputsGiven:
-    """What a step's fields are filled with."""
+    """What a step's fields are filled with, and which of them were picked from what its authentication offers."""
 
     step_id: str
     inputs: JsonObject
+    picked: Picked | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepTestRequested:
+    """The step's action is about to be carried out once, to see what comes of it."""
+
+    step_id: str
+    test_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +275,25 @@ class ZapAnswered:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ZapsListed:
+    """The user's Zaps were looked through for the one of an intent; `matches` may be it.
+
+    `complete`: Zapier was asked, and showed them all.
+    """
+
+    intent_id: str
+    matches: tuple[ZapMatch, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZapIdentified:
+    """A person says which of the matches is the session's Zap."""
+
+    zap_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CredentialChanged:
     """The user must sign in to Zapier again, or has."""
 
@@ -268,7 +307,9 @@ class TimePassed:
     checks: Mapping[str, tuple[Instant, ...]]
 
 
-BuilderSignal: TypeAlias = StepChanged | StepRemoved | StepReset | AppChosen | ActionChosen | InputsGiven
+BuilderSignal: TypeAlias = (
+    StepChanged | StepRemoved | StepReset | AppChosen | ActionChosen | InputsGiven | StepTestRequested
+)
 """What the builder of the Zap does to a step."""
 
 AuthenticationSignal: TypeAlias = AuthenticationsRefreshed | AuthenticationSelected | ClaimContested | ClaimDoubted
@@ -294,6 +335,8 @@ Signal: TypeAlias = (
     | AuthenticationsListed
     | ZapRequested
     | ZapAnswered
+    | ZapsListed
+    | ZapIdentified
     | CredentialChanged
     | TimePassed
 )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import hiredis
 from redis.asyncio import Redis
-from redis.exceptions import DataError, ResponseError
+from redis.exceptions import DataError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
@@ -22,8 +22,36 @@ if TYPE_CHECKING:
     from orchestrator.store.scripts import Argument, Command, Reply
 
 
+MOST_AT_HAND: Final = 2
+"""Connections that are kept at hand: as many exchanges as there usually are at a time (`Batches`)."""
+
+
 class QuickRedis(Redis):
     """redis-py's client; only its pipelines that are no transaction are of another kind."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - those of its base
+        super().__init__(*arguments, **options)
+        self._at_hand: list[AbstractConnection] = []
+
+    async def take(self) -> AbstractConnection:
+        """Take a connection that can be used, for `put_back`.
+
+        It is one that was used just now, or the pool's: from there and back the way costs half of an exchange.
+        """
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if await _is_sound(connection):
+                return connection
+            await connection.disconnect(nowait=True)
+            await self.connection_pool.release(connection)
+        return cast("AbstractConnection", await self.connection_pool.get_connection())  # type: ignore[no-untyped-call]
+
+    async def put_back(self, connection: AbstractConnection) -> None:
+        """Be done with a connection; who found it broken has closed it."""
+        if len(self._at_hand) < MOST_AT_HAND and await _is_sound(connection):
+            self._at_hand.append(connection)
+        else:
+            await self.connection_pool.release(connection)
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:  # noqa: FBT001, FBT002
         """Return an empty pipeline; the signature is redis-py's."""
@@ -35,10 +63,10 @@ class QuickRedis(Redis):
 class Exchange:
     """Commands out in one piece, replies back in their order."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: QuickRedis) -> None:
+        self._redis = redis
         self._callbacks = redis.response_callbacks
-        self._pool = redis.connection_pool
-        self._limit_s: float | None = self._pool.connection_kwargs.get("socket_timeout")
+        self._limit_s: float | None = redis.connection_pool.connection_kwargs.get("socket_timeout")
         self._commands: list[Command] = []
 
     def execute_command(self, *command: Argument) -> None:
@@ -53,7 +81,7 @@ class Exchange:
         commands were run, and the connection is not used again.
         """
         packed = [_packed(command) for command in self._commands]
-        connection: AbstractConnection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        connection = await self._redis.take()
         try:
             async with asyncio.timeout(self._limit_s):
                 await connection.send_packed_command(packed)
@@ -65,7 +93,7 @@ class Exchange:
             await connection.disconnect(nowait=True)
             raise
         finally:
-            await self._pool.release(connection)
+            await self._redis.put_back(connection)
         for reply in replies:
             if raise_on_error and isinstance(reply, ResponseError):
                 raise reply
@@ -87,6 +115,14 @@ def _packed(command: Command) -> bytes:
         return bytes(hiredis.pack_command(cast("_Words", words)))
     except TypeError as error:
         raise DataError(str(error)) from error
+
+
+async def _is_sound(connection: AbstractConnection) -> bool:
+    """Tell whether a connection is as it should be between two exchanges; the pool asks the same."""
+    try:
+        return connection.is_connected and not await connection.can_read()
+    except (RedisError, OSError):
+        return False
 
 
 async def _reply(connection: AbstractConnection) -> Reply:

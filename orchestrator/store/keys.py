@@ -222,9 +222,9 @@ def session_endpoints(shard: int, session_id: str) -> str:
     return _shard(shard, "session", _quoted(session_id), "endpoints")
 
 
-def all_endpoints() -> str:
-    """Pattern of the hashes that hold endpoints."""
-    return "zw:{*}:*endpoints"
+def all_endpoints() -> tuple[str, str]:
+    """Patterns of the hashes that hold endpoints, and of nothing else."""
+    return "zw:{tenant:*}:endpoints", "zw:{*}:session:*:endpoints"
 
 
 def session_lanes(shard: int, session_id: str) -> str:

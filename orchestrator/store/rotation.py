@@ -6,10 +6,11 @@ What was done is told by the secrets themselves, so a run that was killed is sim
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator.store import keys
+from orchestrator.store.codec import decode_endpoint, encode
 from orchestrator.store.scripts import Call, Scripts
 from orchestrator.store.sealing import Seal, SealBrokenError
 
@@ -48,6 +49,10 @@ async def reseal(scripts: Scripts, *, servers: Sequence[Scripts], seal: Seal) ->
             async for names in _names(server, pattern):
                 for name in names:
                     total += await _reseal(scripts, name, seal)
+        for pattern in keys.all_endpoints():
+            async for names in _names(server, pattern):
+                for name in names:
+                    total += await _reseal_endpoints(scripts, name, seal)
     return total
 
 
@@ -60,6 +65,37 @@ async def _names(server: Scripts, pattern: str) -> AsyncIterator[set[str]]:
         seen.update(found)
         if not int(cursor):
             return
+
+
+async def _reseal_endpoints(scripts: Scripts, name: str, seal: Seal) -> Resealed:
+    """Bring the secrets of endpoints that lie together under the newest key; each endpoint counts once."""
+    (ids,) = await scripts.run(("HGETALL", name))
+    total = Resealed()
+    for endpoint_id in ids:
+        total += await _reseal_endpoint(scripts, name, endpoint_id, seal)
+    return total
+
+
+async def _reseal_endpoint(scripts: Scripts, name: str, endpoint_id: bytes, seal: Seal) -> Resealed:
+    while True:
+        (document,) = await scripts.run(("HGET", name, endpoint_id))
+        if document is None:
+            return Resealed()
+        endpoint = decode_endpoint(document)
+        try:
+            anew = [seal.renewed(secret) for secret in endpoint.secrets]
+        except SealBrokenError:
+            return _UNREADABLE
+        if not any(anew):
+            return _CURRENT
+        secrets = tuple(
+            secret if new is None else new.decode() for secret, new in zip(endpoint.secrets, anew, strict=True)
+        )
+        changed = encode(replace(endpoint, secrets=secrets, version=endpoint.version + 1))
+        if await scripts.call(Call("write_endpoint", [name, name], [endpoint_id, changed, endpoint.version, 0])) != [
+            b"stale"
+        ]:
+            return _RESEALED
 
 
 async def _reseal(scripts: Scripts, name: str, seal: Seal) -> Resealed:

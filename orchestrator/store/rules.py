@@ -11,8 +11,9 @@ from typing import Final
 
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.events import Event
 from orchestrator.core.ports import Commit, SessionQuery
-from orchestrator.core.session import ENDED, Instant, Session, SessionKey, WatchKey, session_shard, shard_of
+from orchestrator.core.session import ENDED, Instant, Session, SessionKey, session_shard, shard_of
 from orchestrator.store import keys
 
 KEPT_EVENTS: Final = 1_000
@@ -41,6 +42,12 @@ def owned(session: Session, key: SessionKey) -> Session:
     if session.tenant_id != key.tenant_id:
         raise SessionNotFoundError(session_id=key.session_id)
     return session
+
+
+def whole(session: Session, events: Sequence[Event], *, after: int) -> tuple[Event, ...]:
+    """Return those events up to the session's own `seq`, or none when they are not all that come after `after`."""
+    found = tuple(event for event in events if event.seq <= session.seq)
+    return found if len(found) == session.seq - after else ()
 
 
 def is_ended(session: Session) -> bool:
@@ -159,11 +166,3 @@ class DeliveryPlace:
     def cursor(self) -> str:
         """The place as opaque text."""
         return base64.urlsafe_b64encode(self.text.encode()).decode()
-
-
-def only_shard(watches: Sequence[WatchKey], *, shards: int) -> int:
-    """Return the shard of all these watches. Raises ValueError when they do not share one."""
-    found = {shard_of(key.tenant_id, key.user_id, shards=shards) for key in watches}
-    if len(found) != 1:
-        raise ValueError(f"watches of one shard are needed, these are of {len(found)}")
-    return found.pop()

@@ -34,7 +34,7 @@ class Seal:
         """Return the secret sealed."""
         return self._newest.encrypt(secret)
 
-    def renewed(self, sealed: bytes) -> bytes | None:
+    def renewed(self, sealed: bytes | str) -> bytes | None:
         """Return the same secret under the newest key, None when it is so already. Raises SealBrokenError."""
         try:
             self._newest.decrypt(sealed)

@@ -12,6 +12,7 @@ from orchestrator.core.errors import (
     SessionNotFoundError,
     StaleVersionError,
 )
+from orchestrator.core.events import Event
 from orchestrator.core.ports import (
     Commit,
     EventPage,
@@ -28,7 +29,7 @@ from orchestrator.store.accounts import read_standing
 from orchestrator.store.codec import decode_event, decode_receipt, decode_session, decode_signal, encode
 from orchestrator.store.commits import apps_of, commit_call
 from orchestrator.store.finding import find_places
-from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches, owned
+from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches, owned, whole
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 from orchestrator.store.watches import sooner
 
@@ -43,6 +44,18 @@ class RedisSessionStore:
     async def load(self, key: SessionKey) -> Session:
         """Return the tenant's session."""
         return owned(await self.load_any(key.session_id), key)
+
+    async def load_with_events(self, key: SessionKey, *, after: int, limit: int) -> tuple[Session, tuple[Event, ...]]:
+        """Return the session, with its events after `after`: read behind it, so that none of its own is missing."""
+        shard = _shard(key.session_id)
+        document, found = await self._scripts.run(
+            ("HGET", keys.session(shard, key.session_id), "document"),
+            ("XRANGE", keys.events(shard, key.session_id), f"({max(after, 0)}-0", "+", "COUNT", limit),
+        )
+        if document is None:
+            raise SessionNotFoundError(session_id=key.session_id)
+        session = owned(decode_session(document), key)
+        return session, whole(session, [decode_event(fields[b"event"]) for _, fields in found], after=after)
 
     async def load_any(self, session_id: str) -> Session:
         """Return the session, whoever's it is."""

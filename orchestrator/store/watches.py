@@ -11,7 +11,7 @@ from orchestrator.core.errors import LeaseLostError, StaleVersionError
 from orchestrator.core.ports import PAUSED, DueWatch, Popup, Settlement, Urgency, Watch, WatchStore
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store import keys as names
-from orchestrator.store.rules import KEPT_CHECKS, only_shard
+from orchestrator.store.rules import KEPT_CHECKS
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 
@@ -62,14 +62,21 @@ class RedisWatchStore:
     async def lease(
         self, keys: Sequence[WatchKey], *, token: str, now: Instant, until: Instant
     ) -> tuple[WatchKey, ...]:
-        """Take watches of one shard for one check each."""
-        if not keys:
-            return ()
-        shard = only_shard(keys, shards=self._shards)
-        touched = [names.strong(shard), names.quiet(shard), *(names.watch(shard, key) for key in keys)]
-        arguments: list[Argument] = [token, now, until, *map(names.watch_name, keys)]
-        taken = await self._scripts.call(Call("lease_watches", touched, arguments))
-        return tuple(keys[number - 1] for number in taken)
+        """Take watches for one check each, those of one shard by one script, all in one exchange."""
+        by_shard: defaultdict[int, list[WatchKey]] = defaultdict(list)
+        for key in keys:
+            by_shard[self._shard(key)].append(key)
+        calls = [
+            Call(
+                "lease_watches",
+                [names.strong(shard), names.quiet(shard), *(names.watch(shard, key) for key in of_shard)],
+                [token, now, until, *map(names.watch_name, of_shard)],
+            )
+            for shard, of_shard in by_shard.items()
+        ]
+        replies = zip(by_shard.values(), await self._scripts.call_each(calls), strict=True)
+        taken = {of_shard[number - 1] for of_shard, numbers in replies for number in numbers}
+        return tuple(key for key in keys if key in taken)
 
     async def settle(self, settlement: Settlement) -> None:
         """End a check: write its counters and the next due time, free the lease."""

@@ -78,7 +78,7 @@ class Calls:
         if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
             await self.mark(caller)
             raise SignInRequiredError(user_id=caller.user_id)
-        return Reading(body=_body(outcome, token=request.token, now=self._clock.now()), begun_at=begun_at)
+        return Reading(body=body_of(outcome, token=request.token, now=self._clock.now()), begun_at=begun_at)
 
     async def make(self, request: Request, *, purse: Purse) -> tuple[Instant, Outcome]:
         """Make one request, tell the budget what came of it, and return when it was begun with its outcome.
@@ -94,6 +94,10 @@ class Calls:
         await self._settle(outcome, permit, purse)
         _record(request, outcome, duration=self._clock.now() - begun_at)
         return begun_at, outcome
+
+    def now(self) -> Instant:
+        """Return the present moment, by the clock that calls are made by."""
+        return self._clock.now()
 
     async def mark(self, caller: Caller) -> None:
         """Zapier refused the caller's token: let nobody use this generation of it again."""
@@ -123,7 +127,8 @@ def is_passing(outcome: Outcome) -> bool:
     return outcome.flaw is Flaw.DROPPED
 
 
-def _body(outcome: Outcome, *, token: str, now: Instant) -> bytes:
+def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
+    """Return what a successful answer holds. Raises as the port `Upstream` promises of reads."""
     match outcome:
         case NotSent(flaw=flaw):
             raise UpstreamUnavailableError(problem=f"not reached: {flaw}")

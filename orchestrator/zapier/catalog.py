@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import Final
 
 import httpx
@@ -18,6 +19,7 @@ import msgspec
 
 from orchestrator.core.errors import AppNotFoundError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.ports import AppPage, CatalogAction, CatalogApp, Credential
+from orchestrator.core.session import Instant
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress, offset_of
 from orchestrator.zapier.calls import Caller, Calls, Reading
@@ -30,6 +32,12 @@ from orchestrator.zapier.shelf import Shelf
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CURSOR: Final = re.compile(r"o([0-9]{1,9})")
 _UNKNOWN_APP: Final = {400, 404}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ListedActions:
+    actions: tuple[CatalogAction, ...]
+    read_at: Instant
 
 
 class Catalog:
@@ -61,7 +69,7 @@ class Catalog:
             found = (row.at(reading.begun_at) for row in page.rows)
             return AppPage(apps=tuple(app for app in found if app is not None), cursor=self._cursor(page, url))
 
-        key = _key("apps", credential.tenant_id, words, str(offset))
+        key = key_of("apps", credential.tenant_id, words, str(offset))
         return await self._shelf.kept(key, AppPage, read, age=self._limits.link_age)
 
     def _cursor(self, page: wire.Page[wire.AppRow], url: httpx.URL) -> str | None:
@@ -88,16 +96,20 @@ class Catalog:
                 raise
             return _only(reading, app_id)
 
-        key = _key("app", credential.tenant_id, credential.user_id, app_id)
+        key = key_of("app", credential.tenant_id, credential.user_id, app_id)
         return await self._shelf.kept(key, CatalogApp, read, age=self._limits.link_age)
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool) -> tuple[CatalogAction, ...]:
+    async def actions(
+        self, credential: Credential, app_id: str, *, fresh: bool, for_use: bool = False
+    ) -> tuple[CatalogAction, ...]:
         """Return every action of the app, at most `actions_age` old, or as they are now if `fresh`.
 
+        `for_use`: their ids are about to be used, so they are at most `link_age` old.
         A list that breaks off raises UpstreamUnavailableError: a missing action would look like one that is gone.
         """
 
-        async def read() -> tuple[CatalogAction, ...]:
+        async def read() -> _ListedActions:
+            started = self._calls.now()
             first = self._address.endpoint("/v2/actions", app=app_id)
             trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
             actions: list[CatalogAction] = []
@@ -107,10 +119,14 @@ class Catalog:
                 trail.turn(page)
             if trail.flaw is not None:
                 raise UpstreamUnavailableError(problem=trail.flaw)
-            return tuple(actions)
+            return _ListedActions(actions=tuple(actions), read_at=started)
 
-        key = _key("actions", credential.tenant_id, app_id)
-        return await self._shelf.kept(key, tuple[CatalogAction, ...], read, age=self._limits.actions_age, fresh=fresh)
+        key = key_of("listed_actions", credential.tenant_id, app_id)
+        age = self._limits.actions_age
+        listed = await self._shelf.kept(key, _ListedActions, read, age=age, fresh=fresh)
+        if for_use and self._calls.now() - listed.read_at > self._limits.link_age:
+            listed = await self._shelf.kept(key, _ListedActions, read, age=age, fresh=True)
+        return listed.actions
 
     async def _read(self, endpoint: str, url: httpx.URL, credential: Credential) -> Reading:
         request = Request(endpoint=endpoint, method="GET", url=url, token=credential.access_token)
@@ -138,6 +154,6 @@ def _offset(cursor: str | None) -> int:
     return int(match[1])
 
 
-def _key(kind: str, *parts: str) -> str:
+def key_of(kind: str, *parts: str) -> str:
     """Name a kept answer; what users search for is not legible in it, and no part can reach into the next."""
     return f"zapier:{kind}:1:{hashlib.sha256(msgspec.json.encode(parts)).hexdigest()}"

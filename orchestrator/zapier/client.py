@@ -16,29 +16,36 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
     ZapwrightError,
 )
+from orchestrator.core.fields import Form
 from orchestrator.core.ports import (
+    ActionUse,
     AppPage,
     Budget,
     Cache,
     CatalogAction,
     CatalogApp,
+    ChoicePage,
     Clock,
     Credential,
     CredentialStore,
+    Output,
     Permit,
     Profile,
     Share,
+    StepTestRun,
     ZapDraft,
     ZapMade,
     ZapNotMade,
     ZapUnknown,
 )
+from orchestrator.core.recognition import ListedZap, ZapListing
 from orchestrator.core.session import Listing
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress
 from orchestrator.zapier.calls import Caller, Calls
 from orchestrator.zapier.catalog import Catalog
 from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
+from orchestrator.zapier.forms import Forms
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import ListingDraft, Trail
 from orchestrator.zapier.permits import PartnerOf, PermitSource
@@ -89,11 +96,20 @@ class ZapierClient:
             partner_of=partner_of,
             patience=self._limits.interactive_wait,
         )
+        shelf = Shelf(cache, clock=clock)
         self._catalog = Catalog(
             self._calls,
             address=self._address,
             permits=self._permits,
-            shelf=Shelf(cache, clock=clock),
+            shelf=shelf,
+            limits=self._limits,
+        )
+        self._forms = Forms(
+            self._calls,
+            catalog=self._catalog,
+            address=self._address,
+            permits=self._permits,
+            shelf=shelf,
             limits=self._limits,
         )
 
@@ -134,6 +150,22 @@ class ZapierClient:
         """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
         return await self._catalog.actions(credential, app_id, fresh=fresh)
 
+    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
+        """Return what the action asks for, at most a minute old unless `fresh`."""
+        return await self._forms.fields(credential, use, fresh=fresh)
+
+    async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
+        """Return one page of a field's choices. Raises ValueError for a cursor that is not ours."""
+        return await self._forms.choices(credential, use, field_id, cursor=cursor)
+
+    async def outputs(self, credential: Credential, use: ActionUse, *, live: bool = False) -> tuple[Output, ...]:
+        """Return what the action will give."""
+        return await self._forms.outputs(credential, use, live=live)
+
+    async def test(self, credential: Credential, use: ActionUse) -> StepTestRun:
+        """Carry the action out with one call, never repeated."""
+        return await self._forms.test(credential, use)
+
     async def authentications(self, credential: Credential, app_id: str, *, permits: Sequence[Permit] = ()) -> Listing:
         """List the user's authentications for the app: every page, never cached.
 
@@ -157,6 +189,21 @@ class ZapierClient:
         if not listing.complete:
             log.info("listing_incomplete", app_id=app_id, pages=listing.pages, flaw=trail.flaw)
         return listing
+
+    async def zaps(self, credential: Credential) -> ZapListing:
+        """List the user's Zaps with the actions of their steps, every page, as a check would."""
+        first = self._address.endpoint("/v2/zaps", expand="steps.action", limit=self._limits.page_size)
+        trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
+        found: list[ListedZap] = []
+        is_whole = True
+        async with self._permits.purse(credential.tenant_id, share=Share.STRONG) as purse:
+            while trail.here is not None:
+                request = _get("/v2/zaps", trail.here, credential.access_token)
+                page = wire.zaps((await self._calls.read(request, caller=Caller.of(credential), purse=purse)).body)
+                found += [zap for zap in page.rows if zap is not None]
+                is_whole = is_whole and None not in page.rows
+                trail.turn(page)
+        return ZapListing(zaps=tuple(found), complete=is_whole and trail.flaw is None)
 
     async def create_zap(
         self, credential: Credential, draft: ZapDraft, *, permit: Permit

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Final, Generic, TypeAlias, TypeVar
 
 import httpx
@@ -18,7 +19,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from orchestrator.core.errors import UpstreamUnavailableError
 from orchestrator.core.ports import CatalogAction, CatalogApp, Profile, ZapDraft, ZapMade, ZapStep
-from orchestrator.core.session import App, Authentication, Connect, Instant, JsonObject
+from orchestrator.core.recognition import ListedZap
+from orchestrator.core.session import Action, App, Authentication, Connect, Instant, JsonObject
 
 Id: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 """An id is text, however numeric it looks: a number in its place is no id. (Only a profile's id is a number.)"""
@@ -112,12 +114,12 @@ def authentications(body: bytes) -> Page[AuthenticationRow]:
 
     A row without id, app or expiry makes the whole page useless: raises UpstreamUnavailableError.
     """
-    return _page(_read(body, _Envelope[_AuthenticationRow]), _authentication)
+    return _page(read(body, _Envelope[_AuthenticationRow]), _authentication)
 
 
 def actions(body: bytes) -> Page[CatalogAction]:
     """Read a page of `GET /v2/actions` (Zapier docs: get-actions). Raises UpstreamUnavailableError."""
-    return _page(_read(body, _Envelope[_ActionRow]), _action)
+    return _page(read(body, _Envelope[_ActionRow]), _action)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,7 @@ class AppRow:
 
 def apps(body: bytes) -> Page[AppRow]:
     """Read a page of `GET /v2/apps` (Zapier docs: get-apps). Raises UpstreamUnavailableError."""
-    return _page(_read(body, _Envelope[_AppRow]), _app)
+    return _page(read(body, _Envelope[_AppRow]), _app)
 
 
 def _page(envelope: _Envelope[Value], row: Callable[[Value], Row]) -> Page[Row]:
@@ -216,6 +218,64 @@ def web_address(value: object) -> str | None:
 # --- single things --------------------------------------------------------------------------------------------
 
 
+class _ZapStep(Struct):
+    action: object = None
+    authentication: str | _AppReference | None = None
+
+
+class _ZapRow(Struct):
+    id: Id
+    title: str
+    updated_at: datetime
+    steps: list[_ZapStep]
+    links: object = None
+
+
+class _Names(Struct):
+    key: str
+    action_type: str
+
+
+def zaps(body: bytes) -> Page[ListedZap | None]:
+    """Read a page of `GET /v2/zaps` (Zapier docs: get-zaps); None for a Zap that cannot be read.
+
+    A step's action is an id, which tells nothing, or an object. Raises UpstreamUnavailableError.
+    """
+    return _page(read(body, _Envelope[object]), _listed_zap)
+
+
+def _listed_zap(row: object) -> ListedZap | None:
+    try:
+        found = msgspec.convert(row, _ZapRow)
+    except msgspec.ValidationError:
+        return None
+    at = found.updated_at if found.updated_at.tzinfo else found.updated_at.replace(tzinfo=UTC)
+    return ListedZap(
+        id=found.id,
+        title=found.title,
+        updated_at=int(at.timestamp() * 1000),
+        editor_url=_editor(found.links),
+        authentications=tuple(_id_of(step.authentication) for step in found.steps),
+        actions=tuple(_action_of(step.action) for step in found.steps),
+    )
+
+
+def _id_of(named: str | _AppReference | None) -> str | None:
+    return named.id if isinstance(named, _AppReference) else named
+
+
+def _action_of(told: object) -> Action | None:
+    try:
+        names = msgspec.convert(told, _Names)
+    except msgspec.ValidationError:
+        return None
+    return Action(key=names.key, action_type=names.action_type)
+
+
+def _editor(links: object) -> str | None:
+    return web_address(links.get("html_editor") if isinstance(links, dict) else None)
+
+
 class _Profile(Struct):
     id: Id | Number
     email: object = None
@@ -235,8 +295,7 @@ def profile(body: bytes) -> Profile:
 def zap(body: bytes) -> ZapMade:
     """Read the Zap in the answer to `POST /v2/zaps` (Zapier docs: create-a-zap). Raises UpstreamUnavailableError."""
     found = _read_one(body, _Zap)
-    editor = found.links.get("html_editor") if isinstance(found.links, dict) else None
-    return ZapMade(zap_id=found.id, editor_url=web_address(editor))
+    return ZapMade(zap_id=found.id, editor_url=_editor(found.links))
 
 
 def zap_request(draft: ZapDraft) -> bytes:
@@ -264,16 +323,17 @@ def _step_request(step: ZapStep) -> JsonObject:
 # --- reading --------------------------------------------------------------------------------------------------
 
 
-def _read(body: bytes, kind: type[Value]) -> Value:
+def read(body: bytes, kind: type[Value]) -> Value:
+    """Read an answer as this. Raises UpstreamUnavailableError."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(error) from error
+        raise malformed(error) from error
 
 
 def _read_one(body: bytes, kind: type[Value]) -> Value:
     """Read one object: bare, in `data`, or as the only one of an array (Zapier's pages show each of these)."""
-    found = _read(body, object)
+    found = read(body, object)
     if isinstance(found, list) and len(found) == 1:
         found = found[0]
     if isinstance(found, dict) and "id" not in found:
@@ -281,10 +341,10 @@ def _read_one(body: bytes, kind: type[Value]) -> Value:
     try:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        raise _malformed(error) from error
+        raise malformed(error) from error
 
 
-def _malformed(error: Exception) -> UpstreamUnavailableError:
+def malformed(error: Exception) -> UpstreamUnavailableError:
     """Say what is wrong with an answer; msgspec names places and types, never what it found there."""
     if isinstance(error, msgspec.ValidationError):
         return UpstreamUnavailableError(problem=f"an answer of another shape: {error}")

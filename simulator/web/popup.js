@@ -5,8 +5,11 @@
 //   posts           [{to, message, padding}], after `after_ms`: to the window that opened this one, or the one around it
 //   close_after_ms  close after that
 
+const OTHER_WINDOW_MS = 3_000;
 const steps = JSON.parse(document.body.dataset.steps ?? "{}");
 const wait = (ms) => new Promise((resume) => setTimeout(resume, ms));
+const done = document.getElementById("done");
+const clicked = new Promise((resume) => done?.addEventListener("click", resume, { once: true }));
 const openers = { page: () => opener, frame: () => parent.opener, window: () => opener?.opener };
 
 function post({ to, message, padding }) {
@@ -22,20 +25,20 @@ const spoof = {
     }),
   // A browser opens a window for a click only.
   window: async (address) => {
-    let other = open(address, "_blank", "width=300,height=200");
-    while (other === null) {
-      await new Promise((resume) => document.getElementById("done").addEventListener("click", resume, { once: true }));
-      other = open(address, "_blank", "width=300,height=200");
-    }
-    await new Promise((resume) => addEventListener("message", ({ source }) => source === other && resume()));
+    const attempt = () => open(address, "_blank", "width=300,height=200");
+    const other = attempt() ?? (await clicked.then(attempt));
+    if (other === null) return;
+    const spoofed = new Promise((resume) => addEventListener("message", ({ source }) => source === other && resume()));
+    await Promise.race([spoofed, wait(OTHER_WINDOW_MS)]);
     other.close();
   },
 };
 
-document.body.dataset.opener = opener === null ? "cut" : "reachable";
-document.getElementById("done")?.addEventListener("click", () => {
+done?.addEventListener("click", () => {
   if (!steps.spoofs?.some(({ where }) => where === "window")) close();
 });
+
+document.body.dataset.opener = opener === null ? "cut" : "reachable";
 if (steps.walk) {
   wait(steps.walk.after_ms).then(() => document.getElementById(steps.walk.click).click());
 }

@@ -94,7 +94,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     assert [one["id"] for one in call("list_sessions", user_id=user, limit=5)["sessions"]] == [session["id"]]
     token = call("create_client_token", **here, user_id=user)
     assert token["session_id"] == session["client_token"]["session_id"] == session["id"]
-    (app, *_) = call("search_apps", **here, query="hubspot")["apps"]
+    (app, *_) = call("search_apps", **here, query="slack")["apps"]
     step = here | {"step_id": session["steps"][0]["id"]}
     call("choose_app", **step, app_id=app["id"])
     assert call("list_authentications", **step, refresh=True)["authentications"] == []
@@ -125,13 +125,31 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     call("reset_step", **second)
     call("remove_step", **second)
     call("select_authentication", **step, authentication_id=authentication)
-    (action, *_) = call("list_actions", **step)["actions"]
-    call("choose_action", **step, key=action["key"], action_type=action["action_type"])
-    call("give_inputs", **step, inputs={"email": "{{new.email}}"})
+    actions = {action["key"]: action["action_type"] for action in call("list_actions", **step)["actions"]}
+    call("choose_action", **step, key="channel_message", action_type=actions["channel_message"])
+    missing = {flaw["field"] for flaw in call("list_fields", **step)["problems"]}
+    (channel, *_) = call("list_choices", **step, field="channel", query="channel 7")["choices"]
+    call("give_inputs", **step, inputs={"channel": channel["id"]})
+    filled = call("change_inputs", **step, inputs={"text": "Hello"})
+    outputs = call("list_outputs", **step)["outputs"]
+    tried = call("run_step_test", **step, confirm=True)
     call("change_session", **here, title="New leads")
     names = [event["name"] for event in call("read_events", **here, after=0, limit=500)["events"]]
     kinds = [signal["signal"] for signal in call("read_signals", **here)["signals"]]
+    webhook = call("create_webhook", url="http://127.0.0.1:9/", session_id=session["id"], events=["zap_created"])
+    hook = {"webhook_id": webhook["id"]}
+    renewed = call("renew_webhook_secret", **hook)
+    tested = call("fire_webhook", **hook, event="zap_created")
     made = call("create_zap", **here)
+    while not (sent := call("list_deliveries", **hook, limit=5)["deliveries"]):
+        client.call("wait_for", **here, after_seq=made["seq"], within_s=1)
+    event = {"session_id": session["id"], "seq": str(sent[0]["seq"])}
+    delivery = call("read_delivery", **hook, **event)
+    call("replay_delivery", **hook, **event)
+    paused = call("change_webhook", **hook, paused=True)
+    listed = call("list_webhooks", session_id=session["id"])["webhooks"]
+    alone = call("read_webhook", **hook)
+    call("delete_webhook", **hook)
     other = call("create_session", user_id=user)
     call("cancel_session", session_id=other["id"])
     found = call("search_sessions", by=operator, user_id=user)["sessions"]
@@ -141,8 +159,13 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
 
     assert made["zap"]["state"] == "created"
     assert (allowed["state"], allowed["waiting"]) == ("opened", [])
+    assert (webhook["secret"] == renewed["secret"], tested["received"], tested["status"]) == (False, False, None)
+    assert [one["event"] for one in sent] == [delivery["event"]] == ["zap_created"]
+    assert [alone] == listed == [paused]
     assert {one["id"] for one in found} == {session["id"], other["id"]}
     assert (made, left) == (read, [])
+    assert (missing, filled["problems"], tried["count"]) == ({"channel", "text"}, [], 1)
+    assert outputs[0]["reference"]["$ref"]["step"] == step["step_id"]
     assert "auth_resolved" in names
     assert kinds
     assert call.called == call.operations.keys()

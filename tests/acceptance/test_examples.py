@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 
 from tests.acceptance.installation import Installation, everything_up
+from tests.acceptance.starting import started
 from tests.support.clients import NODE, ROOT
-from tests.support.processes import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -46,27 +40,8 @@ def hosted(
         (folder / "node_modules" / "express").symlink_to(NODE_MODULES / "express")
         (folder / "node_modules" / "zapwright-client").symlink_to(ROOT / "clients" / "node")
         command = [NODE, request.param]
-    with _started(command, folder, up.variables) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with started(command, folder, up.variables) as url, httpx.Client(base_url=url, trust_env=False) as client:
         yield client
-
-
-@contextmanager
-def _started(command: list[str], folder: Path, variables: dict[str, str]) -> Iterator[str]:
-    path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "clients" / "python"), "PORT": "0"}
-    log = folder / "host.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, env=variables | path, stdout=output, stderr=output)
-
-    def port() -> str | None:
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        found = re.search(r"(?:listening on |running on \S+:)(\d+)", log.read_text(encoding="utf-8"))
-        return found and found[1]
-
-    try:
-        yield f"http://127.0.0.1:{eventually(port, what='the host')}"
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
 
 
 def token_of(host: httpx.Client, login: str, integration: str = "crm") -> dict[str, str]:

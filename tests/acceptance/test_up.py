@@ -61,6 +61,17 @@ def test_a_page_that_the_api_serves_needs_no_backend(installation: Installation)
 
 
 @pytest.mark.slow
+def test_workers_stand_back_behind_the_api(installation: Installation) -> None:
+    """By their own priority, and by that of their session where Linux weighs sessions as wholes."""
+    worker, api = installation.pids["worker-1"], installation.pids["api"]
+    weighed = {pid: Path(f"/proc/{pid}/autogroup") for pid in (worker, api)}
+    of_sessions = [group.read_text().split()[-1] for group in weighed.values() if group.exists()]
+
+    assert os.getpriority(os.PRIO_PROCESS, worker) == os.getpriority(os.PRIO_PROCESS, api) + 5
+    assert of_sessions in (["5", "0"], [])
+
+
+@pytest.mark.slow
 def test_a_second_one_in_the_same_directory_is_refused(installation: Installation) -> None:
     """It says who has the directory, and disturbs nobody: keys and addresses stay, whatever it was given."""
     assert installation.supervisor is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -49,7 +49,7 @@ class Comparison:
 
     async def begins(self, side: Side) -> Page:
         """Open a side's popup, as soon as that may be done, and return it."""
-        button = self.side(side).get_by_role("button", name="Connect HubSpot")
+        button = self.side(side).get_by_role("button", name="Connect Salesforce")
         await expect(button).not_to_have_attribute("aria-disabled", "true", timeout=_SOON_MS)
         async with self.page.expect_popup() as opening:
             await button.click()
@@ -90,10 +90,11 @@ class Comparison:
 async def signs_in(popup: Page) -> None:
     """Finish in a popup, and close it."""
     await popup.click("#allow")
-    await popup.click("#done")
+    await popup.wait_for_selector("#done")
+    await popup.close()
 
 
-async def walk(comparison: Comparison) -> AsyncIterator[str]:
+async def walk(comparison: Comparison) -> AsyncGenerator[str]:
     """Walk through the whole comparison; yield the name of each state that it comes to."""
     await comparison.shows("left", "ready")
     yield "ready"

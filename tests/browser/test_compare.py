@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
-from playwright.async_api import BrowserContext
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext
 
 from tests.acceptance.installation import Installation
 from tests.browser.comparison import A_CHECK_MS, Comparison, signs_in, walk
@@ -23,17 +25,22 @@ async def nothing_goes_wrong_afterwards(installation: Installation) -> AsyncIter
         (await simulator.delete("/_control/faults")).raise_for_status()
 
 
-async def test_one_page_gives_up_what_the_other_finds(context: BrowserContext, installation: Installation) -> None:
-    """Left the account is lost, right it is connected, each its own user's."""
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_one_page_gives_up_what_the_other_finds(
+    chromium: Browser, installation: Installation, theme: Literal["light", "dark"]
+) -> None:
+    """Left the account is lost, right it is connected, each its own user's; axe finds nothing in any state."""
+    context = await chromium.new_context(color_scheme=theme, reduced_motion="reduce")
     comparison = await Comparison.opened(context, installation.variables)
-    states = [state async for state in walk(comparison)]
+    found = {state: (await Axe().run(comparison.page)).generate_snapshot() async for state in walk(comparison)}
 
-    assert states == ["ready", "gave-up", "waiting", "checking", "connected"]
+    assert found == dict.fromkeys(["ready", "gave-up", "waiting", "checking", "connected"], "")
     assert await comparison.side("left").get_attribute("data-show") == "gave-up"
     assert await comparison.side("right").get_attribute("data-show") == "resolved"
     assert [await comparison.account("left")] == await comparison.connected("left")
     assert [await comparison.account("right")] == await comparison.connected("right")
     assert (comparison.errors, await comparison.violations()) == ([], [])
+    await context.close()
 
 
 async def test_it_resolves_with_the_tab_closed_and_the_worker_killed(
@@ -59,7 +66,7 @@ async def test_it_can_be_walked_through_by_keyboard(context: BrowserContext, ins
     comparison = await Comparison.opened(context, installation.variables)
     page = comparison.page
     await comparison.shows("left", "ready")
-    await comparison.side("left").get_by_role("button", name="Connect HubSpot").focus()
+    await comparison.side("left").get_by_role("button", name="Connect Salesforce").focus()
     async with page.expect_popup() as opening:
         await page.keyboard.press("Enter")
     popup = await opening.value

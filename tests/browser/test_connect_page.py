@@ -2,71 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-import httpx
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.connect_page import FOUND_MS, NO_POPUPS, another, faults, linked, opened
 from tests.browser.product import Product
 
 pytestmark = pytest.mark.browser
-
-FOUND_MS: Final = 20_000
-"""The longest that Zapier may be asked for what a popup did not say, on a busy machine."""
-
-NO_POPUPS: Final = "window.open = () => null"
-
-
-class Link:
-    """A connect link that the product's backend made for one of its users."""
-
-    def __init__(self, product: Product, session: dict[str, Any], made: dict[str, Any]) -> None:
-        self._product = product
-        self.session = session
-        self.url: str = made["url"]
-        self.path = f"/v1/sessions/{session['id']}/steps/{made['step_id']}/connect-links/{made['id']}"
-
-    async def read(self) -> dict[str, Any]:
-        """Return the session as it is."""
-        answer = await self._product.backend.get(f"/v1/sessions/{self.session['id']}")
-        session: dict[str, Any] = answer.json()
-        return session
-
-    async def state(self) -> str:
-        """Return what the backend is told of the link."""
-        answer = await self._product.backend.get(self.path.rpartition("/")[0])
-        return str(answer.json()["links"][0]["state"])
-
-
-async def linked(product: Product, user: str, *apps: str, **more: str) -> Link:
-    """Begin a session and make a link for its first step."""
-    session = await product.session(user, *apps)
-    path = f"/v1/sessions/{session['id']}/steps/{session['steps'][0]['id']}/connect-links"
-    made = await product.backend.post(path, json={"user_id": user, **more})
-    return Link(product, session, made.raise_for_status().json())
-
-
-async def another(product: Product, link: Link, step: int) -> Link:
-    """Make a link for another step of the same session."""
-    path = f"/v1/sessions/{link.session['id']}/steps/{link.session['steps'][step]['id']}/connect-links"
-    made = await product.backend.post(path, json={"user_id": link.session["user_id"]})
-    return Link(product, link.session, made.raise_for_status().json())
-
-
-async def faults(product: Product, app: str, **popups: Any) -> None:
-    """Have an app's popups go wrong."""
-    async with httpx.AsyncClient(base_url=product.simulator_url, trust_env=False) as simulator:
-        answer = await simulator.patch("/_control/faults", json={"apps": {app: {"popups": popups}}})
-    answer.raise_for_status()
-
-
-async def opened(context: BrowserContext, link: Link) -> Page:
-    """Come by the link, and continue."""
-    page = await context.new_page()
-    await page.goto(link.url)
-    await page.click("#continue")
-    return page
 
 
 async def test_a_link_leads_to_an_account(context: BrowserContext, product: Product) -> None:
@@ -186,3 +129,45 @@ async def test_links_for_two_steps_in_one_browser_do_not_mix(context: BrowserCon
 
     await expect(slack.locator("h1")).to_have_text("Connect Slack")
     await expect(slack.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_axe_finds_nothing_and_the_policy_is_kept(chromium: Browser, product: Product, theme: str) -> None:
+    """Neither where the page is written by us, nor where its script goes on; nothing asks for more than is allowed."""
+    user = f"page-axe-{theme}"
+    link = await linked(product, user, "Slack", return_url=f"{product.origin}/back")
+    own, other = [await chromium.new_context(color_scheme=theme, reduced_motion="reduce") for _ in range(2)]  # type: ignore[arg-type]
+    violations: list[str] = []
+    pages = [await context.new_page() for context in (own, other)]
+    for page in pages:
+        page.on("console", lambda said: violations.append(said.text) if "Content Security" in said.text else None)
+        await page.goto(link.url)
+    page, waiting = pages
+    found = {"ask": await axe(page)}
+    await page.click("#continue")
+    await waiting.reload()
+    found["elsewhere"] = await axe(waiting)
+    await waiting.click("#continue")
+    found["waiting"] = await axe(waiting)
+    await expect(page.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
+    found["ready"] = await axe(page)
+    async with page.expect_popup() as opening:
+        await page.get_by_role("button", name="Connect Slack").click()
+    popup = await opening.value
+    await expect(page.get_by_role("button", name="I’ve finished")).to_be_visible(timeout=FOUND_MS)
+    found["popup"] = await axe(page)
+    await popup.click("#continue")
+    await popup.click("#allow")
+    await expect(page.locator("h1")).to_have_text("Slack is connected", timeout=FOUND_MS)
+    found["done"] = await axe(page)
+    for context in (own, other):
+        await context.close()
+
+    assert found == dict.fromkeys(found, "")
+    assert violations == []
+
+
+async def axe(page: Page) -> str:
+    """Return what axe has to say against a page."""
+    found: str = (await Axe().run(page)).generate_snapshot()
+    return found

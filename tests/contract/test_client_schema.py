@@ -1,8 +1,11 @@
 """Every request of our client is one that the Partner API's published schema describes."""
 
+from dataclasses import replace
+
 import pytest
 
-from orchestrator.core.ports import Credential, ZapDraft, ZapStep
+from orchestrator.core.ports import ActionUse, Credential, ZapDraft, ZapStep
+from orchestrator.core.session import Action
 from tests.support.partner_schema import template_of, validate_request
 from tests.support.zapier import (
     APP,
@@ -38,7 +41,7 @@ def validated(zapier: ScriptedZapier) -> list[str]:
     """Validate every request that was made, and return the endpoints they belong to."""
     endpoints = []
     for request in zapier.requests:
-        template = template_of(request.method, request.url.path)
+        template = template_of(request.method, request.url.raw_path.decode().partition("?")[0])
         body = sent_json(request) if request.content else None
         validate_request(request.method, template, dict(request.url.params), body)
         endpoints.append(f"{request.method} {template}")
@@ -88,6 +91,46 @@ async def test_reading_a_profile_is_a_valid_request(stage: Stage) -> None:
     assert validated(stage.zapier) == ["GET /v1/profiles/me"]
 
 
+async def test_using_an_action_is_a_valid_request(stage: Stage, credential: Credential) -> None:
+    """With an authentication and without, with choices further on, with live samples; ids are written into paths."""
+    use = ActionUse(
+        app_id=APP,
+        action=Action(key="send", action_type="WRITE"),
+        authentication_id="a1",
+        inputs={"channel": "x", "text": {"nested": ["{{lead.id}}"]}},
+    )
+    without = replace(use, authentication_id=None)
+    following = {"links": {"next": f"{BASE}/v2/actions/x/inputs/y/choices?page=two"}, "data": [{"id": "1"}]}
+    stage.zapier.answers(
+        answer(page([action_row("core:a/b")])),
+        answer(page([])),
+        answer(following),
+        answer({"data": []}),
+        answer(page([])),
+        answer(page([])),
+        answer(page([action_row("core:a/b")])),
+        answer(page([])),
+    )
+    await stage.client.fields(credential, use)
+    first = await stage.client.choices(credential, without, "a/b[]$c", cursor=None)
+    await stage.client.choices(credential, use, "a/b[]$c", cursor=first.cursor)
+    await stage.client.outputs(credential, use)
+    await stage.client.outputs(credential, use, live=True)
+    await stage.client.test(credential, use)
+
+    assert [endpoint.removeprefix("POST /v2/actions/{action_id}") for endpoint in validated(stage.zapier)] == [
+        "GET /v2/actions",
+        "/inputs",
+        "/inputs/{input_id}/choices",
+        "/inputs/{input_id}/choices",
+        "/outputs",
+        "/outputs",
+        "GET /v2/actions",
+        "/test",
+    ]
+    assert stage.zapier.urls[3] == f"{BASE}/v2/actions/core%3Aa%2Fb/inputs/a%2Fb%5B%5D%24c/choices?page=two"
+
+
 async def test_creating_a_zap_is_a_valid_request(stage: Stage, credential: Credential) -> None:
     """With and without an authentication, with and without an alias, with nested inputs."""
     stage.zapier.answers(answer({"id": "77"}, status=201))
@@ -99,3 +142,11 @@ async def test_creating_a_zap_is_a_valid_request(stage: Stage, credential: Crede
     await stage.client.create_zap(credential, ZapDraft(title="Greet", steps=steps), permit=permit("given"))
 
     assert validated(stage.zapier) == ["POST /v2/zaps"]
+
+
+async def test_listing_zaps_is_a_valid_request(stage: Stage, credential: Credential) -> None:
+    """With the actions of their steps."""
+    stage.zapier.answers(answer(page([])))
+    await stage.client.zaps(credential)
+
+    assert validated(stage.zapier) == ["GET /v2/zaps"]

@@ -2,11 +2,13 @@
 
 import copy
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from simulator.routes import ROUTES
+from simulator.uses import USES
 from simulator.world import COLLECTED_APP
 from tests.support.partner_schema import (
     LENIENCIES,
@@ -19,6 +21,11 @@ from tests.support.partner_schema import (
 from tests.support.simulation import Simulation, zap
 
 pytestmark = pytest.mark.partner_schema
+
+
+def use(authentication: str | None, **inputs: str) -> dict[str, Any]:
+    """Return the body of a request that uses an action."""
+    return {"data": {"authentication": authentication, "inputs": inputs}}
 
 
 def judged(answer: httpx.Response) -> int:
@@ -38,7 +45,7 @@ async def sim() -> Simulation:
     return sim
 
 
-@pytest.mark.parametrize("endpoint", ROUTES)
+@pytest.mark.parametrize("endpoint", [*ROUTES, *USES])
 def test_every_endpoint_that_is_served_is_published(endpoint: str) -> None:
     """Under the same method and path."""
     method, path = endpoint.split(" ")
@@ -65,6 +72,32 @@ async def test_every_kind_of_answer_is_as_published(sim: Simulation) -> None:
     ]
 
     assert [judged(answer) for answer in answers] == [200] * len(answers)
+
+
+async def test_what_actions_ask_for_and_give_is_as_published(sim: Simulation) -> None:
+    """Fields of every kind, choices, outputs, tests that succeed and fail, and what is refused."""
+    slack = await sim.connect("alice", "Slack")
+    action = f"/v2/actions/{quote(await sim.action_id('Slack'), safe='')}"
+    sheets = await sim.connect("alice", "Google Sheets")
+    row = f"/v2/actions/{quote(await sim.action_id('Google Sheets'), safe='')}"
+    filled = {"spreadsheet": "sheet-00001", "worksheet": "sheet-00001/leads"}
+    message = {"channel": "C00001", "text": "Hello"}
+    answers = [
+        await sim.post(f"{action}/inputs", use(slack)),
+        await sim.post(f"{row}/inputs", use(sheets, **filled)),
+        await sim.post(f"{action}/inputs/channel/choices?page=2", use(slack)),
+        await sim.post(f"{action}/outputs", use(slack)),
+        await sim.post(f"{action}/test", use(slack, **message)),
+        await sim.post(f"{action}/test", use(slack)),
+        await sim.post(f"{action}/inputs", use("nobodys")),
+        await sim.post(f"{action}/inputs", {"data": {"inputs": {}}}),
+        await sim.post("/v2/actions/core:gone/inputs", use(slack)),
+        await sim.post(f"{action}/inputs/text/choices", use(slack)),
+        await sim.post(f"{action}/inputs/channel/choices?page=x", use(slack)),
+    ]
+
+    assert [judged(answer) for answer in answers] == [200] * 5 + [400] * 6
+    assert answers[5].json()["errors"][0]["code"] == "test_failed"
 
 
 @pytest.mark.parametrize("wrapping", ["bare", "wrapped"])

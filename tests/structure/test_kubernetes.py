@@ -230,11 +230,12 @@ def test_a_worker_is_asked_as_in_compose() -> None:
 def test_traffic_finds_its_way() -> None:
     """Ingress to Service, Service to port, port to the one the image listens at; selectors to the labels of pods."""
     service = MANIFESTS["Service zapwright-api"]["spec"]
-    (published,) = MANIFESTS["Ingress zapwright"]["spec"]["rules"][0]["http"]["paths"]
+    published = MANIFESTS["Ingress zapwright"]["spec"]["rules"][0]["http"]["paths"]
     (port,) = container("api")["ports"]
     labels = DEPLOYMENTS["api"]["spec"]["template"]["metadata"]["labels"]
 
-    assert published["backend"]["service"] == {"name": "zapwright-api", "port": {"name": service["ports"][0]["name"]}}
+    backend = {"name": "zapwright-api", "port": {"name": service["ports"][0]["name"]}}
+    assert [path["backend"]["service"] for path in published] == [backend] * len(published)
     assert service["ports"][0]["targetPort"] == port["name"]
     assert str(port["containerPort"]) == stages()[1].environment["ZAPWRIGHT_API_PORT"]
     assert service["selector"] == labels
@@ -252,7 +253,7 @@ def test_pods_spread_over_hosts(name: str) -> None:
     assert DEPLOYMENTS[name]["spec"]["replicas"] > 1
 
 
-def test_streams_pass_unbuffered_and_only_the_api_is_published() -> None:
+def test_streams_pass_unbuffered_and_only_what_others_use_is_published() -> None:
     """A proxy waits longer than a long poll does, and passes on what comes when it comes; metrics stay inside."""
     ingress = MANIFESTS["Ingress zapwright"]
     annotations = ingress["metadata"]["annotations"]
@@ -260,7 +261,7 @@ def test_streams_pass_unbuffered_and_only_the_api_is_published() -> None:
 
     assert {value for name, value in annotations.items() if name.endswith("proxy-buffering")} == {"off", "false"}
     assert all(int(value.rstrip("s")) > LONGEST_WAIT_S for name, value in annotations.items() if "timeout" in name)
-    assert paths == ["/v1"]
+    assert paths == ["/v1", "/web", "/connect"]
 
 
 def test_pages_are_told_the_address_that_is_published() -> None:

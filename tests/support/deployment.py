@@ -7,6 +7,7 @@ of `/openapi.json`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
@@ -16,10 +17,13 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from api.app import create_app
+from api.views import rendering
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds
-from orchestrator.core.ports import Share, Store
+from orchestrator.core.deliveries import Answer
+from orchestrator.core.ports import DeliveryBatch, Share, Store
 from orchestrator.core.session import MINUTE, Instant, Millis
+from orchestrator.relaying import Relay
 from orchestrator.settings import Settings
 from orchestrator.store.memory import MemoryStore
 from tests.support.simulation import ManualClock, Simulation
@@ -43,6 +47,27 @@ class SharedClock:
 
     async def sleep(self, duration: Millis) -> None:
         self.manual.advance(duration)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message as it was sent."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Posts:
+    """Every message that was sent; each is answered alike."""
+
+    def __init__(self) -> None:
+        self.sent: list[Posted] = []
+        self.answer = Answer(status=204, took=7)
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
+        self.sent.append(Posted(url, headers, body))
+        return self.answer
 
 
 class Conformance:
@@ -122,8 +147,15 @@ class Deployment:
         )
         self.http = self.sim.client()
         self.store = store or MemoryStore(shards=self.settings.shards, limits=rate_limits(self.settings))
+        self.posts = Posts()
         self.zapwright: Zapwright = compose(
-            self.settings, store=self.store, http=self.http, clock=self.clock, ids=RandomIds(), chance=lambda: 0.5
+            self.settings,
+            store=self.store,
+            http=self.http,
+            clock=self.clock,
+            ids=RandomIds(),
+            chance=lambda: 0.5,
+            post=self.posts,
         )
         self.app: FastAPI = create_app(self.zapwright)
         self.conformance = Conformance(described(self.app))
@@ -209,6 +241,27 @@ class Deployment:
             for key in await watches.lease([watch.key], token=token, now=now, until=now + MINUTE):
                 await self.zapwright.checker.check(key, token=token, permits=grant.permits)
         return len(due)
+
+    async def deliver(self) -> None:
+        """Relay every event and try every delivery that is due now, as a worker would."""
+        zapwright, store, shards = self.zapwright, self.store, range(self.settings.shards)
+        relay = Relay(
+            deliveries=store.deliveries,
+            endpoints=store.endpoints,
+            sessions=store.sessions,
+            queries=zapwright.queries,
+            clock=self.clock,
+            ids=zapwright.ids,
+            render=rendering(self.settings),
+        )
+        while await relay.relay(shards):
+            pass
+        now = self.clock.now()
+        for due in await store.deliveries.due(shards, now=now, limit=100):
+            token = f"token-{next(self._tokens)}"
+            held = await store.deliveries.lease([due.lane], token=token, now=now, until=now + MINUTE, most=100)
+            for parcel, endpoint in await zapwright.courier.begin(DeliveryBatch(token=token, held=held)):
+                await zapwright.courier.deliver(parcel, endpoint, token=token)
 
 
 def problem_of(answer: httpx.Response) -> tuple[int, str]:

@@ -123,6 +123,17 @@ def _a_created_zap_may_be_wrapped(document: Schema) -> None:
     content["schema"] = {"anyOf": [zap, {"type": "object", "properties": {"data": zap}, "required": ["data"]}]}
 
 
+def _a_field_may_lack_what_it_has_none_of(document: Schema) -> None:
+    """Every property is declared required, and the schema's own examples leave out `format`, `items` and others."""
+    document["components"]["schemas"]["InputField"]["required"] = ["id", "type"]
+
+
+def _a_fieldset_has_several_fields(document: Schema) -> None:
+    """`fields` is described as one field; the guide to fieldsets shows a list of them."""
+    one = document["components"]["schemas"]["FieldsetFieldsField"]
+    document["components"]["schemas"]["FieldsetFieldsField"] = {"type": "array", "items": one}
+
+
 def _a_404_looks_like_a_400(document: Schema) -> None:
     """404 was declared in 2024 and is not now; nothing says which status an unknown id has."""
     for operation in _operations(document):
@@ -141,6 +152,8 @@ LENIENCIES: Final[tuple[Callable[[Schema], None], ...]] = (
     _offset_may_be_null,
     _nullable_means_or_null,
     _a_created_zap_may_be_wrapped,
+    _a_field_may_lack_what_it_has_none_of,
+    _a_fieldset_has_several_fields,
     _a_404_looks_like_a_400,
 )
 

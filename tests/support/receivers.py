@@ -66,7 +66,12 @@ class Receiver:
         heard = Heard(path=request.path_qs, headers=headers, body=await request.read())
         self.heard.append(heard)
         self._news.set()
-        return await self.behaviour(heard)
+        try:
+            return await self.behaviour(heard)
+        except ConnectionResetError:  # what it was told to do
+            if request.transport is not None:
+                request.transport.abort()
+            raise
 
     async def hear(self, number: int, *, within_s: float = 20) -> list[Heard]:
         """Wait until so many POSTs have come."""

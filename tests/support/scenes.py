@@ -125,6 +125,15 @@ class Scene:
         client: Upstream = MemoryUpstream(self.zapier, clock=clock, credentials=credentials, budget=budget)
         upstream = wrapped(client, "upstream", around)
         queries = Queries(sessions=sessions, watches=watches, credentials=credentials, clock=clock)
+        creator = Creator(
+            commits=commits,
+            sessions=sessions,
+            credentials=credentials,
+            upstream=upstream,
+            clock=clock,
+            ids=ids,
+            policy=policy,
+        )
         return Process(
             sessions=sessions,
             watches=watches,
@@ -156,16 +165,9 @@ class Scene:
                 clock=clock,
                 chance=lambda: 0.5,
             ),
-            creator=Creator(
-                commits=commits,
-                sessions=sessions,
-                credentials=credentials,
-                upstream=upstream,
-                clock=clock,
-                ids=ids,
-                policy=policy,
-            ),
+            creator=creator,
             sweeper=Sweeper(
+                creator=creator,
                 commits=commits,
                 sessions=sessions,
                 receipts=receipts,

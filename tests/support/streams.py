@@ -129,6 +129,7 @@ class AppPage(Page):
         await self._reads.wait()
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self._news.set()
             self.headers = {name.decode().lower(): value.decode() for name, value in message["headers"]}
             return
         self.hear(message["body"].decode())

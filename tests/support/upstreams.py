@@ -16,31 +16,38 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from orchestrator.core.errors import AppNotFoundError, SignInRequiredError, UpstreamBusyError
+from orchestrator.core.errors import ActionNotFoundError, AppNotFoundError, SignInRequiredError, UpstreamBusyError
+from orchestrator.core.fields import Form, InputField
 from orchestrator.core.ports import (
+    ActionUse,
     AppPage,
     Budget,
     CatalogAction,
     CatalogApp,
+    ChoicePage,
     Clock,
     Credential,
     CredentialStore,
+    Output,
     Permit,
     Profile,
     Share,
+    StepTestRun,
     Upstream,
     ZapDraft,
     ZapMade,
     ZapNotMade,
     ZapUnknown,
 )
-from orchestrator.core.session import MINUTE, SECOND, App, Authentication, Connect, Instant, Listing, Millis
+from orchestrator.core.recognition import ZapListing
+from orchestrator.core.session import MINUTE, SECOND, Action, App, Authentication, Connect, Instant, Listing, Millis
 
 EGRESS: Final = "here"
 PARTNER: Final = "partner"
 PATIENCE: Final[Millis] = 3 * SECOND
 PAGE_SIZE: Final = 10
 WINDOW: Final[Millis] = MINUTE
+PLAIN: Final = Form(parts=(InputField(id="text", title="Text"),))
 
 Happening: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -81,10 +88,12 @@ class Zapier:
         self.accounts: dict[str, Account] = {}
         self.catalog: dict[str, CatalogApp] = {}
         self.actions: dict[str, tuple[CatalogAction, ...]] = {}
+        self.forms: dict[tuple[str, Action], Form] = {}
         self.takes: Millis = 200
         self.truncates = False
         self.zap_answer: ZapMade | ZapNotMade | ZapUnknown = ZapMade(zap_id="zap-1", editor_url=None)
         self.zaps: list[ZapDraft] = []
+        self.listed_zaps = ZapListing(zaps=())
         self.requests: list[Sent] = []
         for app_id in ("slack", "gmail"):
             self.offer(app_id)
@@ -221,6 +230,30 @@ class MemoryUpstream:
         await self._asked("actions", credential)
         return self._zapier.actions.get(app_id, ())
 
+    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
+        """Return the form that was made for the action, by default one optional text; nothing is kept."""
+        await self._asked("fields", credential)
+        self._find(use)
+        return self._zapier.forms.get((use.app_id, use.action), PLAIN)
+
+    async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
+        """Return no choices."""
+        await self._asked("choices", credential)
+        self._find(use)
+        return ChoicePage(choices=())
+
+    async def outputs(self, credential: Credential, use: ActionUse, *, live: bool = False) -> tuple[Output, ...]:
+        """Return one output."""
+        await self._asked("outputs", credential)
+        self._find(use)
+        return (Output(id="id", title="Id"),)
+
+    async def test(self, credential: Credential, use: ActionUse) -> StepTestRun:
+        """Carry the action out: nothing comes of it."""
+        self._find(use)
+        await self._asked("test", credential)
+        return StepTestRun(results=(), count=0)
+
     async def create_zap(
         self, credential: Credential, draft: ZapDraft, *, permit: Permit
     ) -> ZapMade | ZapNotMade | ZapUnknown:
@@ -231,6 +264,16 @@ class MemoryUpstream:
         self._zapier.zaps.append(draft)
         await self._request("zaps", permit=permit)
         return self._zapier.zap_answer
+
+    def _find(self, use: ActionUse) -> None:
+        names = use.action.key, use.action.action_type
+        if not any((found.key, found.action_type) == names for found in self._zapier.actions.get(use.app_id, ())):
+            raise ActionNotFoundError(app_id=use.app_id, key=use.action.key, action_type=use.action.action_type)
+
+    async def zaps(self, credential: Credential) -> ZapListing:
+        """List what a test says there is."""
+        await self._asked("listed zaps", credential, permit=await self._draw(deque(), share=Share.STRONG))
+        return self._zapier.listed_zaps
 
     async def permit(self, tenant_id: str) -> Permit:
         """Take one permit for a call a user waits on."""

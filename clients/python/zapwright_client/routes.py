@@ -14,6 +14,7 @@ from zapwright_client.shapes import (
     ActionList,
     AddedStep,
     AppPage,
+    ChoicePage,
     ClientToken,
     ConnectLink,
     ConnectLinkList,
@@ -26,11 +27,14 @@ from zapwright_client.shapes import (
     DeliveryState,
     EventName,
     EventPage,
+    Filling,
+    Form,
     Health,
     HeardSignal,
     NewStep,
     OpenedPopup,
     OperatorsSessionPage,
+    OutputList,
     Picker,
     PopupContext,
     Session,
@@ -38,6 +42,7 @@ from zapwright_client.shapes import (
     SessionStatus,
     SignalLog,
     StepState,
+    StepTestRun,
     Webhook,
     WebhookList,
     WebhookTested,
@@ -198,6 +203,19 @@ def give_inputs(
     )
 
 
+def change_inputs(
+    step_id: str, session_id: str, *, inputs: Mapping[str, Any], if_match: int | None = None
+) -> Call[Filling]:
+    """Fill some of the step's fields as a form does: what depends on a changed one is emptied, and may come or go."""
+    return Call(
+        method="PATCH",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/inputs",
+        kind=Filling,
+        body={"inputs": inputs},
+        if_match=if_match,
+    )
+
+
 def search_apps(session_id: str, *, query: str | None = None, cursor: str | None = None) -> Call[AppPage]:
     """Search the apps that the session's user may choose, the most popular first."""
     return Call(
@@ -320,8 +338,64 @@ def choose_action(
     )
 
 
+def list_fields(step_id: str, session_id: str) -> Call[Form]:
+    """Return what the step's action asks for now, and what is wrong with what it is filled with."""
+    return Call(
+        method="GET",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/fields",
+        kind=Form,
+    )
+
+
+def list_choices(
+    step_id: str, session_id: str, *, field: str, query: str | None = None, cursor: str | None = None
+) -> Call[ChoicePage]:
+    """Return what a field may be filled with: a page of all there is, or what matches the words."""
+    return Call(
+        method="GET",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/choices",
+        kind=ChoicePage,
+        query={"field": field, "query": query, "cursor": cursor},
+    )
+
+
+def list_outputs(step_id: str, session_id: str, *, live: bool | None = None) -> Call[OutputList]:
+    """Return what the step will give to later ones, each with the reference by which they take it."""
+    return Call(
+        method="GET",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/outputs",
+        kind=OutputList,
+        query={"live": live},
+    )
+
+
+def run_step_test(
+    step_id: str,
+    session_id: str,
+    *,
+    confirm: bool,
+    inputs: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[StepTestRun]:
+    """Carry the step's action out, once and really: what it writes is written."""
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/test",
+        kind=StepTestRun,
+        body={"confirm": confirm, "inputs": inputs},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
 def create_zap(
-    session_id: str, *, again: bool | None = None, idempotency_key: str | None = None, if_match: int | None = None
+    session_id: str,
+    *,
+    again: bool | None = None,
+    zap_id: str | None = None,
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
 ) -> Call[Session]:
     """Create the Zap with one call to Zapier: 201 when it made one, otherwise 200, and `zap` says what is known.
 
@@ -331,7 +405,7 @@ def create_zap(
         method="POST",
         path=f"/v1/sessions/{part(session_id)}/zap",
         kind=Session,
-        body={"again": again},
+        body={"again": again, "zap_id": zap_id},
         key=idempotency_key or new_key(),
         if_match=if_match,
     )
@@ -629,6 +703,7 @@ class Routes(Sender):
     change_step = sent(change_step)
     remove_step = sent(remove_step)
     give_inputs = sent(give_inputs)
+    change_inputs = sent(change_inputs)
     search_apps = sent(search_apps)
     choose_app = sent(choose_app)
     reset_step = sent(reset_step)
@@ -638,6 +713,10 @@ class Routes(Sender):
     send_popup_signal = sent(send_popup_signal)
     list_actions = sent(list_actions)
     choose_action = sent(choose_action)
+    list_fields = sent(list_fields)
+    list_choices = sent(list_choices)
+    list_outputs = sent(list_outputs)
+    run_step_test = sent(run_step_test)
     create_zap = sent(create_zap)
     create_client_token = sent(create_client_token)
     create_connect_link = sent(create_connect_link)
@@ -676,6 +755,7 @@ class AsyncRoutes(AsyncSender):
     change_step = sent_async(change_step)
     remove_step = sent_async(remove_step)
     give_inputs = sent_async(give_inputs)
+    change_inputs = sent_async(change_inputs)
     search_apps = sent_async(search_apps)
     choose_app = sent_async(choose_app)
     reset_step = sent_async(reset_step)
@@ -685,6 +765,10 @@ class AsyncRoutes(AsyncSender):
     send_popup_signal = sent_async(send_popup_signal)
     list_actions = sent_async(list_actions)
     choose_action = sent_async(choose_action)
+    list_fields = sent_async(list_fields)
+    list_choices = sent_async(list_choices)
+    list_outputs = sent_async(list_outputs)
+    run_step_test = sent_async(run_step_test)
     create_zap = sent_async(create_zap)
     create_client_token = sent_async(create_client_token)
     create_connect_link = sent_async(create_connect_link)

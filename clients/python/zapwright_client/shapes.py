@@ -34,6 +34,8 @@ EventName = Literal[
     "auth_resolved",
     "action_chosen",
     "inputs_given",
+    "inputs_cleared",
+    "step_tested",
     "session_ready",
     "session_expired",
     "session_cancelled",
@@ -41,9 +43,11 @@ EventName = Literal[
     "zap_created",
     "zap_failed",
     "zap_create_unknown",
+    "zap_looked_for",
     "sign_in_needed",
     "signed_in",
 ]
+Format = Literal["DATETIME", "MULTILINE", "PASSWORD", "CODE", "READONLY", "FILE", "SELECT"]
 LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
 Pause = Literal["requested", "gone", "dead"]
@@ -60,6 +64,7 @@ Reason = Literal[
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
+ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
 ZapState = Literal["none", "creating", "created", "failed", "unknown"]
 Code = Literal[
     "action_not_found",
@@ -80,10 +85,12 @@ Code = Literal[
     "delivery_not_found",
     "endpoint_not_found",
     "endpoint_url_refused",
+    "field_not_found",
     "guard_failed",
     "idempotency_in_flight",
     "idempotency_key_reused",
     "illegal_signal",
+    "inputs_flawed",
     "internal_error",
     "media_type_unsupported",
     "not_ready",
@@ -95,7 +102,11 @@ Code = Literal[
     "session_not_found",
     "stale_version",
     "step_not_found",
+    "step_not_usable",
     "store_unavailable",
+    "test_failed",
+    "test_repeated",
+    "test_unknown",
     "token_expired",
     "token_invalid",
     "too_many_endpoints",
@@ -105,6 +116,7 @@ Code = Literal[
     "upstream_busy",
     "upstream_refused",
     "upstream_unavailable",
+    "zap_not_matched",
     "zapier_sign_in_required",
 ]
 """What a problem may be."""
@@ -122,6 +134,13 @@ class ActionList:
     """Everything an app can do."""
 
     actions: tuple[FoundAction, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputList:
+    """Everything a step gives."""
+
+    outputs: tuple[Output, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +221,30 @@ class HeardSignal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A value that a field may have; `id` is what it is filled with."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoicePage:
+    """Choices in the app's order. `cursor` leads on, null at the end."""
+
+    choices: tuple[Choice, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTestRun:
+    """What came of carrying an action out: results of the app's own shape, and how many there are in all."""
+
+    results: tuple[dict[str, Any], ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingBrowser:
     """A browser that came by a connect link of another one's, by the code that its user is shown."""
 
@@ -223,6 +266,15 @@ class OperatorsSessionPage:
 
     sessions: tuple[OperatorsSession, ...]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZapMatch:
+    """A Zap of the user's that may be the session's."""
+
+    id: str
+    title: str
+    editor_url: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +305,15 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFlaw:
+    """What is wrong with one field: `code` is for programs, `detail` for people."""
+
+    field: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picker:
     """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session."""
 
@@ -271,13 +332,12 @@ class OpenedPopup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Zap:
-    """The Zap itself."""
+class Form:
+    """What an action asks for, in the order to show it in, what it is filled with, and what is wrong with that."""
 
-    state: ZapState
-    id: str | None
-    editor_url: str | None
-    problem: str | None
+    fields: tuple[FormPart, ...]
+    inputs: dict[str, Any]
+    problems: tuple[FieldFlaw, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,6 +371,16 @@ class ClientToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Something a step gives to later ones; `reference` is what their fields are filled with."""
+
+    id: str
+    title: str
+    sample: str | None
+    reference: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
     """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
 
@@ -318,6 +388,17 @@ class Credential:
     state: CredentialState
     account: str | None
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zap:
+    """The Zap itself. While it is unknown, `matches` may be it."""
+
+    state: ZapState
+    id: str | None
+    editor_url: str | None
+    problem: str | None
+    matches: tuple[ZapMatch, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +410,14 @@ class Event:
     at: datetime
     step_id: str | None
     data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling(Form):
+    """A form after a change; `cleared` names the fields that were emptied because they depend on changed ones."""
+
+    cleared: tuple[str, ...]
+    session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,6 +534,29 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormField:
+    """A field to be filled (`kind` input), or something to be read (info).
+
+    `description` is Markdown or HTML of the app's developer: show it as text, or cleaned. `depends_on`: fields whose
+    change empties this one. `invalidates`: once it is filled, other fields may come and go. `items`: the type of a
+    list's items.
+    """
+
+    kind: Literal["input", "info", "fieldset"]
+    id: str
+    title: str
+    description: str
+    value_type: ValueType | None
+    format: Format | None
+    is_required: bool
+    default: str | None
+    placeholder: str
+    depends_on: tuple[str, ...]
+    invalidates: bool
+    items: ValueType | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step of the Zap."""
 
@@ -480,6 +592,13 @@ class Session:
     credential: SessionCredential
     zap: Zap
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormPart(FormField):
+    """A field, or several that belong together (`kind` fieldset)."""
+
+    fields: tuple[FormField, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

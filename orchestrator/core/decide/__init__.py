@@ -45,9 +45,12 @@ from orchestrator.core.signals import (
     StepRemoved,
     StepReset,
     StepSignal,
+    StepTestRequested,
     TimePassed,
     ZapAnswered,
+    ZapIdentified,
     ZapRequested,
+    ZapsListed,
 )
 
 __all__ = ["Decision", "decide", "found"]
@@ -79,8 +82,8 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
             time.passed(draft, signal)
         case ZapRequested():
             creation.requested(draft, signal)
-        case ZapAnswered():
-            creation.answered(draft, signal)
+        case ZapAnswered() | ZapsListed() | ZapIdentified():
+            _about_the_zap(draft, signal)
         case _:
             _about_a_step(draft, signal)
     return draft.decision()
@@ -94,6 +97,18 @@ def _about_the_session(draft: Draft, signal: SessionChanged | SessionCancelled |
             steps.session_changed(draft, signal)
         case StepAdded():
             steps.added(draft, signal)
+        case _:
+            assert_never(signal)
+
+
+def _about_the_zap(draft: Draft, signal: ZapAnswered | ZapsListed | ZapIdentified) -> None:
+    match signal:
+        case ZapAnswered():
+            creation.answered(draft, signal)
+        case ZapsListed():
+            creation.listed(draft, signal)
+        case ZapIdentified():
+            creation.identified(draft, signal)
         case _:
             assert_never(signal)
 
@@ -131,6 +146,8 @@ def _about_its_building(draft: Draft, step: Step, signal: BuilderSignal) -> None
             steps.action_chosen(draft, step, signal)
         case InputsGiven():
             steps.inputs_given(draft, step, signal)
+        case StepTestRequested():
+            steps.step_test_requested(draft, step, signal)
         case _:
             assert_never(signal)
 

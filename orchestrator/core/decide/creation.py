@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from orchestrator.core.errors import CreateUnknownError, NotReadyError, SessionLockedError
+from orchestrator.core.errors import CreateUnknownError, NotReadyError, SessionLockedError, ZapNotMatchedError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome, ZapMade, ZapNotMade, ZapUnknown
-from orchestrator.core.session import SessionStatus, Step, Zap, ZapState
+from orchestrator.core.recognition import BETWEEN_LOOKS
+from orchestrator.core.session import SessionStatus, Step, Zap, ZapMatch, ZapState
 from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft
     from orchestrator.core.session import Session
-    from orchestrator.core.signals import ZapAnswered, ZapRequested
+    from orchestrator.core.signals import ZapAnswered, ZapIdentified, ZapRequested, ZapsListed
 
 
 def requested(draft: Draft, signal: ZapRequested) -> None:
@@ -39,11 +40,10 @@ def answered(draft: Draft, signal: ZapAnswered) -> None:
         return draft.nothing(Outcome.STALE)
     match signal.answer:
         case ZapMade(zap_id=zap_id, editor_url=editor_url):
-            zap = replace(zap, state=ZapState.CREATED, id=zap_id, editor_url=editor_url, problem=None)
-            draft.session = replace(draft.session, zap=zap, ended=SessionStatus.CREATED, ended_at=draft.now)
-            return draft.tell(EventName.ZAP_CREATED, zap_id=zap_id)
+            return _created(draft, ZapMatch(id=zap_id, title="", editor_url=editor_url))
         case ZapNotMade(problem=problem):
-            draft.session = replace(draft.session, zap=replace(zap, state=ZapState.FAILED, problem=problem))
+            zap = replace(zap, state=ZapState.FAILED, problem=problem, matches=(), look_at=None)
+            draft.session = replace(draft.session, zap=zap)
             return draft.tell(EventName.ZAP_FAILED, problem=problem)
         case ZapUnknown(problem=problem):
             return unknown(draft, problem=problem)
@@ -56,8 +56,58 @@ def unknown(draft: Draft, *, problem: str) -> None:
     zap = draft.session.zap
     if zap.state is ZapState.UNKNOWN:
         return draft.nothing(Outcome.DUPLICATE)
-    draft.session = replace(draft.session, zap=replace(zap, state=ZapState.UNKNOWN, problem=problem))
+    zap = replace(zap, state=ZapState.UNKNOWN, problem=problem, look_at=draft.now)
+    draft.session = replace(draft.session, zap=zap)
     return draft.tell(EventName.ZAP_CREATE_UNKNOWN, problem=problem)
+
+
+def listed(draft: Draft, signal: ZapsListed) -> None:
+    """Take note of a look at the user's Zaps: the one Zap that fits in both looks is the session's.
+
+    With none, or several, or with a list that was not whole, only a person can tell.
+    """
+    zap = draft.session.zap
+    if zap.intent_id != signal.intent_id or zap.state is not ZapState.UNKNOWN or zap.look_at is None:
+        return draft.nothing(Outcome.STALE)
+    seen = {found.id: found for found in (*zap.matches, *signal.matches)}
+    is_first = zap.looks == 0
+    if len(seen) == 1 == len(signal.matches) and signal.complete and not is_first:
+        return _created(draft, signal.matches[0])
+    zap = replace(
+        zap,
+        matches=tuple(seen.values()),
+        looks=zap.looks + 1,
+        look_at=draft.now + BETWEEN_LOOKS if is_first else None,
+    )
+    draft.session = replace(draft.session, zap=zap)
+    return draft.tell(EventName.ZAP_LOOKED_FOR, matches=list(seen), is_over=not is_first)
+
+
+def identified(draft: Draft, signal: ZapIdentified) -> None:
+    """Take a person's word for which of the matches it is."""
+    session = draft.session
+    if session.zap.id == signal.zap_id:
+        return draft.nothing(Outcome.DUPLICATE)
+    if session.status is not SessionStatus.CREATE_UNKNOWN:
+        raise SessionLockedError(session_id=session.id, status=session.status)
+    match = next((found for found in session.zap.matches if found.id == signal.zap_id), None)
+    if match is None:
+        raise ZapNotMatchedError(session_id=session.id, zap_id=signal.zap_id)
+    return _created(draft, match)
+
+
+def _created(draft: Draft, made: ZapMatch) -> None:
+    zap = replace(
+        draft.session.zap,
+        state=ZapState.CREATED,
+        id=made.id,
+        editor_url=made.editor_url,
+        problem=None,
+        matches=(),
+        look_at=None,
+    )
+    draft.session = replace(draft.session, zap=zap, ended=SessionStatus.CREATED, ended_at=draft.now)
+    draft.tell(EventName.ZAP_CREATED, zap_id=made.id)
 
 
 def missing(session: Session) -> dict[str, str]:

@@ -80,7 +80,12 @@ class Draft:
         return Waiter(session_id=self.session.id, step_id=step.id)
 
     def put(self, step: Step) -> Step:
-        """Replace the step of this id."""
+        """Replace the step of this id. What was picked from another authentication's offers is dropped."""
+        authentication, picked = step.authentication, step.picked
+        if picked is not None and authentication is not None and authentication.id != picked.authentication_id:
+            inputs = {name: value for name, value in step.inputs.items() if name not in picked.fields}
+            step = replace(step, inputs=inputs, picked=None)
+            self.tell(EventName.INPUTS_CLEARED, step, fields=sorted(picked.fields))
         steps = tuple(step if step.id == old.id else old for old in self.session.steps)
         self.session = replace(self.session, steps=steps)
         return step

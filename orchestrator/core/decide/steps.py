@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         SessionChanged,
         StepAdded,
         StepChanged,
+        StepTestRequested,
     )
 
 MOST_STEPS = 25
@@ -126,7 +127,7 @@ def action_chosen(draft: Draft, step: Step, signal: ActionChosen) -> None:
     _refuse_without_app(draft, step, "action_chosen")
     if step.action == signal.action:
         return draft.nothing(Outcome.DUPLICATE)
-    draft.put(replace(step, action=signal.action, inputs={}))
+    draft.put(replace(step, action=signal.action, inputs={}, picked=None))
     return draft.tell(EventName.ACTION_CHOSEN, step, key=signal.action.key, action_type=signal.action.action_type)
 
 
@@ -135,8 +136,15 @@ def inputs_given(draft: Draft, step: Step, signal: InputsGiven) -> None:
     _refuse_without_app(draft, step, "inputs_given")
     if step.inputs == signal.inputs:
         return draft.nothing(Outcome.DUPLICATE)
-    draft.put(replace(step, inputs=signal.inputs))
+    draft.put(replace(step, inputs=signal.inputs, picked=signal.picked))
     return draft.tell(EventName.INPUTS_GIVEN, step, fields=sorted(signal.inputs))
+
+
+def step_test_requested(draft: Draft, step: Step, signal: StepTestRequested) -> None:
+    """Note that the step's action is about to be carried out."""
+    if step.action is None or not step.is_settled:
+        raise draft.illegal(step, "test_requested")
+    draft.tell(EventName.STEP_TESTED, step, test_id=signal.test_id)
 
 
 def _without_app(draft: Draft, step: Step) -> Step:

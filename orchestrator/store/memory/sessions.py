@@ -12,6 +12,7 @@ from orchestrator.core.errors import (
     SessionNotFoundError,
     StaleVersionError,
 )
+from orchestrator.core.events import Event
 from orchestrator.core.ports import (
     Commit,
     EventPage,
@@ -26,7 +27,7 @@ from orchestrator.core.session import Instant, Session, SessionKey, WatchKey, se
 from orchestrator.store import keys
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import SessionState, State, WatchState
-from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended, matches, owned
+from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended, matches, owned, whole
 from orchestrator.store.switchboard import Switchboard
 
 
@@ -41,6 +42,11 @@ class MemorySessionStore:
     async def load(self, key: SessionKey) -> Session:
         """Return the tenant's session."""
         return owned(await self.load_any(key.session_id), key)
+
+    async def load_with_events(self, key: SessionKey, *, after: int, limit: int) -> tuple[Session, tuple[Event, ...]]:
+        """Return the session, with its events after `after`."""
+        session, page = await self.load(key), await self.events(key.session_id, after=after, limit=limit)
+        return session, whole(session, page.events, after=after)
 
     async def load_any(self, session_id: str) -> Session:
         """Return the session, whoever's it is."""

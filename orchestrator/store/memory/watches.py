@@ -12,7 +12,7 @@ from orchestrator.core.ports import PAUSED, DueWatch, Settlement, Urgency, Watch
 from orchestrator.core.session import Instant, WatchKey
 from orchestrator.store import keys
 from orchestrator.store.memory.state import State
-from orchestrator.store.rules import KEPT_CHECKS, only_shard
+from orchestrator.store.rules import KEPT_CHECKS
 from orchestrator.store.switchboard import Switchboard
 
 
@@ -54,10 +54,7 @@ class MemoryWatchStore:
     async def lease(
         self, keys: Sequence[WatchKey], *, token: str, now: Instant, until: Instant
     ) -> tuple[WatchKey, ...]:
-        """Take watches of one shard for one check each."""
-        if not keys:
-            return ()
-        only_shard(keys, shards=self._state.shards)
+        """Take watches for one check each."""
         taken = []
         for key in keys:
             watch = self._state.watch(key)

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.store.codec import DocumentError, decode_event, decode_receipt, decode_session, decode_signal, encode
+from orchestrator.store.codec import (
+    DocumentError,
+    decode_delivery,
+    decode_endpoint,
+    decode_event,
+    decode_receipt,
+    decode_session,
+    decode_signal,
+    encode,
+)
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -29,15 +38,19 @@ def test_a_session_of_version_1_is_read_without_loss() -> None:
     assert json.loads(written) == common(json.loads(written), rewritten)
 
 
-def test_events_signal_records_and_receipts_are_read_without_loss() -> None:
+def test_all_that_lies_beside_sessions_is_read_without_loss() -> None:
     """They have no version of their own; what is written of them stays readable."""
     event = (FIXTURES / "event-1.json").read_bytes()
     record = (FIXTURES / "signal-1.json").read_bytes()
     receipt = (FIXTURES / "receipt-1.json").read_bytes()
+    endpoint = (FIXTURES / "endpoint-1.json").read_bytes()
+    delivery = (FIXTURES / "delivery-1.json").read_bytes()
 
     assert json.loads(event) == json.loads(encode(decode_event(event)))
     assert json.loads(record) == json.loads(encode(decode_signal(record)))
     assert json.loads(receipt) == json.loads(encode(decode_receipt(receipt)))
+    assert json.loads(endpoint) == json.loads(encode(decode_endpoint(endpoint)))
+    assert json.loads(delivery) == json.loads(encode(decode_delivery(delivery)))
 
 
 def test_a_document_of_a_later_release_is_refused() -> None:

@@ -6,8 +6,9 @@ from orchestrator.core.tenants import Tenant
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.rotation import Resealed
-from tests.support.store_values import NOON, SHARDS
+from tests.support.store_values import NOON, SHARDS, a_session, next_commit
 from tests.support.valkey import ValkeyServer
+from tests.support.webhook_values import OLDER_SECRET, SECRET, an_endpoint
 
 OLD = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 NEW = "bmV3LW5ldy1uZXctbmV3LW5ldy1uZXctbmV3LW5ldy0="
@@ -36,6 +37,27 @@ async def test_every_secret_comes_under_the_newest_key(server: ValkeyServer) -> 
     assert outcomes == [Resealed(resealed=len(USERS) + 1), Resealed(current=len(USERS) + 1)]
     assert [credential and credential.access_token for credential in kept] == [f"of-{user}" for user in USERS]
     assert secret == "hush"
+
+
+async def test_the_secrets_of_endpoints_come_under_it_too(server: ValkeyServer) -> None:
+    """Both live ones, of tenants and of sessions; and a user with an odd name is no endpoint."""
+    before, during, after = store_with(server, OLD), store_with(server, NEW, OLD), store_with(server, NEW)
+    await before.sessions.commit(next_commit(a_session()))
+    await before.credentials.put("acme", "endpoints", access_token="of", profile=None, expires_at=None, now=NOON)
+    endpoints = [
+        an_endpoint(secrets=(SECRET, OLDER_SECRET)),
+        an_endpoint("own", session_id=a_session().id, secrets=(SECRET,)),
+    ]
+    for endpoint in endpoints:
+        await before.endpoints.create(endpoint)
+
+    outcomes = [await during.reseal() for _ in range(2)]
+    kept = [await after.endpoints.get("acme", endpoint.id) for endpoint in endpoints]
+    for store in (before, during, after):
+        await store.aclose()
+
+    assert outcomes == [Resealed(resealed=3), Resealed(current=3)]
+    assert [one and one.secrets for one in kept] == [(SECRET, OLDER_SECRET), (SECRET,)]
 
 
 async def test_what_no_key_opens_is_counted_and_left(server: ValkeyServer) -> None:

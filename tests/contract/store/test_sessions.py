@@ -292,6 +292,31 @@ async def test_old_events_are_dropped_and_the_reader_is_told(store: AnyStore) ->
     assert (asked_too_early.truncated, asked_in_time.truncated) == (True, False)
 
 
+async def test_a_session_is_read_with_the_events_that_led_to_it(store: AnyStore) -> None:
+    """All of them after the one that is named; none when that is too many, or when some are gone."""
+    session = await committed(store, a_session(), events=5)
+    read = [
+        await store.sessions.load_with_events(session.key, after=after, limit=limit)
+        for after, limit in ((2, 3), (5, 3), (1, 3), (9, 3))
+    ]
+    for _ in range(10):
+        session = await committed(store, session, events=100)
+    _, gone = await store.sessions.load_with_events(session.key, after=4, limit=2_000)
+    _, kept = await store.sessions.load_with_events(session.key, after=5, limit=2_000)
+
+    assert [found.seq for found, _ in read] == [5, 5, 5, 5]
+    assert [events for _, events in read] == [(an_event(3), an_event(4), an_event(5)), (), (), ()]
+    assert (len(gone), len(kept)) == (0, 1_000)
+
+
+async def test_a_session_that_is_not_theirs_is_not_read_with_its_events(store: AnyStore) -> None:
+    """Nor one that is not there."""
+    session = await committed(store, a_session())
+    for key in (replace(session.key, tenant_id="theirs"), replace(session.key, session_id="zs00nobody")):
+        with pytest.raises(SessionNotFoundError):
+            await store.sessions.load_with_events(key, after=0, limit=9)
+
+
 async def test_a_session_without_news_has_no_events_after_the_last(store: AnyStore) -> None:
     """An empty page is no truncated page."""
     session = await committed(store, a_session(), events=0)

@@ -288,12 +288,19 @@ async def test_only_what_is_due_is_leased(store: AnyStore) -> None:
     assert await store.watches.lease([], token="t", now=NOON, until=LATER) == ()
 
 
-async def test_watches_of_several_shards_are_not_leased_together(store: AnyStore) -> None:
-    """Only one shard can be changed at one moment; asking for more is a mistake."""
-    elsewhere = WatchKey(tenant_id=TENANT, user_id="user-2", app_id=APP)
+async def test_watches_of_several_shards_are_leased_under_one_token(store: AnyStore) -> None:
+    """Those that were due come back in the order in which they were asked for, whichever shards they are of."""
+    mine = {number: WatchKey(tenant_id=TENANT, user_id=f"user-{number}", app_id=APP) for number in range(2, 8)}
+    for number, key in mine.items():
+        if number != 4:
+            await committed(store, a_session(str(number), user=key.user_id), effects=[wait(quiet=NOON)])
+    asked = [mine[number] for number in (7, 2, 4, 3, 6, 5)]
+    taken = await store.watches.lease(asked, token="t", now=NOON, until=LATER)
+    held = {(await store.watches.load(key, now=NOON)).lease_token for key in taken}
 
-    with pytest.raises(ValueError, match="one shard"):
-        await store.watches.lease([WATCH, elsewhere], token="t", now=NOON, until=LATER)
+    assert len({shard_of(key.tenant_id, key.user_id, shards=SHARDS) for key in asked}) > 1
+    assert taken == tuple(mine[number] for number in (7, 2, 3, 6, 5))
+    assert held == {"t"}
 
 
 async def test_a_signal_during_a_check_is_not_served_twice_at_once(store: AnyStore) -> None:

@@ -59,7 +59,9 @@ CHECKS: Final[list[CheckFunction]] = [
 GENERATION: Final = GenerationConfig(with_security_parameters=False, deterministic=True)
 BOTH: Final = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 EXAMPLES: Final = 12
-ACTION: Final = {"key": "new_message", "action_type": "READ"}
+ACTION: Final = {"key": "channel_message", "action_type": "WRITE"}
+FILLED: Final = {"channel": "C00001", "text": "Hello"}
+HOOK: Final = "https://hooks.example/zapwright"
 KNOWN: Final = {
     "If-Match",
     "If-None-Match",
@@ -68,14 +70,20 @@ KNOWN: Final = {
     "app_id",
     "attempt_id",
     "authentication_id",
+    "field",
     "code",
     "key",
     "origin",
     "reference",
     "return_url",
+    "session_id",
+    "url",
     "user_id",
 }
 """What a request can name that is there."""
+
+QUERIED: Final = {"field"}
+"""What of that is named in queries where it must be there, and does not only narrow a search."""
 
 UNSAYABLE: Final = (
     "at most 4096 bytes of JSON",
@@ -164,6 +172,9 @@ class World:
             await self.api.sign_in(user)
         body = {"user_id": user, "steps": [{"app_id": self._slack} if app else {}], "reference": "theirs"}
         created = (await self.api.ok("POST", "/v1/sessions", body, status=201)).json()
+        wish = {"url": HOOK, "session_id": created["id"], "events": ["session_created"]}
+        webhook = (await self.api.ok("POST", "/v1/webhooks", wish, status=201)).json()
+        await self.api.deliver()
         return {
             "user_id": user,
             "session_id": created["id"],
@@ -172,10 +183,14 @@ class World:
             "app_id": self._slack,
             "access_token": f"sim-{user}",
             **ACTION,
+            "field": "channel",
             "reference": "theirs",
             "link_id": "none",
             "code": "ABCD-1234",
             "origin": ORIGIN,
+            "url": HOOK,
+            "webhook_id": webhook["id"],
+            "seq": "1",
             "return_url": f"{ORIGIN}/done?of=zapwright",
             "If-Match": "*",
             "If-None-Match": '"0"',
@@ -214,6 +229,7 @@ class World:
     async def ready(self) -> Headers:
         names = await self.resolved()
         await self.api.ok("PUT", f"{_step(names)}/action", ACTION)
+        await self.api.ok("PUT", f"{_step(names)}/inputs", {"inputs": FILLED})
         return names
 
     async def over(self) -> Headers:
@@ -234,6 +250,8 @@ def placed(case: Case, names: Headers, *, known: Collection[str]) -> Case:
         case.path_parameters |= {name: names[name] for name in case.path_parameters}
     if ParameterLocation.HEADER in valid:
         case.headers.update({name: names[name] for name in case.headers if name in known})
+    if ParameterLocation.QUERY in valid:
+        case.query |= {name: names[name] for name in case.query.keys() & names.keys() & set(known) & QUERIED}
     if ParameterLocation.BODY in valid and isinstance(case.body, dict):
         case.body |= {name: names[name] for name in case.body.keys() & names.keys() & set(known)}
     return case

@@ -121,7 +121,7 @@ async def test_a_page_builds_a_whole_zap_with_its_token(api: Deployment) -> None
         await ask("PUT", f"{step}/authentication", {"authentication_id": made})
         (action, *_) = (await ask("GET", f"{step}/actions"))["actions"]
         await ask("PUT", f"{step}/action", {"key": action["key"], "action_type": action["action_type"]})
-        await ask("PUT", f"{step}/inputs", {"inputs": {"channel": "general"}})
+        await ask("PUT", f"{step}/inputs", {"inputs": {"text": "general"}})
         ready = await ask("GET", f"{address}?after_seq=0")
         await ask("GET", f"{address}/events")
         zap = await ask("POST", f"{address}/zap", {})

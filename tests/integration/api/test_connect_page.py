@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
@@ -236,6 +237,16 @@ async def test_another_browser_waits_until_it_is_let_in(link: Link) -> None:
     assert seen == ["follow", "elsewhere"]
     assert (await link.token(laptop)).status_code == 200
     assert problem_of(await link.token(phone)) == (409, "connect_link_over")
+
+
+async def test_of_two_browsers_that_continue_at_once_one_has_the_link(link: Link) -> None:
+    """And the other one waits; neither is forgotten, and neither has it by half."""
+    browsers = [link.browser() for _ in range(2)]
+    for browser in browsers:
+        await browser.get(link.url)
+    await asyncio.gather(*(browser.post(link.url, headers=OF_THE_PAGE) for browser in browsers))
+
+    assert sorted([str((await link.see(browser)).kind) for browser in browsers]) == ["follow", "waiting"]
 
 
 async def test_a_link_in_many_hands_is_good_for_few(link: Link) -> None:

@@ -53,7 +53,7 @@ async def test_a_preflight_is_answered_for_every_tenants_pages(shared: Deploymen
     assert allowed(answer) == origin
     assert answer.headers["access-control-allow-methods"] == "GET, POST, PUT, PATCH, DELETE"
     assert answer.headers["access-control-allow-headers"] == (
-        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
+        "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID"
     )
     assert answer.headers["access-control-max-age"] == "600"
     assert answer.headers["vary"] == "Origin"

@@ -30,9 +30,11 @@ FORGED: Final[Told] = (401, "token_invalid")
 NOT_ENOUGH: Final[Told] = (403, "scope_missing")
 NOT_FROM_THERE: Final[Told] = (403, "origin_refused")
 NOT_THERE: Final[Told] = (404, "session_not_found")
+NO_ENDPOINT: Final[Told] = (404, "endpoint_not_found")
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "add_step": {},
+    "change_inputs": {"inputs": {"a": 1}},
     "allow_browser": {"code": "ABCD-1234"},
     "change_session": {"title": "Changed"},
     "change_step": {"alias": "changed"},
@@ -40,14 +42,21 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "choose_app": {"app_id": "some-app"},
     "create_client_token": {"user_id": "alice"},
     "create_connect_link": {"user_id": "alice"},
+    "change_webhook": {"paused": True},
     "create_session": {"user_id": "alice"},
+    "create_webhook": {"url": "https://hooks.example/"},
     "create_zap": {},
+    "fire_webhook": {},
     "give_inputs": {"inputs": {"a": 1}},
     "open_popup": {"attempt_id": AN_ATTEMPT},
     "put_credential": {"access_token": "sim-alice"},
     "select_authentication": {"authentication_id": "some-authentication"},
+    "run_step_test": {"confirm": True},
     "send_popup_signal": {"attempt_id": AN_ATTEMPT, "kind": "focus"},
 }
+
+
+QUERIES: Final = {"list_choices": "?field=a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,9 @@ class World:
         self.step = self.session["steps"][0]["id"]
         links = f"/v1/sessions/{self.session['id']}/steps/{self.step}/connect-links"
         self.link = (await api.ok("POST", links, {"user_id": "alice"}, status=201)).json()["id"]
+        wish = {"url": "https://hooks.example/", "description": reference}
+        self.webhook = (await api.ok("POST", "/v1/webhooks", wish, status=201)).json()["id"]
+        await api.deliver()
         token, other = await self._token(self.session), await self._token()
         await api.store.tenants.create(Tenant(id="theirs", name="", created_at=0))
         owners = {"an operator": None, "another tenant": "theirs"}
@@ -161,8 +173,16 @@ class World:
 
     async def ask(self, operation: Operation, headers: Headers) -> httpx.Response:
         """Ask for something of the session."""
-        names = {"session_id": self.session["id"], "step_id": self.step, "link_id": self.link, "user_id": "alice"}
+        names = {
+            "session_id": self.session["id"],
+            "step_id": self.step,
+            "link_id": self.link,
+            "user_id": "alice",
+            "webhook_id": self.webhook,
+            "seq": "1",
+        }
         address = operation.address(**names)
+        address += QUERIES.get(operation.id, "")
         async with self.api.caller(headers) as caller:
             return await caller.request(operation.method, address, json=operation.body)
 
@@ -172,7 +192,8 @@ class World:
         key = SessionKey(tenant_id=DEFAULT_TENANT, session_id=self.session["id"])
         session = await store.sessions.load(key)
         credential = await store.credentials.get(DEFAULT_TENANT, "alice")
-        return session, await store.sessions.signals(session.id), credential
+        webhooks = await store.endpoints.all(DEFAULT_TENANT)
+        return session, await store.sessions.signals(session.id), credential, webhooks, list(self.api.posts.sent)
 
     async def _token(self, session: dict[str, Any] | None = None) -> str:
         session = session or await self.api.session()
@@ -224,7 +245,11 @@ def expected(operation: Operation, caller: str) -> Told | None:
         return NOT_THERE if operation.takes_tokens else NOT_ENOUGH
     if operation.scope not in SCOPES[caller]:
         return NOT_ENOUGH
-    return NOT_THERE if caller == "another tenant" and operation.is_of_a_session else None
+    if caller != "another tenant":
+        return None
+    if "{webhook_id}" in operation.path:
+        return NO_ENDPOINT
+    return NOT_THERE if operation.is_of_a_session else None
 
 
 def told(answer: httpx.Response) -> Told:
@@ -267,7 +292,7 @@ async def test_who_may_is_let_in(world: World, operation: Operation) -> None:
 
     answer = await world.ask(operation, caller)
 
-    assert told(answer)[1] not in {said[1] for said in (UNKNOWN, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE)}
+    assert told(answer)[1] not in {said[1] for said in (UNKNOWN, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE, NO_ENDPOINT)}
 
 
 @pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
@@ -292,6 +317,7 @@ CONNECTS: Final = {
     "read_session",
     "select_authentication",
     "send_popup_signal",
+    "stream_session",
 }
 """All that our own connect page may do, whose token is for one step."""
 
@@ -322,7 +348,12 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "choose_app",
         "create_zap",
         "give_inputs",
+        "change_inputs",
         "list_actions",
+        "list_choices",
+        "list_fields",
+        "list_outputs",
+        "run_step_test",
         "list_authentications",
         "open_popup",
         "read_events",

@@ -30,6 +30,7 @@ OPERATIONS: Final = {
     "add_step",
     "allow_browser",
     "cancel_session",
+    "change_inputs",
     "change_session",
     "change_step",
     "choose_action",
@@ -46,6 +47,9 @@ OPERATIONS: Final = {
     "give_inputs",
     "list_actions",
     "list_authentications",
+    "list_choices",
+    "list_fields",
+    "list_outputs",
     "list_deliveries",
     "list_connect_links",
     "list_sessions",
@@ -64,6 +68,7 @@ OPERATIONS: Final = {
     "renew_webhook_secret",
     "replay_delivery",
     "reset_step",
+    "run_step_test",
     "revoke_connect_link",
     "search_apps",
     "search_sessions",
@@ -166,7 +171,7 @@ CHANGES_NO_SESSION: Final = {
     "renew_webhook_secret",
     "replay_delivery",
 }
-KEEPS_NOTHING: Final = {"create_client_token", "fire_webhook"}
+KEEPS_NOTHING: Final = {"run_step_test", "create_client_token", "fire_webhook"}
 
 
 @pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])
@@ -193,7 +198,14 @@ def test_every_answer_that_shows_one_session_has_its_tag(route: str, operation: 
     """Described where it is sent: the session itself, or an answer with it inside."""
     for status, answer in operation["responses"].items():
         shape = answer.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
-        shows = shape.rpartition("/")[2] in {"Session", "CreatedSession", "AddedStep", "HeardSignal", "Picker"}
+        shows = shape.rpartition("/")[2] in {
+            "Session",
+            "CreatedSession",
+            "AddedStep",
+            "Filling",
+            "HeardSignal",
+            "Picker",
+        }
 
         assert ("ETag" in answer.get("headers", {})) == (shows or status in {"304", "412"}), route
 

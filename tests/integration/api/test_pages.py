@@ -121,6 +121,7 @@ async def test_the_demo_is_pages_of_ours(browser: httpx.AsyncClient, path: str, 
         ("PATCH", "/dev/session/zs1"),
         ("GET", "/dev/faults"),
         ("PUT", "/dev/faults"),
+        ("PATCH", "/dev/faults"),
         ("GET", "/demo"),
         ("GET", "/demo/compare"),
         ("GET", "/dev/session"),
@@ -195,7 +196,10 @@ async def test_a_page_gets_a_further_token(browser: httpx.AsyncClient) -> None:
     assert problem_of(unknown) == (404, "session_not_found")
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/dev/session"), ("PUT", "/dev/faults"), ("GET", "/dev/faults")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/dev/session"), ("GET", "/dev/faults"), ("PUT", "/dev/faults"), ("PATCH", "/dev/faults")],
+)
 async def test_no_other_origin_is_let_in(browser: httpx.AsyncClient, method: str, path: str) -> None:
     """A page somebody happens to visit can neither use a development nor read of it."""
     answer = await browser.request(method, path, json={}, headers=EVIL)
@@ -224,6 +228,16 @@ async def test_faults_are_set_by_way_of_the_api(browser: httpx.AsyncClient, deve
     assert (first["answers"]["links"], first["authentications"]["listed_after_ms"]) == (False, 0)
     assert (second["answers"]["links"], second["authentications"]["listed_after_ms"]) == (True, 7)
     assert told == real == second
+
+
+async def test_a_fault_is_set_beside_others_by_a_patch(browser: httpx.AsyncClient) -> None:
+    """What it does not name stays as it is."""
+    await browser.put("/dev/faults", json=LATE)
+
+    both = (await browser.patch("/dev/faults", json={"answers": {"links": False}}, headers=OWN)).json()
+
+    assert (both["answers"]["links"], both["authentications"]["listed_after_ms"]) == (False, 7)
+    assert (await browser.get("/dev/faults")).json() == both
 
 
 async def test_a_fault_that_is_none_changes_nothing(browser: httpx.AsyncClient) -> None:

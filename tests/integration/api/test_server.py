@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.server import START_FAILED, PlainStart
+from api.server import START_FAILED, PlainStart, allow_connections
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Tenant, digest_of, key_text
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
@@ -73,6 +74,18 @@ def test_a_page_that_leaves_ends_its_long_poll(valkey: ValkeyServer) -> None:
             time.sleep(0.05)
 
     assert is_over
+
+
+def test_a_process_may_have_as_many_connections_as_the_system_allows() -> None:
+    """Whatever it was started with: a stream is a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+        allow_connections()
+
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_process_without_its_store_does_not_start() -> None:

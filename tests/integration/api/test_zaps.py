@@ -137,3 +137,162 @@ async def test_a_wish_that_finds_no_room_made_no_call(api: Deployment) -> None:
     assert problem_of(busy) == (503, "upstream_busy")
     assert unchanged["zap"]["state"] == "none"
     assert created.status_code == 201
+
+
+# --- before the call ------------------------------------------------------------------------------------------
+
+
+async def mapped(api: Deployment, *, steps: int) -> tuple[dict[str, Any], list[str]]:
+    """Begin a session whose last step takes what the first one gives, and one before it between them perhaps."""
+    await api.sign_in()
+    connected = {app: await api.sim.connect("alice", app) for app in ("GitHub", "Slack")}
+    session = await api.session(*["GitHub", "Formatter", "Slack"][:: 2 if steps == 2 else 1], title="Tell of commits")
+    where = [f"/v1/sessions/{session['id']}/steps/{step['id']}" for step in session["steps"]]
+    for address, app in ((where[0], "GitHub"), (where[-1], "Slack")):
+        await api.ok("PUT", f"{address}/authentication", {"authentication_id": connected[app]})
+    await api.ok("PUT", f"{where[0]}/action", {"key": "new_commit", "action_type": "READ"})
+    await api.ok("PUT", f"{where[-1]}/action", {"key": "channel_message", "action_type": "WRITE"})
+    if steps == 3:
+        await api.ok("PUT", f"{where[1]}/action", {"key": "text", "action_type": "WRITE"})
+    outputs = (await api.ok("GET", f"{where[0]}/outputs")).json()["outputs"]
+    text = {"$text": ["Commit ", outputs[0]["reference"], ": ", outputs[1]["reference"]]}
+    await api.ok("PATCH", f"{where[0]}/inputs", {"inputs": {"repo": "repo-00001"}})
+    await api.ok("PATCH", f"{where[-1]}/inputs", {"inputs": {"channel": "C00001", "text": text}})
+    return session, where
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [(2, "Commit {{sha}}: {{commit__message}}"), (3, "Commit {{step_1.sha}}: {{step_1.commit__message}}")],
+)
+async def test_a_mapping_arrives_as_zapier_reads_it(api: Deployment, steps: int, text: str) -> None:
+    """By the output alone in a Zap of two steps, by an alias that is sent along in a longer one; strictly checked."""
+    await api.sim.switch({"inputs": {"checked": True}})
+    session, _ = await mapped(api, steps=steps)
+
+    await api.ok("POST", f"/v1/sessions/{session['id']}/zap", {}, status=201)
+
+    (made,) = api.sim.world.zaps()
+    assert (made.steps[-1].inputs, made.steps[0].alias) == (
+        {"channel": "C00001", "text": text},
+        "step_1" if steps == 3 else None,
+    )
+
+
+async def test_everything_that_is_wrong_is_said_at_once_and_nothing_was_done(api: Deployment) -> None:
+    """An action that went, an authentication that went and one that expired, fields, a reference to what is later."""
+    session, where = await mapped(api, steps=3)
+    await api.ok("PATCH", where[0], {"position": 24})
+    await api.ok("PATCH", f"{where[0]}/inputs", {"inputs": {"repo": None}})
+    await api.sim.switch({"actions": {"gone": ["text"]}})
+    before = await api.read(session)
+
+    refused = await api.client.post(f"/v1/sessions/{session['id']}/zap", json={})
+
+    ids = [address.rpartition("/")[2] for address in where]
+    assert problem_of(refused) == (409, "inputs_flawed")
+    assert [(one["step_id"], one.get("field"), one["code"]) for one in refused.json()["facts"]["problems"]] == [
+        (ids[1], None, "action_not_found"),
+        (ids[2], "text", "reference_later_step"),
+        (ids[0], "repo", "required"),
+    ]
+    assert (await api.read(session), len(api.sim.world.zaps())) == (before, 0)
+
+
+@pytest.mark.parametrize(("change", "code"), [("DELETE", "authentication_gone"), ("PATCH", "authentication_expired")])
+async def test_an_authentication_that_was_not_seen_for_a_while_is_looked_for(
+    api: Deployment, change: str, code: str
+) -> None:
+    """After five minutes; before that it is taken to be there, and Zapier has the last word."""
+    session, where = await mapped(api, steps=2)
+    used = (await api.read(session))["steps"][1]["authentication"]["id"]
+    await api.sim.control(change, f"/authentications/{used}", {"is_expired": True} if change == "PATCH" else None)
+    api.sim.clock.advance(6 * MINUTE)
+
+    refused = await api.client.post(f"/v1/sessions/{session['id']}/zap", json={})
+
+    step_id = where[1].rpartition("/")[2]
+    problems = [(one["step_id"], one["code"]) for one in refused.json()["facts"]["problems"]]
+    assert (problem_of(refused), problems) == ((409, "inputs_flawed"), [(step_id, code)])
+
+
+async def test_a_step_that_was_referred_to_and_is_gone_is_said(api: Deployment) -> None:
+    """The reference stays, for whoever mends it."""
+    session, where = await mapped(api, steps=3)
+    await api.ok("DELETE", where[0])
+
+    refused = await api.client.post(f"/v1/sessions/{session['id']}/zap", json={})
+
+    assert [one["code"] for one in refused.json()["facts"]["problems"]] == ["reference_unknown_step"]
+
+
+# --- looking for a Zap that may exist -------------------------------------------------------------------------
+
+
+async def looked(api: Deployment, session: dict[str, Any]) -> dict[str, Any]:
+    """Let a worker look twice, and read the session."""
+    for _ in range(2):
+        for shard in range(api.settings.shards):
+            await api.zapwright.sweeper.sweep(shard)
+        api.sim.clock.advance(10_000)
+    return await api.read(session)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"fault": "drop", "when": "after"}, {"fault": "status", "status": 504, "when": "after"}]
+)
+async def test_a_zap_whose_answer_was_lost_is_recognised(api: Deployment, fault: dict[str, Any]) -> None:
+    """Twice looked for, on pages of one; the call is not repeated."""
+    session, zap = await ready(api)
+    await api.sim.switch({"rules": {"lost": {"times": 1, **fault, **CREATE}}, "paging": {"default": 1, "max": 1}})
+    await api.ok("POST", zap, {}, status=200)
+
+    found = await looked(api, session)
+
+    (made,) = api.sim.world.zaps()
+    assert (found["status"], found["zap"]["id"], found["zap"]["matches"]) == ("created", made.id, [])
+    assert found["zap"]["editor_url"]
+
+
+async def test_a_zap_that_was_not_made_is_left_to_a_person(api: Deployment) -> None:
+    """Nothing fits."""
+    session, zap = await ready(api)
+    await api.sim.switch({"rules": {"lost": {"times": 1, "fault": "drop", **CREATE}}})
+    await api.ok("POST", zap, {}, status=200)
+
+    found = await looked(api, session)
+
+    assert (found["status"], found["zap"]["matches"]) == ("create_unknown", [])
+
+
+async def test_of_several_that_fit_a_person_says_which(api: Deployment) -> None:
+    """Here the user has copied it meanwhile; what is none of them is refused."""
+    session, zap = await ready(api)
+    await api.sim.switch({"rules": {"lost": {"times": 1, "fault": "drop", "when": "after", **CREATE}}})
+    await api.ok("POST", zap, {}, status=200)
+    (made,) = api.sim.world.zaps()
+    copy = api.sim.world.create_zap("alice", title=made.title, steps=made.steps, now=api.sim.clock())
+
+    found = await looked(api, session)
+    refused = await api.client.post(zap, json={"zap_id": "another"})
+    chosen = (await api.ok("POST", zap, {"zap_id": copy.id})).json()
+
+    assert {match["id"] for match in found["zap"]["matches"]} == {made.id, copy.id}
+    assert problem_of(refused) == (409, "zap_not_matched")
+    assert (chosen["status"], chosen["zap"]["id"], len(api.sim.world.zaps())) == ("created", copy.id, 2)
+
+
+async def test_the_zap_of_another_session_is_never_taken(api: Deployment) -> None:
+    """It looks the same, and its session is known to have made it."""
+    other, its_zap = await ready(api)
+    await api.ok("POST", its_zap, {}, status=201)
+    session, zap = await ready(api)
+    used = (await api.read(other))["steps"][1]["authentication"]["id"]
+    step = f"/v1/sessions/{session['id']}/steps/{session['steps'][1]['id']}"
+    await api.ok("PUT", f"{step}/authentication", {"authentication_id": used})
+    await api.sim.switch({"rules": {"lost": {"times": 1, "fault": "drop", **CREATE}}})
+    await api.ok("POST", zap, {}, status=200)
+
+    found = await looked(api, session)
+
+    assert (found["status"], found["zap"]["matches"]) == ("create_unknown", [])

@@ -84,7 +84,7 @@ def test_every_endpoint_is_in_the_manual() -> None:
 
 def test_every_switch_is_in_the_manual() -> None:
     """By its path."""
-    sections = {"limits", "answers", "paging", "actions", "authentications", "popups", "scopes"}
+    sections = {"limits", "answers", "paging", "actions", "choices", "inputs", "authentications", "popups", "scopes"}
     document = msgspec.to_builtins(Switches())
     paths = {f"{section}.{member}" for section in sections for member in document[section]}
 

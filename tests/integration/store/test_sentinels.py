@@ -102,10 +102,10 @@ async def test_a_server_that_is_demoted_under_us_is_left(watched: Watched) -> No
 
     with pytest.raises(StoreUnavailableError, match="READONLY"):
         await committed(store, session, events=1)
-    await asyncio.gather(*(redis.ping() for _ in range(10)))
+    await asyncio.gather(*(redis.ping() for _ in before))
     after = connections(server)
     await store.aclose()
-    assert len(before) == len(after) == 10
+    assert len(after) == len(before) > 10
     assert before & after == set()
 
 

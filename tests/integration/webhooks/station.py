@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import SecretStr
 
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.core.deliveries import Delivery, DeliveryState
 from orchestrator.core.endpoints import Endpoint
+from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import DeliverySearch
 from orchestrator.core.session import Session, SessionKey
@@ -26,6 +27,19 @@ from tests.support.valkey import ValkeyServer
 
 ALL: Final = frozenset(EventName)
 LIMIT_S: Final = 1
+MOST_TRIES: Final = 20
+
+Found = TypeVar("Found")
+
+
+async def surely(ask: Callable[[], Awaitable[Found]]) -> Found:
+    """Ask again while the store does not answer, as callers are told to; everything here may be repeated."""
+    for _ in range(MOST_TRIES):
+        try:
+            return await ask()
+        except StoreUnavailableError:
+            await asyncio.sleep(0.1)
+    return await ask()
 
 
 class Station:
@@ -46,16 +60,16 @@ class Station:
 
     async def session(self, user: str, *, tenant: str = DEFAULT_TENANT) -> SessionKey:
         """Begin a session: its first event."""
-        applied = await self.zapwright.engine.create_session(NewSession(tenant_id=tenant, user_id=user))
-        return applied.session.key
+        new = NewSession(tenant_id=tenant, user_id=user, reference=user)
+        return (await surely(lambda: self.zapwright.engine.create_session(new))).session.key
 
     async def change(self, key: SessionKey, title: str) -> None:
         """Change a session: one event."""
-        await self.zapwright.engine.apply(key, SessionChanged(title=title))
+        await surely(lambda: self.zapwright.engine.apply(key, SessionChanged(title=title)))
 
     async def cancel(self, key: SessionKey) -> None:
         """End a session: one event."""
-        await self.zapwright.engine.apply(key, SessionCancelled())
+        await surely(lambda: self.zapwright.engine.apply(key, SessionCancelled()))
 
     async def lived(self, users: Sequence[str], *, changes: int) -> list[SessionKey]:
         """Let so many sessions begin, change and end."""

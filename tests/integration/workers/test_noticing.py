@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from orchestrator.core.session import SECOND
+from orchestrator.settings import Settings
 from tests.integration.workers.site import Site
 
 
@@ -20,3 +24,12 @@ async def test_a_silent_popup_is_resolved_within_two_seconds_of_a_strong_signal(
     assert step.authentication is not None
     assert step.authentication.id == made
     assert found_at - said_at < 2 * SECOND
+
+
+def test_workers_stand_back_behind_what_answers_users(site: Site) -> None:
+    """All their threads do, as far as the settings say."""
+    with site.worker() as worker:
+        threads = [int(thread.name) for thread in Path(f"/proc/{worker.pid}/task").iterdir()]
+        nice = {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+
+    assert nice == {os.getpriority(os.PRIO_PROCESS, 0) + Settings().worker_nice}

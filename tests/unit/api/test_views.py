@@ -94,7 +94,7 @@ def test_a_session_is_shown_whole() -> None:
         "created_at": "2026-09-21T14:13:20.000Z",
         "deadline": "2026-09-21T14:14:20.000Z",
         "credential": {"state": "active", "account": "a•••@example.test"},
-        "zap": {"state": "none", "id": None, "editor_url": None, "problem": None},
+        "zap": {"state": "none", "id": None, "editor_url": None, "problem": None, "matches": []},
         "steps": [],
     }
 

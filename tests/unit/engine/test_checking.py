@@ -516,7 +516,7 @@ async def test_a_signal_that_comes_while_the_watch_is_settled_is_heard(scene: Sc
         scene.zapier.connect("ann", "slack", "new")
         await scene.hint(session)
 
-    script.well("sessions.load", times=2)
+    script.well("sessions.load")
     script.goes(moment, then=finish, error=StaleVersionError(session_id="") if moment == "watches.settle" else None)
     await scene.process(script).look()
     await scene.here.look()

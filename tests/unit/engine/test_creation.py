@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from orchestrator.core.errors import (
-    ActionNotFoundError,
     CreateUnknownError,
+    InputsFlawedError,
     NotReadyError,
     SessionLockedError,
     SessionNotFoundError,
@@ -21,7 +21,8 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import CredentialState, Outcome, ZapMade, ZapNotMade, ZapStep, ZapUnknown
+from orchestrator.core.ports import CredentialState, Outcome, ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
+from orchestrator.core.recognition import ListedZap, ZapListing
 from orchestrator.core.session import MINUTE, SECOND, Session, SessionKey, SessionStatus
 from orchestrator.core.signals import ActionChosen, InputsGiven, SessionChanged, StepAdded
 from orchestrator.store.limits import Limits
@@ -37,6 +38,13 @@ async def _scene() -> Scene:
     scene = Scene()
     await scene.sign_in("ann")
     return scene
+
+
+def codes(refused: InputsFlawedError) -> list[object]:
+    """Give the codes of what is wrong."""
+    problems = refused.facts["problems"]
+    assert isinstance(problems, list)
+    return [problem["code"] for problem in problems]
 
 
 async def status(scene: Scene, session: Session) -> SessionStatus:
@@ -138,9 +146,10 @@ async def test_an_action_that_is_gone_is_said_before_any_call(scene: Scene) -> N
     session = await scene.ready("ann")
     scene.zapier.actions["clock"] = ()
 
-    with pytest.raises(ActionNotFoundError):
+    with pytest.raises(InputsFlawedError) as refused:
         await scene.here.creator.create(session.key)
 
+    assert codes(refused.value) == ["action_not_found"]
     assert (await status(scene, session), scene.zapier.zaps) == (SessionStatus.READY, [])
 
 
@@ -408,6 +417,66 @@ async def test_a_process_killed_at_any_moment_never_makes_a_second_zap(scene: Sc
         (SessionStatus.CREATE_UNKNOWN, 1),
         (SessionStatus.CREATED, 1),
     }
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_a_zap_that_was_made_by_a_dead_process_is_found(scene: Scene, is_listed: bool) -> None:
+    """Killed at any moment: what Zapier lists is the session's, twice looked for, and no session is left undecided."""
+    ends, moment, is_over = set(), 0, False
+    while not is_over:
+        session, calls = await scene.ready("ann"), len(scene.zapier.zaps)
+        fuse = Fuse(moment)
+        scene.zapier.zap_answer = ZapMade(zap_id=f"zap-{moment}", editor_url=None)
+        try:
+            await scene.process(fuse).creator.create(session.key)
+        except Killed:
+            moment += 1
+        is_over = not fuse.is_dead
+        made = scene.zapier.zaps[calls:]
+        shown = made if is_listed else []
+        listed = tuple(as_listed(draft, f"made-{moment}", at=scene.clock.now()) for draft in shown)
+        scene.zapier.listed_zaps = ZapListing(zaps=listed)
+        scene.clock.advance(scene.policy.creation + 2 * MINUTE)
+        for _ in range(3):
+            await scene.here.sweep()
+            scene.clock.advance(10 * SECOND)
+        found = await scene.now(session)
+        ends.add((found.status, len(made)))
+
+        assert found.zap.look_at is None
+        assert len(scene.zapier.zaps) - calls <= 1
+
+    expected = {(SessionStatus.READY, 0), (SessionStatus.CREATE_UNKNOWN, 0), (SessionStatus.CREATED, 1)}
+    assert ends == expected | (set() if is_listed else {(SessionStatus.CREATE_UNKNOWN, 1)})
+
+
+def as_listed(draft: ZapDraft, zap_id: str, *, at: int) -> ListedZap:
+    """Return a Zap as Zapier would list it that was made of this draft."""
+    return ListedZap(
+        id=zap_id,
+        title=draft.title,
+        updated_at=at,
+        editor_url=None,
+        authentications=tuple(step.authentication_id for step in draft.steps),
+        actions=(None,) * len(draft.steps),
+    )
+
+
+async def test_while_zapier_cannot_be_asked_looking_waits_and_then_gives_up(scene: Scene) -> None:
+    """Ten minutes after the wish a person must tell."""
+    session = await scene.ready("ann")
+    scene.zapier.zap_answer = ZapUnknown(problem="no answer")
+    await scene.here.creator.create(session.key)
+    scene.zapier.fail("listed zaps", *[UpstreamUnavailableError(problem="502")] * 4)
+    await scene.here.sweep()
+    waiting = (await scene.now(session)).zap
+    scene.clock.advance(10 * MINUTE)
+    for _ in range(3):
+        await scene.here.sweep()
+        scene.clock.advance(10 * SECOND)
+
+    assert (waiting.looks, waiting.look_at is None) == (0, False)
+    assert ((await scene.now(session)).zap.looks, (await scene.now(session)).zap.look_at) == (2, None)
 
 
 async def test_a_401_to_the_call_is_an_answer_like_another(scene: Scene) -> None:

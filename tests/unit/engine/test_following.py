@@ -111,7 +111,7 @@ async def test_all_who_follow_share_one_reading_of_each_change(scene: Scene) -> 
     assert {id(reading) for reading in second} == {id(second[0])}
     assert (second[0].snapshot.session, second[0].since) == (after, session.seq)
     assert [event.name for event in second[0].events] == [EventName.SESSION_CHANGED]
-    assert counting.calls == {"sessions.load": 1, "sessions.events": 1, "credentials.standing": 1}
+    assert counting.calls == {"sessions.load_with_events": 1, "credentials.standing": 1}
 
 
 async def come_and_go(following: Following, session: Session, *, times: int) -> None:
@@ -165,7 +165,7 @@ async def test_who_comes_while_it_is_read_waits_for_the_next_reading(scene: Scen
         late.append(asyncio.create_task(read(follower)))
 
     script.goes("sessions.load", when="after", then=come)
-    script.goes("sessions.load", then=turns)
+    script.goes("sessions.load_with_events", then=turns)
     async with stack:
         early = await stack.enter_async_context(following.follow(session.key))
         first = await read(early)
@@ -195,7 +195,7 @@ async def test_a_store_that_is_away_is_said_and_read_again(scene: Scene) -> None
     following = scene.process(script).following
     async with following.follow(session.key) as follower:
         await read(follower)
-        script.goes("sessions.load", then=_unavailable)
+        script.goes("sessions.load_with_events", then=_unavailable)
         after = await changed(scene, session)
         with pytest.raises(StoreUnavailableError):
             await follower.next(timeout=WITHIN)
@@ -205,21 +205,6 @@ async def test_a_store_that_is_away_is_said_and_read_again(scene: Scene) -> None
 
 async def _unavailable() -> None:
     raise StoreUnavailableError(problem="no connection")
-
-
-async def test_what_went_wrong_while_events_were_read_loses_none(scene: Scene) -> None:
-    """They are read with the next reading."""
-    session, script = await scene.session("ann"), Script()
-    following = scene.process(script).following
-    async with following.follow(session.key) as follower:
-        await read(follower)
-        script.goes("sessions.events", then=_unavailable)
-        await changed(scene, session)
-        with pytest.raises(StoreUnavailableError):
-            await follower.next(timeout=WITHIN)
-        reading = await read(follower)
-
-    assert reading.seq == session.seq + 1
 
 
 async def test_more_events_than_are_shared_are_for_each_to_read(scene: Scene) -> None:

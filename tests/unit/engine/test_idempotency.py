@@ -397,7 +397,7 @@ async def test_a_rival_that_commits_first_costs_no_permit(scene: Scene) -> None:
     applied = await scene.process(script).creator.create(session.key, terms=keyed())
     asked = len(scene.zapier.requests) - before
 
-    assert (applied.is_replay, len(scene.zapier.zaps), asked) == (True, 1, 3)
+    assert (applied.is_replay, len(scene.zapier.zaps), asked) == (True, 1, 5)
     assert await scene.held() == len(scene.zapier.requests)
 
 

@@ -213,6 +213,9 @@ async def test_a_session_of_unknown_outcome_is_kept_beyond_its_deadline(scene: S
     session = await scene.ready("ann")
     scene.zapier.zap_answer = ZapUnknown(problem="no answer")
     await scene.here.creator.create(session.key)
+    for _ in range(2):
+        scene.clock.advance(10 * SECOND)
+        await scene.here.sweep()
     scene.clock.at = session.deadline + scene.policy.retention - 1
     await scene.here.sweep()
     kept = await scene.now(session)

@@ -94,7 +94,6 @@ class Scene:
             queue=self.queue,
             egress="here",
             partner_of=partner,
-            shards=SHARDS,
         )
 
     async def due(

@@ -71,7 +71,7 @@ def a_batch(*users: str, start_by: int = NOON + 15_000) -> CheckBatch:
         )
         for user in users
     )
-    return CheckBatch(shard=0, token="ck1", watches=watches)
+    return CheckBatch(token="ck1", watches=watches)
 
 
 async def test_checks_of_a_batch_run_at_the_same_time() -> None:

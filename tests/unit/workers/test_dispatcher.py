@@ -12,7 +12,7 @@ from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store.limits import Limits
 from tests.support.store_values import NOON, SHARDS
 from tests.unit.workers.scene import Scene
-from workers.dispatcher import NotQueuedError, Tick
+from workers.dispatcher import MOST_IN_BATCH, NotQueuedError, Tick
 from workers.timing import lease_length
 
 SMALL = Limits(egress=12, partner=20, strong_reserve=2, quiet_reserve=6)
@@ -87,19 +87,28 @@ async def test_when_the_budget_is_spent_nothing_is_leased() -> None:
     assert (tick.sent, scene.queue.batches, watch.lease_token) == (0, [], None)
 
 
-async def test_batches_hold_watches_of_one_shard_under_one_token() -> None:
-    """Each shard's watches are leased by one script, and no token serves two batches."""
+async def test_a_tick_sends_what_is_due_in_every_shard_as_one_batch() -> None:
+    """A job costs more than a check: watches of all shards travel together, the most deserving first."""
     scene = Scene()
     for number in range(12):
         await scene.due(f"user{number}", strong=number)
     await scene.dispatcher.tick()
-    shards = [
-        {shard_of(key.tenant_id, key.user_id, shards=SHARDS) for key, _ in batch.watches}
-        for batch in scene.queue.batches
-    ]
+    shards = {shard_of(key.tenant_id, key.user_id, shards=SHARDS) for key in scene.queue.keys}
 
-    assert [{batch.shard} for batch in scene.queue.batches] == shards
-    assert len({batch.token for batch in scene.queue.batches}) == len(scene.queue.batches) == len({*map(min, shards)})
+    assert len(shards) > 1
+    assert [len(batch.watches) for batch in scene.queue.batches] == [12]
+    assert scene.queue.keys == scene.queue.by_permit
+
+
+async def test_no_batch_is_larger_than_workers_can_share() -> None:
+    """More than that go in several, and no token serves two."""
+    scene = Scene(Limits(egress=1_000, partner=1_000))
+    for number in range(2 * MOST_IN_BATCH + 1):
+        await scene.due(f"user{number}", strong=number)
+    await scene.dispatcher.tick()
+
+    assert [len(batch.watches) for batch in scene.queue.batches] == [MOST_IN_BATCH, MOST_IN_BATCH, 1]
+    assert len({batch.token for batch in scene.queue.batches}) == len(scene.queue.batches)
 
 
 async def test_with_room_for_one_check_at_a_time_tenants_take_turns() -> None:
@@ -205,15 +214,15 @@ async def test_permits_of_a_batch_the_queue_did_not_take_are_given_back() -> Non
 
 async def test_permits_of_a_batch_the_queue_may_have_taken_stay_held() -> None:
     """A worker may be using them; those of the batches that were not tried are free."""
-    scene = Scene()
-    for number in range(8):
+    scene = Scene(Limits(egress=1_000, partner=1_000))
+    for number in range(2 * MOST_IN_BATCH):
         await scene.due(f"user{number}", strong=5)
     scene.queue.failure = StoreUnavailableError(problem="no answer")
 
     with pytest.raises(StoreUnavailableError):
         await scene.dispatcher.tick()
 
-    assert 0 < await scene.held() < 8
+    assert await scene.held() == MOST_IN_BATCH
 
 
 class SilentLeases:

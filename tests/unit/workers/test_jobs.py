@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from orchestrator.clock import RandomIds
 from orchestrator.core.ports import CheckBatch
 from workers.jobs import entrance, read_batch, run_checks, write_batch
-from workers.queues import job_id
 
 batches = st.from_type(CheckBatch)
 
@@ -28,7 +27,7 @@ def test_a_batch_survives_its_way_through_json(batch: CheckBatch) -> None:
 
 def test_a_job_enters_the_process_it_runs_in() -> None:
     """The function RQ calls hands the batch to whoever opened the entrance."""
-    batch = CheckBatch(shard=3, token="ck1", watches=())
+    batch = CheckBatch(token="ck1", watches=())
     entered: list[CheckBatch] = []
     with entrance(entered.append):
         run_checks(write_batch(batch))
@@ -39,18 +38,15 @@ def test_a_job_enters_the_process_it_runs_in() -> None:
 def test_a_job_outside_a_worker_process_fails() -> None:
     """It does not run somewhere else."""
     with pytest.raises(LookupError):
-        run_checks(write_batch(CheckBatch(shard=3, token="ck1", watches=())))
+        run_checks(write_batch(CheckBatch(token="ck1", watches=())))
 
 
 def test_what_is_no_batch_is_refused() -> None:
     """A payload of another version fails loudly; its watches are due again when their leases run out."""
     with pytest.raises(msgspec.ValidationError), entrance(lambda _: None):
-        run_checks({"shard": "three"})
+        run_checks({"token": 3})
 
 
-def test_job_ids_are_ids_to_rq() -> None:
-    """Letters, digits, `_` and `-`: the shard and the lease's token."""
-    batch = CheckBatch(shard=10, token=RandomIds().new("ck"), watches=())
-
-    assert job_id(batch) == f"0a-{batch.token}"
-    assert re.fullmatch(r"[A-Za-z0-9_-]+", job_id(batch))
+def test_leases_are_ids_to_rq() -> None:
+    """Letters, digits, `_` and `-`: a batch is named by its lease's token."""
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", RandomIds().new("ck"))

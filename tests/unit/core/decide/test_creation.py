@@ -1,15 +1,18 @@
 """Creating the Zap, told as stories."""
 
+import pytest
+
 from orchestrator.core.errors import (
     AuthenticationNotUsableError,
     CreateUnknownError,
     NotReadyError,
     SessionLockedError,
+    ZapNotMatchedError,
 )
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome, ZapMade, ZapNotMade, ZapUnknown
-from orchestrator.core.session import MINUTE, SECOND, Channel, SessionStatus, StepState
-from orchestrator.core.signals import StepReset, ZapAnswered, ZapRequested
+from orchestrator.core.session import MINUTE, SECOND, Channel, SessionStatus, StepState, ZapMatch
+from orchestrator.core.signals import StepReset, ZapAnswered, ZapIdentified, ZapRequested, ZapsListed
 from tests.support.stories import Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
@@ -95,3 +98,89 @@ def test_an_unknown_outcome_is_said_once() -> None:
     story.later(2 * MINUTE).feed(story.time_passed(), tells=[EventName.ZAP_CREATE_UNKNOWN])
 
     story.feed(ZapAnswered(intent_id="i1", answer=ZapUnknown(problem="lost")), outcome=Outcome.DUPLICATE)
+
+
+# --- looking for a Zap that may exist -------------------------------------------------------------------------
+
+ONE, OTHER = ZapMatch(id="z1", title="Greet"), ZapMatch(id="z2", title="Greet")
+
+
+def in_doubt() -> Story:
+    """Begin with a session of which nobody knows whether its Zap was made."""
+    story = ready()
+    story.feed(ZapRequested(intent_id="in1"))
+    story.feed(ZapAnswered(intent_id="in1", answer=ZapUnknown(problem="no answer")))
+    return story
+
+
+def look(story: Story, *found: ZapMatch, complete: bool = True) -> SessionStatus:
+    """Look once, ten seconds later than before."""
+    story.feed(ZapsListed(intent_id="in1", matches=found, complete=complete))
+    story.later(10 * SECOND)
+    return story.session.status
+
+
+@pytest.mark.parametrize("first", [(), (ONE,)])
+def test_the_one_zap_that_two_looks_see_is_the_sessions(first: tuple[ZapMatch, ...]) -> None:
+    """It may be listed late; one look is not enough."""
+    story = in_doubt()
+
+    assert story.session.zap.look_at == story.now
+    assert look(story, *first) is SessionStatus.CREATE_UNKNOWN
+    assert story.session.zap.look_at == story.now
+    assert look(story, ONE) is SessionStatus.CREATED
+    assert story.session.zap.id == "z1"
+    assert story.session.zap.matches == ()
+    assert not story.session.zap.look_at
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "complete"),
+    [
+        ((), (), True),
+        ((ONE,), (ONE, OTHER), True),
+        ((OTHER,), (ONE,), True),
+        ((ONE,), (), True),
+        ((ONE,), (ONE,), False),
+    ],
+)
+def test_anything_else_is_shown_to_a_person(
+    first: tuple[ZapMatch, ...], second: tuple[ZapMatch, ...], complete: bool
+) -> None:
+    """With everything that was seen; nobody looks any more."""
+    story = in_doubt()
+    look(story, *first)
+
+    assert look(story, *second, complete=complete) is SessionStatus.CREATE_UNKNOWN
+    assert {found.id for found in story.session.zap.matches} == {found.id for found in (*first, *second)}
+    assert story.session.zap.look_at is None
+    story.feed(ZapsListed(intent_id="in1", matches=(), complete=True), outcome=Outcome.STALE)
+
+
+def test_a_look_for_an_earlier_wish_says_nothing_of_this_one() -> None:
+    """A person has asked again meanwhile."""
+    story = in_doubt()
+    story.feed(ZapRequested(intent_id="in2", again=True))
+
+    story.feed(ZapsListed(intent_id="in1", matches=(ONE,), complete=True), outcome=Outcome.STALE)
+
+
+def test_a_late_answer_ends_the_looking() -> None:
+    """It was surely not made: the session can be edited."""
+    story = in_doubt()
+    look(story, ONE)
+    story.feed(ZapAnswered(intent_id="in1", answer=ZapNotMade(status=400, problem="no")))
+
+    assert (story.session.zap.look_at, story.session.zap.matches) == (None, ())
+
+
+def test_a_person_says_which_it_is() -> None:
+    """One of the matches; once; and only while that is unknown."""
+    story = in_doubt()
+    look(story, ONE, OTHER)
+    story.refuse(ZapIdentified(zap_id="z3"), ZapNotMatchedError)
+    story.feed(ZapIdentified(zap_id="z2"))
+
+    assert (story.session.status, story.session.zap.id) == (SessionStatus.CREATED, "z2")
+    story.feed(ZapIdentified(zap_id="z2"), outcome=Outcome.DUPLICATE)
+    story.refuse(ZapIdentified(zap_id="z1"), SessionLockedError)

@@ -4,7 +4,7 @@ from orchestrator.core.decide.steps import MOST_STEPS
 from orchestrator.core.errors import AliasTakenError, IllegalSignalError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome
-from orchestrator.core.session import MINUTE, SECOND, Action, SessionStatus, StepState
+from orchestrator.core.session import MINUTE, SECOND, Action, Picked, SessionStatus, StepState
 from orchestrator.core.signals import (
     ActionChosen,
     InputsGiven,
@@ -13,6 +13,7 @@ from orchestrator.core.signals import (
     StepAdded,
     StepChanged,
     StepReset,
+    StepTestRequested,
     ZapRequested,
 )
 from tests.support.stories import ACTION, Story
@@ -117,3 +118,40 @@ def test_a_zap_has_a_greatest_length() -> None:
     story = Story(*(f"s{number}" for number in range(MOST_STEPS)))
 
     story.refuse(StepAdded(step_id="more"), TooManyStepsError)
+
+
+# --- inputs that depend on the authentication -----------------------------------------------------------------
+
+
+def picking() -> Story:
+    """Begin with a step filled with what its authentication offered, and with a text of the user's own."""
+    story = Story().choose("slack", "mine", "other").settle("mine").act()
+    picked = Picked(authentication_id="mine", fields=("channel",))
+    story.feed(InputsGiven(step_id="s1", inputs={"channel": "c1", "text": "hi"}, picked=picked))
+    return story
+
+
+def test_what_was_picked_is_dropped_when_the_step_gets_another_authentication() -> None:
+    """Once, in the same commit."""
+    story = picking().later(SECOND)
+    decision = story.feed(story.selected("other", "other"), state=RESOLVED)
+
+    assert (story.step().inputs, story.step().picked) == ({"text": "hi"}, None)
+    assert [event.name for event in decision.events].count(EventName.INPUTS_CLEARED) == 1
+
+
+def test_the_same_authentication_again_drops_nothing() -> None:
+    """It offers the same."""
+    story = picking()
+    story.feed(story.selected("mine", "mine"), outcome=Outcome.DUPLICATE)
+
+    assert story.step().inputs == {"channel": "c1", "text": "hi"}
+
+
+def test_a_test_is_told_of_before_it_is_carried_out() -> None:
+    """Of a step that can be used, and of no other."""
+    story = Story().choose("slack", "mine")
+    story.refuse(StepTestRequested(step_id="s1", test_id="t1"), IllegalSignalError)
+    story.settle("mine").act()
+
+    story.feed(StepTestRequested(step_id="s1", test_id="t1"), tells=[EventName.STEP_TESTED])

@@ -1,0 +1,1 @@
+"""Many pages that follow their sessions at one API process."""

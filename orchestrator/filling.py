@@ -1,0 +1,242 @@
+"""Filling steps: what their actions ask for, what that may be, what they will give, and carrying one out to see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from orchestrator.commits import Applied, Commits
+from orchestrator.core.errors import (
+    FieldNotFoundError,
+    InputsFlawedError,
+    SessionLockedError,
+    SignInRequiredError,
+    StaleVersionError,
+    StepNotFoundError,
+    StepNotUsableError,
+    StepTestRepeatedError,
+)
+from orchestrator.core.fields import Form, filled, flaws, invalidates, picked, vanished, with_defaults
+from orchestrator.core.mapping import Compiler, FieldFlaw, has_references
+from orchestrator.core.ports import (
+    ActionUse,
+    Choice,
+    Credential,
+    CredentialState,
+    CredentialStore,
+    Ids,
+    Output,
+    SessionStore,
+    StepTestRun,
+    Upstream,
+)
+from orchestrator.core.session import Action, App, JsonObject, Session, SessionKey, Step
+from orchestrator.core.signals import InputsGiven, Signal, StepTestRequested
+from orchestrator.core.terms import ANY_TERMS, Terms
+
+WRITES = "WRITE"
+"""The type of action that changes something elsewhere."""
+
+MOST_PAGES_SEARCHED = 20
+"""How many pages of choices are looked through for words: Zapier searches for nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """A step's form, what is wrong with what it is filled with, and which fields the last change emptied."""
+
+    applied: Applied
+    step: Step
+    form: Form
+    problems: tuple[FieldFlaw, ...]
+    cleared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Choices that match. `cursor` continues them; `is_whole`: all that there are were looked at."""
+
+    choices: tuple[Choice, ...]
+    cursor: str | None
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A step that can be used, as it was read."""
+
+    session: Session
+    step: Step
+    app: App
+    action: Action
+    credential: Credential
+
+    @property
+    def authentication_id(self) -> str | None:
+        return self.step.authentication.id if self.step.authentication else None
+
+    def use(self, inputs: JsonObject) -> ActionUse:
+        """Return the action with these inputs, compiled as far as they can be."""
+        return ActionUse(
+            app_id=self.app.id,
+            action=self.action,
+            authentication_id=self.authentication_id,
+            inputs=Compiler(self.session.steps, self.step.id).inputs(inputs),
+        )
+
+
+class Filler:
+    """Fills steps. Zapier is asked as seldom as the answers allow."""
+
+    def __init__(
+        self,
+        *,
+        commits: Commits,
+        sessions: SessionStore,
+        credentials: CredentialStore,
+        upstream: Upstream,
+        ids: Ids,
+    ) -> None:
+        self._commits = commits
+        self._sessions = sessions
+        self._credentials = credentials
+        self._upstream = upstream
+        self._ids = ids
+
+    async def look(self, key: SessionKey, step_id: str) -> tuple[Session, Step, Form, tuple[FieldFlaw, ...]]:
+        """Return the step's form, and what is wrong with what it is filled with.
+
+        Raises StepNotUsableError, ActionNotFoundError, SignInRequiredError, UpstreamError.
+        """
+        place = await self._place(key, step_id)
+        form = await self._upstream.fields(place.credential, place.use(place.step.inputs))
+        return place.session, place.step, form, problems_of(place.session, place.step, form)
+
+    async def fill(self, key: SessionKey, step_id: str, changes: JsonObject, *, terms: Terms = ANY_TERMS) -> Filling:
+        """Change some of the step's inputs; null empties a field, and so does a change of what it depends on.
+
+        Nothing is refused for what it is filled with: `problems` says what is wrong. Raises as `look`, and as
+        `Commits.apply`.
+        """
+        place = await self._place(key, step_id, is_write=True)
+        terms.check(place.session)
+        before = place.step.inputs
+        form = await self._upstream.fields(place.credential, place.use(before))
+        after, cleared = filled(form, before, changes)
+        if invalidates(form, before, after):
+            earlier, form = form, await self._upstream.fields(place.credential, place.use(after))
+            gone = set(vanished(earlier, form, after)) - changes.keys()
+            after = {name: value for name, value in after.items() if name not in gone}
+            cleared = tuple(sorted({*cleared, *gone}))
+
+        async def given(current: Session) -> Signal:
+            step = current.step(step_id)
+            if step is None:
+                raise StepNotFoundError(session_id=current.id, step_id=step_id)
+            if (step.action, step.authentication, step.inputs) != (place.action, place.step.authentication, before):
+                raise StaleVersionError(session_id=current.id)
+            kept = picked(form, after, authentication_id=place.authentication_id)
+            return InputsGiven(step_id=step_id, inputs=after, picked=kept)
+
+        applied = await self._commits.apply(key, given, terms=terms)
+        step = applied.session.step(step_id) or place.step
+        problems = problems_of(applied.session, step, form)
+        return Filling(applied=applied, step=step, form=form, problems=problems, cleared=cleared)
+
+    async def choices(
+        self, key: SessionKey, step_id: str, field_id: str, *, query: str | None, cursor: str | None
+    ) -> Found:
+        """Return what a field may be: a page of all there is, or of those that match the words.
+
+        Raises FieldNotFoundError, ValueError for a cursor that is not ours, and what `look` raises.
+        """
+        place = await self._place(key, step_id)
+        others = {name: value for name, value in place.step.inputs.items() if name != field_id}
+        form = await self._upstream.fields(place.credential, place.use(place.step.inputs))
+        if field_id not in form.inputs:
+            raise FieldNotFoundError(step_id=step_id, field=field_id)
+        use, words = place.use(others), (query or "").casefold().split()
+        found: list[Choice] = []
+        for _ in range(MOST_PAGES_SEARCHED if words else 1):
+            page = await self._upstream.choices(place.credential, use, field_id, cursor=cursor)
+            found += [one for one in page.choices if _matches(one, words)]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return Found(choices=tuple(found), cursor=cursor, is_whole=cursor is None)
+
+    async def outputs(self, key: SessionKey, step_id: str, *, live: bool) -> tuple[Output, ...]:
+        """Return what the step will give to later ones. Raises as `look`.
+
+        Of an action that writes there are no live samples (Zapier docs: get-output-fields), so none are asked for.
+        """
+        place = await self._place(key, step_id)
+        is_live = live and place.action.action_type != WRITES
+        return await self._upstream.outputs(place.credential, place.use(place.step.inputs), live=is_live)
+
+    async def test(
+        self, key: SessionKey, step_id: str, *, inputs: JsonObject | None, terms: Terms = ANY_TERMS
+    ) -> StepTestRun:
+        """Carry the step's action out once, with its inputs or others in their place.
+
+        A reference has no value before the Zap runs, so a field with one needs another value here. That it is about to
+        be carried out is committed first; a request that comes again is not carried out again.
+
+        Raises InputsFlawedError, StepTestRepeatedError, StepTestFailedError, StepTestUnknownError, and as `look`.
+        """
+        place = await self._place(key, step_id, is_write=True)
+        if await self._commits.earlier(place.session.tenant_id, place.session.user_id, terms) is not None:
+            raise StepTestRepeatedError(session_id=key.session_id, step_id=step_id)
+        terms.check(place.session)
+        tried = replace(place.step, inputs=place.step.inputs | (inputs or {}))
+        form = await self._upstream.fields(place.credential, place.use(tried.inputs))
+        problems = [*problems_of(place.session, tried, form), *_without_values(tried.inputs)]
+        if problems:
+            raise InputsFlawedError(session_id=key.session_id, problems=[shown(step_id, one) for one in problems])
+        requested = StepTestRequested(step_id=step_id, test_id=self._ids.new("tt"))
+        applied = await self._commits.apply(key, requested, terms=terms)
+        if applied.is_replay:
+            raise StepTestRepeatedError(session_id=key.session_id, step_id=step_id)
+        return await self._upstream.test(place.credential, place.use(with_defaults(form, tried.inputs)))
+
+    async def _place(self, key: SessionKey, step_id: str, *, is_write: bool = False) -> _Place:
+        session = await self._sessions.load(key)
+        step = session.step(step_id)
+        if step is None:
+            raise StepNotFoundError(session_id=key.session_id, step_id=step_id)
+        if is_write and not session.is_open:
+            raise SessionLockedError(session_id=session.id, status=session.status)
+        if step.app is None or not step.is_settled or step.action is None:
+            lacks = (
+                "has no app" if step.app is None else f"is in {step.state}" if not step.is_settled else "has no action"
+            )
+            raise StepNotUsableError(session_id=session.id, step_id=step_id, lacks=lacks)
+        credential = await self._credentials.get(session.tenant_id, session.user_id)
+        if credential is None or credential.state is not CredentialState.ACTIVE:
+            raise SignInRequiredError(user_id=session.user_id)
+        return _Place(session=session, step=step, app=step.app, action=step.action, credential=credential)
+
+
+def problems_of(session: Session, step: Step, form: Form) -> tuple[FieldFlaw, ...]:
+    """Say what is wrong with what a step is filled with, by its form and as mappings."""
+    compiler = Compiler(session.steps, step.id)
+    compiler.inputs(step.inputs)
+    return (*flaws(form, step.inputs), *compiler.flaws)
+
+
+def shown(step_id: str, flaw: FieldFlaw) -> dict[str, str | None]:
+    """Return a flaw as an error's facts have it."""
+    return {"step_id": step_id, "field": flaw.field, "code": flaw.code, "detail": flaw.detail}
+
+
+def _without_values(inputs: JsonObject) -> list[FieldFlaw]:
+    detail = "a reference has no value before the Zap runs: give the test a value for it"
+    return [
+        FieldFlaw(field=name, code="reference_without_value", detail=detail)
+        for name, value in inputs.items()
+        if has_references(value)
+    ]
+
+
+def _matches(choice: Choice, words: list[str]) -> bool:
+    text = f"{choice.label} {choice.id}".casefold()
+    return all(word in text for word in words)

@@ -1,0 +1,134 @@
+"""Before a Zap is created: what may have changed is read again, and everything that is wrong is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.core.errors import InputsFlawedError, UpstreamRefusedError
+from orchestrator.core.fields import Form, with_defaults
+from orchestrator.core.mapping import Compiler, aliases
+from orchestrator.core.ports import ActionUse, CatalogAction, Clock, Credential, Upstream, ZapDraft, ZapStep
+from orchestrator.core.recognition import title_of
+from orchestrator.core.schedule import Policy
+from orchestrator.core.session import Action, App, Authentication, JsonObject, Listing, Session, Step
+from orchestrator.filling import problems_of, shown
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was read, and what is wrong so far, by step and field."""
+
+    actions: dict[str, tuple[CatalogAction, ...]] = field(default_factory=dict)
+    listings: dict[str, Listing] = field(default_factory=dict)
+    forms: dict[str, Form] = field(default_factory=dict)
+    problems: list[Mapping[str, str | None]] = field(default_factory=list)
+
+    def complain(self, step: Step, code: str, detail: str) -> None:
+        self.problems.append({"step_id": step.id, "field": None, "code": code, "detail": detail})
+
+    def action_id(self, step: Step) -> str | None:
+        """Return the id that the step's action has at this moment, None when it is gone."""
+        app, action = _chosen(step)
+        names = action.key, action.action_type
+        offered = self.actions.get(app.id, ())
+        return next((found.id for found in offered if (found.key, found.action_type) == names), None)
+
+
+class Preflight:
+    """Turns sessions into drafts of Zaps. Nothing is written."""
+
+    def __init__(self, upstream: Upstream, *, clock: Clock, policy: Policy) -> None:
+        self._upstream = upstream
+        self._clock = clock
+        self._policy = policy
+
+    async def draft(self, session: Session, credential: Credential) -> ZapDraft:
+        """Return the Zap that a ready session stands for, its actions under the ids they have now.
+
+        Actions are always read; authentications where they were last seen longer ago than a baseline serves; fields
+        where what is known of them is older than a minute. Raises InputsFlawedError with every problem of every step,
+        and what reads raise.
+        """
+        found = _Found()
+        for step in session.steps:
+            await self._look_at(session, step, credential, found)
+        if found.problems:
+            raise InputsFlawedError(session_id=session.id, problems=found.problems)
+        return _draft(session, found)
+
+    async def _look_at(self, session: Session, step: Step, credential: Credential, found: _Found) -> None:
+        app, action = _chosen(step)
+        if app.id not in found.actions:
+            found.actions[app.id] = await self._upstream.actions(credential, app.id, fresh=True)
+        is_usable = True
+        if found.action_id(step) is None:
+            is_usable = False
+            found.complain(step, "action_not_found", f"{app.title} has no {action.action_type} {action.key} any more")
+        wrong = await self._wrong_with(step, step.authentication, credential, found) if step.authentication else None
+        if wrong is not None:
+            is_usable = False
+            found.complain(step, *wrong)
+        if is_usable:
+            await self._judge(session, step, credential, found)
+
+    async def _wrong_with(
+        self, step: Step, authentication: Authentication, credential: Credential, found: _Found
+    ) -> tuple[str, str] | None:
+        app, _ = _chosen(step)
+        seen_at = step.evidence.checked_at if step.evidence else 0
+        if app.id not in found.listings:
+            if self._clock.now() - seen_at <= self._policy.baseline_fresh:
+                return None
+            found.listings[app.id] = await self._upstream.authentications(credential, app.id)
+        listing = found.listings[app.id]
+        listed = listing.get(authentication.id)
+        if listed is None:
+            gone = "authentication_gone", f"{app.title} is no longer connected by {authentication.title}"
+            return gone if listing.complete else None
+        expired = "authentication_expired", f"{authentication.title} must be connected again"
+        return expired if listed.is_expired else None
+
+    async def _judge(self, session: Session, step: Step, credential: Credential, found: _Found) -> None:
+        app, action = _chosen(step)
+        use = ActionUse(
+            app_id=app.id,
+            action=action,
+            authentication_id=step.authentication.id if step.authentication else None,
+            inputs=Compiler(session.steps, step.id).inputs(step.inputs),
+        )
+        try:
+            form = await self._upstream.fields(credential, use)
+        except UpstreamRefusedError as refused:
+            found.complain(step, "fields_unreadable", str(refused.facts["problem"]))
+            return
+        found.forms[step.id] = form
+        found.problems += [shown(step.id, flaw) for flaw in problems_of(session, step, form)]
+
+
+def _draft(session: Session, found: _Found) -> ZapDraft:
+    named, referred = aliases(session.steps), set[str]()
+    compiled: dict[str, JsonObject] = {}
+    for step in session.steps:
+        compiler = Compiler(session.steps, step.id)
+        compiled[step.id] = compiler.inputs(with_defaults(found.forms[step.id], step.inputs))
+        referred |= compiler.referred
+    return ZapDraft(
+        title=title_of(session),
+        steps=tuple(
+            ZapStep(
+                action_id=found.action_id(step) or "",
+                authentication_id=step.authentication.id if step.authentication else None,
+                inputs=compiled[step.id],
+                alias=step.alias or (named.get(step.id) if step.id in referred else None),
+            )
+            for step in session.steps
+        ),
+    )
+
+
+def _chosen(step: Step) -> tuple[App, Action]:
+    """Return app and action of a step of a ready session, which has both."""
+    if step.app is None or step.action is None:
+        raise AssertionError(step.id)
+    return step.app, step.action

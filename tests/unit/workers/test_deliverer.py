@@ -1,0 +1,106 @@
+"""Batches of lanes in one process: many at a time, none in the way of another."""
+
+from __future__ import annotations
+
+import asyncio
+
+from orchestrator.core.deliveries import Delivery, Lane
+from orchestrator.core.endpoints import Endpoint
+from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.events import EventName
+from orchestrator.core.ports import DeliveryBatch, Parcel
+from tests.support.store_values import NOON
+from tests.support.webhook_values import an_endpoint
+from workers.deliverer import BatchDeliverer
+from workers.parcels import deliveries_entrance, run_deliveries
+
+
+class Courier:
+    """Delivers when told to."""
+
+    def __init__(self, *, fails: Exception | None = None) -> None:
+        self.begun: list[int] = []
+        self.may_end = asyncio.Event()
+        self._fails = fails
+        self.is_finishing = False
+
+    def finish(self) -> None:
+        self.is_finishing = True
+
+    async def begin(self, batch: DeliveryBatch) -> tuple[tuple[Parcel, Endpoint], ...]:
+        if isinstance(self._fails, StoreUnavailableError):
+            raise self._fails
+        return tuple((a_parcel(number), an_endpoint()) for number in range(int(batch.token)))
+
+    async def deliver(self, parcel: Parcel, endpoint: Endpoint, *, token: str) -> None:
+        self.begun.append(parcel.delivery.seq)
+        if self._fails is not None and parcel.delivery.seq == 0:
+            raise self._fails
+        await self.may_end.wait()
+
+
+def a_parcel(seq: int) -> Parcel:
+    """Give something to be sent."""
+    lane = Lane(tenant_id="acme", endpoint_id="wha", session_id="zs00abcdefghij")
+    delivery = Delivery(lane=lane, seq=seq, name=EventName.ZAP_CREATED, message_id="m", created_at=NOON)
+    return Parcel(delivery=delivery, body=b"")
+
+
+def a_batch(size: int) -> DeliveryBatch:
+    """Give a batch of so many lanes."""
+    return DeliveryBatch(token=str(size), held=())
+
+
+async def test_a_batch_is_admitted_before_it_ends() -> None:
+    """The next one is fetched meanwhile; draining waits for both."""
+    courier = Courier()
+    deliverer = BatchDeliverer(courier)
+    await deliverer.admit(a_batch(3))
+    await deliverer.admit(a_batch(2))
+    await asyncio.sleep(0)
+    draining = asyncio.create_task(deliverer.drain())
+    await asyncio.sleep(0)
+    is_waiting = not draining.done()
+    courier.may_end.set()
+    await draining
+
+    assert is_waiting
+    assert courier.is_finishing
+    assert courier.begun == [0, 1, 2, 0, 1]
+
+
+async def test_a_full_process_admits_no_more() -> None:
+    """Until a place is free."""
+    courier = Courier()
+    deliverer = BatchDeliverer(courier, most_at_once=2)
+    admitting = asyncio.create_task(deliverer.admit(a_batch(3)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    begun = list(courier.begun)
+    courier.may_end.set()
+    await admitting
+    await deliverer.drain()
+
+    assert begun == [0, 1]
+    assert courier.begun == [0, 1, 2]
+
+
+async def test_one_that_fails_stops_no_other() -> None:
+    """Whatever it is; its lane is due again when its lease is over."""
+    for error in (ValueError("odd"), StoreUnavailableError(problem="away")):
+        courier = Courier(fails=error)
+        courier.may_end.set()
+        deliverer = BatchDeliverer(courier)
+        await deliverer.admit(a_batch(3))
+        await deliverer.drain()
+
+        assert courier.begun == ([] if isinstance(error, StoreUnavailableError) else [0, 1, 2])
+
+
+def test_a_job_enters_the_process_it_runs_in() -> None:
+    """As it was handed over, through JSON."""
+    entered: list[DeliveryBatch] = []
+    with deliveries_entrance(entered.append):
+        run_deliveries({"token": "7", "held": []})
+
+    assert entered == [a_batch(7)]
