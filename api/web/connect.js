@@ -201,7 +201,10 @@ const pageOf = (settings) => {
       const wasOpenedHere = sender?.parent === sender && sender.opener === window;
       const from = own.length || !wasOpenedHere ? own : ours.filter(({ handle }) => !handle);
       const id = from.length === 1 && data.authentication_id;
-      for (const popup of from) page.once(popup, "message", typeof id === "string" && USABLE_ID.test(id) ? id : "");
+      for (const popup of from) {
+        page.once(popup, "message", typeof id === "string" && USABLE_ID.test(id) ? id : "");
+        popup.told.push("closed");
+      }
       if (from.length) sender.close();
     },
 
