@@ -6,16 +6,20 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from orchestrator.core.deliveries import DELAYS, Answer, DeliveryState
 from orchestrator.core.endpoints import Endpoint, Pause
+from orchestrator.core.errors import StaleVersionError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import DeliverySearch
 from orchestrator.core.session import MINUTE, SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.store.memory import MemoryStore
 from orchestrator.webhooks import EndpointChange
 from tests.support.deployment import Deployment
+from tests.support.interference import Script, wrapped
 
 URL = "https://hooks.example/zapwright"
 
@@ -175,6 +179,28 @@ async def test_a_repeated_request_makes_one_endpoint_and_shows_its_secret_again(
     assert rotations[0].json() == rotations[1].json() != first.json()
     assert first.json()["secret"] not in listed
     assert "whsec_" not in listed
+
+
+async def test_a_request_repeated_before_its_answer_renews_the_secret_once() -> None:
+    """The secret that receivers know stays live: a second renewal would have ended it."""
+    store, script = MemoryStore(), Script()
+    store.endpoints = wrapped(store.endpoints, "endpoints", script)
+    api = Deployment(store=store)
+    endpoint = await hooked(api)
+    path, keyed = f"/v1/webhooks/{endpoint.id}/secrets", {"Idempotency-Key": "two"}
+    faster: list[httpx.Response] = []
+
+    async def repeated() -> None:
+        faster.append(await api.client.post(path, headers=keyed))
+
+    script.goes("endpoints.change", StaleVersionError(session_id=endpoint.id), then=repeated)
+    slower = await api.client.post(path, headers=keyed)
+    secrets = (await api.zapwright.webhooks.endpoint(DEFAULT_TENANT, endpoint.id)).secrets
+    await api.aclose()
+
+    assert slower.json()["secret"] == faster[0].json()["secret"] == secrets[0]
+    assert slower.headers["Idempotency-Replayed"] == "true"
+    assert secrets[1] == endpoint.secrets[0]
 
 
 async def test_an_endpoint_of_a_session_ends_with_it(api: Deployment) -> None:
