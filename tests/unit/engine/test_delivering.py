@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 import httpx
 import pytest
@@ -201,6 +202,26 @@ async def test_a_request_repeated_before_its_answer_renews_the_secret_once() -> 
     assert slower.json()["secret"] == faster[0].json()["secret"] == secrets[0]
     assert slower.headers["Idempotency-Replayed"] == "true"
     assert secrets[1] == endpoint.secrets[0]
+
+
+async def test_a_goodbye_from_an_old_address_does_not_pause_the_new_one() -> None:
+    """The endpoint moved while the try was on its way; what it had to tell is sent where it is now."""
+    store, script = MemoryStore(), Script()
+    store.endpoints = wrapped(store.endpoints, "endpoints", script)
+    api = Deployment(store=store)
+    endpoint = await hooked(api)
+    await api.session()
+    moved = EndpointChange(url="https://hooks.example/moved")
+    api.posts.answer = Answer(status=410, took=1)
+    script.goes("endpoints.get", then=partial(api.zapwright.webhooks.change, DEFAULT_TENANT, endpoint.id, moved))
+    await api.deliver()
+    paused = (await api.zapwright.webhooks.endpoint(DEFAULT_TENANT, endpoint.id)).paused
+    api.clock.manual.advance(6 * SECOND)
+    await api.deliver()
+    await api.aclose()
+
+    assert paused is None
+    assert [one.url for one in api.posts.sent] == [URL, moved.url]
 
 
 async def test_an_endpoint_of_a_session_ends_with_it(api: Deployment) -> None:
