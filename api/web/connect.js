@@ -491,7 +491,7 @@ const apiOf = (getToken) => {
     renewAfter(ms) {
       clearTimeout(my.timer);
       const renew = () => api.token(my.token?.token).catch(() => api.renewAfter(ms / 4));
-      if (ms > 0) my.timer = setTimeout(renew, Math.min(ms, 2 ** 31 - 1));
+      if (ms > PAUSE_MS) my.timer = setTimeout(renew, Math.min(ms, 2 ** 31 - 1));
     },
 
     /** Send a request within the session and return its answer; a refused token is replaced, once. */
