@@ -255,8 +255,8 @@ export function eventInWords(event, place) {
  * @returns {string}
  */
 export function problemInWords(error) {
-  const { code, message } = /** @type {{code?: string, message?: string}} */ (error ?? {});
-  return (code && PROBLEMS[code]) || sentence(message ?? String(error));
+  const { code, message, detail } = /** @type {{code?: string, message?: string, detail?: string}} */ (error ?? {});
+  return (code && PROBLEMS[code]) || sentence(message ?? detail ?? String(error));
 }
 
 /** @type {Record<string, string>} */
@@ -264,6 +264,7 @@ const PROBLEMS = {
   upstream_busy: "Zapier can take no more questions right now. Try again in a moment.",
   upstream_unavailable: "Zapier does not answer right now. Try again in a moment.",
   session_not_found: "This Zap is no longer kept.",
+  inputs_flawed: "Something is not filled in as it must be. Look at the steps above.",
   too_many_steps: "A Zap has 25 steps at most.",
   session_locked: "The Zap is being created, or was: its steps stay as they are.",
 };
