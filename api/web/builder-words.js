@@ -226,6 +226,8 @@ const EVENTS = {
   connect_link_revoked: () => ["plain", "Connect link withdrawn"],
   action_chosen: () => ["plain", "Action chosen"],
   inputs_given: () => ["plain", "Fields filled in"],
+  inputs_cleared: () => ["wait", "Fields emptied: another account offers other choices"],
+  step_tested: () => ["plain", "Tried out"],
   session_ready: () => ["good", "Everything is ready"],
   session_expired: () => ["bad", "Time is up for this Zap"],
   session_cancelled: () => ["plain", "Zap given up"],
@@ -233,6 +235,7 @@ const EVENTS = {
   zap_created: () => ["good", "Zap created"],
   zap_failed: ({ problem }) => ["bad", `Zapier refused: ${problem}`],
   zap_create_unknown: () => ["bad", "No answer: the Zap may exist"],
+  zap_looked_for: () => ["wait", "Looked for it among the user’s Zaps"],
   sign_in_needed: () => ["bad", "Zapier wants the user to sign in again"],
   signed_in: () => ["good", "Signed in to Zapier again"],
 };
