@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,7 +87,9 @@ async def test_the_form_shows_at_the_field_what_keeps_the_zap_from_being_created
     await page.goto(f"{product.origin}/form")
     code = page.get_by_role("textbox", name="Code")
     await code.fill("output = {{x}};")
-    await page.get_by_role("button", name="Create").click()
+    async with page.expect_response(lambda answer: answer.url.endswith("/zap")) as refusing:
+        await page.get_by_role("button", name="Create").click()
+    assert (await refusing.value).status == HTTPStatus.CONFLICT
     await expect(code).to_have_accessible_description(re.compile("Zapier takes .* for a reference"))
     await code.fill("output = [];")
     async with page.expect_response(lambda answer: answer.url.endswith("/zap")) as creating:
