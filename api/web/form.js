@@ -222,7 +222,7 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
   /** @type {Form["describe"]} */
   const describe = ({ locked = false } = {}) => {
     const now = step();
-    if (!now?.action) return null;
+    if (!now?.action || !/^(resolved|no-auth-required)$/.test(now.state)) return null;
     look(now);
     const { answer } = my;
     const known = new Set(answer ? inputsOf(answer.fields).map(({ id }) => id) : []);
