@@ -73,7 +73,7 @@ class Description:
             self._route(method.upper(), path, operation)
             for path, methods in document["paths"].items()
             for method, operation in methods.items()
-            if not _is_stream(operation)
+            if not is_stream(operation)
         )
         self.codes = sorted(set(_codes(document["paths"])))
 
@@ -143,7 +143,7 @@ class Description:
             yield Argument(name=key, place="body", schema=schema, is_required=key in shape.get("required", ()))
 
 
-def _is_stream(operation: Json) -> bool:
+def is_stream(operation: Json) -> bool:
     """Whether this is for pages: a backend waits with `wait_for`."""
     return STREAM in operation["responses"].get("200", {}).get("content", {})
 

@@ -102,7 +102,7 @@ class Courier:
             except LaneLostError:
                 log.info("webhook_lane_lost", endpoint=endpoint.id, session=after.lane.session_id, seq=after.seq)
                 return
-            await self._heed(after, answer)
+            await self._heed(after, answer, endpoint)
 
     async def send(self, message_id: str, body: bytes, endpoint: Endpoint) -> Answer:
         """Make one try."""
@@ -114,7 +114,7 @@ class Courier:
         until = now + self._lease if goes_on else None
         return await self._deliveries.settle(after, token=token, now=now, until=until)
 
-    async def _heed(self, after: Delivery, answer: Answer) -> None:
+    async def _heed(self, after: Delivery, answer: Answer, tried: Endpoint) -> None:
         """Log a failure, and pause the endpoint where nobody listens any more."""
         if after.state is DeliveryState.DELIVERED:
             return
@@ -129,21 +129,20 @@ class Courier:
             state=after.state,
         )
         if answer.is_goodbye:
-            await self._pause(after, Pause.GONE)
+            await self._pause(tried, Pause.GONE)
         elif after.state is DeliveryState.DEAD and not await self._heard_lately(after):
-            await self._pause(after, Pause.DEAD)
+            await self._pause(tried, Pause.DEAD)
 
     async def _heard_lately(self, dead: Delivery) -> bool:
         """Tell whether the endpoint received anything else in all the time that this one was tried."""
         lane = dead.lane
         return await self._deliveries.delivered_since(lane.tenant_id, lane.endpoint_id, since=dead.tried_at)
 
-    async def _pause(self, after: Delivery, why: Pause) -> None:
-        """Pause the endpoint; that it is gone, or changed by others ever again, is theirs to decide."""
-        lane = after.lane
+    async def _pause(self, tried: Endpoint, why: Pause) -> None:
+        """Pause the endpoint, but not after it moved; that it is gone, or changed by others ever again, is theirs."""
         for _ in range(MOST_TRIES_TO_PAUSE):
-            endpoint = await self._endpoints.get(lane.tenant_id, lane.endpoint_id)
-            if endpoint is None or endpoint.paused is not None:
+            endpoint = await self._endpoints.get(tried.tenant_id, tried.id)
+            if endpoint is None or endpoint.paused is not None or endpoint.url != tried.url:
                 return
             try:
                 await self._endpoints.change(endpoint.pause(why, now=self._clock.now()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -168,7 +169,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _development_is_simulated(self) -> Self:
-        if self.simulator_url is not None and self.simulator_url != self.zapier_api_url:
+        if self.simulator_url is None:
+            return self
+        is_zapier = f".{urlsplit(self.simulator_url).hostname}".endswith(".zapier.com")
+        if is_zapier or self.simulator_url != self.zapier_api_url:
             raise ValueError("simulator_url must be zapier_api_url: /demo and /dev are for no real upstream")
         return self
 

@@ -156,11 +156,13 @@ class Webhooks:
         EndpointNotFoundError, StaleVersionError.
         """
         secret, asked_by = self._new_secret(), _asked_by(terms)
-        found = await self.endpoint(tenant_id, endpoint)
-        if asked_by is not None and found.asked_by == asked_by:
-            return Made(endpoint=found, is_replay=True)
-        changed, _ = await self._change(tenant_id, endpoint, lambda one: one.renew(secret, asked_by=asked_by))
-        return Made(endpoint=changed)
+
+        def renewed(found: Endpoint) -> Endpoint:
+            is_repeat = asked_by is not None and found.asked_by == asked_by
+            return found if is_repeat else found.renew(secret, asked_by=asked_by)
+
+        changed, before = await self._change(tenant_id, endpoint, renewed)
+        return Made(endpoint=changed, is_replay=changed == before)
 
     async def delete(self, tenant_id: str, endpoint: str) -> None:
         """Forget an endpoint; what was on its way there is dropped. Raises EndpointNotFoundError."""

@@ -24,7 +24,7 @@ from orchestrator.core.ports import (
     Leases,
 )
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
-from orchestrator.relaying import MOST_AT_ONCE, Relay
+from orchestrator.relaying import Relay
 from workers.patience import Patience, repeat
 from workers.timing import TICK_IDLE
 
@@ -90,20 +90,23 @@ class ShardRelay:
                 while not stopping.is_set():
                     is_more = await self.turn()
                     patience.reset()
-                    if not is_more and await news.changed(timeout=TICK_IDLE):
+                    if is_more or await news.changed(timeout=TICK_IDLE):
                         await self._clock.sleep(RELAY_SPACING)
 
         await repeat(listen, name="relay", stopping=stopping, patience=patience)
         await self._release()
 
     async def turn(self) -> bool:
-        """Relay and send once; tell whether there is more. Raises StoreError."""
+        """Relay and send once; tell whether there was anything.
+
+        There may be more then: of what comes into an outbox that is not empty there is no news. Raises StoreError.
+        """
         await self._acquire()
         if not self._held:
             return False
         relayed = await self._relay.relay(self._held)
         sent = await self.send_due()
-        return relayed >= MOST_AT_ONCE or sent >= MOST_IN_BATCH
+        return relayed > 0 or sent > 0
 
     async def send_due(self) -> int:
         """Lease lanes in which something is due, and send them to the workers; returns how many."""

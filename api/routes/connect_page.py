@@ -229,8 +229,9 @@ async def create_step_token(visit: VisitDep) -> Response:
     if visit.is_from_elsewhere:
         raise OriginRefusedError(origin=visit.request.headers.get("origin", "null"))
     linked = await visit.linked()
-    session, step, link = linked.session, linked.step, linked.link
-    if not visit.is_its_own(linked) or linked.state not in {*USABLE, LinkState.DONE}:
+    session, step, link, now = linked.session, linked.step, linked.link, visit.here.clock.now()
+    is_good = linked.state in USABLE or (linked.state is LinkState.DONE and session.is_open and now < link.expires_at)
+    if not is_good or not visit.is_its_own(linked):
         raise ConnectLinkOverError(session_id=session.id, step_id=step.id, link_id=link.id, state=linked.state)
     tokens: ClientTokens = visit.request.app.state.tokens
     token = tokens.make(
@@ -238,7 +239,7 @@ async def create_step_token(visit: VisitDep) -> Response:
         session_id=session.id,
         user_id=session.user_id,
         origins=[_origin(visit.api_url)],
-        now=visit.here.clock.now(),
+        now=now,
         step_id=step.id,
     )
     return JSONResponse(

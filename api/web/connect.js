@@ -202,7 +202,10 @@ const pageOf = (settings) => {
       const wasOpenedHere = sender?.parent === sender && sender.opener === window;
       const from = own.length || !wasOpenedHere ? own : ours.filter(({ handle }) => !handle);
       const id = from.length === 1 && data.authentication_id;
-      for (const popup of from) page.once(popup, "message", typeof id === "string" && USABLE_ID.test(id) ? id : "");
+      for (const popup of from) {
+        page.once(popup, "message", typeof id === "string" && USABLE_ID.test(id) ? id : "");
+        popup.told.push("closed");
+      }
       if (from.length) sender.close();
     },
 
@@ -489,7 +492,7 @@ const apiOf = (getToken) => {
     renewAfter(ms) {
       clearTimeout(my.timer);
       const renew = () => api.token(my.token?.token).catch(() => api.renewAfter(ms / 4));
-      if (ms > 0) my.timer = setTimeout(renew, Math.min(ms, 2 ** 31 - 1));
+      if (ms > PAUSE_MS) my.timer = setTimeout(renew, Math.min(ms, 2 ** 31 - 1));
     },
 
     /** Send a request within the session and return its answer; a refused token is replaced, once. */

@@ -20,7 +20,14 @@ def started(command: list[str], folder: Path, variables: Mapping[str, str]) -> I
     path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "clients" / "python"), "PORT": "0"}
     log = folder / "host.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, env={**variables, **path}, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**variables, **path},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Node comes as a child of its wrapper, and is ended with it
+        )
 
     def port() -> str | None:
         assert process.poll() is None, log.read_text(encoding="utf-8")
@@ -30,5 +37,5 @@ def started(command: list[str], folder: Path, variables: Mapping[str, str]) -> I
     try:
         yield f"http://127.0.0.1:{eventually(port, what='the host')}"
     finally:
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from clients.generate import is_stream
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.support.browsers import come_by
 from tests.support.clients import KINDS, Driver, Failure, a_client
@@ -31,6 +32,7 @@ class Told:
             operation["operationId"]: operation
             for methods in description["paths"].values()
             for operation in methods.values()
+            if not is_stream(operation)
         }
 
     def __call__(self, operation: str, /, *, by: Driver | None = None, **given: Any) -> Any:

@@ -61,9 +61,10 @@ class Product:
         return session
 
     async def popups(self, **of_app: dict[str, Any]) -> None:
-        """Set what goes wrong in the popups of apps, by their titles."""
-        apps = {title: {"popups": popups} for title, popups in of_app.items()}
-        (await self.simulator.patch("/_control/faults", json={"apps": apps})).raise_for_status()
+        """Set what goes wrong in the popups of apps, by their titles, and nothing of what was set before."""
+        for popups in (dict.fromkeys(of_app), of_app):
+            apps = {title: {"popups": popups[title]} for title in of_app}
+            (await self.simulator.patch("/_control/faults", json={"apps": apps})).raise_for_status()
 
     async def connect_account(self, user: str, app: str) -> str:
         """Have a user connect an account without any popup of ours; return its id."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 from playwright.async_api import Error as PlaywrightError
 
 from tests.browser.product import Product
-from tests.browser.scenes import Scene, Tab, scene, until, walk_to_login
+from tests.browser.scenes import SOON_MS, Scene, Tab, scene, until, walk_to_login
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -173,6 +173,7 @@ class Case:
                 await self._answer(popup)
             case "reload midway":
                 await tab.page.reload()
+                await expect(tab.row).to_be_attached(timeout=SOON_MS)
                 await self._answer(popup)
             case "second tab":
                 tabs.append(await meant.tab())

@@ -271,6 +271,17 @@ async def test_a_link_that_has_done_its_work_says_so_to_everybody(link: Link) ->
     assert problem_of(await link.token(laptop)) == (409, "connect_link_over")
 
 
+async def test_a_link_that_has_done_its_work_gives_no_token_after_its_end(link: Link) -> None:
+    """The page still says what was done; changing it takes another link."""
+    phone = link.browser()
+    await link.press(phone)
+    await resolve(link)
+    await _later(link.api, 61 * MINUTE)
+
+    assert (await link.see(phone)).kind == "done"
+    assert problem_of(await link.token(phone)) == (409, "connect_link_over")
+
+
 @pytest.mark.parametrize("is_opened", [False, True])
 async def test_each_end_has_a_page_of_its_own(api: Deployment, is_opened: bool) -> None:
     """Expired, revoked, replaced, given up: gone, in words; nobody gets a token any more."""

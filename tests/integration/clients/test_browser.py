@@ -27,6 +27,37 @@ const React = { useSyncExternalStore: (subscribe, read, readOnServer) => (subscr
 const { status, steps } = hookFor(React)(connect);
 console.log(status, steps.length, Object.isFrozen(steps), connect.getSnapshot() === connect.getServerSnapshot());
 """
+WITHOUT_A_BACKEND: Final = """
+let now = 0;
+let asked = 0;
+const timers = [];
+const page = { hidden: false, addEventListener() {} };
+const sessionStorage = { getItem: () => null, setItem() {} };
+const fetch = () => Promise.reject(new TypeError("nobody"));
+Object.assign(globalThis, { window: page, document: page, addEventListener() {}, sessionStorage, fetch });
+Date.now = () => now;
+globalThis.setTimeout = (then, ms) => timers.push({ then, at: now + ms });
+globalThis.clearTimeout = (number) => number && (timers[number - 1].at = Infinity);
+
+const { createConnect } = await import("./connect.js");
+const token = { token: "t", session_id: "s", api_url: "http://z", expires_at: new Date(600_000).toISOString() };
+const getToken = () => {
+  asked += 1;
+  if (asked > 1) throw new TypeError("the backend is away");
+  return token;
+};
+createConnect({ getToken }).subscribe(() => {});
+for (;;) {
+  await new Promise(setImmediate);
+  const next = timers.reduce((one, other) => (other.at < one.at ? other : one));
+  if (next.at > 3_600_000) break;
+  now = next.at;
+  next.at = Infinity;
+  next.then();
+}
+console.log(asked);
+process.exit();
+"""
 CALLER: Final = """
 import * as React from "./react-stub.js";
 import { ConnectError, createConnect } from "zapwright-connect";
@@ -86,6 +117,16 @@ def test_a_server_may_import_it_and_render(tmp_path: Path) -> None:
     done = subprocess.run([NODE, "server.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
 
     assert done.stdout == "starting 0 true true\n", done.stderr
+
+
+def test_a_backend_that_gives_no_new_token_is_asked_a_few_times(tmp_path: Path) -> None:
+    """Sooner each time, but never within a second; a backend in trouble is not besieged by its pages."""
+    (tmp_path / "connect.js").write_bytes((WEB / "connect.js").read_bytes())
+    (tmp_path / "page.mjs").write_text(WITHOUT_A_BACKEND, encoding="utf-8")
+    (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    done = subprocess.run([NODE, "page.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "6\n", done.stderr
 
 
 @pytest.mark.npm_packages

@@ -105,6 +105,7 @@ async def test_a_receiver_that_fails_at_random_ends_with_the_servers_state(stati
             for begin in range(0, SIZE.sessions, USERS_AT_ONCE):
                 users = [f"user-{number}" for number in range(begin, min(begin + USERS_AT_ONCE, SIZE.sessions))]
                 keys += await station.lived(users, changes=CHANGES)
+            await receiver.hear(2 * len(keys), within_s=SIZE.within_s)
             sick.is_well = True
             await come_true(station.is_idle, within_s=SIZE.within_s)
         dead = await station.deliveries(endpoint, state=DeliveryState.DEAD)

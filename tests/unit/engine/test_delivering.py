@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
+import httpx
 import pytest
 
 from orchestrator.core.deliveries import DELAYS, Answer, DeliveryState
 from orchestrator.core.endpoints import Endpoint, Pause
+from orchestrator.core.errors import StaleVersionError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import DeliverySearch
 from orchestrator.core.session import MINUTE, SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.store.memory import MemoryStore
 from orchestrator.webhooks import EndpointChange
 from tests.support.deployment import Deployment
+from tests.support.interference import Script, wrapped
 
 URL = "https://hooks.example/zapwright"
 
@@ -175,6 +180,48 @@ async def test_a_repeated_request_makes_one_endpoint_and_shows_its_secret_again(
     assert rotations[0].json() == rotations[1].json() != first.json()
     assert first.json()["secret"] not in listed
     assert "whsec_" not in listed
+
+
+async def test_a_request_repeated_before_its_answer_renews_the_secret_once() -> None:
+    """The secret that receivers know stays live: a second renewal would have ended it."""
+    store, script = MemoryStore(), Script()
+    store.endpoints = wrapped(store.endpoints, "endpoints", script)
+    api = Deployment(store=store)
+    endpoint = await hooked(api)
+    path, keyed = f"/v1/webhooks/{endpoint.id}/secrets", {"Idempotency-Key": "two"}
+    faster: list[httpx.Response] = []
+
+    async def repeated() -> None:
+        faster.append(await api.client.post(path, headers=keyed))
+
+    script.goes("endpoints.change", StaleVersionError(session_id=endpoint.id), then=repeated)
+    slower = await api.client.post(path, headers=keyed)
+    secrets = (await api.zapwright.webhooks.endpoint(DEFAULT_TENANT, endpoint.id)).secrets
+    await api.aclose()
+
+    assert slower.json()["secret"] == faster[0].json()["secret"] == secrets[0]
+    assert slower.headers["Idempotency-Replayed"] == "true"
+    assert secrets[1] == endpoint.secrets[0]
+
+
+async def test_a_goodbye_from_an_old_address_does_not_pause_the_new_one() -> None:
+    """The endpoint moved while the try was on its way; what it had to tell is sent where it is now."""
+    store, script = MemoryStore(), Script()
+    store.endpoints = wrapped(store.endpoints, "endpoints", script)
+    api = Deployment(store=store)
+    endpoint = await hooked(api)
+    await api.session()
+    moved = EndpointChange(url="https://hooks.example/moved")
+    api.posts.answer = Answer(status=410, took=1)
+    script.goes("endpoints.get", then=partial(api.zapwright.webhooks.change, DEFAULT_TENANT, endpoint.id, moved))
+    await api.deliver()
+    paused = (await api.zapwright.webhooks.endpoint(DEFAULT_TENANT, endpoint.id)).paused
+    api.clock.manual.advance(6 * SECOND)
+    await api.deliver()
+    await api.aclose()
+
+    assert paused is None
+    assert [one.url for one in api.posts.sent] == [URL, moved.url]
 
 
 async def test_an_endpoint_of_a_session_ends_with_it(api: Deployment) -> None:

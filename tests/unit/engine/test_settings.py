@@ -76,6 +76,13 @@ def test_what_makes_no_sense_is_refused(name: str, value: str, monkeypatch: pyte
         Settings()
 
 
+@pytest.mark.parametrize("url", ["https://api.zapier.com", "https://API.zapier.com:443/", "https://zapier.com"])
+def test_zapier_is_no_simulator(url: str) -> None:
+    """Else anybody could act for every user by `/dev`, which asks for no key."""
+    with pytest.raises(ValidationError, match="no real upstream"):
+        Settings(simulator_url=url, zapier_api_url=url)
+
+
 def test_the_call_that_creates_a_zap_has_ended_when_it_is_given_up() -> None:
     """However late it began, and however long calls may take."""
     settings = Settings(call_limit_s=40)
