@@ -21,6 +21,7 @@ import { icon } from "./icons.js";
  * @property {Set<string>} loading what is being loaded, or could not be
  * @property {string | null} busy what is being done
  * @property {string | null} problem why the last thing was not done
+ * @property {import("./form.js").Form | null} form of its action's fields
  *
  * @typedef {object} Wishes What a card can ask for.
  * @property {() => void} redraw
@@ -50,6 +51,7 @@ export function newDesk() {
     loading: new Set(),
     busy: null,
     problem: null,
+    form: null,
   };
 }
 
@@ -163,6 +165,7 @@ function body(step, { words, locked, desk, wishes }) {
     settled ? account(step, words, locked, desk, wishes) : telling(step, words, desk, wishes),
     (CHOOSING.has(step.show) || (settled && desk.picking)) && accounts(step, desk, wishes),
     settled && action(step, locked, desk, wishes),
+    settled && desk.form?.describe({ locked }),
   ];
 }
 

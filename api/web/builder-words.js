@@ -226,6 +226,8 @@ const EVENTS = {
   connect_link_revoked: () => ["plain", "Connect link withdrawn"],
   action_chosen: () => ["plain", "Action chosen"],
   inputs_given: () => ["plain", "Fields filled in"],
+  inputs_cleared: () => ["wait", "Fields emptied: another account offers other choices"],
+  step_tested: () => ["plain", "Tried out"],
   session_ready: () => ["good", "Everything is ready"],
   session_expired: () => ["bad", "Time is up for this Zap"],
   session_cancelled: () => ["plain", "Zap given up"],
@@ -233,6 +235,7 @@ const EVENTS = {
   zap_created: () => ["good", "Zap created"],
   zap_failed: ({ problem }) => ["bad", `Zapier refused: ${problem}`],
   zap_create_unknown: () => ["bad", "No answer: the Zap may exist"],
+  zap_looked_for: () => ["wait", "Looked for it among the user’s Zaps"],
   sign_in_needed: () => ["bad", "Zapier wants the user to sign in again"],
   signed_in: () => ["good", "Signed in to Zapier again"],
 };
@@ -255,8 +258,8 @@ export function eventInWords(event, place) {
  * @returns {string}
  */
 export function problemInWords(error) {
-  const { code, message } = /** @type {{code?: string, message?: string}} */ (error ?? {});
-  return (code && PROBLEMS[code]) || sentence(message ?? String(error));
+  const { code, message, detail } = /** @type {{code?: string, message?: string, detail?: string}} */ (error ?? {});
+  return (code && PROBLEMS[code]) || sentence(message ?? detail ?? String(error));
 }
 
 /** @type {Record<string, string>} */
@@ -264,6 +267,7 @@ const PROBLEMS = {
   upstream_busy: "Zapier can take no more questions right now. Try again in a moment.",
   upstream_unavailable: "Zapier does not answer right now. Try again in a moment.",
   session_not_found: "This Zap is no longer kept.",
+  inputs_flawed: "Something is not filled in as it must be. Look at the steps above.",
   too_many_steps: "A Zap has 25 steps at most.",
   session_locked: "The Zap is being created, or was: its steps stay as they are.",
 };

@@ -12,6 +12,7 @@ import { timeline } from "./builder-timeline.js";
 import { problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
+import { createForm } from "./form.js";
 import { icon } from "./icons.js";
 
 const RETRY_MS = 3_000;
@@ -244,6 +245,7 @@ function provide(step, connect) {
   known.apps.set(step.app.id, step.app.title);
   if (step.authentication) known.accounts.set(step.authentication.id, step.authentication.title);
   if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null });
+  desk.form ??= createForm({ connect, stepId: step.id, changed: redraw, words: problemInWords });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
   const isAsked = isSettled ? desk.picking : CHOOSING.has(step.show);
@@ -582,14 +584,33 @@ function finish({ session, steps }, connect) {
     Object.assign(page, { busy: "create", problem: null });
     redraw();
     try {
+      const sent = await Promise.all(steps.map((/** @type {any} */ step) => deskOf(step.id).form?.settled()));
+      if (sent.includes(false)) throw new Error("Not everything that was filled in could be kept. Look at the steps above.");
       await connect.createZap(wish);
     } catch (error) {
+      if (error.code === "inputs_flawed") tellFlaws(error.facts.problems, steps);
       page.problem = problemInWords(error);
     }
     page.busy = null;
     redraw();
   };
   return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish" }, h("h2", { id: "finish", tabindex: "-1" }, "Create the Zap"), outcome(session, steps, create));
+}
+
+/**
+ * Shows what is wrong where it is wrong: at fields, or at their step.
+ *
+ * @param {{step_id: string, field: string | null, code: string, detail: string}[]} problems
+ * @param {any[]} steps
+ */
+function tellFlaws(problems, steps) {
+  for (const { id } of steps) {
+    const own = problems.filter(({ step_id }) => step_id === id);
+    const desk = deskOf(id);
+    desk.problem = own.filter(({ field }) => field === null).map((problem) => problemInWords(problem)).join(" ") || null;
+    desk.form?.flawed(own.flatMap(({ field, code, detail }) => (field === null ? [] : [{ field, code, detail }])));
+  }
+  queueMicrotask(() => /** @type {HTMLElement | null} */ (document.querySelector("[aria-invalid=true], .flaw[role=alert], .list:has(> .flaw) .button"))?.focus());
 }
 
 /** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean}) => void} create */

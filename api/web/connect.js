@@ -66,6 +66,7 @@ export function createConnect(settings) {
     actions: async (stepId) => (await page.ask(stepId, "GET", "/actions")).actions,
     chooseAction: (stepId, { key, action_type }) => page.ask(stepId, "PUT", "/action", { key, action_type }),
     setInputs: (stepId, inputs) => page.ask(stepId, "PUT", "/inputs", { inputs }),
+    ask: page.ask,
     createZap: (wish = {}) => page.ask("", "POST", "/zap", wish),
     refresh: page.refresh,
     close: page.close,

@@ -77,6 +77,8 @@
  * @property {(stepId: string) => Promise<ActionList["actions"]>} actions
  * @property {(stepId: string, action: Action) => Promise<Session>} chooseAction
  * @property {(stepId: string, inputs: Record<string, unknown>) => Promise<Session>} setInputs
+ * @property {(stepId: string, method: string, path: string, body?: object) => Promise<any>} ask Anything else that the API has
+ *   for pages: `path` begins where the step's address ends, or the session's for an empty `stepId`.
  * @property {(options?: { again?: boolean }) => Promise<Session>} createZap
  * @property {() => void} refresh Tries again now, with a new token where the last one was refused.
  * @property {() => void} close Ends everything, until something subscribes again; popups that are open stay open.

@@ -1,0 +1,756 @@
+// @ts-check
+/**
+ * A step's inputs as a form: it draws whatever the action asks for, sends what is filled in, and shows what is wrong where it is
+ * wrong. Descriptions come from the app's developer, so here they are text and nothing else.
+ */
+
+import { draw, h } from "./dom.js";
+
+/**
+ * @import { Choice, FieldFlaw, Form as Answer, FormField, FormPart, Output } from "../../clients/node/shapes.js"
+ * @import { Connect, StepView } from "../../clients/browser/types.js"
+ *
+ * @typedef {object} Settings
+ * @property {Connect} connect of the session
+ * @property {string} stepId of a step that has its account and its action
+ * @property {() => void} [changed] called whenever `describe` would give something else
+ * @property {(error: any) => string} [words] what to say of an error
+ *
+ * @typedef {object} Form
+ * @property {(place: Element) => () => void} mount Draws the form there, now and whenever it changes; returns how to end that.
+ * @property {(options?: {locked?: boolean}) => import("./dom.js").Described | null} describe The form for pages that draw by
+ *   dom.js. Reads the fields when it is first asked, and again when the step's action, account or inputs were changed elsewhere.
+ * @property {(problems: FieldFlaw[]) => void} flawed Shows what creating the Zap found wrong with this step's fields, each until
+ *   its field is changed; from then on empty required fields are told of, too.
+ * @property {() => Promise<boolean>} settled Resolves when everything filled in was sent; false: it could not be.
+ *
+ * @typedef {object} Picker What is known of a field's choices.
+ * @property {string | null} query as it is being typed; null while nothing is
+ * @property {string | null} open which control shows the list
+ * @property {number} active
+ * @property {Choice[] | null} found
+ * @property {string | null} cursor
+ * @property {string | null} trouble
+ * @property {boolean} looking
+ * @property {number} asked counts questions, so that a late answer to an earlier one is passed over
+ * @property {ReturnType<typeof setTimeout> | undefined} timer
+ *
+ * @typedef {object} Control One thing to fill: a field, or an item of one.
+ * @property {string} id
+ * @property {string} name
+ * @property {FormField} field
+ * @property {string | null} type
+ * @property {any} value
+ * @property {(value: any, isDone: boolean) => void} set
+ * @property {Record<string, any>} aria
+ * @property {boolean} labelled a label of the page names it already
+ */
+
+const PATIENCE_MS = 180;
+const KEPT_ENTITIES = /** @type {Record<string, string>} */ ({ amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " });
+
+/**
+ * Makes the form of a step.
+ *
+ * @param {Settings} settings
+ * @returns {Form}
+ */
+export function createForm({ connect, stepId, changed = () => {}, words = (error) => error.message }) {
+  const my = {
+    of: "", // which action and account the fields are of
+    version: "", // what they were read for
+    answer: /** @type {Answer | null} */ (null),
+    drafts: /** @type {Map<string, any>} */ (new Map()),
+    unsent: /** @type {Map<string, any>} */ (new Map()),
+    sending: /** @type {Promise<boolean> | null} */ (null),
+    told: /** @type {FieldFlaw[]} */ ([]),
+    touched: /** @type {Set<string>} */ (new Set()),
+    isAsked: false, // whether somebody tried to create the Zap
+    at: /** @type {string | null} */ (null), // the field with the focus
+    caret: { id: "", piece: 0, place: 0 },
+    taking: { id: "", choice: "" }, // the control that is being given an output
+    pickers: /** @type {Map<string, Picker>} */ (new Map()),
+    labels: /** @type {Map<string, Map<string, string>>} */ (new Map()),
+    outputs: /** @type {Map<string, Output[] | null>} */ (new Map()),
+    trouble: /** @type {string | null} */ (null),
+    said: "",
+    turn: 0,
+    numbers: /** @type {Map<string, number>} */ (new Map()),
+    places: /** @type {Set<() => void>} */ (new Set()),
+  };
+
+  const show = () => {
+    for (const again of my.places) again();
+    changed();
+  };
+  const steps = () => connect.getSnapshot().steps;
+  const step = () => steps().find(({ id }) => id === stepId);
+  const earlier = () => steps().slice(0, steps().findIndex(({ id }) => id === stepId)).filter(({ action }) => action);
+
+  // ---------------------------------------------------------------------------------------------- what the API says
+
+  /** @param {StepView} now */
+  const look = (now) => {
+    const of = JSON.stringify([now.action, now.authentication?.id]);
+    const version = versionOf(now);
+    if (of !== my.of) {
+      Object.assign(my, { of, answer: null, told: [], isAsked: false, said: "" });
+      for (const kept of [my.drafts, my.unsent, my.touched, my.pickers, my.labels]) kept.clear();
+    }
+    if (version === my.version || my.sending || my.unsent.size > 0) return;
+    my.version = version;
+    void read();
+  };
+
+  /** @param {StepView} now */
+  const versionOf = (now) => JSON.stringify([now.action, now.authentication?.id, now.inputs, earlier().map(({ id }) => id)]);
+
+  const read = async () => {
+    const turn = ++my.turn;
+    my.trouble = null;
+    try {
+      const answer = await connect.ask(stepId, "GET", "/fields");
+      if (turn !== my.turn) return;
+      for (const id of my.drafts.keys()) if (id !== my.at && !my.unsent.has(id)) my.drafts.delete(id);
+      take(answer);
+    } catch (error) {
+      if (turn !== my.turn) return;
+      my.trouble = words(error);
+    }
+    show();
+  };
+
+  /** @param {Answer} answer */
+  const take = (answer) => {
+    const before = my.answer?.inputs ?? {};
+    my.answer = answer;
+    if (JSON.stringify(answer.inputs).includes('"$ref"')) void readOutputs();
+    for (const { id, depends_on } of inputsOf(answer.fields)) {
+      const known = my.pickers.get(id);
+      if (!known || depends_on.every((one) => JSON.stringify(before[one]) === JSON.stringify(answer.inputs[one]))) continue;
+      Object.assign(known, { found: null, cursor: null, trouble: null });
+      if (known.open) void find(id, false);
+    }
+  };
+
+  const send = () => {
+    my.sending ??= sendAll().finally(() => {
+      my.sending = null;
+      show();
+    });
+    return my.sending;
+  };
+
+  const sendAll = async () => {
+    while (my.unsent.size > 0) {
+      const { of } = my;
+      const sent = new Map(my.unsent);
+      const drafts = new Map([...sent.keys()].map((id) => [id, JSON.stringify(my.drafts.get(id))]));
+      my.unsent.clear();
+      my.trouble = null;
+      show();
+      try {
+        const answer = await connect.ask(stepId, "PATCH", "/inputs", { inputs: Object.fromEntries(sent) });
+        if (of !== my.of) continue;
+        my.turn += 1;
+        for (const [id, draft] of drafts) if (JSON.stringify(my.drafts.get(id)) === draft) my.drafts.delete(id);
+        for (const id of answer.cleared) if (!my.unsent.has(id)) my.drafts.delete(id);
+        const titles = inputsOf([...answer.fields, ...(my.answer?.fields ?? [])]);
+        const cleared = answer.cleared.map((/** @type {string} */ id) => titles.find((one) => one.id === id)?.title ?? id);
+        my.said = cleared.length > 0 ? `Emptied, because it depends on what was changed: ${cleared.join(", ")}` : "";
+        take(answer);
+        const now = step();
+        if (now) my.version = versionOf(now);
+      } catch (error) {
+        if (of !== my.of) continue;
+        my.unsent = new Map([...sent, ...my.unsent]);
+        my.trouble = words(error);
+        return false;
+      }
+    }
+    return true;
+  };
+
+  /** @param {FormField} field @param {any} draft @param {boolean} isDone */
+  const fill = (field, draft, isDone) => {
+    my.drafts.set(field.id, draft);
+    if (!isDone) return;
+    const value = valueOf(field, draft);
+    my.told = my.told.filter(({ field: id }) => id !== field.id);
+    const before = my.answer?.inputs[field.id] ?? null;
+    if (JSON.stringify(value) !== JSON.stringify(before) || my.sending) {
+      my.unsent.set(field.id, value);
+      void send();
+    }
+    show();
+  };
+
+  const readOutputs = () =>
+    Promise.all(
+      earlier().map(async ({ id, action }) => {
+        const name = `${id} ${JSON.stringify(action)}`;
+        if (my.outputs.has(name)) return;
+        my.outputs.set(name, null);
+        try {
+          my.outputs.set(name, (await connect.ask(id, "GET", "/outputs")).outputs);
+        } catch (error) {
+          my.outputs.delete(name);
+          my.trouble = words(error);
+        }
+        show();
+      }),
+    );
+
+  /** What earlier steps give. @returns {{title: string, outputs: Output[] | null}[]} */
+  const given = () =>
+    earlier().map(({ id, app, action, position }) => ({
+      title: `${position + 1}. ${app?.title ?? ""}`,
+      outputs: my.outputs.get(`${id} ${JSON.stringify(action)}`) ?? null,
+    }));
+
+  /** @param {any} reference */
+  const nameOf = (reference) => {
+    const wanted = reference?.$ref ?? {};
+    const from = steps().find(({ id }) => id === wanted.step);
+    const outputs = from && my.outputs.get(`${from.id} ${JSON.stringify(from.action)}`);
+    const output = outputs?.find(({ id }) => id === wanted.field);
+    return `${from ? `${from.position + 1}. ${from.app?.title ?? ""}` : "A step that is gone"}: ${output?.title || wanted.field}`;
+  };
+
+  // ---------------------------------------------------------------------------------------------- the form
+
+  /** @type {Form["describe"]} */
+  const describe = ({ locked = false } = {}) => {
+    const now = step();
+    if (!now?.action || !/^(resolved|no-auth-required)$/.test(now.state)) return null;
+    look(now);
+    const { answer } = my;
+    const known = new Set(answer ? inputsOf(answer.fields).map(({ id }) => id) : []);
+    const others = [...(answer?.problems ?? []), ...my.told].filter(({ field }) => !known.has(field));
+    return h(
+      "fieldset",
+      { key: `form-${stepId}`, class: "form", disabled: locked, "aria-label": `Fields of step ${now.position + 1}`, "aria-busy": my.sending ? "true" : null },
+      my.trouble &&
+        h(
+          "div",
+          { key: "trouble", class: "note", "data-tone": "bad", role: "alert" },
+          h("p", {}, sentence(my.trouble)),
+          h("div", { class: "row" }, plain("Try again", () => (my.unsent.size > 0 ? void send() : void read()))),
+        ),
+      others.map(({ field, detail }) => h("p", { key: `other ${field} ${detail}`, class: "flaw", role: "alert" }, `${field}: ${sentence(detail)}`)),
+      answer === null && !my.trouble && h("div", { key: "loading", class: "skeleton" }),
+      answer && answer.fields.some(isAnyRequired) && h("p", { key: "legend", class: "soft small" }, "Fields with ", h("span", { class: "flaw" }, "*"), " must be filled."),
+      answer?.fields.map(part),
+      h("p", { key: "said", class: "soft small", role: "status" }, my.said),
+    );
+  };
+
+  /** @param {FormPart | FormField} one @returns {import("./dom.js").Child} */
+  const part = (one) => {
+    if (one.kind === "input") return field(/** @type {FormField} */ (one));
+    if (one.kind === "info") return h("p", { key: `info ${one.id}`, class: "soft small info" }, inText(one.description));
+    return h(
+      "fieldset",
+      { key: `set ${one.id}`, class: "set" },
+      h("legend", {}, one.title),
+      one.description && h("p", { class: "soft small info" }, inText(one.description)),
+      /** @type {FormPart} */ (one).fields.map(part),
+    );
+  };
+
+  /** @param {string} id of a field, which may be anything */
+  const place = (id) => {
+    if (!my.numbers.has(id)) my.numbers.set(id, my.numbers.size);
+    return `${stepId}-field-${my.numbers.get(id)}`;
+  };
+
+  /** @param {FormField} one */
+  const flawsOf = (one) => {
+    const said = [...(my.answer?.problems ?? []), ...my.told].filter(({ field: id, code }) => id === one.id && (code !== "required" || my.isAsked || my.touched.has(id)));
+    return [...new Set(said.map(({ detail }) => sentence(detail)))];
+  };
+
+  /** @param {FormField} one */
+  const hintsOf = (one) => {
+    const { inputs = {}, fields = [] } = my.answer ?? {};
+    const wanted = inputsOf(fields).filter(({ id }) => one.depends_on.includes(id) && inputs[id] === undefined);
+    return [
+      one.description && inText(one.description),
+      one.format === "DATETIME" && "A date or a moment, such as 2026-11-25T14:00:00Z",
+      one.format === "FILE" && "The http or https address of a file",
+      one.default && `Zapier suggests: ${one.default}`,
+      wanted.length > 0 && `First fill: ${wanted.map(({ title }) => title).join(", ")}`,
+    ].filter(Boolean);
+  };
+
+  /** @param {FormField} one */
+  const field = (one) => {
+    const id = place(one.id);
+    const flaws = flawsOf(one);
+    const hints = hintsOf(one);
+    const described = [hints.length > 0 && `${id}-hint`, flaws.length > 0 && `${id}-flaw`].filter(Boolean).join(" ");
+    const aria = { "aria-describedby": described || null };
+    const state = { "aria-invalid": flaws.length > 0 ? "true" : null, "aria-required": one.is_required ? "true" : null };
+    const draft = my.drafts.has(one.id) ? my.drafts.get(one.id) : draftOf(one, my.answer?.inputs[one.id]);
+    const set = (/** @type {any} */ value, /** @type {boolean} */ isDone) => fill(one, value, isDone);
+    const isList = (one.value_type === "ARRAY" || one.value_type === "OBJECT") && one.format !== "READONLY" && !isMapped(draft);
+    const title = [one.title || one.id, one.is_required && h("span", { class: "flaw", "aria-hidden": "true" }, " *")];
+    const more = [
+      hints.length > 0 && h("div", { key: "hint", id: `${id}-hint`, class: "soft small" }, hints.map((hint, index) => h("p", { key: String(index) }, hint))),
+      flaws.length > 0 && h("div", { key: "flaw", id: `${id}-flaw`, class: "flaw small" }, flaws.map((flaw) => h("p", { key: flaw }, flaw))),
+    ];
+    const on = {
+      focusin: () => (my.at = one.id),
+      focusout: () => {
+        my.at = null;
+        if (!my.touched.has(one.id)) {
+          my.touched.add(one.id);
+          show();
+        }
+      },
+    };
+    if (isList) {
+      const list = one.value_type === "ARRAY" ? items : pairs;
+      return h("fieldset", { key: `list ${one.id}`, class: "list", "data-field": one.id, on, ...aria }, h("legend", {}, title), list(one, id, draft, set, state), more);
+    }
+    const control = { id, name: one.title || one.id, field: one, type: one.value_type, value: draft, set, aria: { ...aria, ...state }, labelled: true };
+    return h(
+      "div",
+      { key: `field ${one.id}`, class: "field", "data-field": one.id, on },
+      isMapped(draft) && !isText(one.value_type, one) ? h("span", { id: `${id}-label` }, title) : h("label", { for: id, id: `${id}-label` }, title),
+      one.format === "READONLY" ? h("output", { id, ...aria }, asText(draft)) : single(control),
+      more,
+    );
+  };
+
+  /** @param {FormField} one @param {string} id @param {any[]} draft @param {(value: any, isDone: boolean) => void} set @param {Record<string, any>} state */
+  const items = (one, id, draft, set, state) => [
+    draft.map((value, index) => {
+      const name = `${one.title || one.id}, ${index + 1}`;
+      const put = (/** @type {any} */ now, /** @type {boolean} */ isDone) => set(draft.with(index, now), isDone);
+      return h(
+        "div",
+        { key: String(index), class: "item" },
+        single({ id: `${id}-${index}`, name, field: one, type: one.items, value, set: put, aria: state, labelled: false }),
+        plain("×", () => set(draft.toSpliced(index, 1), true), `Remove ${name}`),
+      );
+    }),
+    h(
+      "div",
+      { key: "add", class: "row" },
+      plain("Add", () => (set([...draft, ""], false), show(), focus(`${id}-${draft.length}`)), `Add to ${one.title || one.id}`),
+      taking({ id, name: one.title || one.id, value: draft, set }),
+    ),
+  ];
+
+  /** @param {FormField} one @param {string} id @param {[string, any][]} draft @param {(value: any, isDone: boolean) => void} set @param {Record<string, any>} state */
+  const pairs = (one, id, draft, set, state) => [
+    draft.map(([key, value], index) => {
+      const name = `${one.title || one.id}, ${index + 1}`;
+      const rename = (/** @type {boolean} */ isDone) => (/** @type {{target: HTMLInputElement}} */ { target }) => set(draft.with(index, [target.value, value]), isDone);
+      const put = (/** @type {any} */ now, /** @type {boolean} */ isDone) => set(draft.with(index, [key, now]), isDone);
+      return h(
+        "div",
+        { key: String(index), class: "item" },
+        h("input", { id: `${id}-${index}-key`, type: "text", value: key, placeholder: "Name", "aria-label": `${name}, name`, autocomplete: "off", ...state, on: { input: rename(false), change: rename(true) } }),
+        single({ id: `${id}-${index}`, name: `${name}, value`, field: one, type: "STRING", value, set: put, aria: state, labelled: false }),
+        plain("×", () => set(draft.toSpliced(index, 1), true), `Remove ${name}`),
+      );
+    }),
+    h(
+      "div",
+      { key: "add", class: "row" },
+      plain("Add", () => (set([...draft, ["", ""]], false), show(), focus(`${id}-${draft.length}-key`)), `Add to ${one.title || one.id}`),
+      taking({ id, name: one.title || one.id, value: draft, set }),
+    ),
+  ];
+
+  // ---------------------------------------------------------------------------------------------- controls
+
+  /** @param {Control} control */
+  const single = (control) => {
+    const { field: one, type, value, id, set, aria, name, labelled } = control;
+    if (isText(type, one)) return [texts(control), taking(control)];
+    if (isMapped(value)) return h("div", { key: "mapped", class: "pieces" }, referred(value, () => (set("", true), focus(id))));
+    if (one.format === "SELECT") return [picker(control), taking(control)];
+    if (type !== "BOOLEAN") return [texts({ ...control, value: asText(value) }), taking(control)];
+    const choose = (/** @type {{target: HTMLSelectElement}} */ { target }) => set(target.value === "" ? "" : target.value === "true", true);
+    return [
+      h(
+        "select",
+        { key: "select", id, value: asText(value), ...aria, "aria-label": labelled ? null : name, on: { change: choose } },
+        h("option", { value: "" }, "–"),
+        h("option", { value: "true" }, "Yes"),
+        h("option", { value: "false" }, "No"),
+      ),
+      taking(control),
+    ];
+  };
+
+  /** Text, with references within it. @param {Control} control */
+  const texts = ({ id, name, field: one, type, value, set, aria, labelled }) => {
+    const pieces = piecesOf(value);
+    const put = (/** @type {any[]} */ now, /** @type {boolean} */ isDone) => set(mapped(now), isDone);
+    const isLong = one.format === "MULTILINE" || one.format === "CODE";
+    const mode = one.format === "FILE" ? "url" : type === "INTEGER" ? "numeric" : type === "NUMBER" ? "decimal" : null;
+    return h(
+      "div",
+      { key: "texts", class: "pieces", role: pieces.length > 1 ? "group" : null, "aria-label": pieces.length > 1 ? name : null },
+      pieces.map((piece, index) => {
+        if (typeof piece !== "string") {
+          const without = [...pieces.slice(0, index - 1), pieces[index - 1] + pieces[index + 1], ...pieces.slice(index + 2)];
+          return referred(piece, () => (put(without, true), focus(partOf(id, index - 1))), `reference ${index}`);
+        }
+        const typed = (/** @type {boolean} */ isDone) => (/** @type {{target: HTMLInputElement}} */ { target }) => put(pieces.with(index, target.value), isDone);
+        const leave = (/** @type {{target: HTMLInputElement}} */ { target }) => (my.caret = { id, piece: index, place: target.selectionStart ?? target.value.length });
+        return h(isLong ? "textarea" : "input", {
+          key: `text ${index}`,
+          id: partOf(id, index),
+          type: isLong ? null : one.format === "PASSWORD" ? "password" : "text",
+          rows: isLong ? "3" : null,
+          class: one.format === "CODE" ? "mono" : null,
+          inputmode: mode,
+          value: piece,
+          placeholder: pieces.length > 1 ? null : one.placeholder || null,
+          autocomplete: one.format === "PASSWORD" ? "new-password" : "off",
+          spellcheck: isLong && one.format !== "CODE" ? null : "false",
+          ...aria,
+          "aria-label": index > 0 ? `${name}, text after ${nameOf(pieces[index - 1])}` : labelled ? null : name,
+          on: { input: typed(false), change: typed(true), blur: leave },
+        });
+      }),
+    );
+  };
+
+  /** @param {any} reference @param {() => void} remove @param {string} [key] */
+  const referred = (reference, remove, key = "reference") => {
+    const name = reference.$text ? piecesOf(reference).map((piece) => (typeof piece === "string" ? piece : nameOf(piece))).join("") : nameOf(reference);
+    return h("span", { key, class: "chip" }, name, plain("×", remove, `Remove ${name}`));
+  };
+
+  /** How a control is given what an earlier step gives. @param {Pick<Control, "id" | "name" | "value" | "set">} control */
+  const taking = ({ id, name, value, set }) => {
+    if (earlier().length === 0) return null;
+    const isOpen = my.taking.id === id;
+    const turn = () => {
+      my.taking = { id: isOpen ? "" : id, choice: "" };
+      void readOutputs();
+      show();
+      if (!isOpen) focus(`${id}-output`);
+    };
+    const sources = given();
+    const all = sources.flatMap(({ outputs }) => outputs ?? []);
+    const chosen = all[Number(my.taking.choice || 0)];
+    const insert = () => {
+      if (!chosen) return;
+      my.taking.id = "";
+      const { pieces, index } = inserted(value, chosen.reference, my.caret.id === id ? my.caret : null);
+      set(mapped(pieces), true);
+      show();
+      focus(partOf(id, index + 1));
+    };
+    let number = 0;
+    return h(
+      "div",
+      { key: `taking ${id}`, class: "taking" },
+      h("button", { key: "turn", type: "button", class: "button quiet small", "aria-expanded": String(isOpen), "aria-label": `Use an earlier step for ${name}`, on: { click: turn } }, "Use an earlier step"),
+      isOpen &&
+        h(
+          "div",
+          { key: "panel", class: "row panel" },
+          h(
+            "select",
+            {
+              id: `${id}-output`,
+              "aria-label": `What ${name} takes from an earlier step`,
+              value: my.taking.choice || "0",
+              on: { change: (/** @type {{target: HTMLSelectElement}} */ { target }) => ((my.taking.choice = target.value), show()) },
+            },
+            sources.map(({ title, outputs }) =>
+              h(
+                "optgroup",
+                { key: title, label: title },
+                outputs === null && h("option", { key: "wait", value: "", disabled: true }, "One moment …"),
+                outputs?.map((output) => h("option", { key: output.id, value: String(number++) }, output.sample ? `${output.title || output.id} (${output.sample.slice(0, 40)})` : output.title || output.id)),
+              ),
+            ),
+          ),
+          plain("Insert", insert, `Insert into ${name}`),
+        ),
+    );
+  };
+
+  /** @param {string} id of a field */
+  const pickerOf = (id) => {
+    const known = my.pickers.get(id) ?? { query: null, open: null, active: -1, found: null, cursor: null, trouble: null, looking: false, asked: 0, timer: undefined };
+    my.pickers.set(id, known);
+    return known;
+  };
+
+  /** Reads choices from the first page or the next, as they are once everything filled in is known. @param {string} id @param {boolean} isNext */
+  const find = async (id, isNext) => {
+    const found = pickerOf(id);
+    const asked = ++found.asked;
+    const cursor = isNext ? found.cursor : null;
+    Object.assign(found, { looking: true, trouble: null });
+    show();
+    await my.sending;
+    if (asked !== found.asked) return;
+    try {
+      const query = new URLSearchParams({ field: id, ...(found.query && { query: found.query }), ...(cursor && { cursor }) });
+      const page = await connect.ask(stepId, "GET", `/choices?${query}`);
+      const labels = my.labels.get(id) ?? new Map();
+      my.labels.set(id, labels);
+      for (const choice of page.choices) labels.set(choice.id, choice.label);
+      if (asked !== found.asked) return;
+      found.found = isNext ? [...(found.found ?? []), ...page.choices] : page.choices;
+      found.cursor = page.cursor;
+      if (!isNext) found.active = found.query && page.choices.length > 0 ? 0 : -1;
+    } catch (error) {
+      if (asked !== found.asked) return;
+      found.trouble = words(error);
+    }
+    found.looking = false;
+    show();
+  };
+
+  /** A combobox with a list, as the ARIA practices have it. @param {Control} control */
+  const picker = ({ id, name, field: one, value, set, aria, labelled }) => {
+    const known = pickerOf(one.id);
+    const isOpen = known.open === id;
+    const labels = my.labels.get(one.id);
+    const text = asText(value);
+    if (text !== "" && !labels?.has(text) && known.found === null && !known.looking && !known.trouble) queueMicrotask(() => known.looking || void find(one.id, false));
+    const open = () => {
+      if (isOpen) return;
+      known.open = id;
+      if (known.found === null && !known.looking) void find(one.id, false);
+      else show();
+    };
+    const close = () => {
+      if (known.open !== id) return;
+      clearTimeout(known.timer);
+      const wasSearched = known.query !== null;
+      Object.assign(known, { open: null, query: null, active: -1, asked: known.asked + 1, looking: false }, wasSearched && { found: null, cursor: null });
+      show();
+    };
+    const asIs = known.query?.trim() && !known.looking && !known.found?.some((choice) => choice.id === known.query) ? [{ id: known.query.trim(), label: `Use “${known.query.trim()}” as it is` }] : [];
+    const options = [...(known.found ?? []), ...asIs];
+    const choose = (/** @type {Choice} */ choice) => {
+      close();
+      set(choice.id, true);
+    };
+    const go = (/** @type {number} */ to) => {
+      if (options.length === 0) return;
+      known.active = (to + options.length) % options.length;
+      if (to === options.length && known.cursor && !known.looking) {
+        known.active = options.length - 1;
+        void find(one.id, true);
+      }
+      show();
+      document.getElementById(`${id}-option-${known.active}`)?.scrollIntoView({ block: "nearest" });
+    };
+    /** @type {Record<string, () => void>} */
+    const keys = {
+      ArrowDown: () => (isOpen ? go(known.active + 1) : open()),
+      ArrowUp: () => (isOpen ? go(known.active < 0 ? -1 : known.active - 1) : open()),
+      Escape: close,
+      Enter: () => {
+        const choice = isOpen ? options[known.active] : undefined;
+        if (choice) choose(choice);
+        else open();
+      },
+    };
+    const status = known.trouble ?? (known.looking ? "Searching" : options.length === 1 ? "1 choice" : `${options.length}${known.cursor ? " and more" : ""} choices`);
+    return h(
+      "div",
+      { key: "picker", class: "picker", on: { focusout: (/** @type {FocusEvent} */ { relatedTarget, currentTarget }) => !(relatedTarget instanceof Node && document.getElementById(`${id}-found`)?.contains(relatedTarget)) && currentTarget && close() } },
+      h("input", {
+        key: "input",
+        id,
+        type: "text",
+        role: "combobox",
+        autocomplete: "off",
+        autocapitalize: "off",
+        spellcheck: "false",
+        placeholder: one.placeholder || "Choose",
+        "aria-autocomplete": "list",
+        "aria-expanded": String(isOpen),
+        "aria-controls": `${id}-list`,
+        "aria-activedescendant": isOpen && known.active >= 0 ? `${id}-option-${known.active}` : null,
+        ...aria,
+        "aria-label": labelled ? null : name,
+        value: isOpen && known.query !== null ? known.query : (labels?.get(text) ?? text),
+        on: {
+          focus: (/** @type {{target: HTMLInputElement}} */ { target }) => target.select(),
+          click: open,
+          input: (/** @type {{target: HTMLInputElement}} */ { target }) => {
+            // Until the answer to this is there, Enter takes nothing: what is shown answers something else.
+            Object.assign(known, { query: target.value, open: id, active: -1, looking: true, asked: known.asked + 1 });
+            clearTimeout(known.timer);
+            known.timer = setTimeout(() => void find(one.id, false), PATIENCE_MS);
+            show();
+          },
+          keydown: (/** @type {KeyboardEvent} */ event) => {
+            if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey || !(event.key in keys)) return;
+            event.preventDefault();
+            keys[event.key]?.();
+          },
+        },
+      }),
+      text !== "" && !isOpen && plain("×", () => (set("", true), focus(id)), `Empty ${name}`),
+      h(
+        "div",
+        { key: "found", id: `${id}-found`, class: "found", hidden: !isOpen, on: { mousedown: (/** @type {Event} */ event) => event.preventDefault() } },
+        known.trouble && h("p", { class: "note", "data-tone": "bad" }, sentence(known.trouble)),
+        h(
+          "ul",
+          { id: `${id}-list`, role: "listbox", "aria-label": name, "aria-busy": known.looking ? "true" : null },
+          isOpen &&
+            options.map((choice, index) =>
+              h("li", { key: choice.id, id: `${id}-option-${index}`, role: "option", "aria-selected": String(index === known.active), on: { click: () => choose(choice) } }, choice.label || choice.id),
+            ),
+        ),
+        known.looking ? h("p", { key: "looking", class: "soft small nothing" }, "One moment …") : known.found?.length === 0 && !known.cursor && h("p", { key: "none", class: "soft small nothing" }, "There is no such choice."),
+        known.cursor && !known.looking && plain("Show more", () => void find(one.id, true), `Show more choices of ${name}`),
+      ),
+      h("p", { key: "told", class: "unseen", role: "status" }, isOpen ? status : ""),
+    );
+  };
+
+  return {
+    describe,
+    mount(place_) {
+      let isDue = false;
+      const again = () => {
+        if (isDue) return;
+        isDue = true;
+        queueMicrotask(() => {
+          isDue = false;
+          if (my.places.has(again)) draw(place_, describe());
+        });
+      };
+      my.places.add(again);
+      const end = connect.subscribe(again);
+      again();
+      return () => {
+        my.places.delete(again);
+        end();
+      };
+    },
+    flawed(problems) {
+      Object.assign(my, { told: problems, isAsked: true });
+      show();
+    },
+    settled: () => (my.unsent.size > 0 || my.sending ? send() : Promise.resolve(true)),
+  };
+}
+
+// ------------------------------------------------------------------------------------------------ pure parts
+
+/** @param {readonly (FormPart | FormField)[]} parts @returns {FormField[]} */
+function inputsOf(parts) {
+  return parts.flatMap((one) => (one.kind === "fieldset" ? inputsOf(/** @type {FormPart} */ (one).fields) : one.kind === "input" ? [one] : []));
+}
+
+/** @param {FormPart} one @returns {boolean} */
+function isAnyRequired(one) {
+  return inputsOf([one]).some(({ is_required }) => is_required);
+}
+
+/** Whether it is filled by typing, so that references can stand within. @param {string | null} type @param {FormField} field */
+function isText(type, { format }) {
+  return format !== "SELECT" && (type === "STRING" || type === "NUMBER" || type === "INTEGER" || type === null);
+}
+
+/** @param {any} value */
+function isMapped(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length === 1 && (typeof value.$ref === "object" || Array.isArray(value.$text));
+}
+
+/** @param {any} value */
+function asText(value) {
+  if (value === null || value === undefined) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** What is edited for a value: lists and objects as rows. @param {FormField} field @param {any} value */
+function draftOf({ value_type }, value) {
+  if (isMapped(value)) return value;
+  if (value_type === "ARRAY") return Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
+  if (value_type === "OBJECT") return value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : [];
+  return value ?? "";
+}
+
+/** What is sent for it; null empties the field. @param {FormField} field @param {any} draft */
+function valueOf({ value_type }, draft) {
+  if (isMapped(draft)) return draft;
+  if (value_type === "ARRAY" && Array.isArray(draft)) return draft.some((one) => one !== "") ? draft.filter((one) => one !== "") : null;
+  if (value_type === "OBJECT" && Array.isArray(draft)) return draft.some(([key]) => key !== "") ? Object.fromEntries(draft.filter(([key]) => key !== "")) : null;
+  return draft === "" ? null : draft;
+}
+
+/**
+ * A text as what it consists of: text, reference, text, … with text at both ends.
+ *
+ * @param {any} value
+ * @returns {any[]}
+ */
+function piecesOf(value) {
+  const inside = isMapped(value) ? (value.$text ?? [value]) : [asText(value)];
+  const pieces = [""];
+  for (const piece of inside) {
+    if (typeof piece === "string") pieces.push(`${pieces.pop()}${piece}`);
+    else pieces.push(piece, "");
+  }
+  return pieces;
+}
+
+/** @param {any[]} pieces @returns {any} */
+function mapped(pieces) {
+  const kept = pieces.filter((piece) => piece !== "");
+  if (kept.every((piece) => typeof piece === "string")) return kept.join("");
+  return kept.length === 1 ? kept[0] : { $text: kept };
+}
+
+/** @param {any} value @param {any} reference @param {{piece: number, place: number} | null} caret */
+function inserted(value, reference, caret) {
+  const pieces = piecesOf(Array.isArray(value) ? "" : value);
+  const at = caret && typeof pieces[caret.piece] === "string" ? caret.piece : pieces.length - 1;
+  const text = pieces[at];
+  const place = caret?.piece === at ? caret.place : text.length;
+  return { pieces: [...pieces.slice(0, at), text.slice(0, place), reference, text.slice(place), ...pieces.slice(at + 1)], index: at + 1 };
+}
+
+/** @param {string} id @param {number} index */
+function partOf(id, index) {
+  return index > 0 ? `${id}-piece-${index}` : id;
+}
+
+/** What Markdown or HTML says, without its marks. What comes out is text, whatever goes in. @param {string} markup */
+function inText(markup) {
+  return markup
+    .replace(/<(script|style)\b[^]*?(<\/\1\s*>|$)/gi, "")
+    .replace(/<br\s*\/?>|<\/(p|div|li)>/gi, "\n")
+    .replace(/<\/?[a-z][^<>]*>/gi, "")
+    .replace(/!?\[([^\]\n]*)\]\(([^()\s]*)\)/g, "$1 ($2)")
+    .replace(/(\*\*|__|`)(?=\S)([^\n]*?\S)\1/g, "$2")
+    .replace(/&(amp|lt|gt|quot|apos|nbsp);/g, (_, name) => KEPT_ENTITIES[name] ?? "")
+    .trim();
+}
+
+/** @param {string} text */
+function sentence(text) {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
+
+/** @param {string} id */
+function focus(id) {
+  setTimeout(() => document.getElementById(id)?.focus());
+}
+
+/** @param {string} text @param {() => void} click @param {string} [label] */
+function plain(text, click, label) {
+  return h("button", { key: `do ${label ?? text}`, type: "button", class: "button quiet small", "aria-label": label, on: { click } }, text);
+}

@@ -1,0 +1,212 @@
+"""The form of a step's inputs, in Chromium, as the demo builder shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from itertools import product
+from typing import Any, Final
+
+import httpx
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Locator, Route, expect
+
+from orchestrator.core.fields import Format, ValueType
+from tests.acceptance.installation import Installation
+from tests.browser.builder import Builder, tab_to
+
+pytestmark = pytest.mark.browser
+
+HOSTILE: Final = "<img src=x onerror=document.title='gotcha'>A<script>document.title='gotcha'</script><b>B</b> 1 < 2"
+
+
+@pytest.fixture
+async def builder(context: BrowserContext, installation: Installation) -> AsyncIterator[Builder]:
+    """The builder at its welcome; it ends without having broken its policy, and without an error."""
+    builder = await Builder.opened(context, installation.variables)
+    yield builder
+    assert await builder.violations() == []
+    assert builder.complaints == []
+
+
+async def test_a_step_with_dependent_choices_and_a_mapping_is_filled_in_and_the_zap_is_created(  # noqa: PLR0915 - one story
+    builder: Builder, installation: Installation
+) -> None:
+    """What is missing is said at its field; what depends on a changed field is emptied and asked for again."""
+    await _begin(builder, "fil", "Google Sheets")
+    await builder.choose_action(2, "Create Spreadsheet Row")
+    step = builder.step(2)
+    spreadsheet = step.get_by_role("combobox", name="Spreadsheet")
+    worksheet = step.get_by_role("combobox", name="Worksheet")
+    await builder.page.get_by_role("button", name="Create the Zap").click()
+    await expect(spreadsheet).to_be_focused()
+    await expect(spreadsheet).to_have_accessible_description(re.compile("This field must be filled"))
+    builder.complaints[:] = [said for said in builder.complaints if "409" not in said]
+    await builder.page.keyboard.type("spreadsheet 4")
+    await expect(step.locator("li[role=option]").first).to_have_attribute("aria-selected", "true")
+    await builder.page.keyboard.press("Enter")
+    await expect(worksheet).to_have_accessible_description(re.compile("must be filled"))
+    await _choose(step, worksheet, "Orders")
+    await expect(step.get_by_role("group", name="Columns").get_by_role("textbox", name="Amount")).to_be_visible()
+    await _choose(step, spreadsheet, "Spreadsheet 60")
+    await expect(step.get_by_text("Emptied, because it depends on what was changed")).to_contain_text("Worksheet")
+    await _choose(step, worksheet, "Leads")
+    name = step.get_by_role("textbox", name="Name", exact=True)
+    await name.fill("Dear , hello")
+    await name.evaluate("(input) => input.setSelectionRange(5, 5)")
+    await tab_to(builder.page, step.get_by_role("button", name="Use an earlier step for Name"))
+    await builder.page.keyboard.press("Enter")
+    await step.get_by_label("What Name takes from an earlier step").select_option(label="Owner Name (Ada)")
+    await step.get_by_role("button", name="Insert into Name").click()
+    await expect(step.get_by_label("Name, text after 1. Formatter: Owner Name")).to_be_focused()
+    await expect(step.locator(".flaw.small")).to_have_count(0)
+    await builder.page.get_by_role("button", name="Create the Zap").click()
+    await expect(builder.page.locator("strong", has_text="Your Zap exists")).to_be_visible()
+    session = await _session(installation, builder.session_id)
+    owner = {"$ref": {"step": session["steps"][0]["id"], "field": "owner__name"}}
+
+    assert session["steps"][1]["inputs"] == {
+        "spreadsheet": "sheet-00060",
+        "worksheet": "sheet-00060/leads",
+        "COL$A": {"$text": ["Dear ", owner, ", hello"]},
+    }
+
+
+async def _begin(builder: Builder, user: str, app: str) -> None:
+    await builder.connect_account(user, app)
+    await builder.begin(user, "Formatter", app)
+    await builder.button(2, "Use: ").click()
+    await builder.shows(2, "resolved")
+    await builder.choose_action(1, "New Formatted Batch")
+
+
+async def _choose(step: Locator, field: Locator, label: str) -> None:
+    await field.click()
+    await step.get_by_role("option", name=label, exact=True).click()
+
+
+async def _session(installation: Installation, session_id: str) -> dict[str, Any]:
+    variables = installation.variables
+    headers = {"Authorization": f"Bearer {variables['ZAPWRIGHT_API_KEY']}"}
+    async with httpx.AsyncClient(base_url=variables["ZAPWRIGHT_API_URL"], headers=headers, trust_env=False) as api:
+        session: dict[str, Any] = (await api.get(f"/v1/sessions/{session_id}")).raise_for_status().json()
+    return session
+
+
+async def test_choices_are_read_page_by_page_and_searched_and_known_by_their_labels_after_a_reload(
+    builder: Builder,
+) -> None:
+    """Ten thousand are not read at once; what the app says of itself in HTML is text."""
+    asked: list[str] = []
+    builder.page.on("request", lambda request: asked.append(request.url) if "/choices?" in request.url else None)
+    await _begin(builder, "cho", "Slack")
+    await builder.choose_action(2, "Send Channel Message")
+    step = builder.step(2)
+    channel = step.get_by_role("combobox", name="Channel", exact=True)
+    await expect(step.locator(".info")).to_have_text("Careful: this posts.")
+    await channel.click()
+    options = step.locator("li[role=option]")
+    await expect(options.first).to_have_text("channel 1")
+    first = await options.count()
+    await step.get_by_role("button", name="Show more choices of Channel").click()
+    await expect(options).to_have_count(2 * first)
+    await builder.page.keyboard.press("ArrowDown")
+    await builder.page.keyboard.press("Enter")
+    await expect(channel).to_have_value("channel 1")
+    await expect(step.locator(".form")).not_to_have_attribute("aria-busy", "true")
+    await builder.page.reload()
+
+    await expect(channel).to_have_value("channel 1")
+    assert len(asked) <= 5
+
+
+async def test_lists_objects_and_truths_are_kept_as_what_they_are(builder: Builder, installation: Installation) -> None:
+    """And what is not of a field's type is kept, too, with what is wrong with it beside it."""
+    await _begin(builder, "lio", "HubSpot")
+    await builder.choose_action(2, "Create Contact")
+    step = builder.step(2)
+    await step.get_by_role("textbox", name="Email").fill("ada@example.test")
+    await step.get_by_role("textbox", name="Age").fill("old")
+    await step.get_by_role("button", name="Add to Visits").click()
+    await step.get_by_role("textbox", name="Visits, 1").fill("7")
+    await step.get_by_role("button", name="Add to Visits").click()
+    await step.get_by_role("textbox", name="Visits, 2").fill("8")
+    await step.get_by_role("button", name="Add to More properties").click()
+    await step.get_by_role("textbox", name="More properties, 1, name").fill("first[]name$__")
+    await step.get_by_role("textbox", name="More properties, 1, value").fill("Ada")
+    await builder.page.keyboard.press("Tab")
+    await expect(step.get_by_role("textbox", name="Age")).to_have_accessible_description("Expected a whole number.")
+    await step.get_by_role("button", name="Remove Visits, 1").click()
+    await expect(step.get_by_role("textbox", name="Visits, 1")).to_have_value("8")
+    await expect(step.locator(".form")).not_to_have_attribute("aria-busy", "true")
+    await builder.page.reload()
+    await expect(step.get_by_role("textbox", name="Visits, 1")).to_have_value("8")
+    session = await _session(installation, builder.session_id)
+
+    assert session["steps"][1]["inputs"] == {
+        "email": "ada@example.test",
+        "age": "old",
+        "visits": ["8"],
+        "properties": {"first[]name$__": "Ada"},
+    }
+
+
+async def test_whatever_an_action_asks_for_is_shown_and_what_it_says_of_itself_is_text(
+    chromium: Browser, installation: Installation
+) -> None:
+    """Every type in every format has a control with a name, on a phone too; axe finds nothing, and no markup runs."""
+    context = await chromium.new_context(viewport={"width": 360, "height": 740}, reduced_motion="reduce")
+    builder = await Builder.opened(context, installation.variables)
+    await builder.page.route("**/fields", _anything)
+    await _begin(builder, "any", "HubSpot")
+    await builder.choose_action(2, "Create Contact")
+    step = builder.step(2)
+    await expect(step.locator("[data-field]")).to_have_count(len(EVERYTHING))
+    await expect(step.locator(".info").first).to_have_text("AB 1 < 2")
+    await expect(step.locator("[data-field='STRING None'] > div.soft")).to_have_text(re.compile("^AB 1 < 2"))
+    await step.get_by_role("button", name="Use an earlier step for STRING None").first.click()
+    await expect(step.get_by_label("What STRING None takes from an earlier step")).to_be_visible()
+    found = ""
+    for theme in ("light", "dark"):
+        await builder.page.emulate_media(color_scheme=theme)
+        found += (await Axe().run(builder.page)).generate_snapshot()
+    width = await builder.page.evaluate("document.documentElement.scrollWidth")
+    title = await builder.page.title()
+    markup = await step.locator(".form :is(img, script, b)").count()
+    violations = await builder.violations()
+    await context.close()
+
+    assert (found, width, title, markup, violations) == ("", 360, "Build a Zap · Zapwright", 0, [])
+    assert builder.complaints == []
+
+
+def _field(kind: str, name: str, **more: Any) -> dict[str, Any]:
+    empty = {"value_type": None, "format": None, "is_required": False, "default": None, "placeholder": ""}
+    return {
+        "kind": kind,
+        "id": name,
+        "title": name,
+        "description": HOSTILE,
+        "depends_on": [],
+        "invalidates": False,
+        "items": None,
+        "fields": [],
+    } | (empty | more)
+
+
+EVERYTHING: Final = [
+    _field("input", f"{kind} {how}", value_type=kind, format=how, is_required=True, default="true", items="STRING")
+    for kind, how in product(map(str, ValueType), [None, *map(str, Format)])
+]
+FLAWS: Final = [{"field": one["id"], "code": "wrong_type", "detail": HOSTILE} for one in EVERYTHING]
+FILLED: Final = {"ARRAY None": ["one"], "OBJECT None": {"a": "b"}, "__proto__ ": "x", "INTEGER None": [{"odd": None}]}
+
+
+async def _anything(route: Route) -> None:
+    parts = [_field("info", "note"), _field("fieldset", "set", fields=EVERYTHING[:9]), *EVERYTHING[9:]]
+    form = {"fields": parts, "inputs": FILLED, "problems": FLAWS}
+    await route.fulfill(
+        body=json.dumps(form), content_type="application/json", headers={"Access-Control-Allow-Origin": "*"}
+    )
