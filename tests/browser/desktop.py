@@ -33,14 +33,27 @@ class Desktop:
         self._answers = answers
         self._numbers = count(1)
 
-    async def xdotool(self, *arguments: str) -> str:
-        """Do what a user does, and return what xdotool says."""
+    async def xdotool(self, *arguments: str) -> None:
+        """Do what a user does."""
+        status, _ = await self._xdotool(*arguments)
+        assert status == 0, arguments
+
+    async def active_window(self, *, but: str | None = None) -> str:
+        """Return the window that has the focus, as soon as one has it that is not this one; in between none may."""
+        async with asyncio.timeout(ENDS_WITHIN_S * 4):
+            while True:
+                status, window = await self._xdotool("getactivewindow")
+                if status == 0 and window != but:
+                    return window
+                await asyncio.sleep(0.05)
+
+    async def _xdotool(self, *arguments: str) -> tuple[int | None, str]:
+        pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            "xdotool", *arguments, env=self._environment, stdout=asyncio.subprocess.PIPE
+            "xdotool", *arguments, env=self._environment, stdout=pipe, stderr=pipe
         )
         output, _ = await process.communicate()
-        assert process.returncode == 0, arguments
-        return output.decode().strip()
+        return process.returncode, output.decode().strip()
 
     async def open(self, address: str) -> Window:
         """Open a window of its own for a page, and return it when it has the focus."""
@@ -49,14 +62,6 @@ class Desktop:
         window = Window(self, attached["sessionId"], made["targetId"])
         await window.until("document.readyState === 'complete' && document.hasFocus()")
         return window
-
-    async def is_left(self, window: str) -> None:
-        """Wait until another window than this one has the focus."""
-        async with asyncio.timeout(ENDS_WITHIN_S * 4):
-            while True:
-                if await self.xdotool("getactivewindow") != window:
-                    return
-                await asyncio.sleep(0.05)
 
     async def send(self, method: str, *, session: str | None = None, **parameters: Any) -> dict[str, Any]:
         """Ask the browser for something, and return its answer."""

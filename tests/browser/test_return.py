@@ -48,10 +48,10 @@ async def test_who_returns_without_a_message_is_shown_the_result(
         session = await product.session(user, app)
         step = session["steps"][0]["id"]
         window = await screen.open(product.page(session))
-        page = await screen.xdotool("getactivewindow")
+        page = await screen.active_window()
         await window.until(f"document.getElementById('{step}')?.dataset.show === 'ready'")
         await window.click(f"#{step} .connect")
-        await screen.is_left(page)
+        await screen.active_window(but=page)
         (right,) = await until(lambda: product.accounts(user, app))  # noqa: B023 - it is awaited here
         if way == "closes the popup":
             await screen.xdotool("key", "ctrl+w")
