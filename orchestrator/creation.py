@@ -25,7 +25,7 @@ from orchestrator.core.ports import (
 from orchestrator.core.recognition import GIVE_UP_AFTER, ZapListing, matches
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND, Millis, Session, SessionKey, SessionStatus, ZapState
-from orchestrator.core.signals import Signal, ZapAnswered, ZapIdentified, ZapRequested, ZapsListed
+from orchestrator.core.signals import Signal, ZapAnswered, ZapIdentified, ZapRequested, ZapsListed, ZapsNotListed
 from orchestrator.core.terms import ANY_TERMS, Terms
 from orchestrator.core.values import replace
 from orchestrator.preflight import Preflight
@@ -111,14 +111,15 @@ class Creator:
     async def look(self, session: Session) -> None:
         """Look through the user's Zaps for the one that a call of unknown outcome may have made.
 
-        While Zapier cannot be asked nothing is noted, for ten minutes after the intent at most. Raises as
-        `Commits.apply`.
+        While Zapier cannot be asked that is tried ever more seldom, for ten minutes after the intent at most. Raises
+        as `Commits.apply`.
         """
         intent_id, intent_at = session.zap.intent_id or "", session.zap.intent_at or 0
         try:
             listing = await self._zaps(session)
         except (UpstreamError, SignInRequiredError):
             if self._clock.now() < intent_at + GIVE_UP_AFTER:
+                await self._commits.apply(session.key, ZapsNotListed(intent_id=intent_id))
                 return
             listing = ZapListing(zaps=(), complete=False)
         known = await self._known(session)

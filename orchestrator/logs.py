@@ -24,6 +24,7 @@ REDACTED: Final = "…"
 
 _SECRET_NAME: Final = re.compile(r"token|secret|passw|authorization|cookie|(api|access|credential|fernet|private)_?key")
 _BEARER: Final = re.compile(r"\b(bearer\s+)\S+", re.IGNORECASE)
+_SECRET_OF_LINK: Final = re.compile(r"(?<=[0-9a-z]-)[2-7a-z]{32}(?![0-9a-z])", re.IGNORECASE)
 _USER_OF_URL: Final = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -68,7 +69,7 @@ class Lines:
 
 
 def redacted(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Take out what looks like a secret: by its name, a bearer token by the word before it, a user in an address."""
+    """Take out what looks like a secret: by its name, after the word bearer, a user in an address, a connect link's."""
     return {name: _clean(name, value) for name, value in line.items()}
 
 
@@ -114,6 +115,7 @@ def _clean(name: str, value: object) -> object:
     match value:
         case str():
             value = _BEARER.sub(rf"\1{REDACTED}", value) if "bearer" in value.lower() else value
+            value = _SECRET_OF_LINK.sub(REDACTED, value) if "-" in value else value
             return _USER_OF_URL.sub(f"{REDACTED}@", value) if "://" in value else value
         case int() | float():
             return value

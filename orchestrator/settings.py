@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     def _development_is_simulated(self) -> Self:
         if self.simulator_url is None:
             return self
-        is_zapier = f".{urlsplit(self.simulator_url).hostname}".endswith(".zapier.com")
+        is_zapier = f".{urlsplit(self.simulator_url).hostname}".rstrip(".").endswith(".zapier.com")
         if is_zapier or self.simulator_url != self.zapier_api_url:
             raise ValueError("simulator_url must be zapier_api_url: /demo and /dev are for no real upstream")
         return self

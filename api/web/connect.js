@@ -636,7 +636,7 @@ const followerOf = (api, page) => {
     pause(tries, signal, error) {
       return new Promise((done) => {
         follower.wake = () => done(null);
-        signal.addEventListener("abort", done);
+        signal.onabort = done;
         setTimeout(done, waitMs(tries, error));
       });
     },

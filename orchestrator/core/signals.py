@@ -287,6 +287,13 @@ class ZapsListed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ZapsNotListed:
+    """Zapier could not be asked for the user's Zaps, among which the one of an intent may be."""
+
+    intent_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ZapIdentified:
     """A person says which of the matches is the session's Zap."""
 
@@ -336,6 +343,7 @@ Signal: TypeAlias = (
     | ZapRequested
     | ZapAnswered
     | ZapsListed
+    | ZapsNotListed
     | ZapIdentified
     | CredentialChanged
     | TimePassed

@@ -22,7 +22,7 @@ from tests.support.valkey import free_port, running_valkey
 
 KEY: Final = "key-of-the-tests"
 LISTINGS: Final = "GET /v2/authentications"
-SESSIONS: Final = 40
+SESSIONS: Final = 60
 CALL_LIMIT_S: Final = 40
 """So long that a watch whose lease has to run out is not checked again before a minute has passed."""
 
@@ -161,15 +161,15 @@ async def test_a_worker_asked_to_end_finishes_or_leaves_its_work_to_others(
             [f"user{number}" for number in range(SESSIONS)], lambda user: lose_message(api, simulator, user, app)
         )
         await slow_down(simulator, ms=400)
-        speaking = asyncio.create_task(each(waiting, lambda one: say(api, one, "finished")))
         statuses = []
-        for _ in range(3):
+        for turn in range(3):
             worker = await asyncio.to_thread(place.worker)
             before = await met(simulator)
+            speaking = asyncio.create_task(each(waiting[turn::3], lambda one: say(api, one, "finished")))
             await come_true(lambda before=before: exceeds(simulator, before), what=worker.output)  # type: ignore[misc]
             worker.send(signal.SIGTERM)
             statuses.append((await ended(worker, within_s=WORKER_ENDS_WITHIN_S), worker.output))
-        await speaking
+            await speaking
         await slow_down(simulator, ms=None)
         began_at = time.monotonic()
         await asyncio.to_thread(place.worker)

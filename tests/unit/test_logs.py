@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from api.links import LinkTokens
 from orchestrator.logs import configure
 from orchestrator.settings import Settings
 
@@ -78,11 +79,22 @@ def test_secrets_are_left_out_however_they_come(fact: dict[str, Any]) -> None:
     assert "…" in stream.getvalue()
 
 
-def test_what_only_sounds_like_a_secret_stays() -> None:
-    """An action's key is no key."""
-    log_to(stream := StringIO()).info("event", key="new_row", monkey="ape")
+@pytest.mark.parametrize("form", [str, str.upper])
+def test_a_connect_link_that_led_astray_is_not_told(form: Callable[[str], str]) -> None:
+    """A proxy left a prefix in place, a mail program changed letters: the link itself is good still."""
+    token = LinkTokens(["key"]).make("zs0bv7a1c8ug3m058cud2ts2", "cl1")
+    log_to(stream := StringIO()).info("problem", detail=f"no route has the path '/zaps/connect/{form(token)}'")
 
-    assert (lines(stream)[0]["key"], lines(stream)[0]["monkey"]) == ("new_row", "ape")
+    assert form(token.partition("-")[2]) not in stream.getvalue()
+    assert lines(stream)[0]["detail"].startswith("no route has the path '/zaps/connect/")
+
+
+def test_what_only_sounds_like_a_secret_stays() -> None:
+    """An action's key is no key, a UUID no link."""
+    facts = {"key": "new_row", "monkey": "ape", "zap": "00000000-0000-c000-8000-000000019263"}
+    log_to(stream := StringIO()).info("event", **facts)
+
+    assert lines(stream)[0].items() >= facts.items()
 
 
 @pytest.mark.parametrize("form", ["json", "console"])

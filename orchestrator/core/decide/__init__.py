@@ -51,6 +51,7 @@ from orchestrator.core.signals import (
     ZapIdentified,
     ZapRequested,
     ZapsListed,
+    ZapsNotListed,
 )
 
 __all__ = ["Decision", "decide", "found"]
@@ -82,7 +83,7 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
             time.passed(draft, signal)
         case ZapRequested():
             creation.requested(draft, signal)
-        case ZapAnswered() | ZapsListed() | ZapIdentified():
+        case ZapAnswered() | ZapsListed() | ZapsNotListed() | ZapIdentified():
             _about_the_zap(draft, signal)
         case _:
             _about_a_step(draft, signal)
@@ -101,12 +102,14 @@ def _about_the_session(draft: Draft, signal: SessionChanged | SessionCancelled |
             assert_never(signal)
 
 
-def _about_the_zap(draft: Draft, signal: ZapAnswered | ZapsListed | ZapIdentified) -> None:
+def _about_the_zap(draft: Draft, signal: ZapAnswered | ZapsListed | ZapsNotListed | ZapIdentified) -> None:
     match signal:
         case ZapAnswered():
             creation.answered(draft, signal)
         case ZapsListed():
             creation.listed(draft, signal)
+        case ZapsNotListed():
+            creation.not_listed(draft, signal)
         case ZapIdentified():
             creation.identified(draft, signal)
         case _:

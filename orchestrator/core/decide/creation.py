@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, assert_never
 from orchestrator.core.errors import CreateUnknownError, NotReadyError, SessionLockedError, ZapNotMatchedError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome, ZapMade, ZapNotMade, ZapUnknown
-from orchestrator.core.recognition import BETWEEN_LOOKS
+from orchestrator.core.recognition import BETWEEN_LOOKS, GIVE_UP_AFTER
 from orchestrator.core.session import SessionStatus, Step, Zap, ZapMatch, ZapState
 from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft
     from orchestrator.core.session import Session
-    from orchestrator.core.signals import ZapAnswered, ZapIdentified, ZapRequested, ZapsListed
+    from orchestrator.core.signals import ZapAnswered, ZapIdentified, ZapRequested, ZapsListed, ZapsNotListed
 
 
 def requested(draft: Draft, signal: ZapRequested) -> None:
@@ -67,7 +67,7 @@ def listed(draft: Draft, signal: ZapsListed) -> None:
     With none, or several, or with a list that was not whole, only a person can tell.
     """
     zap = draft.session.zap
-    if zap.intent_id != signal.intent_id or zap.state is not ZapState.UNKNOWN or zap.look_at is None:
+    if not _is_looked_for(zap, signal.intent_id):
         return draft.nothing(Outcome.STALE)
     seen = {found.id: found for found in (*zap.matches, *signal.matches)}
     is_first = zap.looks == 0
@@ -81,6 +81,21 @@ def listed(draft: Draft, signal: ZapsListed) -> None:
     )
     draft.session = replace(draft.session, zap=zap)
     return draft.tell(EventName.ZAP_LOOKED_FOR, matches=list(seen), is_over=not is_first)
+
+
+def not_listed(draft: Draft, signal: ZapsNotListed) -> None:
+    """Look again once the intent is twice as old, so that a Zapier in trouble is asked ever more seldom."""
+    zap = draft.session.zap
+    if not _is_looked_for(zap, signal.intent_id):
+        return draft.nothing(Outcome.STALE)
+    began = zap.intent_at or draft.now
+    again_at = min(draft.now + max(BETWEEN_LOOKS, draft.now - began), began + GIVE_UP_AFTER)
+    draft.session = replace(draft.session, zap=replace(zap, look_at=again_at))
+    return None
+
+
+def _is_looked_for(zap: Zap, intent_id: str) -> bool:
+    return zap.intent_id == intent_id and zap.state is ZapState.UNKNOWN and zap.look_at is not None
 
 
 def identified(draft: Draft, signal: ZapIdentified) -> None:

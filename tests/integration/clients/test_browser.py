@@ -126,7 +126,7 @@ def test_a_backend_that_gives_no_new_token_is_asked_a_few_times(tmp_path: Path) 
     (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     done = subprocess.run([NODE, "page.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
 
-    assert done.stdout == "6\n", done.stderr
+    assert (done.stdout, done.stderr) == ("6\n", "")
 
 
 @pytest.mark.npm_packages

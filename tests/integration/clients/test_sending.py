@@ -235,6 +235,6 @@ def session(seq: int) -> dict[str, Any]:
         "created_at": moment,
         "deadline": moment,
         "credential": {"state": "missing", "account": None},
-        "zap": {"state": "none", "id": None, "editor_url": None, "problem": None},
+        "zap": {"state": "none", "id": None, "editor_url": None, "problem": None, "matches": []},
         "steps": [],
     }

@@ -479,6 +479,20 @@ async def test_while_zapier_cannot_be_asked_looking_waits_and_then_gives_up(scen
     assert ((await scene.now(session)).zap.looks, (await scene.now(session)).zap.look_at) == (2, None)
 
 
+async def test_a_zapier_that_cannot_be_asked_is_asked_ever_more_seldom(scene: Scene) -> None:
+    """However often a worker sweeps: what others wait for needs the same permits, and the same sweeper."""
+    session = await scene.ready("ann")
+    scene.zapier.zap_answer = ZapUnknown(problem="no answer")
+    await scene.here.creator.create(session.key)
+    scene.zapier.fail("listed zaps", *[UpstreamUnavailableError(problem="502")] * 1000)
+    for _ in range(130):
+        await scene.here.sweep()
+        scene.clock.advance(5 * SECOND)
+
+    assert scene.zapier.sent("listed zaps") == 9
+    assert ((await scene.now(session)).zap.looks, (await scene.now(session)).zap.look_at) == (2, None)
+
+
 async def test_a_401_to_the_call_is_an_answer_like_another(scene: Scene) -> None:
     """The session stays ready; once the user has signed in again it is created."""
     session = await scene.ready("ann")

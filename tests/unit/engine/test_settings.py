@@ -76,7 +76,7 @@ def test_what_makes_no_sense_is_refused(name: str, value: str, monkeypatch: pyte
         Settings()
 
 
-@pytest.mark.parametrize("url", ["https://api.zapier.com", "https://API.zapier.com:443/", "https://zapier.com"])
+@pytest.mark.parametrize("url", ["https://api.zapier.com", "https://API.zapier.com:443/", "https://zapier.com."])
 def test_zapier_is_no_simulator(url: str) -> None:
     """Else anybody could act for every user by `/dev`, which asks for no key."""
     with pytest.raises(ValidationError, match="no real upstream"):
