@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from rich.table import Table
+from rich.text import Text
 
 from cli import devenv
 from cli.deployment import Deployment, alone_in, running
@@ -51,20 +51,25 @@ def own_name() -> str:
 
 
 def show_addresses(voice: Voice, deployment: Deployment) -> None:
-    """Print where everything is."""
+    """Print where everything is, each on one line however long, so that it can be copied."""
     planned = deployment.plan
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_column(no_wrap=True)
-    table.add_row("API", planned.api_url, "[dim]see /openapi.json[/]")
+    rows = [("API", planned.api_url, "see /openapi.json")]
     if planned.simulator_url is not None:
-        table.add_row("demo", f"{planned.api_url}/demo", "[dim]build a Zap yourself[/]")
-        table.add_row("comparison", f"{planned.api_url}/demo/compare", "[dim]the first minute[/]")
-        table.add_row("simulator", planned.simulator_url, "[dim]plays Zapier[/]")
-    table.add_row("keys and addresses", str(devenv.path_in(planned.data_dir)))
-    table.add_row("logs", str(deployment.folder))
-    table.add_row("sessions", f"{own_name()} sessions list --data-dir {planned.data_dir}")
-    voice.console.print(table)
+        rows += [
+            ("demo", f"{planned.api_url}/demo", "build a Zap yourself"),
+            ("comparison", f"{planned.api_url}/demo/compare", "the first minute"),
+            ("simulator", planned.simulator_url, "plays Zapier"),
+        ]
+    longest = max(len(address) for _, address, _ in rows)
+    rows += [
+        ("keys and addresses", str(devenv.path_in(planned.data_dir)), ""),
+        ("logs", str(deployment.folder), ""),
+        ("sessions", f"{own_name()} sessions list --data-dir {planned.data_dir}", ""),
+    ]
+    for name, where, about in rows:
+        line = Text(f"{name:20}{where}")
+        if about:
+            line.append(" " * (longest - len(where) + 2) + about, style="dim")
+        voice.console.print(line, soft_wrap=True, highlight=False)
     pid = deployment.folder / f"{deployment.workers[0].name}.pid"
     voice.console.print(f"kill -9 $(cat {pid}) ends a worker, and does no harm.", soft_wrap=True, highlight=False)

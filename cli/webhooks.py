@@ -207,7 +207,7 @@ def _show_secret(made: Json, *, as_json: bool) -> None:
 def _drawn(endpoints: Sequence[Json]) -> Table:
     table = Table(box=None, header_style="bold")
     for column in ("endpoint", "url", "of", "events", "paused", "description"):
-        table.add_column(column, no_wrap=column == "endpoint")
+        table.add_column(column, no_wrap=column == "endpoint", overflow="fold")
     for one in endpoints:
         table.add_row(
             one["id"],
@@ -223,7 +223,7 @@ def _drawn(endpoints: Sequence[Json]) -> Table:
 def _sent(found: Sequence[Json]) -> Table:
     table = Table(box=None, header_style="bold")
     for column in ("session", "seq", "event", "state", "tries", "last", "next try"):
-        table.add_column(column, no_wrap=column == "session")
+        table.add_column(column, no_wrap=column == "session", overflow="fold")
     for one in found:
         last = one["tries"][-1] if one["tries"] else {"status": None, "problem": "–"}
         table.add_row(

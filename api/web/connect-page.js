@@ -116,7 +116,7 @@ function follow() {
       step.show === "resolved" ? done(step) : telling(step),
       problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, problem),
       step.show === "ready" && zapier && h("p", {}, "It will be kept in the Zapier account ", h("b", {}, zapier), "."),
-      step.candidates.length > 0 && choices("One of these may be it", step.candidates, "This one"),
+      step.candidates.length > 0 && choices(step.candidates.length > 1 ? "One of these may be it" : "This may be it", step.candidates, "This one"),
       CHOOSING.has(step.show) && step.show !== "blocked" && button(wish(step, app), () => connect.connect(stepId), {
         kind: step.candidates.length > 0 ? "wide" : "primary wide",
         key: "connect",

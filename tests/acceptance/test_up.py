@@ -46,6 +46,16 @@ def test_what_is_needed_to_speak_to_it_is_in_dev_env(installation: Installation)
 
 
 @pytest.mark.slow
+def test_what_it_prints_can_be_copied(installation: Installation) -> None:
+    """Addresses, paths and commands are each on one line, however long."""
+    assert installation.supervisor is not None
+    said = installation.supervisor.output.splitlines()
+    ends = (installation.folder / "dev.env", installation.folder / "run", f"list --data-dir {installation.folder}")
+
+    assert [end for end in ends if not any(line.endswith(str(end)) for line in said)] == []
+
+
+@pytest.mark.slow
 def test_a_page_that_the_api_serves_needs_no_backend(installation: Installation) -> None:
     """Its origin is one of the development's, by both names of this machine, and so its token's."""
     api_url = installation.variables["ZAPWRIGHT_API_URL"]
