@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -105,12 +106,13 @@ class Streams:
         self.keep_alive = keep_alive
         self.send_limit = send_limit
         self._queries = queries
+        self._open: Counter[SessionKey] = Counter()
         self._paid_at: dict[SessionKey, Instant] = {}
         self._written: WeakKeyDictionary[Reading, dict[Views, Frames]] = WeakKeyDictionary()
 
     def admit(self, key: SessionKey) -> None:
         """Let one more stream of a session be opened. Raises TooManyStreamsError."""
-        if self.following.count(key) >= MOST_STREAMS:
+        if self._open[key] >= MOST_STREAMS:
             raise TooManyStreamsError(most=MOST_STREAMS)
         now = self.clock.now()
         paid_at = max(now, self._paid_at.get(key, now)) + OPENED_EVERY
@@ -119,6 +121,17 @@ class Streams:
         if len(self._paid_at) >= MOST_REMEMBERED:
             self._paid_at = {owing: at for owing, at in self._paid_at.items() if at > now}
         self._paid_at[key] = paid_at
+
+    @contextmanager
+    def opened(self, key: SessionKey) -> Iterator[None]:
+        """Count a stream of the session as open; whoever waits for the session by a long poll is none."""
+        self._open[key] += 1
+        try:
+            yield
+        finally:
+            self._open[key] -= 1
+            if not self._open[key]:
+                del self._open[key]
 
     @property
     def remembered(self) -> int:
@@ -191,7 +204,7 @@ class SessionStream(Response):
         except TooManyStreamsError as error:
             await problem(error, scope)(scope, receive, send)
             return
-        with self._streams.metrics.stream():
+        with self._streams.metrics.stream(), self._streams.opened(reader.key):
             async with following.follow(reader.key, is_visible=reader.is_visible) as follower:
                 leaving = asyncio.create_task(_leave(receive, follower))
                 try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.decide import decide
 from orchestrator.core.errors import (
@@ -36,6 +38,9 @@ ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
 MOST_KNOWN = 100
 """How many of a user's newest sessions are asked for the Zaps that they have made."""
 
+LOOK_LIMIT: Millis = 10 * SECOND
+"""How long one look may take: whoever sweeps has others' deadlines to keep."""
+
 IN_FLIGHT_WAIT: Millis = 2 * SECOND
 """What whoever repeats a request is asked to wait while its one call is under way."""
 
@@ -53,6 +58,7 @@ class Creator:
         clock: Clock,
         ids: Ids,
         policy: Policy,
+        look_limit: Millis = LOOK_LIMIT,
     ) -> None:
         self._commits = commits
         self._sessions = sessions
@@ -61,6 +67,7 @@ class Creator:
         self._clock = clock
         self._ids = ids
         self._policy = policy
+        self._look_limit = look_limit
         self._preflight = Preflight(upstream, clock=clock, policy=policy)
 
     async def create(self, key: SessionKey, *, again: bool = False, terms: Terms = ANY_TERMS) -> Applied:
@@ -111,13 +118,14 @@ class Creator:
     async def look(self, session: Session) -> None:
         """Look through the user's Zaps for the one that a call of unknown outcome may have made.
 
-        While Zapier cannot be asked that is tried ever more seldom, for ten minutes after the intent at most. Raises
-        as `Commits.apply`.
+        While Zapier cannot be asked, or hangs, that is tried ever more seldom, for ten minutes after the intent at
+        most. Raises as `Commits.apply`.
         """
         intent_id, intent_at = session.zap.intent_id or "", session.zap.intent_at or 0
         try:
-            listing = await self._zaps(session)
-        except (UpstreamError, SignInRequiredError):
+            async with asyncio.timeout(self._look_limit / SECOND):
+                listing = await self._zaps(session)
+        except (UpstreamError, SignInRequiredError, TimeoutError):
             if self._clock.now() < intent_at + GIVE_UP_AFTER:
                 await self._commits.apply(session.key, ZapsNotListed(intent_id=intent_id))
                 return

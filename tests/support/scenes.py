@@ -37,7 +37,7 @@ from orchestrator.core.session import (
     WatchKey,
 )
 from orchestrator.core.signals import ActionChosen, Hinted, MessageReceived
-from orchestrator.creation import Creator
+from orchestrator.creation import LOOK_LIMIT, Creator
 from orchestrator.credentials import ToldCredentials
 from orchestrator.engine import Engine, NewSession, NewStep, OpenedPopup
 from orchestrator.following import Following
@@ -111,7 +111,9 @@ class Scene:
         self.zapier = Zapier(self.clock)
         self.here = self.process()
 
-    def process(self, around: Around = undisturbed, *, policy: Policy | None = None) -> Process:
+    def process(
+        self, around: Around = undisturbed, *, policy: Policy | None = None, look_limit: Millis = LOOK_LIMIT
+    ) -> Process:
         """Start a process with something around all its ports."""
         sessions = wrapped(self.store.sessions, "sessions", around)
         receipts = wrapped(self.store.receipts, "receipts", around)
@@ -133,6 +135,7 @@ class Scene:
             clock=clock,
             ids=ids,
             policy=policy,
+            look_limit=look_limit,
         )
         return Process(
             sessions=sessions,

@@ -246,6 +246,23 @@ async def test_a_session_has_so_many_streams_and_no_more(site: Site) -> None:
     assert too_many.headers["retry-after"] == "10"
 
 
+async def test_who_waits_by_long_poll_takes_no_streams_place(site: Site) -> None:
+    """However many do: a page's stream is let in beside them."""
+    poll = f"{site.address}?after_seq=1000&wait_s=30"
+
+    async def waiting() -> bool:
+        return site.api.zapwright.following.count(site.key) > MOST_STREAMS
+
+    async with AsyncExitStack() as stack:
+        for _ in range(MOST_STREAMS + 1):
+            await stack.enter_async_context(app_page(site.api.app, poll, WITH_KEY))
+        await eventually(waiting)
+        page = await stack.enter_async_context(await site.page())
+        await page.until_told("session")
+
+    assert page.status == 200
+
+
 async def test_a_session_may_open_so_many_streams_a_minute(site: Site) -> None:
     """Whoever opens and drops them without end is asked to come again; later they are let in."""
     headers = await site.page_headers()

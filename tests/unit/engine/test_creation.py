@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -491,6 +492,24 @@ async def test_a_zapier_that_cannot_be_asked_is_asked_ever_more_seldom(scene: Sc
 
     assert scene.zapier.sent("listed zaps") == 9
     assert ((await scene.now(session)).zap.looks, (await scene.now(session)).zap.look_at) == (2, None)
+
+
+async def test_a_zapier_that_hangs_holds_no_sweeper_up(scene: Scene) -> None:
+    """A look is given up when its time is over, and comes again later like one that was refused."""
+
+    async def hanging(name: str, call: Call) -> Any:
+        return await (asyncio.Event().wait() if name == "upstream.zaps" else call())
+
+    session = await scene.ready("ann")
+    scene.zapier.zap_answer = ZapUnknown(problem="no answer")
+    await scene.here.creator.create(session.key)
+    await scene.process(hanging, look_limit=1).sweep()
+    waiting = (await scene.now(session)).zap
+    scene.clock.advance(MINUTE)
+    await scene.here.sweep()
+
+    assert (waiting.looks, waiting.look_at is None) == (0, False)
+    assert (await scene.now(session)).zap.looks == 1
 
 
 async def test_a_401_to_the_call_is_an_answer_like_another(scene: Scene) -> None:
