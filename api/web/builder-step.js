@@ -217,7 +217,7 @@ function countdown({ next_check_in_s: seconds }) {
     "p",
     { class: "countdown small", "aria-live": "off" },
     h("span", { class: "spinner", "aria-hidden": "true" }),
-    seconds > 0 ? `Next look in ${inTime(seconds)}` : "Looking now",
+    seconds > 0 ? `Next check in ${inTime(seconds)}` : "Checking now",
   );
 }
 

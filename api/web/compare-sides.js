@@ -157,8 +157,8 @@ function whileOpen(step, { finished, connectRight, cancel }) {
   const isChecking = step.show === "checking";
   return [
     step.show !== "waiting" && nextCheck(step),
-    button("I have finished", finished),
-    isChecking && button("Open it again", connectRight, { kind: "quiet" }),
+    button("I’ve finished", finished),
+    isChecking && button("Open the window again", connectRight, { kind: "quiet" }),
     button("Cancel", cancel, { kind: "quiet" }),
   ];
 }

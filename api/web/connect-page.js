@@ -216,7 +216,7 @@ function next({ next_check_in_s: seconds }) {
     "p",
     { class: "row small", "aria-live": "off" },
     h("span", { class: "spinner", "aria-hidden": "true" }),
-    seconds > 0 ? `Next look in ${seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`}` : "Looking now",
+    seconds > 0 ? `Next check in ${seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`}` : "Checking now",
   );
 }
 

@@ -66,7 +66,7 @@ class Comparison:
 
     async def says_it_has_finished(self) -> None:
         """Press the right side's button, and wait until it is connected."""
-        await self.side("right").get_by_role("button", name="I have finished").click()
+        await self.side("right").get_by_role("button", name="I’ve finished").click()
         await self.shows("right", "resolved", within_ms=A_CHECK_MS)
 
     async def account(self, side: Side) -> str:
