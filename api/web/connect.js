@@ -193,7 +193,6 @@ const pageOf = (settings) => {
       if (open.length) page.later("watch", WATCHED_EVERY_MS, page.watch);
     },
 
-    /** A popup lost in a reload is known by who opened it; of several, none can say which it is. */
     onMessage({ origin, source, data }) {
       const ours = my.popups.filter((popup) => popup.id && popup.origin === origin);
       if (!ours.length || data?.type !== "zapier.popup.close") return;
@@ -274,7 +273,6 @@ const pageOf = (settings) => {
       void page.send();
     },
 
-    /** Send what is unsent, in order; keep what may be heard later. */
     async send() {
       if (my.isSending || !my.life) return;
       my.isSending = true;
@@ -323,7 +321,6 @@ const pageOf = (settings) => {
       return my.events.at(-1)?.seq ?? 0;
     },
 
-    /** Take what the API says, whoever asked; what is older than what is known changes nothing. */
     learn(told) {
       my.trouble = null;
       /** @type {T.Told} */
@@ -351,7 +348,6 @@ const pageOf = (settings) => {
       return my.events.some((event) => event.name === name && event.data.attempt_id === attempt);
     },
 
-    /** Say what is wrong; tell whether trying again may help. */
     report(error) {
       if (!(error instanceof ConnectError)) throw error;
       my.trouble = error;
@@ -410,7 +406,6 @@ const pageOf = (settings) => {
       return reason ? /** @type {T.Show} */ (reason.replace("popup_", "").replaceAll("_", "-")) : "ready";
     },
 
-    /** Take up what this tab did before a reload. */
     recall() {
       try {
         const kept = JSON.parse(sessionStorage.getItem(api.name) ?? "null");
@@ -495,7 +490,6 @@ const apiOf = (getToken) => {
       if (ms > PAUSE_MS) my.timer = setTimeout(renew, Math.min(ms, 2 ** 31 - 1));
     },
 
-    /** Send a request within the session and return its answer; a refused token is replaced, once. */
     async send(method, path, { body, key, keepalive, signal } = {}) {
       for (let refused; ;) {
         const { token, api_url } = await api.token(refused);
@@ -581,7 +575,6 @@ const followerOf = (api, page) => {
       (my.isStealing ? my.turn : my.connection)?.abort();
     },
 
-    /** Take turns with other tabs: the one looked at last follows. Throws where tabs cannot share. */
     async share(life) {
       const channel = (my.channel = new BroadcastChannel(api.name));
       life.addEventListener("abort", () => channel.close());
@@ -618,7 +611,6 @@ const followerOf = (api, page) => {
       my.channel?.postMessage(told);
     },
 
-    /** Follow until the session is over, or what trying again cannot mend. Hidden pages keep no connection. */
     async follow(signal) {
       for (let tries = 0; !signal.aborted && page.snapshot.status !== "over";) {
         const since = Date.now();

@@ -139,7 +139,8 @@
  * @property {(step: string, handle: Window | null, isNamed: unknown) => Popup} opened
  * @property {(popup: Popup, handle: Window) => Promise<void>} prepare
  * @property {() => void} watch
- * @property {(event: MessageEvent) => void} onMessage
+ * @property {(event: MessageEvent) => void} onMessage A popup lost in a reload is known by
+ *   who opened it; of several, none can say which it is.
  * @property {() => void} onVisibility
  * @property {() => void} onReturn
  * @property {() => void} onLeaving
@@ -149,18 +150,19 @@
  * @property {(popup: Popup) => void} forget
  * @property {(popup: Popup, kind: string, id?: string) => void} once
  * @property {(popup: Popup, kind?: string, authentication_id?: string) => void} tell
- * @property {() => Promise<void>} send
+ * @property {() => Promise<void>} send Sends what is unsent, in order; keeps what may be heard later.
  * @property {(signal: Signal, gone?: true) => Promise<any>} deliver
  * @property {(stepId: string, method: string, path: string, body?: object) => Promise<any>} ask
- * @property {(told: any) => void} learn
+ * @property {(told: any) => void} learn Takes what the API says, whoever asked; what is older than what is known
+ *   changes nothing.
  * @property {(popup: Popup) => void} reconcile
  * @property {(name: string, attempt: string | undefined) => boolean} heardOf
- * @property {(error: unknown) => boolean} report
+ * @property {(error: unknown) => boolean} report Says what is wrong; tells whether trying again may help.
  * @property {() => void} show
  * @property {() => Status} status
  * @property {(step: Step, status: Status, now: number) => StepView} view
  * @property {(step: Step, status: Status) => Show} shown
- * @property {() => void} recall
+ * @property {() => void} recall Takes up what this tab did before a reload.
  * @property {() => void} save
  * @property {(name: string, ms: number, then: () => unknown) => void} later
  */
@@ -185,7 +187,8 @@
  * @property {(refused?: string) => Promise<Token>} token
  * @property {() => Promise<Token>} demand
  * @property {(ms: number) => void} renewAfter
- * @property {(method: string, path: string, asking?: Asking) => Promise<Response>} send
+ * @property {(method: string, path: string, asking?: Asking) => Promise<Response>} send Sends a
+ *   request within the session; a refused token is replaced, once.
  * @property {(method: string, path: string, asking?: Asking) => Promise<any>} ask
  */
 
@@ -203,10 +206,12 @@
  * @property {() => void} wake
  * @property {(life: AbortSignal) => Promise<void>} start
  * @property {() => void} onVisibility
- * @property {(life: AbortSignal) => Promise<void>} share
+ * @property {(life: AbortSignal) => Promise<void>} share Takes turns with other tabs: the one looked at last
+ *   follows. Throws where tabs cannot share.
  * @property {(word: object | null) => void} onWord
  * @property {(told: object) => void} tell
- * @property {(signal: AbortSignal) => Promise<void>} follow
+ * @property {(signal: AbortSignal) => Promise<void>} follow Follows until the session is over, or what trying
+ *   again cannot mend. Hidden pages keep no connection.
  * @property {(tries: number, signal: AbortSignal, told?: Waits | void) => Promise<unknown>} pause
  * @property {(signal: AbortSignal) => Promise<void>} poll
  * @property {(turn: AbortSignal) => Promise<Waits | void>} stream Rejects where nothing was heard.
