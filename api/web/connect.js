@@ -123,6 +123,7 @@ const pageOf = (settings) => {
       addEventListener("message", page.onMessage, { signal });
       addEventListener("focus", page.onReturn, { signal });
       addEventListener("online", page.wake, { signal });
+      addEventListener("offline", follower.cut, { signal });
       addEventListener("pagehide", page.onLeaving, { signal });
       addEventListener("pageshow", ({ persisted }) => persisted && page.refresh(), { signal });
       document.addEventListener("visibilitychange", page.onVisibility, { signal });
@@ -568,6 +569,10 @@ const followerOf = (api, page) => {
         my.isLeading = true;
         return follower.follow(life);
       });
+    },
+
+    cut() {
+      my.connection?.abort();
     },
 
     onVisibility() {

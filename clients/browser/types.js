@@ -205,6 +205,7 @@
  * @typedef {object} Follower
  * @property {() => void} wake
  * @property {(life: AbortSignal) => Promise<void>} start
+ * @property {() => void} cut Ends the connection at once: nothing can come by it any more.
  * @property {() => void} onVisibility
  * @property {(life: AbortSignal) => Promise<void>} share Takes turns with other tabs: the one looked at last
  *   follows. Throws where tabs cannot share.

@@ -97,6 +97,21 @@ async def test_a_page_of_a_foreign_origin_learns_nothing(context: BrowserContext
     assert await page.evaluate("connect.getSnapshot().session") is None
 
 
+async def test_a_page_without_a_network_says_so_at_once_and_comes_back(
+    context: BrowserContext, product: Product
+) -> None:
+    """Though the stream it had open is silent, not broken: nothing can come by it any more."""
+    session = await product.session("offline-dan", "Slack")
+    page = await context.new_page()
+    await page.goto(product.page(session))
+    await status_is(page, "live")
+    await context.set_offline(offline=True)
+    await status_is(page, "offline")
+    await context.set_offline(offline=False)
+
+    await status_is(page, "live")
+
+
 async def test_the_page_asks_nobody_but_its_backend_and_the_api(chromium: Browser, product: Product) -> None:
     """From its first request to the end of a popup."""
     async with scene(product, chromium, "Slack") as meant:
