@@ -69,7 +69,7 @@ export const CHOOSING = new Set([
   "claimed-elsewhere",
 ]);
 /** Where a popup is being waited for. */
-const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
+export const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
 /** Where nothing of the step's own can be shown until something else has passed. */
 const HALTED = new Set(["offline", "token-expired", "sign-in-needed"]);
 export const SETTLED = new Set(["resolved", "no-auth-required"]);

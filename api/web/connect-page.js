@@ -2,7 +2,7 @@
 /** The connect page once a link is this browser's: one step, from here to its account; or waiting to be let in. */
 
 import { picture } from "./app-search.js";
-import { button } from "./builder-step.js";
+import { button, CHOOSING, PENDING } from "./builder-step.js";
 import { wordsOf } from "./builder-words.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
@@ -13,22 +13,6 @@ const YOUNG_MS = 5_000;
 const main = /** @type {HTMLElement} */ (document.querySelector("#connect"));
 const told = /** @type {HTMLElement} */ (document.querySelector("#told"));
 const { kind, step: stepId = "", back, asker } = main.dataset;
-
-/** Where the user has the choice between accounts, and a popup. */
-const CHOOSING = new Set([
-  "ready",
-  "blocked",
-  "ambiguous",
-  "nothing-new",
-  "not-visible",
-  "timed-out",
-  "cancelled",
-  "revoked",
-  "expired",
-  "claimed-elsewhere",
-]);
-/** Where a popup is being waited for. */
-const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
 
 if (kind === "waiting") waitToBeLetIn();
 else if (kind === "follow") follow();

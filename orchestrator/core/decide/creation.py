@@ -62,7 +62,7 @@ def unknown(draft: Draft, *, problem: str) -> None:
 
 
 def listed(draft: Draft, signal: ZapsListed) -> None:
-    """Take note of a look at the user's Zaps: the one Zap that fits in both looks is the session's.
+    """Take note of a look at the user's Zaps: the only one that fits in either look is the session's.
 
     With none, or several, or with a list that was not whole, only a person can tell.
     """
