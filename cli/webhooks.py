@@ -73,7 +73,8 @@ def fire(data_dir: Path | None, endpoint: str, *, event: str | None, as_json: bo
     else:
         how = "[green]received[/]" if answer["received"] else "[red]not received[/]"
         console.print(f"{how}: {answer['status'] or answer['problem']} after {answer['took_ms']} ms")
-        console.print(Text(answer["answer"], style="dim"))
+        if answer["answer"]:
+            console.print(Text(answer["answer"], style="dim"))
     return 0 if answer["received"] else 1
 
 
