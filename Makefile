@@ -147,10 +147,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.project
 	@$(PIP) install --require-hashes --requirement $<
 	@touch $@
 
-# Node and npm come with .dev; only tests and checks of the Node client need what npm brings.
+# Node and npm come with .dev; only tests and checks of the Node client need what npm brings. npm may crash on an empty cache.
 $(NODE)/node_modules/.installed: $(NODE)/package-lock.json $(VENV)/.dev
 	@echo "Installing $$(grep -c integrity $<) packages from $< ..."
-	@if PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel=error \
-		&& test -e $(TSC); then touch $@; \
+	@bring() { PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel=error; }; \
+	if { bring || bring; } && test -e $(TSC); then touch $@; \
 	elif [ -n "$$CI" ]; then echo "npm brought no packages, which fails a run in CI" >&2; exit 1; \
 	else echo "npm brought no packages: what needs them is left out" >&2; fi
