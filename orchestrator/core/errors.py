@@ -39,6 +39,8 @@ ZapwrightError
 ├── TooManyEndpointsError
 ├── SignInRequiredError
 ├── CredentialRefusedError
+├── SignInRefusedError            this browser may not go on with a sign-in; nothing changed
+├── ClientMissingError
 ├── UpstreamError
 │   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
 │   ├── UpstreamUnavailableError  no usable answer
@@ -511,6 +513,29 @@ class CredentialRefusedError(ZapwrightError):
         super().__init__(
             f"Zapier does not accept this access token for user {user_id!r}; the credential there was is kept",
             user_id=user_id,
+        )
+
+
+class SignInRefusedError(ZapwrightError):
+    """This browser may not go on with the sign-in."""
+
+    code = "sign_in_refused"
+
+    def __init__(self, *, why: str) -> None:
+        self.why = why
+        super().__init__(f"the sign-in cannot go on here ({why}): begin another one", why=why)
+
+
+class ClientMissingError(ZapwrightError):
+    """The tenant has no client at Zapier that could sign anybody in."""
+
+    code = "client_missing"
+
+    def __init__(self, *, tenant_id: str) -> None:
+        super().__init__(
+            f"tenant {tenant_id!r} has no client secret at Zapier: set its client id and secret "
+            "(ZAPWRIGHT_ZAPIER_CLIENT_ID and ZAPWRIGHT_ZAPIER_CLIENT_SECRET, or `zapwright tenants`)",
+            tenant_id=tenant_id,
         )
 
 

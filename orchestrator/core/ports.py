@@ -31,6 +31,7 @@ from orchestrator.core.session import (
     StepState,
     WatchKey,
 )
+from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
 from orchestrator.core.terms import Idempotency
 
@@ -547,6 +548,29 @@ class CredentialStore(Protocol):
 
     async def told(self, standing: Standing) -> bool:
         """Note: the user's sessions know it as it is here. False when it has changed since: that they may not know."""
+        ...
+
+
+class SignInStore(Protocol):
+    """Sign-ins to Zapier, from when they are begun until they are forgotten."""
+
+    async def begin(self, sign_in: SignIn) -> None:
+        """Keep a new one."""
+        ...
+
+    async def get(self, sign_in_id: str) -> SignIn | None:
+        """Return the sign-in, None when there is none, or none any more. Raises SignInRefusedError for no id."""
+        ...
+
+    async def move(self, before: SignIn, after: SignIn) -> bool:
+        """Write `after` over a sign-in that is as far as `before`.
+
+        False when it is further by now, or there is none any more; nothing is changed then.
+        """
+        ...
+
+    async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
+        """Erase sign-ins whose `kept_until` is not later than `now`, the oldest first; returns how many."""
         ...
 
 
@@ -1117,6 +1141,11 @@ class Store(Protocol):
     @property
     def credentials(self) -> CredentialStore:
         """Credentials."""
+        ...
+
+    @property
+    def sign_ins(self) -> SignInStore:
+        """Sign-ins to Zapier."""
         ...
 
     @property

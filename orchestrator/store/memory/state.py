@@ -37,6 +37,7 @@ from orchestrator.core.ports import (
     Watch,
 )
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
+from orchestrator.core.sign_ins import SignIn
 from orchestrator.store import keys
 
 
@@ -201,6 +202,7 @@ class State:
     bound: dict[tuple[str, str], tuple[Instant, str]] = field(default_factory=dict)
     credentials: dict[tuple[str, str], Credential] = field(default_factory=dict)
     untold: set[tuple[str, str]] = field(default_factory=set)
+    sign_ins: dict[str, SignIn] = field(default_factory=dict)
     outbox: dict[str, Outgoing] = field(default_factory=dict)
     sent: int = 0
     endpoints: dict[tuple[str, str], Endpoint] = field(default_factory=dict)
