@@ -32,6 +32,8 @@ from api.routes import (
     pages,
     popups,
     sessions,
+    sign_in_page,
+    sign_ins,
     steps,
     users,
     webhooks,
@@ -62,12 +64,14 @@ _RESOURCES = (
     client_tokens,
     connect_links,
     credentials,
+    sign_ins,
     users,
     webhooks,
     operators,
     health,
     pages,
     connect_page,
+    sign_in_page,
 )
 
 

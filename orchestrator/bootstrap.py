@@ -28,8 +28,9 @@ from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
-from orchestrator.settings import Settings
+from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
+from orchestrator.signing_in import SignIns
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from orchestrator.sweeping import Sweeper
@@ -63,6 +64,7 @@ class Zapwright:
     oauth: OAuth
     commits: Commits
     engine: Engine
+    sign_ins: SignIns
     queries: Queries
     following: Following
     checker: Checker
@@ -110,7 +112,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
     )
     oauth = oauth or ZapierOAuth(token_url=settings.token_url(), http=http, budget=store.budget, clock=clock)
     upstream = upstream or ZapierClient(
-        base_url=settings.zapier_api_url or "https://api.zapier.com",
+        base_url=settings.zapier_api_url or ZAPIERS_API_URL,
         http=http,
         budget=store.budget,
         credentials=credentials,
@@ -162,6 +164,19 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             clock=clock,
             ids=ids,
             policy=policy,
+            shards=settings.shards,
+        ),
+        sign_ins=SignIns(
+            store=store.sign_ins,
+            credentials=credentials,
+            upstream=upstream,
+            oauth=oauth,
+            client_of=directory.client_of,
+            clock=clock,
+            ids=ids,
+            authorize_url=settings.authorize_url(),
+            scopes=settings.zapier_scopes,
+            limit=round(settings.call_limit_s * 1000),
             shards=settings.shards,
         ),
         queries=queries,

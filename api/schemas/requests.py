@@ -16,8 +16,10 @@ from api.schemas.fields import (
     AttemptId,
     AuthenticationId,
     BrowserCode,
+    BrowserName,
     Description,
     Elapsed,
+    Email,
     EventNamed,
     Events,
     Inputs,
@@ -26,6 +28,7 @@ from api.schemas.fields import (
     LinkTtl,
     Metadata,
     Origin,
+    PersonName,
     Position,
     Reference,
     ReturnUrl,
@@ -112,6 +115,22 @@ class ConnectLinkWish(Body):
     user_id: UserId
     return_url: ReturnUrl | None = None
     ttl_s: LinkTtl = 3600
+
+
+class Newcomer(Body):
+    """Whom Zapier may make an account for, if they have none: it needs all three."""
+
+    email: Email
+    first_name: PersonName
+    last_name: PersonName
+
+
+class SignInWish(Body):
+    """For which browser a sign-in is, and where it leads afterwards: by default its window, a popup, says what came."""
+
+    browser: BrowserName
+    return_url: ReturnUrl | None = None
+    newcomer: Newcomer | None = None
 
 
 class BrowserChoice(Body):
