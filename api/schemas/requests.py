@@ -93,13 +93,15 @@ class NewDevelopmentSession(Body):
     """A session that a page makes for itself before the simulator."""
 
     user_id: UserId = "demo"
+    signed_in: bool = True
     title: Title | None = None
     reference: Reference | None = None
     steps: Annotated[list[NewStep], Field(max_length=MOST_STEPS)] = []
 
     def meant(self, tenant_id: str) -> engine.NewSession:
         """Return what is asked for."""
-        return NewSession(**vars(self)).meant(tenant_id)
+        told = {name: value for name, value in vars(self).items() if name != "signed_in"}
+        return NewSession(**told).meant(tenant_id)
 
 
 class ClientTokenWish(Body):

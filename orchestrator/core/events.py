@@ -181,7 +181,7 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
         data={"matches": ["00000000-0000-c000-8000-000000019263"], "is_over": True},
     ),
     EventName.SIGN_IN_NEEDED: Kind(when="Zapier takes the user's token no more", is_outcome=True),
-    EventName.SIGNED_IN: Kind(when="there is a token for the user again"),
+    EventName.SIGNED_IN: Kind(when="there is a token for the user, or one again"),
 }
 """Everything that can be told, by its name; documents and descriptions are written from it."""
 

@@ -369,7 +369,7 @@ class Session:
     `seq` counts the events so far; `version` counts the commits. `commit_id` names the last commit, so that
     a repeat of it is recognised, and `earlier_commits` some before it, the newest last: whoever never got the answer
     to a commit finds there that it was written, whatever was committed since.
-    `signed_out`: Zapier refused the user's credential and no new one was put since.
+    `signed_out`: there is no credential of the user's, or Zapier refused it, and no new one was put since.
     """
 
     id: str

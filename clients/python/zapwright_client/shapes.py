@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 Channel = Literal["message", "difference", "selection"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
@@ -78,6 +78,7 @@ Code = Literal[
     "body_unreadable",
     "browser_not_found",
     "candidates_found",
+    "client_missing",
     "connect_link_not_found",
     "connect_link_over",
     "create_unknown",
@@ -250,6 +251,14 @@ class WaitingBrowser:
 
     code: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """The address at which the named browser, and no other, signs its user in to Zapier. It is good once."""
+
+    url: str
+    opens_until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -629,3 +638,11 @@ class PopupContext(TypedDict, total=False):
     focused: bool | None
     gone: bool
     elapsed_ms: int | None
+
+
+class Newcomer(TypedDict, total=False):
+    """Whom Zapier may make an account for, if they have none: it needs all three."""
+
+    email: Required[str]
+    first_name: Required[str]
+    last_name: Required[str]

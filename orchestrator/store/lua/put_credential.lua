@@ -36,7 +36,7 @@ for _, app in ipairs(apps) do
 end
 
 local before = redis.call("HGET", KEYS[1], "state")
-if before and before ~= ARGV[2] then
+if before ~= ARGV[2] then
   redis.call("SADD", KEYS[3], ARGV[7])
 end
 

@@ -47,7 +47,7 @@ class MemoryCredentialStore:
             email=masked_email(profile.email) if profile and profile.email else None,
             expires_at=expires_at,
         )
-        self._keep(credential, is_news=before is not None and before.state is not credential.state)
+        self._keep(credential, is_news=before is None or before.state is not credential.state)
         if profile is not None:
             self._users[tenant_id, profile.id].add(user_id)
         self._resume(tenant_id, user_id, now=now)
