@@ -182,6 +182,7 @@ class SignIns:
             sign_in.user_id,
             access_token=tokens.access_token,
             profile=profile,
+            refresh_token=tokens.refresh_token,
             expires_at=None if tokens.expires_in is None else asked_at + tokens.expires_in,
             now=self._clock.now(),
         )

@@ -370,6 +370,7 @@ class Session:
     a repeat of it is recognised, and `earlier_commits` some before it, the newest last: whoever never got the answer
     to a commit finds there that it was written, whatever was committed since.
     `signed_out`: there is no credential of the user's, or Zapier refused it, and no new one was put since.
+    `account`: the Zapier account that the user was last known to be signed in to.
     """
 
     id: str
@@ -386,6 +387,7 @@ class Session:
     ended: SessionStatus | None = None
     ended_at: Instant | None = None
     signed_out: bool = False
+    account: str | None = None
     seq: int = 0
     version: int = 0
     commit_id: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.ports import Claim, CredentialState, Popup, SignInReason, Watch, ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.session import (
     Action,
     App,
@@ -302,9 +302,11 @@ class ZapIdentified:
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialChanged:
-    """The user must sign in to Zapier again, or has."""
+    """The user must sign in to Zapier again, or has: to this account, as the store calls it."""
 
     state: CredentialState
+    reason: SignInReason | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

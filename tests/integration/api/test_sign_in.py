@@ -221,8 +221,23 @@ async def test_another_account_takes_the_baseline_along(api: Deployment, browser
         api.clock.manual.advance(5_000)
     step = (await api.read(session))["steps"][0]
 
+    told = (await api.ok("GET", f"/v1/sessions/{session['id']}/events")).json()["events"]
+
     assert before["account"] != (await credential(api, session))["account"]
+    assert "signed_in" in {event["name"] for event in told}
     assert (step["state"], step["reason"], len(step["candidates"])) == ("needs-auth", "nothing_new", 1)
+
+
+async def test_what_zapier_hands_out_is_renewed_by_itself(api: Deployment, browser: SigningBrowser) -> None:
+    """The refresh token came with the code, so the access token's end is nobody's business but ours."""
+    session = await api.session(None)
+    await api.sim.switch({"tokens": {"access_ms": 3_600_000}})
+    assert await browser.sign_in() == "signed_in"
+    api.clock.manual.advance(3_600_000 + 1)
+    found = await api.client.get(f"/v1/sessions/{session['id']}/apps", params={"query": "slack"})
+
+    assert found.status_code == 200
+    assert (await credential(api, session))["state"] == "active"
 
 
 # --- which browsers are let on ---

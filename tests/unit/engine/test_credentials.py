@@ -66,6 +66,17 @@ async def test_a_first_token_is_told_to_the_sessions_that_were_begun_without_one
     assert (await scene.told(early))[-1] is EventName.SIGNED_IN
 
 
+async def test_another_account_is_told_to_the_sessions_though_its_token_works(scene: Scene) -> None:
+    """What they show of the account is another one's; a new token of the same is no news."""
+    session = await scene.session("ann")
+    await put(scene)
+    same = await scene.told(session)
+    await scene.sign_in("ann", token="of-bob", account="bob")
+
+    assert EventName.SIGNED_IN not in same
+    assert (await scene.told(session))[len(same) :] == [EventName.SIGNED_IN]
+
+
 async def test_a_new_token_is_told_to_the_sessions_that_waited_for_it(scene: Scene) -> None:
     """Those that never knew of trouble stay as they are."""
     first = await scene.session("ann")
