@@ -994,12 +994,17 @@ class Upstream(Protocol):
         """List the user's authentications for the app: every page. Never cached."""
         ...
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
-        """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
+    async def actions(
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
+    ) -> tuple[CatalogAction, ...]:
+        """List the app's actions, read at most `age` ago; by default they may be ten minutes old.
+
+        Ids that are about to be used were read at most a minute ago; 0 reads them now.
+        """
         ...
 
-    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
-        """Return what the action asks for, at most a minute old unless `fresh`.
+    async def fields(self, credential: Credential, use: ActionUse) -> Form:
+        """Return what the action asks for, at most a minute old.
 
         The id by which Zapier knows the action is looked up shortly before this and the following three; raises
         ActionNotFoundError when the app has it no more.
