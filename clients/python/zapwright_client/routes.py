@@ -616,7 +616,7 @@ def list_deliveries(
     )
 
 
-def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
+def read_delivery(webhook_id: str, session_id: str, seq: int) -> Call[Delivery]:
     """Return the delivery of one event."""
     return Call(
         method="GET",
@@ -626,7 +626,7 @@ def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
 
 
 def replay_delivery(
-    webhook_id: str, session_id: str, seq: str, *, idempotency_key: str | None = None
+    webhook_id: str, session_id: str, seq: int, *, idempotency_key: str | None = None
 ) -> Call[Delivery]:
     """Send one event once more, under the same message id, with all its tries before it."""
     return Call(
