@@ -37,6 +37,7 @@ from starlette.types import Scope
 from api.schemas.problems import Flaw, Problem
 from orchestrator.core.errors import (
     CredentialRefusedError,
+    DeliveryUnderWayError,
     EndpointUrlRefusedError,
     GuardFailedError,
     IdempotencyInFlightError,
@@ -218,6 +219,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     TenantTakenError: HTTPStatus.CONFLICT,
     EndpointUrlRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyEndpointsError: HTTPStatus.CONFLICT,
+    DeliveryUnderWayError: HTTPStatus.CONFLICT,
     SignalRefusedError: HTTPStatus.CONFLICT,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
