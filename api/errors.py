@@ -38,6 +38,7 @@ from api.schemas.problems import Flaw, Problem
 from orchestrator.core.errors import (
     ClientMissingError,
     CredentialRefusedError,
+    DeliveryUnderWayError,
     EndpointUrlRefusedError,
     GuardFailedError,
     IdempotencyInFlightError,
@@ -220,6 +221,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     TenantTakenError: HTTPStatus.CONFLICT,
     EndpointUrlRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyEndpointsError: HTTPStatus.CONFLICT,
+    DeliveryUnderWayError: HTTPStatus.CONFLICT,
     SignalRefusedError: HTTPStatus.CONFLICT,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,

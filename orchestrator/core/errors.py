@@ -37,6 +37,7 @@ ZapwrightError
 ├── TenantTakenError
 ├── EndpointUrlRefusedError       messages are not sent there
 ├── TooManyEndpointsError
+├── DeliveryUnderWayError
 ├── SignInRequiredError
 ├── CredentialRefusedError
 ├── SignInRefusedError            this browser may not go on with a sign-in; nothing changed
@@ -198,6 +199,20 @@ class DeliveryNotFoundError(NotFoundError):
     def __init__(self, *, endpoint_id: str, session_id: str, seq: int) -> None:
         super().__init__(
             f"endpoint {endpoint_id} has no delivery of event {seq} of session {session_id!r}; list its deliveries",
+            endpoint_id=endpoint_id,
+            session_id=session_id,
+            seq=seq,
+        )
+
+
+class DeliveryUnderWayError(ZapwrightError):
+    """Something of the delivery's lane is being tried just now: asking for it again might send it twice."""
+
+    code = "delivery_under_way"
+
+    def __init__(self, *, endpoint_id: str, session_id: str, seq: int) -> None:
+        super().__init__(
+            f"event {seq} of session {session_id!r} may be on its way to {endpoint_id}: see what comes of it first",
             endpoint_id=endpoint_id,
             session_id=session_id,
             seq=seq,

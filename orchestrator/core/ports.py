@@ -634,8 +634,8 @@ class EndpointStore(Protocol):
     async def create(self, endpoint: Endpoint) -> None:
         """Keep a new endpoint.
 
-        Raises StaleVersionError when there is one with its id, TooManyEndpointsError, SessionNotFoundError when it is
-        for a session that is not there.
+        Raises StaleVersionError when there is one with its id, EndpointNotFoundError when there was one until lately,
+        TooManyEndpointsError, SessionNotFoundError when it is for a session that is not there.
         """
         ...
 
@@ -662,8 +662,8 @@ class EndpointStore(Protocol):
         """
         ...
 
-    async def delete(self, endpoint: Endpoint) -> None:
-        """Forget the endpoint; twice is fine."""
+    async def delete(self, endpoint: Endpoint, *, now: Instant, until: Instant) -> None:
+        """Forget the endpoint, and until then make none of its id; twice is fine."""
         ...
 
 
@@ -790,10 +790,11 @@ class DeliveryStore(Protocol):
         """Return the delivery of one event to one endpoint, if there is a record of it."""
         ...
 
-    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant) -> None:
+    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
         """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
 
-        One that is pending is due now. Raises SessionNotFoundError when the session is gone.
+        One that is pending is due now. Raises SessionNotFoundError when the session is gone, StaleVersionError when its
+        state is not what it `was` when it was read, DeliveryUnderWayError when it is pending in a lane that is held.
         """
         ...
 

@@ -46,6 +46,7 @@ class _Known:
                 keys.session_lanes,
                 keys.session_deliveries,
                 keys.session_messages,
+                keys.session_deleted_endpoints,
             )
         ]
         of_watches = [
