@@ -33,10 +33,12 @@ from orchestrator.signing import BYTES_OF_SECRET, secret_of
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from orchestrator.sweeping import Sweeper
+from orchestrator.upkeep import Upkeep
 from orchestrator.webhooks import Webhooks
 from orchestrator.zapier.client import ZapierClient
 from orchestrator.zapier.limits import Limits as CallLimits
 from orchestrator.zapier.oauth import ZapierOAuth
+from orchestrator.zapier.permits import PermitSource
 
 CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
 """To Zapier; kept longer than httpx does by default, so that few checks begin with a TLS handshake."""
@@ -61,6 +63,7 @@ class Zapwright:
     http: httpx.AsyncClient
     upstream: Upstream
     oauth: OAuth
+    upkeep: Upkeep
     commits: Commits
     engine: Engine
     queries: Queries
@@ -109,11 +112,28 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         default_secret=secret.get_secret_value() if secret else None,
     )
     oauth = oauth or ZapierOAuth(token_url=settings.token_url(), http=http, budget=store.budget, clock=clock)
+    permits = PermitSource(
+        budget=store.budget,
+        clock=clock,
+        egress=settings.egress_group,
+        partner_of=directory.partner_of,
+        patience=round(settings.interactive_wait_s * 1000),
+    )
+    upkeep = Upkeep(
+        credentials=credentials,
+        oauth=oauth,
+        permits=permits,
+        client_of=directory.client_of,
+        clock=clock,
+        ids=ids,
+        patience=round(settings.interactive_wait_s * 1000),
+        call_limit=round(settings.call_limit_s * 1000),
+    )
     upstream = upstream or ZapierClient(
         base_url=settings.zapier_api_url or "https://api.zapier.com",
         http=http,
         budget=store.budget,
-        credentials=credentials,
+        access=upkeep,
         cache=store.cache,
         clock=clock,
         limits=CallLimits(
@@ -150,6 +170,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         http=http,
         upstream=upstream,
         oauth=oauth,
+        upkeep=upkeep,
         commits=commits,
         engine=Engine(
             commits=commits,
@@ -233,9 +254,13 @@ async def opened(
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
         following = asyncio.create_task(clock.follow(store.clock_offset))
+        zapwright = compose(
+            settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post
+        )
         try:
-            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post)
+            yield zapwright
         finally:
+            await zapwright.upkeep.settle()
             following.cancel()
     finally:
         await post.aclose()

@@ -561,20 +561,24 @@ class UpstreamError(ZapwrightError):
 
 
 class UpstreamBusyError(UpstreamError):
-    """No call to Zapier may be made now.
+    """No call to Zapier may be made now: there is no room under its limits, or no good token yet.
 
     `pages`: how many the list has, as far as is known, when it was broken off after its first one.
     """
 
     code = "upstream_busy"
 
-    def __init__(self, *, retry_after: Millis, pages: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        retry_after: Millis,
+        pages: int = 1,
+        why: str = "Zapier's rate limit leaves no room for this call",
+    ) -> None:
         self.retry_after = retry_after
         self.pages = pages
-        super().__init__(
-            f"Zapier's rate limit leaves no room for this call; repeat it in {max(1, round(retry_after / 1000))} s",
-            retry_after_ms=retry_after,
-        )
+        self.why = why
+        super().__init__(f"{why}; repeat it in {max(1, round(retry_after / 1000))} s", retry_after_ms=retry_after)
 
 
 class UpstreamUnavailableError(UpstreamError):

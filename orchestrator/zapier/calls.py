@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Final, Self, assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -15,7 +15,7 @@ from orchestrator.core.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from orchestrator.core.ports import Clock, Credential, CredentialStore, Permit
+from orchestrator.core.ports import Access, Clock, Credential, Permit
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.permits import Purse
@@ -28,26 +28,6 @@ _RETRY_AFTER: Final = "Retry-After"
 _SUCCESS: Final = range(200, 300)
 _REFUSAL: Final = range(400, 500)
 _PASSING: Final = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """On whose behalf a call is made. Without a `generation` the token is not a kept one, and a 401 marks nothing."""
-
-    tenant_id: str
-    user_id: str
-    token: str = field(repr=False)
-    generation: int | None = None
-
-    @classmethod
-    def of(cls, credential: Credential) -> Self:
-        """Return the user the credential belongs to."""
-        return cls(
-            tenant_id=credential.tenant_id,
-            user_id=credential.user_id,
-            token=credential.access_token,
-            generation=credential.generation,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,39 +76,76 @@ class Requests:
 class Calls:
     """Makes requests with users' tokens, each under one permit, and judges what came of them."""
 
-    def __init__(self, requests: Requests, *, clock: Clock, credentials: CredentialStore) -> None:
+    def __init__(self, requests: Requests, *, clock: Clock, access: Access) -> None:
         self._requests = requests
         self._clock = clock
-        self._credentials = credentials
+        self._access = access
 
-    async def read(self, request: Request, *, caller: Caller, purse: Purse) -> Reading:
-        """Make a request that changes nothing, and return what was read.
+    async def read(self, request: Request, *, credential: Credential, purse: Purse) -> Reading:
+        """Make a request that changes nothing with the user's newest token, and return what was read.
 
         When a user waits for it, a passing failure (a dropped connection, 502, 503 without Retry-After, 504) is met by
-        one repetition under a new permit; a check's never is. Raises as the port `Upstream` promises of reads.
+        one repetition under a new permit; a check's never is. A token that Zapier refuses is met by one repetition with
+        another one. Raises as the port `Upstream` promises of reads.
         """
-        begun_at, outcome = await self.make(request, purse=purse)
-        if purse.is_awaited and is_passing(outcome):
-            begun_at, outcome = await self.make(request, purse=purse)
-        if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
-            await self.mark(caller)
-            raise SignInRequiredError(user_id=caller.user_id)
-        return Reading(body=body_of(outcome, token=request.token, now=self._clock.now()), begun_at=begun_at)
+        credential = await self._access.newest(credential)
+        begun_at, outcome = await self._made(request, credential, purse)
+        if _is_refused(outcome):
+            credential = await self._access.after_refusal(credential)
+            begun_at, outcome = await self._made(request, credential, purse)
+            if _is_refused(outcome):
+                await self._access.mark(credential)
+                raise SignInRequiredError(user_id=credential.user_id)
+        return self._reading(outcome, begun_at, credential.access_token)
 
-    async def make(self, request: Request, *, purse: Purse) -> tuple[Instant, Outcome]:
-        """Make one request as `Requests` does; a token that no header can hold is refused here, as Zapier would."""
-        if not _SENDABLE_TOKEN.fullmatch(request.token):
-            return self._clock.now(), Answer(status=HTTPStatus.UNAUTHORIZED, headers={})
-        return await self._requests.make(request, purse=purse)
+    async def read_as(self, token: str, request: Request, *, purse: Purse) -> Reading:
+        """Read with a token that is nobody's yet. A 401 raises SignInRequiredError, which names no user."""
+        begun_at, outcome = await self._tried(replace(request, token=token), purse)
+        if _is_refused(outcome):
+            raise SignInRequiredError(user_id="")
+        return self._reading(outcome, begun_at, token)
+
+    async def newest(self, credential: Credential) -> Credential:
+        """Return the credential with the user's newest token. Raises as the port `Access` promises."""
+        return await self._access.newest(credential)
+
+    async def act(self, request: Request, *, credential: Credential, purse: Purse) -> Outcome:
+        """Make a request that may change something, once, with exactly this token."""
+        _, outcome = await self._make(replace(request, token=credential.access_token), purse)
+        return outcome
+
+    async def after_refusal(self, credential: Credential) -> None:
+        """Zapier refused this token for what must not be repeated: have another one for the next call.
+
+        Raises as the port `Access` promises.
+        """
+        await self._access.after_refusal(credential)
 
     def now(self) -> Instant:
         """Return the present moment, by the clock that calls are made by."""
         return self._clock.now()
 
-    async def mark(self, caller: Caller) -> None:
-        """Zapier refused the caller's token: let nobody use this generation of it again."""
-        if caller.generation is not None:
-            await self._credentials.need_sign_in(caller.tenant_id, caller.user_id, generation=caller.generation)
+    async def _made(self, request: Request, credential: Credential, purse: Purse) -> tuple[Instant, Outcome]:
+        return await self._tried(replace(request, token=credential.access_token), purse)
+
+    async def _tried(self, request: Request, purse: Purse) -> tuple[Instant, Outcome]:
+        begun_at, outcome = await self._make(request, purse)
+        if purse.is_awaited and is_passing(outcome):
+            begun_at, outcome = await self._make(request, purse)
+        return begun_at, outcome
+
+    async def _make(self, request: Request, purse: Purse) -> tuple[Instant, Outcome]:
+        """Make one request; a token that no header can hold is refused here, as Zapier would."""
+        if not _SENDABLE_TOKEN.fullmatch(request.token):
+            return self._clock.now(), Answer(status=HTTPStatus.UNAUTHORIZED, headers={})
+        return await self._requests.make(request, purse=purse)
+
+    def _reading(self, outcome: Outcome, begun_at: Instant, token: str) -> Reading:
+        return Reading(body=body_of(outcome, token=token, now=self._clock.now()), begun_at=begun_at)
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    return isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED
 
 
 def is_passing(outcome: Outcome) -> bool:

@@ -23,7 +23,7 @@ from orchestrator.core.ports import AppPage, CatalogAction, CatalogApp, Credenti
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress, offset_of
-from orchestrator.zapier.calls import Caller, Calls, Reading
+from orchestrator.zapier.calls import Calls, Reading
 from orchestrator.zapier.exchange import Request
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import Trail
@@ -135,9 +135,9 @@ class Catalog:
         return listed.actions
 
     async def _read(self, endpoint: str, url: httpx.URL, credential: Credential) -> Reading:
-        request = Request(endpoint=endpoint, method="GET", url=url, token=credential.access_token)
+        request = Request(endpoint=endpoint, method="GET", url=url)
         async with self._permits.purse(credential.tenant_id) as purse:
-            return await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+            return await self._calls.read(request, credential=credential, purse=purse)
 
 
 def _only(reading: Reading, app_id: str) -> CatalogApp:

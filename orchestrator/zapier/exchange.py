@@ -33,7 +33,7 @@ class Request:
     endpoint: str
     method: str
     url: httpx.URL = field(repr=False)
-    token: str = field(repr=False)
+    token: str = field(default="", repr=False)
     scheme: str = "Bearer"
     body: bytes | None = field(default=None, repr=False)
     media_type: str = "application/json"
