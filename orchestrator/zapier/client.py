@@ -42,7 +42,7 @@ from orchestrator.core.recognition import ListedZap, ZapListing
 from orchestrator.core.session import Listing, Millis
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress
-from orchestrator.zapier.calls import Caller, Calls
+from orchestrator.zapier.calls import Caller, Calls, Requests
 from orchestrator.zapier.catalog import Catalog
 from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.forms import Forms
@@ -88,7 +88,8 @@ class ZapierClient:
         self._limits = limits or Limits()
         self._address = ApiAddress(base_url)
         self._clock = clock
-        self._calls = Calls(Exchange(http, limits=self._limits), clock=clock, credentials=credentials)
+        requests = Requests(Exchange(http, limits=self._limits), clock=clock)
+        self._calls = Calls(requests, clock=clock, credentials=credentials)
         self._permits = PermitSource(
             budget=budget,
             clock=clock,
