@@ -75,6 +75,7 @@ class Answers(Section, frozen=True):
     error_status: Literal["integer", "string"] = "integer"
     zap: Literal["bare", "wrapped"] = "bare"
     unknown: Literal[400, 404] = 400  #: for an unknown app, action or authentication
+    undeclared: Literal["ignored", "refused"] = "ignored"  #: what becomes of members that a body should not have
 
 
 class Paging(Section, frozen=True):
