@@ -200,7 +200,10 @@ class SessionStore(Protocol):
         ...
 
     async def events(self, session_id: str, *, after: int, limit: int = 100) -> EventPage:
-        """Return the events with `seq` greater than `after`, oldest first. Raises SessionNotFoundError."""
+        """Return the events with `seq` greater than `after`, oldest first; `truncated`: some of them are not kept.
+
+        Raises SessionNotFoundError.
+        """
         ...
 
     async def find(self, query: SessionQuery) -> SessionPage:
@@ -217,6 +220,16 @@ class SessionStore(Protocol):
 
     async def forget_outbox(self, shard: int, *, before: Instant, limit: int) -> int:
         """Erase events that have been on their way out since before `before`, the oldest first; returns how many."""
+        ...
+
+    async def trim(self, session: Session, *, now: Instant, wake_at: Instant, if_pending_at: Instant) -> bool:
+        """Erase the history of an ended session (events, signals, records of deliveries) and write it as it is given.
+
+        It is written over the version before its own. Of its apps' watches the popups are forgotten that may yield
+        nothing any more. While one of its deliveries is pending nothing is done, and False is returned. The sweeper
+        looks at it again at `wake_at`, or at `if_pending_at`. Raises StaleVersionError when it changed meanwhile,
+        SessionNotFoundError.
+        """
         ...
 
     async def purge(self, session: Session) -> None:
@@ -805,6 +818,19 @@ class DeliveryPage:
     cursor: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What is on its way out: events that no relay has taken yet, and since when the oldest waits; lanes.
+
+    In `lanes` something is pending; of those so many are `due` now, and held by nobody.
+    """
+
+    events: int = 0
+    oldest: Instant | None = None
+    lanes: int = 0
+    due: int = 0
+
+
 class DeliveryStore(Protocol):
     """Events on their way to endpoints: the outbox they wait in, their lanes, and the record of every try."""
 
@@ -883,8 +909,8 @@ class DeliveryStore(Protocol):
         """Tell whether the endpoint received anything since then."""
         ...
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
         ...
 
 

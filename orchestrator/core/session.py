@@ -375,7 +375,7 @@ class Session:
     `seq` counts the events so far; `version` counts the commits. `commit_id` names the last commit, so that
     a repeat of it is recognised, and `earlier_commits` some before it, the newest last: whoever never got the answer
     to a commit finds there that it was written, whatever was committed since.
-    `signed_out`: Zapier refused the user's credential and no new one was put since.
+    `signed_out`: Zapier refused the user's credential and no new one was put since. `trimmed_at`: its history is gone.
     """
 
     id: str
@@ -391,6 +391,7 @@ class Session:
     zap: Zap = field(default_factory=Zap)
     ended: SessionStatus | None = None
     ended_at: Instant | None = None
+    trimmed_at: Instant | None = None
     signed_out: bool = False
     seq: int = 0
     version: int = 0

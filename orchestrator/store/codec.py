@@ -6,6 +6,7 @@ version 1 and reads version 1.
 
 from __future__ import annotations
 
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TypeVar
 
 import msgspec
@@ -39,6 +40,27 @@ class DocumentError(StoreError):
 def encode(value: object) -> bytes:
     """Write a value of the core as JSON."""
     return _encoder.encode(value)
+
+
+def encode_sparse(value: object) -> bytes:
+    """Write a value of the core without the members that are as they are by default: shorter, read back as the same.
+
+    So a default is part of what a version of a document means; which version it is always stands there.
+    """
+    return _encoder.encode(_sparse(value))
+
+
+def _sparse(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_sparse(one) for one in value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    kept = ((field, getattr(value, field.name)) for field in fields(value))
+    return {field.name: _sparse(found) for field, found in kept if field.name == "document" or found != _default(field)}
+
+
+def _default(field: Field[object]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def decode_session(document: bytes) -> Session:

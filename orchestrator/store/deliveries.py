@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.ports import (
+    Backlog,
     DeliveryPage,
     DeliverySearch,
     DeliveryStore,
@@ -261,9 +262,22 @@ class RedisDeliveryStore:
         found = await self._scripts.run(*(("HGET", keys.received(shard), name) for shard in range(self._shards)))
         return any(at is not None and int(at) >= since for at in found)
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
-        return sum(await self._scripts.run(*(("XLEN", keys.outbox(shard)) for shard in shards)))
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
+        reads: list[tuple[Argument, ...]] = []
+        for shard in shards:
+            outbox, lanes = keys.outbox(shard), keys.lanes(shard)
+            reads += [
+                ("XLEN", outbox),
+                ("XRANGE", outbox, "-", "+", "COUNT", 1),
+                ("ZCARD", lanes),
+                ("ZCOUNT", lanes, "-inf", now),
+            ]
+        found = await self._scripts.run(*reads)
+        oldest = [decode_event(fields[b"event"]).at for entries in found[1::4] for _, fields in entries]
+        return Backlog(
+            events=sum(found[0::4]), oldest=min(oldest, default=None), lanes=sum(found[2::4]), due=sum(found[3::4])
+        )
 
     async def _get_each(self, wanted: Sequence[tuple[Lane, int]]) -> list[Delivery | None]:
         reads = [

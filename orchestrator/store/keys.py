@@ -47,7 +47,10 @@ def _quoted(*ids: str) -> str:
 
 
 def session(shard: int, session_id: str) -> str:
-    """hash: `document` (JSON), `version`, `commit_id`, `index` (its members in the index, one per line)."""
+    """hash: `document` (JSON), `version`, `commit_id`, `index` (its members in the index, one per line).
+
+    In a trimmed session's `index` "@" stands for its place, with which the first line ends.
+    """
     return _shard(shard, "session", _quoted(session_id))
 
 

@@ -39,6 +39,11 @@
 --
 -- Returns {"done"}, also when there is nothing; or {"again"}: there is more than what is known, nothing changed.
 
+-- The members in an index; in that of a trimmed session "@" stands for how the first one ends.
+local function members(index)
+  return string.gmatch(string.gsub(index, "@", string.match(index, "^[^:]*:[^:]*:([^\n]*)") or "@"), "[^\n]+")
+end
+
 local session_ids, watches = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 
 local known = {}
@@ -84,7 +89,7 @@ end
 
 for number, session_id in ipairs(session_ids) do
   local first = 23 + 8 * (number - 1)
-  for member in string.gmatch(redis.call("HGET", KEYS[first], "index") or "", "[^\n]+") do
+  for member in members(redis.call("HGET", KEYS[first], "index") or "") do
     redis.call("ZREM", KEYS[1], member)
   end
   redis.call("ZREM", KEYS[2], session_id)

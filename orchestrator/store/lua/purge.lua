@@ -24,6 +24,11 @@
 --
 -- Returns {"done"}, also when there is no such session; or {"stale"}: it has another version.
 
+-- The members in an index; in that of a trimmed session "@" stands for how the first one ends.
+local function members(index)
+  return string.gmatch(string.gsub(index, "@", string.match(index, "^[^:]*:[^:]*:([^\n]*)") or "@"), "[^\n]+")
+end
+
 local kept = redis.call("HMGET", KEYS[1], "version", "index")
 if not kept[1] then
   return {"done"}
@@ -31,7 +36,7 @@ end
 if tonumber(kept[1]) ~= tonumber(ARGV[2]) then
   return {"stale"}
 end
-for member in string.gmatch(kept[2], "[^\n]+") do
+for member in members(kept[2]) do
   redis.call("ZREM", KEYS[5], member)
 end
 redis.call("ZREM", KEYS[4], ARGV[1])

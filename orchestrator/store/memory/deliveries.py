@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.deliveries import TROUBLED, Delivery, DeliveryState, Lane, Queued, Turn, turn
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.ports import (
+    Backlog,
     DeliveryPage,
     DeliverySearch,
     DeliveryStore,
@@ -163,9 +164,16 @@ class MemoryDeliveryStore:
         """Tell whether the endpoint received anything since then."""
         return self._state.received.get((tenant_id, endpoint_id), -1) >= since
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
-        return sum(session_shard(one.session_id) in shards for one in self._state.outbox.values())
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
+        outbox = [one for one in self._state.outbox.values() if session_shard(one.session_id) in shards]
+        lanes = [kept for lane, kept in self._state.lanes.items() if lane.shard in shards]
+        return Backlog(
+            events=len(outbox),
+            oldest=min((one.event.at for one in outbox), default=None),
+            lanes=len(lanes),
+            due=sum(kept.due <= now for kept in lanes),
+        )
 
     def _pending(self, lane: Lane) -> list[Queued]:
         return [

@@ -240,6 +240,10 @@ class State:
         self.endpoints = {name: one for name, one in self.endpoints.items() if one.session_id != session_id}
         self.deleted = {name: until for name, until in self.deleted.items() if session_of(name[1]) != session_id}
         self.lanes = {lane: one for lane, one in self.lanes.items() if lane.session_id != session_id}
+        self.forget_records(session_id)
+
+    def forget_records(self, session_id: str) -> None:
+        """Erase what is on record of a session's deliveries."""
         self.deliveries = {name: one for name, one in self.deliveries.items() if name[0].session_id != session_id}
         self.messages = {name: one for name, one in self.messages.items() if name[0] != session_id}
 
