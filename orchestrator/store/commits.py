@@ -18,11 +18,19 @@ from orchestrator.core.effects import (
     Untouched,
     Wait,
 )
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import PAUSED, Commit, Waiter
 from orchestrator.core.session import Instant, JsonObject, WatchKey, session_shard
 from orchestrator.store import keys
 from orchestrator.store.codec import encode
-from orchestrator.store.rules import KEPT_EVENTS, KEPT_OUTBOX, KEPT_SIGNALS, index_entries, is_ended
+from orchestrator.store.rules import (
+    KEPT_EVENTS,
+    KEPT_OUTBOX,
+    KEPT_SIGNALS,
+    audit_members,
+    index_entries,
+    is_ended,
+)
 from orchestrator.store.scripts import Argument, Call
 
 
@@ -65,6 +73,7 @@ def _keys(commit: Commit, watches: list[WatchKey]) -> list[str]:
         keys.references(shard, session.tenant_id, session.user_id),
         keys.credential(shard, session.tenant_id, session.user_id),
         *of_watches,
+        *([] if commit.audit is None else [keys.audit(shard), keys.audit_index(shard)]),
     ]
 
 
@@ -99,8 +108,13 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         *_receipt(commit),
         session.reference or "",
         keys.OUTGOING,
+        "" if commit.audit is None else _audit(commit.audit),
         *(argument for event in commit.events for argument in (event.seq, encode(event))),
     ]
+
+
+def _audit(entry: AuditEntry) -> bytes:
+    return encode({"id": entry.id, "members": audit_members(entry), "entry": encode(entry).decode()})
 
 
 def _receipt(commit: Commit) -> list[Argument]:

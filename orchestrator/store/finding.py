@@ -17,12 +17,12 @@ LOOKED_AT: Final = 2_000
 
 
 @dataclass(slots=True)
-class _Walk:
-    """How far down one shard's index we are, and what was found on the way."""
+class Walk:
+    """How far down one index we are, and the places that were found on the way."""
 
     index: str
     below: str
-    found: list[Place] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
     goes_on: bool = True
 
     def call(self, prefixes: list[str], *, wanted: int, looked_at: int) -> Call:
@@ -34,7 +34,7 @@ class _Walk:
         tag, below, places = reply
         self.goes_on = tag == b"more"
         self.below = below.decode()
-        self.found += [Place.from_index(place.decode()) for place in places]
+        self.found += [place.decode() for place in places]
 
 
 async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int, looked_at: int = LOOKED_AT) -> list[Place]:
@@ -45,7 +45,7 @@ async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int, loo
     below = Place.from_cursor(query.cursor).index_place if query.cursor is not None else ""
     prefixes = _prefixes(query)
     walks = [
-        _Walk(keys.index(shard, tenant_id), below)
+        Walk(keys.index(shard, tenant_id), below)
         for tenant_id in await _tenants(scripts, query)
         for shard in _shards_of(tenant_id, query, shards=shards)
     ]
@@ -53,14 +53,16 @@ async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int, loo
         calls = [walk.call(prefixes, wanted=query.limit + 1 - len(walk.found), looked_at=looked_at) for walk in going]
         for walk, reply in zip(going, await scripts.call_each(calls), strict=True):
             walk.advance(reply)
-    return sorted((place for walk in walks for place in walk.found), reverse=True)
+    return sorted((Place.from_index(place) for walk in walks for place in walk.found), reverse=True)
 
 
 async def _tenants(scripts: Scripts, query: SessionQuery) -> list[str]:
     if query.tenant_id is not None:
-        return [query.tenant_id]
-    (known,) = await scripts.run(("SMEMBERS", keys.tenants()))
-    return [DEFAULT_TENANT, *(tenant_id.decode() for tenant_id in known)]
+        known = [query.tenant_id]
+    else:
+        (found,) = await scripts.run(("SMEMBERS", keys.tenants()))
+        known = [DEFAULT_TENANT, *(tenant_id.decode() for tenant_id in found)]
+    return [tenant_id for tenant_id in known if query.within is None or tenant_id in query.within]
 
 
 def _shards_of(tenant_id: str, query: SessionQuery, *, shards: int) -> range | list[int]:
@@ -70,6 +72,6 @@ def _shards_of(tenant_id: str, query: SessionQuery, *, shards: int) -> range | l
 
 
 def _prefixes(query: SessionQuery) -> list[str]:
-    wanted = {"state": query.state, "status": query.status, "user": query.user_id}
+    wanted = {"state": query.state, "status": query.status, "app": query.app_id, "user": query.user_id}
     given = [keys.index_prefix(dimension, value) for dimension, value in wanted.items() if value is not None]
     return given or [keys.index_prefix("all")]

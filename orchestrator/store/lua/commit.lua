@@ -17,7 +17,8 @@
 -- KEYS[14] good     zset    receipts of the shard
 -- KEYS[15] refs     hash    references of the user
 -- KEYS[16] access   hash    the user's credential, read only
--- KEYS[17..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
+-- KEYS[17..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash);
+--                  then, for an audit entry, audit (hash) and its index (zset)
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read, 0 when there was no session
@@ -44,7 +45,8 @@
 -- ARGV[23] text     what names it inside the shard
 -- ARGV[24] text     reference of the session, empty for none
 -- ARGV[25] text     channel of outboxes
--- ARGV[26..]       seq (integer) and event (JSON) by turns
+-- ARGV[26] JSON     audit entry: {id, members, entry}, empty for none
+-- ARGV[27..]       seq (integer) and event (JSON) by turns
 --
 -- Returns {"done", access, next, lost}; {"repeated", access, next}: the session's last commit was this one, nothing
 -- changed; {"receipt", JSON}: the user has a good receipt of this name; {"stale"}: another version; {"guard"};
@@ -131,10 +133,10 @@ if referred and not before[1] then
 end
 
 -- Only this can fail (were the session's numbering wrong), so it comes before every other write.
-for at = 26, #ARGV, 2 do
+for at = 27, #ARGV, 2 do
   redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
 end
-for at = 26, #ARGV, 2 do
+for at = 27, #ARGV, 2 do
   redis.call("XADD", KEYS[4], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
 end
 
@@ -143,6 +145,14 @@ redis.call("HSET", KEYS[1], "document", ARGV[5], "version", ARGV[2] + 1, "commit
 if ARGV[10] ~= "" then
   redis.call("RPUSH", KEYS[3], ARGV[10])
   redis.call("LTRIM", KEYS[3], -ARGV[12], -1)
+end
+
+if ARGV[26] ~= "" then
+  local audit, index, kept = KEYS[17 + 4 * #watches], KEYS[18 + 4 * #watches], cjson.decode(ARGV[26])
+  redis.call("HSET", audit, kept.id, kept.entry)
+  for _, member in ipairs(kept.members) do
+    redis.call("ZADD", index, 0, member)
+  end
 end
 
 if ARGV[9] ~= "" then
@@ -279,9 +289,9 @@ end
 
 redis.call("PUBLISH", ARGV[14], ARGV[3])
 local lost = 0
-if #ARGV > 25 then
+if #ARGV > 26 then
   local waiting = redis.call("XLEN", KEYS[4])
-  if waiting == (#ARGV - 25) / 2 then
+  if waiting == (#ARGV - 26) / 2 then
     redis.call("PUBLISH", ARGV[25], "")
   elseif waiting > tonumber(ARGV[13]) then
     lost = redis.call("XTRIM", KEYS[4], "MAXLEN", "~", ARGV[13])
