@@ -26,6 +26,7 @@ from orchestrator.directory import Directory
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
 from orchestrator.following import Following
+from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
@@ -62,6 +63,7 @@ class Zapwright:
     commits: Commits
     engine: Engine
     queries: Queries
+    oversight: Oversight
     following: Following
     checker: Checker
     filler: Filler
@@ -155,6 +157,16 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             shards=settings.shards,
         ),
         queries=queries,
+        oversight=Oversight(
+            sessions=store.sessions,
+            census=store.census,
+            watches=store.watches,
+            budget=store.budget,
+            queries=queries,
+            directory=directory,
+            clock=clock,
+            egress=settings.egress_group,
+        ),
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,

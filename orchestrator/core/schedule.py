@@ -38,6 +38,9 @@ _STRONG_AT_OF: Mapping[HintKind, tuple[Millis, ...]] = {
     HintKind.FOCUS: tuple(accumulate(FOCUS_WAITS)),
     HintKind.CLOSED: (),
 }
+SIGNALLED = frozenset(kind for kind, offsets in _STRONG_AT_OF.items() if offsets)
+"""Hints that make checks due at once; the others only make one sooner than it would be without news."""
+
 _NEVER: Instant = -1
 CLOSED_WAIT: Millis = 20 * SECOND
 FIRST_QUIET_WAIT: Millis = 60 * SECOND
