@@ -26,6 +26,8 @@ from orchestrator.directory import Directory
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
 from orchestrator.following import Following
+from orchestrator.insight import Insight
+from orchestrator.interventions import Interventions
 from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
@@ -72,6 +74,8 @@ class Zapwright:
     directory: Directory
     courier: Courier
     webhooks: Webhooks
+    insight: Insight
+    interventions: Interventions
 
 
 def compose(  # noqa: PLR0913 - all that can stand in the world's place
@@ -133,6 +137,30 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ids=ids,
         policy=policy,
     )
+    engine = Engine(
+        commits=commits,
+        sessions=store.sessions,
+        receipts=store.receipts,
+        watches=store.watches,
+        credentials=credentials,
+        users=store.users,
+        upstream=upstream,
+        clock=clock,
+        ids=ids,
+        policy=policy,
+        shards=settings.shards,
+    )
+    webhooks = Webhooks(
+        endpoints=store.endpoints,
+        deliveries=store.deliveries,
+        sessions=store.sessions,
+        queries=queries,
+        courier=courier,
+        clock=clock,
+        ids=ids,
+        networks=Networks.of(settings.webhook_allowed_networks),
+        new_secret=new_secret,
+    )
     return Zapwright(
         settings=settings,
         store=store,
@@ -143,19 +171,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         http=http,
         upstream=upstream,
         commits=commits,
-        engine=Engine(
-            commits=commits,
-            sessions=store.sessions,
-            receipts=store.receipts,
-            watches=store.watches,
-            credentials=credentials,
-            users=store.users,
-            upstream=upstream,
-            clock=clock,
-            ids=ids,
-            policy=policy,
-            shards=settings.shards,
-        ),
+        engine=engine,
         queries=queries,
         oversight=Oversight(
             sessions=store.sessions,
@@ -185,22 +201,40 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             sessions=store.sessions,
             receipts=store.receipts,
             watches=store.watches,
+            audit=store.audit,
             credentials=credentials,
             clock=clock,
             policy=policy,
         ),
         directory=directory,
         courier=courier,
-        webhooks=Webhooks(
+        webhooks=webhooks,
+        insight=Insight(
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            budget=store.budget,
             endpoints=store.endpoints,
             deliveries=store.deliveries,
-            sessions=store.sessions,
-            queries=queries,
-            courier=courier,
+            audit=store.audit,
+            calls=store.calls,
+            directory=directory,
+            clock=clock,
+            policy=policy,
+            egress=settings.egress_group,
+        ),
+        interventions=Interventions(
+            commits=commits,
+            engine=engine,
+            webhooks=webhooks,
+            watches=store.watches,
+            credentials=credentials,
+            budget=store.budget,
+            audit=store.audit,
+            directory=directory,
             clock=clock,
             ids=ids,
-            networks=Networks.of(settings.webhook_allowed_networks),
-            new_secret=new_secret,
+            egress=settings.egress_group,
         ),
     )
 

@@ -27,6 +27,7 @@ from orchestrator.core.errors import (
     TooManyStepsError,
     UpstreamUnavailableError,
 )
+from orchestrator.core.interventions import Act
 from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
@@ -50,6 +51,7 @@ from orchestrator.core.session import (
     App,
     Attempt,
     Authentication,
+    Channel,
     Connect,
     Instant,
     JsonObject,
@@ -186,11 +188,13 @@ class Engine:
         if bound != terms.idempotency.fingerprint:
             raise IdempotencyKeyReusedError
 
-    async def apply(self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS) -> Applied:
-        """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
+    async def apply(
+        self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS, act: Act | None = None
+    ) -> Applied:
+        """Apply a signal that needs nothing of Zapier, perhaps as an operator's `act`. Raises as `Commits.apply`."""
         if isinstance(signal, PopupOpened | Hinted | MessageReceived | PopupCancelled):
             return await self._commits.apply(key, partial(self._with_watch, signal), terms=terms)
-        return await self._commits.apply(key, signal, terms=terms)
+        return await self._commits.apply(key, signal, terms=terms, act=act)
 
     def new_step_id(self) -> str:
         """Return an id for a step that is about to be added."""
@@ -263,9 +267,17 @@ class Engine:
         )
 
     async def select(
-        self, key: SessionKey, step_id: str, authentication_id: str, *, terms: Terms = ANY_TERMS
+        self,
+        key: SessionKey,
+        step_id: str,
+        authentication_id: str,
+        *,
+        terms: Terms = ANY_TERMS,
+        act: Act | None = None,
     ) -> Applied:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
+
+        As an `act` it is an operator's choice, and the evidence says so.
 
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
@@ -283,10 +295,14 @@ class Engine:
         async def selected(current: Session) -> Signal:
             watch = await self._watches.load(_watch_key(current, app_id), now=self._clock.now())
             return AuthenticationSelected(
-                step_id=step_id, authentication_id=authentication_id, listing=listing, claims=watch.claims
+                step_id=step_id,
+                authentication_id=authentication_id,
+                listing=listing,
+                claims=watch.claims,
+                channel=Channel.SELECTION if act is None else Channel.OPERATOR,
             )
 
-        return await self._commits.apply(key, selected, terms=terms)
+        return await self._commits.apply(key, selected, terms=terms, act=act)
 
     async def open_popup(
         self,

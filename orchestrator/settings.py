@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     retention_s: Seconds = 7 * 24 * 3600
     """How long an ended session is kept."""
 
+    audit_retention_s: Seconds = 400 * 24 * 3600
+    """How long it is kept what operators did."""
+
     webhook_limit_s: Annotated[Seconds, Field(le=60)] = 15
     """How long a webhook receiver may take to answer."""
 
@@ -222,6 +225,7 @@ class Settings(BaseSettings):
             attempt_longest=_millis(self.attempt_longest_s),
             baseline_fresh=_millis(self.baseline_fresh_s),
             retention=_millis(self.retention_s),
+            audit_retention=_millis(self.audit_retention_s),
         )
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
-from orchestrator.core.ports import Clock, ReceiptStore, SessionStore, WatchStore
+from orchestrator.core.ports import AuditLog, Clock, ReceiptStore, SessionStore, WatchStore
 from orchestrator.core.schedule import Policy, wake_at
 from orchestrator.core.session import ENDED, MINUTE, Instant, Millis, Session, SessionStatus, WatchKey
 from orchestrator.core.signals import TimePassed
@@ -30,6 +30,7 @@ class Sweeper:
         sessions: SessionStore,
         receipts: ReceiptStore,
         watches: WatchStore,
+        audit: AuditLog,
         credentials: ToldCredentials,
         creator: Creator,
         clock: Clock,
@@ -39,6 +40,7 @@ class Sweeper:
         self._sessions = sessions
         self._receipts = receipts
         self._watches = watches
+        self._audit = audit
         self._credentials = credentials
         self._creator = creator
         self._clock = clock
@@ -69,6 +71,7 @@ class Sweeper:
         outlived = now - self._policy.session_ttl_longest - self._policy.attempt_longest
         await self._watches.forget_claims(shard, before=outlived, limit=MOST_AT_ONCE)
         await self._receipts.forget(shard, now=now, limit=MOST_AT_ONCE)
+        await self._audit.forget(shard, before=now - self._policy.audit_retention, limit=MOST_AT_ONCE)
         sent_by = now - max(self._policy.retention, OUTBOX_LEAST)
         await self._sessions.forget_outbox(shard, before=sent_by, limit=MOST_AT_ONCE)
         if broken is not None:

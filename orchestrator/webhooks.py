@@ -14,6 +14,7 @@ from orchestrator.core.errors import (
     StaleVersionError,
 )
 from orchestrator.core.events import OUTCOMES, Event, EventName, example
+from orchestrator.core.interventions import Act
 from orchestrator.core.ports import (
     Clock,
     DeliveryPage,
@@ -21,6 +22,7 @@ from orchestrator.core.ports import (
     DeliveryStore,
     EndpointStore,
     Ids,
+    Outcome,
     SessionStore,
 )
 from orchestrator.core.session import Session, SessionKey, session_shard
@@ -193,7 +195,7 @@ class Webhooks:
             raise DeliveryNotFoundError(endpoint_id=endpoint, session_id=session_id, seq=seq)
         return delivery
 
-    async def replay(
+    async def replay(  # noqa: PLR0913 - which delivery, and on what terms
         self,
         tenant_id: str,
         endpoint: str,
@@ -202,8 +204,11 @@ class Webhooks:
         seq: int,
         render: Render,
         terms: Terms = ANY_TERMS,
+        act: Act | None = None,
     ) -> tuple[Delivery, bool]:
         """Send an event once more, under the same message id, and tell whether this request had asked for it before.
+
+        An operator's `act` goes into the audit by the same script.
 
         A dead one is sent as it was; of one that was received the bytes are gone: its session is shown as it is now.
         Raises EndpointNotFoundError, DeliveryNotFoundError, SessionNotFoundError.
@@ -221,7 +226,8 @@ class Webhooks:
             body = render(page.events[0], await self._queries.session(key))
         now = self._clock.now()
         again = delivery.again(now=now, asked_by=asked_by)
-        await self._deliveries.replay(again, body=body, now=now)
+        audit = None if act is None else act.entry(at=now, outcome=Outcome.APPLIED)
+        await self._deliveries.replay(again, body=body, now=now, audit=audit)
         return again, False
 
     async def _record(self, endpoint: Endpoint, session_id: str, seq: int) -> Delivery | None:

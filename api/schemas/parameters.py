@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.schemas.fields import (
     Age,
     AppId,
+    AuditLimit,
     ChoiceWords,
     Cursor,
     DeliveryLimit,
     EventLimit,
     FieldId,
+    KeyIdGiven,
     Omittable,
     Quoted,
     Seq,
@@ -27,7 +29,8 @@ from api.schemas.fields import (
     Words,
 )
 from orchestrator.core.deliveries import DeliveryState
-from orchestrator.core.ports import DeliverySearch, SessionQuery
+from orchestrator.core.interventions import Intervention
+from orchestrator.core.ports import AuditQuery, DeliverySearch, SessionQuery
 from orchestrator.core.session import SECOND, Instant, Reason, SessionStatus, StepState
 from orchestrator.core.waiting import STUCK_AFTER
 
@@ -45,10 +48,11 @@ class _SessionSearch(Parameters):
     cursor: Omittable[Cursor] = None
     limit: SessionLimit = 50
 
-    def meant(self, tenant_id: str | None) -> SessionQuery:
+    def meant(self, tenant_id: str | None, *, within: frozenset[str] | None = None) -> SessionQuery:
         """Return what is asked for."""
         return SessionQuery(
             tenant_id=tenant_id,
+            within=within,
             state=self.state,
             status=self.status,
             user_id=self.user_id,
@@ -116,6 +120,30 @@ class _DeliveriesSearch(Parameters):
         )
 
 
+class _AuditSearch(Parameters):
+    session_id: Omittable[SessionIdGiven] = None
+    key_id: Omittable[KeyIdGiven] = Field(default=None, description="Who did it.")
+    action: Omittable[Intervention] = None
+    cursor: Omittable[Cursor] = None
+    limit: AuditLimit = 50
+
+    def meant(self, within: frozenset[str] | None) -> AuditQuery:
+        """Return what is asked for."""
+        return AuditQuery(
+            within=within,
+            session_id=self.session_id,
+            key_id=self.key_id,
+            action=self.action,
+            cursor=self.cursor,
+            limit=self.limit,
+        )
+
+
+class _Question(Parameters):
+    session: Omittable[SessionIdGiven] = Field(default=None, description="About this session.")
+    app: Omittable[AppId] = Field(default=None, description="About this app.")
+
+
 class _AppSearch(Parameters):
     query: Omittable[Words] = None
     cursor: Omittable[Cursor] = None
@@ -155,6 +183,12 @@ EndpointsSearch = Annotated[_EndpointsSearch, Query()]
 
 DeliveriesSearch = Annotated[_DeliveriesSearch, Query()]
 """Which deliveries to list."""
+
+AuditSearch = Annotated[_AuditSearch, Query()]
+"""Which entries of the audit to list."""
+
+Question = Annotated[_Question, Query()]
+"""What is asked about: one session, or one app."""
 
 AppSearch = Annotated[_AppSearch, Query()]
 """Which apps to look for."""

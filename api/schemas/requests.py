@@ -20,6 +20,7 @@ from api.schemas.fields import (
     Elapsed,
     EventNamed,
     Events,
+    ExtensionS,
     Inputs,
     Kept,
     Lifetime,
@@ -34,6 +35,7 @@ from api.schemas.fields import (
     Ttl,
     Url,
     UserId,
+    WhyWanted,
     ZapId,
 )
 from orchestrator import engine, webhooks
@@ -235,6 +237,24 @@ class StepTest(Body):
 
     confirm: Literal[True] = Field(description="Somebody knows that the action is really carried out.")
     inputs: Inputs | None = Field(default=None, description="Values for this test, in place of the step's own.")
+
+
+class InterventionWish(Body):
+    """Why an operator does something."""
+
+    reason: WhyWanted
+
+
+class Extension(InterventionWish):
+    """For how much longer a session goes on."""
+
+    by_s: ExtensionS = 3600
+
+
+class Binding(InterventionWish):
+    """Which authentication a step gets."""
+
+    authentication_id: AuthenticationId
 
 
 class NewWebhook(Body):

@@ -241,6 +241,8 @@ class WithoutCache:
         self.changes = store.changes
         self.endpoints = store.endpoints
         self.deliveries = store.deliveries
+        self.audit = store.audit
+        self.calls = store.calls
         self.leases = store.leases
         self.cache = self
 

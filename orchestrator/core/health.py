@@ -86,7 +86,7 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class Popups:
     """Popups of one kind: of a tenant, for an app, in a family of browsers."""
 
@@ -95,7 +95,7 @@ class Popups:
     browser: BrowserFamily
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counted:
     """What a commit's events add to the counts, and the apps that were chosen."""
 
@@ -177,7 +177,7 @@ def _attempt(step: Step, event: Event) -> Attempt | None:
 Fates: TypeAlias = Mapping[Fate, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rate:
     """How often a message was lost: of `resolved` popups, `lost` were found without one."""
 
@@ -200,7 +200,7 @@ class Rate:
         return self.lost / self.resolved if self.resolved else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Jump:
     """In the last `minutes` messages got lost more often than usual, and not by chance; `since` the first such minute.
 

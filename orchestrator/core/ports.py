@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState, Lane
 from orchestrator.core.effects import Due, Effect, Guard
@@ -36,6 +36,9 @@ from orchestrator.core.session import (
 from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
 from orchestrator.core.terms import Idempotency
 from orchestrator.core.waiting import Waiting
+
+if TYPE_CHECKING:
+    from orchestrator.core.interventions import AuditEntry, Intervention
 
 
 class Clock(Protocol):
@@ -105,7 +108,7 @@ class Commit:
 
     `session` is the session after the decision, with `version` and `commit_id` already those of this commit;
     `expected_version` is the one that was read (0: there was no session). `wake_at` is when the sweeper should
-    look at the session, None for never. `receipt` is for the request that asked for it.
+    look at the session, None for never. `receipt` is for the request that asked for it, `audit` for an operator's act.
     """
 
     session: Session
@@ -117,6 +120,7 @@ class Commit:
     record: SignalRecord | None = None
     wake_at: Instant | None = None
     receipt: Receipt | None = None
+    audit: AuditEntry | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,6 +330,75 @@ class ReceiptStore(Protocol):
 
     async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
         """Erase receipts that are good no more, the oldest first; returns how many."""
+        ...
+
+
+# --- audit ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditQuery:
+    """Which entries to list: those that match every given value, youngest first. `within` None: of every tenant."""
+
+    within: frozenset[str] | None = None
+    session_id: str | None = None
+    key_id: str | None = None
+    action: Intervention | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPage:
+    """One page of entries; `cursor` continues after it, None at the end."""
+
+    entries: tuple[AuditEntry, ...]
+    cursor: str | None = None
+
+
+class AuditLog(Protocol):
+    """What operators did. What changed a session was written by the commit that changed it."""
+
+    async def add(self, entry: AuditEntry) -> None:
+        """Keep an entry of what changed no session; twice is once."""
+        ...
+
+    async def find(self, query: AuditQuery) -> AuditPage:
+        """Return one page of the entries that match. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def forget(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase entries made before `before`, the oldest first; returns how many."""
+        ...
+
+
+# --- calls ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRecord:
+    """One call to Zapier that was made for a user: what was asked, when, what was answered, how long it took.
+
+    `status` None: no answer came, for the `problem`. `app_id` is the app that it was about, if it was about one.
+    """
+
+    at: Instant
+    endpoint: str
+    took: Millis
+    status: int | None
+    problem: str | None = None
+    app_id: str | None = None
+
+
+class CallLog(Protocol):
+    """The newest calls made for each user. Losing any of it loses nothing."""
+
+    async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
+        """Keep the record; the newest 50 of a user are kept, a week at most."""
+        ...
+
+    async def of_user(self, tenant_id: str, user_id: str) -> tuple[CallRecord, ...]:
+        """Return what is kept of the user's calls, oldest first."""
         ...
 
 
@@ -847,10 +920,15 @@ class DeliveryStore(Protocol):
         """Return the delivery of one event to one endpoint, if there is a record of it."""
         ...
 
-    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant) -> None:
+    async def of_session(self, session_id: str, *, limit: int) -> tuple[Delivery, ...]:
+        """Return the newest deliveries of one session's events, to whichever endpoint, in the order of `seq`."""
+        ...
+
+    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant, audit: AuditEntry | None = None) -> None:
         """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
 
-        One that is pending is due now. Raises SessionNotFoundError when the session is gone.
+        One that is pending is due now. With it goes into the audit who wanted that, if an operator did. Raises
+        SessionNotFoundError when the session is gone.
         """
         ...
 
@@ -1228,6 +1306,16 @@ class Store(Protocol):
     @property
     def deliveries(self) -> DeliveryStore:
         """Webhook deliveries."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """What operators did."""
+        ...
+
+    @property
+    def calls(self) -> CallLog:
+        """Calls that were made to Zapier."""
         ...
 
     @property

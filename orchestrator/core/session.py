@@ -72,6 +72,7 @@ class Channel(StrEnum):
     MESSAGE = "message"
     DIFFERENCE = "difference"
     SELECTION = "selection"
+    OPERATOR = "operator"
 
 
 class AttemptEnd(StrEnum):
@@ -86,12 +87,13 @@ class AttemptEnd(StrEnum):
 
 
 class HintKind(StrEnum):
-    """What a page saw or its user said, without an authentication id: reasons to look, never evidence."""
+    """What a page saw, or a person said, without an authentication id: reasons to look, never evidence."""
 
     MESSAGE = "message"
     FINISHED = "finished"
     FOCUS = "focus"
     CLOSED = "closed"
+    OPERATOR = "operator"
 
 
 class BrowserFamily(StrEnum):

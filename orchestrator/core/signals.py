@@ -11,6 +11,7 @@ from orchestrator.core.session import (
     Action,
     App,
     BrowserFamily,
+    Channel,
     Connect,
     HintKind,
     Instant,
@@ -46,6 +47,13 @@ class SessionChanged:
 
     title: str | None = None
     metadata: JsonObject | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlinesExtended:
+    """An operator lets the session, and the popups that are waited for, go on for so much longer."""
+
+    by: Millis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +115,13 @@ class AuthenticationsRefreshed:
 
 @dataclass(frozen=True, kw_only=True)
 class AuthenticationSelected:
-    """The user chose an authentication; `listing` is what Zapier says now."""
+    """The user chose an authentication, or an operator (`channel`); `listing` is what Zapier says now."""
 
     step_id: str
     authentication_id: str
     listing: Listing
     claims: Mapping[str, Claim]
+    channel: Channel = Channel.SELECTION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +173,13 @@ class PopupBlocked:
     step_id: str
     attempt_id: str
     context: Context = Context()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckWanted:
+    """An operator wants Zapier to be asked now for what the step waits for."""
+
+    step_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,12 +354,13 @@ PopupSignal: TypeAlias = OpeningSignal | PopupBlocked
 LinkSignal: TypeAlias = ConnectLinkMade | ConnectLinkOpened | ConnectLinkAllowed | ConnectLinkRevoked
 """What becomes of a connect link."""
 
-StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | LinkSignal
+StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | LinkSignal | CheckWanted
 
 Signal: TypeAlias = (
     StepSignal
     | SessionChanged
     | SessionCancelled
+    | DeadlinesExtended
     | StepAdded
     | PageSeen
     | AuthenticationsListed

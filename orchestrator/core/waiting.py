@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.core.schedule import SIGNALLED
-from orchestrator.core.session import SECOND, Instant, Millis, Reason, Session, Step, StepState
+from orchestrator.core.session import SECOND, HintKind, Instant, Millis, Reason, Session, Step, StepState
 
 STUCK_AFTER: Final[Millis] = 30 * SECOND
 """Who said for so long that they are done, or whose check is overdue by so much, is stuck."""
 
+_DONE: Final = frozenset({HintKind.FINISHED, HintKind.MESSAGE, HintKind.FOCUS})
+"""What a user does, or their popup, once they are through."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Waiting:
     """Somebody waits since then for these apps, and is done since `heard_at`, as far as their page can say."""
 
@@ -55,8 +57,8 @@ def _since(step: Step) -> Iterator[Instant]:
 
 
 def _heard(step: Step) -> Iterator[Instant]:
-    """Say when each signal came that made a check due at once, and that nothing has answered."""
+    """Say when each signal came that the user is through, and that nothing has answered."""
     for attempt in step.app_attempts:
         yield from (message.at for message in attempt.messages)
         if attempt.ended is None and step.state is StepState.AWAITING_POPUP:
-            yield from (hint.at for hint in attempt.hints if hint.kind in SIGNALLED)
+            yield from (hint.at for hint in attempt.hints if hint.kind in _DONE)

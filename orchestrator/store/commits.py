@@ -19,6 +19,7 @@ from orchestrator.core.effects import (
     Wait,
 )
 from orchestrator.core.health import HOUR, NOTHING_COUNTED, counted
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import PAUSED, Commit, Waiter
 from orchestrator.core.session import MINUTE, Instant, JsonObject, WatchKey, session_shard
 from orchestrator.core.waiting import waiting
@@ -30,6 +31,7 @@ from orchestrator.store.rules import (
     KEPT_MINUTES_S,
     KEPT_OUTBOX,
     KEPT_SIGNALS,
+    audit_members,
     index_entries,
     is_ended,
 )
@@ -78,6 +80,7 @@ def _keys(commit: Commit, watches: list[WatchKey]) -> list[str]:
         keys.hour(shard, commit.now - commit.now % HOUR),
         keys.minute(shard, commit.now - commit.now % MINUTE),
         *of_watches,
+        *([] if commit.audit is None else [keys.audit(shard), keys.audit_index(shard)]),
     ]
 
 
@@ -117,6 +120,7 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         *_counts(commit),
         KEPT_HOURS_S,
         KEPT_MINUTES_S,
+        "" if commit.audit is None else _audit(commit.audit),
         *(argument for event in commit.events for argument in (event.seq, encode(event))),
     ]
 
@@ -131,6 +135,10 @@ def _counts(commit: Commit) -> tuple[str, str, str]:
     popups = [keys.popup_field(popups, fate) for popups, fate in found.popups]
     titles = [line for app in found.apps for line in (keys.title_field(app.id), " ".join(app.title.split()))]
     return "\n".join(stages), "\n".join(popups), "\n".join(titles)
+
+
+def _audit(entry: AuditEntry) -> bytes:
+    return encode({"id": entry.id, "members": audit_members(entry), "entry": encode(entry).decode()})
 
 
 def _receipt(commit: Commit) -> list[Argument]:

@@ -120,6 +120,21 @@ def bound(tenant_id: str, name: str) -> str:
     return f"zw:{{tenant:{_quoted(tenant_id)}}}:bound:{_quoted(name)}"
 
 
+def audit(shard: int) -> str:
+    """hash: id → audit entry (JSON)."""
+    return _shard(shard, "audit")
+
+
+def audit_index(shard: int) -> str:
+    """zset, every score 0: `<dimension>:<value>:<at>:<entry id>`, read by lexicographic range."""
+    return _shard(shard, "audit", "index")
+
+
+def calls(shard: int, tenant_id: str, user_id: str) -> str:
+    """list: records (JSON) of calls made to Zapier for the user, oldest first; it also expires by itself."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "calls")
+
+
 def wake(shard: int) -> str:
     """zset: session ids, by when the sweeper should look at them."""
     return _shard(shard, "wake")
@@ -456,7 +471,7 @@ def api_keys() -> str:
 
 
 def api_key(key_id: str) -> str:
-    """hash: `tenant`, `name`, `scopes` (one per line), `digest`, `created_at`, `last_used_at`, `revoked_at`."""
+    """hash: `tenant`, `name`, `scopes`, `sees` (one per line), `digest`, `created_at`, `last_used_at`, `revoked_at`."""
     return f"zw:api_key:{_quoted(key_id)}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orchestrator.core.session import Instant, Millis
+from orchestrator.store.audit import RedisAuditLog, RedisCallLog
 from orchestrator.store.budget import RedisBudget
 from orchestrator.store.cache import RedisCache
 from orchestrator.store.census import RedisCensusStore
@@ -49,6 +50,8 @@ class Store:
         self.api_keys = RedisApiKeyStore(self._scripts)
         self.endpoints = RedisEndpointStore(self._scripts, seal=seal)
         self.deliveries = RedisDeliveryStore(self._scripts, shards=shards)
+        self.audit = RedisAuditLog(self._scripts, shards=shards)
+        self.calls = RedisCallLog(self._scripts, shards=shards)
         self.cache = RedisCache(self._scripts)
         self.changes = RedisChanges(self._redis)
         self.leases = RedisLeases(self._scripts)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.events import Event
-from orchestrator.core.ports import Commit, SessionQuery
+from orchestrator.core.interventions import AuditEntry
+from orchestrator.core.ports import AuditQuery, Commit, SessionQuery
 from orchestrator.core.session import ENDED, Instant, Session, SessionKey, session_shard, shard_of
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
@@ -20,6 +21,7 @@ from orchestrator.store import keys
 KEPT_EVENTS: Final = 1_000
 KEPT_SIGNALS: Final = 200
 KEPT_CHECKS: Final = 16
+KEPT_CALLS: Final = 50
 KEPT_OUTBOX: Final = 100_000
 KEPT_HOURS_S: Final = 3 * 24 * 3600
 KEPT_MINUTES_S: Final = 2 * 3600
@@ -145,6 +147,70 @@ class Place:
     def index_place(self) -> str:
         """The place as the end of an index member."""
         return keys.index_place(self.created_at, self.session_id)
+
+
+def audit_members(entry: AuditEntry) -> tuple[str, ...]:
+    """Return the entry's members of its shard's index of the audit: one per thing it can be found by."""
+    found_by = {
+        "all": "",
+        "tenant": entry.tenant_id,
+        "session": entry.session_id,
+        "key": entry.key_id,
+        "action": entry.action,
+    }
+    place = AuditPlace.of(entry).text
+    return tuple(keys.index_prefix(dimension, value) + place for dimension, value in found_by.items())
+
+
+def audited(entry: AuditEntry, query: AuditQuery) -> bool:
+    """Tell whether the entry matches every given value of the query."""
+    return (
+        (query.within is None or entry.tenant_id in query.within)
+        and query.session_id in {None, entry.session_id}
+        and query.key_id in {None, entry.key_id}
+        and query.action in {None, entry.action}
+    )
+
+
+_PLACE_IN_AUDIT: Final = re.compile(r"\d{15}:[0-9A-Za-z]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AuditPlace:
+    """Where an entry stands in the audit by age: `text` is its place in the index, and orders as it does there."""
+
+    text: str
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> AuditPlace:
+        """Return the entry's place."""
+        return cls(f"{entry.at:015d}:{entry.id}")
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> AuditPlace:
+        """Read a cursor back. Raises ValueError when it is not ours."""
+        try:
+            place = cls(base64.b64decode(cursor, altchars=b"-_", validate=True).decode())
+        except (binascii.Error, UnicodeError, ValueError) as error:
+            raise ValueError(f"{cursor!r} is no cursor of the audit") from error
+        if place.cursor != cursor or not _PLACE_IN_AUDIT.fullmatch(place.text):
+            raise ValueError(f"{cursor!r} is no cursor of the audit")
+        return place
+
+    @property
+    def entry_id(self) -> str:
+        """Whose place it is."""
+        return self.text.partition(":")[2]
+
+    @property
+    def cursor(self) -> str:
+        """The place as opaque text."""
+        return base64.urlsafe_b64encode(self.text.encode()).decode()
+
+
+def newest_of(deliveries: Iterable[Delivery], *, limit: int) -> tuple[Delivery, ...]:
+    """Return the newest deliveries in the order of `seq`, then of their endpoint."""
+    return tuple(sorted(deliveries, key=lambda one: (one.seq, one.lane.endpoint_id))[-limit:])
 
 
 _PLACE_OF_DELIVERY: Final = re.compile(r"(\d{15}):(zs[0-9a-z]{10,62}):([1-9]\d{0,15})")

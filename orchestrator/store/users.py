@@ -66,6 +66,7 @@ class _Known:
             keys.credential(shard, *user),
             keys.untold(shard),
             *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.delivery_index)),
+            keys.calls(shard, *user),
             keys.waiting(shard, self.tenant_id),
             *of_sessions,
             *of_watches,

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
+AttemptEnd = Literal["superseded", "cancelled", "blocked", "offered", "timed_out", "settled"]
 BrowserFamily = Literal["chrome", "edge", "firefox", "safari", "other"]
-Channel = Literal["message", "difference", "selection"]
+Channel = Literal["message", "difference", "selection", "operator"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
 DeliveryState = Literal["pending", "delivered", "dead"]
 EventName = Literal[
     "session_created",
     "session_changed",
+    "session_deadline_moved",
     "step_added",
     "step_changed",
     "step_removed",
@@ -49,6 +51,8 @@ EventName = Literal[
     "signed_in",
 ]
 Format = Literal["DATETIME", "MULTILINE", "PASSWORD", "CODE", "READONLY", "FILE", "SELECT"]
+HintKind = Literal["message", "finished", "focus", "closed", "operator"]
+Intervention = Literal["check_now", "extend", "bind", "reset", "cancel", "replay"]
 LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
 Pause = Literal["requested", "gone", "dead"]
@@ -66,6 +70,7 @@ Reason = Literal[
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
 ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
+Verdict = Literal["over", "fine", "user", "working", "stuck"]
 ZapState = Literal["none", "creating", "created", "failed", "unknown"]
 Code = Literal[
     "action_not_found",
@@ -83,6 +88,7 @@ Code = Literal[
     "connect_link_over",
     "create_unknown",
     "credential_refused",
+    "deadline_final",
     "delivery_not_found",
     "endpoint_not_found",
     "endpoint_url_refused",
@@ -110,6 +116,7 @@ Code = Literal[
     "test_unknown",
     "token_expired",
     "token_invalid",
+    "too_many_checks",
     "too_many_endpoints",
     "too_many_steps",
     "too_many_streams",
@@ -302,6 +309,22 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HintSeen:
+    """A reason to look that was noted on an attempt."""
+
+    kind: HintKind
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPage:
+    """Entries, youngest first. `cursor` leads on, null at the end."""
+
+    entries: tuple[AuditEntry, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ZapMatch:
     """A Zap of the user's that may be the session's."""
 
@@ -414,6 +437,28 @@ class AppHealthList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What is going on with a session or an app, the most important first.
+
+    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself) or `stuck` (somebody has
+    to help).
+    """
+
+    about: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervened:
+    """What became of an intervention, in a sentence, and the session after it."""
+
+    outcome: Outcome
+    says: str
+    session: OperatorsSession
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """An app of Zapier's catalogue."""
 
@@ -461,6 +506,26 @@ class Credential:
     state: CredentialState
     account: str | None
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorsMe:
+    """Who a key is. `tenants`: those it sees, null: every one."""
+
+    key_id: str
+    name: str
+    role: Literal["viewer", "operator"]
+    tenants: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing there is to say: `code` for programs, `says` and, where there is something to do, `do` for people."""
+
+    code: str
+    step_id: str | None
+    says: str
+    do: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -525,6 +590,17 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckPlanned(Intervened):
+    """A check that was asked for. `check_at`: when it is made at the earliest; later while calls of others come first.
+
+    `cooldown_until`: Zapier has refused everything until then.
+    """
+
+    check_at: datetime | None
+    cooldown_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRecord:
     """A signal that was heard, and what became of it; `detail` is the code of a refusal."""
 
@@ -564,6 +640,18 @@ class Jump:
     lost_rate: float
     resolved: int
     baseline: Baseline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamCall:
+    """One call to Zapier. `status` null: no answer came, for the `problem`."""
+
+    at: datetime
+    endpoint: str
+    app_id: str | None
+    status: int | None
+    problem: str | None
+    took_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -694,6 +782,33 @@ class PopupsHour(Popups):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoryWatch:
+    """What is known of the user's authentications for an app, on which steps wait.
+
+    `checks`: when the latest complete listings began. `next_check_at` null: no check is planned. `retry_at`: Zapier is
+    left alone until then after `failures`. `paused`: until the user signs in to Zapier. `leased_until`: a worker has it
+    until then. `waiting` counts steps of any session, `popups` those from which an authentication may still arise.
+    """
+
+    app_id: str
+    next_check_at: datetime | None
+    checks: tuple[datetime, ...]
+    failures: int
+    retry_at: datetime | None
+    paused: bool
+    leased_until: datetime | None
+    waiting: int
+    popups: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryDelivery(Delivery):
+    """A delivery, and to which endpoint."""
+
+    webhook_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """Everything at a glance. `funnel` has the last hours, the present one last."""
 
@@ -708,6 +823,50 @@ class Overview:
     funnel: tuple[FunnelHour, ...]
     budget: tuple[BudgetSide, ...]
     jumps: tuple[Jumped, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryAttempt:
+    """One opening of the connect popup. `ended` null: it is waited for.
+
+    `offers_only`: the listing it began with was too old, so that what appears is only offered. `pending_messages`:
+    messages whose authentication Zapier does not list yet. `visible_until`: until then its page is taken to be in front
+    of the user.
+    """
+
+    id: str
+    step_id: str
+    app_id: str
+    opened_at: datetime
+    deadline: datetime
+    ended: AttemptEnd | None
+    offers_only: bool
+    hints: tuple[HintSeen, ...]
+    pending_messages: int
+    visible_until: datetime | None
+    page_gone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """All that is known of a session; lists are oldest first, and hold the newest where there are more.
+
+    `timeline` has the newest 200 signals, `events` those after the `after` that was asked for (`events_truncated`: some
+    of these are no longer kept), `calls` those made for its user since it began, for its apps or none. `diagram` is the
+    machine (Mermaid); the states of the session's steps are in it.
+    """
+
+    session: OperatorsSession
+    why: Why
+    diagram: str
+    attempts: tuple[StoryAttempt, ...]
+    watches: tuple[StoryWatch, ...]
+    timeline: tuple[SignalRecord, ...]
+    events: tuple[Event, ...]
+    events_truncated: bool
+    calls: tuple[UpstreamCall, ...]
+    deliveries: tuple[StoryDelivery, ...]
+    audit: tuple[AuditEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -731,6 +890,28 @@ class FormField:
     depends_on: tuple[str, ...]
     invalidates: bool
     items: ValueType | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """What an operator did, or was refused: who, when, to what, why, and what became of it.
+
+    `about`: the authentication, the time or the delivery (endpoint and `seq`) it was about. `detail` is the code of a
+    refusal.
+    """
+
+    id: str
+    at: datetime
+    key_id: str
+    key_name: str
+    action: Intervention
+    tenant_id: str
+    session_id: str
+    step_id: str | None
+    about: str | None
+    reason: str
+    outcome: Outcome
+    detail: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -797,10 +978,16 @@ class CreatedSession(Session):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundSession(Session):
-    """A session as operators see it."""
+class OperatorsSession(Session):
+    """A session, and whose it is."""
 
     tenant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundSession(OperatorsSession):
+    """A session as operators see it."""
+
     reason: Reason | None
     waiting: WaitingFor | None
 

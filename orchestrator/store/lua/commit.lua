@@ -20,7 +20,8 @@
 -- KEYS[17] waiting  hash    of the tenant in the shard
 -- KEYS[18] hour     hash    counts of the shard
 -- KEYS[19] minute   hash    counts of the shard
--- KEYS[20..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
+-- KEYS[20..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash);
+--                  then, for an audit entry, audit (hash) and its index (zset)
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read, 0 when there was no session
@@ -53,7 +54,8 @@
 -- ARGV[29] lines    fields of titles in the hour, each followed by the title
 -- ARGV[30] integer  seconds to keep an hour
 -- ARGV[31] integer  seconds to keep a minute
--- ARGV[32..]       seq (integer) and event (JSON) by turns
+-- ARGV[32] JSON     audit entry: {id, members, entry}, empty for none
+-- ARGV[33..]       seq (integer) and event (JSON) by turns
 --
 -- Returns {"done", access, next}; {"repeated", access, next}: the session's last commit was this one, nothing changed;
 -- {"receipt", JSON}: the user has a good receipt of this name; {"stale"}: another version; {"guard"}; {"lease", watch}: a
@@ -138,10 +140,10 @@ if referred and not before[1] then
 end
 
 -- Only this can fail (were the session's numbering wrong), so it comes before every other write.
-for at = 32, #ARGV, 2 do
+for at = 33, #ARGV, 2 do
   redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
 end
-for at = 32, #ARGV, 2 do
+for at = 33, #ARGV, 2 do
   redis.call("XADD", KEYS[4], "MAXLEN", "~", ARGV[13], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
 end
 
@@ -150,6 +152,14 @@ redis.call("HSET", KEYS[1], "document", ARGV[5], "version", ARGV[2] + 1, "commit
 if ARGV[10] ~= "" then
   redis.call("RPUSH", KEYS[3], ARGV[10])
   redis.call("LTRIM", KEYS[3], -ARGV[12], -1)
+end
+
+if ARGV[32] ~= "" then
+  local audit, index, kept = KEYS[20 + 4 * #watches], KEYS[21 + 4 * #watches], cjson.decode(ARGV[32])
+  redis.call("HSET", audit, kept.id, kept.entry)
+  for _, member in ipairs(kept.members) do
+    redis.call("ZADD", index, 0, member)
+  end
 end
 
 if ARGV[9] ~= "" then
@@ -315,7 +325,7 @@ for _, watch in ipairs(watches) do
 end
 
 redis.call("PUBLISH", ARGV[14], ARGV[3])
-if #ARGV > 31 and redis.call("XLEN", KEYS[4]) == (#ARGV - 31) / 2 then
+if #ARGV > 32 and redis.call("XLEN", KEYS[4]) == (#ARGV - 32) / 2 then
   redis.call("PUBLISH", ARGV[25], "")
 end
 if due then

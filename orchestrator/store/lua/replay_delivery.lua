@@ -8,6 +8,8 @@
 -- KEYS[5]  pending    hash   lanes of the session
 -- KEYS[6]  deliveries hash   of the session
 -- KEYS[7]  messages   hash   of the session
+-- KEYS[8]  audit      hash   of the shard
+-- KEYS[9]  audited    zset   index of the shard's audit
 --
 -- ARGV[1]  text       lane
 -- ARGV[2]  text       endpoint
@@ -15,6 +17,9 @@
 -- ARGV[4]  JSON       delivery
 -- ARGV[5]  bytes      message, for when none is kept
 -- ARGV[6]  ms         now
+-- ARGV[7]  text       id of the audit entry, empty for none
+-- ARGV[8]  JSON       audit entry
+-- ARGV[9]  lines      its index members
 --
 -- Returns {"done"}, or {"missing"}: the session is gone.
 
@@ -50,5 +55,11 @@ end
 redis.call("HSET", KEYS[5], ARGV[2], cjson.encode(pending))
 if redis.call("HEXISTS", KEYS[2], ARGV[1]) == 0 then
   redis.call("ZADD", KEYS[1], ARGV[6], ARGV[1])
+end
+if ARGV[7] ~= "" then
+  redis.call("HSET", KEYS[8], ARGV[7], ARGV[8])
+  for audited in string.gmatch(ARGV[9], "[^\n]+") do
+    redis.call("ZADD", KEYS[9], 0, audited)
+  end
 end
 return {"done"}

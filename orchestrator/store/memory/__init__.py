@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.store.limits import Limits
 from orchestrator.store.memory.around import MemoryCache, MemoryChanges, MemoryLeases
+from orchestrator.store.memory.audit import MemoryAuditLog, MemoryCallLog
 from orchestrator.store.memory.budget import MemoryBudget
 from orchestrator.store.memory.census import MemoryCensusStore
 from orchestrator.store.memory.credentials import MemoryCredentialStore
@@ -37,6 +38,8 @@ class MemoryStore:
         self.api_keys = MemoryApiKeyStore()
         self.endpoints = MemoryEndpointStore(state)
         self.deliveries = MemoryDeliveryStore(state)
+        self.audit = MemoryAuditLog(state)
+        self.calls = MemoryCallLog(state)
         self.cache = MemoryCache()
         self.changes = MemoryChanges(switchboard)
         self.leases = MemoryLeases()

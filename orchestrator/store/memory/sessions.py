@@ -205,6 +205,8 @@ class MemorySessionStore:
             self._state.send(commit.session.id, event)
         if commit.record is not None:
             _log(kept, commit.record)
+        if commit.audit is not None:
+            self._state.audit[commit.audit.id] = commit.audit
         if commit.receipt is not None:
             name = commit.session.tenant_id, commit.session.user_id, commit.receipt.name
             self._state.receipts[name] = commit.receipt

@@ -26,8 +26,10 @@ from orchestrator.core.effects import (
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import Event
 from orchestrator.core.health import Fate, Popups, Stage
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     PAUSED,
+    CallRecord,
     Claim,
     Credential,
     Outgoing,
@@ -211,6 +213,8 @@ class State:
     lanes: dict[Lane, LaneState] = field(default_factory=dict)
     deliveries: dict[tuple[Lane, int], Delivery] = field(default_factory=dict)
     messages: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    audit: dict[str, AuditEntry] = field(default_factory=dict)
+    calls: dict[tuple[str, str], list[CallRecord]] = field(default_factory=dict)
     received: dict[tuple[str, str], Instant] = field(default_factory=dict)
     troubled: Counter[tuple[int, str, str]] = field(default_factory=Counter)
     stages: Counter[tuple[Instant, str, Stage]] = field(default_factory=Counter)
