@@ -34,6 +34,7 @@ from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.metrics import Metrics
 from orchestrator.queries import Queries
+from orchestrator.supplying import Supplier
 from orchestrator.webhooks import Webhooks
 
 
@@ -165,6 +166,10 @@ async def _creator(here: Here) -> Creator:
     return here.creator
 
 
+async def _supplier(here: Here) -> Supplier:
+    return here.supplier
+
+
 async def _webhooks(here: Here) -> Webhooks:
     return here.webhooks
 
@@ -230,6 +235,7 @@ EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
 FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
+SupplierDep = Annotated[Supplier, Depends(_supplier)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]

@@ -38,6 +38,7 @@ from api.schemas.problems import Flaw, Problem
 from orchestrator.core.errors import (
     CredentialRefusedError,
     EndpointUrlRefusedError,
+    FieldsRefusedError,
     GuardFailedError,
     IdempotencyInFlightError,
     IdempotencyKeyReusedError,
@@ -226,6 +227,7 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     CredentialRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UpstreamError: HTTPStatus.BAD_GATEWAY,
     UpstreamBusyError: HTTPStatus.SERVICE_UNAVAILABLE,
+    FieldsRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     StaleVersionError: HTTPStatus.CONFLICT,
     GuardFailedError: HTTPStatus.CONFLICT,

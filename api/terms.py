@@ -103,10 +103,29 @@ async def idempotency(request: Request, tenant_id: TenantId, _: Key = None) -> I
     lines = request.headers.getlist(IDEMPOTENCY_KEY)
     if not lines:
         return None
-    named = [tenant_id, request.method, request.scope["path"], key_of(lines)]
+    return _named(request, tenant_id, key_of(lines), said=request.scope[DOCUMENT])
+
+
+async def secret_idempotency(request: Request, tenant_id: TenantId, _: Key = None) -> Idempotency | None:
+    """Return what a request is recognised by whose `fields` are secret: what they hold has no part in it.
+
+    Nobody who reads the store can then try out what they held. The price: with another secret and the same key it is
+    the same request.
+    """
+    lines = request.headers.getlist(IDEMPOTENCY_KEY)
+    if not lines:
+        return None
     document = request.scope[DOCUMENT]
-    said = msgspec.json.encode({} if document is NO_DOCUMENT else document, order="sorted")
-    return Idempotency(name=_digest(msgspec.json.encode(named)), fingerprint=_digest(said))
+    fields = document.get("fields") if isinstance(document, dict) else None
+    if isinstance(document, dict) and isinstance(fields, dict):
+        document = {**document, "fields": sorted(fields)}
+    return _named(request, tenant_id, key_of(lines), said=document)
+
+
+def _named(request: Request, tenant_id: str, key: str, *, said: object) -> Idempotency:
+    named = [tenant_id, request.method, request.scope["path"], key]
+    document = msgspec.json.encode({} if said is NO_DOCUMENT else said, order="sorted")
+    return Idempotency(name=_digest(msgspec.json.encode(named)), fingerprint=_digest(document))
 
 
 async def conditional(request: Request, _: Match = None) -> Terms:
@@ -128,9 +147,18 @@ async def keyed_conditional(
     return Terms(idempotency=idempotency, seqs=terms.seqs)
 
 
+async def secret_keyed_conditional(
+    idempotency: Annotated[Idempotency | None, Depends(secret_idempotency)],
+    terms: Annotated[Terms, Depends(conditional)],
+) -> Terms:
+    """Return the terms of a POST that changes a session, and whose `fields` are secret."""
+    return Terms(idempotency=idempotency, seqs=terms.seqs)
+
+
 Conditional = Annotated[Terms, Depends(conditional)]
 Keyed = Annotated[Terms, Depends(keyed)]
 KeyedConditional = Annotated[Terms, Depends(keyed_conditional)]
+SecretKeyedConditional = Annotated[Terms, Depends(secret_keyed_conditional)]
 
 
 def is_known(request: Request, seq: int) -> bool:

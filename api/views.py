@@ -29,6 +29,7 @@ from orchestrator.core.ports import (
     StepTestRun,
 )
 from orchestrator.core.session import ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
+from orchestrator.core.tenants import OwnApp
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.filling import Filling, Found
 from orchestrator.queries import Snapshot
@@ -104,11 +105,12 @@ class Views:
         """Show a session to operators."""
         return answers.OperatorsSession(**vars(self.session(snapshot)), tenant_id=snapshot.session.tenant_id)
 
-    def picker(self, picker: Picker, snapshot: Snapshot) -> answers.Picker:
+    def picker(self, picker: Picker, snapshot: Snapshot, *, own_app: OwnApp | None) -> answers.Picker:
         """Show what there is to choose from."""
         return answers.Picker(
             authentications=tuple(answers.Authentication.of(found) for found in picker.authentications),
             listed_at=moment(picker.listed_at),
+            own_app=None if own_app is None else answers.OwnApp.of(own_app),
             session=self.session(snapshot),
         )
 

@@ -32,6 +32,7 @@ from orchestrator.settings import Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
+from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
 from orchestrator.webhooks import Webhooks
 from orchestrator.zapier.client import ZapierClient
@@ -66,6 +67,7 @@ class Zapwright:
     checker: Checker
     filler: Filler
     creator: Creator
+    supplier: Supplier
     sweeper: Sweeper
     directory: Directory
     courier: Courier
@@ -131,6 +133,19 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ids=ids,
         policy=policy,
     )
+    engine = Engine(
+        commits=commits,
+        sessions=store.sessions,
+        receipts=store.receipts,
+        watches=store.watches,
+        credentials=credentials,
+        users=store.users,
+        upstream=upstream,
+        clock=clock,
+        ids=ids,
+        policy=policy,
+        shards=settings.shards,
+    )
     return Zapwright(
         settings=settings,
         store=store,
@@ -141,19 +156,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         http=http,
         upstream=upstream,
         commits=commits,
-        engine=Engine(
-            commits=commits,
-            sessions=store.sessions,
-            receipts=store.receipts,
-            watches=store.watches,
-            credentials=credentials,
-            users=store.users,
-            upstream=upstream,
-            clock=clock,
-            ids=ids,
-            policy=policy,
-            shards=settings.shards,
-        ),
+        engine=engine,
         queries=queries,
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
@@ -167,6 +170,17 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
         creator=creator,
+        supplier=Supplier(
+            engine=engine,
+            commits=commits,
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            upstream=upstream,
+            tenant_of=directory.tenant,
+            clock=clock,
+            ids=ids,
+        ),
         sweeper=Sweeper(
             creator=creator,
             commits=commits,

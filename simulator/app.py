@@ -11,6 +11,7 @@ from simulator.gateway import Gateway
 from simulator.pages import page_routes
 from simulator.popups import popup_routes
 from simulator.routes import ROUTES, nothing
+from simulator.supplies import SUPPLIES
 from simulator.upstream import Clock, Sleep, Upstream, system_clock
 from simulator.uses import USES
 from simulator.world import World
@@ -43,7 +44,7 @@ def create_app(  # noqa: PLR0913 - everything about it is an argument
     gateway = Gateway(upstream, origin=origin, trust_forwarded_for=trust_forwarded_for)
     endpoints = [
         Route(path, gateway.route(endpoint, handle), methods=[method])
-        for endpoint, handle in {**ROUTES, **USES}.items()
+        for endpoint, handle in {**ROUTES, **USES, **SUPPLIES}.items()
         for method, path in [endpoint.split(" ")]
     ]
     rest = gateway.route(OTHER, nothing)

@@ -24,6 +24,7 @@ Endpoint: TypeAlias = Literal[
     "POST /v2/actions/{action_id}/inputs/{input_id}/choices",
     "POST /v2/actions/{action_id}/outputs",
     "POST /v2/actions/{action_id}/test",
+    "POST /v2/authentications",
     "POST /v2/zaps",
 ]
 ENDPOINTS: Final[tuple[str, ...]] = get_args(Endpoint)
@@ -150,7 +151,7 @@ class OfApp(Section, frozen=True):
 class Scopes(Section, frozen=True):
     """OAuth scopes (Zapier docs: oauth-scopes)."""
 
-    missing: tuple[Literal["profile", "zap", "zap:write", "connection:read"], ...] = ()
+    missing: tuple[Literal["profile", "zap", "zap:write", "connection:read", "connection:write"], ...] = ()
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="fault", omit_defaults=True):

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     REVOKED = "revoked"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
+    UNANSWERED = "unanswered"
+    NOT_MADE = "not_made"
 
 
 class SessionStatus(StrEnum):
@@ -72,6 +74,7 @@ class Channel(StrEnum):
     MESSAGE = "message"
     DIFFERENCE = "difference"
     SELECTION = "selection"
+    SUPPLIED = "supplied"
 
 
 class AttemptEnd(StrEnum):
@@ -86,12 +89,16 @@ class AttemptEnd(StrEnum):
 
 
 class HintKind(StrEnum):
-    """What a page saw or its user said, without an authentication id: reasons to look, never evidence."""
+    """What a page saw or its user said, without an authentication id: reasons to look, never evidence.
+
+    `answer_lost` is our own: what Zapier answered to the fields of an authentication did not reach us.
+    """
 
     MESSAGE = "message"
     FINISHED = "finished"
     FOCUS = "focus"
     CLOSED = "closed"
+    ANSWER_LOST = "answer_lost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +192,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One opening of the connect popup.
+    """One try to get an authentication: an opening of the connect popup or, if `supplied`, fields sent to Zapier.
 
     `offers_only`: its baseline was too old when the browser left, so a difference may only be offered.
     `visible_until`: the page is taken to be in front of the user until then.
@@ -204,6 +211,7 @@ class Attempt:
     hints: tuple[Hint, ...] = ()
     visible_until: Instant = 0
     page_gone: bool = False
+    supplied: bool = False
 
     def first(self, kind: HintKind) -> Instant | None:
         """Return when a hint of this kind first came."""
@@ -224,8 +232,14 @@ class Evidence:
 
     @property
     def is_difference_alone(self) -> bool:
-        """Whether nobody but the difference of two listings spoke for it."""
-        return self.channels == (Channel.DIFFERENCE,)
+        """Whether only the difference of two listings says that it is this one.
+
+        That one was supplied says that there is one, not which.
+        """
+        return Channel.DIFFERENCE in self.channels and not _NAMING.intersection(self.channels)
+
+
+_NAMING = frozenset({Channel.MESSAGE, Channel.SELECTION})
 
 
 class LinkEnd(StrEnum):
@@ -315,7 +329,7 @@ class Step:
 
     @property
     def live_attempt(self) -> Attempt | None:
-        """The attempt whose popup the step is waiting for."""
+        """The attempt that the step is waiting for."""
         return next((attempt for attempt in reversed(self.app_attempts) if attempt.ended is None), None)
 
     @property

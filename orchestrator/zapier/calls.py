@@ -112,7 +112,7 @@ class Calls:
             case Answer():
                 if outcome.status == HTTPStatus.TOO_MANY_REQUESTS:
                     now = self._clock.now()
-                    await purse.cool_down(permit, until=now + _wait(outcome, now))
+                    await purse.cool_down(permit, until=now + wait_of(outcome, now))
                 await purse.answered(permit)
             case Unanswered():
                 pass
@@ -135,7 +135,7 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
         case Unanswered(flaw=flaw):
             raise UpstreamUnavailableError(problem=f"no answer: {flaw}")
         case Answer() if _asks_to_wait(outcome):
-            raise UpstreamBusyError(retry_after=_wait(outcome, now))
+            raise UpstreamBusyError(retry_after=wait_of(outcome, now))
         case Answer(status=status) if status in _REFUSAL:
             raise UpstreamRefusedError(status=status, problem=problem_of(outcome.body, token=token))
         case Answer(status=status) if status not in _SUCCESS:
@@ -153,7 +153,8 @@ def _asks_to_wait(answer: Answer) -> bool:
     return answer.status == HTTPStatus.TOO_MANY_REQUESTS or (is_unavailable and _RETRY_AFTER in answer.headers)
 
 
-def _wait(answer: Answer, now: Instant) -> Millis:
+def wait_of(answer: Answer, now: Instant) -> Millis:
+    """Return how long Zapier asks us to wait."""
     return retry_after(answer.headers.get(_RETRY_AFTER), now=now)
 
 

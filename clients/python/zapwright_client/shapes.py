@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
-Channel = Literal["message", "difference", "selection"]
+Channel = Literal["message", "difference", "selection", "supplied"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
 DeliveryState = Literal["pending", "delivered", "dead"]
 EventName = Literal[
@@ -30,6 +30,7 @@ EventName = Literal[
     "connect_link_allowed",
     "connect_link_revoked",
     "candidates_found",
+    "fields_sent",
     "auth_needed",
     "auth_resolved",
     "action_chosen",
@@ -61,6 +62,8 @@ Reason = Literal[
     "expired",
     "revoked",
     "claimed_elsewhere",
+    "unanswered",
+    "not_made",
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
@@ -70,6 +73,7 @@ Code = Literal[
     "action_not_found",
     "alias_taken",
     "app_not_found",
+    "app_not_own",
     "attempt_stale",
     "attempt_taken",
     "authentication_not_usable",
@@ -86,6 +90,8 @@ Code = Literal[
     "endpoint_not_found",
     "endpoint_url_refused",
     "field_not_found",
+    "fields_refused",
+    "fields_unanswered",
     "guard_failed",
     "idempotency_in_flight",
     "idempotency_key_reused",
@@ -127,6 +133,13 @@ class SignalLog:
     """The session's newest signals, oldest first."""
 
     signals: tuple[SignalRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnApp:
+    """An app of the tenant's own: `fields` are what its authentications are made of, as far as the tenant says them."""
+
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,15 +327,6 @@ class FieldFlaw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picker:
-    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session."""
-
-    authentications: tuple[Authentication, ...]
-    listed_at: datetime | None
-    session: Session
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedPopup:
     """An attempt, and where its popup goes."""
 
@@ -368,6 +372,19 @@ class ClientToken:
     expires_at: datetime
     api_url: str
     session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picker:
+    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session.
+
+    `own_app`: the step's app is the tenant's own, so that an authentication can be made of fields; null where not.
+    """
+
+    authentications: tuple[Authentication, ...]
+    listed_at: datetime | None
+    own_app: OwnApp | None
+    session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
