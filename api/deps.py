@@ -38,6 +38,7 @@ from orchestrator.interventions import Interventions
 from orchestrator.metrics import Metrics
 from orchestrator.oversight import Oversight
 from orchestrator.queries import Queries
+from orchestrator.supplying import Supplier
 from orchestrator.webhooks import Webhooks
 
 
@@ -185,6 +186,10 @@ async def _creator(here: Here) -> Creator:
     return here.creator
 
 
+async def _supplier(here: Here) -> Supplier:
+    return here.supplier
+
+
 async def _webhooks(here: Here) -> Webhooks:
     return here.webhooks
 
@@ -271,6 +276,7 @@ QueriesDep = Annotated[Queries, Depends(_queries)]
 OversightDep = Annotated[Oversight, Depends(_oversight)]
 FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
+SupplierDep = Annotated[Supplier, Depends(_supplier)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]

@@ -174,7 +174,13 @@ ClientId = Annotated[
 WithSecret = Annotated[
     bool, typer.Option("--zapier-client-secret", help="Ask for its client secret, or read it from standard input.")
 ]
-OwnApps = Annotated[list[str] | None, typer.Option("--own-app", help="Id of an app of its own; may be repeated.")]
+OwnApps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--own-app",
+        help="An app of its own: its id, or id=username+password with the fields it asks for; may be repeated.",
+    ),
+]
 OfTenant = Annotated[
     list[str] | None,
     typer.Option(

@@ -35,6 +35,7 @@ from orchestrator.settings import Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
+from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
 from orchestrator.upkeep import Upkeep
 from orchestrator.webhooks import Webhooks
@@ -75,6 +76,7 @@ class Zapwright:
     checker: Checker
     filler: Filler
     creator: Creator
+    supplier: Supplier
     sweeper: Sweeper
     directory: Directory
     courier: Courier
@@ -227,6 +229,17 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
         creator=creator,
+        supplier=Supplier(
+            engine=engine,
+            commits=commits,
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            upstream=upstream,
+            tenant_of=directory.tenant,
+            clock=clock,
+            ids=ids,
+        ),
         sweeper=Sweeper(
             creator=creator,
             commits=commits,

@@ -30,6 +30,7 @@ from api.schemas.fields import (
     Position,
     Reference,
     ReturnUrl,
+    SecretFields,
     SessionIdGiven,
     Title,
     Ttl,
@@ -157,6 +158,17 @@ class AuthenticationChoice(Body):
     """The authentication the user picked."""
 
     authentication_id: AuthenticationId
+
+
+class SuppliedAuthentication(Body):
+    """What an authentication for an app of the tenant's own is made of; nothing of `fields` is kept."""
+
+    title: Title
+    fields: SecretFields
+
+    def values(self) -> dict[str, str]:
+        """Return the fields as they are sent on."""
+        return {name: value.get_secret_value() for name, value in self.fields.items()}
 
 
 class PopupOpening(Body):

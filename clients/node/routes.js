@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BindAuthenticationArguments, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsMe, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Story, StoryDelivery, Webhook, WebhookList, WebhookTested, Why } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BindAuthenticationArguments, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsMe, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Story, StoryDelivery, SupplyAuthenticationArguments, Webhook, WebhookList, WebhookTested, Why } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -213,6 +213,23 @@ export class Routes extends Sender {
   listAuthentications(given, options = {}) {
     return this.send({ method: "GET", path: "/v1/sessions/{session_id}/steps/{step_id}/authentications",
       query: ["refresh"],
+    }, given, options);
+  }
+
+  /**
+   * Settle the step on a new authentication, made of what its user filled in: for the tenant's own apps alone.
+   *
+   * 201 when Zapier made it. When its answer is lost, 202: it is not asked to make another; what it lists tells what
+   * came of it. What the fields hold is sent on, once, and kept nowhere.
+   *
+   * @param {SupplyAuthenticationArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Session>}
+   */
+  supplyAuthentication(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/sessions/{session_id}/steps/{step_id}/authentications",
+      body: ["title", "fields"],
+      keyed: true,
     }, given, options);
   }
 

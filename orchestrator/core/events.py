@@ -31,6 +31,7 @@ class EventName(StrEnum):
     CONNECT_LINK_ALLOWED = "connect_link_allowed"
     CONNECT_LINK_REVOKED = "connect_link_revoked"
     CANDIDATES_FOUND = "candidates_found"
+    FIELDS_SENT = "fields_sent"
     AUTH_NEEDED = "auth_needed"
     AUTH_RESOLVED = "auth_resolved"
     ACTION_CHOSEN = "action_chosen"
@@ -134,6 +135,12 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
     EventName.CANDIDATES_FOUND: Kind(
         when="there are authentications of which only the user can say whether one is meant",
         data={"candidates": ["40912355"]},
+        of_step=True,
+    ),
+    EventName.FIELDS_SENT: Kind(
+        when="the fields of an authentication for an app of the tenant's own are about to be sent to Zapier, by one "
+        "call; if its answer is lost, what it made is looked for until `deadline`",
+        data={"attempt_id": _ATTEMPT, "deadline": _LATER},
         of_step=True,
     ),
     EventName.AUTH_NEEDED: Kind(

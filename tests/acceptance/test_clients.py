@@ -125,6 +125,10 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     call("change_step", **second, alias="first", position=0)
     call("choose_app", **second, app_id=app["id"])
     call("reset_step", **second)
+    (own,) = call("search_apps", **here, query="acme orders")["apps"]
+    call("choose_app", **second, app_id=own["id"])
+    asked = call("list_authentications", **second)["own_app"]["fields"]
+    supplied = call("supply_authentication", **second, title="Ours", fields=dict.fromkeys(asked, "of-a-client"))
     call("remove_step", **second)
     call("select_authentication", **step, authentication_id=authentication)
     actions = {action["key"]: action["action_type"] for action in call("list_actions", **step)["actions"]}
@@ -163,6 +167,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     left = call("list_sessions", user_id=user)["sessions"]
 
     assert made["zap"]["state"] == "created"
+    assert supplied["steps"][0]["evidence"]["channels"] == ["supplied"]
     assert (allowed["state"], allowed["waiting"]) == ("opened", [])
     assert (webhook["secret"] == renewed["secret"], tested["received"], tested["status"]) == (False, False, None)
     assert [one["event"] for one in sent] == [delivery["event"]] == ["zap_created"]

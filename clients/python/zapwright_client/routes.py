@@ -269,6 +269,30 @@ def list_authentications(step_id: str, session_id: str, *, refresh: bool | None 
     )
 
 
+def supply_authentication(
+    step_id: str,
+    session_id: str,
+    *,
+    title: str,
+    fields: Mapping[str, Any],
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[Session]:
+    """Settle the step on a new authentication, made of what its user filled in: for the tenant's own apps alone.
+
+    201 when Zapier made it. When its answer is lost, 202: it is not asked to make another; what it lists tells what
+    came of it. What the fields hold is sent on, once, and kept nowhere.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/authentications",
+        kind=Session,
+        body={"title": title, "fields": fields},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
 def select_authentication(
     step_id: str, session_id: str, *, authentication_id: str, if_match: int | None = None
 ) -> Call[Session]:
@@ -908,6 +932,7 @@ class Routes(Sender):
     choose_app = sent(choose_app)
     reset_step = sent(reset_step)
     list_authentications = sent(list_authentications)
+    supply_authentication = sent(supply_authentication)
     select_authentication = sent(select_authentication)
     open_popup = sent(open_popup)
     send_popup_signal = sent(send_popup_signal)
@@ -973,6 +998,7 @@ class AsyncRoutes(AsyncSender):
     choose_app = sent_async(choose_app)
     reset_step = sent_async(reset_step)
     list_authentications = sent_async(list_authentications)
+    supply_authentication = sent_async(supply_authentication)
     select_authentication = sent_async(select_authentication)
     open_popup = sent_async(open_popup)
     send_popup_signal = sent_async(send_popup_signal)

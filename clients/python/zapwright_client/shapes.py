@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict
 
 AttemptEnd = Literal["superseded", "cancelled", "blocked", "offered", "timed_out", "settled"]
 BrowserFamily = Literal["chrome", "edge", "firefox", "safari", "other"]
-Channel = Literal["message", "difference", "selection", "operator"]
+Channel = Literal["message", "difference", "selection", "operator", "supplied"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
 DeliveryState = Literal["pending", "delivered", "dead"]
 EventName = Literal[
@@ -33,6 +33,7 @@ EventName = Literal[
     "connect_link_allowed",
     "connect_link_revoked",
     "candidates_found",
+    "fields_sent",
     "auth_needed",
     "auth_resolved",
     "action_chosen",
@@ -51,7 +52,7 @@ EventName = Literal[
     "signed_in",
 ]
 Format = Literal["DATETIME", "MULTILINE", "PASSWORD", "CODE", "READONLY", "FILE", "SELECT"]
-HintKind = Literal["message", "finished", "focus", "closed", "operator"]
+HintKind = Literal["message", "finished", "focus", "closed", "operator", "answer_lost"]
 Intervention = Literal["check_now", "extend", "bind", "reset", "cancel", "replay"]
 LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
@@ -66,6 +67,8 @@ Reason = Literal[
     "expired",
     "revoked",
     "claimed_elsewhere",
+    "unanswered",
+    "not_made",
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
@@ -76,6 +79,7 @@ Code = Literal[
     "action_not_found",
     "alias_taken",
     "app_not_found",
+    "app_not_own",
     "attempt_stale",
     "attempt_taken",
     "authentication_not_usable",
@@ -94,6 +98,8 @@ Code = Literal[
     "endpoint_not_found",
     "endpoint_url_refused",
     "field_not_found",
+    "fields_refused",
+    "fields_unanswered",
     "guard_failed",
     "idempotency_in_flight",
     "idempotency_key_reused",
@@ -136,6 +142,13 @@ class SignalLog:
     """The session's newest signals, oldest first."""
 
     signals: tuple[SignalRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnApp:
+    """An app of the tenant's own: `fields` are what its authentications are made of, as far as the tenant says them."""
+
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,15 +384,6 @@ class FieldFlaw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picker:
-    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session."""
-
-    authentications: tuple[Authentication, ...]
-    listed_at: datetime | None
-    session: Session
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedPopup:
     """An attempt, and where its popup goes."""
 
@@ -487,6 +491,19 @@ class ClientToken:
     expires_at: datetime
     api_url: str
     session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picker:
+    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session.
+
+    `own_app`: the step's app is the tenant's own, so that an authentication can be made of fields; null where not.
+    """
+
+    authentications: tuple[Authentication, ...]
+    listed_at: datetime | None
+    own_app: OwnApp | None
+    session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
