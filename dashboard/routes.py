@@ -16,12 +16,16 @@ from dashboard.desk import Desk
 from dashboard.door import cookie_name, own_address
 from dashboard.nodes import Node
 from dashboard.remote import RefusedError, UnreachableError
+from dashboard.sight import Json
 from dashboard.visits import Scope, Told, Visit
 from orchestrator.metrics import CONTENT_TYPE
 
 log = structlog.get_logger(__name__)
 
 router = APIRouter(include_in_schema=False)
+
+NUMBERS: Final = frozenset({"by_s"})
+"""Fields of forms that are numbers to the API."""
 
 LONGEST_FORM: Final = 64 * 1024
 _HERE: Final = Path(__file__).parent / "web"
@@ -131,17 +135,18 @@ async def act(path: str, request: Request) -> Response:
     if not visit.may_act or not wish:
         visit.told = Told(tone="bad", title="Nothing was done", text="Your key may only look.")
         return answer
-    body = {name: value for name, value in form.items() if value}
+    body: Json = {name: int(value) if name in NUMBERS and value.isdecimal() else value for name, value in form.items()}
     try:
-        await desk.remote.act(f"/{path}", key=visit.key, body=body, idempotency_key=wish)
+        done = await desk.remote.act(f"/{path}", key=visit.key, body=body, idempotency_key=wish)
     except RefusedError as error:
         visit.told = Told(tone="wait", title="Nothing was done", text=error.trouble.says)
     except UnreachableError as error:
         text = f"Whether it was done is not known: {error.trouble.hint}. The audit tells."
         visit.told = Told(tone="bad", title="The API did not answer", text=text)
     else:
-        visit.told = Told(tone="good", title="Done", text="It is in the audit, with your reason.")
-    log.info("acted", path=path, role=visit.scope.role, outcome=visit.told.title)
+        says = str(done.data.get("says") or "It is done.")
+        visit.told = Told(tone="good", title=says, text="It is in the audit, with your reason.")
+    log.info("acted", path=path, role=visit.scope.role, tone=visit.told.tone)
     desk.feeds.look_again(visit)
     return answer
 

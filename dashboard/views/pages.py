@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from dashboard.views import apps, deliveries, overview, sessions, states, workers
+from dashboard.views import apps, audit, deliveries, overview, session, sessions, states, workers
 
 Things = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
@@ -25,6 +25,7 @@ class Page:
 PAGES: Final = (
     Page(path="/", title="Overview", things=lambda _, __: overview.THINGS, view=overview.view),
     Page(path="/sessions", title="Sessions", things=lambda _, query: sessions.things(query), view=sessions.view),
+    Page(path="/sessions/{name}", title="Session", things=session.things, view=session.view),
     Page(path="/apps", title="Apps", things=lambda _, __: {"apps": "/apps"}, view=apps.view),
     Page(
         path="/apps/{name}",
@@ -36,4 +37,5 @@ PAGES: Final = (
         path="/deliveries", title="Deliveries", things=lambda _, query: deliveries.things(query), view=deliveries.view
     ),
     Page(path="/workers", title="Workers", things=lambda _, query: workers.things(query), view=workers.view),
+    Page(path="/audit", title="Audit", things=lambda _, query: audit.things(query), view=audit.view),
 )

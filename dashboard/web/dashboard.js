@@ -59,7 +59,7 @@ addEventListener("submit", (event) => {
 });
 
 addEventListener("change", (event) => {
-  if (event.target instanceof HTMLSelectElement) event.target.form?.requestSubmit();
+  if (event.target instanceof HTMLSelectElement && event.target.form?.method === "get") event.target.form?.requestSubmit();
 });
 
 addEventListener("pageshow", (event) => {
