@@ -106,11 +106,14 @@ def up(
 def demo(
     data_dir: DemoDir = None,
     once: Annotated[bool, typer.Option("--once", help="Exit when the demo has ended.")] = False,
+    calls: Annotated[
+        bool, typer.Option("--calls", help="Build another Zap, say what each call to Zapier was for, and exit.")
+    ] = False,
 ) -> None:
     """Walk a Zap through everything that can happen to a popup, with a worker killed on the way."""
-    from cli.demo import run_demo
+    from cli.demo import run_calls, run_demo
 
-    raise typer.Exit(run_demo(data_dir, once=once))
+    raise typer.Exit(run_calls(data_dir) if calls else run_demo(data_dir, once=once))
 
 
 @app.command()

@@ -31,6 +31,7 @@ from orchestrator.core.session import (
     StepState,
     WatchKey,
 )
+from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
 from orchestrator.core.terms import Idempotency
 
@@ -550,6 +551,29 @@ class CredentialStore(Protocol):
         ...
 
 
+class SignInStore(Protocol):
+    """Sign-ins to Zapier, from when they are begun until they are forgotten."""
+
+    async def begin(self, sign_in: SignIn) -> None:
+        """Keep a new one."""
+        ...
+
+    async def get(self, sign_in_id: str) -> SignIn | None:
+        """Return the sign-in, None when there is none, or none any more. Raises SignInRefusedError for no id."""
+        ...
+
+    async def move(self, before: SignIn, after: SignIn) -> bool:
+        """Write `after` over a sign-in that is as far as `before`.
+
+        False when it is further by now, or there is none any more; nothing is changed then.
+        """
+        ...
+
+    async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
+        """Erase sign-ins whose `kept_until` is not later than `now`, the oldest first; returns how many."""
+        ...
+
+
 # --- tenants --------------------------------------------------------------------------------------------------
 
 
@@ -610,8 +634,8 @@ class EndpointStore(Protocol):
     async def create(self, endpoint: Endpoint) -> None:
         """Keep a new endpoint.
 
-        Raises StaleVersionError when there is one with its id, TooManyEndpointsError, SessionNotFoundError when it is
-        for a session that is not there.
+        Raises StaleVersionError when there is one with its id, EndpointNotFoundError when there was one until lately,
+        TooManyEndpointsError, SessionNotFoundError when it is for a session that is not there.
         """
         ...
 
@@ -638,8 +662,8 @@ class EndpointStore(Protocol):
         """
         ...
 
-    async def delete(self, endpoint: Endpoint) -> None:
-        """Forget the endpoint; twice is fine."""
+    async def delete(self, endpoint: Endpoint, *, now: Instant, until: Instant) -> None:
+        """Forget the endpoint, and until then make none of its id; twice is fine."""
         ...
 
 
@@ -766,10 +790,11 @@ class DeliveryStore(Protocol):
         """Return the delivery of one event to one endpoint, if there is a record of it."""
         ...
 
-    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant) -> None:
+    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
         """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
 
-        One that is pending is due now. Raises SessionNotFoundError when the session is gone.
+        One that is pending is due now. Raises SessionNotFoundError when the session is gone, StaleVersionError when its
+        state is not what it `was` when it was read, DeliveryUnderWayError when it is pending in a lane that is held.
         """
         ...
 
@@ -970,12 +995,17 @@ class Upstream(Protocol):
         """List the user's authentications for the app: every page. Never cached."""
         ...
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
-        """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
+    async def actions(
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
+    ) -> tuple[CatalogAction, ...]:
+        """List the app's actions, read at most `age` ago; by default they may be ten minutes old.
+
+        Ids that are about to be used were read at most a minute ago; 0 reads them now.
+        """
         ...
 
-    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
-        """Return what the action asks for, at most a minute old unless `fresh`.
+    async def fields(self, credential: Credential, use: ActionUse) -> Form:
+        """Return what the action asks for, at most a minute old.
 
         The id by which Zapier knows the action is looked up shortly before this and the following three; raises
         ActionNotFoundError when the app has it no more.
@@ -1014,6 +1044,76 @@ class Upstream(Protocol):
 
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Give back permits that will not be used."""
+        ...
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """As whom a tenant's product is known at Zapier."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """What Zapier hands out for a sign-in, and for each refresh of it.
+
+    The access token ends `expires_in` after it was asked for (None: nobody says when). `refresh_token` None: the one
+    that was used is good still.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_in: Millis | None
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensOver:
+    """Zapier knows no such code or refresh token: it was used, is too old, or was given to somebody else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensRefused:
+    """Zapier surely handed out nothing, and the code or refresh token is as good as before.
+
+    It was never reached, asks us to wait (`retry_after`), or refuses the request. `is_client_wrong`: it knows no client
+    with this id and secret, which only who runs the deployment can mend.
+    """
+
+    problem: str
+    status: int | None = None
+    retry_after: Millis | None = None
+    is_client_wrong: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensUnknown:
+    """Anything else: Zapier may have handed out tokens that nobody has, and then the ones used are dead."""
+
+    problem: str
+
+
+class OAuth(Protocol):
+    """Zapier's token endpoint. One request each time, under the given permit, never repeated; raises nothing.
+
+    There is no request when the permit came too late. `limit` is the longest that the request may take.
+    """
+
+    async def exchange_code(
+        self, client: Client, code: str, *, redirect_uri: str, limit: Millis, permit: Permit
+    ) -> Tokens | TokensOver | TokensRefused | TokensUnknown:
+        """Exchange the code that a browser brought back to `redirect_uri`."""
+        ...
+
+    async def refresh(
+        self, client: Client, refresh_token: str, *, limit: Millis, permit: Permit
+    ) -> Tokens | TokensOver | TokensRefused | TokensUnknown:
+        """Exchange a refresh token, which is dead as soon as Zapier has done so."""
         ...
 
 
@@ -1117,6 +1217,11 @@ class Store(Protocol):
     @property
     def credentials(self) -> CredentialStore:
         """Credentials."""
+        ...
+
+    @property
+    def sign_ins(self) -> SignInStore:
+        """Sign-ins to Zapier."""
         ...
 
     @property

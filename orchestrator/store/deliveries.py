@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
-from orchestrator.core.errors import LaneLostError, SessionNotFoundError
+from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.ports import (
     DeliveryPage,
     DeliverySearch,
@@ -216,7 +216,7 @@ class RedisDeliveryStore:
         (found,) = await self._get_each([(lane, seq)])
         return found
 
-    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant) -> None:
+    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
         """Put a delivery into its lane once more."""
         lane = delivery.lane
         shard, session = lane.shard, lane.session_id
@@ -227,9 +227,16 @@ class RedisDeliveryStore:
             keys.session_deliveries(shard, session),
             keys.session_messages(shard, session),
         ]
-        arguments: list[Argument] = [keys.lane_name(lane), _endpoint(lane), session, encode(delivery), body, now]
-        if await self._scripts.call(Call("replay_delivery", names, arguments)) == [b"missing"]:
-            raise SessionNotFoundError(session_id=session)
+        arguments: list[Argument] = [keys.lane_name(lane), _endpoint(lane), session, encode(delivery), body, now, was]
+        match await self._scripts.call(Call("replay_delivery", names, arguments)):
+            case [b"missing"]:
+                raise SessionNotFoundError(session_id=session)
+            case [b"stale"]:
+                raise StaleVersionError(session_id=session)
+            case [b"held"]:
+                raise DeliveryUnderWayError(endpoint_id=lane.endpoint_id, session_id=session, seq=delivery.seq)
+            case _:
+                return
 
     async def wake(self, tenant_id: str, endpoint_id: str, *, now: Instant) -> None:
         """Look now at every lane of the endpoint in which something is pending."""

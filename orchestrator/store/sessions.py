@@ -162,6 +162,7 @@ class RedisSessionStore:
             keys.session_deliveries(shard, session.id),
             keys.session_messages(shard, session.id),
             keys.session_endpoints(shard, session.id),
+            keys.session_deleted_endpoints(shard, session.id),
         ]
         arguments: list[Argument] = [session.id, session.version, session.reference or ""]
         reply = await self._scripts.call(Call("purge", names, arguments))

@@ -58,11 +58,46 @@ class Reading:
     begun_at: Instant
 
 
-class Calls:
-    """Makes requests, each under one permit, and judges what came of them."""
+class Requests:
+    """Makes requests, each under one permit, and tells the budget what came of them."""
 
-    def __init__(self, exchange: Exchange, *, clock: Clock, credentials: CredentialStore) -> None:
+    def __init__(self, exchange: Exchange, *, clock: Clock) -> None:
         self._exchange = exchange
+        self._clock = clock
+
+    async def make(self, request: Request, *, purse: Purse) -> tuple[Instant, Outcome]:
+        """Make one request, tell the budget what came of it, and return when it was begun with its outcome.
+
+        Raises what drawing a permit raises, and nothing once the request is begun.
+        """
+        permit = await purse.draw()
+        begun_at = self._clock.now()
+        outcome = await self._exchange.send(request)
+        await self._settle(outcome, permit, purse)
+        _record(request, outcome, duration=self._clock.now() - begun_at)
+        return begun_at, outcome
+
+    async def _settle(self, outcome: Outcome, permit: Permit, purse: Purse) -> None:
+        """Say what became of the permit; without an answer it stays held until its own time: Zapier may count it."""
+        match outcome:
+            case NotSent():
+                await purse.not_used(permit)
+            case Answer():
+                if outcome.status == HTTPStatus.TOO_MANY_REQUESTS:
+                    now = self._clock.now()
+                    await purse.cool_down(permit, until=now + wait_of(outcome, now))
+                await purse.answered(permit)
+            case Unanswered():
+                pass
+            case _:
+                assert_never(outcome)
+
+
+class Calls:
+    """Makes requests with users' tokens, each under one permit, and judges what came of them."""
+
+    def __init__(self, requests: Requests, *, clock: Clock, credentials: CredentialStore) -> None:
+        self._requests = requests
         self._clock = clock
         self._credentials = credentials
 
@@ -81,19 +116,10 @@ class Calls:
         return Reading(body=body_of(outcome, token=request.token, now=self._clock.now()), begun_at=begun_at)
 
     async def make(self, request: Request, *, purse: Purse) -> tuple[Instant, Outcome]:
-        """Make one request, tell the budget what came of it, and return when it was begun with its outcome.
-
-        A token that no header can hold is refused here, as Zapier would. Raises what drawing a permit raises, and
-        nothing once the request is begun.
-        """
+        """Make one request as `Requests` does; a token that no header can hold is refused here, as Zapier would."""
         if not _SENDABLE_TOKEN.fullmatch(request.token):
             return self._clock.now(), Answer(status=HTTPStatus.UNAUTHORIZED, headers={})
-        permit = await purse.draw()
-        begun_at = self._clock.now()
-        outcome = await self._exchange.send(request)
-        await self._settle(outcome, permit, purse)
-        _record(request, outcome, duration=self._clock.now() - begun_at)
-        return begun_at, outcome
+        return await self._requests.make(request, purse=purse)
 
     def now(self) -> Instant:
         """Return the present moment, by the clock that calls are made by."""
@@ -104,26 +130,11 @@ class Calls:
         if caller.generation is not None:
             await self._credentials.need_sign_in(caller.tenant_id, caller.user_id, generation=caller.generation)
 
-    async def _settle(self, outcome: Outcome, permit: Permit, purse: Purse) -> None:
-        """Say what became of the permit; without an answer it stays held until its own time: Zapier may count it."""
-        match outcome:
-            case NotSent():
-                await purse.not_used(permit)
-            case Answer():
-                if outcome.status == HTTPStatus.TOO_MANY_REQUESTS:
-                    now = self._clock.now()
-                    await purse.cool_down(permit, until=now + _wait(outcome, now))
-                await purse.answered(permit)
-            case Unanswered():
-                pass
-            case _:
-                assert_never(outcome)
-
 
 def is_passing(outcome: Outcome) -> bool:
     """Tell whether the same request may well succeed a moment later."""
     if isinstance(outcome, Answer) and outcome.status not in _SUCCESS:
-        return outcome.status in _PASSING and not _asks_to_wait(outcome)
+        return outcome.status in _PASSING and not asks_to_wait(outcome)
     return outcome.flaw is Flaw.DROPPED
 
 
@@ -134,8 +145,8 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
             raise UpstreamUnavailableError(problem=f"not reached: {flaw}")
         case Unanswered(flaw=flaw):
             raise UpstreamUnavailableError(problem=f"no answer: {flaw}")
-        case Answer() if _asks_to_wait(outcome):
-            raise UpstreamBusyError(retry_after=_wait(outcome, now))
+        case Answer() if asks_to_wait(outcome):
+            raise UpstreamBusyError(retry_after=wait_of(outcome, now))
         case Answer(status=status) if status in _REFUSAL:
             raise UpstreamRefusedError(status=status, problem=problem_of(outcome.body, token=token))
         case Answer(status=status) if status not in _SUCCESS:
@@ -148,12 +159,14 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
             assert_never(outcome)
 
 
-def _asks_to_wait(answer: Answer) -> bool:
+def asks_to_wait(answer: Answer) -> bool:
+    """Tell whether Zapier refuses everything for a while."""
     is_unavailable = answer.status == HTTPStatus.SERVICE_UNAVAILABLE
     return answer.status == HTTPStatus.TOO_MANY_REQUESTS or (is_unavailable and _RETRY_AFTER in answer.headers)
 
 
-def _wait(answer: Answer, now: Instant) -> Millis:
+def wait_of(answer: Answer, now: Instant) -> Millis:
+    """Return for how long."""
     return retry_after(answer.headers.get(_RETRY_AFTER), now=now)
 
 

@@ -16,6 +16,7 @@
 -- KEYS[13] records  hash    deliveries of the session
 -- KEYS[14] messages hash    of the session
 -- KEYS[15] hooks    hash    webhook endpoints of the session
+-- KEYS[16] unhooked zset    those that were deleted
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read
@@ -51,5 +52,5 @@ for place = 1, #records, 2 do
   local time = string.format("%015d", delivery.created_at)
   redis.call("ZREM", KEYS[11], table.concat({endpoint, delivery.state, time, ARGV[1], delivery.seq}, ":"))
 end
-redis.call("DEL", KEYS[1], KEYS[2], KEYS[3], KEYS[12], KEYS[13], KEYS[14], KEYS[15])
+redis.call("DEL", KEYS[1], KEYS[2], KEYS[3], KEYS[12], KEYS[13], KEYS[14], KEYS[15], KEYS[16])
 return {"done"}
