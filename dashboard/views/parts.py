@@ -12,6 +12,7 @@ from dashboard.sight import Json, Sight
 from dashboard.words import STATES, STATUSES, clock, plain
 
 NOBODY: Final = "–"
+LONGEST_SENTENCE: Final = 600
 BARS: Final = (720, 120)
 """Width and height of a drawing of hours."""
 
@@ -123,6 +124,13 @@ def session_link(session_id: str, text: str | None = None) -> Node:
 def app_link(app_id: str, title: str | None) -> Node:
     """Lead to an app."""
     return h("a", plain(title or app_id, longest=48), href=f"/apps/{quote(app_id, safe='')}")
+
+
+def prose(text: str) -> Node:
+    """Show a sentence of the API's; what stands in backticks is a command or a name."""
+    pieces = plain(text, longest=LONGEST_SENTENCE).split("`")
+    parts = [h("code", piece, cls="mono") if place % 2 else h("span", piece) for place, piece in enumerate(pieces)]
+    return h("p", *parts)
 
 
 def copied(text: str) -> Node:

@@ -23,6 +23,7 @@ from dashboard.views.parts import (
     head,
     listed,
     nothing,
+    prose,
     state_badge,
     status_badge,
 )
@@ -85,8 +86,8 @@ def _why(why: Json) -> Node:
     findings = [
         h(
             "li",
-            h("p", plain(one["says"], longest=600)),
-            h("p", h("b", "To do: "), h("span", plain(one["do"], longest=600))) if one.get("do") else None,
+            prose(one["says"]),
+            h("div", h("b", "To do"), prose(one["do"]), cls="todo") if one.get("do") else None,
             key=f"{one['code']}-{one.get('step_id')}",
         )
         for one in listed(why, "findings")
@@ -110,7 +111,15 @@ def _name(place: int, step: Json) -> str:
 def _step(sight: Sight, session: Json, step: Json, name: str) -> Node:
     lit = step["state"]
     is_current = lit == session["state"] and lit not in {"resolved", "no-auth-required"}
-    drawing = h("div", diagram.drawn(lit, name=step["id"]), data_tone=STATES.get(lit, ("plain", ""))[0], cls="drawing")
+    drawing = h(
+        "div",
+        diagram.drawn(lit, name=step["id"]),
+        data_tone=STATES.get(lit, ("plain", ""))[0],
+        cls="drawing",
+        tabindex=0,
+        role="group",
+        aria_label="The machine",
+    )
     ways = h(
         "dl",
         *(
@@ -120,20 +129,15 @@ def _step(sight: Sight, session: Json, step: Json, name: str) -> Node:
         cls="facts small",
     )
     on = h("details", h("summary", "What leads on from here"), ways, cls="aside", key="ways")
-    machine = (
-        h("div", drawing, on, key="machine")
-        if is_current
-        else h("details", h("summary", "Where it stands in the machine"), drawing, cls="aside", key="machine")
+    helps = _helps(sight, session, step)
+    beside = h("div", state_badge(lit), _reason(step), cls="row push")
+    known = facts(_known(step, sight.now))
+    if is_current:
+        return card(name, drawing, known, helps, on, key=step["id"], beside=beside)
+    more = h(
+        "details", h("summary", "Where it stands, and what can be done"), drawing, on, helps, cls="aside", key="more"
     )
-    return card(
-        name,
-        machine if is_current else None,
-        facts(_known(step, sight.now)),
-        None if is_current else machine,
-        _helps(sight, session, step),
-        key=step["id"],
-        beside=h("div", state_badge(lit), _reason(step), cls="row push"),
-    )
+    return card(name, known, more, key=step["id"], beside=beside)
 
 
 def _reason(step: Json) -> Node | None:
