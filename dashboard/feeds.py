@@ -16,7 +16,7 @@ from dashboard.sight import Seen
 from dashboard.visits import Scope, Visit, Visits
 
 PAUSE_S: Final = 2.0
-LONGEST_PAUSE_S: Final = 10.0
+LONGEST_PAUSE_S: Final = 8.0
 SHARE: Final = 9
 """A pause is at least so many times as long as the reading before it: a slow API is asked less often."""
 
@@ -90,7 +90,10 @@ class Feeds:
                 break
             feed.due.clear()
             began_s = asyncio.get_running_loop().time()
-            feed.seen = await self._read(feed, visit)
+            seen = await self._read(feed, visit)
+            if visit.ended:  # nobody else is told of a key that opens nothing any more
+                continue
+            feed.seen = seen
             took_s = asyncio.get_running_loop().time() - began_s
             feed.tell()
             failures = failures + 1 if feed.is_unanswered else 0

@@ -48,12 +48,17 @@ def view(sight: Sight) -> Sequence[Node]:
         h("div", *_tiles(overview), cls="tiles", key="tiles"),
         h(
             "div",
-            _stuck(listed(stuck, "sessions"), overview, sight.now),
-            _lost(listed(sight.data("apps") or {}, "apps")),
+            h(
+                "div",
+                _stuck(listed(stuck, "sessions"), overview, sight.now),
+                _lost(listed(sight.data("apps") or {}, "apps")),
+                cls="stack loose",
+                key="people",
+            ),
+            h("div", _funnel(listed(overview, "funnel")), _budget(overview, sight.now), cls="stack loose", key="flow"),
             cls="pair",
-            key="people",
+            key="pair",
         ),
-        h("div", _funnel(listed(overview, "funnel")), _budget(overview, sight.now), cls="pair", key="flow"),
     )
 
 
@@ -134,7 +139,7 @@ def _stuck(sessions: list[Json], overview: Json, now: int) -> Node:
         oldest = overview.get("oldest_waiting")
         text = (
             f"{count_of(overview.get('waiting') or 0, 'popup is', 'popups are')} open. "
-            + (f"The oldest since {since(oldest['since'], now)}." if oldest else "")
+            + (f"The oldest for {since(oldest['since'], now)}." if oldest else "")
         ).strip()
         body = nothing("Nobody is stuck", text, session_link(oldest["session_id"], "The oldest") if oldest else None)
         return card("Stuck", body, key="stuck", beside=every)

@@ -314,6 +314,8 @@ def _zap(zap: Json) -> Node:
 
 def _watches(story: Json, now: int) -> list[Node]:
     cards = []
+    apps = [step["app"] for step in listed(story["session"], "steps") if step.get("app")]
+    titles = {app["id"]: app["title"] for app in apps}
     for watch in listed(story, "watches"):
         checks = watch.get("checks") or ()
         pairs: list[tuple[str, Content]] = [
@@ -330,7 +332,11 @@ def _watches(story: Json, now: int) -> list[Node]:
             ("Who waits", f"{count_of(watch['waiting'], 'step')}, {count_of(watch['popups'], 'popup')}"),
         ]
         cards.append(
-            card(f"Checks of {plain(watch['app_id'], longest=40)}", facts(pairs), key=f"watch-{watch['app_id']}")
+            card(
+                f"Checks of {plain(titles.get(watch['app_id'], watch['app_id']), longest=40)}",
+                facts(pairs),
+                key=f"watch-{watch['app_id']}",
+            )
         )
     return cards
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -53,7 +54,10 @@ REASONS: Final = (
     "revoked",
     "claimed_elsewhere",
 )
+AGES: Final = ("older_than", "younger_than")
 ANY: Final = ("", "any")
+_DURATION: Final = re.compile(r"(\d{1,7})\s*([smhd]?)")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 COLUMNS: Final = (
     Column("session"),
     Column("user"),
@@ -67,7 +71,17 @@ COLUMNS: Final = (
 
 def things(query: Mapping[str, str]) -> dict[str, str]:
     """Return what is asked for with these filters."""
-    return {"sessions": address("/sessions", {"limit": 50, **filters(query)})}
+    asked = filters(query)
+    for name in AGES:
+        if name in asked:
+            asked[f"{name}_s"] = seconds_of(asked.pop(name))
+    return {"sessions": address("/sessions", {"limit": 50, **asked})}
+
+
+def seconds_of(text: str) -> str:
+    """Read a duration as people write it: 90s, 15m, 2h, 3d. What is none goes on as it is, for the API to refuse."""
+    found = _DURATION.fullmatch(text)
+    return str(int(found[1]) * _SECONDS[found[2] or "s"]) if found else text
 
 
 def filters(query: Mapping[str, str]) -> dict[str, str]:
@@ -97,9 +111,7 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
 
     often = h(
         "div",
-        field(
-            "q", "Quoted text", given("q"), placeholder="id, reference, title or what a user read out", kind="search"
-        ),
+        field("q", "Quoted text", given("q"), placeholder="session, reference, code or Zap", kind="search"),
         select("state", "State", (ANY, *((state, state) for state in STATES)), given("state")),
         select(
             "status", "Status", (ANY, *((status, status.replace("_", " ")) for status in STATUSES)), given("status")

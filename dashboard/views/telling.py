@@ -136,10 +136,19 @@ TONES: Final = {
 
 
 def happenings(story: Json, names: Mapping[str, str]) -> list[Happening]:
-    """Return everything that happened, the newest first; `names` are of steps, by their ids."""
+    """Return everything that happened, the newest first; `names` are of steps, by their ids.
+
+    A signal that an event of the same name tells of already is left out.
+    """
+    events = listed(story, "events")
+    told = {(one["name"], one["at"]) for one in events}
     found = [
-        *(_event(one, names) for one in listed(story, "events")),
-        *(_signal(one, place, names) for place, one in enumerate(listed(story, "timeline"))),
+        *(_event(one, names) for one in events),
+        *(
+            _signal(one, place, names)
+            for place, one in enumerate(listed(story, "timeline"))
+            if one["outcome"] != "applied" or (one["signal"], one["at"]) not in told
+        ),
         *(_call(one, place) for place, one in enumerate(listed(story, "calls"))),
         *(_delivery(one) for one in listed(story, "deliveries")),
         *(_doing(one, names) for one in listed(story, "audit")),
