@@ -199,8 +199,21 @@ ClientId = Annotated[
 WithSecret = Annotated[
     bool, typer.Option("--zapier-client-secret", help="Ask for its client secret, or read it from standard input.")
 ]
-OwnApps = Annotated[list[str] | None, typer.Option("--own-app", help="Id of an app of its own; may be repeated.")]
-OfTenant = Annotated[str | None, typer.Option("--tenant", help="Whose key.", show_default="the default tenant")]
+OwnApps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--own-app",
+        help="An app of its own: its id, or id=username+password with the fields it asks for; may be repeated.",
+    ),
+]
+OfTenant = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tenant",
+        help="Whose key; or what an operator's is restricted to, may be repeated.",
+        show_default="the default tenant; for operators every one",
+    ),
+]
 
 
 @tenants.command("create")
@@ -263,25 +276,26 @@ def list_tenants(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def create_key(
     data_dir: DataDir = None,
     tenant: OfTenant = None,
-    operator: Annotated[bool, typer.Option("--operator", help="An operator's key, for every tenant.")] = False,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    operator: Annotated[bool, typer.Option("--operator", help="An operator's key: sees and helps.")] = False,
+    viewer: Annotated[bool, typer.Option("--viewer", help="The same, only to look.")] = False,
+    name: Annotated[str, typer.Option(help="What it is for; of an operator's, whose it is: the audit names it.")] = "",
     scope: Annotated[
         list[str] | None, typer.Option(help="What it may do; may be repeated.", show_default="all a tenant may")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, this once."""
-    from cli.api_keys import create_key
+    from cli.api_keys import KeyWish, create_key
 
-    status = create_key(data_dir, tenant_id=tenant, operator=operator, name=name, scopes=scope or (), as_json=as_json)
-    raise typer.Exit(status)
+    wish = KeyWish(tenants=tenant or (), operator=operator, viewer=viewer, name=name, scopes=scope or ())
+    raise typer.Exit(create_key(data_dir, wish, as_json=as_json))
 
 
 @api_keys.command("list")
 def list_keys(
     data_dir: DataDir = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
-    operator: Annotated[bool, typer.Option("--operator", help="Only operators'.")] = False,
+    operator: Annotated[bool, typer.Option("--operator", help="Only operators' and viewers'.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the keys, without their secrets."""
@@ -434,12 +448,41 @@ def listen(
     raise typer.Exit(listen(data_dir, forward=forward, events=event or (), port=port))
 
 
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="A user's access token; - reads a line.", show_default="ZAPWRIGHT_PROBE_TOKEN"),
+]
+
+
 @app.command()
-def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def doctor(
+    data_dir: DataDir = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the API what `probe` asks, too.")] = False,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Examine settings, store, workers, budget and upstream; say what to change. Makes one call to Zapier."""
     from cli.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(data_dir, as_json=as_json))
+    raise typer.Exit(run_doctor(data_dir, live=live, token_file=token_file, as_json=as_json))
+
+
+@app.command("probe")
+def probe_api(
+    data_dir: DataDir = None,
+    app: Annotated[
+        str | None, typer.Option(help="Title or id of the app to ask about.", show_default="the most popular")
+    ] = None,
+    token_file: TokenFile = None,
+    writes: Annotated[bool, typer.Option("--writes", help="Also ask what cannot be asked without writing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree beforehand to everything that is written.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what the live Partner API does where its documentation is silent; say which assumptions hold."""
+    from cli.probe import Wishes, run_probe
+
+    wishes = Wishes(app=app, token_file=token_file, with_writes=writes, yes=yes, as_json=as_json)
+    raise typer.Exit(run_probe(data_dir, wishes))
 
 
 def main() -> None:

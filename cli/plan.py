@@ -37,6 +37,8 @@ REDIS_URL: Final = "REDIS_URL"
 QUEUE_REDIS_URL: Final = "QUEUE_REDIS_URL"
 UPSTREAM_URL: Final = "ZAPWRIGHT_ZAPIER_API_URL"
 MESSAGE_ORIGIN: Final = "ZAPWRIGHT_ZAPIER_MESSAGE_ORIGIN"
+OWN_APPS: Final = ("af2c7fed-ce06-59d2-ae96-40bf9d642757=username+password",)
+"""The app of its own that the simulator's partner has, Acme Orders."""
 SIMULATOR_URL: Final = "SIMULATOR_URL"
 
 SIMULATOR_PORT: Final = 8089
@@ -110,6 +112,7 @@ class Plan:
         }
         if self.simulator_url is not None:
             own["ZAPWRIGHT_ZAPIER_CLIENT_SECRET"] = _secret(self.settings.zapier_client_secret)
+            own["ZAPWRIGHT_OWN_APPS"] = ",".join(self.settings.own_apps)
             own["ZAPWRIGHT_WEBHOOK_ALLOWED_NETWORKS"] = ",".join(self.settings.webhook_allowed_networks or HERE)
         if self.settings.simulator_url is not None:
             own["ZAPWRIGHT_SIMULATOR_URL"] = self.settings.simulator_url
@@ -174,6 +177,7 @@ def plan(wishes: Wishes, *, settings: Settings, data_dir: Path) -> Plan:
             "zapier_token_url": None,
             "zapier_client_secret": SecretStr(secret_of(settings.zapier_client_id)),
             "origins": _with_own(settings.origins, api_url),
+            "own_apps": settings.own_apps or OWN_APPS,
         }
     return Plan(
         data_dir=data_dir,
