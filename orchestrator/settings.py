@@ -86,6 +86,21 @@ class Settings(BaseSettings):
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8700
     """The port the API listens on."""
 
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Where the dashboard reaches the API; by default at the API's address and port on this machine."""
+
+    dashboard_host: str = "127.0.0.1"
+    """The address the dashboard listens on."""
+
+    dashboard_port: Annotated[int, Field(ge=0, le=65535)] = 8710
+    """The port the dashboard listens on."""
+
+    public_dashboard_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Where browsers reach the dashboard (set it behind a proxy with TLS: its cookie then needs https)."""
+
+    dashboard_idle_s: Annotated[Seconds, Field(le=12 * 3600)] = 30 * 60
+    """After how long without a key or a pointer moved an operator is signed out of the dashboard."""
+
     max_body_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024
     """The largest request body the API reads."""
 
