@@ -136,6 +136,10 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     call("change_step", **second, alias="first", position=0)
     call("choose_app", **second, app_id=app["id"])
     call("reset_step", **second)
+    (own,) = call("search_apps", **here, query="acme orders")["apps"]
+    call("choose_app", **second, app_id=own["id"])
+    asked = call("list_authentications", **second)["own_app"]["fields"]
+    supplied = call("supply_authentication", **second, title="Ours", fields=dict.fromkeys(asked, "of-a-client"))
     call("remove_step", **second)
     call("select_authentication", **step, authentication_id=authentication)
     actions = {action["key"]: action["action_type"] for action in call("list_actions", **step)["actions"]}
@@ -156,7 +160,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     made = call("create_zap", **here)
     while not (sent := call("list_deliveries", **hook, limit=5)["deliveries"]):
         client.call("wait_for", **here, after_seq=made["seq"], within_s=1)
-    event = {"session_id": session["id"], "seq": str(sent[0]["seq"])}
+    event = {"session_id": session["id"], "seq": sent[0]["seq"]}
     delivery = call("read_delivery", **hook, **event)
     call("replay_delivery", **hook, **event)
     paused = call("change_webhook", **hook, paused=True)
@@ -166,16 +170,23 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     other = call("create_session", user_id=user)
     call("cancel_session", session_id=other["id"])
     found = call("search_sessions", by=operator, user_id=user)["sessions"]
+    overview = call("read_overview", by=operator)
+    popups = {one["app_id"]: one["popups"] for one in call("list_apps", by=operator)["apps"]}
+    of_app = call("read_app", by=operator, app_id=app["id"])
     read = call("read_session", **here)
     assert call("erase_user", user_id=user) is None
     left = call("list_sessions", user_id=user)["sessions"]
 
     assert made["zap"]["state"] == "created"
+    assert supplied["steps"][0]["evidence"]["channels"] == ["supplied"]
     assert (allowed["state"], allowed["waiting"]) == ("opened", [])
     assert (webhook["secret"] == renewed["secret"], tested["received"], tested["status"]) == (False, False, None)
     assert [one["event"] for one in sent] == [delivery["event"]] == ["zap_created"]
     assert [alone] == listed == [paused]
     assert {one["id"] for one in found} == {session["id"], other["id"]}
+    assert (overview["sessions"] >= 2, overview["funnel"][-1]["created"] >= 1) == (True, True)
+    assert of_app["popups"] == popups[app["id"]]
+    assert popups[app["id"]]["without_message"] >= 1
     assert (made, left) == (read, [])
     assert (missing, filled["problems"], tried["count"]) == ({"channel", "text"}, [], 1)
     assert outputs[0]["reference"]["$ref"]["step"] == step["step_id"]
