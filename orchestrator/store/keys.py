@@ -434,12 +434,12 @@ def untold(shard: int) -> str:
 
 def sign_ins(shard: int) -> str:
     """hash: id → sign-in (JSON)."""
-    return _shard(shard, "sign-ins")
+    return _shard(shard, "signins")
 
 
 def kept_sign_ins(shard: int) -> str:
     """zset: ids of sign-ins, by until when they are kept."""
-    return _shard(shard, "sign-ins", "kept")
+    return _shard(shard, "signins", "kept")
 
 
 def user_member(tenant_id: str, user_id: str) -> str:

@@ -133,7 +133,7 @@ class World:
     """A deployment with a session, and everybody who might want something of it."""
 
     def __init__(self) -> None:
-        self.api = Deployment(zapier_client_secret="secret-of-zapwright")
+        self.api = Deployment()
         self.callers: dict[str, Headers] = {}
 
     async def begin(self) -> None:
