@@ -205,6 +205,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             receipts=store.receipts,
             watches=store.watches,
             credentials=credentials,
+            sign_ins=store.sign_ins,
             clock=clock,
             policy=policy,
         ),

@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     baseline_fresh_s: Seconds = 300
     """How old a listing may be when a popup is opened."""
 
+    history_s: Seconds = 5 * 24 * 3600
+    """How long an ended session's events, signals and deliveries are kept; webhooks are tried for three days."""
+
     retention_s: Seconds = 7 * 24 * 3600
     """How long an ended session is kept."""
 
@@ -245,6 +248,7 @@ class Settings(BaseSettings):
             attempt_visible=_millis(self.attempt_visible_s),
             attempt_longest=_millis(self.attempt_longest_s),
             baseline_fresh=_millis(self.baseline_fresh_s),
+            history=_millis(self.history_s),
             retention=_millis(self.retention_s),
         )
 

@@ -75,6 +75,7 @@ class Answers(Section, frozen=True):
     error_status: Literal["integer", "string"] = "integer"
     zap: Literal["bare", "wrapped"] = "bare"
     unknown: Literal[400, 404] = 400  #: for an unknown app, action or authentication
+    undeclared: Literal["ignored", "refused"] = "ignored"  #: what becomes of members that a body should not have
 
 
 class Paging(Section, frozen=True):
@@ -162,6 +163,19 @@ class Tokens(Section, frozen=True):
     access_ms: Millis = 36_000_000
     code_ms: Millis = 120_000
     rotates: bool = True  #: a refresh token that was used is good no more; otherwise it is handed out again
+
+
+class SignIn(Section, frozen=True):
+    """What happens where a user is asked to let a client act for them; denials and faults are undocumented."""
+
+    visitor: Literal["person", "allows", "denies", "stays"] = "person"  #: who walks through the pages
+    visitor_ms: Millis = 600  #: how long one who is no person looks at each page
+    account: AccountName | None = None  #: whom the browser is signed in as, unless the cookie says
+    coop: OpenerPolicy | None = None  #: the `Cross-Origin-Opener-Policy` of every page; absent: none
+    redirect_uris: tuple[str, ...] = ()  #: those that are registered; none: any is taken
+    redirect_after_ms: Millis = 0  #: how long the way back takes
+    state: Literal["kept", "other", "absent"] = "kept"  #: what is brought back of it
+    denial: Literal["redirect", "page"] = "redirect"  #: whether who denies is led back
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="fault", omit_defaults=True):
@@ -310,6 +324,7 @@ class Switches(Section, frozen=True):
     apps: dict[str, OfApp] = {}
     scopes: Scopes = Scopes()
     tokens: Tokens = Tokens()
+    sign_in: SignIn = SignIn()
     rules: dict[str, Rule] = {}
 
     def listed_after_ms(self, app_id: str) -> int:

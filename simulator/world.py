@@ -193,6 +193,12 @@ class World:
         """Return the code or token that was handed out as `text`, if it still is one."""
         return self._issued.get(text)
 
+    def knows(self, account: str) -> bool:
+        """Tell whether there is anything of this account, so that it is no new one."""
+        owners = (owner for owner, _ in self._owned)
+        handed_out = (one.owner for one in self._issued.values() if not isinstance(one, AccessToken))
+        return account in self._zaps_of or account in owners or account in handed_out
+
     def next_serial(self) -> int:
         """Return the serial number of what comes to be next."""
         return self._serial + 1

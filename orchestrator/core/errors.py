@@ -37,8 +37,11 @@ ZapwrightError
 ├── TenantTakenError
 ├── EndpointUrlRefusedError       messages are not sent there
 ├── TooManyEndpointsError
+├── DeliveryUnderWayError
 ├── SignInRequiredError
 ├── CredentialRefusedError
+├── SignInRefusedError            this browser may not go on with a sign-in; nothing changed
+├── ClientMissingError
 ├── UpstreamError
 │   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
 │   ├── UpstreamUnavailableError  no usable answer
@@ -196,6 +199,20 @@ class DeliveryNotFoundError(NotFoundError):
     def __init__(self, *, endpoint_id: str, session_id: str, seq: int) -> None:
         super().__init__(
             f"endpoint {endpoint_id} has no delivery of event {seq} of session {session_id!r}; list its deliveries",
+            endpoint_id=endpoint_id,
+            session_id=session_id,
+            seq=seq,
+        )
+
+
+class DeliveryUnderWayError(ZapwrightError):
+    """Something of the delivery's lane is being tried just now: asking for it again might send it twice."""
+
+    code = "delivery_under_way"
+
+    def __init__(self, *, endpoint_id: str, session_id: str, seq: int) -> None:
+        super().__init__(
+            f"event {seq} of session {session_id!r} may be on its way to {endpoint_id}: see what comes of it first",
             endpoint_id=endpoint_id,
             session_id=session_id,
             seq=seq,
@@ -511,6 +528,29 @@ class CredentialRefusedError(ZapwrightError):
         super().__init__(
             f"Zapier does not accept this access token for user {user_id!r}; the credential there was is kept",
             user_id=user_id,
+        )
+
+
+class SignInRefusedError(ZapwrightError):
+    """This browser may not go on with the sign-in."""
+
+    code = "sign_in_refused"
+
+    def __init__(self, *, why: str) -> None:
+        self.why = why
+        super().__init__(f"the sign-in cannot go on here ({why}): begin another one", why=why)
+
+
+class ClientMissingError(ZapwrightError):
+    """The tenant has no client at Zapier that could sign anybody in."""
+
+    code = "client_missing"
+
+    def __init__(self, *, tenant_id: str) -> None:
+        super().__init__(
+            f"tenant {tenant_id!r} has no client secret at Zapier: set its client id and secret "
+            "(ZAPWRIGHT_ZAPIER_CLIENT_ID and ZAPWRIGHT_ZAPIER_CLIENT_SECRET, or `zapwright tenants`)",
+            tenant_id=tenant_id,
         )
 
 

@@ -31,6 +31,7 @@ from orchestrator.core.session import (
     StepState,
     WatchKey,
 )
+from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
 from orchestrator.core.terms import Idempotency
 
@@ -199,7 +200,10 @@ class SessionStore(Protocol):
         ...
 
     async def events(self, session_id: str, *, after: int, limit: int = 100) -> EventPage:
-        """Return the events with `seq` greater than `after`, oldest first. Raises SessionNotFoundError."""
+        """Return the events with `seq` greater than `after`, oldest first; `truncated`: some of them are not kept.
+
+        Raises SessionNotFoundError.
+        """
         ...
 
     async def find(self, query: SessionQuery) -> SessionPage:
@@ -216,6 +220,16 @@ class SessionStore(Protocol):
 
     async def forget_outbox(self, shard: int, *, before: Instant, limit: int) -> int:
         """Erase events that have been on their way out since before `before`, the oldest first; returns how many."""
+        ...
+
+    async def trim(self, session: Session, *, now: Instant, wake_at: Instant, if_pending_at: Instant) -> bool:
+        """Erase the history of an ended session (events, signals, records of deliveries) and write it as it is given.
+
+        It is written over the version before its own. Of its apps' watches the popups are forgotten that may yield
+        nothing any more. While one of its deliveries is pending nothing is done, and False is returned. The sweeper
+        looks at it again at `wake_at`, or at `if_pending_at`. Raises StaleVersionError when it changed meanwhile,
+        SessionNotFoundError.
+        """
         ...
 
     async def purge(self, session: Session) -> None:
@@ -627,6 +641,29 @@ class CredentialStore(Protocol):
         ...
 
 
+class SignInStore(Protocol):
+    """Sign-ins to Zapier, from when they are begun until they are forgotten."""
+
+    async def begin(self, sign_in: SignIn) -> None:
+        """Keep a new one."""
+        ...
+
+    async def get(self, sign_in_id: str) -> SignIn | None:
+        """Return the sign-in, None when there is none, or none any more. Raises SignInRefusedError for no id."""
+        ...
+
+    async def move(self, before: SignIn, after: SignIn) -> bool:
+        """Write `after` over a sign-in that is as far as `before`.
+
+        False when it is further by now, or there is none any more; nothing is changed then.
+        """
+        ...
+
+    async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
+        """Erase sign-ins whose `kept_until` is not later than `now`, the oldest first; returns how many."""
+        ...
+
+
 # --- tenants --------------------------------------------------------------------------------------------------
 
 
@@ -687,8 +724,8 @@ class EndpointStore(Protocol):
     async def create(self, endpoint: Endpoint) -> None:
         """Keep a new endpoint.
 
-        Raises StaleVersionError when there is one with its id, TooManyEndpointsError, SessionNotFoundError when it is
-        for a session that is not there.
+        Raises StaleVersionError when there is one with its id, EndpointNotFoundError when there was one until lately,
+        TooManyEndpointsError, SessionNotFoundError when it is for a session that is not there.
         """
         ...
 
@@ -715,8 +752,8 @@ class EndpointStore(Protocol):
         """
         ...
 
-    async def delete(self, endpoint: Endpoint) -> None:
-        """Forget the endpoint; twice is fine."""
+    async def delete(self, endpoint: Endpoint, *, now: Instant, until: Instant) -> None:
+        """Forget the endpoint, and until then make none of its id; twice is fine."""
         ...
 
 
@@ -781,6 +818,19 @@ class DeliveryPage:
     cursor: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What is on its way out: events that no relay has taken yet, and since when the oldest waits; lanes.
+
+    In `lanes` something is pending; of those so many are `due` now, and held by nobody.
+    """
+
+    events: int = 0
+    oldest: Instant | None = None
+    lanes: int = 0
+    due: int = 0
+
+
 class DeliveryStore(Protocol):
     """Events on their way to endpoints: the outbox they wait in, their lanes, and the record of every try."""
 
@@ -843,10 +893,11 @@ class DeliveryStore(Protocol):
         """Return the delivery of one event to one endpoint, if there is a record of it."""
         ...
 
-    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant) -> None:
+    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
         """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
 
-        One that is pending is due now. Raises SessionNotFoundError when the session is gone.
+        One that is pending is due now. Raises SessionNotFoundError when the session is gone, StaleVersionError when its
+        state is not what it `was` when it was read, DeliveryUnderWayError when it is pending in a lane that is held.
         """
         ...
 
@@ -858,8 +909,8 @@ class DeliveryStore(Protocol):
         """Tell whether the endpoint received anything since then."""
         ...
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
         ...
 
 
@@ -1047,12 +1098,17 @@ class Upstream(Protocol):
         """List the user's authentications for the app: every page. Never cached."""
         ...
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
-        """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
+    async def actions(
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
+    ) -> tuple[CatalogAction, ...]:
+        """List the app's actions, read at most `age` ago; by default they may be ten minutes old.
+
+        Ids that are about to be used were read at most a minute ago; 0 reads them now.
+        """
         ...
 
-    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
-        """Return what the action asks for, at most a minute old unless `fresh`.
+    async def fields(self, credential: Credential, use: ActionUse) -> Form:
+        """Return what the action asks for, at most a minute old.
 
         The id by which Zapier knows the action is looked up shortly before this and the following three; raises
         ActionNotFoundError when the app has it no more.
@@ -1296,6 +1352,11 @@ class Store(Protocol):
     @property
     def credentials(self) -> CredentialStore:
         """Credentials."""
+        ...
+
+    @property
+    def sign_ins(self) -> SignInStore:
+        """Sign-ins to Zapier."""
         ...
 
     @property

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
-from orchestrator.core.errors import LaneLostError, SessionNotFoundError
+from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.ports import (
+    Backlog,
     DeliveryPage,
     DeliverySearch,
     DeliveryStore,
@@ -216,7 +217,7 @@ class RedisDeliveryStore:
         (found,) = await self._get_each([(lane, seq)])
         return found
 
-    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant) -> None:
+    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
         """Put a delivery into its lane once more."""
         lane = delivery.lane
         shard, session = lane.shard, lane.session_id
@@ -227,9 +228,16 @@ class RedisDeliveryStore:
             keys.session_deliveries(shard, session),
             keys.session_messages(shard, session),
         ]
-        arguments: list[Argument] = [keys.lane_name(lane), _endpoint(lane), session, encode(delivery), body, now]
-        if await self._scripts.call(Call("replay_delivery", names, arguments)) == [b"missing"]:
-            raise SessionNotFoundError(session_id=session)
+        arguments: list[Argument] = [keys.lane_name(lane), _endpoint(lane), session, encode(delivery), body, now, was]
+        match await self._scripts.call(Call("replay_delivery", names, arguments)):
+            case [b"missing"]:
+                raise SessionNotFoundError(session_id=session)
+            case [b"stale"]:
+                raise StaleVersionError(session_id=session)
+            case [b"held"]:
+                raise DeliveryUnderWayError(endpoint_id=lane.endpoint_id, session_id=session, seq=delivery.seq)
+            case _:
+                return
 
     async def wake(self, tenant_id: str, endpoint_id: str, *, now: Instant) -> None:
         """Look now at every lane of the endpoint in which something is pending."""
@@ -254,9 +262,22 @@ class RedisDeliveryStore:
         found = await self._scripts.run(*(("HGET", keys.received(shard), name) for shard in range(self._shards)))
         return any(at is not None and int(at) >= since for at in found)
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
-        return sum(await self._scripts.run(*(("XLEN", keys.outbox(shard)) for shard in shards)))
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
+        reads: list[tuple[Argument, ...]] = []
+        for shard in shards:
+            outbox, lanes = keys.outbox(shard), keys.lanes(shard)
+            reads += [
+                ("XLEN", outbox),
+                ("XRANGE", outbox, "-", "+", "COUNT", 1),
+                ("ZCARD", lanes),
+                ("ZCOUNT", lanes, "-inf", now),
+            ]
+        found = await self._scripts.run(*reads)
+        oldest = [decode_event(fields[b"event"]).at for entries in found[1::4] for _, fields in entries]
+        return Backlog(
+            events=sum(found[0::4]), oldest=min(oldest, default=None), lanes=sum(found[2::4]), due=sum(found[3::4])
+        )
 
     async def _get_each(self, wanted: Sequence[tuple[Lane, int]]) -> list[Delivery | None]:
         reads = [

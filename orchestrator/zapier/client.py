@@ -40,7 +40,7 @@ from orchestrator.core.ports import (
     ZapUnknown,
 )
 from orchestrator.core.recognition import ListedZap, ZapListing
-from orchestrator.core.session import Listing
+from orchestrator.core.session import Listing, Millis
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress
 from orchestrator.zapier.calls import Calls, Requests
@@ -147,13 +147,15 @@ class ZapierClient:
         """Return one app, its popup address at most a minute old. Raises AppNotFoundError."""
         return await self._catalog.app(credential, app_id)
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
-        """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
-        return await self._catalog.actions(credential, app_id, fresh=fresh)
+    async def actions(
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
+    ) -> tuple[CatalogAction, ...]:
+        """List the app's actions, read at most `age` ago; by default they may be ten minutes old."""
+        return await self._catalog.actions(credential, app_id, age=age)
 
-    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
-        """Return what the action asks for, at most a minute old unless `fresh`."""
-        return await self._forms.fields(credential, use, fresh=fresh)
+    async def fields(self, credential: Credential, use: ActionUse) -> Form:
+        """Return what the action asks for, at most a minute old."""
+        return await self._forms.fields(credential, use)
 
     async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
         """Return one page of a field's choices. Raises ValueError for a cursor that is not ours."""

@@ -28,7 +28,10 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none."""
+    """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none.
+
+    With an empty token there is no `Authorization`.
+    """
 
     endpoint: str
     method: str
@@ -109,7 +112,7 @@ class Exchange:
         return Unanswered(flaw=flaw) if head is None else _flawed(head, flaw)
 
     def _on_the_wire(self, request: Request) -> httpx.Request:
-        headers = _HEADERS | {"Authorization": f"{request.scheme} {request.token}"}
+        headers = _HEADERS | ({"Authorization": f"{request.scheme} {request.token}"} if request.token else {})
         if request.body is not None:
             headers["Content-Type"] = request.media_type
         timeouts = {"timeout": self._timeouts}

@@ -616,7 +616,7 @@ def list_deliveries(
     )
 
 
-def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
+def read_delivery(webhook_id: str, session_id: str, seq: int) -> Call[Delivery]:
     """Return the delivery of one event."""
     return Call(
         method="GET",
@@ -626,9 +626,12 @@ def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
 
 
 def replay_delivery(
-    webhook_id: str, session_id: str, seq: str, *, idempotency_key: str | None = None
+    webhook_id: str, session_id: str, seq: int, *, idempotency_key: str | None = None
 ) -> Call[Delivery]:
-    """Send one event once more, under the same message id, with all its tries before it."""
+    """Send one event once more, under the same message id, with all its tries before it.
+
+    It waits behind what is being tried of its session; one that may be what is being tried is refused.
+    """
     return Call(
         method="POST",
         path=f"/v1/webhooks/{part(webhook_id)}/deliveries/{part(session_id)}/{part(seq)}/replay",

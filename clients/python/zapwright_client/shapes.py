@@ -83,6 +83,7 @@ Code = Literal[
     "create_unknown",
     "credential_refused",
     "delivery_not_found",
+    "delivery_under_way",
     "endpoint_not_found",
     "endpoint_url_refused",
     "field_not_found",

@@ -22,7 +22,7 @@ from orchestrator.core.effects import (
     Untouched,
     Wait,
 )
-from orchestrator.core.endpoints import Endpoint
+from orchestrator.core.endpoints import Endpoint, session_of
 from orchestrator.core.events import Event
 from orchestrator.core.ports import (
     PAUSED,
@@ -38,6 +38,7 @@ from orchestrator.core.ports import (
     Watch,
 )
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
+from orchestrator.core.sign_ins import SignIn
 from orchestrator.store import keys
 
 
@@ -200,8 +201,8 @@ class State:
     """Everything, for all shards. References and receipts are by tenant, user and name, credentials by tenant and user.
 
     `untold` are users whose sessions may not know how the credential is. The outbox is one for all shards; messages are
-    by session and id, `received` says when an endpoint (tenant and id) last received something, `troubled` how often in
-    a row it did not, by shard.
+    by session and id. Endpoints are by tenant and id: `deleted` says until when one may not be made again, `received`
+    when one last received something, `troubled` how often in a row it did not, by shard.
     """
 
     shards: int
@@ -212,9 +213,11 @@ class State:
     bound: dict[tuple[str, str], tuple[Instant, str]] = field(default_factory=dict)
     credentials: dict[tuple[str, str], KeptState] = field(default_factory=dict)
     untold: set[tuple[str, str]] = field(default_factory=set)
+    sign_ins: dict[str, SignIn] = field(default_factory=dict)
     outbox: dict[str, Outgoing] = field(default_factory=dict)
     sent: int = 0
     endpoints: dict[tuple[str, str], Endpoint] = field(default_factory=dict)
+    deleted: dict[tuple[str, str], Instant] = field(default_factory=dict)
     lanes: dict[Lane, LaneState] = field(default_factory=dict)
     deliveries: dict[tuple[Lane, int], Delivery] = field(default_factory=dict)
     messages: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -235,7 +238,12 @@ class State:
     def forget_deliveries(self, session_id: str) -> None:
         """Erase a session's deliveries and endpoints."""
         self.endpoints = {name: one for name, one in self.endpoints.items() if one.session_id != session_id}
+        self.deleted = {name: until for name, until in self.deleted.items() if session_of(name[1]) != session_id}
         self.lanes = {lane: one for lane, one in self.lanes.items() if lane.session_id != session_id}
+        self.forget_records(session_id)
+
+    def forget_records(self, session_id: str) -> None:
+        """Erase what is on record of a session's deliveries."""
         self.deliveries = {name: one for name, one in self.deliveries.items() if name[0].session_id != session_id}
         self.messages = {name: one for name, one in self.messages.items() if name[0] != session_id}
 
