@@ -28,6 +28,7 @@ from api.schemas.fields import (
     Origin,
     Position,
     Reference,
+    RefreshToken,
     ReturnUrl,
     SessionIdGiven,
     Title,
@@ -50,10 +51,11 @@ class Body(BaseModel):
 
 
 class NewCredential(Body):
-    """A user's access to Zapier."""
+    """A user's access to Zapier. Who gives the refresh token must not use it any more."""
 
     access_token: AccessToken
     expires_in: Lifetime | None = None
+    refresh_token: RefreshToken | None = None
 
 
 class NewStep(Body):

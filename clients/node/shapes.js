@@ -10,10 +10,11 @@
 /** @typedef {"requested" | "gone" | "dead"} Pause */
 /** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
+/** @typedef {"token_refused" | "refresh_refused" | "refresh_outcome_lost"} SignInReason */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
-/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "delivery_not_found" | "delivery_under_way" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
+/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "client_missing" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "delivery_not_found" | "delivery_under_way" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
 
 /**
  * @typedef {object} SignalLog The session's newest signals, oldest first.
@@ -43,12 +44,6 @@
 /**
  * @typedef {object} Health The process answers.
  * @property {string} status
- */
-
-/**
- * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
- * @property {CredentialState} state
- * @property {string | null} account
  */
 
 /**
@@ -121,6 +116,13 @@
  * @typedef {object} OperatorsSessionPage Sessions of all tenants, youngest first. `cursor` leads on, null at the end.
  * @property {Array<OperatorsSession>} sessions
  * @property {string | null} cursor
+ */
+
+/**
+ * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address. `reason` says why a sign-in is needed, where it is.
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {SignInReason | null} reason
  */
 
 /**
@@ -212,14 +214,6 @@
  */
 
 /**
- * @typedef {object} Credential A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it.
- * @property {string} user_id
- * @property {CredentialState} state
- * @property {string | null} account
- * @property {string | null} expires_at
- */
-
-/**
  * @typedef {object} Zap The Zap itself. While it is unknown, `matches` may be it.
  * @property {ZapState} state
  * @property {string | null} id
@@ -253,6 +247,15 @@
  * @property {string} title
  * @property {string} description
  * @property {boolean} is_instant
+ */
+
+/**
+ * @typedef {object} Credential A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it. What has a refresh token is refreshed here.
+ * @property {string} user_id
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {string | null} expires_at
+ * @property {boolean} has_refresh_token
  */
 
 /**
@@ -704,6 +707,7 @@
  * @property {string} user_id
  * @property {string} access_token
  * @property {number | null} [expires_in]
+ * @property {string | null} [refresh_token]
  */
 
 /**

@@ -63,6 +63,7 @@ Reason = Literal[
     "claimed_elsewhere",
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
+SignInReason = Literal["token_refused", "refresh_refused", "refresh_outcome_lost"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
 ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
 ZapState = Literal["none", "creating", "created", "failed", "unknown"]
@@ -78,6 +79,7 @@ Code = Literal[
     "body_unreadable",
     "browser_not_found",
     "candidates_found",
+    "client_missing",
     "connect_link_not_found",
     "connect_link_over",
     "create_unknown",
@@ -163,14 +165,6 @@ class Health:
     """The process answers."""
 
     status: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCredential:
-    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address."""
-
-    state: CredentialState
-    account: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +261,18 @@ class OperatorsSessionPage:
 
     sessions: tuple[OperatorsSession, ...]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCredential:
+    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
+
+    `reason` says why a sign-in is needed, where it is.
+    """
+
+    state: CredentialState
+    account: str | None
+    reason: SignInReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,16 +388,6 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
-
-    user_id: str
-    state: CredentialState
-    account: str | None
-    expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Zap:
     """The Zap itself. While it is unknown, `matches` may be it."""
 
@@ -428,6 +424,20 @@ class FoundAction(Action):
     title: str
     description: str
     is_instant: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it.
+
+    What has a refresh token is refreshed here.
+    """
+
+    user_id: str
+    state: CredentialState
+    account: str | None
+    expires_at: datetime | None
+    has_refresh_token: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
