@@ -260,8 +260,8 @@ async def test_without_a_permit_nothing_is_begun(office: Office) -> None:
 
 async def test_a_refusal_needs_a_sign_in_and_says_so(office: Office) -> None:
     """To the sessions too; then nobody asks again."""
-    session = await office.scene.session("ann")
     credential = await office.hand_over()
+    session = await office.scene.session("ann")
     office.endpoint.number = 7
     for _ in range(2):
         with pytest.raises(SignInRequiredError):
@@ -290,8 +290,8 @@ async def test_a_refusal_for_now_is_asked_again_later_and_loses_nothing(office: 
 
 async def test_an_answer_that_is_lost_is_asked_for_once_more_and_then_said_to_be_lost(office: Office) -> None:
     """A new sign-in, or a put, recovers from it."""
-    session = await office.scene.session("ann")
     credential = await office.hand_over()
+    session = await office.scene.session("ann")
     office.endpoint.goes("lost")
     with pytest.raises(UpstreamBusyError) as busy:
         await office.here.after_refusal(credential)
@@ -337,8 +337,8 @@ async def test_two_answers_that_tell_nothing_are_not_followed_by_a_third(office:
 
 async def test_a_holder_that_wakes_up_after_its_lease_overrides_what_was_said_of_it(office: Office) -> None:
     """Others had used its token once more, and believed its answer lost; the sessions hear that all is well."""
-    session = await office.scene.session("ann")
     credential = await office.hand_over()
+    session = await office.scene.session("ann")
 
     async def stopped() -> None:
         office.endpoint.meanwhile = None
@@ -417,8 +417,8 @@ async def test_a_holder_killed_at_any_moment_burns_no_token_silently(how: str) -
     ends = []
     for moment in range(100):
         office = Office()
-        session = await office.scene.session("ann")
         credential = await office.hand_over()
+        session = await office.scene.session("ann")
         office.endpoint.goes(how)  # type: ignore[arg-type]
         fuse = Fuse(moment)
         dying = office.process(fuse)
