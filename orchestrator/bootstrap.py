@@ -179,6 +179,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         credentials=credentials,
         users=store.users,
         upstream=upstream,
+        client_of=directory.client_of,
         clock=clock,
         ids=ids,
         policy=policy,

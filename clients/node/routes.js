@@ -442,7 +442,7 @@ export class Routes extends Sender {
   }
 
   /**
-   * Keep the user's access token, encrypted and never shown again; what waited for it goes on.
+   * Keep the user's tokens, encrypted and never shown again; what waited for them goes on.
    *
    * @param {PutCredentialArguments} given
    * @param {Options} [options]
@@ -450,7 +450,7 @@ export class Routes extends Sender {
    */
   putCredential(given, options = {}) {
     return this.send({ method: "PUT", path: "/v1/users/{user_id}/credential",
-      body: ["access_token", "expires_in"],
+      body: ["access_token", "expires_in", "refresh_token"],
     }, given, options);
   }
 

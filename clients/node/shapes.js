@@ -14,6 +14,7 @@
 /** @typedef {"requested" | "gone" | "dead"} Pause */
 /** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere" | "unanswered" | "not_made"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
+/** @typedef {"token_refused" | "refresh_refused" | "refresh_outcome_lost"} SignInReason */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"over" | "fine" | "user" | "working" | "stuck"} Verdict */
@@ -53,12 +54,6 @@
 /**
  * @typedef {object} Health The process answers.
  * @property {string} status
- */
-
-/**
- * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
- * @property {CredentialState} state
- * @property {string | null} account
  */
 
 /**
@@ -173,6 +168,13 @@
  * @typedef {object} AuditPage Entries, youngest first. `cursor` leads on, null at the end.
  * @property {Array<AuditEntry>} entries
  * @property {string | null} cursor
+ */
+
+/**
+ * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address. `reason` says why a sign-in is needed, where it is.
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {SignInReason | null} reason
  */
 
 /**
@@ -307,14 +309,6 @@
  */
 
 /**
- * @typedef {object} Credential A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it.
- * @property {string} user_id
- * @property {CredentialState} state
- * @property {string | null} account
- * @property {string | null} expires_at
- */
-
-/**
  * @typedef {object} OperatorsMe Who a key is. `tenants`: those it sees, null: every one.
  * @property {string} key_id
  * @property {string} name
@@ -364,6 +358,15 @@
  * @property {string} title
  * @property {string} description
  * @property {boolean} is_instant
+ */
+
+/**
+ * @typedef {object} Credential A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it. What has a refresh token is refreshed here.
+ * @property {string} user_id
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {string | null} expires_at
+ * @property {boolean} has_refresh_token
  */
 
 /**
@@ -1057,6 +1060,7 @@
  * @property {string} user_id
  * @property {string} access_token
  * @property {number | null} [expires_in]
+ * @property {string | null} [refresh_token]
  */
 
 /**

@@ -531,13 +531,15 @@ def revoke_connect_link(
     )
 
 
-def put_credential(user_id: str, *, access_token: str, expires_in: int | None = None) -> Call[Credential]:
-    """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
+def put_credential(
+    user_id: str, *, access_token: str, expires_in: int | None = None, refresh_token: str | None = None
+) -> Call[Credential]:
+    """Keep the user's tokens, encrypted and never shown again; what waited for them goes on."""
     return Call(
         method="PUT",
         path=f"/v1/users/{part(user_id)}/credential",
         kind=Credential,
-        body={"access_token": access_token, "expires_in": expires_in},
+        body={"access_token": access_token, "expires_in": expires_in, "refresh_token": refresh_token},
     )
 
 

@@ -71,6 +71,7 @@ Reason = Literal[
     "not_made",
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
+SignInReason = Literal["token_refused", "refresh_refused", "refresh_outcome_lost"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
 ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
 Verdict = Literal["over", "fine", "user", "working", "stuck"]
@@ -185,14 +186,6 @@ class Health:
     """The process answers."""
 
     status: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCredential:
-    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address."""
-
-    state: CredentialState
-    account: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +338,18 @@ class AuditPage:
 
     entries: tuple[AuditEntry, ...]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCredential:
+    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
+
+    `reason` says why a sign-in is needed, where it is.
+    """
+
+    state: CredentialState
+    account: str | None
+    reason: SignInReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -526,16 +531,6 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
-
-    user_id: str
-    state: CredentialState
-    account: str | None
-    expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorsMe:
     """Who a key is. `tenants`: those it sees, null: every one."""
 
@@ -592,6 +587,20 @@ class FoundAction(Action):
     title: str
     description: str
     is_instant: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it.
+
+    What has a refresh token is refreshed here.
+    """
+
+    user_id: str
+    state: CredentialState
+    account: str | None
+    expires_at: datetime | None
+    has_refresh_token: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
