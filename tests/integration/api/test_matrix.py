@@ -53,6 +53,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "select_authentication": {"authentication_id": "some-authentication"},
     "run_step_test": {"confirm": True},
     "send_popup_signal": {"attempt_id": AN_ATTEMPT, "kind": "focus"},
+    "supply_authentication": {"title": "Ours", "fields": {"api_key": "x"}},
 }
 
 
@@ -318,6 +319,7 @@ CONNECTS: Final = {
     "select_authentication",
     "send_popup_signal",
     "stream_session",
+    "supply_authentication",
 }
 """All that our own connect page may do, whose token is for one step."""
 
@@ -364,6 +366,7 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "select_authentication",
         "send_popup_signal",
         "stream_session",
+        "supply_authentication",
     }
 
 
