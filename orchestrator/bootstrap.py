@@ -17,7 +17,7 @@ from orchestrator.checking import Checker
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.commits import Commits
 from orchestrator.core.endpoints import Networks
-from orchestrator.core.ports import Clock, Ids, Post, Store, Upstream
+from orchestrator.core.ports import Clock, Ids, OAuth, Post, Store, Upstream
 from orchestrator.core.schedule import Policy
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
@@ -26,17 +26,24 @@ from orchestrator.directory import Directory
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
 from orchestrator.following import Following
+from orchestrator.insight import Insight
+from orchestrator.interventions import Interventions
+from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
-from orchestrator.settings import Settings
+from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
+from orchestrator.signing_in import SignIns
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
+from orchestrator.upkeep import Upkeep
 from orchestrator.webhooks import Webhooks
 from orchestrator.zapier.client import ZapierClient
 from orchestrator.zapier.limits import Limits as CallLimits
+from orchestrator.zapier.oauth import ZapierOAuth
+from orchestrator.zapier.permits import PermitSource
 
 CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
 """To Zapier; kept longer than httpx does by default, so that few checks begin with a TLS handshake."""
@@ -60,9 +67,13 @@ class Zapwright:
     limits: Limits
     http: httpx.AsyncClient
     upstream: Upstream
+    oauth: OAuth
+    upkeep: Upkeep
     commits: Commits
     engine: Engine
+    sign_ins: SignIns
     queries: Queries
+    oversight: Oversight
     following: Following
     checker: Checker
     filler: Filler
@@ -72,6 +83,8 @@ class Zapwright:
     directory: Directory
     courier: Courier
     webhooks: Webhooks
+    insight: Insight
+    interventions: Interventions
 
 
 def compose(  # noqa: PLR0913 - all that can stand in the world's place
@@ -83,9 +96,10 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
     ids: Ids,
     chance: Callable[[], float] = random.random,
     upstream: Upstream | None = None,
+    oauth: OAuth | None = None,
     post: Post | None = None,
 ) -> Zapwright:
-    """Put a Zapwright together on a store and a clock of the caller's choice, with `upstream` in Zapier's place.
+    """Put a Zapwright together on a store and a clock of the caller's choice; `upstream` and `oauth` in Zapier's place.
 
     Webhook messages go by `post`, by default over sockets, which the caller then closes.
     """
@@ -99,14 +113,38 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         policy=policy,
     )
     credentials = ToldCredentials(store.credentials, sessions=store.sessions, commits=commits)
+    secret = settings.zapier_client_secret
     directory = Directory(
-        tenants=store.tenants, api_keys=store.api_keys, default=settings.default_tenant(), clock=clock
+        tenants=store.tenants,
+        api_keys=store.api_keys,
+        default=settings.default_tenant(),
+        clock=clock,
+        default_secret=secret.get_secret_value() if secret else None,
+    )
+    oauth = oauth or ZapierOAuth(token_url=settings.token_url(), http=http, budget=store.budget, clock=clock)
+    permits = PermitSource(
+        budget=store.budget,
+        clock=clock,
+        egress=settings.egress_group,
+        partner_of=directory.partner_of,
+        patience=round(settings.interactive_wait_s * 1000),
+    )
+    upkeep = Upkeep(
+        credentials=credentials,
+        oauth=oauth,
+        permits=permits,
+        client_of=directory.client_of,
+        clock=clock,
+        ids=ids,
+        patience=round(settings.interactive_wait_s * 1000),
+        call_limit=round(settings.call_limit_s * 1000),
     )
     upstream = upstream or ZapierClient(
-        base_url=settings.zapier_api_url or "https://api.zapier.com",
+        base_url=settings.zapier_api_url or ZAPIERS_API_URL,
         http=http,
         budget=store.budget,
-        credentials=credentials,
+        access=upkeep,
+        calls=store.calls,
         cache=store.cache,
         clock=clock,
         limits=CallLimits(
@@ -146,6 +184,17 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         policy=policy,
         shards=settings.shards,
     )
+    webhooks = Webhooks(
+        endpoints=store.endpoints,
+        deliveries=store.deliveries,
+        sessions=store.sessions,
+        queries=queries,
+        courier=courier,
+        clock=clock,
+        ids=ids,
+        networks=Networks.of(settings.webhook_allowed_networks),
+        new_secret=new_secret,
+    )
     return Zapwright(
         settings=settings,
         store=store,
@@ -155,9 +204,34 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         limits=limits,
         http=http,
         upstream=upstream,
+        oauth=oauth,
+        upkeep=upkeep,
         commits=commits,
         engine=engine,
+        sign_ins=SignIns(
+            store=store.sign_ins,
+            credentials=credentials,
+            upstream=upstream,
+            oauth=oauth,
+            client_of=directory.client_of,
+            clock=clock,
+            ids=ids,
+            authorize_url=settings.authorize_url(),
+            scopes=settings.zapier_scopes,
+            limit=round(settings.call_limit_s * 1000),
+            shards=settings.shards,
+        ),
         queries=queries,
+        oversight=Oversight(
+            sessions=store.sessions,
+            census=store.census,
+            watches=store.watches,
+            budget=store.budget,
+            queries=queries,
+            directory=directory,
+            clock=clock,
+            egress=settings.egress_group,
+        ),
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,
@@ -187,22 +261,41 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             sessions=store.sessions,
             receipts=store.receipts,
             watches=store.watches,
+            audit=store.audit,
             credentials=credentials,
+            sign_ins=store.sign_ins,
             clock=clock,
             policy=policy,
         ),
         directory=directory,
         courier=courier,
-        webhooks=Webhooks(
+        webhooks=webhooks,
+        insight=Insight(
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            budget=store.budget,
             endpoints=store.endpoints,
             deliveries=store.deliveries,
-            sessions=store.sessions,
-            queries=queries,
-            courier=courier,
+            audit=store.audit,
+            calls=store.calls,
+            directory=directory,
+            clock=clock,
+            policy=policy,
+            egress=settings.egress_group,
+        ),
+        interventions=Interventions(
+            commits=commits,
+            engine=engine,
+            webhooks=webhooks,
+            watches=store.watches,
+            credentials=credentials,
+            budget=store.budget,
+            audit=store.audit,
+            directory=directory,
             clock=clock,
             ids=ids,
-            networks=Networks.of(settings.webhook_allowed_networks),
-            new_secret=new_secret,
+            egress=settings.egress_group,
         ),
     )
 
@@ -236,9 +329,13 @@ async def opened(
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
         following = asyncio.create_task(clock.follow(store.clock_offset))
+        zapwright = compose(
+            settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post
+        )
         try:
-            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post)
+            yield zapwright
         finally:
+            await zapwright.upkeep.settle()
             following.cancel()
     finally:
         await post.aclose()

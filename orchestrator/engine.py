@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core import decide as decisions
@@ -27,6 +28,7 @@ from orchestrator.core.errors import (
     TooManyStepsError,
     UpstreamUnavailableError,
 )
+from orchestrator.core.interventions import Act
 from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
@@ -46,10 +48,12 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
+    MINUTE,
     Action,
     App,
     Attempt,
     Authentication,
+    Channel,
     Connect,
     Instant,
     JsonObject,
@@ -63,6 +67,7 @@ from orchestrator.core.session import (
     shard_of,
 )
 from orchestrator.core.signals import (
+    NO_CONTEXT,
     ActionChosen,
     AppChosen,
     AuthenticationSelected,
@@ -77,6 +82,9 @@ from orchestrator.core.signals import (
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
 from orchestrator.core.values import replace
+
+PICKED_WITHIN: Final[Millis] = MINUTE
+"""How long a picker's listing confirms what is picked from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,11 +193,13 @@ class Engine:
         if bound != terms.idempotency.fingerprint:
             raise IdempotencyKeyReusedError
 
-    async def apply(self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS) -> Applied:
-        """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
+    async def apply(
+        self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS, act: Act | None = None
+    ) -> Applied:
+        """Apply a signal that needs nothing of Zapier, perhaps as an operator's `act`. Raises as `Commits.apply`."""
         if isinstance(signal, PopupOpened | Hinted | MessageReceived | PopupCancelled):
             return await self._commits.apply(key, partial(self._with_watch, signal), terms=terms)
-        return await self._commits.apply(key, signal, terms=terms)
+        return await self._commits.apply(key, signal, terms=terms, act=act)
 
     def new_step_id(self) -> str:
         """Return an id for a step that is about to be added."""
@@ -262,9 +272,18 @@ class Engine:
         )
 
     async def select(
-        self, key: SessionKey, step_id: str, authentication_id: str, *, terms: Terms = ANY_TERMS
+        self,
+        key: SessionKey,
+        step_id: str,
+        authentication_id: str,
+        *,
+        terms: Terms = ANY_TERMS,
+        act: Act | None = None,
     ) -> Applied:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
+
+        A picker's listing that shows it so confirms what was picked from it for a minute; else there is another one.
+        As an `act` it is an operator's choice, and the evidence says so.
 
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
@@ -275,17 +294,21 @@ class Engine:
             raise IllegalSignalError(
                 session_id=key.session_id, step_id=step_id, state=step.state, signal="authentication_selected"
             )
-        listing = await self._list(session, step)
+        listing = await self._picked_from(session, step, authentication_id) or await self._list(session, step)
         if not listing.complete and listing.get(authentication_id) is None:
             raise UpstreamUnavailableError(problem="the list of authentications is not complete")
 
         async def selected(current: Session) -> Signal:
             watch = await self._watches.load(_watch_key(current, app_id), now=self._clock.now())
             return AuthenticationSelected(
-                step_id=step_id, authentication_id=authentication_id, listing=listing, claims=watch.claims
+                step_id=step_id,
+                authentication_id=authentication_id,
+                listing=listing,
+                claims=watch.claims,
+                channel=Channel.SELECTION if act is None else Channel.OPERATOR,
             )
 
-        return await self._commits.apply(key, selected, terms=terms)
+        return await self._commits.apply(key, selected, terms=terms, act=act)
 
     async def open_popup(
         self,
@@ -293,13 +316,13 @@ class Engine:
         step_id: str,
         attempt_id: str | None,
         *,
-        elapsed: Millis | None = None,
+        context: Context = NO_CONTEXT,
         terms: Terms = ANY_TERMS,
     ) -> OpenedPopup:
         """Begin an attempt. The same attempt id again returns the same attempt, and so does the same request.
 
         An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays;
-        `elapsed` is for how long it has been open.
+        `context` says for how long it has been open.
         Without one the baseline and the link are made fresh first. Raises CandidatesFoundError when that shows
         something connected meanwhile, AttemptStaleError when the step has another app than at the request's first time.
         """
@@ -312,9 +335,7 @@ class Engine:
             _require_open(session)
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
                 terms = terms.after(await self.prepare(session, step, terms))
-        opening = PopupOpened(
-            step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=Context(elapsed_ms=elapsed)
-        )
+        opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=context)
         return _opened(await self.apply(key, opening, terms=terms), step_id)
 
     # --- users ---
@@ -407,7 +428,8 @@ class Engine:
             updated_at=now,
             deadline=now + (self._policy.session_ttl if new.ttl is None else new.ttl),
             steps=tuple(Step(id=self.new_step_id(), alias=step.alias) for step in new.steps),
-            signed_out=credential is not None and credential.state is CredentialState.NEEDS_SIGN_IN,
+            signed_out=credential is None or credential.state is CredentialState.NEEDS_SIGN_IN,
+            account=None if credential is None else credential.account,
         )
 
     async def _apps_of(self, session: Session, new: NewSession) -> list[AppChosen]:
@@ -463,9 +485,17 @@ class Engine:
         app_id = self._app_of(session, step, "list_authentications").id
         return await self._upstream.authentications(await self._credential(session), app_id)
 
-    async def _is_fresh(self, session: Session, step: Step) -> bool:
-        """Whether the baseline is young and of the Zapier account the user has now."""
-        if step.baseline is None or self._clock.now() - step.baseline.taken_at > self._policy.baseline_fresh:
+    async def _picked_from(self, session: Session, step: Step, authentication_id: str) -> Listing | None:
+        """Return the listing that the step's picker shows, if it is young and shows this as usable."""
+        if step.app is None or step.baseline is None or not await self._is_fresh(session, step, age=PICKED_WITHIN):
+            return None
+        listing = step.baseline.listing(step.app.id)
+        return listing if any(found.id == authentication_id for found in listing.healthy) else None
+
+    async def _is_fresh(self, session: Session, step: Step, *, age: Millis | None = None) -> bool:
+        """Whether the baseline is young (by default: not too old to be one) and of the user's present account."""
+        oldest = self._policy.baseline_fresh if age is None else age
+        if step.baseline is None or self._clock.now() - step.baseline.taken_at > oldest:
             return False
         credential = await self._credentials.standing(session.tenant_id, session.user_id)
         return credential is not None and credential.account == step.baseline.account

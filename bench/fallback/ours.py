@@ -230,16 +230,20 @@ class WithoutCache:
 
     def __init__(self, store: Store) -> None:
         self.sessions = store.sessions
+        self.census = store.census
         self.receipts = store.receipts
         self.users = store.users
         self.watches = store.watches
         self.budget = store.budget
         self.credentials = store.credentials
+        self.sign_ins = store.sign_ins
         self.tenants = store.tenants
         self.api_keys = store.api_keys
         self.changes = store.changes
         self.endpoints = store.endpoints
         self.deliveries = store.deliveries
+        self.audit = store.audit
+        self.calls = store.calls
         self.leases = store.leases
         self.cache = self
 

@@ -37,6 +37,7 @@ _STRONG_AT_OF: Mapping[HintKind, tuple[Millis, ...]] = {
     HintKind.MESSAGE: _STRONG_AT,
     HintKind.ANSWER_LOST: _STRONG_AT,
     HintKind.FOCUS: tuple(accumulate(FOCUS_WAITS)),
+    HintKind.OPERATOR: tuple(accumulate(FOCUS_WAITS)),
     HintKind.CLOSED: (),
 }
 _NEVER: Instant = -1
@@ -48,6 +49,9 @@ LONGEST_QUIET_WAIT: Millis = 240 * SECOND
 FOCUS_PAUSE: Millis = 5 * SECOND
 MOST_CHECKS_AT_ONCE = 10
 """Per attempt: how many hints may ask for a check at once."""
+
+MOST_CHECKS_BY_OPERATORS = 10
+"""The same for operators, who take nothing from the user's."""
 
 MOST_CHECKS_AT_FOCUS = 8
 """A page that is looked at often leaves some of them to what its user says."""
@@ -75,7 +79,9 @@ class Policy:
     deadline_grace: Millis = 30 * SECOND
     baseline_fresh: Millis = 5 * MINUTE
     creation: Millis = 60 * SECOND
+    history: Millis = 5 * 24 * 60 * MINUTE
     retention: Millis = 7 * 24 * 60 * MINUTE
+    audit_retention: Millis = 400 * 24 * 60 * MINUTE
 
     @property
     def baseline_oldest(self) -> Millis:
@@ -148,7 +154,8 @@ def presence_due(session: Session) -> Instant | None:
 def wake_at(session: Session, policy: Policy) -> Instant | None:
     """Return when time alone changes something about the session."""
     if session.status in ENDED:
-        return (session.ended_at or session.updated_at) + policy.retention
+        kept = policy.retention if session.trimmed_at is not None else min(policy.history, policy.retention)
+        return (session.ended_at or session.updated_at) + kept
     if session.status is SessionStatus.CREATING:
         return (session.zap.intent_at or session.updated_at) + policy.creation
     if session.status is SessionStatus.CREATE_UNKNOWN:
@@ -186,8 +193,10 @@ def _planned(attempt: Attempt, state: StepState, since: Instant) -> Due:
 def _strong(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
     """Return the first instant after `since` for everything that was heard."""
     heard = [at for message in attempt.messages for at in _first_after(since, message.at, _STRONG_AT)]
-    if attempt.ended is None and state in _WAITED_FOR:
-        heard += [at for hint in attempt.hints for at in _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])]
+    is_waited_for = attempt.ended is None and state in _WAITED_FOR
+    for hint in attempt.hints:
+        if is_waited_for or (hint.kind is HintKind.OPERATOR and state in _WAITED_FOR):
+            heard += _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])
     return heard
 
 

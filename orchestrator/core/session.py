@@ -74,6 +74,7 @@ class Channel(StrEnum):
     MESSAGE = "message"
     DIFFERENCE = "difference"
     SELECTION = "selection"
+    OPERATOR = "operator"
     SUPPLIED = "supplied"
 
 
@@ -89,7 +90,7 @@ class AttemptEnd(StrEnum):
 
 
 class HintKind(StrEnum):
-    """What a page saw or its user said, without an authentication id: reasons to look, never evidence.
+    """What a page saw, or a person said, without an authentication id: reasons to look, never evidence.
 
     `answer_lost` is our own: what Zapier answered to the fields of an authentication did not reach us.
     """
@@ -98,7 +99,18 @@ class HintKind(StrEnum):
     FINISHED = "finished"
     FOCUS = "focus"
     CLOSED = "closed"
+    OPERATOR = "operator"
     ANSWER_LOST = "answer_lost"
+
+
+class BrowserFamily(StrEnum):
+    """Families of browsers: what becomes of a popup's message is theirs to decide."""
+
+    CHROME = "chrome"
+    EDGE = "edge"
+    FIREFOX = "firefox"
+    SAFARI = "safari"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +177,12 @@ class Baseline:
             return None
         return cls(taken_at=listing.begun_at, account=listing.account, authentications=listing.authentications)
 
+    def listing(self, app_id: str) -> Listing:
+        """Return the listing it was made of."""
+        return Listing(
+            app_id=app_id, authentications=self.authentications, begun_at=self.taken_at, account=self.account
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Connect:
@@ -211,6 +229,7 @@ class Attempt:
     hints: tuple[Hint, ...] = ()
     visible_until: Instant = 0
     page_gone: bool = False
+    browser: BrowserFamily = BrowserFamily.OTHER
     supplied: bool = False
 
     def first(self, kind: HintKind) -> Instant | None:
@@ -383,7 +402,8 @@ class Session:
     `seq` counts the events so far; `version` counts the commits. `commit_id` names the last commit, so that
     a repeat of it is recognised, and `earlier_commits` some before it, the newest last: whoever never got the answer
     to a commit finds there that it was written, whatever was committed since.
-    `signed_out`: Zapier refused the user's credential and no new one was put since.
+    `signed_out`: there is no credential of the user's, or Zapier refused it, and no new one was put since.
+    `account`: the Zapier account that the user was last known to be signed in to. `trimmed_at`: its history is gone.
     """
 
     id: str
@@ -399,7 +419,9 @@ class Session:
     zap: Zap = field(default_factory=Zap)
     ended: SessionStatus | None = None
     ended_at: Instant | None = None
+    trimmed_at: Instant | None = None
     signed_out: bool = False
+    account: str | None = None
     seq: int = 0
     version: int = 0
     commit_id: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from orchestrator.core.ports import (
     AuthenticationMade,
@@ -13,6 +13,7 @@ from orchestrator.core.ports import (
     Claim,
     CredentialState,
     Popup,
+    SignInReason,
     Watch,
     ZapMade,
     ZapNotMade,
@@ -21,6 +22,8 @@ from orchestrator.core.ports import (
 from orchestrator.core.session import (
     Action,
     App,
+    BrowserFamily,
+    Channel,
     Connect,
     HintKind,
     Instant,
@@ -36,13 +39,18 @@ from orchestrator.core.session import (
 class Context:
     """What the page knows beside the signal itself; None where it did not say.
 
-    `gone`: the page is being left and will send nothing more. `elapsed_ms`: since it opened the popup.
+    `gone`: the page is being left and will send nothing more. `elapsed_ms`: since it opened the popup. `browser`: its
+    browser's family, by what that says of itself.
     """
 
     visible: bool | None = None
     focused: bool | None = None
     gone: bool = False
     elapsed_ms: int | None = None
+    browser: BrowserFamily = BrowserFamily.OTHER
+
+
+NO_CONTEXT: Final = Context()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +59,13 @@ class SessionChanged:
 
     title: str | None = None
     metadata: JsonObject | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlinesExtended:
+    """An operator lets the session, and the popups that are waited for, go on for so much longer."""
+
+    by: Millis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +127,13 @@ class AuthenticationsRefreshed:
 
 @dataclass(frozen=True, kw_only=True)
 class AuthenticationSelected:
-    """The user chose an authentication; `listing` is what Zapier says now."""
+    """The user chose an authentication, or an operator (`channel`); `listing` is what Zapier says now."""
 
     step_id: str
     authentication_id: str
     listing: Listing
     claims: Mapping[str, Claim]
+    channel: Channel = Channel.SELECTION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +203,14 @@ class PopupBlocked:
 
     step_id: str
     attempt_id: str
+    context: Context = Context()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckWanted:
+    """An operator wants Zapier to be asked now for what the step waits for."""
+
+    step_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,9 +356,11 @@ class ZapIdentified:
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialChanged:
-    """The user must sign in to Zapier again, or has."""
+    """The user must sign in to Zapier again, or has: to this account, as the store calls it."""
 
     state: CredentialState
+    reason: SignInReason | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,12 +390,13 @@ SupplySignal: TypeAlias = FieldsSent | FieldsAnswered
 LinkSignal: TypeAlias = ConnectLinkMade | ConnectLinkOpened | ConnectLinkAllowed | ConnectLinkRevoked
 """What becomes of a connect link."""
 
-StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | SupplySignal | LinkSignal
+StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | SupplySignal | LinkSignal | CheckWanted
 
 Signal: TypeAlias = (
     StepSignal
     | SessionChanged
     | SessionCancelled
+    | DeadlinesExtended
     | StepAdded
     | PageSeen
     | AuthenticationsListed

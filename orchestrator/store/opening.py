@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orchestrator.core.session import Instant, Millis
+from orchestrator.store.audit import RedisAuditLog, RedisCallLog
 from orchestrator.store.budget import RedisBudget
 from orchestrator.store.cache import RedisCache
+from orchestrator.store.census import RedisCensusStore
 from orchestrator.store.changes import RedisChanges
 from orchestrator.store.client import check_servers, clock_offset, connect_store, primaries
 from orchestrator.store.cluster import Cluster
@@ -21,6 +23,7 @@ from orchestrator.store.rotation import Resealed, reseal
 from orchestrator.store.scripts import Client, Scripts
 from orchestrator.store.sealing import Seal
 from orchestrator.store.sessions import RedisSessionStore
+from orchestrator.store.sign_ins import RedisSignInStore
 from orchestrator.store.tenants import RedisApiKeyStore, RedisTenantStore
 from orchestrator.store.users import RedisUserStore
 from orchestrator.store.watches import RedisWatchStore
@@ -37,16 +40,20 @@ class Store:
         self._scripts = Scripts(redis, server_of=server_of, replicas=replicas)
         self.shards = shards
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
+        self.census = RedisCensusStore(self._scripts, shards=shards)
         self.receipts = RedisReceiptStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
         self.budget = RedisBudget(self._scripts, limits)
         self._seal = seal = Seal(credential_keys)
         self.credentials = RedisCredentialStore(self._scripts, shards=shards, seal=seal)
+        self.sign_ins = RedisSignInStore(self._scripts)
         self.users = RedisUserStore(self._scripts, shards=shards)
         self.tenants = RedisTenantStore(self._scripts, seal=seal)
         self.api_keys = RedisApiKeyStore(self._scripts)
         self.endpoints = RedisEndpointStore(self._scripts, seal=seal)
         self.deliveries = RedisDeliveryStore(self._scripts, shards=shards)
+        self.audit = RedisAuditLog(self._scripts, shards=shards)
+        self.calls = RedisCallLog(self._scripts, shards=shards)
         self.cache = RedisCache(self._scripts)
         self.changes = RedisChanges(self._redis)
         self.leases = RedisLeases(self._scripts)
