@@ -62,6 +62,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "send_again": {"reason": "their receiver was down"},
     "run_step_test": {"confirm": True},
     "send_popup_signal": {"attempt_id": AN_ATTEMPT, "kind": "focus"},
+    "supply_authentication": {"title": "Ours", "fields": {"api_key": "x"}},
 }
 
 
@@ -346,6 +347,7 @@ CONNECTS: Final = {
     "select_authentication",
     "send_popup_signal",
     "stream_session",
+    "supply_authentication",
 }
 """All that our own connect page may do, whose token is for one step."""
 
@@ -394,6 +396,7 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "select_authentication",
         "send_popup_signal",
         "stream_session",
+        "supply_authentication",
     }
 
 
