@@ -136,7 +136,7 @@ class Catalog:
 
     async def _read(self, endpoint: str, url: httpx.URL, credential: Credential) -> Reading:
         request = Request(endpoint=endpoint, method="GET", url=url, token=credential.access_token)
-        async with self._permits.purse(credential.tenant_id) as purse:
+        async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
             return await self._calls.read(request, caller=Caller.of(credential), purse=purse)
 
 

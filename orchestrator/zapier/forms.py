@@ -142,7 +142,7 @@ class Forms:
         """Carry the action out with one call, under an id that was just looked up."""
         action_id = await self._id(credential, use, age=0)
         request = self._request(credential, use, _TEST, action_id)
-        async with self._permits.purse(credential.tenant_id) as purse:
+        async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
             _, outcome = await self._calls.make(request, purse=purse)
         match outcome:
             case NotSent():
@@ -177,7 +177,7 @@ class Forms:
 
         async def ask(action_id: str) -> Reading:
             request = self._request(credential, use, template, action_id, more=more, **names)
-            async with self._permits.purse(credential.tenant_id) as purse:
+            async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
                 return await self._calls.read(request, caller=Caller.of(credential), purse=purse)
 
         return await self._under_its_id(credential, use, ask)
