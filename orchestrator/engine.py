@@ -28,6 +28,7 @@ from orchestrator.core.errors import (
     TooManyStepsError,
     UpstreamUnavailableError,
 )
+from orchestrator.core.interventions import Act
 from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
@@ -52,6 +53,7 @@ from orchestrator.core.session import (
     App,
     Attempt,
     Authentication,
+    Channel,
     Connect,
     Instant,
     JsonObject,
@@ -65,6 +67,7 @@ from orchestrator.core.session import (
     shard_of,
 )
 from orchestrator.core.signals import (
+    NO_CONTEXT,
     ActionChosen,
     AppChosen,
     AuthenticationSelected,
@@ -190,11 +193,13 @@ class Engine:
         if bound != terms.idempotency.fingerprint:
             raise IdempotencyKeyReusedError
 
-    async def apply(self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS) -> Applied:
-        """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
+    async def apply(
+        self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS, act: Act | None = None
+    ) -> Applied:
+        """Apply a signal that needs nothing of Zapier, perhaps as an operator's `act`. Raises as `Commits.apply`."""
         if isinstance(signal, PopupOpened | Hinted | MessageReceived | PopupCancelled):
             return await self._commits.apply(key, partial(self._with_watch, signal), terms=terms)
-        return await self._commits.apply(key, signal, terms=terms)
+        return await self._commits.apply(key, signal, terms=terms, act=act)
 
     def new_step_id(self) -> str:
         """Return an id for a step that is about to be added."""
@@ -242,7 +247,7 @@ class Engine:
     async def pick(self, key: SessionKey, step_id: str, *, refresh: bool) -> Picker:
         """Return the authentications to choose from; they are read anew when asked for or older than five minutes.
 
-        While a popup of the step is open the baseline stays as it is, whatever is read.
+        While an attempt of the step is waited for the baseline stays as it is, whatever is read.
         """
         session, step = await self._step(key, step_id)
         if step.state is StepState.NO_AUTH_REQUIRED or step.app is None:
@@ -250,7 +255,7 @@ class Engine:
             return Picker(session=session, step=step, authentications=(), listed_at=None)
         if refresh or not await self._is_fresh(session, step):
             listing = await self._list(session, step)
-            if session.is_open and step.state is not StepState.AWAITING_POPUP:
+            if session.is_open and step.live_attempt is None:
                 session = await self._refresh(session, step, listing)
             return Picker(
                 session=session,
@@ -267,11 +272,19 @@ class Engine:
         )
 
     async def select(
-        self, key: SessionKey, step_id: str, authentication_id: str, *, terms: Terms = ANY_TERMS
+        self,
+        key: SessionKey,
+        step_id: str,
+        authentication_id: str,
+        *,
+        terms: Terms = ANY_TERMS,
+        act: Act | None = None,
     ) -> Applied:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
 
         A picker's listing that shows it so confirms what was picked from it for a minute; else there is another one.
+        As an `act` it is an operator's choice, and the evidence says so.
+
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
         session, step = await self._open_step(key, step_id)
@@ -288,10 +301,14 @@ class Engine:
         async def selected(current: Session) -> Signal:
             watch = await self._watches.load(_watch_key(current, app_id), now=self._clock.now())
             return AuthenticationSelected(
-                step_id=step_id, authentication_id=authentication_id, listing=listing, claims=watch.claims
+                step_id=step_id,
+                authentication_id=authentication_id,
+                listing=listing,
+                claims=watch.claims,
+                channel=Channel.SELECTION if act is None else Channel.OPERATOR,
             )
 
-        return await self._commits.apply(key, selected, terms=terms)
+        return await self._commits.apply(key, selected, terms=terms, act=act)
 
     async def open_popup(
         self,
@@ -299,13 +316,13 @@ class Engine:
         step_id: str,
         attempt_id: str | None,
         *,
-        elapsed: Millis | None = None,
+        context: Context = NO_CONTEXT,
         terms: Terms = ANY_TERMS,
     ) -> OpenedPopup:
         """Begin an attempt. The same attempt id again returns the same attempt, and so does the same request.
 
         An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays;
-        `elapsed` is for how long it has been open.
+        `context` says for how long it has been open.
         Without one the baseline and the link are made fresh first. Raises CandidatesFoundError when that shows
         something connected meanwhile, AttemptStaleError when the step has another app than at the request's first time.
         """
@@ -317,10 +334,8 @@ class Engine:
             terms.check(session)
             _require_open(session)
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
-                terms = terms.after(await self._prepared(session, step, terms))
-        opening = PopupOpened(
-            step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=Context(elapsed_ms=elapsed)
-        )
+                terms = terms.after(await self.prepare(session, step, terms))
+        opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=context)
         return _opened(await self.apply(key, opening, terms=terms), step_id)
 
     # --- users ---
@@ -413,7 +428,8 @@ class Engine:
             updated_at=now,
             deadline=now + (self._policy.session_ttl if new.ttl is None else new.ttl),
             steps=tuple(Step(id=self.new_step_id(), alias=step.alias) for step in new.steps),
-            signed_out=credential is not None and credential.state is CredentialState.NEEDS_SIGN_IN,
+            signed_out=credential is None or credential.state is CredentialState.NEEDS_SIGN_IN,
+            account=None if credential is None else credential.account,
         )
 
     async def _apps_of(self, session: Session, new: NewSession) -> list[AppChosen]:
@@ -430,15 +446,16 @@ class Engine:
         listing = await self._upstream.authentications(credential, app_id) if found.connect else None
         return AppChosen(step_id=step_id, app=found.app, connect=found.connect, listing=listing)
 
-    async def _prepared(self, session: Session, step: Step, terms: Terms) -> Session:
-        """Make the baseline and the popup address fresh before the browser leaves.
+    async def prepare(self, session: Session, step: Step, terms: Terms, *, anew: bool = False) -> Session:
+        """Make the baseline and the popup address fresh before something new may arise.
 
-        What an attempt may have made since the baseline was taken is looked for first, however fresh that is.
+        What an attempt may have made since the baseline was taken is looked for first, however fresh that is; `anew`:
+        so is whatever else the user may have made. Raises CandidatesFoundError when that shows something.
         """
         was_tried = step.baseline is not None and any(
             attempt.opened_at >= step.baseline.taken_at for attempt in step.app_attempts
         )
-        if not was_tried and await self._is_fresh(session, step) and self._is_link_fresh(step):
+        if not anew and not was_tried and await self._is_fresh(session, step) and self._is_link_fresh(step):
             return session
         shown = {found.id for found in step.candidates}
         session = await self._refresh(session, step, await self._list(session, step), seqs=terms.seqs)

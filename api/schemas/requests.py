@@ -16,31 +16,37 @@ from api.schemas.fields import (
     AttemptId,
     AuthenticationId,
     BrowserCode,
+    BrowserName,
     Description,
     Elapsed,
+    Email,
     EventNamed,
     Events,
+    ExtensionS,
     Inputs,
     Kept,
     Lifetime,
     LinkTtl,
     Metadata,
     Origin,
+    PersonName,
     Position,
     Reference,
     ReturnUrl,
+    SecretFields,
     SessionIdGiven,
     Title,
     Ttl,
     Url,
     UserId,
+    WhyWanted,
     ZapId,
 )
 from orchestrator import engine, webhooks
 from orchestrator.core import signals
 from orchestrator.core.decide.steps import MOST_STEPS
 from orchestrator.core.events import OUTCOMES, EventName
-from orchestrator.core.session import SECOND, HintKind
+from orchestrator.core.session import SECOND, BrowserFamily, HintKind
 
 
 class Body(BaseModel):
@@ -90,13 +96,15 @@ class NewDevelopmentSession(Body):
     """A session that a page makes for itself before the simulator."""
 
     user_id: UserId = "demo"
+    signed_in: bool = True
     title: Title | None = None
     reference: Reference | None = None
     steps: Annotated[list[NewStep], Field(max_length=MOST_STEPS)] = []
 
     def meant(self, tenant_id: str) -> engine.NewSession:
         """Return what is asked for."""
-        return NewSession(**vars(self)).meant(tenant_id)
+        told = {name: value for name, value in vars(self).items() if name != "signed_in"}
+        return NewSession(**told).meant(tenant_id)
 
 
 class ClientTokenWish(Body):
@@ -112,6 +120,22 @@ class ConnectLinkWish(Body):
     user_id: UserId
     return_url: ReturnUrl | None = None
     ttl_s: LinkTtl = 3600
+
+
+class Newcomer(Body):
+    """Whom Zapier may make an account for, if they have none: it needs all three."""
+
+    email: Email
+    first_name: PersonName
+    last_name: PersonName
+
+
+class SignInWish(Body):
+    """For which browser a sign-in is, and where it leads afterwards: by default its window, a popup, says what came."""
+
+    browser: BrowserName
+    return_url: ReturnUrl | None = None
+    newcomer: Newcomer | None = None
 
 
 class BrowserChoice(Body):
@@ -157,6 +181,17 @@ class AuthenticationChoice(Body):
     authentication_id: AuthenticationId
 
 
+class SuppliedAuthentication(Body):
+    """What an authentication for an app of the tenant's own is made of; nothing of `fields` is kept."""
+
+    title: Title
+    fields: SecretFields
+
+    def values(self) -> dict[str, str]:
+        """Return the fields as they are sent on."""
+        return {name: value.get_secret_value() for name, value in self.fields.items()}
+
+
 class PopupOpening(Body):
     """A popup that is opened. A page that opened it already names the attempt itself."""
 
@@ -195,12 +230,12 @@ class PopupSignal(Body):
             raise ValueError("only a message names an authentication")
         return self
 
-    def meant(self, step_id: str) -> signals.PopupSignal:
-        """Return what is said."""
-        attempt_id, context = self.attempt_id, signals.Context(**self.context.model_dump())
+    def meant(self, step_id: str, browser: BrowserFamily = BrowserFamily.OTHER) -> signals.PopupSignal:
+        """Return what is said, by a page in such a browser."""
+        attempt_id, context = self.attempt_id, signals.Context(**self.context.model_dump(), browser=browser)
         match self.kind:
             case "blocked":
-                return signals.PopupBlocked(step_id=step_id, attempt_id=attempt_id)
+                return signals.PopupBlocked(step_id=step_id, attempt_id=attempt_id, context=context)
             case "cancelled":
                 return signals.PopupCancelled(step_id=step_id, attempt_id=attempt_id, context=context)
             case "message" if (authentication_id := self.authentication_id) is not None:
@@ -235,6 +270,24 @@ class StepTest(Body):
 
     confirm: Literal[True] = Field(description="Somebody knows that the action is really carried out.")
     inputs: Inputs | None = Field(default=None, description="Values for this test, in place of the step's own.")
+
+
+class InterventionWish(Body):
+    """Why an operator does something."""
+
+    reason: WhyWanted
+
+
+class Extension(InterventionWish):
+    """For how much longer a session goes on."""
+
+    by_s: ExtensionS = 3600
+
+
+class Binding(InterventionWish):
+    """Which authentication a step gets."""
+
+    authentication_id: AuthenticationId
 
 
 class NewWebhook(Body):

@@ -18,7 +18,11 @@ ZapwrightError
 │   ├── SessionLockedError
 │   ├── AttemptStaleError
 │   ├── AttemptTakenError
+│   ├── TooManyChecksError
+│   ├── DeadlineFinalError
 │   ├── AuthenticationNotUsableError
+│   ├── AppNotOwnError
+│   ├── FieldsUnansweredError
 │   ├── CandidatesFoundError
 │   ├── ConnectLinkOverError
 │   ├── TooManyBrowsersError
@@ -46,6 +50,7 @@ ZapwrightError
 │   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
 │   ├── UpstreamUnavailableError  no usable answer
 │   ├── UpstreamRefusedError      an answer that says no
+│   ├── FieldsRefusedError        an authentication is not made of these fields
 │   ├── StepTestFailedError       the action was carried out, and failed
 │   └── StepTestUnknownError      it may have been carried out
 └── StoreError
@@ -306,6 +311,34 @@ class AttemptTakenError(SignalRefusedError):
         )
 
 
+class TooManyChecksError(SignalRefusedError):
+    """Operators have had this popup looked after as often as they may."""
+
+    code = "too_many_checks"
+
+    def __init__(self, *, session_id: str, step_id: str, most: int) -> None:
+        super().__init__(
+            f"operators have asked {most} times for a check of step {step_id} of session {session_id}, and cannot for "
+            "this popup any more: have the user open it again, or bind an authentication",
+            session_id=session_id,
+            step_id=step_id,
+            most=most,
+        )
+
+
+class DeadlineFinalError(SignalRefusedError):
+    """The session cannot go on for longer."""
+
+    code = "deadline_final"
+
+    def __init__(self, *, session_id: str, deadline: int) -> None:
+        super().__init__(
+            f"session {session_id} and its popups have all the time there is: if it is not enough, begin a new one",
+            session_id=session_id,
+            deadline_ms=deadline,
+        )
+
+
 class AuthenticationNotUsableError(SignalRefusedError):
     """The user's Zapier account does not list this authentication for the step's app, or lists it as expired."""
 
@@ -321,6 +354,36 @@ class AuthenticationNotUsableError(SignalRefusedError):
         )
 
 
+class AppNotOwnError(SignalRefusedError):
+    """Fields are taken for the tenant's own apps alone."""
+
+    code = "app_not_own"
+
+    def __init__(self, *, session_id: str, step_id: str, app_id: str) -> None:
+        super().__init__(
+            f"app {app_id} of step {step_id} of session {session_id} is none of the tenant's own apps: "
+            "connect it by its popup, or add it to the tenant's own apps if it is one",
+            session_id=session_id,
+            step_id=step_id,
+            app_id=app_id,
+        )
+
+
+class FieldsUnansweredError(SignalRefusedError):
+    """What came of fields that were sent before is not known yet."""
+
+    code = "fields_unanswered"
+
+    def __init__(self, *, session_id: str, step_id: str, attempt_id: str) -> None:
+        super().__init__(
+            f"whether Zapier made an authentication of the fields sent for step {step_id} of session {session_id} is "
+            "not known yet: wait until the session tells, choose another authentication, or reset the step",
+            session_id=session_id,
+            step_id=step_id,
+            attempt_id=attempt_id,
+        )
+
+
 class CandidatesFoundError(SignalRefusedError):
     """Opening the popup again found what was connected meanwhile."""
 
@@ -329,7 +392,7 @@ class CandidatesFoundError(SignalRefusedError):
     def __init__(self, *, session_id: str, step_id: str) -> None:
         super().__init__(
             f"something was connected for step {step_id} of session {session_id} meanwhile: "
-            "show its candidates, or open the popup once more to connect another account",
+            "show its candidates, or repeat the request to connect another account",
             session_id=session_id,
             step_id=step_id,
         )
@@ -561,20 +624,24 @@ class UpstreamError(ZapwrightError):
 
 
 class UpstreamBusyError(UpstreamError):
-    """No call to Zapier may be made now.
+    """No call to Zapier may be made now: there is no room under its limits, or no good token yet.
 
     `pages`: how many the list has, as far as is known, when it was broken off after its first one.
     """
 
     code = "upstream_busy"
 
-    def __init__(self, *, retry_after: Millis, pages: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        retry_after: Millis,
+        pages: int = 1,
+        why: str = "Zapier's rate limit leaves no room for this call",
+    ) -> None:
         self.retry_after = retry_after
         self.pages = pages
-        super().__init__(
-            f"Zapier's rate limit leaves no room for this call; repeat it in {max(1, round(retry_after / 1000))} s",
-            retry_after_ms=retry_after,
-        )
+        self.why = why
+        super().__init__(f"{why}; repeat it in {max(1, round(retry_after / 1000))} s", retry_after_ms=retry_after)
 
 
 class UpstreamUnavailableError(UpstreamError):
@@ -593,6 +660,19 @@ class UpstreamRefusedError(UpstreamError):
 
     def __init__(self, *, status: int, problem: str) -> None:
         super().__init__(f"Zapier answered {status}: {problem}", status=status, problem=problem)
+
+
+class FieldsRefusedError(UpstreamError):
+    """Zapier makes no authentication of these fields."""
+
+    code = "fields_refused"
+
+    def __init__(self, *, step_id: str, problem: str) -> None:
+        super().__init__(
+            f"Zapier made no authentication for step {step_id} ({problem}): correct the fields, then send them anew",
+            step_id=step_id,
+            problem=problem,
+        )
 
 
 class StepTestFailedError(UpstreamError):

@@ -15,6 +15,7 @@ class EventName(StrEnum):
 
     SESSION_CREATED = "session_created"
     SESSION_CHANGED = "session_changed"
+    SESSION_DEADLINE_MOVED = "session_deadline_moved"
     STEP_ADDED = "step_added"
     STEP_CHANGED = "step_changed"
     STEP_REMOVED = "step_removed"
@@ -30,6 +31,7 @@ class EventName(StrEnum):
     CONNECT_LINK_ALLOWED = "connect_link_allowed"
     CONNECT_LINK_REVOKED = "connect_link_revoked"
     CANDIDATES_FOUND = "candidates_found"
+    FIELDS_SENT = "fields_sent"
     AUTH_NEEDED = "auth_needed"
     AUTH_RESOLVED = "auth_resolved"
     ACTION_CHOSEN = "action_chosen"
@@ -83,6 +85,9 @@ _LATER: Final[Instant] = 1_764_072_600_000
 CATALOGUE: Final[Mapping[EventName, Kind]] = {
     EventName.SESSION_CREATED: Kind(when="a session begins", data={"steps": [_STEP]}),
     EventName.SESSION_CHANGED: Kind(when="title or metadata are given anew"),
+    EventName.SESSION_DEADLINE_MOVED: Kind(
+        when="an operator gave the session more time, until `deadline`", data={"deadline": _LATER}
+    ),
     EventName.STEP_ADDED: Kind(when="a step is put in", data={"position": 1}, of_step=True),
     EventName.STEP_CHANGED: Kind(
         when="a step is moved or renamed", data={"position": 0, "alias": "lead"}, of_step=True
@@ -130,6 +135,12 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
     EventName.CANDIDATES_FOUND: Kind(
         when="there are authentications of which only the user can say whether one is meant",
         data={"candidates": ["40912355"]},
+        of_step=True,
+    ),
+    EventName.FIELDS_SENT: Kind(
+        when="the fields of an authentication for an app of the tenant's own are about to be sent to Zapier, by one "
+        "call; if its answer is lost, what it made is looked for until `deadline`",
+        data={"attempt_id": _ATTEMPT, "deadline": _LATER},
         of_step=True,
     ),
     EventName.AUTH_NEEDED: Kind(
@@ -180,8 +191,12 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
         when="the user's Zaps were looked through for one that may exist; `is_over`: a person must say which it is",
         data={"matches": ["00000000-0000-c000-8000-000000019263"], "is_over": True},
     ),
-    EventName.SIGN_IN_NEEDED: Kind(when="Zapier takes the user's token no more", is_outcome=True),
-    EventName.SIGNED_IN: Kind(when="there is a token for the user again"),
+    EventName.SIGN_IN_NEEDED: Kind(
+        when="Zapier takes the user's token no more; `reason` says what became of its refresh, if it was ours",
+        data={"reason": "token_refused"},
+        is_outcome=True,
+    ),
+    EventName.SIGNED_IN: Kind(when="the user is signed in, again, or to another account"),
 }
 """Everything that can be told, by its name; documents and descriptions are written from it."""
 

@@ -9,22 +9,25 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState, Lane
 from orchestrator.core.effects import Due, Effect, Guard
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import Event
 from orchestrator.core.fields import Form
+from orchestrator.core.health import Fate, Popups, Stage
 from orchestrator.core.recognition import ZapListing
 from orchestrator.core.session import (
     Action,
     App,
+    Authentication,
     Connect,
     Instant,
     JsonObject,
     Listing,
     Millis,
+    Reason,
     Session,
     SessionKey,
     SessionStatus,
@@ -34,6 +37,10 @@ from orchestrator.core.session import (
 from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
 from orchestrator.core.terms import Idempotency
+from orchestrator.core.waiting import Waiting
+
+if TYPE_CHECKING:
+    from orchestrator.core.interventions import AuditEntry, Intervention
 
 
 class Clock(Protocol):
@@ -103,7 +110,7 @@ class Commit:
 
     `session` is the session after the decision, with `version` and `commit_id` already those of this commit;
     `expected_version` is the one that was read (0: there was no session). `wake_at` is when the sweeper should
-    look at the session, None for never. `receipt` is for the request that asked for it.
+    look at the session, None for never. `receipt` is for the request that asked for it, `audit` for an operator's act.
     """
 
     session: Session
@@ -115,6 +122,7 @@ class Commit:
     record: SignalRecord | None = None
     wake_at: Instant | None = None
     receipt: Receipt | None = None
+    audit: AuditEntry | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +135,24 @@ class EventPage:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionQuery:
-    """Which sessions to list: those that match every given value, youngest first. `tenant_id` None: every tenant's."""
+    """Which sessions to list: those that match every given value, youngest first.
+
+    `tenant_id` None: every tenant's, but where `within` is given only those of its tenants. `app_id`: a step has it.
+    `quoted`: this is its reference, its Zap's id or the code of a browser at one of its connect links. `stuck_at`:
+    somebody was heard, or should have been checked, not later than this, and waits still.
+    """
 
     tenant_id: str | None
+    within: frozenset[str] | None = None
     state: StepState | None = None
     status: SessionStatus | None = None
+    reason: Reason | None = None
+    app_id: str | None = None
     user_id: str | None = None
+    quoted: str | None = None
+    begun_from: Instant | None = None
+    begun_before: Instant | None = None
+    stuck_at: Instant | None = None
     cursor: str | None = None
     limit: int = 50
 
@@ -200,7 +220,10 @@ class SessionStore(Protocol):
         ...
 
     async def events(self, session_id: str, *, after: int, limit: int = 100) -> EventPage:
-        """Return the events with `seq` greater than `after`, oldest first. Raises SessionNotFoundError."""
+        """Return the events with `seq` greater than `after`, oldest first; `truncated`: some of them are not kept.
+
+        Raises SessionNotFoundError.
+        """
         ...
 
     async def find(self, query: SessionQuery) -> SessionPage:
@@ -219,11 +242,87 @@ class SessionStore(Protocol):
         """Erase events that have been on their way out since before `before`, the oldest first; returns how many."""
         ...
 
+    async def trim(self, session: Session, *, now: Instant, wake_at: Instant, if_pending_at: Instant) -> bool:
+        """Erase the history of an ended session (events, signals, records of deliveries) and write it as it is given.
+
+        It is written over the version before its own. Of its apps' watches the popups are forgotten that may yield
+        nothing any more. While one of its deliveries is pending nothing is done, and False is returned. The sweeper
+        looks at it again at `wake_at`, or at `if_pending_at`. Raises StaleVersionError when it changed meanwhile,
+        SessionNotFoundError.
+        """
+        ...
+
     async def purge(self, session: Session) -> None:
         """Erase an ended session with its events, log and index entries; twice is fine.
 
         Raises StaleVersionError when it changed meanwhile.
         """
+        ...
+
+
+# --- what operators count -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Situation:
+    """What sessions are counted by."""
+
+    status: SessionStatus
+    state: StepState
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppSessions:
+    """How many sessions have an app among their steps, and in how many of them somebody waits for a popup."""
+
+    sessions: int
+    waiting: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingSession:
+    """A session in which somebody waits. `is_overdue`: a check for it should have been made half a minute ago."""
+
+    tenant_id: str
+    session_id: str
+    waiting: Waiting
+    is_overdue: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What was counted in an hour, or in a minute: sessions by tenant and stage, popups by what became of them.
+
+    `titles` are those of apps that were chosen then.
+    """
+
+    stages: Mapping[tuple[str, Stage], int] = field(default_factory=dict)
+    popups: Mapping[Popups, Mapping[Fate, int]] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+class CensusStore(Protocol):
+    """How many there are of everything, read from what commits keep; nothing is gone through one by one."""
+
+    async def situations(self, tenants: Sequence[str], *, app_id: str | None = None) -> Mapping[Situation, int]:
+        """Count the tenants' sessions, or those that have this app, by where they stand."""
+        ...
+
+    async def apps(self, tenants: Sequence[str]) -> Mapping[str, AppSessions]:
+        """Count the tenants' sessions by app."""
+        ...
+
+    async def waiting(self, tenants: Sequence[str], *, now: Instant) -> tuple[WaitingSession, ...]:
+        """Return every session of the tenants in which somebody waits, in any order."""
+        ...
+
+    async def hours(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
+        """Return what was counted in each of these hours, of every tenant. They are kept for some days."""
+        ...
+
+    async def minutes(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
+        """Return the popups that were counted in each of these minutes. They are kept for some hours."""
         ...
 
 
@@ -246,6 +345,75 @@ class ReceiptStore(Protocol):
 
     async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
         """Erase receipts that are good no more, the oldest first; returns how many."""
+        ...
+
+
+# --- audit ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditQuery:
+    """Which entries to list: those that match every given value, youngest first. `within` None: of every tenant."""
+
+    within: frozenset[str] | None = None
+    session_id: str | None = None
+    key_id: str | None = None
+    action: Intervention | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPage:
+    """One page of entries; `cursor` continues after it, None at the end."""
+
+    entries: tuple[AuditEntry, ...]
+    cursor: str | None = None
+
+
+class AuditLog(Protocol):
+    """What operators did. What changed a session was written by the commit that changed it."""
+
+    async def add(self, entry: AuditEntry) -> None:
+        """Keep an entry of what changed no session; twice is once."""
+        ...
+
+    async def find(self, query: AuditQuery) -> AuditPage:
+        """Return one page of the entries that match. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def forget(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase entries made before `before`, the oldest first; returns how many."""
+        ...
+
+
+# --- calls ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRecord:
+    """One call to Zapier that was made for a user: what was asked, when, what was answered, how long it took.
+
+    `status` None: no answer came, for the `problem`. `app_id` is the app that it was about, if it was about one.
+    """
+
+    at: Instant
+    endpoint: str
+    took: Millis
+    status: int | None
+    problem: str | None = None
+    app_id: str | None = None
+
+
+class CallLog(Protocol):
+    """The newest calls made for each user. Losing any of it loses nothing."""
+
+    async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
+        """Keep the record; the newest 50 of a user are kept, a week at most."""
+        ...
+
+    async def of_user(self, tenant_id: str, user_id: str) -> tuple[CallRecord, ...]:
+        """Return what is kept of the user's calls, oldest first."""
         ...
 
 
@@ -469,12 +637,22 @@ class CredentialState(StrEnum):
     NEEDS_SIGN_IN = "needs_sign_in"
 
 
+class SignInReason(StrEnum):
+    """Why a user has to sign in to Zapier again."""
+
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a name
+    REFRESH_REFUSED = "refresh_refused"
+    REFRESH_OUTCOME_LOST = "refresh_outcome_lost"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """All that is known of a user's access to Zapier but the token.
+    """All that is known of a user's access to Zapier but the tokens.
 
-    `generation` grows with every put; `account` names the Zapier account (its profile id where readable, else the
-    number of the sign-in), so that listings made under different ones are never compared. `email` is masked.
+    `generation` grows with every put and every refresh; `account` names the Zapier account (its profile id where
+    readable, else the number of the sign-in), so that listings made under different ones are never compared: a refresh
+    keeps it. `email` is masked. `reason` says why a sign-in is needed, where it is. What has a refresh token is
+    refreshed by us, and by nobody else.
     """
 
     tenant_id: str
@@ -485,6 +663,8 @@ class Standing:
     profile_id: str | None = None
     email: str | None = None
     expires_at: Instant | None = None
+    reason: SignInReason | None = None
+    has_refresh_token: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -492,6 +672,27 @@ class Credential(Standing):
     """A user's access to Zapier."""
 
     access_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refresh:
+    """The intent to use a refresh token, written before it is used: it is dead once Zapier has taken it.
+
+    `tries`: how often it may have been used. Until `until` nobody else uses it: somebody is at it, or it is put off.
+    """
+
+    id: str
+    tries: int
+    until: Instant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A credential with what refreshing it needs. `refresh`: the latest intent of this generation."""
+
+    credential: Credential
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh: Refresh | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -508,7 +709,7 @@ class CredentialStore(Protocol):
     Whatever changes one notes with it that the user's sessions are to be told, until `told` says that they were.
     """
 
-    async def put(
+    async def put(  # noqa: PLR0913 - what a sign-in brings
         self,
         tenant_id: str,
         user_id: str,
@@ -517,8 +718,9 @@ class CredentialStore(Protocol):
         profile: Profile | None,
         expires_at: Instant | None,
         now: Instant,
+        refresh_token: str | None = None,
     ) -> Credential:
-        """Store a new access token and return the credential with its new generation.
+        """Store new tokens in the place of all before, and return the credential with its new generation.
 
         `account` stays when the profile id is the same as before, and changes otherwise. At the same moment every
         paused watch of the user is paused no more; those that somebody waits on are due now.
@@ -533,8 +735,51 @@ class CredentialStore(Protocol):
         """Return what `get` would, without decrypting the token: for all who do not call Zapier."""
         ...
 
-    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
-        """Zapier refused this generation's token: mark it. False when it is marked already or a newer one exists."""
+    async def need_sign_in(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        reason: SignInReason = SignInReason.TOKEN_REFUSED,
+        refresh: Refresh | None = None,
+    ) -> bool:
+        """Nobody gets on with this generation's tokens: mark it, and end its refresh.
+
+        False when it is marked already or a newer one exists; with `refresh` also when that is not the latest intent.
+        """
+        ...
+
+    async def kept(self, tenant_id: str, user_id: str) -> Kept | None:
+        """Return the credential with all that refreshing it needs, None when there never was one."""
+        ...
+
+    async def note_refresh(
+        self, tenant_id: str, user_id: str, *, generation: int, before: Refresh | None, after: Refresh
+    ) -> bool:
+        """Write the intent to refresh an active credential of this generation over the latest one; twice is fine.
+
+        False when the latest one is not `before`, or the credential is another one by now.
+        """
+        ...
+
+    async def renew(  # noqa: PLR0913 - what a refresh brings
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        refresh_id: str,
+        access_token: str,
+        refresh_token: str,
+        expires_at: Instant | None,
+        now: Instant,
+    ) -> Credential | None:
+        """Store the tokens that a refresh of this generation brought, and return the credential as it is then.
+
+        It is active, whatever it was before, and belongs to the account it belonged to; watches go on as after `put`.
+        Twice is fine. None when it has another generation: others put tokens meanwhile, and these are of no use.
+        """
         ...
 
     async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
@@ -731,6 +976,19 @@ class DeliveryPage:
     cursor: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What is on its way out: events that no relay has taken yet, and since when the oldest waits; lanes.
+
+    In `lanes` something is pending; of those so many are `due` now, and held by nobody.
+    """
+
+    events: int = 0
+    oldest: Instant | None = None
+    lanes: int = 0
+    due: int = 0
+
+
 class DeliveryStore(Protocol):
     """Events on their way to endpoints: the outbox they wait in, their lanes, and the record of every try."""
 
@@ -793,11 +1051,18 @@ class DeliveryStore(Protocol):
         """Return the delivery of one event to one endpoint, if there is a record of it."""
         ...
 
-    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
+    async def of_session(self, session_id: str, *, limit: int) -> tuple[Delivery, ...]:
+        """Return the newest deliveries of one session's events, to whichever endpoint, in the order of `seq`."""
+        ...
+
+    async def replay(
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
+    ) -> None:
         """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
 
-        One that is pending is due now. Raises SessionNotFoundError when the session is gone, StaleVersionError when its
-        state is not what it `was` when it was read, DeliveryUnderWayError when it is pending in a lane that is held.
+        One that is pending is due now. With it goes into the audit who wanted that, if an operator did. Raises
+        SessionNotFoundError when the session is gone, StaleVersionError when its state is not what it `was` when it was
+        read, DeliveryUnderWayError when it is pending in a lane that is held.
         """
         ...
 
@@ -809,8 +1074,8 @@ class DeliveryStore(Protocol):
         """Tell whether the endpoint received anything since then."""
         ...
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
         ...
 
 
@@ -933,6 +1198,29 @@ class StepTestRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuthenticationMade:
+    """Zapier answered 201."""
+
+    authentication: Authentication
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthenticationNotMade:
+    """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429. `retry_after`: it asks to wait."""
+
+    status: int | None
+    problem: str
+    retry_after: Millis | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthenticationUnknown:
+    """Anything else: it may exist."""
+
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ZapStep:
     """A step as `POST /v2/zaps` wants it; `authentication_id` None is sent as an explicit null."""
 
@@ -1037,6 +1325,15 @@ class Upstream(Protocol):
         """Make one call, or none when the permit came too late. It is never repeated here."""
         ...
 
+    async def make_authentication(
+        self, credential: Credential, app_id: str, *, title: str, fields: Mapping[str, str], permit: Permit
+    ) -> AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown:
+        """Make an authentication for an app of the tenant's own, with one call or none when the permit came too late.
+
+        It is never repeated here. What the fields hold is in nothing that is returned, kept or logged.
+        """
+        ...
+
     async def zaps(self, credential: Credential) -> ZapListing:
         """List the user's Zaps, every page; nobody waits for it, so it waits for no permit. Never cached."""
         ...
@@ -1117,6 +1414,38 @@ class OAuth(Protocol):
         self, client: Client, refresh_token: str, *, limit: Millis, permit: Permit
     ) -> Tokens | TokensOver | TokensRefused | TokensUnknown:
         """Exchange a refresh token, which is dead as soon as Zapier has done so."""
+        ...
+
+
+class Permits(Protocol):
+    """Where permits for such requests come from."""
+
+    async def permit(self, tenant_id: str) -> Permit:
+        """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
+        ...
+
+    async def give_back(self, permits: Sequence[Permit]) -> None:
+        """Give back permits that will not be used."""
+        ...
+
+
+class Access(Protocol):
+    """The tokens that calls are made with. Whoever calls Zapier asks here before each request.
+
+    Both raise SignInRequiredError when only a sign-in helps, UpstreamBusyError when a token may be there in a while,
+    StoreError.
+    """
+
+    async def newest(self, credential: Credential) -> Credential:
+        """Return the credential with a token that is good now, refreshed where it was about to end."""
+        ...
+
+    async def after_refusal(self, credential: Credential) -> Credential:
+        """Zapier answered 401 to this credential's token: return the credential with another one, to be tried once."""
+        ...
+
+    async def mark(self, credential: Credential) -> None:
+        """Zapier refused a token that was just handed out: a sign-in is needed, unless there is a newer one."""
         ...
 
 
@@ -1203,6 +1532,11 @@ class Store(Protocol):
         ...
 
     @property
+    def census(self) -> CensusStore:
+        """What operators count."""
+        ...
+
+    @property
     def receipts(self) -> ReceiptStore:
         """Receipts."""
         ...
@@ -1250,6 +1584,16 @@ class Store(Protocol):
     @property
     def deliveries(self) -> DeliveryStore:
         """Webhook deliveries."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """What operators did."""
+        ...
+
+    @property
+    def calls(self) -> CallLog:
+        """Calls that were made to Zapier."""
         ...
 
     @property

@@ -6,6 +6,7 @@ version 1 and reads version 1.
 
 from __future__ import annotations
 
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TypeVar
 
 import msgspec
@@ -14,7 +15,8 @@ from orchestrator.core.deliveries import Delivery
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreError
 from orchestrator.core.events import Event
-from orchestrator.core.ports import Receipt, SignalRecord
+from orchestrator.core.interventions import AuditEntry
+from orchestrator.core.ports import CallRecord, Receipt, SignalRecord
 from orchestrator.core.session import DOCUMENT_VERSION, Session
 from orchestrator.core.sign_ins import SignIn
 
@@ -28,6 +30,8 @@ _receipt = msgspec.json.Decoder(Receipt)
 _endpoint = msgspec.json.Decoder(Endpoint)
 _sign_in = msgspec.json.Decoder(SignIn)
 _delivery = msgspec.json.Decoder(Delivery)
+_audit_entry = msgspec.json.Decoder(AuditEntry)
+_call = msgspec.json.Decoder(CallRecord)
 
 
 class DocumentError(StoreError):
@@ -39,6 +43,27 @@ class DocumentError(StoreError):
 def encode(value: object) -> bytes:
     """Write a value of the core as JSON."""
     return _encoder.encode(value)
+
+
+def encode_sparse(value: object) -> bytes:
+    """Write a value of the core without the members that are as they are by default: shorter, read back as the same.
+
+    So a default is part of what a version of a document means; which version it is always stands there.
+    """
+    return _encoder.encode(_sparse(value))
+
+
+def _sparse(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_sparse(one) for one in value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    kept = ((field, getattr(value, field.name)) for field in fields(value))
+    return {field.name: _sparse(found) for field, found in kept if field.name == "document" or found != _default(field)}
+
+
+def _default(field: Field[object]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def decode_session(document: bytes) -> Session:
@@ -79,6 +104,16 @@ def decode_sign_in(document: bytes) -> SignIn:
 def decode_delivery(document: bytes) -> Delivery:
     """Read a delivery. Raises DocumentError."""
     return _decoded(_delivery, document)
+
+
+def decode_audit_entry(document: bytes) -> AuditEntry:
+    """Read an entry of the audit. Raises DocumentError."""
+    return _decoded(_audit_entry, document)
+
+
+def decode_call(document: bytes) -> CallRecord:
+    """Read the record of a call. Raises DocumentError."""
+    return _decoded(_call, document)
 
 
 def _decoded(decoder: msgspec.json.Decoder[_Document], document: bytes) -> _Document:

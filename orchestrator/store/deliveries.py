@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
+    Backlog,
     DeliveryPage,
     DeliverySearch,
     DeliveryStore,
@@ -21,10 +23,11 @@ from orchestrator.core.ports import (
     Parcel,
     Relayed,
 )
-from orchestrator.core.session import Instant
+from orchestrator.core.session import Instant, session_shard
 from orchestrator.store import keys
+from orchestrator.store.audit import audit_arguments
 from orchestrator.store.codec import decode_delivery, decode_event, encode
-from orchestrator.store.rules import DeliveryPlace
+from orchestrator.store.rules import DeliveryPlace, newest_of
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 DELIVERIES_READ_AT_ONCE: Final = 100
@@ -216,7 +219,16 @@ class RedisDeliveryStore:
         (found,) = await self._get_each([(lane, seq)])
         return found
 
-    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
+    async def of_session(self, session_id: str, *, limit: int) -> tuple[Delivery, ...]:
+        """Return the newest deliveries of one session's events."""
+        (found,) = await self._scripts.run(
+            ("HGETALL", keys.session_deliveries(session_shard(session_id), session_id)),
+        )
+        return newest_of(map(decode_delivery, found.values()), limit=limit)
+
+    async def replay(
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
+    ) -> None:
         """Put a delivery into its lane once more."""
         lane = delivery.lane
         shard, session = lane.shard, lane.session_id
@@ -226,8 +238,11 @@ class RedisDeliveryStore:
             keys.session_lanes(shard, session),
             keys.session_deliveries(shard, session),
             keys.session_messages(shard, session),
+            keys.audit(shard),
+            keys.audit_index(shard),
         ]
         arguments: list[Argument] = [keys.lane_name(lane), _endpoint(lane), session, encode(delivery), body, now, was]
+        arguments += ["", "", ""] if audit is None else audit_arguments(audit)
         match await self._scripts.call(Call("replay_delivery", names, arguments)):
             case [b"missing"]:
                 raise SessionNotFoundError(session_id=session)
@@ -261,9 +276,22 @@ class RedisDeliveryStore:
         found = await self._scripts.run(*(("HGET", keys.received(shard), name) for shard in range(self._shards)))
         return any(at is not None and int(at) >= since for at in found)
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
-        return sum(await self._scripts.run(*(("XLEN", keys.outbox(shard)) for shard in shards)))
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
+        reads: list[tuple[Argument, ...]] = []
+        for shard in shards:
+            outbox, lanes = keys.outbox(shard), keys.lanes(shard)
+            reads += [
+                ("XLEN", outbox),
+                ("XRANGE", outbox, "-", "+", "COUNT", 1),
+                ("ZCARD", lanes),
+                ("ZCOUNT", lanes, "-inf", now),
+            ]
+        found = await self._scripts.run(*reads)
+        oldest = [decode_event(fields[b"event"]).at for entries in found[1::4] for _, fields in entries]
+        return Backlog(
+            events=sum(found[0::4]), oldest=min(oldest, default=None), lanes=sum(found[2::4]), due=sum(found[3::4])
+        )
 
     async def _get_each(self, wanted: Sequence[tuple[Lane, int]]) -> list[Delivery | None]:
         reads = [

@@ -23,7 +23,7 @@ from orchestrator.core.ports import AppPage, CatalogAction, CatalogApp, Credenti
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress, offset_of
-from orchestrator.zapier.calls import Caller, Calls, Reading
+from orchestrator.zapier.calls import Calls, Reading
 from orchestrator.zapier.exchange import Request
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import Trail
@@ -96,7 +96,7 @@ class Catalog:
         async def read() -> CatalogApp:
             url = self._address.endpoint("/v2/apps", ids=app_id)
             try:
-                reading = await self._read("GET /v2/apps", url, credential)
+                reading = await self._read("GET /v2/apps", url, credential, app_id=app_id)
             except UpstreamRefusedError as error:
                 if error.facts["status"] in _UNKNOWN_APP:
                     raise AppNotFoundError(app_id=app_id) from error
@@ -119,7 +119,7 @@ class Catalog:
             trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
             actions: list[CatalogAction] = []
             while trail.here is not None:
-                page = wire.actions((await self._read("GET /v2/actions", trail.here, credential)).body)
+                page = wire.actions((await self._read("GET /v2/actions", trail.here, credential, app_id=app_id)).body)
                 actions.extend(page.rows)
                 trail.turn(page)
             if trail.flaw is not None:
@@ -134,10 +134,12 @@ class Catalog:
         )
         return listed.actions
 
-    async def _read(self, endpoint: str, url: httpx.URL, credential: Credential) -> Reading:
-        request = Request(endpoint=endpoint, method="GET", url=url, token=credential.access_token)
+    async def _read(
+        self, endpoint: str, url: httpx.URL, credential: Credential, *, app_id: str | None = None
+    ) -> Reading:
+        request = Request(endpoint=endpoint, method="GET", url=url, app_id=app_id)
         async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
-            return await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+            return await self._calls.read(request, credential=credential, purse=purse)
 
 
 def _only(reading: Reading, app_id: str) -> CatalogApp:

@@ -30,16 +30,17 @@ _HEADERS: Final = {
 class Request:
     """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none.
 
-    With an empty token there is no `Authorization`.
+    With an empty token there is no `Authorization`. `app_id`: the app that it is about, if it is about one.
     """
 
     endpoint: str
     method: str
     url: httpx.URL = field(repr=False)
-    token: str = field(repr=False)
+    token: str = field(default="", repr=False)
     scheme: str = "Bearer"
     body: bytes | None = field(default=None, repr=False)
     media_type: str = "application/json"
+    app_id: str | None = None
 
 
 class Flaw(StrEnum):

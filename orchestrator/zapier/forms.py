@@ -14,19 +14,19 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from orchestrator.core.errors import (
     ActionNotFoundError,
-    SignInRequiredError,
     StepTestFailedError,
     StepTestUnknownError,
+    UpstreamBusyError,
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
 from orchestrator.core.fields import Form, invalidates
 from orchestrator.core.ports import ActionUse, ChoicePage, Credential, Output, StepTestRun
-from orchestrator.core.session import Instant, JsonObject, Millis
+from orchestrator.core.session import SECOND, Instant, JsonObject, Millis
 from orchestrator.core.values import replace
 from orchestrator.zapier import fieldwire
 from orchestrator.zapier.address import ApiAddress
-from orchestrator.zapier.calls import Caller, Calls, Reading, body_of
+from orchestrator.zapier.calls import Calls, Reading, body_of
 from orchestrator.zapier.catalog import Catalog, key_of
 from orchestrator.zapier.exchange import Answer, NotSent, Request
 from orchestrator.zapier.limits import Limits
@@ -141,21 +141,23 @@ class Forms:
     async def test(self, credential: Credential, use: ActionUse) -> StepTestRun:
         """Carry the action out with one call, under an id that was just looked up."""
         action_id = await self._id(credential, use, age=0)
-        request = self._request(credential, use, _TEST, action_id)
+        request = self._request(use, _TEST, action_id)
+        newest = await self._calls.newest(credential)
+        token = newest.access_token
         async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
-            _, outcome = await self._calls.make(request, purse=purse)
+            outcome = await self._calls.act(request, credential=newest, purse=purse)
         match outcome:
             case NotSent():
                 raise UpstreamUnavailableError(problem=f"not reached: {outcome.flaw}")
             case Answer(status=HTTPStatus.UNAUTHORIZED):
-                await self._calls.mark(Caller.of(credential))
-                raise SignInRequiredError(user_id=credential.user_id)
+                await self._calls.after_refusal(newest)
+                raise UpstreamBusyError(retry_after=SECOND, why="the user's token has just been refreshed")
             case Answer(status=HTTPStatus.TOO_MANY_REQUESTS):
-                body_of(outcome, token=request.token, now=self._calls.now())  # raises UpstreamBusyError
+                body_of(outcome, token=token, now=self._calls.now())  # raises UpstreamBusyError
             case Answer(status=HTTPStatus.BAD_REQUEST as status, flaw=None):
-                raise StepTestFailedError(status=status, problem=problem_of(outcome.body, token=request.token))
+                raise StepTestFailedError(status=status, problem=problem_of(outcome.body, token=token))
             case Answer(status=HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND as status):
-                raise UpstreamRefusedError(status=status, problem=problem_of(outcome.body, token=request.token))
+                raise UpstreamRefusedError(status=status, problem=problem_of(outcome.body, token=token))
             case Answer(status=HTTPStatus.OK, flaw=None):
                 return _ran(outcome.body)
             case Answer(status=status):
@@ -176,9 +178,9 @@ class Forms:
         """Read under the id the action has now. Raises ActionNotFoundError and what reads raise."""
 
         async def ask(action_id: str) -> Reading:
-            request = self._request(credential, use, template, action_id, more=more, **names)
+            request = self._request(use, template, action_id, more=more, **names)
             async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
-                return await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+                return await self._calls.read(request, credential=credential, purse=purse)
 
         return await self._under_its_id(credential, use, ask)
 
@@ -205,7 +207,6 @@ class Forms:
 
     def _request(
         self,
-        credential: Credential,
         use: ActionUse,
         template: str,
         action_id: str,
@@ -219,7 +220,7 @@ class Forms:
             template.format(**parts), **({} if page in {None, _FIRST_PAGE} else {"page": page})
         )
         body = fieldwire.request(use, more or {})
-        return Request(endpoint=f"POST {template}", method="POST", url=url, token=credential.access_token, body=body)
+        return Request(endpoint=f"POST {template}", method="POST", url=url, body=body, app_id=use.app_id)
 
     def _following(self, link: str | None, page: str) -> str | None:
         """Return what Zapier calls the next page."""

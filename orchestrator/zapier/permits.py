@@ -50,6 +50,10 @@ class PermitSource:
         user = f"{tenant_id} {user_id}" if user_id is not None and share is Share.INTERACTIVE else None
         return Purse(self, tenant_id=tenant_id, user=user, given=given, share=share)
 
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
+        """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
+        return await self.purse(tenant_id, user_id).draw()
+
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Free permits that will not be used; twice is fine, and so is a budget that cannot be reached."""
         if permits:

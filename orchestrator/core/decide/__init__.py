@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from orchestrator.core.decide import creation, links, listing, popups, steps, time
+from orchestrator.core.decide import creation, links, listing, popups, steps, supplying, time
 from orchestrator.core.decide.draft import Decision, Draft
 from orchestrator.core.errors import SessionLockedError
 from orchestrator.core.events import EventName
@@ -18,9 +18,11 @@ from orchestrator.core.signals import (
     ActionChosen,
     AppChosen,
     AuthenticationSelected,
+    AuthenticationSignal,
     AuthenticationsListed,
     AuthenticationsRefreshed,
     BuilderSignal,
+    CheckWanted,
     ClaimContested,
     ClaimDoubted,
     ConnectLinkAllowed,
@@ -28,6 +30,9 @@ from orchestrator.core.signals import (
     ConnectLinkOpened,
     ConnectLinkRevoked,
     CredentialChanged,
+    DeadlinesExtended,
+    FieldsAnswered,
+    FieldsSent,
     Hinted,
     InputsGiven,
     LinkSignal,
@@ -71,7 +76,7 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
     """Say what the session becomes. Raises SignalRefusedError or StepNotFoundError; then nothing has changed."""
     draft = Draft(session, now=now, policy=policy)
     match signal:
-        case SessionChanged() | SessionCancelled() | StepAdded():
+        case SessionChanged() | SessionCancelled() | DeadlinesExtended() | StepAdded():
             _about_the_session(draft, signal)
         case PageSeen():
             popups.page_seen(draft)
@@ -90,8 +95,10 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
     return draft.decision()
 
 
-def _about_the_session(draft: Draft, signal: SessionChanged | SessionCancelled | StepAdded) -> None:
+def _about_the_session(draft: Draft, signal: SessionChanged | SessionCancelled | DeadlinesExtended | StepAdded) -> None:
     match signal:
+        case DeadlinesExtended():
+            time.extended(draft, signal)
         case SessionCancelled():
             steps.session_cancelled(draft)
         case SessionChanged():
@@ -125,6 +132,20 @@ def _about_a_step(draft: Draft, signal: StepSignal) -> None:
             _about_a_popup(draft, step, signal)
         case ConnectLinkMade() | ConnectLinkOpened() | ConnectLinkAllowed() | ConnectLinkRevoked():
             _about_a_link(draft, step, signal)
+        case CheckWanted():
+            popups.check_wanted(draft, step)
+        case FieldsSent():
+            supplying.sent(draft, step, signal)
+        case FieldsAnswered():
+            supplying.answered(draft, step, signal)
+        case AuthenticationsRefreshed() | AuthenticationSelected() | ClaimContested() | ClaimDoubted():
+            _about_its_authentication(draft, step, signal)
+        case _:
+            _about_its_building(draft, step, signal)
+
+
+def _about_its_authentication(draft: Draft, step: Step, signal: AuthenticationSignal) -> None:
+    match signal:
         case AuthenticationsRefreshed():
             listing.refreshed(draft, step, signal)
         case AuthenticationSelected():
@@ -132,7 +153,7 @@ def _about_a_step(draft: Draft, signal: StepSignal) -> None:
         case ClaimContested() | ClaimDoubted():
             listing.taken_back(draft, step, signal)
         case _:
-            _about_its_building(draft, step, signal)
+            assert_never(signal)
 
 
 def _about_its_building(draft: Draft, step: Step, signal: BuilderSignal) -> None:

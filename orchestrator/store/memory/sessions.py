@@ -13,6 +13,7 @@ from orchestrator.core.errors import (
     StaleVersionError,
 )
 from orchestrator.core.events import Event
+from orchestrator.core.health import HOUR, counted
 from orchestrator.core.ports import (
     Commit,
     EventPage,
@@ -23,11 +24,21 @@ from orchestrator.core.ports import (
     SignalRecord,
     Written,
 )
-from orchestrator.core.session import Instant, Session, SessionKey, WatchKey, session_shard
+from orchestrator.core.session import MINUTE, Instant, Session, SessionKey, WatchKey, session_shard
 from orchestrator.store import keys
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import SessionState, State, WatchState
-from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended, matches, owned, whole
+from orchestrator.store.rules import (
+    KEPT_EVENTS,
+    KEPT_SIGNALS,
+    Place,
+    check_commit,
+    is_ended,
+    matches,
+    owned,
+    watches_of,
+    whole,
+)
 from orchestrator.store.switchboard import Switchboard
 
 
@@ -66,6 +77,7 @@ class MemorySessionStore:
         self._check_guards(commit)
         self._check_reference(commit)
         self._keep(commit)
+        self._count(commit)
         self._refer(commit.session)
         due = self._apply_effects(commit)
         self._switchboard.wake(keys.CHANGED + commit.session.id)
@@ -100,9 +112,10 @@ class MemorySessionStore:
 
     async def events(self, session_id: str, *, after: int, limit: int = 100) -> EventPage:
         """Return the events with `seq` greater than `after`, oldest first."""
-        kept = self._kept(session_id).events
-        found = tuple(event for event in kept if event.seq > after)[:limit]
-        return EventPage(events=found, truncated=bool(kept) and kept[0].seq > max(after, 0) + 1)
+        state = self._kept(session_id)
+        found = tuple(event for event in state.events if event.seq > after)[:limit]
+        first = state.events[0].seq if state.events else state.session.seq + 1
+        return EventPage(events=found, truncated=first > max(after, 0) + 1)
 
     async def find(self, query: SessionQuery) -> SessionPage:
         """Return one page of the sessions that match."""
@@ -110,7 +123,9 @@ class MemorySessionStore:
         found = [
             state.session
             for state in self._state.sessions.values()
-            if matches(state.session, query) and (below is None or Place.of(state.session) < below)
+            if matches(state.session, query)
+            and (below is None or Place.of(state.session) < below)
+            and (query.stuck_at is None or self._state.is_stuck(state.session, at=query.stuck_at))
         ]
         found.sort(key=Place.of, reverse=True)
         page = tuple(found[: query.limit])
@@ -144,6 +159,21 @@ class MemorySessionStore:
         for place in old[:limit]:
             del outbox[place]
         return len(old[:limit])
+
+    async def trim(self, session: Session, *, now: Instant, wake_at: Instant, if_pending_at: Instant) -> bool:
+        """Erase an ended session's history, and write it as it is given, unless a delivery of it is pending."""
+        kept = self._kept(session.id)
+        if kept.session.version != session.version - 1:
+            raise StaleVersionError(session_id=session.id)
+        if any(lane.session_id == session.id for lane in self._state.lanes):
+            kept.wake_at = if_pending_at
+            return False
+        self._state.sessions[session.id] = SessionState(session, wake_at=wake_at)
+        for key in watches_of(session):
+            watch = self._state.watch(key)
+            watch.popups = {popup: until for popup, until in watch.popups.items() if until > now}
+        self._state.forget_records(session.id)
+        return True
 
     async def purge(self, session: Session) -> None:
         """Erase an ended session with all that is kept beside it."""
@@ -201,9 +231,24 @@ class MemorySessionStore:
             self._state.send(commit.session.id, event)
         if commit.record is not None:
             _log(kept, commit.record)
+        if commit.audit is not None:
+            self._state.audit[commit.audit.id] = commit.audit
         if commit.receipt is not None:
             name = commit.session.tenant_id, commit.session.user_id, commit.receipt.name
             self._state.receipts[name] = commit.receipt
+
+    def _count(self, commit: Commit) -> None:
+        found, tenant_id = counted(commit.session, commit.events), commit.session.tenant_id
+        hour, minute = commit.now - commit.now % HOUR, commit.now - commit.now % MINUTE
+        reached = self._state.sessions[commit.session.id].stages
+        for stage in found.stages:
+            if stage not in reached:
+                self._state.stages[hour, tenant_id, stage] += 1
+            reached.add(stage)
+        for popups, fate in found.popups:
+            self._state.popups[minute, popups, fate] += 1
+        for app in found.apps:
+            self._state.titles[hour, app.id] = " ".join(app.title.split())
 
     def _apply_effects(self, commit: Commit) -> bool:
         """Change the watches; tell whether one of them is due now."""

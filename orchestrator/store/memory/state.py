@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -24,13 +25,17 @@ from orchestrator.core.effects import (
 )
 from orchestrator.core.endpoints import Endpoint, session_of
 from orchestrator.core.events import Event
+from orchestrator.core.health import Fate, Popups, Stage
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     PAUSED,
+    CallRecord,
     Claim,
     Credential,
     Outgoing,
     Popup,
     Receipt,
+    Refresh,
     SignalRecord,
     Urgency,
     Waiter,
@@ -38,6 +43,7 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
 from orchestrator.core.sign_ins import SignIn
+from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
 
 
@@ -49,6 +55,17 @@ class SessionState:
     wake_at: Instant | None = None
     events: list[Event] = field(default_factory=list)
     signals: list[SignalRecord] = field(default_factory=list)
+    stages: set[Stage] = field(default_factory=set)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptState:
+    """A credential with what refreshing it needs; `refreshed_by`: the refresh that brought its tokens."""
+
+    credential: Credential
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh: Refresh | None = None
+    refreshed_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -191,7 +208,8 @@ class State:
 
     `untold` are users whose sessions may not know how the credential is. The outbox is one for all shards; messages are
     by session and id. Endpoints are by tenant and id: `deleted` says until when one may not be made again, `received`
-    when one last received something, `troubled` how often in a row it did not, by shard.
+    when one last received something, `troubled` how often in a row it did not, by shard. Stages and titles are counted
+    by the hour, popups by the minute, each by its beginning.
     """
 
     shards: int
@@ -200,7 +218,7 @@ class State:
     references: dict[tuple[str, str, str], str] = field(default_factory=dict)
     receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     bound: dict[tuple[str, str], tuple[Instant, str]] = field(default_factory=dict)
-    credentials: dict[tuple[str, str], Credential] = field(default_factory=dict)
+    credentials: dict[tuple[str, str], KeptState] = field(default_factory=dict)
     untold: set[tuple[str, str]] = field(default_factory=set)
     sign_ins: dict[str, SignIn] = field(default_factory=dict)
     outbox: dict[str, Outgoing] = field(default_factory=dict)
@@ -210,8 +228,13 @@ class State:
     lanes: dict[Lane, LaneState] = field(default_factory=dict)
     deliveries: dict[tuple[Lane, int], Delivery] = field(default_factory=dict)
     messages: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    audit: dict[str, AuditEntry] = field(default_factory=dict)
+    calls: dict[tuple[str, str], list[CallRecord]] = field(default_factory=dict)
     received: dict[tuple[str, str], Instant] = field(default_factory=dict)
     troubled: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    stages: Counter[tuple[Instant, str, Stage]] = field(default_factory=Counter)
+    popups: Counter[tuple[Instant, Popups, Fate]] = field(default_factory=Counter)
+    titles: dict[tuple[Instant, str], str] = field(default_factory=dict)
 
     def send(self, session_id: str, event: Event) -> None:
         """Put an event in the outbox."""
@@ -229,6 +252,10 @@ class State:
         self.endpoints = {name: one for name, one in self.endpoints.items() if one.session_id != session_id}
         self.deleted = {name: until for name, until in self.deleted.items() if session_of(name[1]) != session_id}
         self.lanes = {lane: one for lane, one in self.lanes.items() if lane.session_id != session_id}
+        self.forget_records(session_id)
+
+    def forget_records(self, session_id: str) -> None:
+        """Erase what is on record of a session's deliveries."""
         self.deliveries = {name: one for name, one in self.deliveries.items() if name[0].session_id != session_id}
         self.messages = {name: one for name, one in self.messages.items() if name[0] != session_id}
 
@@ -240,6 +267,19 @@ class State:
         """Return the user's receipt of this name, if it is good."""
         receipt = self.receipts.get((tenant_id, user_id, name))
         return receipt if receipt is not None and receipt.until > now else None
+
+    def is_stuck(self, session: Session, *, at: Instant) -> bool:
+        """Tell whether somebody in the session was heard, or should have been checked, not later than this."""
+        waits = waiting(session)
+        if waits is None:
+            return False
+        heard = waits.heard_at is not None and waits.heard_at <= at
+        return heard or self.is_overdue(session, waits.apps, due=at)
+
+    def is_overdue(self, session: Session, apps: Iterable[str], *, due: Instant) -> bool:
+        """Tell whether one of the user's watches of these apps was due then, and still is."""
+        keys = (WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id) for app_id in apps)
+        return any(at is not None and at <= due for at in (self.watch(key).next_check_at for key in keys))
 
     def shard(self, key: WatchKey) -> int:
         """Return the watch's shard."""

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.core.deliveries import HOLD, Answer, Delivery, DeliveryState, Lane
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
-from orchestrator.core.ports import DeliverySearch, Held, Parcel
+from orchestrator.core.ports import Backlog, DeliverySearch, Held, Parcel
 from orchestrator.core.session import SECOND, Instant, Session
 from orchestrator.store.memory import MemoryStore
 from tests.support.store_values import NOON, SHARDS, TENANT, AnyStore, a_session, next_commit
@@ -81,8 +81,19 @@ async def test_events_wait_in_the_outbox_in_the_order_of_commits(store: AnyStore
 
     assert [(one.session_id, one.event.seq) for one in found] == [(commit.session.id, seq) for seq in (1, 2, 3)]
     assert found[0].event == commit.events[0]
-    assert await store.deliveries.backlog(range(SHARDS)) == 3
+    assert await store.deliveries.backlog(range(SHARDS), now=NOON) == Backlog(events=3, oldest=NOON)
     assert len(await store.deliveries.outgoing(range(SHARDS), limit=2)) == 2
+
+
+async def test_the_backlog_says_what_waits_and_since_when(store: AnyStore) -> None:
+    """Events that were not relayed, and lanes: those in which something is due, and those that are held or put off."""
+    first = await told(store, a_session("a"))
+    second = await told(store, a_session("b"))
+    await lease(store, a_lane(first))
+    await store.sessions.commit(next_commit(second, now=NOON + 5, events=2))
+
+    assert await store.deliveries.backlog(range(SHARDS), now=NOON + 9) == Backlog(events=2, oldest=NOON, lanes=2, due=1)
+    assert await store.deliveries.backlog([1], now=NOON + 9) == Backlog()
 
 
 async def test_what_was_relayed_once_is_not_relayed_again(store: AnyStore) -> None:
@@ -102,7 +113,7 @@ async def test_an_event_that_nobody_wants_only_leaves_the_outbox(store: AnyStore
     """No lane, no record."""
     await told(store, endpoints=[])
 
-    assert await store.deliveries.backlog(range(SHARDS)) == 0
+    assert await store.deliveries.backlog(range(SHARDS), now=NOON) == Backlog()
     assert await due(store) == []
 
 
@@ -379,7 +390,7 @@ async def test_nothing_of_a_session_is_delivered_after_its_end(store: AnyStore, 
     assert parcel is not None
     assert await due(store, now=LATER) == []
     assert await states(store) == []
-    assert await store.deliveries.backlog(range(SHARDS)) == 0
+    assert await store.deliveries.backlog(range(SHARDS), now=NOON) == Backlog()
     with pytest.raises(LaneLostError):
         await store.deliveries.settle(
             parcel.delivery.after(OK, at=NOON, now=NOON, jitter=0), token="t", now=NOON, until=None

@@ -29,10 +29,14 @@ SECTIONS: Final = {
 OPERATIONS: Final = {
     "add_step",
     "allow_browser",
+    "begin_session_sign_in",
+    "begin_sign_in",
+    "bind_authentication",
     "cancel_session",
     "change_inputs",
     "change_session",
     "change_step",
+    "check_now",
     "choose_action",
     "change_webhook",
     "choose_app",
@@ -42,10 +46,14 @@ OPERATIONS: Final = {
     "create_webhook",
     "create_zap",
     "delete_webhook",
+    "end_session",
     "erase_user",
+    "extend_session",
     "fire_webhook",
     "give_inputs",
     "list_actions",
+    "list_apps",
+    "list_audit",
     "list_authentications",
     "list_choices",
     "list_fields",
@@ -56,25 +64,33 @@ OPERATIONS: Final = {
     "list_webhooks",
     "open_popup",
     "put_credential",
+    "read_app",
     "read_delivery",
     "read_events",
     "read_health",
+    "read_me",
     "read_metrics",
+    "read_overview",
     "read_readiness",
     "read_session",
     "read_signals",
+    "read_story",
     "read_webhook",
+    "read_why",
     "remove_step",
     "renew_webhook_secret",
     "replay_delivery",
     "reset_step",
+    "restart_step",
     "run_step_test",
     "revoke_connect_link",
     "search_apps",
     "search_sessions",
     "select_authentication",
+    "send_again",
     "send_popup_signal",
     "stream_session",
+    "supply_authentication",
 }
 DESCRIPTION: Final = described(Deployment().app)
 
@@ -144,7 +160,7 @@ def test_every_route_says_what_it_needs_and_what_may_go_wrong(route: str, operat
     assert ("security" in operation) == ours
     assert operation["description"]
     assert {400, 413, 415, 500} | ({401, 403, 422, 503} if ours else set()) <= statuses
-    assert statuses | {200, 201, 204, 304} >= {int(status) for status in operation["responses"]}
+    assert statuses | {200, 201, 202, 204, 304} >= {int(status) for status in operation["responses"]}
     for status, code in codes(operation):
         assert status in {status_of(kind).value for kind in classes() if kind.code == code}
 
@@ -160,6 +176,8 @@ def test_answers_that_ask_to_wait_say_so() -> None:
 
 TAKES_SEVERAL_COMMITS: Final = {"create_zap"}
 CHANGES_NO_SESSION: Final = {
+    "begin_session_sign_in",
+    "begin_sign_in",
     "change_webhook",
     "create_client_token",
     "create_session",
@@ -170,8 +188,15 @@ CHANGES_NO_SESSION: Final = {
     "put_credential",
     "renew_webhook_secret",
     "replay_delivery",
+    "send_again",
 }
-KEEPS_NOTHING: Final = {"run_step_test", "create_client_token", "fire_webhook"}
+KEEPS_NOTHING: Final = {
+    "begin_session_sign_in",
+    "begin_sign_in",
+    "create_client_token",
+    "fire_webhook",
+    "run_step_test",
+}
 
 
 @pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])
@@ -202,9 +227,12 @@ def test_every_answer_that_shows_one_session_has_its_tag(route: str, operation: 
             "Session",
             "CreatedSession",
             "AddedStep",
+            "CheckPlanned",
             "Filling",
             "HeardSignal",
+            "Intervened",
             "Picker",
+            "Story",
         }
 
         assert ("ETag" in answer.get("headers", {})) == (shows or status in {"304", "412"}), route

@@ -40,9 +40,14 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 def test_durations_are_seconds_outside_and_milliseconds_inside() -> None:
     """Fractions are meant."""
-    policy = Settings(attempt_s=0.25, baseline_fresh_s=90, retention_s=1).policy()
+    policy = Settings(attempt_s=0.25, baseline_fresh_s=90, retention_s=1, history_s=2).policy()
 
-    assert (policy.attempt, policy.baseline_fresh, policy.retention) == (250, 90 * SECOND, SECOND)
+    assert (policy.attempt, policy.baseline_fresh, policy.history, policy.retention) == (
+        250,
+        90 * SECOND,
+        2 * SECOND,
+        SECOND,
+    )
 
 
 @pytest.mark.parametrize(
