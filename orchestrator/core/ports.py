@@ -571,6 +571,7 @@ class Permit:
     egress: str
     partner: str
     start_by: Instant
+    user: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -602,8 +603,10 @@ class Usage:
 class Budget(Protocol):
     """Zapier's rate limits, kept for the whole deployment. It fails closed: no answer, no permit."""
 
-    async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
-        """Take up to `wanted` permits of both limits at once."""
+    async def take(
+        self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant, user: str | None = None
+    ) -> Grant:
+        """Take up to `wanted` permits of both limits at once; with `user`, of what one user may hold, too."""
         ...
 
     async def answered(self, permits: Sequence[Permit], *, now: Instant) -> None:
@@ -1335,7 +1338,7 @@ class Upstream(Protocol):
         """List the user's Zaps, every page; nobody waits for it, so it waits for no permit. Never cached."""
         ...
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
         ...
 

@@ -8,6 +8,7 @@ part of a name.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -405,6 +406,11 @@ def egress(name: str) -> str:
 def partner(name: str) -> str:
     """zset: permits held by this partner, like `egress`."""
     return f"zw:{{budget}}:partner:{_quoted(name)}"
+
+
+def user_share(name: str) -> str:
+    """zset: permits held by what one user does, like `egress`; the name is not legible in it."""
+    return f"zw:{{budget}}:user:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def cooldown() -> str:
