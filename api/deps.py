@@ -25,8 +25,9 @@ from api.views import Views, connect_link
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
 from orchestrator.core.errors import ConnectLinkNotFoundError, SessionNotFoundError, StepNotFoundError
+from orchestrator.core.health import browser_of
 from orchestrator.core.ports import Clock, Outcome, Written
-from orchestrator.core.session import ConnectLink, Session, Step
+from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
 from orchestrator.core.tenants import origin_of
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
@@ -35,6 +36,7 @@ from orchestrator.following import Following
 from orchestrator.insight import Insight
 from orchestrator.interventions import Interventions
 from orchestrator.metrics import Metrics
+from orchestrator.oversight import Oversight
 from orchestrator.queries import Queries
 from orchestrator.webhooks import Webhooks
 
@@ -171,6 +173,10 @@ async def _queries(here: Here) -> Queries:
     return here.queries
 
 
+async def _oversight(here: Here) -> Oversight:
+    return here.oversight
+
+
 async def _filler(here: Here) -> Filler:
     return here.filler
 
@@ -251,6 +257,10 @@ async def _following(here: Here) -> Following:
     return here.following
 
 
+async def _browser(request: Request) -> BrowserFamily:
+    return browser_of(header(request.scope, b"user-agent") or "")
+
+
 async def _streams(request: Request) -> Streams:
     streams: Streams = request.app.state.streams
     return streams
@@ -258,6 +268,7 @@ async def _streams(request: Request) -> Streams:
 
 EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
+OversightDep = Annotated[Oversight, Depends(_oversight)]
 FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
@@ -267,6 +278,9 @@ MetricsDep = Annotated[Metrics, Depends(_metrics)]
 GrantingDep = Annotated[Granting, Depends(_granting)]
 FollowingDep = Annotated[Following, Depends(_following)]
 LinkingDep = Annotated[Linking, Depends(_linking)]
+BrowserDep = Annotated[BrowserFamily, Depends(_browser)]
+"""In which family of browsers the page is."""
+
 StreamsDep = Annotated[Streams, Depends(_streams)]
 InsightDep = Annotated[Insight, Depends(_insight)]
 InterventionsDep = Annotated[Interventions, Depends(_interventions)]

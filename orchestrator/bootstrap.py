@@ -28,6 +28,7 @@ from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.insight import Insight
 from orchestrator.interventions import Interventions
+from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
@@ -64,6 +65,7 @@ class Zapwright:
     commits: Commits
     engine: Engine
     queries: Queries
+    oversight: Oversight
     following: Following
     checker: Checker
     filler: Filler
@@ -172,6 +174,16 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         commits=commits,
         engine=engine,
         queries=queries,
+        oversight=Oversight(
+            sessions=store.sessions,
+            census=store.census,
+            watches=store.watches,
+            budget=store.budget,
+            queries=queries,
+            directory=directory,
+            clock=clock,
+            egress=settings.egress_group,
+        ),
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,

@@ -65,6 +65,7 @@ from orchestrator.core.session import (
     shard_of,
 )
 from orchestrator.core.signals import (
+    NO_CONTEXT,
     ActionChosen,
     AppChosen,
     AuthenticationSelected,
@@ -309,13 +310,13 @@ class Engine:
         step_id: str,
         attempt_id: str | None,
         *,
-        elapsed: Millis | None = None,
+        context: Context = NO_CONTEXT,
         terms: Terms = ANY_TERMS,
     ) -> OpenedPopup:
         """Begin an attempt. The same attempt id again returns the same attempt, and so does the same request.
 
         An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays;
-        `elapsed` is for how long it has been open.
+        `context` says for how long it has been open.
         Without one the baseline and the link are made fresh first. Raises CandidatesFoundError when that shows
         something connected meanwhile, AttemptStaleError when the step has another app than at the request's first time.
         """
@@ -328,9 +329,7 @@ class Engine:
             _require_open(session)
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
                 terms = terms.after(await self._prepared(session, step, terms))
-        opening = PopupOpened(
-            step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=Context(elapsed_ms=elapsed)
-        )
+        opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=context)
         return _opened(await self.apply(key, opening, terms=terms), step_id)
 
     # --- users ---

@@ -193,6 +193,9 @@ LinkId = Annotated[str, Path(max_length=64)]
 UserIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE)]
 
 Cursor = Annotated[str, Field(max_length=512, description="`cursor` of the page before.")]
+Quoted = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
+Age = Annotated[int, Field(ge=0, le=10 * _YEAR_S)]
+AppIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE, description="Zapier's id of the app.")]
 Words = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="Part of the app's title.")]
 FieldId = Annotated[
     str, Field(min_length=1, max_length=255, pattern=_PRINTABLE, description="Id of one of the fields.")

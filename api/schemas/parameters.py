@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.fields import (
+    Age,
     AppId,
     AuditLimit,
     ChoiceWords,
@@ -17,6 +19,7 @@ from api.schemas.fields import (
     FieldId,
     KeyIdGiven,
     Omittable,
+    Quoted,
     Seq,
     SessionIdGiven,
     SessionLimit,
@@ -28,7 +31,8 @@ from api.schemas.fields import (
 from orchestrator.core.deliveries import DeliveryState
 from orchestrator.core.interventions import Intervention
 from orchestrator.core.ports import AuditQuery, DeliverySearch, SessionQuery
-from orchestrator.core.session import SessionStatus, StepState
+from orchestrator.core.session import SECOND, Instant, Reason, SessionStatus, StepState
+from orchestrator.core.waiting import STUCK_AFTER
 
 
 class Parameters(BaseModel):
@@ -59,6 +63,28 @@ class _SessionSearch(Parameters):
 
 class _OperatorsSearch(_SessionSearch):
     tenant_id: Omittable[TenantIdGiven] = Field(default=None, description="Only this tenant's; by default everybody's.")
+    reason: Omittable[Reason] = None
+    app_id: Omittable[AppId] = Field(default=None, description="Those with this app among their steps.")
+    older_than_s: Omittable[Age] = Field(default=None, description="Those begun at least so many seconds ago.")
+    younger_than_s: Omittable[Age] = Field(default=None, description="Those begun less than so many seconds ago.")
+    stuck: bool = Field(default=False, description="Only those in which somebody is stuck.")
+    q: Omittable[Quoted] = Field(
+        default=None,
+        description="What somebody quotes: a session's id or `reference`, an error's, a browser's code, a Zap's id.",
+    )
+
+    def wanted(self, *, sees: frozenset[str] | None, now: Instant) -> SessionQuery:
+        """Return what is asked for, of these tenants."""
+        return replace(
+            self.meant(self.tenant_id),
+            within=sees,
+            reason=self.reason,
+            app_id=self.app_id,
+            quoted=self.q,
+            begun_before=None if self.older_than_s is None else now - self.older_than_s * SECOND + 1,
+            begun_from=None if self.younger_than_s is None else now - self.younger_than_s * SECOND + 1,
+            stuck_at=now - STUCK_AFTER if self.stuck else None,
+        )
 
 
 class _Waiting(Parameters):

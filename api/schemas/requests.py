@@ -42,7 +42,7 @@ from orchestrator import engine, webhooks
 from orchestrator.core import signals
 from orchestrator.core.decide.steps import MOST_STEPS
 from orchestrator.core.events import OUTCOMES, EventName
-from orchestrator.core.session import SECOND, HintKind
+from orchestrator.core.session import SECOND, BrowserFamily, HintKind
 
 
 class Body(BaseModel):
@@ -197,12 +197,12 @@ class PopupSignal(Body):
             raise ValueError("only a message names an authentication")
         return self
 
-    def meant(self, step_id: str) -> signals.PopupSignal:
-        """Return what is said."""
-        attempt_id, context = self.attempt_id, signals.Context(**self.context.model_dump())
+    def meant(self, step_id: str, browser: BrowserFamily = BrowserFamily.OTHER) -> signals.PopupSignal:
+        """Return what is said, by a page in such a browser."""
+        attempt_id, context = self.attempt_id, signals.Context(**self.context.model_dump(), browser=browser)
         match self.kind:
             case "blocked":
-                return signals.PopupBlocked(step_id=step_id, attempt_id=attempt_id)
+                return signals.PopupBlocked(step_id=step_id, attempt_id=attempt_id, context=context)
             case "cancelled":
                 return signals.PopupCancelled(step_id=step_id, attempt_id=attempt_id, context=context)
             case "message" if (authentication_id := self.authentication_id) is not None:

@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppPage, AuditPage, BindAuthenticationArguments, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsMe, OperatorsSessionPage, OutputList, Picker, PutCredentialArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Story, StoryDelivery, Webhook, WebhookList, WebhookTested, Why } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BindAuthenticationArguments, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsMe, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Story, StoryDelivery, Webhook, WebhookList, WebhookTested, Why } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -583,15 +583,51 @@ export class Routes extends Sender {
   }
 
   /**
-   * Return sessions of every tenant that match every given value, youngest first.
+   * Return sessions that match every given value, youngest first.
    *
    * @param {SearchSessionsArguments} [given]
    * @param {Options} [options]
-   * @returns {Promise<OperatorsSessionPage>}
+   * @returns {Promise<FoundSessionPage>}
    */
   searchSessions(given = {}, options = {}) {
     return this.send({ method: "GET", path: "/v1/operator/sessions",
-      query: ["state", "status", "user_id", "cursor", "limit", "tenant_id"],
+      query: ["state", "status", "user_id", "cursor", "limit", "tenant_id", "reason", "app_id", "older_than_s", "younger_than_s", "stuck", "q"],
+    }, given, options);
+  }
+
+  /**
+   * Return everything at a glance: where sessions stand, who waits and is stuck, the funnel, the budget, jumps.
+   *
+   * @param {ReadOverviewArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<Overview>}
+   */
+  readOverview(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/overview",
+    }, given, options);
+  }
+
+  /**
+   * Return every app that has sessions, or had popups in the last day, with how these went; jumps come first.
+   *
+   * @param {ListAppsArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<AppHealthList>}
+   */
+  listApps(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/apps",
+    }, given, options);
+  }
+
+  /**
+   * Return how an app's popups went, in the last day by the hour, and where its sessions stand.
+   *
+   * @param {ReadAppArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<AppStory>}
+   */
+  readApp(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/apps/{app_id}",
     }, given, options);
   }
 

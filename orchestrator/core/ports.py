@@ -16,6 +16,7 @@ from orchestrator.core.effects import Due, Effect, Guard
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import Event
 from orchestrator.core.fields import Form
+from orchestrator.core.health import Fate, Popups, Stage
 from orchestrator.core.recognition import ZapListing
 from orchestrator.core.session import (
     Action,
@@ -25,6 +26,7 @@ from orchestrator.core.session import (
     JsonObject,
     Listing,
     Millis,
+    Reason,
     Session,
     SessionKey,
     SessionStatus,
@@ -33,6 +35,7 @@ from orchestrator.core.session import (
 )
 from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
 from orchestrator.core.terms import Idempotency
+from orchestrator.core.waiting import Waiting
 
 if TYPE_CHECKING:
     from orchestrator.core.interventions import AuditEntry, Intervention
@@ -133,14 +136,21 @@ class SessionQuery:
     """Which sessions to list: those that match every given value, youngest first.
 
     `tenant_id` None: every tenant's, but where `within` is given only those of its tenants. `app_id`: a step has it.
+    `quoted`: this is its reference, its Zap's id or the code of a browser at one of its connect links. `stuck_at`:
+    somebody was heard, or should have been checked, not later than this, and waits still.
     """
 
     tenant_id: str | None
     within: frozenset[str] | None = None
     state: StepState | None = None
     status: SessionStatus | None = None
+    reason: Reason | None = None
     app_id: str | None = None
     user_id: str | None = None
+    quoted: str | None = None
+    begun_from: Instant | None = None
+    begun_before: Instant | None = None
+    stuck_at: Instant | None = None
     cursor: str | None = None
     limit: int = 50
 
@@ -232,6 +242,72 @@ class SessionStore(Protocol):
 
         Raises StaleVersionError when it changed meanwhile.
         """
+        ...
+
+
+# --- what operators count -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Situation:
+    """What sessions are counted by."""
+
+    status: SessionStatus
+    state: StepState
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppSessions:
+    """How many sessions have an app among their steps, and in how many of them somebody waits for a popup."""
+
+    sessions: int
+    waiting: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingSession:
+    """A session in which somebody waits. `is_overdue`: a check for it should have been made half a minute ago."""
+
+    tenant_id: str
+    session_id: str
+    waiting: Waiting
+    is_overdue: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What was counted in an hour, or in a minute: sessions by tenant and stage, popups by what became of them.
+
+    `titles` are those of apps that were chosen then.
+    """
+
+    stages: Mapping[tuple[str, Stage], int] = field(default_factory=dict)
+    popups: Mapping[Popups, Mapping[Fate, int]] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+class CensusStore(Protocol):
+    """How many there are of everything, read from what commits keep; nothing is gone through one by one."""
+
+    async def situations(self, tenants: Sequence[str], *, app_id: str | None = None) -> Mapping[Situation, int]:
+        """Count the tenants' sessions, or those that have this app, by where they stand."""
+        ...
+
+    async def apps(self, tenants: Sequence[str]) -> Mapping[str, AppSessions]:
+        """Count the tenants' sessions by app."""
+        ...
+
+    async def waiting(self, tenants: Sequence[str], *, now: Instant) -> tuple[WaitingSession, ...]:
+        """Return every session of the tenants in which somebody waits, in any order."""
+        ...
+
+    async def hours(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
+        """Return what was counted in each of these hours, of every tenant. They are kept for some days."""
+        ...
+
+    async def minutes(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
+        """Return the popups that were counted in each of these minutes. They are kept for some hours."""
         ...
 
 
@@ -1180,6 +1256,11 @@ class Store(Protocol):
     @property
     def sessions(self) -> SessionStore:
         """Sessions."""
+        ...
+
+    @property
+    def census(self) -> CensusStore:
+        """What operators count."""
         ...
 
     @property

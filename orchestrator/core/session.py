@@ -96,6 +96,16 @@ class HintKind(StrEnum):
     OPERATOR = "operator"
 
 
+class BrowserFamily(StrEnum):
+    """Families of browsers: what becomes of a popup's message is theirs to decide."""
+
+    CHROME = "chrome"
+    EDGE = "edge"
+    FIREFOX = "firefox"
+    SAFARI = "safari"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, kw_only=True)
 class App:
     """An app of Zapier's catalogue; `id` is the only part that never changes."""
@@ -206,6 +216,7 @@ class Attempt:
     hints: tuple[Hint, ...] = ()
     visible_until: Instant = 0
     page_gone: bool = False
+    browser: BrowserFamily = BrowserFamily.OTHER
 
     def first(self, kind: HintKind) -> Instant | None:
         """Return when a hint of this kind first came."""

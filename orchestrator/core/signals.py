@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.session import (
     Action,
     App,
+    BrowserFamily,
     Channel,
     Connect,
     HintKind,
@@ -26,13 +27,18 @@ from orchestrator.core.session import (
 class Context:
     """What the page knows beside the signal itself; None where it did not say.
 
-    `gone`: the page is being left and will send nothing more. `elapsed_ms`: since it opened the popup.
+    `gone`: the page is being left and will send nothing more. `elapsed_ms`: since it opened the popup. `browser`: its
+    browser's family, by what that says of itself.
     """
 
     visible: bool | None = None
     focused: bool | None = None
     gone: bool = False
     elapsed_ms: int | None = None
+    browser: BrowserFamily = BrowserFamily.OTHER
+
+
+NO_CONTEXT: Final = Context()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +172,7 @@ class PopupBlocked:
 
     step_id: str
     attempt_id: str
+    context: Context = Context()
 
 
 @dataclass(frozen=True, kw_only=True)

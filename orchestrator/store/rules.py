@@ -15,6 +15,7 @@ from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import AuditQuery, Commit, SessionQuery
 from orchestrator.core.session import ENDED, Instant, Session, SessionKey, session_shard, shard_of
+from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
 
 KEPT_EVENTS: Final = 1_000
@@ -22,6 +23,8 @@ KEPT_SIGNALS: Final = 200
 KEPT_CHECKS: Final = 16
 KEPT_CALLS: Final = 50
 KEPT_OUTBOX: Final = 100_000
+KEPT_HOURS_S: Final = 3 * 24 * 3600
+KEPT_MINUTES_S: Final = 2 * 3600
 
 _FIRST_UNWRITABLE: Final[Instant] = 10**15
 """Times are written with 15 digits where their order is that of text."""
@@ -64,24 +67,44 @@ def matches(session: Session, query: SessionQuery) -> bool:
         and (query.within is None or session.tenant_id in query.within)
         and query.state in {None, session.state}
         and query.status in {None, session.status}
+        and query.reason in {None, session.reason}
         and query.user_id in {None, session.user_id}
         and (query.app_id is None or any(step.app and step.app.id == query.app_id for step in session.steps))
+        and (query.quoted is None or query.quoted in quotable(session))
+        and (query.begun_from is None or session.created_at >= query.begun_from)
+        and (query.begun_before is None or session.created_at < query.begun_before)
+        and (query.stuck_at is None or waiting(session) is not None)
     )
 
 
-def index_entries(session: Session) -> tuple[str, ...]:
-    """Return the session's members of its tenant's index: one per thing it can be found by."""
+def index_entries(session: Session, *, waits: bool) -> tuple[str, ...]:
+    """Return the session's members of its tenant's index: one per thing it can be found by, each with where it stands.
+
+    `waits`: somebody waits in it. So every list by one of these things, and by any part of where sessions stand, is a
+    union of ranges.
+    """
     found_by = [
         keys.index_prefix("all"),
-        keys.index_prefix("state", session.state),
-        keys.index_prefix("status", session.status),
         keys.index_prefix("user", session.user_id),
         *(keys.index_prefix("app", app_id) for app_id in sorted({step.app.id for step in session.steps if step.app})),
+        *(keys.index_prefix("quoted", text) for text in sorted(quotable(session))),
     ]
-    if session.reason is not None:
-        found_by.append(keys.index_prefix("reason", session.reason))
+    if waits:
+        found_by.append(keys.index_prefix("waiting"))
     place = keys.index_place(session.created_at, session.id)
-    return tuple(prefix + place for prefix in found_by)
+    situation = keys.index_situation(session.status, session.state, session.reason)
+    return tuple(prefix + situation + place for prefix in found_by)
+
+
+def quotable(session: Session) -> frozenset[str]:
+    """Return what people may quote of a session: its reference, its Zap's id, the codes of browsers."""
+    codes = {
+        browser.code
+        for step in session.steps
+        for link in step.links
+        for browser in (*((link.browser,) if link.browser else ()), *link.waiting)
+    }
+    return frozenset({*codes, *(text for text in (session.reference, session.zap.id) if text)})
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -67,6 +67,7 @@ class _Known:
             keys.untold(shard),
             *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.delivery_index)),
             keys.calls(shard, *user),
+            keys.waiting(shard, self.tenant_id),
             *of_sessions,
             *of_watches,
         ]

@@ -13,7 +13,9 @@ from zapwright_client.sending import AsyncSender, Sender, sent, sent_async
 from zapwright_client.shapes import (
     ActionList,
     AddedStep,
+    AppHealthList,
     AppPage,
+    AppStory,
     AuditPage,
     CheckPlanned,
     ChoicePage,
@@ -31,6 +33,7 @@ from zapwright_client.shapes import (
     EventPage,
     Filling,
     Form,
+    FoundSessionPage,
     Health,
     HeardSignal,
     Intervened,
@@ -38,10 +41,11 @@ from zapwright_client.shapes import (
     NewStep,
     OpenedPopup,
     OperatorsMe,
-    OperatorsSessionPage,
     OutputList,
+    Overview,
     Picker,
     PopupContext,
+    Reason,
     Session,
     SessionPage,
     SessionStatus,
@@ -653,12 +657,18 @@ def search_sessions(
     cursor: str | None = None,
     limit: int | None = None,
     tenant_id: str | None = None,
-) -> Call[OperatorsSessionPage]:
-    """Return sessions of every tenant that match every given value, youngest first."""
+    reason: Reason | None = None,
+    app_id: str | None = None,
+    older_than_s: int | None = None,
+    younger_than_s: int | None = None,
+    stuck: bool | None = None,
+    q: str | None = None,
+) -> Call[FoundSessionPage]:
+    """Return sessions that match every given value, youngest first."""
     return Call(
         method="GET",
         path="/v1/operator/sessions",
-        kind=OperatorsSessionPage,
+        kind=FoundSessionPage,
         query={
             "state": state,
             "status": status,
@@ -666,7 +676,40 @@ def search_sessions(
             "cursor": cursor,
             "limit": limit,
             "tenant_id": tenant_id,
+            "reason": reason,
+            "app_id": app_id,
+            "older_than_s": older_than_s,
+            "younger_than_s": younger_than_s,
+            "stuck": stuck,
+            "q": q,
         },
+    )
+
+
+def read_overview() -> Call[Overview]:
+    """Return everything at a glance: where sessions stand, who waits and is stuck, the funnel, the budget, jumps."""
+    return Call(
+        method="GET",
+        path="/v1/operator/overview",
+        kind=Overview,
+    )
+
+
+def list_apps() -> Call[AppHealthList]:
+    """Return every app that has sessions, or had popups in the last day, with how these went; jumps come first."""
+    return Call(
+        method="GET",
+        path="/v1/operator/apps",
+        kind=AppHealthList,
+    )
+
+
+def read_app(app_id: str) -> Call[AppStory]:
+    """Return how an app's popups went, in the last day by the hour, and where its sessions stand."""
+    return Call(
+        method="GET",
+        path=f"/v1/operator/apps/{part(app_id)}",
+        kind=AppStory,
     )
 
 
@@ -890,6 +933,9 @@ class Routes(Sender):
     read_delivery = sent(read_delivery)
     replay_delivery = sent(replay_delivery)
     search_sessions = sent(search_sessions)
+    read_overview = sent(read_overview)
+    list_apps = sent(list_apps)
+    read_app = sent(read_app)
     read_me = sent(read_me)
     read_story = sent(read_story)
     read_why = sent(read_why)
@@ -952,6 +998,9 @@ class AsyncRoutes(AsyncSender):
     read_delivery = sent_async(read_delivery)
     replay_delivery = sent_async(replay_delivery)
     search_sessions = sent_async(search_sessions)
+    read_overview = sent_async(read_overview)
+    list_apps = sent_async(list_apps)
+    read_app = sent_async(read_app)
     read_me = sent_async(read_me)
     read_story = sent_async(read_story)
     read_why = sent_async(read_why)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, TypedDict
 
 AttemptEnd = Literal["superseded", "cancelled", "blocked", "offered", "timed_out", "settled"]
+BrowserFamily = Literal["chrome", "edge", "firefox", "safari", "other"]
 Channel = Literal["message", "difference", "selection", "operator"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
 DeliveryState = Literal["pending", "delivered", "dead"]
@@ -268,11 +269,43 @@ class DeliveryPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorsSessionPage:
-    """Sessions of all tenants, youngest first. `cursor` leads on, null at the end."""
+class FoundSessionPage:
+    """Sessions, youngest first. `cursor` leads on, null at the end."""
 
-    sessions: tuple[OperatorsSession, ...]
+    sessions: tuple[FoundSession, ...]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusCount:
+    """How many sessions have a status."""
+
+    status: SessionStatus
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCount:
+    """How many sessions that are being built are in a state."""
+
+    state: StepState
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCount:
+    """How many sessions that are being built need an authentication for a reason."""
+
+    reason: Reason
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What is usual for the app: its own last 24 hours, without the time that is held against them."""
+
+    lost_rate: float
+    resolved: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,6 +394,46 @@ class Form:
     fields: tuple[FormPart, ...]
     inputs: dict[str, Any]
     problems: tuple[FieldFlaw, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingFor:
+    """That somebody waits for a popup, since when, and whether that is too long.
+
+    `heard_at`: the oldest signal that the user is done and that no check has answered. `stuck`: `signal` when that was
+    more than 30 seconds ago, `check` when a check is overdue by as much, null when neither is so.
+    """
+
+    since: datetime
+    heard_at: datetime | None
+    stuck: Literal["signal", "check"] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldestWaiting:
+    """Who has waited longest for a popup."""
+
+    session_id: str
+    tenant_id: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jumped:
+    """An app whose lost rate jumped."""
+
+    app_id: str
+    title: str | None
+    jump: Jump
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppHealthList:
+    """Apps, those that jumped first, then those with the most sessions and popups. `unfinished_means`, in words."""
+
+    at: datetime
+    apps: tuple[AppHealth, ...]
+    unfinished_means: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -540,6 +613,36 @@ class SignalRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSide:
+    """One of Zapier's limits: how many permits are held now. `limit` null: there is none.
+
+    `cooldown_until`: Zapier refused, and nothing is asked before then; null otherwise.
+    """
+
+    kind: Literal["egress", "partner"]
+    name: str
+    tenants: tuple[str, ...]
+    held: int
+    limit: int | None
+    cooldown_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jump:
+    """An app's popups lose their messages more often than chance allows for, in the last `minutes`.
+
+    `browser`: in this family of browsers alone; null: in all of them. `since`: the first minute in which one was lost.
+    """
+
+    since: datetime
+    minutes: int
+    browser: BrowserFamily | None
+    lost_rate: float
+    resolved: int
+    baseline: Baseline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamCall:
     """One call to Zapier. `status` null: no answer came, for the `problem`."""
 
@@ -593,6 +696,34 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Popups:
+    """What became of popups. `offered`: the user was asked which account is meant, or was told that none was seen."""
+
+    opened: int
+    by_message: int
+    without_message: int
+    offered: int
+    unfinished: int
+    cancelled: int
+    blocked: int
+    lost_rate: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppHealth:
+    """An app: its sessions now, and its popups in the last 24 hours."""
+
+    app_id: str
+    title: str | None
+    sessions: int
+    waiting: int
+    popups: Popups
+    baseline: Baseline | None
+    jump: Jump | None
+    browsers: tuple[BrowserPopups, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedConnectLink(ConnectLink):
     """A connect link, and the address to give to the session's user."""
 
@@ -622,6 +753,35 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FunnelHour:
+    """How many sessions came how far in an hour that began `at`; each is counted once for each stage."""
+
+    at: datetime
+    begun: int
+    app_chosen: int
+    popup_opened: int
+    connected: int
+    ready: int
+    created: int
+    expired: int
+    cancelled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserPopups(Popups):
+    """The popups in one family of browsers."""
+
+    browser: BrowserFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopupsHour(Popups):
+    """The popups of an hour that began `at`."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoryWatch:
     """What is known of the user's authentications for an app, on which steps wait.
 
@@ -646,6 +806,23 @@ class StoryDelivery(Delivery):
     """A delivery, and to which endpoint."""
 
     webhook_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Everything at a glance. `funnel` has the last hours, the present one last."""
+
+    at: datetime
+    sessions: int
+    statuses: tuple[StatusCount, ...]
+    states: tuple[StateCount, ...]
+    reasons: tuple[ReasonCount, ...]
+    waiting: int
+    stuck: int
+    oldest_waiting: OldestWaiting | None
+    funnel: tuple[FunnelHour, ...]
+    budget: tuple[BudgetSide, ...]
+    jumps: tuple[Jumped, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -783,6 +960,17 @@ class FormPart(FormField):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppStory(AppHealth):
+    """An app with its sessions by state and reason, and its popups by the hour, the present one last."""
+
+    at: datetime
+    states: tuple[StateCount, ...]
+    reasons: tuple[ReasonCount, ...]
+    hours: tuple[PopupsHour, ...]
+    unfinished_means: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedSession(Session):
     """A session that was begun, with a token for its user's page."""
 
@@ -794,6 +982,14 @@ class OperatorsSession(Session):
     """A session, and whose it is."""
 
     tenant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundSession(OperatorsSession):
+    """A session as operators see it."""
+
+    reason: Reason | None
+    waiting: WaitingFor | None
 
 
 class NewStep(TypedDict, total=False):

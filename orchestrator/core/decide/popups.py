@@ -46,7 +46,7 @@ def opened(draft: Draft, step: Step, signal: PopupOpened) -> None:
     """Begin an attempt, unless it has begun; earlier ones are superseded, their messages still count."""
     if _known(draft, step, signal.attempt_id) is not None:
         return draft.nothing(Outcome.DUPLICATE)
-    step, attempt = _open(draft, step, signal.attempt_id)
+    step, attempt = _open(draft, step, signal)
     if signal.context.elapsed_ms is not None:
         _doubt_what_was_given(draft, step, attempt, signal)
     return None
@@ -158,7 +158,7 @@ def _attempt(draft: Draft, step: Step, signal: PopupSignal) -> tuple[Step, Attem
     attempt = _known(draft, step, signal.attempt_id)
     if attempt is not None:
         return step, attempt
-    step, attempt = _open(draft, step, signal.attempt_id)
+    step, attempt = _open(draft, step, signal)
     if not isinstance(signal, PopupBlocked):
         _doubt_what_was_given(draft, step, attempt, signal)
     return step, attempt
@@ -181,8 +181,8 @@ def _doubt_what_was_given(draft: Draft, step: Step, attempt: Attempt, signal: Op
     draft.doubt(step, app_id=attempt.app_id, watch=watch, since=since)
 
 
-def _open(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
-    app = step.app
+def _open(draft: Draft, step: Step, signal: PopupSignal) -> tuple[Step, Attempt]:
+    app, attempt_id = step.app, signal.attempt_id
     if app is None or not machine.allows(step.state, Trigger.POPUP_OPENED):
         raise draft.illegal(step, Trigger.POPUP_OPENED)
     oldest = draft.now - draft.policy.baseline_oldest
@@ -192,6 +192,7 @@ def _open(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
         opened_at=draft.now,
         deadline=draft.now + draft.policy.attempt,
         offers_only=step.baseline is None or step.baseline.taken_at < oldest,
+        browser=signal.context.browser,
     )
     step = draft.end_live_attempts(step, AttemptEnd.SUPERSEDED)
     kept = (*step.attempts, attempt)[-MOST_ATTEMPTS_KEPT:]

@@ -6,6 +6,7 @@ from orchestrator.store.limits import Limits
 from orchestrator.store.memory.around import MemoryCache, MemoryChanges, MemoryLeases
 from orchestrator.store.memory.audit import MemoryAuditLog, MemoryCallLog
 from orchestrator.store.memory.budget import MemoryBudget
+from orchestrator.store.memory.census import MemoryCensusStore
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.deliveries import MemoryDeliveryStore
 from orchestrator.store.memory.endpoints import MemoryEndpointStore
@@ -28,6 +29,7 @@ class MemoryStore:
         self.shards = shards
         self.credentials = MemoryCredentialStore(state, switchboard)
         self.sessions = MemorySessionStore(state, switchboard, self.credentials)
+        self.census = MemoryCensusStore(state)
         self.receipts = MemoryReceiptStore(state)
         self.watches = MemoryWatchStore(state, switchboard)
         self.budget = MemoryBudget(limits or Limits())
