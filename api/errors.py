@@ -36,7 +36,9 @@ from starlette.types import Scope
 
 from api.schemas.problems import Flaw, Problem
 from orchestrator.core.errors import (
+    ClientMissingError,
     CredentialRefusedError,
+    DeliveryUnderWayError,
     EndpointUrlRefusedError,
     GuardFailedError,
     IdempotencyInFlightError,
@@ -47,6 +49,7 @@ from orchestrator.core.errors import (
     PreconditionFailedError,
     ReferenceTakenError,
     SignalRefusedError,
+    SignInRefusedError,
     SignInRequiredError,
     StaleVersionError,
     StoreError,
@@ -218,12 +221,15 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     TenantTakenError: HTTPStatus.CONFLICT,
     EndpointUrlRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyEndpointsError: HTTPStatus.CONFLICT,
+    DeliveryUnderWayError: HTTPStatus.CONFLICT,
     SignalRefusedError: HTTPStatus.CONFLICT,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     IdempotencyInFlightError: HTTPStatus.CONFLICT,
     SignInRequiredError: HTTPStatus.CONFLICT,
     CredentialRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    SignInRefusedError: HTTPStatus.FORBIDDEN,
+    ClientMissingError: HTTPStatus.CONFLICT,
     UpstreamError: HTTPStatus.BAD_GATEWAY,
     UpstreamBusyError: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -16,6 +16,8 @@ from orchestrator.core.session import SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of
 
 SHORTEST_TOKEN_KEY = 32
+ZAPIERS_TOKEN_URL = "https://zapier.com/oauth/token/"  # noqa: S105 - an address; its last slash matters
+Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
 
 
@@ -95,7 +97,19 @@ class Settings(BaseSettings):
     """Your client id at Zapier; rate limits are kept per client id."""
 
     zapier_client_secret: SecretStr | None = None
-    """Your client secret at Zapier."""
+    """Your client secret at Zapier; users' sign-ins, and refreshing their tokens, need it."""
+
+    zapier_token_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Zapier's token endpoint; by default its own, or `/oauth/token/` of an upstream that is not Zapier."""
+
+    zapier_scopes: Annotated[tuple[Scope, ...], NoDecode] = (
+        "profile",
+        "zap",
+        "zap:write",
+        "connection:read",
+        "connection:write",
+    )
+    """What users are asked to allow, comma-separated; `connection:read` was called `authentication` once."""
 
     zapier_message_origin: str = "https://zapier.com"
     """The origin that the popup's message comes from; pages must accept no other."""
@@ -133,6 +147,9 @@ class Settings(BaseSettings):
     baseline_fresh_s: Seconds = 300
     """How old a listing may be when a popup is opened."""
 
+    history_s: Seconds = 5 * 24 * 3600
+    """How long an ended session's events, signals and deliveries are kept; webhooks are tried for three days."""
+
     retention_s: Seconds = 7 * 24 * 3600
     """How long an ended session is kept."""
 
@@ -151,7 +168,9 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     """How it is logged."""
 
-    @field_validator("credential_keys", "token_keys", "origins", "webhook_allowed_networks", mode="before")
+    @field_validator(
+        "credential_keys", "token_keys", "origins", "webhook_allowed_networks", "zapier_scopes", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -216,6 +235,14 @@ class Settings(BaseSettings):
             created_at=0,
         )
 
+    def token_url(self) -> str:
+        """Return where tokens are handed out: at Zapier, or at what stands in its place."""
+        if self.zapier_token_url is not None:
+            return self.zapier_token_url
+        api = self.zapier_api_url
+        is_zapier = api is None or f".{urlsplit(api).hostname}".endswith(".zapier.com")
+        return ZAPIERS_TOKEN_URL if api is None or is_zapier else f"{api.rstrip('/')}/oauth/token/"
+
     def policy(self) -> Policy:
         """Return the durations that decisions are made with."""
         return Policy(
@@ -224,6 +251,7 @@ class Settings(BaseSettings):
             attempt_visible=_millis(self.attempt_visible_s),
             attempt_longest=_millis(self.attempt_longest_s),
             baseline_fresh=_millis(self.baseline_fresh_s),
+            history=_millis(self.history_s),
             retention=_millis(self.retention_s),
             audit_retention=_millis(self.audit_retention_s),
         )

@@ -572,6 +572,8 @@ export class Routes extends Sender {
   /**
    * Send one event once more, under the same message id, with all its tries before it.
    *
+   * It waits behind what is being tried of its session; one that may be what is being tried is refused.
+   *
    * @param {ReplayDeliveryArguments} given
    * @param {Options} [options]
    * @returns {Promise<Delivery>}

@@ -39,8 +39,11 @@ ZapwrightError
 ├── TenantTakenError
 ├── EndpointUrlRefusedError       messages are not sent there
 ├── TooManyEndpointsError
+├── DeliveryUnderWayError
 ├── SignInRequiredError
 ├── CredentialRefusedError
+├── SignInRefusedError            this browser may not go on with a sign-in; nothing changed
+├── ClientMissingError
 ├── UpstreamError
 │   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
 │   ├── UpstreamUnavailableError  no usable answer
@@ -198,6 +201,20 @@ class DeliveryNotFoundError(NotFoundError):
     def __init__(self, *, endpoint_id: str, session_id: str, seq: int) -> None:
         super().__init__(
             f"endpoint {endpoint_id} has no delivery of event {seq} of session {session_id!r}; list its deliveries",
+            endpoint_id=endpoint_id,
+            session_id=session_id,
+            seq=seq,
+        )
+
+
+class DeliveryUnderWayError(ZapwrightError):
+    """Something of the delivery's lane is being tried just now: asking for it again might send it twice."""
+
+    code = "delivery_under_way"
+
+    def __init__(self, *, endpoint_id: str, session_id: str, seq: int) -> None:
+        super().__init__(
+            f"event {seq} of session {session_id!r} may be on its way to {endpoint_id}: see what comes of it first",
             endpoint_id=endpoint_id,
             session_id=session_id,
             seq=seq,
@@ -544,6 +561,29 @@ class CredentialRefusedError(ZapwrightError):
         )
 
 
+class SignInRefusedError(ZapwrightError):
+    """This browser may not go on with the sign-in."""
+
+    code = "sign_in_refused"
+
+    def __init__(self, *, why: str) -> None:
+        self.why = why
+        super().__init__(f"the sign-in cannot go on here ({why}): begin another one", why=why)
+
+
+class ClientMissingError(ZapwrightError):
+    """The tenant has no client at Zapier that could sign anybody in."""
+
+    code = "client_missing"
+
+    def __init__(self, *, tenant_id: str) -> None:
+        super().__init__(
+            f"tenant {tenant_id!r} has no client secret at Zapier: set its client id and secret "
+            "(ZAPWRIGHT_ZAPIER_CLIENT_ID and ZAPWRIGHT_ZAPIER_CLIENT_SECRET, or `zapwright tenants`)",
+            tenant_id=tenant_id,
+        )
+
+
 class UpstreamError(ZapwrightError):
     """Something between Zapier and us."""
 
@@ -551,20 +591,24 @@ class UpstreamError(ZapwrightError):
 
 
 class UpstreamBusyError(UpstreamError):
-    """No call to Zapier may be made now.
+    """No call to Zapier may be made now: there is no room under its limits, or no good token yet.
 
     `pages`: how many the list has, as far as is known, when it was broken off after its first one.
     """
 
     code = "upstream_busy"
 
-    def __init__(self, *, retry_after: Millis, pages: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        retry_after: Millis,
+        pages: int = 1,
+        why: str = "Zapier's rate limit leaves no room for this call",
+    ) -> None:
         self.retry_after = retry_after
         self.pages = pages
-        super().__init__(
-            f"Zapier's rate limit leaves no room for this call; repeat it in {max(1, round(retry_after / 1000))} s",
-            retry_after_ms=retry_after,
-        )
+        self.why = why
+        super().__init__(f"{why}; repeat it in {max(1, round(retry_after / 1000))} s", retry_after_ms=retry_after)
 
 
 class UpstreamUnavailableError(UpstreamError):

@@ -75,6 +75,7 @@ class Policy:
     deadline_grace: Millis = 30 * SECOND
     baseline_fresh: Millis = 5 * MINUTE
     creation: Millis = 60 * SECOND
+    history: Millis = 5 * 24 * 60 * MINUTE
     retention: Millis = 7 * 24 * 60 * MINUTE
     audit_retention: Millis = 400 * 24 * 60 * MINUTE
 
@@ -149,7 +150,8 @@ def presence_due(session: Session) -> Instant | None:
 def wake_at(session: Session, policy: Policy) -> Instant | None:
     """Return when time alone changes something about the session."""
     if session.status in ENDED:
-        return (session.ended_at or session.updated_at) + policy.retention
+        kept = policy.retention if session.trimmed_at is not None else min(policy.history, policy.retention)
+        return (session.ended_at or session.updated_at) + kept
     if session.status is SessionStatus.CREATING:
         return (session.zap.intent_at or session.updated_at) + policy.creation
     if session.status is SessionStatus.CREATE_UNKNOWN:

@@ -170,6 +170,12 @@ class Baseline:
             return None
         return cls(taken_at=listing.begun_at, account=listing.account, authentications=listing.authentications)
 
+    def listing(self, app_id: str) -> Listing:
+        """Return the listing it was made of."""
+        return Listing(
+            app_id=app_id, authentications=self.authentications, begun_at=self.taken_at, account=self.account
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Connect:
@@ -382,7 +388,7 @@ class Session:
     `seq` counts the events so far; `version` counts the commits. `commit_id` names the last commit, so that
     a repeat of it is recognised, and `earlier_commits` some before it, the newest last: whoever never got the answer
     to a commit finds there that it was written, whatever was committed since.
-    `signed_out`: Zapier refused the user's credential and no new one was put since.
+    `signed_out`: Zapier refused the user's credential and no new one was put since. `trimmed_at`: its history is gone.
     """
 
     id: str
@@ -398,6 +404,7 @@ class Session:
     zap: Zap = field(default_factory=Zap)
     ended: SessionStatus | None = None
     ended_at: Instant | None = None
+    trimmed_at: Instant | None = None
     signed_out: bool = False
     seq: int = 0
     version: int = 0

@@ -50,7 +50,10 @@ def _quoted(*ids: str) -> str:
 
 
 def session(shard: int, session_id: str) -> str:
-    """hash: `document` (JSON), `version`, `commit_id`, `index` (its members in the index, one per line)."""
+    """hash: `document` (JSON), `version`, `commit_id`, `index` (its members in the index, one per line).
+
+    In a trimmed session's `index` "@" stands for its place, with which the first line ends.
+    """
     return _shard(shard, "session", _quoted(session_id))
 
 
@@ -255,6 +258,16 @@ def session_endpoints(shard: int, session_id: str) -> str:
     return _shard(shard, "session", _quoted(session_id), "endpoints")
 
 
+def deleted_endpoints(tenant_id: str) -> str:
+    """zset: ids of endpoints of the tenant that were deleted, by until when none of that id may be made."""
+    return f"zw:{{tenant:{_quoted(tenant_id)}}}:endpoints:deleted"
+
+
+def session_deleted_endpoints(shard: int, session_id: str) -> str:
+    """zset: the same for endpoints of a session."""
+    return _shard(shard, "session", _quoted(session_id), "endpoints", "deleted")
+
+
 def all_endpoints() -> tuple[str, str]:
     """Patterns of the hashes that hold endpoints, and of nothing else."""
     return "zw:{tenant:*}:endpoints", "zw:{*}:session:*:endpoints"
@@ -417,6 +430,16 @@ def credential(shard: int, tenant_id: str, user_id: str) -> str:
 def untold(shard: int) -> str:
     """set: users, as `user_member`, whose sessions may not know yet how the credential is."""
     return _shard(shard, "untold")
+
+
+def sign_ins(shard: int) -> str:
+    """hash: id → sign-in (JSON)."""
+    return _shard(shard, "sign-ins")
+
+
+def kept_sign_ins(shard: int) -> str:
+    """zset: ids of sign-ins, by until when they are kept."""
+    return _shard(shard, "sign-ins", "kept")
 
 
 def user_member(tenant_id: str, user_id: str) -> str:

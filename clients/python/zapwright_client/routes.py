@@ -628,7 +628,7 @@ def list_deliveries(
     )
 
 
-def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
+def read_delivery(webhook_id: str, session_id: str, seq: int) -> Call[Delivery]:
     """Return the delivery of one event."""
     return Call(
         method="GET",
@@ -638,9 +638,12 @@ def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
 
 
 def replay_delivery(
-    webhook_id: str, session_id: str, seq: str, *, idempotency_key: str | None = None
+    webhook_id: str, session_id: str, seq: int, *, idempotency_key: str | None = None
 ) -> Call[Delivery]:
-    """Send one event once more, under the same message id, with all its tries before it."""
+    """Send one event once more, under the same message id, with all its tries before it.
+
+    It waits behind what is being tried of its session; one that may be what is being tried is refused.
+    """
     return Call(
         method="POST",
         path=f"/v1/webhooks/{part(webhook_id)}/deliveries/{part(session_id)}/{part(seq)}/replay",
@@ -847,7 +850,7 @@ def restart_step(
 
 
 def send_again(
-    webhook_id: str, seq: str, session_id: str, *, reason: str, idempotency_key: str | None = None
+    webhook_id: str, seq: int, session_id: str, *, reason: str, idempotency_key: str | None = None
 ) -> Call[StoryDelivery]:
     """Send an event to an endpoint once more, under the same message id."""
     return Call(

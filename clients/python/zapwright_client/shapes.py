@@ -90,6 +90,7 @@ Code = Literal[
     "credential_refused",
     "deadline_final",
     "delivery_not_found",
+    "delivery_under_way",
     "endpoint_not_found",
     "endpoint_url_refused",
     "field_not_found",

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+import structlog
 from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 
@@ -21,7 +22,7 @@ from orchestrator.store.client import StoreUnfitError, connect
 from orchestrator.store.credentials import CredentialUnreadableError
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
-from orchestrator.store.rules import Place, index_entries
+from orchestrator.store.rules import KEPT_OUTBOX, Place, index_entries
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts, script
 from orchestrator.store.searching import find_places
 from tests.contract.store.conftest import SEALING_KEY
@@ -351,6 +352,21 @@ async def test_a_rare_match_among_many_is_found(redis: Redis, store: Store, look
     found = await find_places(Scripts(redis), query, shards=SHARDS, looked_at=looked_at)
 
     assert expected[::-1] == found
+
+
+async def test_a_full_outbox_loses_its_oldest_events_and_says_so(store: Store, redis: Redis) -> None:
+    """No worker fetched them for long; the store must not run full of them."""
+    session = await committed(store, a_session())
+    outbox = keys.outbox(session_shard(session.id))
+    fill = f"for _ = 1, {KEPT_OUTBOX + 200} do redis.call('XADD', KEYS[1], '0-*', 'session', 'x', 'event', '{{}}') end"
+    await read(redis, "EVAL", fill, 1, outbox)
+    with structlog.testing.capture_logs() as logs:
+        await committed(store, session)
+
+    kept = await read(redis, "XLEN", outbox)
+    assert KEPT_OUTBOX <= kept < KEPT_OUTBOX + 200
+    (line,) = logs
+    assert (line["event"], line["events_lost"]) == ("outbox_overflowed", KEPT_OUTBOX + 202 - kept)
 
 
 async def test_events_that_nobody_fetched_are_forgotten_in_their_time(store: Store, redis: Redis) -> None:

@@ -189,6 +189,7 @@ class World:
             "session_id": self.session["id"],
             "step_id": self.step,
             "link_id": self.link,
+            "app_id": "some-app",
             "user_id": "alice",
             "webhook_id": self.webhook,
             "seq": "1",
