@@ -114,6 +114,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         http=http,
         budget=store.budget,
         credentials=credentials,
+        calls=store.calls,
         cache=store.cache,
         clock=clock,
         limits=CallLimits(

@@ -155,7 +155,7 @@ def _of_session(facts: SessionFacts) -> Iterator[Finding]:
     session = facts.session
     match session.status:
         case SessionStatus.CREATED | SessionStatus.CANCELLED | SessionStatus.EXPIRED:
-            yield _ended(session)
+            yield _ended(session, facts.conditions.now)
         case SessionStatus.CREATING:
             yield _creating(session.zap, facts.conditions)
         case SessionStatus.CREATE_UNKNOWN:
@@ -164,19 +164,19 @@ def _of_session(facts: SessionFacts) -> Iterator[Finding]:
             yield from _open(facts)
         case _:
             assert_never(session.status)
-    yield from map(_not_delivered, facts.undelivered)
+    yield from (_not_delivered(undelivered, facts.conditions.now) for undelivered in facts.undelivered)
 
 
-def _ended(session: Session) -> Finding:
-    when = f" at {clock(session.ended_at)}" if session.ended_at is not None else ""
+def _ended(session: Session, now: Instant) -> Finding:
+    when = f" at {clock(session.ended_at, now)}" if session.ended_at is not None else ""
     match session.status:
         case SessionStatus.CREATED:
-            return Finding(code="created", says=f"The Zap was created{when}.", verdict=Verdict.OVER)
+            return Finding(code="zap_created", says=f"The Zap was created{when}.", verdict=Verdict.OVER)
         case SessionStatus.CANCELLED:
-            return Finding(code="cancelled", says=f"The session was cancelled{when}.", verdict=Verdict.OVER)
+            return Finding(code="session_cancelled", says=f"The session was cancelled{when}.", verdict=Verdict.OVER)
         case _:
             return Finding(
-                code="expired",
+                code="session_expired",
                 says=f"Nobody finished the session before its deadline; it expired{when}.",
                 do="If the user still wants it, have your product begin a new session.",
                 verdict=Verdict.OVER,
@@ -184,19 +184,20 @@ def _ended(session: Session) -> Finding:
 
 
 def _creating(zap: Zap, conditions: Conditions) -> Finding:
-    until = (zap.intent_at or conditions.now) + conditions.policy.creation
-    asked = clock(zap.intent_at or conditions.now)
-    if conditions.now > until + STUCK_AFTER:
+    now = conditions.now
+    ends_at = (zap.intent_at or now) + conditions.policy.creation
+    asked, until = clock(zap.intent_at or now, now), clock(ends_at, now)
+    if now > ends_at + STUCK_AFTER:
         return Finding(
             code="creation_overdue",
             says=f"Zapier was asked at {asked} to create the Zap, no answer was noted, and nobody has looked since "
-            f"{clock(until)}.",
+            f"{until}.",
             do="See that a worker runs (`zapwright doctor`): its sweeper looks for the Zap.",
             verdict=Verdict.STUCK,
         )
     return Finding(
         code="creating",
-        says=f"Zapier was asked at {asked} to create the Zap; the answer is waited for until {clock(until)}.",
+        says=f"Zapier was asked at {asked} to create the Zap; the answer is waited for until {until}.",
         verdict=Verdict.WORKING,
     )
 
@@ -215,16 +216,17 @@ def _unknown(zap: Zap, conditions: Conditions) -> Finding:
             do="Have the user look at their Zaps: then say which it is (`zap_id`), or that it is not there (`again`).",
             verdict=Verdict.STUCK,
         )
+    look = clock(zap.look_at, conditions.now)
     if conditions.now > zap.look_at + STUCK_AFTER:
         return Finding(
             code="look_overdue",
-            says=f"{lost}; the user's Zaps should have been looked through at {clock(zap.look_at)}, and were not.",
+            says=f"{lost}; the user's Zaps should have been looked through at {look}, and were not.",
             do="See that a worker runs (`zapwright doctor`).",
             verdict=Verdict.STUCK,
         )
     return Finding(
         code="looking_for_zap",
-        says=f"{lost}; the user's Zaps are looked through at {clock(zap.look_at)}.",
+        says=f"{lost}; the user's Zaps are looked through at {look}.",
         verdict=Verdict.WORKING,
     )
 
@@ -276,14 +278,14 @@ def _deadline(facts: SessionFacts) -> Iterator[Finding]:
     if now > session.deadline + STUCK_AFTER and not is_waiting:
         yield Finding(
             code="expiry_overdue",
-            says=f"The session's deadline was {clock(session.deadline)}, and nobody has ended it.",
+            says=f"The session's deadline was {clock(session.deadline, now)}, and nobody has ended it.",
             do="See that a worker runs (`zapwright doctor`); extend the session first if the user still wants it.",
             verdict=Verdict.STUCK,
         )
     elif session.deadline - now <= _SOON:
         yield Finding(
             code="deadline_near",
-            says=f"The session ends at {clock(session.deadline)} unless the Zap is created before.",
+            says=f"The session ends at {clock(session.deadline, now)} unless the Zap is created before.",
             do="Extend it if the user needs more time.",
             verdict=Verdict.USER,
         )
@@ -383,11 +385,13 @@ def _awaiting(facts: SessionFacts, step: Step, name: str) -> Finding:
             do="Reset the step, and report this.",
             verdict=Verdict.STUCK,
         )
-    says = f"{name} waits for the popup opened at {clock(attempt.opened_at)}, until {clock(attempt.deadline)}. "
+    now = facts.conditions.now
+    opened, until = clock(attempt.opened_at, now), clock(attempt.deadline, now)
+    says = f"{name} waits for the popup opened at {opened}, until {until}. "
     return Finding(
         code="awaiting_popup",
         step_id=step.id,
-        says=says + _heard(attempt, facts.conditions.now),
+        says=says + _heard(attempt, now),
         verdict=Verdict.WORKING,
         do="Ask the user to come back to your page when they have finished, or check now.",
     )
@@ -395,9 +399,9 @@ def _awaiting(facts: SessionFacts, step: Step, name: str) -> Finding:
 
 def _heard(attempt: Attempt, now: Instant) -> str:
     if attempt.messages:
-        came = clock(max(message.at for message in attempt.messages))
+        came = clock(max(message.at for message in attempt.messages), now)
         return f"Its message came at {came}; Zapier must list what it named before it counts."
-    heard = [f"{_HINTS[kind]} at {clock(at)}" for kind in HintKind if (at := attempt.last(kind)) is not None]
+    heard = [f"{_HINTS[kind]} at {clock(at, now)}" for kind in HintKind if (at := attempt.last(kind)) is not None]
     if attempt.page_gone:
         heard.append("the page was left")
     if not heard:
@@ -447,18 +451,18 @@ def _check(watch: Watch, step: Step, name: str, conditions: Conditions) -> Findi
         return _checks(
             step,
             "cooldown",
-            f"{name}: Zapier has asked us to wait, so nothing is asked before {clock(max(cooldown, due))}.",
+            f"{name}: Zapier has asked us to wait, so nothing is asked before {clock(max(cooldown, due), now)}.",
             "Nothing: it goes on by itself. If it happens often, see who else uses this address (budget).",
         )
     if watch.retry_at is not None and watch.retry_at > now:
         return _checks(
             step,
             "zapier_fails",
-            f"{name}: Zapier gave no usable answer, {_times(watch.failures)} in a row; asked again at {clock(due)}.",
+            f"{name}: Zapier gave no usable answer, {_times(watch.failures)} in a row; next at {clock(due, now)}.",
             "If it goes on, look at Zapier's status page; nothing is lost meanwhile.",
         )
     if due > now:
-        return _checks(step, "check_planned", f"{name}: Zapier is asked next at {clock(due)}.")
+        return _checks(step, "check_planned", f"{name}: Zapier is asked next at {clock(due, now)}.")
     return _overdue(step, name, now - due, conditions)
 
 
@@ -506,10 +510,10 @@ def _jumped(lossy: Lossy, name: str, *, step_id: str | None) -> Finding:
     )
 
 
-def _not_delivered(undelivered: Undelivered) -> Finding:
+def _not_delivered(undelivered: Undelivered, now: Instant) -> Finding:
     endpoint = undelivered.endpoint
     if endpoint.paused is not None:
-        since = f" since {clock(endpoint.paused_at)}" if endpoint.paused_at is not None else ""
+        since = f" since {clock(endpoint.paused_at, now)}" if endpoint.paused_at is not None else ""
         return Finding(
             code="endpoint_paused",
             says=f"Webhook endpoint {endpoint.id} is paused{since} ({endpoint.paused}): "
@@ -635,9 +639,11 @@ def of_check(check_at: Instant | None, cooldown_until: Instant | None, held_unti
     return "Zapier is asked now, as soon as a call is free."
 
 
-def clock(at: Instant | None) -> str:
-    """Write a moment as people read it in a sentence."""
-    return datetime.fromtimestamp((at or 0) / SECOND, UTC).strftime("%H:%M:%S UTC")
+def clock(at: Instant | None, now: Instant | None = None) -> str:
+    """Write a moment as people read it in a sentence: with its day, unless that is the same as now's."""
+    moment = datetime.fromtimestamp((at or 0) / SECOND, UTC)
+    is_today = now is None or datetime.fromtimestamp(now / SECOND, UTC).date() == moment.date()
+    return moment.strftime("%H:%M:%S UTC" if is_today else "%Y-%m-%d %H:%M:%S UTC")
 
 
 def _many(count: int, thing: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -11,11 +12,12 @@ import structlog
 
 from orchestrator.core.errors import (
     SignInRequiredError,
+    StoreError,
     UpstreamBusyError,
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from orchestrator.core.ports import Clock, Credential, CredentialStore, Permit
+from orchestrator.core.ports import CallLog, CallRecord, Clock, Credential, CredentialStore, Permit
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.permits import Purse
@@ -61,10 +63,11 @@ class Reading:
 class Calls:
     """Makes requests, each under one permit, and judges what came of them."""
 
-    def __init__(self, exchange: Exchange, *, clock: Clock, credentials: CredentialStore) -> None:
+    def __init__(self, exchange: Exchange, *, clock: Clock, credentials: CredentialStore, log: CallLog) -> None:
         self._exchange = exchange
         self._clock = clock
         self._credentials = credentials
+        self._log = log
 
     async def read(self, request: Request, *, caller: Caller, purse: Purse) -> Reading:
         """Make a request that changes nothing, and return what was read.
@@ -72,16 +75,18 @@ class Calls:
         When a user waits for it, a passing failure (a dropped connection, 502, 503 without Retry-After, 504) is met by
         one repetition under a new permit; a check's never is. Raises as the port `Upstream` promises of reads.
         """
-        begun_at, outcome = await self.make(request, purse=purse)
+        begun_at, outcome = await self.make(request, caller=caller, purse=purse)
         if purse.is_awaited and is_passing(outcome):
-            begun_at, outcome = await self.make(request, purse=purse)
+            begun_at, outcome = await self.make(request, caller=caller, purse=purse)
         if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
             await self.mark(caller)
             raise SignInRequiredError(user_id=caller.user_id)
         return Reading(body=body_of(outcome, token=request.token, now=self._clock.now()), begun_at=begun_at)
 
-    async def make(self, request: Request, *, purse: Purse) -> tuple[Instant, Outcome]:
+    async def make(self, request: Request, *, caller: Caller, purse: Purse) -> tuple[Instant, Outcome]:
         """Make one request, tell the budget what came of it, and return when it was begun with its outcome.
+
+        It is noted among the calls made for the user, too; a store that does not take the note spoils nothing.
 
         A token that no header can hold is refused here, as Zapier would. Raises what drawing a permit raises, and
         nothing once the request is begun.
@@ -91,8 +96,8 @@ class Calls:
         permit = await purse.draw()
         begun_at = self._clock.now()
         outcome = await self._exchange.send(request)
-        await self._settle(outcome, permit, purse)
-        _record(request, outcome, duration=self._clock.now() - begun_at)
+        record = _recorded(request, outcome, begun_at=begun_at, took=self._clock.now() - begun_at)
+        await asyncio.gather(self._settle(outcome, permit, purse), self._note(caller, record))
         return begun_at, outcome
 
     def now(self) -> Instant:
@@ -103,6 +108,14 @@ class Calls:
         """Zapier refused the caller's token: let nobody use this generation of it again."""
         if caller.generation is not None:
             await self._credentials.need_sign_in(caller.tenant_id, caller.user_id, generation=caller.generation)
+
+    async def _note(self, caller: Caller, record: CallRecord) -> None:
+        if not caller.user_id:
+            return
+        try:
+            await self._log.note(caller.tenant_id, caller.user_id, record)
+        except StoreError as error:
+            log.warning("call_not_noted", problem=str(error))
 
     async def _settle(self, outcome: Outcome, permit: Permit, purse: Purse) -> None:
         """Say what became of the permit; without an answer it stays held until its own time: Zapier may count it."""
@@ -157,8 +170,12 @@ def _wait(answer: Answer, now: Instant) -> Millis:
     return retry_after(answer.headers.get(_RETRY_AFTER), now=now)
 
 
-def _record(request: Request, outcome: Outcome, *, duration: Millis) -> None:
+def _recorded(request: Request, outcome: Outcome, *, begun_at: Instant, took: Millis) -> CallRecord:
+    """Log a call, and return what is noted of it."""
     status = outcome.status if isinstance(outcome, Answer) else None
     record = log.debug if status in _SUCCESS and outcome.flaw is None else log.info
     flaw = None if outcome.flaw is None else outcome.flaw.value
-    record("upstream_call", endpoint=request.endpoint, status=status, flaw=flaw, duration_ms=duration)
+    record("upstream_call", endpoint=request.endpoint, status=status, flaw=flaw, duration_ms=took)
+    return CallRecord(
+        at=begun_at, endpoint=request.endpoint, took=took, status=status, problem=flaw, app_id=request.app_id
+    )

@@ -22,6 +22,7 @@ from orchestrator.core.ports import (
     AppPage,
     Budget,
     Cache,
+    CallLog,
     CatalogAction,
     CatalogApp,
     ChoicePage,
@@ -79,6 +80,7 @@ class ZapierClient:
         http: httpx.AsyncClient,
         budget: Budget,
         credentials: CredentialStore,
+        calls: CallLog,
         cache: Cache,
         clock: Clock,
         egress: str,
@@ -88,7 +90,7 @@ class ZapierClient:
         self._limits = limits or Limits()
         self._address = ApiAddress(base_url)
         self._clock = clock
-        self._calls = Calls(Exchange(http, limits=self._limits), clock=clock, credentials=credentials)
+        self._calls = Calls(Exchange(http, limits=self._limits), clock=clock, credentials=credentials, log=calls)
         self._permits = PermitSource(
             budget=budget,
             clock=clock,
@@ -179,7 +181,7 @@ class ZapierClient:
         share = Share.STRONG if permits else Share.INTERACTIVE
         async with self._permits.purse(credential.tenant_id, given=permits, share=share) as purse:
             while trail.here is not None:
-                request = _get("/v2/authentications", trail.here, credential.access_token)
+                request = _get("/v2/authentications", trail.here, credential.access_token, app_id=app_id)
                 try:
                     reading = await self._calls.read(request, caller=Caller.of(credential), purse=purse)
                 except UpstreamBusyError as busy:
@@ -224,7 +226,7 @@ class ZapierClient:
             url, token = self._address.endpoint("/v2/zaps"), credential.access_token
             request = Request(endpoint="POST /v2/zaps", method="POST", url=url, token=token, body=body)
             try:
-                _, outcome = await self._calls.make(request, purse=purse)
+                _, outcome = await self._calls.make(request, caller=Caller.of(credential), purse=purse)
             except (StoreError, UpstreamBusyError) as error:
                 return ZapNotMade(status=None, problem=f"no permit: {error}")
         if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
@@ -239,8 +241,8 @@ class ZapierClient:
             log.warning("credential_not_marked", problem=str(error))
 
 
-def _get(path: str, url: httpx.URL, token: str) -> Request:
-    return Request(endpoint=f"GET {path}", method="GET", url=url, token=token)
+def _get(path: str, url: httpx.URL, token: str, *, app_id: str | None = None) -> Request:
+    return Request(endpoint=f"GET {path}", method="GET", url=url, token=token, app_id=app_id)
 
 
 def _zap(outcome: Outcome, *, token: str) -> ZapMade | ZapNotMade | ZapUnknown:

@@ -28,13 +28,17 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none."""
+    """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none.
+
+    `app_id`: the app that it is about, if it is about one.
+    """
 
     endpoint: str
     method: str
     url: httpx.URL = field(repr=False)
     token: str = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
+    app_id: str | None = None
 
 
 class Flaw(StrEnum):

@@ -106,7 +106,7 @@ class Forms:
         action_id = await self._id(credential, use, fresh=True)
         request = self._request(credential, use, _TEST, action_id)
         async with self._permits.purse(credential.tenant_id) as purse:
-            _, outcome = await self._calls.make(request, purse=purse)
+            _, outcome = await self._calls.make(request, caller=Caller.of(credential), purse=purse)
         match outcome:
             case NotSent():
                 raise UpstreamUnavailableError(problem=f"not reached: {outcome.flaw}")
@@ -182,7 +182,14 @@ class Forms:
             template.format(**parts), **({} if page in {None, _FIRST_PAGE} else {"page": page})
         )
         body = fieldwire.request(use, more or {})
-        return Request(endpoint=f"POST {template}", method="POST", url=url, token=credential.access_token, body=body)
+        return Request(
+            endpoint=f"POST {template}",
+            method="POST",
+            url=url,
+            token=credential.access_token,
+            body=body,
+            app_id=use.app_id,
+        )
 
     def _following(self, link: str | None, page: str) -> str | None:
         """Return what Zapier calls the next page."""

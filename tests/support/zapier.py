@@ -14,6 +14,7 @@ from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.ports import Budget, Credential, Grant, Permit, Share, Usage
 from orchestrator.core.session import Instant, Millis
 from orchestrator.store.memory.around import MemoryCache
+from orchestrator.store.memory.audit import MemoryCallLog
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import State
 from orchestrator.store.switchboard import Switchboard
@@ -153,12 +154,18 @@ class Stage:
     """A client of the scripted Zapier, and what it works with."""
 
     def __init__(
-        self, *, limits: Limits | None = None, credentials: type[MemoryCredentialStore] = MemoryCredentialStore
+        self,
+        *,
+        limits: Limits | None = None,
+        credentials: type[MemoryCredentialStore] = MemoryCredentialStore,
+        calls: type[MemoryCallLog] = MemoryCallLog,
     ) -> None:
         self.zapier = ScriptedZapier()
         self.budget = RecordingBudget()
         self.clock = ManualClock()
-        self.credentials = credentials(State(shards=1), Switchboard())
+        state = State(shards=1)
+        self.credentials = credentials(state, Switchboard())
+        self.calls = calls(state)
         self.cache = NotingCache()
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self.zapier.handle))
         self.client = ZapierClient(
@@ -166,6 +173,7 @@ class Stage:
             http=self.http,
             budget=self.budget,
             credentials=self.credentials,
+            calls=self.calls,
             cache=self.cache,
             clock=self.clock,
             egress="out",

@@ -211,6 +211,10 @@ async def test_the_story_tells_everything(desk: Desk) -> None:
     assert [one["id"] for one in story["attempts"]] == [AN_ATTEMPT]
     assert [hint["kind"] for hint in story["attempts"][0]["hints"]] == ["focus"]
     assert [one["waiting"] for one in story["watches"]] == [1]
+    assert [(one["endpoint"], one["status"]) for one in story["calls"]] == [
+        ("GET /v2/apps", 200),
+        ("GET /v2/authentications", 200),
+    ]
     assert story["watches"][0]["next_check_at"] is not None
     assert "awaiting_popup" in story["diagram"]
     assert story["why"]["verdict"] == "working"

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import httpx
 import pytest
 
+from orchestrator.core.ports import AuditQuery
 from orchestrator.core.session import MINUTE, SessionKey
 from orchestrator.core.tenants import DEFAULT_TENANT, ROLES, TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
 from tests.support.deployment import AN_ATTEMPT, ORIGIN, WITH_KEY, Deployment, described
@@ -204,7 +205,8 @@ class World:
         session = await store.sessions.load(key)
         credential = await store.credentials.get(DEFAULT_TENANT, "alice")
         webhooks = await store.endpoints.all(DEFAULT_TENANT)
-        return session, await store.sessions.signals(session.id), credential, webhooks, list(self.api.posts.sent)
+        audit = await store.audit.find(AuditQuery())
+        return session, await store.sessions.signals(session.id), credential, webhooks, list(self.api.posts.sent), audit
 
     async def _token(self, session: dict[str, Any] | None = None) -> str:
         session = session or await self.api.session()

@@ -33,9 +33,9 @@ def facts(session: Session) -> SessionFacts:
 def test_what_is_over_is_said_to_be_over() -> None:
     """And nothing else, whatever its steps look like."""
     for status, code in (
-        (SessionStatus.CREATED, "created"),
-        (SessionStatus.EXPIRED, "expired"),
-        (SessionStatus.CANCELLED, "cancelled"),
+        (SessionStatus.CREATED, "zap_created"),
+        (SessionStatus.EXPIRED, "session_expired"),
+        (SessionStatus.CANCELLED, "session_cancelled"),
     ):
         ended = replace(SESSION, ended=status, ended_at=NOON)
         said = why_session(facts(ended))
