@@ -46,6 +46,9 @@ ApiPort = Annotated[
 SimulatorPort = Annotated[
     int | None, typer.Option(min=0, max=65535, help="Where the simulator listens.", show_default="as before, else 8089")
 ]
+DashboardPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Where the dashboard listens.", show_default="as before, else 8710")
+]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")]
 ApiHost = Annotated[
     str | None, typer.Option("--host", help="The address to listen on.", show_default="ZAPWRIGHT_API_HOST")
@@ -53,6 +56,13 @@ ApiHost = Annotated[
 Port = Annotated[
     int | None,
     typer.Option("--port", min=0, max=65535, help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT"),
+]
+OwnHost = Annotated[
+    str | None, typer.Option("--host", help="The address to listen on.", show_default="ZAPWRIGHT_DASHBOARD_HOST")
+]
+OwnPort = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="The port to listen on.", show_default="ZAPWRIGHT_DASHBOARD_PORT"),
 ]
 AliveFile = Annotated[
     Path | None,
@@ -75,13 +85,20 @@ def up(
     data_dir: DataDir = None,
     api_port: ApiPort = None,
     simulator_port: SimulatorPort = None,
+    dashboard_port: DashboardPort = None,
     workers: Workers = 2,
 ) -> None:
-    """Start store, API, workers and, without a real upstream, the simulator; keep them running until Ctrl-C."""
+    """Start store, API, workers, dashboard and, without a real upstream, the simulator; keep them until Ctrl-C."""
     from cli.plan import Wishes
     from cli.up import run_up
 
-    wishes = Wishes(data_dir=data_dir, api_port=api_port, simulator_port=simulator_port, workers=workers)
+    wishes = Wishes(
+        data_dir=data_dir,
+        api_port=api_port,
+        simulator_port=simulator_port,
+        dashboard_port=dashboard_port,
+        workers=workers,
+    )
     raise typer.Exit(run_up(wishes))
 
 
@@ -113,6 +130,14 @@ def worker(alive_file: AliveFile = None) -> None:
     from cli.processes import run_one_worker
 
     raise typer.Exit(run_one_worker(alive_file=alive_file))
+
+
+@app.command()
+def dashboard(host: OwnHost = None, port: OwnPort = None) -> None:
+    """Run the operators' dashboard for the API at ZAPWRIGHT_API_URL."""
+    from cli.processes import run_dashboard
+
+    raise typer.Exit(run_dashboard(host=host, port=port))
 
 
 @app.command()
@@ -174,7 +199,13 @@ ClientId = Annotated[
 WithSecret = Annotated[
     bool, typer.Option("--zapier-client-secret", help="Ask for its client secret, or read it from standard input.")
 ]
-OwnApps = Annotated[list[str] | None, typer.Option("--own-app", help="Id of an app of its own; may be repeated.")]
+OwnApps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--own-app",
+        help="An app of its own: its id, or id=username+password with the fields it asks for; may be repeated.",
+    ),
+]
 OfTenant = Annotated[
     list[str] | None,
     typer.Option(

@@ -31,11 +31,13 @@ from orchestrator.interventions import Interventions
 from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
-from orchestrator.settings import Settings
+from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
+from orchestrator.signing_in import SignIns
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from orchestrator.store.workers import RedisQueues
+from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
 from orchestrator.upkeep import Upkeep
 from orchestrator.webhooks import Webhooks
@@ -70,12 +72,14 @@ class Zapwright:
     upkeep: Upkeep
     commits: Commits
     engine: Engine
+    sign_ins: SignIns
     queries: Queries
     oversight: Oversight
     following: Following
     checker: Checker
     filler: Filler
     creator: Creator
+    supplier: Supplier
     sweeper: Sweeper
     directory: Directory
     courier: Courier
@@ -139,7 +143,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         call_limit=round(settings.call_limit_s * 1000),
     )
     upstream = upstream or ZapierClient(
-        base_url=settings.zapier_api_url or "https://api.zapier.com",
+        base_url=settings.zapier_api_url or ZAPIERS_API_URL,
         http=http,
         budget=store.budget,
         access=upkeep,
@@ -207,6 +211,19 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         upkeep=upkeep,
         commits=commits,
         engine=engine,
+        sign_ins=SignIns(
+            store=store.sign_ins,
+            credentials=credentials,
+            upstream=upstream,
+            oauth=oauth,
+            client_of=directory.client_of,
+            clock=clock,
+            ids=ids,
+            authorize_url=settings.authorize_url(),
+            scopes=settings.zapier_scopes,
+            limit=round(settings.call_limit_s * 1000),
+            shards=settings.shards,
+        ),
         queries=queries,
         oversight=Oversight(
             sessions=store.sessions,
@@ -235,6 +252,17 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
         creator=creator,
+        supplier=Supplier(
+            engine=engine,
+            commits=commits,
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            upstream=upstream,
+            tenant_of=directory.tenant,
+            clock=clock,
+            ids=ids,
+        ),
         sweeper=Sweeper(
             creator=creator,
             commits=commits,

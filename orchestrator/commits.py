@@ -36,6 +36,7 @@ from orchestrator.core.session import Instant, Millis, Session, SessionKey, Watc
 from orchestrator.core.signals import (
     AuthenticationsListed,
     ConnectLinkMade,
+    FieldsSent,
     PageSeen,
     PopupOpened,
     Signal,
@@ -305,6 +306,7 @@ def _made(signal: Signal) -> str | None:
         case (
             StepAdded(step_id=made)
             | PopupOpened(attempt_id=made)
+            | FieldsSent(attempt_id=made)
             | ZapRequested(intent_id=made)
             | StepTestRequested(test_id=made)
         ):

@@ -247,7 +247,7 @@ class Engine:
     async def pick(self, key: SessionKey, step_id: str, *, refresh: bool) -> Picker:
         """Return the authentications to choose from; they are read anew when asked for or older than five minutes.
 
-        While a popup of the step is open the baseline stays as it is, whatever is read.
+        While an attempt of the step is waited for the baseline stays as it is, whatever is read.
         """
         session, step = await self._step(key, step_id)
         if step.state is StepState.NO_AUTH_REQUIRED or step.app is None:
@@ -255,7 +255,7 @@ class Engine:
             return Picker(session=session, step=step, authentications=(), listed_at=None)
         if refresh or not await self._is_fresh(session, step):
             listing = await self._list(session, step)
-            if session.is_open and step.state is not StepState.AWAITING_POPUP:
+            if session.is_open and step.live_attempt is None:
                 session = await self._refresh(session, step, listing)
             return Picker(
                 session=session,
@@ -335,7 +335,7 @@ class Engine:
             terms.check(session)
             _require_open(session)
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
-                terms = terms.after(await self._prepared(session, step, terms))
+                terms = terms.after(await self.prepare(session, step, terms))
         opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=context)
         return _opened(await self.apply(key, opening, terms=terms), step_id)
 
@@ -429,7 +429,8 @@ class Engine:
             updated_at=now,
             deadline=now + (self._policy.session_ttl if new.ttl is None else new.ttl),
             steps=tuple(Step(id=self.new_step_id(), alias=step.alias) for step in new.steps),
-            signed_out=credential is not None and credential.state is CredentialState.NEEDS_SIGN_IN,
+            signed_out=credential is None or credential.state is CredentialState.NEEDS_SIGN_IN,
+            account=None if credential is None else credential.account,
         )
 
     async def _apps_of(self, session: Session, new: NewSession) -> list[AppChosen]:
@@ -446,15 +447,16 @@ class Engine:
         listing = await self._upstream.authentications(credential, app_id) if found.connect else None
         return AppChosen(step_id=step_id, app=found.app, connect=found.connect, listing=listing)
 
-    async def _prepared(self, session: Session, step: Step, terms: Terms) -> Session:
-        """Make the baseline and the popup address fresh before the browser leaves.
+    async def prepare(self, session: Session, step: Step, terms: Terms, *, anew: bool = False) -> Session:
+        """Make the baseline and the popup address fresh before something new may arise.
 
-        What an attempt may have made since the baseline was taken is looked for first, however fresh that is.
+        What an attempt may have made since the baseline was taken is looked for first, however fresh that is; `anew`:
+        so is whatever else the user may have made. Raises CandidatesFoundError when that shows something.
         """
         was_tried = step.baseline is not None and any(
             attempt.opened_at >= step.baseline.taken_at for attempt in step.app_attempts
         )
-        if not was_tried and await self._is_fresh(session, step) and self._is_link_fresh(step):
+        if not anew and not was_tried and await self._is_fresh(session, step) and self._is_link_fresh(step):
             return session
         shown = {found.id for found in step.candidates}
         session = await self._refresh(session, step, await self._list(session, step), seqs=terms.seqs)

@@ -81,8 +81,8 @@ class Sweeper:
         outlived = now - self._policy.session_ttl_longest - self._policy.attempt_longest
         await self._watches.forget_claims(shard, before=outlived, limit=MOST_AT_ONCE)
         await self._receipts.forget(shard, now=now, limit=MOST_AT_ONCE)
-        await self._audit.forget(shard, before=now - self._policy.audit_retention, limit=MOST_AT_ONCE)
         await self._sign_ins.forget(shard, now=now, limit=MOST_AT_ONCE)
+        await self._audit.forget(shard, before=now - self._policy.audit_retention, limit=MOST_AT_ONCE)
         sent_by = now - max(self._policy.retention, OUTBOX_LEAST)
         unsent = await self._sessions.forget_outbox(shard, before=sent_by, limit=MOST_AT_ONCE)
         if unsent:

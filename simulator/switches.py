@@ -25,6 +25,7 @@ Endpoint: TypeAlias = Literal[
     "POST /v2/actions/{action_id}/inputs/{input_id}/choices",
     "POST /v2/actions/{action_id}/outputs",
     "POST /v2/actions/{action_id}/test",
+    "POST /v2/authentications",
     "POST /v2/zaps",
 ]
 ENDPOINTS: Final[tuple[str, ...]] = get_args(Endpoint)
@@ -39,7 +40,7 @@ Count: TypeAlias = Annotated[int, Meta(ge=0, le=10**9)]
 Millis: TypeAlias = Annotated[int, Meta(ge=0, le=10**12)]
 Positive: TypeAlias = Annotated[int, Meta(ge=1, le=10**9)]
 When: TypeAlias = Literal["before", "after"]
-Scope: TypeAlias = Literal["profile", "zap", "zap:write", "connection:read"]
+Scope: TypeAlias = Literal["profile", "zap", "zap:write", "connection:read", "connection:write"]
 Reconnection: TypeAlias = Literal["keeps_id", "new_id"]
 #: The values of `Cross-Origin-Opener-Policy` that cut a popup off from the page that opened it.
 OpenerPolicy: TypeAlias = Literal["same-origin", "same-origin-allow-popups", "noopener-allow-popups"]

@@ -604,11 +604,21 @@ class StepTestRun(Shape):
     count: int
 
 
+class OwnApp(Shape):
+    """An app of the tenant's own: `fields` are what its authentications are made of, as far as the tenant says them."""
+
+    fields: tuple[str, ...]
+
+
 class Picker(Shape):
-    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session."""
+    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session.
+
+    `own_app`: the step's app is the tenant's own, so that an authentication can be made of fields; null where not.
+    """
 
     authentications: tuple[Authentication, ...]
     listed_at: At | None
+    own_app: OwnApp | None
     session: Session
 
 
@@ -617,6 +627,13 @@ class WaitingBrowser(Shape):
 
     code: str
     since: At
+
+
+class SignIn(Shape):
+    """The address at which the named browser, and no other, signs its user in to Zapier. It is good once."""
+
+    url: str
+    opens_until: At
 
 
 class ConnectLink(Shape):

@@ -21,6 +21,7 @@ from orchestrator.core.recognition import ZapListing
 from orchestrator.core.session import (
     Action,
     App,
+    Authentication,
     Connect,
     Instant,
     JsonObject,
@@ -1131,13 +1132,7 @@ class DeliveryStore(Protocol):
         ...
 
     async def replay(
-        self,
-        delivery: Delivery,
-        *,
-        was: DeliveryState,
-        body: bytes,
-        now: Instant,
-        audit: AuditEntry | None = None,
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
     ) -> None:
         """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
 
@@ -1279,6 +1274,29 @@ class StepTestRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuthenticationMade:
+    """Zapier answered 201."""
+
+    authentication: Authentication
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthenticationNotMade:
+    """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429. `retry_after`: it asks to wait."""
+
+    status: int | None
+    problem: str
+    retry_after: Millis | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthenticationUnknown:
+    """Anything else: it may exist."""
+
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ZapStep:
     """A step as `POST /v2/zaps` wants it; `authentication_id` None is sent as an explicit null."""
 
@@ -1381,6 +1399,15 @@ class Upstream(Protocol):
         self, credential: Credential, draft: ZapDraft, *, permit: Permit
     ) -> ZapMade | ZapNotMade | ZapUnknown:
         """Make one call, or none when the permit came too late. It is never repeated here."""
+        ...
+
+    async def make_authentication(
+        self, credential: Credential, app_id: str, *, title: str, fields: Mapping[str, str], permit: Permit
+    ) -> AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown:
+        """Make an authentication for an app of the tenant's own, with one call or none when the permit came too late.
+
+        It is never repeated here. What the fields hold is in nothing that is returned, kept or logged.
+        """
         ...
 
     async def zaps(self, credential: Credential) -> ZapListing:

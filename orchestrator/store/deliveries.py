@@ -272,13 +272,7 @@ class RedisDeliveryStore:
         return newest_of(map(decode_delivery, found.values()), limit=limit)
 
     async def replay(
-        self,
-        delivery: Delivery,
-        *,
-        was: DeliveryState,
-        body: bytes,
-        now: Instant,
-        audit: AuditEntry | None = None,
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
     ) -> None:
         """Put a delivery into its lane once more."""
         lane = delivery.lane

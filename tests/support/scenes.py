@@ -37,6 +37,7 @@ from orchestrator.core.session import (
     WatchKey,
 )
 from orchestrator.core.signals import ActionChosen, Hinted, MessageReceived
+from orchestrator.core.tenants import Tenant
 from orchestrator.creation import LOOK_LIMIT, Creator
 from orchestrator.credentials import ToldCredentials
 from orchestrator.engine import Engine, NewSession, NewStep, OpenedPopup
@@ -44,6 +45,7 @@ from orchestrator.following import Following
 from orchestrator.queries import Queries
 from orchestrator.store.limits import Limits
 from orchestrator.store.memory import MemoryStore
+from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
 from tests.support.clocks import CountedIds, ManualClock
 from tests.support.interference import Around, undisturbed, wrapped
@@ -70,6 +72,7 @@ class Process:
     following: Following
     checker: Checker
     creator: Creator
+    supplier: Supplier
     sweeper: Sweeper
     clock: ManualClock
     ids: CountedIds
@@ -137,6 +140,19 @@ class Scene:
             policy=policy,
             look_limit=look_limit,
         )
+        engine = Engine(
+            commits=commits,
+            sessions=sessions,
+            receipts=receipts,
+            watches=watches,
+            credentials=credentials,
+            users=users,
+            upstream=upstream,
+            clock=clock,
+            ids=ids,
+            policy=policy,
+            shards=SHARDS,
+        )
         return Process(
             sessions=sessions,
             watches=watches,
@@ -144,19 +160,7 @@ class Scene:
             credentials=credentials,
             upstream=upstream,
             commits=commits,
-            engine=Engine(
-                commits=commits,
-                sessions=sessions,
-                receipts=receipts,
-                watches=watches,
-                credentials=credentials,
-                users=users,
-                upstream=upstream,
-                clock=clock,
-                ids=ids,
-                policy=policy,
-                shards=SHARDS,
-            ),
+            engine=engine,
             queries=queries,
             following=Following(queries=queries, commits=commits, changes=self.store.changes, clock=clock),
             checker=Checker(
@@ -169,6 +173,17 @@ class Scene:
                 chance=lambda: 0.5,
             ),
             creator=creator,
+            supplier=Supplier(
+                engine=engine,
+                commits=commits,
+                sessions=sessions,
+                watches=watches,
+                credentials=credentials,
+                upstream=upstream,
+                tenant_of=self.tenant_of,
+                clock=clock,
+                ids=ids,
+            ),
             sweeper=Sweeper(
                 audit=wrapped(self.store.audit, "audit", around),
                 creator=creator,
@@ -186,6 +201,10 @@ class Scene:
         )
 
     # --- users ---
+
+    async def tenant_of(self, tenant_id: str) -> Tenant:
+        """Return the tenant, whose own app is `slack`."""
+        return Tenant(id=tenant_id, name=tenant_id, own_apps=("slack=username+password",), created_at=0)
 
     async def sign_in(
         self, user: str, *, token: str | None = None, account: str | None = None, profile: bool = True

@@ -12,7 +12,7 @@ Every request takes a permit, takes time by the clock, and is kept in `requests`
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -21,6 +21,9 @@ from orchestrator.core.fields import Form, InputField
 from orchestrator.core.ports import (
     ActionUse,
     AppPage,
+    AuthenticationMade,
+    AuthenticationNotMade,
+    AuthenticationUnknown,
     Budget,
     CatalogAction,
     CatalogApp,
@@ -91,7 +94,10 @@ class Zapier:
         self.forms: dict[tuple[str, Action], Form] = {}
         self.takes: Millis = 200
         self.truncates = False
+        self.lag: Millis = 0
         self.zap_answer: ZapMade | ZapNotMade | ZapUnknown = ZapMade(zap_id="zap-1", editor_url=None)
+        self.supplied: list[tuple[str, str, Mapping[str, str]]] = []
+        self.supply_answers: deque[AuthenticationNotMade | AuthenticationUnknown | None] = deque()
         self.zaps: list[ZapDraft] = []
         self.listed_zaps = ZapListing(zaps=())
         self.requests: list[Sent] = []
@@ -157,6 +163,10 @@ class Zapier:
     def account(self, token: str) -> Account | None:
         """Return the account a token opens, None when Zapier refuses it."""
         return None if token in self._refused or token not in self._tokens else self.accounts[self._tokens[token]]
+
+    def name_of(self, token: str) -> str | None:
+        """Return the name of the account a token opens, None when Zapier refuses it."""
+        return None if self.account(token) is None else self._tokens[token]
 
     def listed(self, token: str, app_id: str) -> tuple[Authentication, ...]:
         """Return what a listing shows now."""
@@ -268,6 +278,23 @@ class MemoryUpstream:
         self._zapier.zaps.append(draft)
         await self._request("zaps", permit=permit)
         return self._zapier.zap_answer
+
+    async def make_authentication(
+        self, credential: Credential, app_id: str, *, title: str, fields: Mapping[str, str], permit: Permit
+    ) -> AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown:
+        """Make one call, if it is not too late. An unknown answer is that of an authentication that was made."""
+        if self._clock.now() > permit.start_by:
+            await self.give_back([permit])
+            return AuthenticationNotMade(status=None, problem="too late")
+        account = self._zapier.name_of(credential.access_token)
+        self._zapier.supplied.append((app_id, title, fields))
+        answers = self._zapier.supply_answers
+        answer = answers.popleft() if answers else None
+        made: Authentication | None = None
+        if account is not None and not isinstance(answer, AuthenticationNotMade):
+            made = self._zapier.connect(account, app_id, f"own-{len(self._zapier.supplied)}", lag=self._zapier.lag)
+        await self._request("supply", permit=permit)
+        return answer or AuthenticationMade(authentication=made or Authentication(id="nobody's", title=title))
 
     def _find(self, use: ActionUse) -> None:
         names = use.action.key, use.action.action_type

@@ -38,6 +38,7 @@ from zapwright_client.shapes import (
     HeardSignal,
     Intervened,
     Intervention,
+    Newcomer,
     NewStep,
     OpenedPopup,
     OperatorsDeliveryPage,
@@ -52,6 +53,7 @@ from zapwright_client.shapes import (
     SessionPage,
     SessionStatus,
     SignalLog,
+    SignIn,
     StepState,
     StepTestRun,
     Story,
@@ -271,6 +273,30 @@ def list_authentications(step_id: str, session_id: str, *, refresh: bool | None 
         path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/authentications",
         kind=Picker,
         query={"refresh": refresh},
+    )
+
+
+def supply_authentication(
+    step_id: str,
+    session_id: str,
+    *,
+    title: str,
+    fields: Mapping[str, Any],
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[Session]:
+    """Settle the step on a new authentication, made of what its user filled in: for the tenant's own apps alone.
+
+    201 when Zapier made it. When its answer is lost, 202: it is not asked to make another; what it lists tells what
+    came of it. What the fields hold is sent on, once, and kept nowhere.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/authentications",
+        kind=Session,
+        body={"title": title, "fields": fields},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
     )
 
 
@@ -517,6 +543,49 @@ def put_credential(user_id: str, *, access_token: str, expires_in: int | None = 
         path=f"/v1/users/{part(user_id)}/credential",
         kind=Credential,
         body={"access_token": access_token, "expires_in": expires_in},
+    )
+
+
+def begin_session_sign_in(
+    session_id: str,
+    *,
+    browser: str,
+    return_url: str | None = None,
+    newcomer: Newcomer | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SignIn]:
+    """Begin a sign-in to Zapier of the session's user, in the browser that `browser` names.
+
+    Only that browser can open the address, once and at once, and only it can come back with what Zapier says. The
+    session's `credential` then shows it, and whoever follows the session is told. A repeat gives another address.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/zapier-sign-in",
+        kind=SignIn,
+        body={"browser": browser, "return_url": return_url, "newcomer": newcomer},
+        key=idempotency_key or new_key(),
+    )
+
+
+def begin_sign_in(
+    user_id: str,
+    *,
+    browser: str,
+    return_url: str | None = None,
+    newcomer: Newcomer | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SignIn]:
+    """Begin a sign-in to Zapier of one of your users, in the browser that `browser` names: theirs, as you know them.
+
+    A repeat gives another address.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/users/{part(user_id)}/zapier-sign-in",
+        kind=SignIn,
+        body={"browser": browser, "return_url": return_url, "newcomer": newcomer},
+        key=idempotency_key or new_key(),
     )
 
 
@@ -955,6 +1024,7 @@ class Routes(Sender):
     choose_app = sent(choose_app)
     reset_step = sent(reset_step)
     list_authentications = sent(list_authentications)
+    supply_authentication = sent(supply_authentication)
     select_authentication = sent(select_authentication)
     open_popup = sent(open_popup)
     send_popup_signal = sent(send_popup_signal)
@@ -971,6 +1041,8 @@ class Routes(Sender):
     allow_browser = sent(allow_browser)
     revoke_connect_link = sent(revoke_connect_link)
     put_credential = sent(put_credential)
+    begin_session_sign_in = sent(begin_session_sign_in)
+    begin_sign_in = sent(begin_sign_in)
     erase_user = sent(erase_user)
     create_webhook = sent(create_webhook)
     list_webhooks = sent(list_webhooks)
@@ -1024,6 +1096,7 @@ class AsyncRoutes(AsyncSender):
     choose_app = sent_async(choose_app)
     reset_step = sent_async(reset_step)
     list_authentications = sent_async(list_authentications)
+    supply_authentication = sent_async(supply_authentication)
     select_authentication = sent_async(select_authentication)
     open_popup = sent_async(open_popup)
     send_popup_signal = sent_async(send_popup_signal)
@@ -1040,6 +1113,8 @@ class AsyncRoutes(AsyncSender):
     allow_browser = sent_async(allow_browser)
     revoke_connect_link = sent_async(revoke_connect_link)
     put_credential = sent_async(put_credential)
+    begin_session_sign_in = sent_async(begin_session_sign_in)
+    begin_sign_in = sent_async(begin_sign_in)
     erase_user = sent_async(erase_user)
     create_webhook = sent_async(create_webhook)
     list_webhooks = sent_async(list_webhooks)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 AttemptEnd = Literal["superseded", "cancelled", "blocked", "offered", "timed_out", "settled"]
 BrowserFamily = Literal["chrome", "edge", "firefox", "safari", "other"]
-Channel = Literal["message", "difference", "selection", "operator"]
+Channel = Literal["message", "difference", "selection", "operator", "supplied"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
 DeliveryState = Literal["pending", "delivered", "dead"]
 EventName = Literal[
@@ -33,6 +33,7 @@ EventName = Literal[
     "connect_link_allowed",
     "connect_link_revoked",
     "candidates_found",
+    "fields_sent",
     "auth_needed",
     "auth_resolved",
     "action_chosen",
@@ -51,7 +52,7 @@ EventName = Literal[
     "signed_in",
 ]
 Format = Literal["DATETIME", "MULTILINE", "PASSWORD", "CODE", "READONLY", "FILE", "SELECT"]
-HintKind = Literal["message", "finished", "focus", "closed", "operator"]
+HintKind = Literal["message", "finished", "focus", "closed", "operator", "answer_lost"]
 Intervention = Literal["check_now", "extend", "bind", "reset", "cancel", "replay"]
 LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
@@ -66,6 +67,8 @@ Reason = Literal[
     "expired",
     "revoked",
     "claimed_elsewhere",
+    "unanswered",
+    "not_made",
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
@@ -77,6 +80,7 @@ Code = Literal[
     "action_not_found",
     "alias_taken",
     "app_not_found",
+    "app_not_own",
     "attempt_stale",
     "attempt_taken",
     "authentication_not_usable",
@@ -85,6 +89,7 @@ Code = Literal[
     "body_unreadable",
     "browser_not_found",
     "candidates_found",
+    "client_missing",
     "connect_link_not_found",
     "connect_link_over",
     "create_unknown",
@@ -95,6 +100,8 @@ Code = Literal[
     "endpoint_not_found",
     "endpoint_url_refused",
     "field_not_found",
+    "fields_refused",
+    "fields_unanswered",
     "guard_failed",
     "idempotency_in_flight",
     "idempotency_key_reused",
@@ -137,6 +144,13 @@ class SignalLog:
     """The session's newest signals, oldest first."""
 
     signals: tuple[SignalRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnApp:
+    """An app of the tenant's own: `fields` are what its authentications are made of, as far as the tenant says them."""
+
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +281,14 @@ class WaitingBrowser:
 
     code: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """The address at which the named browser, and no other, signs its user in to Zapier. It is good once."""
+
+    url: str
+    opens_until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,15 +433,6 @@ class FieldFlaw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picker:
-    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session."""
-
-    authentications: tuple[Authentication, ...]
-    listed_at: datetime | None
-    session: Session
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedPopup:
     """An attempt, and where its popup goes."""
 
@@ -527,6 +540,19 @@ class ClientToken:
     expires_at: datetime
     api_url: str
     session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picker:
+    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session.
+
+    `own_app`: the step's app is the tenant's own, so that an authentication can be made of fields; null where not.
+    """
+
+    authentications: tuple[Authentication, ...]
+    listed_at: datetime | None
+    own_app: OwnApp | None
+    session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1111,3 +1137,11 @@ class PopupContext(TypedDict, total=False):
     focused: bool | None
     gone: bool
     elapsed_ms: int | None
+
+
+class Newcomer(TypedDict, total=False):
+    """Whom Zapier may make an account for, if they have none: it needs all three."""
+
+    email: Required[str]
+    first_name: Required[str]
+    last_name: Required[str]

@@ -189,13 +189,7 @@ class MemoryDeliveryStore:
         return newest_of(found, limit=limit)
 
     async def replay(
-        self,
-        delivery: Delivery,
-        *,
-        was: DeliveryState,
-        body: bytes,
-        now: Instant,
-        audit: AuditEntry | None = None,
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
     ) -> None:
         """Put a delivery into its lane once more."""
         lane = delivery.lane
