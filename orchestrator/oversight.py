@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.health import (
     BASELINE_HOURS,
     HOUR,
@@ -27,12 +28,22 @@ from orchestrator.core.ports import (
     CensusStore,
     Clock,
     Counts,
+    DeliveryPage,
+    DeliveryQuery,
+    DeliveryStore,
+    EndpointStore,
+    Queues,
+    Reception,
     SessionQuery,
     SessionStore,
     Situation,
     Usage,
     WaitingSession,
+    Watch,
+    WatchQuery,
     WatchStore,
+    WorkerReport,
+    WorkerRoll,
 )
 from orchestrator.core.session import (
     MINUTE,
@@ -120,6 +131,26 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A watch that will be checked at `due`, because of a signal or without; `is_leased`: a worker has it now."""
+
+    watch: Watch
+    due: Instant
+    is_strong: bool
+    is_leased: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staff:
+    """The workers, how many batches wait for them by queue (None: nobody knows), and the events to be relayed."""
+
+    at: Instant
+    workers: tuple[WorkerReport, ...]
+    queues: Mapping[str, int | None]
+    outbox: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Lately:
     """What some tenants' popups did, by app: in the last day, and in each of its last minutes. `hours`: everybody's."""
 
@@ -181,15 +212,25 @@ class Oversight:
         census: CensusStore,
         watches: WatchStore,
         budget: Budget,
+        deliveries: DeliveryStore,
+        endpoints: EndpointStore,
+        workers: WorkerRoll,
+        queues: Queues | None,
         queries: Queries,
         directory: Directory,
         clock: Clock,
         egress: str,
+        shards: int,
     ) -> None:
         self._sessions = sessions
         self._census = census
         self._watches = watches
         self._budget = budget
+        self._deliveries = deliveries
+        self._endpoints = endpoints
+        self._workers = workers
+        self._queues = queues
+        self._shards = shards
         self._queries = queries
         self._directory = directory
         self._clock = clock
@@ -290,6 +331,44 @@ class Oversight:
             for (_, usage), tenants in zip(usages, partners.values(), strict=True)
         )
         return (*egress, *of_partners)
+
+    # --- watches ---
+
+    async def watches(self, query: WatchQuery) -> tuple[tuple[Planned, ...], str | None]:
+        """Return one page of watches by when they are checked next. Raises ValueError for a cursor that is not ours."""
+        now, page = self._clock.now(), await self._watches.find(query)
+        watches = await asyncio.gather(*(self._watches.load(one.key, now=now) for one in page.watches))
+        planned = (
+            Planned(watch=watch, due=one.due, is_strong=one.is_strong, is_leased=watch.lease_until > now)
+            for one, watch in zip(page.watches, watches, strict=True)
+        )
+        return tuple(planned), page.cursor
+
+    # --- workers ---
+
+    async def staff(self) -> Staff:
+        """Return the workers and what waits for them, whosever it is."""
+        at = self._clock.now()
+        workers, outbox, queues = await asyncio.gather(
+            self._workers.all(), self._deliveries.backlog(range(self._shards), now=at), self._depths()
+        )
+        return Staff(at=at, workers=workers, outbox=outbox.events, queues=queues)
+
+    async def _depths(self) -> Mapping[str, int | None]:
+        return {} if self._queues is None else await self._queues.depths()
+
+    # --- webhooks ---
+
+    async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        """Return one page of deliveries to all endpoints. Raises ValueError for a cursor that is not ours."""
+        return await self._deliveries.search(query)
+
+    async def endpoints(self, sees: Sees) -> tuple[tuple[Endpoint, Reception], ...]:
+        """Return the endpoints that hear of every session of their tenant, and how they receive."""
+        found = await asyncio.gather(*map(self._endpoints.all, await self._tenants(sees)))
+        endpoints = [endpoint for of_tenant in found for endpoint in of_tenant]
+        receptions = await self._deliveries.receptions([(one.tenant_id, one.id) for one in endpoints])
+        return tuple(zip(endpoints, receptions, strict=True))
 
     # --- counts ---
 

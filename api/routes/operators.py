@@ -10,7 +10,7 @@ from api.deps import Here, OversightDep, ViewsDep, own_cursor
 from api.openapi import problems
 from api.schemas import operators as shapes
 from api.schemas.fields import AppIdInPath
-from api.schemas.parameters import OperatorsSearch
+from api.schemas.parameters import DeliveriesOverview, OperatorsSearch, WatchSearch
 from orchestrator.core.errors import AppNotFoundError
 
 router = APIRouter(prefix="/v1/operator", tags=["operators"], dependencies=[VIEWERS])
@@ -48,3 +48,37 @@ async def read_app(app_id: AppIdInPath, operator: OperatorDep, oversight: Oversi
     if found is None:
         raise AppNotFoundError(app_id=app_id)
     return overviews.app(found, at=at)
+
+
+@router.get("/watches", responses=problems())
+async def list_watches(
+    search: WatchSearch, operator: OperatorDep, oversight: OversightDep, here: Here
+) -> shapes.WatchPage:
+    """Return what Zapier will be asked next, and for whom."""
+    now = here.clock.now()
+    with own_cursor(search.cursor):
+        found, cursor = await oversight.watches(search.meant(operator.within(search.tenant_id)))
+    return shapes.WatchPage(watches=tuple(overviews.watch(one, now=now) for one in found), cursor=cursor)
+
+
+@router.get("/workers", responses=problems())
+async def list_workers(oversight: OversightDep) -> shapes.Workers:
+    """Return the workers, what they have in hand, and what waits for them."""
+    return overviews.workers(await oversight.staff())
+
+
+@router.get("/deliveries", responses=problems())
+async def list_all_deliveries(
+    search: DeliveriesOverview, operator: OperatorDep, oversight: OversightDep
+) -> shapes.OperatorsDeliveryPage:
+    """Return deliveries to every endpoint that are pending, failing or dead."""
+    with own_cursor(search.cursor):
+        page = await oversight.deliveries(search.meant(operator.within(search.tenant_id)))
+    return shapes.OperatorsDeliveryPage(deliveries=tuple(map(overviews.delivery, page.deliveries)), cursor=page.cursor)
+
+
+@router.get("/endpoints", responses=problems())
+async def list_endpoints(operator: OperatorDep, oversight: OversightDep) -> shapes.OperatorsWebhookList:
+    """Return the endpoints that hear of every session of their tenant, and how they receive."""
+    found = await oversight.endpoints(operator.sees)
+    return shapes.OperatorsWebhookList(webhooks=tuple(overviews.webhook(*one) for one in found))

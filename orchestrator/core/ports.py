@@ -511,6 +511,32 @@ class Settlement:
     paused_for: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class WatchQuery:
+    """Which watches to list, the next to be checked first. `within` None: every tenant's."""
+
+    within: frozenset[str] | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedWatch:
+    """A watch that will be checked at `due`; `is_strong`: because of a signal."""
+
+    key: WatchKey
+    due: Instant
+    is_strong: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchPage:
+    """One page of watches; `cursor` continues after it, None at the end."""
+
+    watches: tuple[PlannedWatch, ...]
+    cursor: str | None = None
+
+
 PAUSED: Instant = 2**52
 """A `retry_at` that never comes by itself: the watch is paused until a new credential is put."""
 
@@ -528,6 +554,10 @@ class WatchStore(Protocol):
 
     async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
         """Return when each watch will be checked next; None for never (or paused)."""
+        ...
+
+    async def find(self, query: WatchQuery) -> WatchPage:
+        """Return one page of the watches that will be checked. Raises ValueError for a cursor that is not ours."""
         ...
 
     async def peek(self, *, now: Instant, limit: int) -> tuple[DueWatch, ...]:
@@ -989,6 +1019,47 @@ class Backlog:
     due: int = 0
 
 
+class Trouble(StrEnum):
+    """What is wrong with deliveries, if anything: they are on their way, were tried in vain so far, or are given up."""
+
+    PENDING = "pending"
+    FAILING = "failing"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryQuery:
+    """Which deliveries of all endpoints to list: of these tenants' (None: everybody's).
+
+    Those that are pending come by when their lane is looked at next, dead ones youngest first.
+    """
+
+    trouble: Trouble
+    within: frozenset[str] | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+    def takes(self, delivery: Delivery) -> bool:
+        """Tell whether a delivery is as it is asked for."""
+        is_dead = delivery.state is DeliveryState.DEAD
+        if self.within is not None and delivery.lane.tenant_id not in self.within:
+            return False
+        if self.trouble is Trouble.DEAD or is_dead:
+            return is_dead and self.trouble is Trouble.DEAD
+        is_pending = delivery.state is DeliveryState.PENDING
+        return is_pending and (self.trouble is Trouble.PENDING or delivery.tried_at > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reception:
+    """How an endpoint receives: deliveries pending and dead, tries in a row that failed, when it last received any."""
+
+    pending: int = 0
+    dead: int = 0
+    failures: int = 0
+    received_at: Instant | None = None
+
+
 class DeliveryStore(Protocol):
     """Events on their way to endpoints: the outbox they wait in, their lanes, and the record of every try."""
 
@@ -1045,6 +1116,14 @@ class DeliveryStore(Protocol):
 
     async def find(self, search: DeliverySearch) -> DeliveryPage:
         """Return one page of an endpoint's deliveries. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def search(self, query: DeliveryQuery) -> DeliveryPage:
+        """Return one page of deliveries to all endpoints. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def receptions(self, endpoints: Sequence[tuple[str, str]]) -> tuple[Reception, ...]:
+        """Return how each endpoint (given as tenant and id) receives."""
         ...
 
     async def get(self, lane: Lane, seq: int) -> Delivery | None:
@@ -1523,6 +1602,47 @@ class CheckQueue(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerReport:
+    """What a worker process says of itself: what it is, and how many checks and deliveries it has in hand."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: Instant
+    seen_at: Instant
+    checks: int = 0
+    deliveries: int = 0
+
+
+class WorkerRoll(Protocol):
+    """The workers there are. Losing any of it loses nothing: they report again."""
+
+    async def report(self, report: WorkerReport) -> None:
+        """Keep what a worker says of itself, instead of what it said before."""
+        ...
+
+    async def leave(self, worker_id: str) -> None:
+        """Forget a worker that has ended; twice is fine."""
+        ...
+
+    async def all(self) -> tuple[WorkerReport, ...]:
+        """Return what each worker last said, the newest worker first."""
+        ...
+
+    async def forget(self, *, before: Instant) -> int:
+        """Forget workers that were not heard of since then; returns how many."""
+        ...
+
+
+class Queues(Protocol):
+    """The queues that carry batches to workers."""
+
+    async def depths(self) -> Mapping[str, int | None]:
+        """Return how many batches lie in each queue; None while that cannot be told."""
+        ...
+
+
 class Store(Protocol):
     """Everything a store serves."""
 
@@ -1594,6 +1714,11 @@ class Store(Protocol):
     @property
     def calls(self) -> CallLog:
         """Calls that were made to Zapier."""
+        ...
+
+    @property
+    def workers(self) -> WorkerRoll:
+        """The workers there are."""
         ...
 
     @property

@@ -30,6 +30,9 @@ CHANGED: Final = "zw:changed:"
 DUE: Final = "zw:due"
 """Channel: a watch is due at once."""
 
+DEAD: Final = "!dead:"
+"""Beginning of `dead_member`s."""
+
 OUTGOING: Final = "zw:outgoing"
 """Channel: an outbox that was empty is so no more."""
 
@@ -207,6 +210,11 @@ def watch_name(key: WatchKey) -> str:
     return _quoted(key.tenant_id, key.user_id, key.app_id)
 
 
+def watches_of(tenant_id: str) -> str:
+    """Begin the names of all watches of a tenant."""
+    return f"{_quoted(tenant_id)}:"
+
+
 def named_watch(name: str) -> WatchKey:
     """Read `watch_name` back."""
     tenant_id, user_id, app_id = (unquote(part) for part in name.split(":"))
@@ -338,6 +346,11 @@ def named_lane(name: str) -> Lane:
 def delivery_prefix(tenant_id: str, endpoint_id: str, state: str) -> str:
     """Begin the members of all deliveries of an endpoint in this state; what follows is age, then session and seq."""
     return f"{endpoint_name(tenant_id, endpoint_id)}:{state}:"
+
+
+def dead_member(created_at: Instant, lane: Lane, seq: int) -> str:
+    """Name a dead delivery among those of all endpoints, which have no name that begins like this."""
+    return f"{DEAD}{created_at:015d}:{lane_name(lane)}:{seq:015d}"
 
 
 def delivery_place(created_at: Instant, session_id: str, seq: int) -> str:
@@ -502,6 +515,11 @@ def api_keys() -> str:
 def api_key(key_id: str) -> str:
     """hash: `tenant`, `name`, `scopes`, `sees` (one per line), `digest`, `created_at`, `last_used_at`, `revoked_at`."""
     return f"zw:api_key:{_quoted(key_id)}"
+
+
+def workers() -> str:
+    """hash: id → what a worker last said of itself (JSON)."""
+    return "zw:workers"
 
 
 def cached(key: str) -> str:
