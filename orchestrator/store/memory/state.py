@@ -29,6 +29,7 @@ from orchestrator.core.health import Fate, Popups, Stage
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     PAUSED,
+    CallKind,
     CallRecord,
     Claim,
     Credential,
@@ -37,6 +38,7 @@ from orchestrator.core.ports import (
     Receipt,
     SignalRecord,
     Urgency,
+    Verdict,
     Waiter,
     Watch,
 )
@@ -196,7 +198,8 @@ class State:
 
     `untold` are users whose sessions may not know how the credential is. The outbox is one for all shards; messages are
     by session and id, `received` says when an endpoint (tenant and id) last received something, `troubled` how often in
-    a row it did not, by shard. Stages and titles are counted by the hour, popups by the minute, each by its beginning.
+    a row it did not, by shard. Stages and titles are counted by the hour, popups and calls by the minute, each by its
+    beginning.
     """
 
     shards: int
@@ -219,6 +222,7 @@ class State:
     troubled: Counter[tuple[int, str, str]] = field(default_factory=Counter)
     stages: Counter[tuple[Instant, str, Stage]] = field(default_factory=Counter)
     popups: Counter[tuple[Instant, Popups, Fate]] = field(default_factory=Counter)
+    called: Counter[tuple[Instant, CallKind, Verdict]] = field(default_factory=Counter)
     titles: dict[tuple[Instant, str], str] = field(default_factory=dict)
 
     def send(self, session_id: str, event: Event) -> None:
