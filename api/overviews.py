@@ -13,9 +13,9 @@ from api.views import Views
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate, Stage
-from orchestrator.core.ports import Reception, Situation, WorkerReport
+from orchestrator.core.ports import Reception, Situation, Verdict, WorkerReport
 from orchestrator.core.session import SECOND, Instant, Millis, SessionStatus
-from orchestrator.oversight import AppDetails, AppHealth, Overview, Planned, Seen, Side, Staff, oldest, stuck_by
+from orchestrator.oversight import AppDetails, AppHealth, Called, Overview, Planned, Seen, Side, Staff, oldest, stuck_by
 
 ALIVE_FOR: Final[Millis] = 30 * SECOND
 """How long a worker is taken to live that was not heard of."""
@@ -99,6 +99,11 @@ def side(found: Side) -> shapes.BudgetSide:
     )
 
 
+def budget(sides: Iterable[Side], calls: Iterable[Called]) -> shapes.Budget:
+    """Show Zapier's limits, and the calls that were made."""
+    return shapes.Budget(sides=tuple(map(side, sides)), calls=tuple(map(_calls, calls)))
+
+
 def watch(planned: Planned, *, now: Instant) -> shapes.Watch:
     """Show a watch that will be checked."""
     found = planned.watch
@@ -143,6 +148,17 @@ def webhook(endpoint: Endpoint, reception: Reception) -> shapes.OperatorsWebhook
         dead=reception.dead,
         failures=reception.failures,
         received_at=moment(reception.received_at),
+    )
+
+
+def _calls(called: Called) -> shapes.Calls:
+    return shapes.Calls(
+        tenant_id=called.kind.tenant_id,
+        endpoint=called.kind.endpoint,
+        lately=called.lately,
+        last_hour=sum(called.hour.values()),
+        refused=called.hour.get(Verdict.REFUSED, 0),
+        failed=called.hour.get(Verdict.FAILED, 0),
     )
 
 

@@ -165,6 +165,12 @@
  */
 
 /**
+ * @typedef {object} Budget Zapier's limits and what is held of them, and the calls that were made.
+ * @property {Array<BudgetSide>} sides
+ * @property {Array<Calls>} calls
+ */
+
+/**
  * @typedef {object} Waiter A step that waits on a watch.
  * @property {string} session_id
  * @property {string} step_id
@@ -462,6 +468,16 @@
  * @property {number} lost_rate
  * @property {number} resolved
  * @property {Baseline} baseline
+ */
+
+/**
+ * @typedef {object} Calls Calls to one of Zapier's endpoints for a tenant: in this minute and the one before, and in the last hour. Of those in the last hour, `refused` were answered 429, and `failed` had no answer that can be used.
+ * @property {string} tenant_id
+ * @property {string} endpoint
+ * @property {number} lately
+ * @property {number} last_hour
+ * @property {number} refused
+ * @property {number} failed
  */
 
 /**
@@ -1273,6 +1289,10 @@
 /**
  * @typedef {object} ReadAppArguments What readApp is given.
  * @property {string} app_id
+ */
+
+/**
+ * @typedef {object} ReadBudgetArguments What readBudget is given.
  */
 
 /**

@@ -82,12 +82,12 @@ def waiting(shard: int, tenant_id: str) -> str:
 
 
 def hour(shard: int, begun: Instant) -> str:
-    """hash: `stage_field`, `popup_field` → how often; `title_field` → an app's title. It expires by itself."""
+    """hash: `stage_field`, `popup_field`, `call_field` → how often; `title_field` → title. It expires by itself."""
     return _shard(shard, "hour", str(begun))
 
 
 def minute(shard: int, begun: Instant) -> str:
-    """hash: `popup_field` → how often. It expires by itself."""
+    """hash: `popup_field`, `call_field` → how often. It expires by itself."""
     return _shard(shard, "minute", str(begun))
 
 
@@ -391,6 +391,11 @@ def stage_field(tenant_id: str, stage: str) -> str:
 def popup_field(popups: Popups, fate: str) -> str:
     """Name what became of popups of one kind, in an hour's or a minute's counts."""
     return f"p:{_quoted(popups.tenant_id, popups.app_id)}:{popups.browser}:{fate}"
+
+
+def call_field(tenant_id: str, endpoint: str, verdict: str) -> str:
+    """Name what became of calls of one kind, in an hour's or a minute's counts."""
+    return f"c:{_quoted(tenant_id, endpoint)}:{verdict}"
 
 
 def title_field(app_id: str) -> str:

@@ -17,6 +17,7 @@ from zapwright_client.shapes import (
     AppPage,
     AppStory,
     AuditPage,
+    Budget,
     CheckPlanned,
     ChoicePage,
     ClientToken,
@@ -792,6 +793,15 @@ def read_app(app_id: str) -> Call[AppStory]:
     )
 
 
+def read_budget() -> Call[Budget]:
+    """Return what is held of Zapier's limits, until when they cool down, and what was asked of it."""
+    return Call(
+        method="GET",
+        path="/v1/operator/budget",
+        kind=Budget,
+    )
+
+
 def list_watches(
     *, tenant_id: str | None = None, cursor: str | None = None, limit: int | None = None
 ) -> Call[WatchPage]:
@@ -1060,6 +1070,7 @@ class Routes(Sender):
     read_overview = sent(read_overview)
     list_apps = sent(list_apps)
     read_app = sent(read_app)
+    read_budget = sent(read_budget)
     list_watches = sent(list_watches)
     list_workers = sent(list_workers)
     list_all_deliveries = sent(list_all_deliveries)
@@ -1132,6 +1143,7 @@ class AsyncRoutes(AsyncSender):
     read_overview = sent_async(read_overview)
     list_apps = sent_async(list_apps)
     read_app = sent_async(read_app)
+    read_budget = sent_async(read_budget)
     list_watches = sent_async(list_watches)
     list_workers = sent_async(list_workers)
     list_all_deliveries = sent_async(list_all_deliveries)

@@ -333,6 +333,14 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Zapier's limits and what is held of them, and the calls that were made."""
+
+    sides: tuple[BudgetSide, ...]
+    calls: tuple[Calls, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiter:
     """A step that waits on a watch."""
 
@@ -726,6 +734,21 @@ class Jump:
     lost_rate: float
     resolved: int
     baseline: Baseline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """Calls to one of Zapier's endpoints for a tenant: in this minute and the one before, and in the last hour.
+
+    Of those in the last hour, `refused` were answered 429, and `failed` had no answer that can be used.
+    """
+
+    tenant_id: str
+    endpoint: str
+    lately: int
+    last_hour: int
+    refused: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
