@@ -31,8 +31,9 @@ from orchestrator.interventions import Interventions
 from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
-from orchestrator.settings import Settings
+from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
+from orchestrator.signing_in import SignIns
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from orchestrator.supplying import Supplier
@@ -70,6 +71,7 @@ class Zapwright:
     upkeep: Upkeep
     commits: Commits
     engine: Engine
+    sign_ins: SignIns
     queries: Queries
     oversight: Oversight
     following: Following
@@ -138,7 +140,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         call_limit=round(settings.call_limit_s * 1000),
     )
     upstream = upstream or ZapierClient(
-        base_url=settings.zapier_api_url or "https://api.zapier.com",
+        base_url=settings.zapier_api_url or ZAPIERS_API_URL,
         http=http,
         budget=store.budget,
         access=upkeep,
@@ -206,6 +208,19 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         upkeep=upkeep,
         commits=commits,
         engine=engine,
+        sign_ins=SignIns(
+            store=store.sign_ins,
+            credentials=credentials,
+            upstream=upstream,
+            oauth=oauth,
+            client_of=directory.client_of,
+            clock=clock,
+            ids=ids,
+            authorize_url=settings.authorize_url(),
+            scopes=settings.zapier_scopes,
+            limit=round(settings.call_limit_s * 1000),
+            shards=settings.shards,
+        ),
         queries=queries,
         oversight=Oversight(
             sessions=store.sessions,

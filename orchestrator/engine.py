@@ -428,7 +428,8 @@ class Engine:
             updated_at=now,
             deadline=now + (self._policy.session_ttl if new.ttl is None else new.ttl),
             steps=tuple(Step(id=self.new_step_id(), alias=step.alias) for step in new.steps),
-            signed_out=credential is not None and credential.state is CredentialState.NEEDS_SIGN_IN,
+            signed_out=credential is None or credential.state is CredentialState.NEEDS_SIGN_IN,
+            account=None if credential is None else credential.account,
         )
 
     async def _apps_of(self, session: Session, new: NewSession) -> list[AppChosen]:

@@ -16,6 +16,7 @@ from orchestrator.core.session import SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of, own_app_of
 
 SHORTEST_TOKEN_KEY = 32
+ZAPIERS_API_URL = "https://api.zapier.com"
 ZAPIERS_TOKEN_URL = "https://zapier.com/oauth/token/"  # noqa: S105 - an address; its last slash matters
 Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
@@ -117,6 +118,9 @@ class Settings(BaseSettings):
 
     zapier_client_secret: SecretStr | None = None
     """Your client secret at Zapier; users' sign-ins, and refreshing their tokens, need it."""
+
+    zapier_authorize_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Zapier's page where users sign in; by default `/v2/authorize` of the Partner API."""
 
     zapier_token_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
     """Zapier's token endpoint; by default its own, or `/oauth/token/` of an upstream that is not Zapier."""
@@ -267,6 +271,10 @@ class Settings(BaseSettings):
             own_apps=self.own_apps,
             created_at=0,
         )
+
+    def authorize_url(self) -> str:
+        """Return where users are asked to let us act for them."""
+        return self.zapier_authorize_url or f"{(self.zapier_api_url or ZAPIERS_API_URL).rstrip('/')}/v2/authorize"
 
     def token_url(self) -> str:
         """Return where tokens are handed out: at Zapier, or at what stands in its place."""

@@ -629,6 +629,13 @@ class WaitingBrowser(Shape):
     since: At
 
 
+class SignIn(Shape):
+    """The address at which the named browser, and no other, signs its user in to Zapier. It is good once."""
+
+    url: str
+    opens_until: At
+
+
 class ConnectLink(Shape):
     """A link to our own page for connecting one step's app. `opened_at`: since when it is its browser's."""
 

@@ -137,6 +137,14 @@ BrowserCode = Annotated[
     str,
     Field(pattern=r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$", description="As the browser's user was shown it."),
 ]
+BrowserName = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{64}$", description="The browser's name for pages of your origins, as it was told to one."
+    ),
+]
+Email = Annotated[str, Field(min_length=3, max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
+PersonName = Annotated[str, Field(min_length=1, max_length=120, pattern=_PRINTABLE)]
 ZapId = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE, description="Zapier's id of the Zap.")]
 Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]

@@ -16,8 +16,10 @@ from api.schemas.fields import (
     AttemptId,
     AuthenticationId,
     BrowserCode,
+    BrowserName,
     Description,
     Elapsed,
+    Email,
     EventNamed,
     Events,
     ExtensionS,
@@ -27,6 +29,7 @@ from api.schemas.fields import (
     LinkTtl,
     Metadata,
     Origin,
+    PersonName,
     Position,
     Reference,
     ReturnUrl,
@@ -93,13 +96,15 @@ class NewDevelopmentSession(Body):
     """A session that a page makes for itself before the simulator."""
 
     user_id: UserId = "demo"
+    signed_in: bool = True
     title: Title | None = None
     reference: Reference | None = None
     steps: Annotated[list[NewStep], Field(max_length=MOST_STEPS)] = []
 
     def meant(self, tenant_id: str) -> engine.NewSession:
         """Return what is asked for."""
-        return NewSession(**vars(self)).meant(tenant_id)
+        told = {name: value for name, value in vars(self).items() if name != "signed_in"}
+        return NewSession(**told).meant(tenant_id)
 
 
 class ClientTokenWish(Body):
@@ -115,6 +120,22 @@ class ConnectLinkWish(Body):
     user_id: UserId
     return_url: ReturnUrl | None = None
     ttl_s: LinkTtl = 3600
+
+
+class Newcomer(Body):
+    """Whom Zapier may make an account for, if they have none: it needs all three."""
+
+    email: Email
+    first_name: PersonName
+    last_name: PersonName
+
+
+class SignInWish(Body):
+    """For which browser a sign-in is, and where it leads afterwards: by default its window, a popup, says what came."""
+
+    browser: BrowserName
+    return_url: ReturnUrl | None = None
+    newcomer: Newcomer | None = None
 
 
 class BrowserChoice(Body):

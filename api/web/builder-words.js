@@ -134,8 +134,8 @@ const STATUSES = {
   "token-expired": { tone: "wait", words: "Paused", about: "This page may no longer follow the Zap. Nothing is lost: it goes on where it is." },
   "sign-in-needed": {
     tone: "bad",
-    words: "Sign in to Zapier again",
-    about: "Until then Zapier cannot be asked about your accounts. What was open stays open, and goes on afterwards.",
+    words: "Sign in to Zapier",
+    about: "Until then Zapier cannot be asked about apps and accounts. What was open stays open, and goes on afterwards.",
   },
   refused: { tone: "bad", words: "Refused" },
   over: { tone: "plain", words: "Done" },

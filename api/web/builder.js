@@ -14,6 +14,8 @@ import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 import { createForm } from "./form.js";
 import { icon } from "./icons.js";
+import { createSignIn } from "./sign-in.js";
+import { signInPanel } from "./sign-in-panel.js";
 
 const RETRY_MS = 3_000;
 const UNREACHABLE = "The API does not answer.";
@@ -26,15 +28,27 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  * @typedef {object} Page
  * @property {"welcome" | "opening" | "gone" | "open"} phase
  * @property {import("../../clients/browser/types.js").Connect | null} connect
+ * @property {import("../../clients/browser/types.js").SignIn | null} signIn
  * @property {any} token given with the session, and not used yet
  * @property {string} user
+ * @property {boolean} isSignedIn at Zapier, as far as who begins says
  * @property {string | null} busy
  * @property {string | null} problem
  * @property {string | null} title as it is being typed
  */
 
 /** @type {Page} */
-const page = { phase: "welcome", connect: null, token: null, user: "ada", busy: null, problem: null, title: null };
+const page = {
+  phase: "welcome",
+  connect: null,
+  signIn: null,
+  token: null,
+  user: "ada",
+  isSignedIn: true,
+  busy: null,
+  problem: null,
+  title: null,
+};
 /** @type {Map<string, import("./builder-step.js").Desk>} */
 const desks = new Map();
 /** @type {Map<string, string>} what was said of a step last */
@@ -94,7 +108,7 @@ async function begin() {
   Object.assign(page, { busy: "begin", problem: null });
   redraw();
   try {
-    const wish = { user_id: page.user, title: "New Zap", reference: crypto.randomUUID(), steps: [{}, {}] };
+    const wish = { user_id: page.user, signed_in: page.isSignedIn, title: "New Zap", reference: crypto.randomUUID(), steps: [{}, {}] };
     const { id, client_token } = await ask("POST", "/dev/session", wish);
     history.pushState(null, "", `#${encodeURIComponent(id)}`);
     page.token = client_token;
@@ -126,8 +140,10 @@ async function open() {
     return;
   }
   page.connect = createConnect({ getToken });
+  page.signIn = createSignIn({ getToken });
   Object.assign(page, { phase: "open", problem: null });
   page.connect.subscribe(redraw);
+  page.signIn.subscribe(redraw);
   redraw();
 }
 
@@ -433,6 +449,17 @@ function welcome() {
           }),
         ),
         h(
+          "label",
+          { class: "check" },
+          h("input", {
+            type: "checkbox",
+            name: "signed-in",
+            checked: page.isSignedIn,
+            on: { change: (/** @type {{target: HTMLInputElement}} */ { target }) => (page.isSignedIn = target.checked) },
+          }),
+          h("span", {}, "Signed in to Zapier already"),
+        ),
+        h(
           "button",
           { type: "submit", class: "button primary", "aria-disabled": page.busy ? "true" : null },
           page.busy && h("span", { class: "spinner", "aria-hidden": "true" }),
@@ -472,38 +499,17 @@ function gone(why) {
 }
 
 /** What holds for the whole page. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
-function banner({ status, session, support }, connect) {
+function banner({ status, support }, connect) {
   const { tone, words, about } = statusInWords(status);
   if (!about) return null;
-  const isSignIn = status === "sign-in-needed";
   return h(
     "div",
     { class: "note banner", "data-tone": tone, role: "status", key: "banner" },
     h("strong", {}, words),
     h("p", {}, about),
-    h(
-      "div",
-      { class: "row" },
-      isSignIn
-        ? button("Sign in again", () => void signIn(session, connect), { kind: "primary", busy: page.busy === "sign-in" })
-        : button("Try now", connect.refresh),
-    ),
+    status === "sign-in-needed" && page.signIn ? signInPanel(page.signIn) : h("div", { class: "row" }, button("Try now", connect.refresh)),
     support && quote(support),
   );
-}
-
-/** What your product does where its user signs in to Zapier. @param {any} session @param {import("../../clients/browser/types.js").Connect} connect */
-async function signIn({ user_id, reference }, connect) {
-  Object.assign(page, { busy: "sign-in", problem: null });
-  redraw();
-  try {
-    await ask("POST", "/dev/session", { user_id, reference });
-    connect.refresh();
-  } catch (error) {
-    page.problem = error instanceof TypeError ? UNREACHABLE : problemInWords(error);
-  }
-  page.busy = null;
-  redraw();
 }
 
 /** @param {any} session */

@@ -167,6 +167,26 @@
  * @property {(name: string, ms: number, then: () => unknown) => void} later
  */
 
+/**
+ * @typedef {"idle" | "opening" | "waiting" | "blocked" | "leaving" | "signed-in" | "failed"} SignInState `waiting`: the
+ *   user is at Zapier. The popup may be cut off there, so this may be the last that is heard of it.
+ *
+ * @typedef {object} SignInSnapshot
+ * @property {SignInState} state
+ * @property {string | null} outcome Of what ended: `signed_in`, or why not.
+ *
+ * @typedef {object} SignInSettings
+ * @property {() => Promise<Token> | Token} getToken Resolves to a client token, as for connect.js.
+ * @property {{ email: string, first_name: string, last_name: string }} [newcomer] Makes it quick to get an account.
+ * @property {string} [waitingText]
+ *
+ * @typedef {object} SignIn
+ * @property {(heard: () => void) => () => void} subscribe Calls `heard` after every change; returns how to end that.
+ * @property {() => SignInSnapshot} getSnapshot The same object until something changes.
+ * @property {() => boolean} signIn Opens the popup. Call it in the click, before any `await`. False: it was blocked.
+ * @property {() => Promise<void>} leave Goes to Zapier with the whole page, which is loaded again afterwards.
+ */
+
 /** @typedef {{ retryAfterS: number }} Waits */
 
 /** @typedef {{ session?: Session | null, events?: readonly Event[] }} Told What is known, or some of it. */

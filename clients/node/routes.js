@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BindAuthenticationArguments, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsMe, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Story, StoryDelivery, SupplyAuthenticationArguments, Webhook, WebhookList, WebhookTested, Why } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BeginSessionSignInArguments, BeginSignInArguments, BindAuthenticationArguments, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsMe, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignIn, SignalLog, StepTestRun, Story, StoryDelivery, SupplyAuthenticationArguments, Webhook, WebhookList, WebhookTested, Why } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -451,6 +451,39 @@ export class Routes extends Sender {
   putCredential(given, options = {}) {
     return this.send({ method: "PUT", path: "/v1/users/{user_id}/credential",
       body: ["access_token", "expires_in"],
+    }, given, options);
+  }
+
+  /**
+   * Begin a sign-in to Zapier of the session's user, in the browser that `browser` names.
+   *
+   * Only that browser can open the address, once and at once, and only it can come back with what Zapier says. The
+   * session's `credential` then shows it, and whoever follows the session is told. A repeat gives another address.
+   *
+   * @param {BeginSessionSignInArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<SignIn>}
+   */
+  beginSessionSignIn(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/sessions/{session_id}/zapier-sign-in",
+      body: ["browser", "return_url", "newcomer"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Begin a sign-in to Zapier of one of your users, in the browser that `browser` names: theirs, as you know them.
+   *
+   * A repeat gives another address.
+   *
+   * @param {BeginSignInArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<SignIn>}
+   */
+  beginSignIn(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/users/{user_id}/zapier-sign-in",
+      body: ["browser", "return_url", "newcomer"],
+      keyed: true,
     }, given, options);
   }
 

@@ -18,7 +18,7 @@
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"over" | "fine" | "user" | "working" | "stuck"} Verdict */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
-/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "app_not_own" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "deadline_final" | "delivery_not_found" | "delivery_under_way" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "fields_refused" | "fields_unanswered" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_checks" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
+/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "app_not_own" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "client_missing" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "deadline_final" | "delivery_not_found" | "delivery_under_way" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "fields_refused" | "fields_unanswered" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_checks" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
 
 /**
  * @typedef {object} SignalLog The session's newest signals, oldest first.
@@ -119,6 +119,12 @@
  * @typedef {object} WaitingBrowser A browser that came by a connect link of another one's, by the code that its user is shown.
  * @property {string} code
  * @property {string} since
+ */
+
+/**
+ * @typedef {object} SignIn The address at which the named browser, and no other, signs its user in to Zapier. It is good once.
+ * @property {string} url
+ * @property {string} opens_until
  */
 
 /**
@@ -807,6 +813,13 @@
  */
 
 /**
+ * @typedef {object} Newcomer Whom Zapier may make an account for, if they have none: it needs all three.
+ * @property {string} email
+ * @property {string} first_name
+ * @property {string} last_name
+ */
+
+/**
  * @typedef {object} CreateSessionArguments What createSession is given.
  * @property {string} user_id
  * @property {string | null} [title]
@@ -1044,6 +1057,22 @@
  * @property {string} user_id
  * @property {string} access_token
  * @property {number | null} [expires_in]
+ */
+
+/**
+ * @typedef {object} BeginSessionSignInArguments What beginSessionSignIn is given.
+ * @property {string} session_id
+ * @property {string} browser
+ * @property {string | null} [return_url]
+ * @property {Newcomer | null} [newcomer]
+ */
+
+/**
+ * @typedef {object} BeginSignInArguments What beginSignIn is given.
+ * @property {string} user_id
+ * @property {string} browser
+ * @property {string | null} [return_url]
+ * @property {Newcomer | null} [newcomer]
  */
 
 /**

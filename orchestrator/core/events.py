@@ -196,7 +196,7 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
         data={"reason": "token_refused"},
         is_outcome=True,
     ),
-    EventName.SIGNED_IN: Kind(when="there is a token for the user again"),
+    EventName.SIGNED_IN: Kind(when="the user is signed in, again, or to another account"),
 }
 """Everything that can be told, by its name; documents and descriptions are written from it."""
 

@@ -402,7 +402,8 @@ class Session:
     `seq` counts the events so far; `version` counts the commits. `commit_id` names the last commit, so that
     a repeat of it is recognised, and `earlier_commits` some before it, the newest last: whoever never got the answer
     to a commit finds there that it was written, whatever was committed since.
-    `signed_out`: Zapier refused the user's credential and no new one was put since. `trimmed_at`: its history is gone.
+    `signed_out`: there is no credential of the user's, or Zapier refused it, and no new one was put since.
+    `account`: the Zapier account that the user was last known to be signed in to. `trimmed_at`: its history is gone.
     """
 
     id: str
@@ -420,6 +421,7 @@ class Session:
     ended_at: Instant | None = None
     trimmed_at: Instant | None = None
     signed_out: bool = False
+    account: str | None = None
     seq: int = 0
     version: int = 0
     commit_id: str = ""

@@ -356,10 +356,11 @@ class ZapIdentified:
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialChanged:
-    """The user must sign in to Zapier again, or has."""
+    """The user must sign in to Zapier again, or has: to this account, as the store calls it."""
 
     state: CredentialState
     reason: SignInReason | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from cli.walking import browser_in
 from clients.generate import is_stream
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.support.browsers import come_by
@@ -79,6 +80,12 @@ def connect(up: Installation, user: str, app_id: str) -> str:
     return str(answer.raise_for_status().json()["id"])
 
 
+def browser_name(up: Installation) -> str:
+    """Be a browser, and return the name it has for pages of the API's own origin."""
+    url = up.variables["ZAPWRIGHT_API_URL"]
+    return browser_in(httpx.get(f"{url}/zapier-sign-in", params={"origin": url}, trust_env=False))
+
+
 def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     client: Driver, operator: Driver, up: Installation, request: pytest.FixtureRequest
 ) -> None:
@@ -100,6 +107,10 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     step = here | {"step_id": session["steps"][0]["id"]}
     call("choose_app", **step, app_id=app["id"])
     assert call("list_authentications", **step, refresh=True)["authentications"] == []
+    browser = browser_name(up)
+    ways = {"begin_sign_in": {"user_id": user}, "begin_session_sign_in": here}
+    for begun in [call(way, **given, browser=browser) for way, given in ways.items()]:
+        assert begun["url"].startswith(f"{up.variables['ZAPWRIGHT_API_URL']}/zapier-sign-in/")
     link = call("create_connect_link", **step, user_id=user, ttl_s=600)
     for _ in range(2):
         come_by(link["url"])

@@ -38,6 +38,7 @@ from zapwright_client.shapes import (
     HeardSignal,
     Intervened,
     Intervention,
+    Newcomer,
     NewStep,
     OpenedPopup,
     OperatorsMe,
@@ -50,6 +51,7 @@ from zapwright_client.shapes import (
     SessionPage,
     SessionStatus,
     SignalLog,
+    SignIn,
     StepState,
     StepTestRun,
     Story,
@@ -539,6 +541,49 @@ def put_credential(user_id: str, *, access_token: str, expires_in: int | None = 
     )
 
 
+def begin_session_sign_in(
+    session_id: str,
+    *,
+    browser: str,
+    return_url: str | None = None,
+    newcomer: Newcomer | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SignIn]:
+    """Begin a sign-in to Zapier of the session's user, in the browser that `browser` names.
+
+    Only that browser can open the address, once and at once, and only it can come back with what Zapier says. The
+    session's `credential` then shows it, and whoever follows the session is told. A repeat gives another address.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/zapier-sign-in",
+        kind=SignIn,
+        body={"browser": browser, "return_url": return_url, "newcomer": newcomer},
+        key=idempotency_key or new_key(),
+    )
+
+
+def begin_sign_in(
+    user_id: str,
+    *,
+    browser: str,
+    return_url: str | None = None,
+    newcomer: Newcomer | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SignIn]:
+    """Begin a sign-in to Zapier of one of your users, in the browser that `browser` names: theirs, as you know them.
+
+    A repeat gives another address.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/users/{part(user_id)}/zapier-sign-in",
+        kind=SignIn,
+        body={"browser": browser, "return_url": return_url, "newcomer": newcomer},
+        key=idempotency_key or new_key(),
+    )
+
+
 def erase_user(user_id: str) -> Call[None]:
     """Erase everything that is kept of the user: credential, sessions, and all about them. A second time is fine."""
     return Call(
@@ -949,6 +994,8 @@ class Routes(Sender):
     allow_browser = sent(allow_browser)
     revoke_connect_link = sent(revoke_connect_link)
     put_credential = sent(put_credential)
+    begin_session_sign_in = sent(begin_session_sign_in)
+    begin_sign_in = sent(begin_sign_in)
     erase_user = sent(erase_user)
     create_webhook = sent(create_webhook)
     list_webhooks = sent(list_webhooks)
@@ -1015,6 +1062,8 @@ class AsyncRoutes(AsyncSender):
     allow_browser = sent_async(allow_browser)
     revoke_connect_link = sent_async(revoke_connect_link)
     put_credential = sent_async(put_credential)
+    begin_session_sign_in = sent_async(begin_session_sign_in)
+    begin_sign_in = sent_async(begin_sign_in)
     erase_user = sent_async(erase_user)
     create_webhook = sent_async(create_webhook)
     list_webhooks = sent_async(list_webhooks)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 AttemptEnd = Literal["superseded", "cancelled", "blocked", "offered", "timed_out", "settled"]
 BrowserFamily = Literal["chrome", "edge", "firefox", "safari", "other"]
@@ -88,6 +88,7 @@ Code = Literal[
     "body_unreadable",
     "browser_not_found",
     "candidates_found",
+    "client_missing",
     "connect_link_not_found",
     "connect_link_over",
     "create_unknown",
@@ -272,6 +273,14 @@ class WaitingBrowser:
 
     code: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """The address at which the named browser, and no other, signs its user in to Zapier. It is good once."""
+
+    url: str
+    opens_until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1024,3 +1033,11 @@ class PopupContext(TypedDict, total=False):
     focused: bool | None
     gone: bool
     elapsed_ms: int | None
+
+
+class Newcomer(TypedDict, total=False):
+    """Whom Zapier may make an account for, if they have none: it needs all three."""
+
+    email: Required[str]
+    first_name: Required[str]
+    last_name: Required[str]

@@ -39,6 +39,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "allow_browser": {"code": "ABCD-1234"},
     "bind_authentication": {"authentication_id": "some-authentication", "reason": "they named it"},
     "change_session": {"title": "Changed"},
+    "begin_session_sign_in": {"browser": "0" * 64},
+    "begin_sign_in": {"browser": "0" * 64},
     "change_step": {"alias": "changed"},
     "check_now": {"reason": "they wait"},
     "choose_action": {"key": "send", "action_type": "WRITE"},
@@ -131,7 +133,7 @@ class World:
     """A deployment with a session, and everybody who might want something of it."""
 
     def __init__(self) -> None:
-        self.api = Deployment()
+        self.api = Deployment(zapier_client_secret="secret-of-zapwright")
         self.callers: dict[str, Headers] = {}
 
     async def begin(self) -> None:
@@ -336,6 +338,7 @@ async def test_a_page_may_what_the_description_says_and_nothing_else(world: Worl
 
 
 CONNECTS: Final = {
+    "begin_session_sign_in",
     "list_authentications",
     "open_popup",
     "read_events",
@@ -361,13 +364,15 @@ async def test_who_has_one_step_may_connect_it_and_nothing_else(world: World, op
         assert told(answer) == told(other) == NOT_ENOUGH
     else:
         assert told(answer)[1] not in {said[1] for said in (UNKNOWN, FORGED, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE)}
-        assert told(other) == ((404, "step_not_found") if "{step_id}" in operation.path else (200, None))
+        made = (201 if operation.method == "POST" else 200, None)
+        assert told(other) == ((404, "step_not_found") if "{step_id}" in operation.path else made)
 
 
 def test_what_a_page_may_is_what_it_needs() -> None:
     """Whoever lets a page do more says so here."""
     assert {operation.id for operation in ALL if operation.takes_tokens} == {
         "add_step",
+        "begin_session_sign_in",
         "change_step",
         "choose_action",
         "choose_app",

@@ -29,6 +29,8 @@ SECTIONS: Final = {
 OPERATIONS: Final = {
     "add_step",
     "allow_browser",
+    "begin_session_sign_in",
+    "begin_sign_in",
     "bind_authentication",
     "cancel_session",
     "change_inputs",
@@ -174,6 +176,8 @@ def test_answers_that_ask_to_wait_say_so() -> None:
 
 TAKES_SEVERAL_COMMITS: Final = {"create_zap"}
 CHANGES_NO_SESSION: Final = {
+    "begin_session_sign_in",
+    "begin_sign_in",
     "change_webhook",
     "create_client_token",
     "create_session",
@@ -186,7 +190,13 @@ CHANGES_NO_SESSION: Final = {
     "replay_delivery",
     "send_again",
 }
-KEEPS_NOTHING: Final = {"run_step_test", "create_client_token", "fire_webhook"}
+KEEPS_NOTHING: Final = {
+    "begin_session_sign_in",
+    "begin_sign_in",
+    "create_client_token",
+    "fire_webhook",
+    "run_step_test",
+}
 
 
 @pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])
