@@ -64,7 +64,7 @@ async def test_who_signs_in_has_a_credential(api: Deployment, browser: SigningBr
 
     assert await browser.sign_in() == "signed_in"
     assert before["state"] == "missing"
-    assert await credential(api, session) == {"state": "active", "account": "a•••@example.test"}
+    assert await credential(api, session) == {"state": "active", "account": "a•••@example.test", "reason": None}
     assert (await api.ok("GET", f"/v1/sessions/{session['id']}/apps?query=slack")).json()["apps"]
 
 
@@ -172,7 +172,7 @@ async def test_an_account_that_does_not_tell_who_it_is_is_signed_in_anyway(
     await api.sim.switch({"rules": {"x": {"fault": "status", "status": 500, "endpoint": "GET /v1/profiles/me"}}})
 
     assert await browser.sign_in() == "signed_in"
-    assert await credential(api, session) == {"state": "active", "account": None}
+    assert await credential(api, session) == {"state": "active", "account": None, "reason": None}
 
 
 async def test_whatever_zapier_says_instead_of_a_code_is_said(browser: SigningBrowser) -> None:
