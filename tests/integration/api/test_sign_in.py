@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cli.walking import outcome_in
-from orchestrator.core.sign_ins import OPENS_WITHIN, RETURNS_WITHIN
+from orchestrator.core.sign_ins import OPENS_WITHIN, RETURNS_WITHIN, name_for
 from tests.support.deployment import ORIGIN, Deployment, problem_of
 from tests.support.sign_ins import API, SigningBrowser, query_of
 
@@ -253,6 +253,15 @@ async def test_an_address_is_no_good_in_another_browser(
     assert await other.get(address) == "another_browser"
     assert (await credential(api, session))["state"] == "missing"
     assert await browser.get(address) != "another_browser"
+
+
+async def test_a_browser_without_a_cookie_has_no_name_that_could_be_guessed(api: Deployment) -> None:
+    """An attacker can compute what a name made of nothing would be, and gets nothing by it."""
+    stranger = SigningBrowser(api)
+    address = await stranger.begin(browser=name_for(ORIGIN, ""))
+
+    assert await stranger.get(address) == "another_browser"
+    await stranger.aclose()
 
 
 async def test_what_zapier_said_to_one_browser_is_no_good_in_another(
