@@ -138,3 +138,26 @@ async def test_a_cluster_is_examined_node_by_node() -> None:
     assert before["store"].detail.startswith("3 primaries of valkey 9.")
     assert before["persistence"].verdict is Verdict.OK
     assert after["persistence"].verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict", "said"),
+    [
+        ({}, Verdict.WARN, "no client secret"),
+        ({"zapier_client_secret": "s"}, Verdict.WARN, "up to how the API is reached"),
+        (
+            {"zapier_client_secret": "s", "public_api_url": "https://z.example/api/"},
+            Verdict.OK,
+            "https://z.example/api/zapier-sign-in/callback",
+        ),
+    ],
+    ids=["no secret", "no address", "both"],
+)
+async def test_what_zapier_must_know_before_anybody_can_sign_in_is_said(
+    settings: dict[str, Any], verdict: Verdict, said: str
+) -> None:
+    """The redirect URI to the letter, which must be registered there."""
+    found = {finding.thing: finding async for finding in examine(Settings(**settings))}
+
+    assert found["sign-in"].verdict is verdict
+    assert said in found["sign-in"].detail
