@@ -37,7 +37,7 @@ test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
 	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
 
 .PHONY: faults
-faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 50 kills (minutes)
+faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 20 restarts, 50 kills (many minutes)
 	@ZAPWRIGHT_FAULTS=full $(BIN)/python -m pytest -s tests/integration/webhooks/test_faults.py $(ARGS)
 
 .PHONY: check
