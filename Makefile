@@ -25,6 +25,10 @@ MAKEFLAGS += --no-print-directory
 demo: $(VENV)/.project ## Walk a Zap through everything that can happen to a popup (ONCE=1 exits afterwards)
 	@$(BIN)/zapwright demo $(if $(filter 1,$(ONCE)),--once) $(ARGS)
 
+.PHONY: demo-calls
+demo-calls: $(VENV)/.project ## Build a Zap of three popups, and say what each call to Zapier was for
+	@$(BIN)/zapwright demo --calls $(ARGS)
+
 .PHONY: up
 up: $(VENV)/.project ## Start the store, the API, a worker and, without a real upstream, the simulator
 	@$(BIN)/zapwright up $(ARGS)

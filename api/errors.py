@@ -36,6 +36,7 @@ from starlette.types import Scope
 
 from api.schemas.problems import Flaw, Problem
 from orchestrator.core.errors import (
+    ClientMissingError,
     CredentialRefusedError,
     DeliveryUnderWayError,
     EndpointUrlRefusedError,
@@ -48,6 +49,7 @@ from orchestrator.core.errors import (
     PreconditionFailedError,
     ReferenceTakenError,
     SignalRefusedError,
+    SignInRefusedError,
     SignInRequiredError,
     StaleVersionError,
     StoreError,
@@ -226,6 +228,8 @@ STATUS: Final[Mapping[type[ZapwrightError], HTTPStatus]] = {
     IdempotencyInFlightError: HTTPStatus.CONFLICT,
     SignInRequiredError: HTTPStatus.CONFLICT,
     CredentialRefusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    SignInRefusedError: HTTPStatus.FORBIDDEN,
+    ClientMissingError: HTTPStatus.CONFLICT,
     UpstreamError: HTTPStatus.BAD_GATEWAY,
     UpstreamBusyError: HTTPStatus.SERVICE_UNAVAILABLE,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -89,11 +89,14 @@ def up(
 def demo(
     data_dir: DemoDir = None,
     once: Annotated[bool, typer.Option("--once", help="Exit when the demo has ended.")] = False,
+    calls: Annotated[
+        bool, typer.Option("--calls", help="Build another Zap, say what each call to Zapier was for, and exit.")
+    ] = False,
 ) -> None:
     """Walk a Zap through everything that can happen to a popup, with a worker killed on the way."""
-    from cli.demo import run_demo
+    from cli.demo import run_calls, run_demo
 
-    raise typer.Exit(run_demo(data_dir, once=once))
+    raise typer.Exit(run_calls(data_dir) if calls else run_demo(data_dir, once=once))
 
 
 @app.command()
@@ -406,12 +409,41 @@ def listen(
     raise typer.Exit(listen(data_dir, forward=forward, events=event or (), port=port))
 
 
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="A user's access token; - reads a line.", show_default="ZAPWRIGHT_PROBE_TOKEN"),
+]
+
+
 @app.command()
-def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def doctor(
+    data_dir: DataDir = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the API what `probe` asks, too.")] = False,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Examine settings, store, workers, budget and upstream; say what to change. Makes one call to Zapier."""
     from cli.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(data_dir, as_json=as_json))
+    raise typer.Exit(run_doctor(data_dir, live=live, token_file=token_file, as_json=as_json))
+
+
+@app.command("probe")
+def probe_api(
+    data_dir: DataDir = None,
+    app: Annotated[
+        str | None, typer.Option(help="Title or id of the app to ask about.", show_default="the most popular")
+    ] = None,
+    token_file: TokenFile = None,
+    writes: Annotated[bool, typer.Option("--writes", help="Also ask what cannot be asked without writing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree beforehand to everything that is written.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what the live Partner API does where its documentation is silent; say which assumptions hold."""
+    from cli.probe import Wishes, run_probe
+
+    wishes = Wishes(app=app, token_file=token_file, with_writes=writes, yes=yes, as_json=as_json)
+    raise typer.Exit(run_probe(data_dir, wishes))
 
 
 def main() -> None:

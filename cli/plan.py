@@ -17,6 +17,7 @@ from cli import devenv, ports
 from cli.errors import CommandError
 from orchestrator.core.tenants import origin_of
 from orchestrator.settings import Settings
+from simulator.accounts import secret_of
 
 STORE: Final = "store"
 SIMULATOR: Final = "simulator"
@@ -95,6 +96,7 @@ class Plan:
             "ZAPWRIGHT_ORIGINS": ",".join(self.settings.origins),
         }
         if self.simulator_url is not None:
+            own["ZAPWRIGHT_ZAPIER_CLIENT_SECRET"] = _secret(self.settings.zapier_client_secret)
             own["ZAPWRIGHT_WEBHOOK_ALLOWED_NETWORKS"] = ",".join(self.settings.webhook_allowed_networks or HERE)
         if self.settings.simulator_url is not None:
             own["ZAPWRIGHT_SIMULATOR_URL"] = self.settings.simulator_url
@@ -138,6 +140,8 @@ def plan(wishes: Wishes, *, settings: Settings, data_dir: Path) -> Plan:
             "zapier_api_url": simulator_url,
             "zapier_message_origin": simulator_url,
             "simulator_url": simulator_url,
+            "zapier_token_url": None,
+            "zapier_client_secret": SecretStr(secret_of(settings.zapier_client_id)),
             "origins": _with_own(settings.origins, api_url),
         }
     return Plan(

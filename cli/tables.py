@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from cli.remote import Json
+
+if TYPE_CHECKING:
+    from cli.tally import Entry
 
 COLORS: Final = {
     "resolved": "green",
@@ -67,6 +71,29 @@ def timeline(session: Json, events: list[Json]) -> Table:
             Text(apps.get(event["step_id"] or "", "")),
             Text(_facts(event["data"])),
         )
+    return table
+
+
+def received(zaps: list[Json]) -> Table:
+    """Draw Zaps as the simulator received them."""
+    table = Table(box=None, header_style="bold", title="what Zapier received", title_justify="left")
+    for column in ("step", "authentication", "alias", "inputs"):
+        table.add_column(column)
+    for zap in zaps:
+        for step in zap["steps"]:
+            inputs = json.dumps(step["inputs"], ensure_ascii=False)
+            table.add_row(step["key"], str(step["authentication"]), str(step["alias"]), Text(inputs))
+    return table
+
+
+def account_of(entries: Sequence[Entry]) -> Table:
+    """Draw what calls were for."""
+    table = Table(box=None, header_style="bold")
+    table.add_column("calls", justify="right")
+    for column in ("endpoint", "what for"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        table.add_row(str(entry.calls), entry.endpoint, entry.what_for)
     return table
 
 

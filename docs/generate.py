@@ -23,9 +23,16 @@ from orchestrator.core import machine
 from orchestrator.core.events import CATALOGUE, Kind
 from orchestrator.core.session import StepState
 from orchestrator.settings import Settings
+from orchestrator.zapier.probing import planned
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/reference/events.md", "docs/reference/settings.md", "docs/reference/machine.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/probe.md",
+    "docs/reference/events.md",
+    "docs/reference/settings.md",
+    "docs/reference/machine.md",
+)
 _PART = re.compile(r"(?<=<!-- generated: )(\w+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 
 
@@ -63,11 +70,22 @@ def events() -> str:
     return "\n".join(["| event | outcome | when | data | schema |", "| --- | --- | --- | --- | --- |", *rows, ""])
 
 
+def questions() -> str:
+    """List what a live API is asked."""
+    rows = [
+        f"| {question.name} | {question.assumed} | {question.calls or '–'} | {question.writes or ''} |"
+        for question in planned(with_writes=True)
+    ]
+    header = ["| what is asked | what we assume | calls, at most | what it writes |", "| --- | --- | --- | --- |"]
+    return "\n".join([*header, *rows, ""])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "diagram": diagram,
     "transitions": transitions,
     "settings": settings,
     "events": events,
+    "questions": questions,
 }
 
 

@@ -17,7 +17,7 @@ from orchestrator.checking import Checker
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.commits import Commits
 from orchestrator.core.endpoints import Networks
-from orchestrator.core.ports import Clock, Ids, Post, Store, Upstream
+from orchestrator.core.ports import Clock, Ids, OAuth, Post, Store, Upstream
 from orchestrator.core.schedule import Policy
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
@@ -33,9 +33,12 @@ from orchestrator.signing import BYTES_OF_SECRET, secret_of
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from orchestrator.sweeping import Sweeper
+from orchestrator.upkeep import Upkeep
 from orchestrator.webhooks import Webhooks
 from orchestrator.zapier.client import ZapierClient
 from orchestrator.zapier.limits import Limits as CallLimits
+from orchestrator.zapier.oauth import ZapierOAuth
+from orchestrator.zapier.permits import PermitSource
 
 CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
 """To Zapier; kept longer than httpx does by default, so that few checks begin with a TLS handshake."""
@@ -59,6 +62,8 @@ class Zapwright:
     limits: Limits
     http: httpx.AsyncClient
     upstream: Upstream
+    oauth: OAuth
+    upkeep: Upkeep
     commits: Commits
     engine: Engine
     queries: Queries
@@ -81,9 +86,10 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
     ids: Ids,
     chance: Callable[[], float] = random.random,
     upstream: Upstream | None = None,
+    oauth: OAuth | None = None,
     post: Post | None = None,
 ) -> Zapwright:
-    """Put a Zapwright together on a store and a clock of the caller's choice, with `upstream` in Zapier's place.
+    """Put a Zapwright together on a store and a clock of the caller's choice; `upstream` and `oauth` in Zapier's place.
 
     Webhook messages go by `post`, by default over sockets, which the caller then closes.
     """
@@ -97,14 +103,37 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         policy=policy,
     )
     credentials = ToldCredentials(store.credentials, sessions=store.sessions, commits=commits)
+    secret = settings.zapier_client_secret
     directory = Directory(
-        tenants=store.tenants, api_keys=store.api_keys, default=settings.default_tenant(), clock=clock
+        tenants=store.tenants,
+        api_keys=store.api_keys,
+        default=settings.default_tenant(),
+        clock=clock,
+        default_secret=secret.get_secret_value() if secret else None,
+    )
+    oauth = oauth or ZapierOAuth(token_url=settings.token_url(), http=http, budget=store.budget, clock=clock)
+    permits = PermitSource(
+        budget=store.budget,
+        clock=clock,
+        egress=settings.egress_group,
+        partner_of=directory.partner_of,
+        patience=round(settings.interactive_wait_s * 1000),
+    )
+    upkeep = Upkeep(
+        credentials=credentials,
+        oauth=oauth,
+        permits=permits,
+        client_of=directory.client_of,
+        clock=clock,
+        ids=ids,
+        patience=round(settings.interactive_wait_s * 1000),
+        call_limit=round(settings.call_limit_s * 1000),
     )
     upstream = upstream or ZapierClient(
         base_url=settings.zapier_api_url or "https://api.zapier.com",
         http=http,
         budget=store.budget,
-        credentials=credentials,
+        access=upkeep,
         cache=store.cache,
         clock=clock,
         limits=CallLimits(
@@ -140,6 +169,8 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         limits=limits,
         http=http,
         upstream=upstream,
+        oauth=oauth,
+        upkeep=upkeep,
         commits=commits,
         engine=Engine(
             commits=commits,
@@ -174,6 +205,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             receipts=store.receipts,
             watches=store.watches,
             credentials=credentials,
+            sign_ins=store.sign_ins,
             clock=clock,
             policy=policy,
         ),
@@ -222,9 +254,13 @@ async def opened(
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
         following = asyncio.create_task(clock.follow(store.clock_offset))
+        zapwright = compose(
+            settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post
+        )
         try:
-            yield compose(settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post)
+            yield zapwright
         finally:
+            await zapwright.upkeep.settle()
             following.cancel()
     finally:
         await post.aclose()

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core import decide as decisions
@@ -46,6 +47,7 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
+    MINUTE,
     Action,
     App,
     Attempt,
@@ -77,6 +79,9 @@ from orchestrator.core.signals import (
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
 from orchestrator.core.values import replace
+
+PICKED_WITHIN: Final[Millis] = MINUTE
+"""How long a picker's listing confirms what is picked from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +271,7 @@ class Engine:
     ) -> Applied:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
 
+        A picker's listing that shows it so confirms what was picked from it for a minute; else there is another one.
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
         session, step = await self._open_step(key, step_id)
@@ -275,7 +281,7 @@ class Engine:
             raise IllegalSignalError(
                 session_id=key.session_id, step_id=step_id, state=step.state, signal="authentication_selected"
             )
-        listing = await self._list(session, step)
+        listing = await self._picked_from(session, step, authentication_id) or await self._list(session, step)
         if not listing.complete and listing.get(authentication_id) is None:
             raise UpstreamUnavailableError(problem="the list of authentications is not complete")
 
@@ -462,9 +468,17 @@ class Engine:
         app_id = self._app_of(session, step, "list_authentications").id
         return await self._upstream.authentications(await self._credential(session), app_id)
 
-    async def _is_fresh(self, session: Session, step: Step) -> bool:
-        """Whether the baseline is young and of the Zapier account the user has now."""
-        if step.baseline is None or self._clock.now() - step.baseline.taken_at > self._policy.baseline_fresh:
+    async def _picked_from(self, session: Session, step: Step, authentication_id: str) -> Listing | None:
+        """Return the listing that the step's picker shows, if it is young and shows this as usable."""
+        if step.app is None or step.baseline is None or not await self._is_fresh(session, step, age=PICKED_WITHIN):
+            return None
+        listing = step.baseline.listing(step.app.id)
+        return listing if any(found.id == authentication_id for found in listing.healthy) else None
+
+    async def _is_fresh(self, session: Session, step: Step, *, age: Millis | None = None) -> bool:
+        """Whether the baseline is young (by default: not too old to be one) and of the user's present account."""
+        oldest = self._policy.baseline_fresh if age is None else age
+        if step.baseline is None or self._clock.now() - step.baseline.taken_at > oldest:
             return False
         credential = await self._credentials.standing(session.tenant_id, session.user_id)
         return credential is not None and credential.account == step.baseline.account

@@ -16,6 +16,8 @@ from orchestrator.core.session import SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of
 
 SHORTEST_TOKEN_KEY = 32
+ZAPIERS_TOKEN_URL = "https://zapier.com/oauth/token/"  # noqa: S105 - an address; its last slash matters
+Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
 
 
@@ -95,7 +97,19 @@ class Settings(BaseSettings):
     """Your client id at Zapier; rate limits are kept per client id."""
 
     zapier_client_secret: SecretStr | None = None
-    """Your client secret at Zapier."""
+    """Your client secret at Zapier; users' sign-ins, and refreshing their tokens, need it."""
+
+    zapier_token_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Zapier's token endpoint; by default its own, or `/oauth/token/` of an upstream that is not Zapier."""
+
+    zapier_scopes: Annotated[tuple[Scope, ...], NoDecode] = (
+        "profile",
+        "zap",
+        "zap:write",
+        "connection:read",
+        "connection:write",
+    )
+    """What users are asked to allow, comma-separated; `connection:read` was called `authentication` once."""
 
     zapier_message_origin: str = "https://zapier.com"
     """The origin that the popup's message comes from; pages must accept no other."""
@@ -151,7 +165,9 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     """How it is logged."""
 
-    @field_validator("credential_keys", "token_keys", "origins", "webhook_allowed_networks", mode="before")
+    @field_validator(
+        "credential_keys", "token_keys", "origins", "webhook_allowed_networks", "zapier_scopes", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -215,6 +231,14 @@ class Settings(BaseSettings):
             has_client_secret=self.zapier_client_secret is not None,
             created_at=0,
         )
+
+    def token_url(self) -> str:
+        """Return where tokens are handed out: at Zapier, or at what stands in its place."""
+        if self.zapier_token_url is not None:
+            return self.zapier_token_url
+        api = self.zapier_api_url
+        is_zapier = api is None or f".{urlsplit(api).hostname}".endswith(".zapier.com")
+        return ZAPIERS_TOKEN_URL if api is None or is_zapier else f"{api.rstrip('/')}/oauth/token/"
 
     def policy(self) -> Policy:
         """Return the durations that decisions are made with."""

@@ -13,6 +13,7 @@ from simulator.world import FoundAction
 from simulator.zaps import UnknownProblem, authentication_problems
 
 _RESULTS: Final = 3
+_DECLARED: Final = {"authentication", "inputs", "fetch_live_samples", "limit", "offset"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ async def _use(call: Call, scope: str) -> Use:
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, dict) or not isinstance(data.get("inputs"), dict) or "authentication" not in data:
         raise RefusedError(400, MALFORMED)
+    if call.switches.answers.undeclared == "refused" and (undeclared := data.keys() - _DECLARED):
+        raise RefusedError(400, *(Problem.at(f"/data/{name}", "This member is not declared.") for name in undeclared))
     problems = list(
         authentication_problems(
             world, data["authentication"], found, "/data/authentication", owner=bearer.account, now=call.now

@@ -40,6 +40,8 @@ ZapwrightError
 ├── DeliveryUnderWayError
 ├── SignInRequiredError
 ├── CredentialRefusedError
+├── SignInRefusedError            this browser may not go on with a sign-in; nothing changed
+├── ClientMissingError
 ├── UpstreamError
 │   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
 │   ├── UpstreamUnavailableError  no usable answer
@@ -529,6 +531,29 @@ class CredentialRefusedError(ZapwrightError):
         )
 
 
+class SignInRefusedError(ZapwrightError):
+    """This browser may not go on with the sign-in."""
+
+    code = "sign_in_refused"
+
+    def __init__(self, *, why: str) -> None:
+        self.why = why
+        super().__init__(f"the sign-in cannot go on here ({why}): begin another one", why=why)
+
+
+class ClientMissingError(ZapwrightError):
+    """The tenant has no client at Zapier that could sign anybody in."""
+
+    code = "client_missing"
+
+    def __init__(self, *, tenant_id: str) -> None:
+        super().__init__(
+            f"tenant {tenant_id!r} has no client secret at Zapier: set its client id and secret "
+            "(ZAPWRIGHT_ZAPIER_CLIENT_ID and ZAPWRIGHT_ZAPIER_CLIENT_SECRET, or `zapwright tenants`)",
+            tenant_id=tenant_id,
+        )
+
+
 class UpstreamError(ZapwrightError):
     """Something between Zapier and us."""
 
@@ -536,20 +561,24 @@ class UpstreamError(ZapwrightError):
 
 
 class UpstreamBusyError(UpstreamError):
-    """No call to Zapier may be made now.
+    """No call to Zapier may be made now: there is no room under its limits, or no good token yet.
 
     `pages`: how many the list has, as far as is known, when it was broken off after its first one.
     """
 
     code = "upstream_busy"
 
-    def __init__(self, *, retry_after: Millis, pages: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        retry_after: Millis,
+        pages: int = 1,
+        why: str = "Zapier's rate limit leaves no room for this call",
+    ) -> None:
         self.retry_after = retry_after
         self.pages = pages
-        super().__init__(
-            f"Zapier's rate limit leaves no room for this call; repeat it in {max(1, round(retry_after / 1000))} s",
-            retry_after_ms=retry_after,
-        )
+        self.why = why
+        super().__init__(f"{why}; repeat it in {max(1, round(retry_after / 1000))} s", retry_after_ms=retry_after)
 
 
 class UpstreamUnavailableError(UpstreamError):

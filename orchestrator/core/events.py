@@ -180,7 +180,11 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
         when="the user's Zaps were looked through for one that may exist; `is_over`: a person must say which it is",
         data={"matches": ["00000000-0000-c000-8000-000000019263"], "is_over": True},
     ),
-    EventName.SIGN_IN_NEEDED: Kind(when="Zapier takes the user's token no more", is_outcome=True),
+    EventName.SIGN_IN_NEEDED: Kind(
+        when="Zapier takes the user's token no more; `reason` says what became of its refresh, if it was ours",
+        data={"reason": "token_refused"},
+        is_outcome=True,
+    ),
     EventName.SIGNED_IN: Kind(when="there is a token for the user again"),
 }
 """Everything that can be told, by its name; documents and descriptions are written from it."""

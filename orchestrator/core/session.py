@@ -158,6 +158,12 @@ class Baseline:
             return None
         return cls(taken_at=listing.begun_at, account=listing.account, authentications=listing.authentications)
 
+    def listing(self, app_id: str) -> Listing:
+        """Return the listing it was made of."""
+        return Listing(
+            app_id=app_id, authentications=self.authentications, begun_at=self.taken_at, account=self.account
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Connect:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.ports import Claim, CredentialState, Popup, SignInReason, Watch, ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.session import (
     Action,
     App,
@@ -305,6 +305,7 @@ class CredentialChanged:
     """The user must sign in to Zapier again, or has."""
 
     state: CredentialState
+    reason: SignInReason | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Documents: how sessions, events, signal records, receipts, endpoints and deliveries are written down.
+"""Documents: how sessions, events, signal records, receipts, sign-ins, endpoints and deliveries are written down.
 
 JSON, so that a person can read it in the store. A document says in `document` which version it is; this release writes
 version 1 and reads version 1.
@@ -17,6 +17,7 @@ from orchestrator.core.errors import StoreError
 from orchestrator.core.events import Event
 from orchestrator.core.ports import Receipt, SignalRecord
 from orchestrator.core.session import DOCUMENT_VERSION, Session
+from orchestrator.core.sign_ins import SignIn
 
 _Document = TypeVar("_Document")
 
@@ -26,6 +27,7 @@ _event = msgspec.json.Decoder(Event)
 _signal = msgspec.json.Decoder(SignalRecord)
 _receipt = msgspec.json.Decoder(Receipt)
 _endpoint = msgspec.json.Decoder(Endpoint)
+_sign_in = msgspec.json.Decoder(SignIn)
 _delivery = msgspec.json.Decoder(Delivery)
 
 
@@ -89,6 +91,11 @@ def decode_receipt(document: bytes) -> Receipt:
 def decode_endpoint(document: bytes) -> Endpoint:
     """Read an endpoint; its secrets are as they were written. Raises DocumentError."""
     return _decoded(_endpoint, document)
+
+
+def decode_sign_in(document: bytes) -> SignIn:
+    """Read a sign-in. Raises DocumentError."""
+    return _decoded(_sign_in, document)
 
 
 def decode_delivery(document: bytes) -> Delivery:

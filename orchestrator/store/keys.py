@@ -362,6 +362,16 @@ def untold(shard: int) -> str:
     return _shard(shard, "untold")
 
 
+def sign_ins(shard: int) -> str:
+    """hash: id → sign-in (JSON)."""
+    return _shard(shard, "sign-ins")
+
+
+def kept_sign_ins(shard: int) -> str:
+    """zset: ids of sign-ins, by until when they are kept."""
+    return _shard(shard, "sign-ins", "kept")
+
+
 def user_member(tenant_id: str, user_id: str) -> str:
     """Name a user inside their shard."""
     return _quoted(tenant_id, user_id)

@@ -21,6 +21,7 @@ from orchestrator.store.rotation import Resealed, reseal
 from orchestrator.store.scripts import Client, Scripts
 from orchestrator.store.sealing import Seal
 from orchestrator.store.sessions import RedisSessionStore
+from orchestrator.store.sign_ins import RedisSignInStore
 from orchestrator.store.tenants import RedisApiKeyStore, RedisTenantStore
 from orchestrator.store.users import RedisUserStore
 from orchestrator.store.watches import RedisWatchStore
@@ -42,6 +43,7 @@ class Store:
         self.budget = RedisBudget(self._scripts, limits)
         self._seal = seal = Seal(credential_keys)
         self.credentials = RedisCredentialStore(self._scripts, shards=shards, seal=seal)
+        self.sign_ins = RedisSignInStore(self._scripts)
         self.users = RedisUserStore(self._scripts, shards=shards)
         self.tenants = RedisTenantStore(self._scripts, seal=seal)
         self.api_keys = RedisApiKeyStore(self._scripts)

@@ -67,6 +67,7 @@ class _Known:
             keys.credential(shard, *user),
             keys.untold(shard),
             *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.delivery_index)),
+            *(name(shard) for name in (keys.sign_ins, keys.kept_sign_ins)),
             *of_sessions,
             *of_watches,
         ]
@@ -78,6 +79,7 @@ class _Known:
             encode([{"name": keys.watch_name(watch), "app": watch.app_id} for watch in self.watches]),
             encode(self.profiles),
             keys.user_member(*user),
+            *user,
         ]
         return Call("erase", names, arguments)
 

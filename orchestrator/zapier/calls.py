@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Final, Self, assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -15,7 +15,7 @@ from orchestrator.core.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from orchestrator.core.ports import Clock, Credential, CredentialStore, Permit
+from orchestrator.core.ports import Access, Clock, Credential, Permit
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.permits import Purse
@@ -31,26 +31,6 @@ _PASSING: Final = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """On whose behalf a call is made. Without a `generation` the token is not a kept one, and a 401 marks nothing."""
-
-    tenant_id: str
-    user_id: str
-    token: str = field(repr=False)
-    generation: int | None = None
-
-    @classmethod
-    def of(cls, credential: Credential) -> Self:
-        """Return the user the credential belongs to."""
-        return cls(
-            tenant_id=credential.tenant_id,
-            user_id=credential.user_id,
-            token=credential.access_token,
-            generation=credential.generation,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """The body of a successful answer, and when the request it answers was begun."""
 
@@ -58,51 +38,24 @@ class Reading:
     begun_at: Instant
 
 
-class Calls:
-    """Makes requests, each under one permit, and judges what came of them."""
+class Requests:
+    """Makes requests, each under one permit, and tells the budget what came of them."""
 
-    def __init__(self, exchange: Exchange, *, clock: Clock, credentials: CredentialStore) -> None:
+    def __init__(self, exchange: Exchange, *, clock: Clock) -> None:
         self._exchange = exchange
         self._clock = clock
-        self._credentials = credentials
-
-    async def read(self, request: Request, *, caller: Caller, purse: Purse) -> Reading:
-        """Make a request that changes nothing, and return what was read.
-
-        When a user waits for it, a passing failure (a dropped connection, 502, 503 without Retry-After, 504) is met by
-        one repetition under a new permit; a check's never is. Raises as the port `Upstream` promises of reads.
-        """
-        begun_at, outcome = await self.make(request, purse=purse)
-        if purse.is_awaited and is_passing(outcome):
-            begun_at, outcome = await self.make(request, purse=purse)
-        if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
-            await self.mark(caller)
-            raise SignInRequiredError(user_id=caller.user_id)
-        return Reading(body=body_of(outcome, token=request.token, now=self._clock.now()), begun_at=begun_at)
 
     async def make(self, request: Request, *, purse: Purse) -> tuple[Instant, Outcome]:
         """Make one request, tell the budget what came of it, and return when it was begun with its outcome.
 
-        A token that no header can hold is refused here, as Zapier would. Raises what drawing a permit raises, and
-        nothing once the request is begun.
+        Raises what drawing a permit raises, and nothing once the request is begun.
         """
-        if not _SENDABLE_TOKEN.fullmatch(request.token):
-            return self._clock.now(), Answer(status=HTTPStatus.UNAUTHORIZED, headers={})
         permit = await purse.draw()
         begun_at = self._clock.now()
         outcome = await self._exchange.send(request)
         await self._settle(outcome, permit, purse)
         _record(request, outcome, duration=self._clock.now() - begun_at)
         return begun_at, outcome
-
-    def now(self) -> Instant:
-        """Return the present moment, by the clock that calls are made by."""
-        return self._clock.now()
-
-    async def mark(self, caller: Caller) -> None:
-        """Zapier refused the caller's token: let nobody use this generation of it again."""
-        if caller.generation is not None:
-            await self._credentials.need_sign_in(caller.tenant_id, caller.user_id, generation=caller.generation)
 
     async def _settle(self, outcome: Outcome, permit: Permit, purse: Purse) -> None:
         """Say what became of the permit; without an answer it stays held until its own time: Zapier may count it."""
@@ -112,7 +65,7 @@ class Calls:
             case Answer():
                 if outcome.status == HTTPStatus.TOO_MANY_REQUESTS:
                     now = self._clock.now()
-                    await purse.cool_down(permit, until=now + _wait(outcome, now))
+                    await purse.cool_down(permit, until=now + wait_of(outcome, now))
                 await purse.answered(permit)
             case Unanswered():
                 pass
@@ -120,10 +73,85 @@ class Calls:
                 assert_never(outcome)
 
 
+class Calls:
+    """Makes requests with users' tokens, each under one permit, and judges what came of them."""
+
+    def __init__(self, requests: Requests, *, clock: Clock, access: Access) -> None:
+        self._requests = requests
+        self._clock = clock
+        self._access = access
+
+    async def read(self, request: Request, *, credential: Credential, purse: Purse) -> Reading:
+        """Make a request that changes nothing with the user's newest token, and return what was read.
+
+        When a user waits for it, a passing failure (a dropped connection, 502, 503 without Retry-After, 504) is met by
+        one repetition under a new permit; a check's never is. A token that Zapier refuses is met by one repetition with
+        another one. Raises as the port `Upstream` promises of reads.
+        """
+        credential = await self._access.newest(credential)
+        begun_at, outcome = await self._made(request, credential, purse)
+        if _is_refused(outcome):
+            credential = await self._access.after_refusal(credential)
+            begun_at, outcome = await self._made(request, credential, purse)
+            if _is_refused(outcome):
+                await self._access.mark(credential)
+                raise SignInRequiredError(user_id=credential.user_id)
+        return self._reading(outcome, begun_at, credential.access_token)
+
+    async def read_as(self, token: str, request: Request, *, purse: Purse) -> Reading:
+        """Read with a token that is nobody's yet. A 401 raises SignInRequiredError, which names no user."""
+        begun_at, outcome = await self._tried(replace(request, token=token), purse)
+        if _is_refused(outcome):
+            raise SignInRequiredError(user_id="")
+        return self._reading(outcome, begun_at, token)
+
+    async def newest(self, credential: Credential) -> Credential:
+        """Return the credential with the user's newest token. Raises as the port `Access` promises."""
+        return await self._access.newest(credential)
+
+    async def act(self, request: Request, *, credential: Credential, purse: Purse) -> Outcome:
+        """Make a request that may change something, once, with exactly this token."""
+        _, outcome = await self._make(replace(request, token=credential.access_token), purse)
+        return outcome
+
+    async def after_refusal(self, credential: Credential) -> None:
+        """Zapier refused this token for what must not be repeated: have another one for the next call.
+
+        Raises as the port `Access` promises.
+        """
+        await self._access.after_refusal(credential)
+
+    def now(self) -> Instant:
+        """Return the present moment, by the clock that calls are made by."""
+        return self._clock.now()
+
+    async def _made(self, request: Request, credential: Credential, purse: Purse) -> tuple[Instant, Outcome]:
+        return await self._tried(replace(request, token=credential.access_token), purse)
+
+    async def _tried(self, request: Request, purse: Purse) -> tuple[Instant, Outcome]:
+        begun_at, outcome = await self._make(request, purse)
+        if purse.is_awaited and is_passing(outcome):
+            begun_at, outcome = await self._make(request, purse)
+        return begun_at, outcome
+
+    async def _make(self, request: Request, purse: Purse) -> tuple[Instant, Outcome]:
+        """Make one request; a token that no header can hold is refused here, as Zapier would."""
+        if not _SENDABLE_TOKEN.fullmatch(request.token):
+            return self._clock.now(), Answer(status=HTTPStatus.UNAUTHORIZED, headers={})
+        return await self._requests.make(request, purse=purse)
+
+    def _reading(self, outcome: Outcome, begun_at: Instant, token: str) -> Reading:
+        return Reading(body=body_of(outcome, token=token, now=self._clock.now()), begun_at=begun_at)
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    return isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED
+
+
 def is_passing(outcome: Outcome) -> bool:
     """Tell whether the same request may well succeed a moment later."""
     if isinstance(outcome, Answer) and outcome.status not in _SUCCESS:
-        return outcome.status in _PASSING and not _asks_to_wait(outcome)
+        return outcome.status in _PASSING and not asks_to_wait(outcome)
     return outcome.flaw is Flaw.DROPPED
 
 
@@ -134,8 +162,8 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
             raise UpstreamUnavailableError(problem=f"not reached: {flaw}")
         case Unanswered(flaw=flaw):
             raise UpstreamUnavailableError(problem=f"no answer: {flaw}")
-        case Answer() if _asks_to_wait(outcome):
-            raise UpstreamBusyError(retry_after=_wait(outcome, now))
+        case Answer() if asks_to_wait(outcome):
+            raise UpstreamBusyError(retry_after=wait_of(outcome, now))
         case Answer(status=status) if status in _REFUSAL:
             raise UpstreamRefusedError(status=status, problem=problem_of(outcome.body, token=token))
         case Answer(status=status) if status not in _SUCCESS:
@@ -148,12 +176,14 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
             assert_never(outcome)
 
 
-def _asks_to_wait(answer: Answer) -> bool:
+def asks_to_wait(answer: Answer) -> bool:
+    """Tell whether Zapier refuses everything for a while."""
     is_unavailable = answer.status == HTTPStatus.SERVICE_UNAVAILABLE
     return answer.status == HTTPStatus.TOO_MANY_REQUESTS or (is_unavailable and _RETRY_AFTER in answer.headers)
 
 
-def _wait(answer: Answer, now: Instant) -> Millis:
+def wait_of(answer: Answer, now: Instant) -> Millis:
+    """Return for how long."""
     return retry_after(answer.headers.get(_RETRY_AFTER), now=now)
 
 

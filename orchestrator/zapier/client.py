@@ -10,6 +10,7 @@ import httpx
 import structlog
 
 from orchestrator.core.errors import (
+    SignInRequiredError,
     StoreError,
     UpstreamBusyError,
     UpstreamRefusedError,
@@ -18,6 +19,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.fields import Form
 from orchestrator.core.ports import (
+    Access,
     ActionUse,
     AppPage,
     Budget,
@@ -27,7 +29,6 @@ from orchestrator.core.ports import (
     ChoicePage,
     Clock,
     Credential,
-    CredentialStore,
     Output,
     Permit,
     Profile,
@@ -39,10 +40,10 @@ from orchestrator.core.ports import (
     ZapUnknown,
 )
 from orchestrator.core.recognition import ListedZap, ZapListing
-from orchestrator.core.session import Listing
+from orchestrator.core.session import Listing, Millis
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress
-from orchestrator.zapier.calls import Caller, Calls
+from orchestrator.zapier.calls import Calls, Requests
 from orchestrator.zapier.catalog import Catalog
 from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.forms import Forms
@@ -78,7 +79,7 @@ class ZapierClient:
         base_url: str,
         http: httpx.AsyncClient,
         budget: Budget,
-        credentials: CredentialStore,
+        access: Access,
         cache: Cache,
         clock: Clock,
         egress: str,
@@ -88,7 +89,8 @@ class ZapierClient:
         self._limits = limits or Limits()
         self._address = ApiAddress(base_url)
         self._clock = clock
-        self._calls = Calls(Exchange(http, limits=self._limits), clock=clock, credentials=credentials)
+        requests = Requests(Exchange(http, limits=self._limits), clock=clock)
+        self._calls = Calls(requests, clock=clock, access=access)
         self._permits = PermitSource(
             budget=budget,
             clock=clock,
@@ -115,7 +117,7 @@ class ZapierClient:
 
     async def permit(self, tenant_id: str) -> Permit:
         """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
-        return await self._permits.purse(tenant_id).draw()
+        return await self._permits.permit(tenant_id)
 
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Give back permits that will not be used; twice is fine."""
@@ -127,11 +129,10 @@ class ZapierClient:
         The e-mail address is as Zapier writes it. Raises what reads raise; the SignInRequiredError names no user, as
         the token is nobody's yet.
         """
-        caller = Caller(tenant_id=tenant_id, user_id="", token=access_token)
-        request = _get("/v1/profiles/me", self._address.endpoint("/v1/profiles/me"), access_token)
+        request = _get("/v1/profiles/me", self._address.endpoint("/v1/profiles/me"))
         try:
             async with self._permits.purse(tenant_id) as purse:
-                reading = await self._calls.read(request, caller=caller, purse=purse)
+                reading = await self._calls.read_as(access_token, request, purse=purse)
         except UpstreamRefusedError as error:
             if error.facts["status"] in _UNREADABLE_PROFILE:
                 return None
@@ -146,13 +147,15 @@ class ZapierClient:
         """Return one app, its popup address at most a minute old. Raises AppNotFoundError."""
         return await self._catalog.app(credential, app_id)
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
-        """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
-        return await self._catalog.actions(credential, app_id, fresh=fresh)
+    async def actions(
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
+    ) -> tuple[CatalogAction, ...]:
+        """List the app's actions, read at most `age` ago; by default they may be ten minutes old."""
+        return await self._catalog.actions(credential, app_id, age=age)
 
-    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
-        """Return what the action asks for, at most a minute old unless `fresh`."""
-        return await self._forms.fields(credential, use, fresh=fresh)
+    async def fields(self, credential: Credential, use: ActionUse) -> Form:
+        """Return what the action asks for, at most a minute old."""
+        return await self._forms.fields(credential, use)
 
     async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
         """Return one page of a field's choices. Raises ValueError for a cursor that is not ours."""
@@ -179,11 +182,11 @@ class ZapierClient:
         share = Share.STRONG if permits else Share.INTERACTIVE
         async with self._permits.purse(credential.tenant_id, given=permits, share=share) as purse:
             while trail.here is not None:
-                request = _get("/v2/authentications", trail.here, credential.access_token)
+                request = _get("/v2/authentications", trail.here)
                 try:
-                    reading = await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+                    reading = await self._calls.read(request, credential=credential, purse=purse)
                 except UpstreamBusyError as busy:
-                    raise UpstreamBusyError(retry_after=busy.retry_after, pages=draft.pages) from busy
+                    raise UpstreamBusyError(retry_after=busy.retry_after, pages=draft.pages, why=busy.why) from busy
                 draft.add(wire.authentications(reading.body), begun_at=reading.begun_at)
         listing = draft.listing(account=credential.account)
         if not listing.complete:
@@ -198,8 +201,8 @@ class ZapierClient:
         is_whole = True
         async with self._permits.purse(credential.tenant_id, share=Share.STRONG) as purse:
             while trail.here is not None:
-                request = _get("/v2/zaps", trail.here, credential.access_token)
-                page = wire.zaps((await self._calls.read(request, caller=Caller.of(credential), purse=purse)).body)
+                request = _get("/v2/zaps", trail.here)
+                page = wire.zaps((await self._calls.read(request, credential=credential, purse=purse)).body)
                 found += [zap for zap in page.rows if zap is not None]
                 is_whole = is_whole and None not in page.rows
                 trail.turn(page)
@@ -210,37 +213,42 @@ class ZapierClient:
     ) -> ZapMade | ZapNotMade | ZapUnknown:
         """Make one call, never repeated, and say what is known of the Zap; raises nothing.
 
-        It was made: 201 with an id. It was surely not: never connected, or 400, 401 (which marks the credential), 403,
-        404, 429 (which cools the budget down). Whatever else comes of it: nobody knows. When the permit came too late
-        there is no call, nor one under another permit: meanwhile the wish may have been given up and made again.
+        It was made: 201 with an id. It was surely not: never connected, or 400, 401 (after which the next call has
+        another token, or a sign-in is needed), 403, 404, 429 (which cools the budget down). Whatever else comes of it:
+        nobody knows. When the permit came too late there is no call, nor one under another permit: meanwhile the wish
+        may have been given up and made again.
         """
         async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
             try:
                 body = wire.zap_request(draft)
-            except ValueError as error:
+                newest = await self._calls.newest(credential)
+            except (ValueError, ZapwrightError) as error:
                 return ZapNotMade(status=None, problem=str(error))
             if self._clock.now() > permit.start_by:
                 return ZapNotMade(status=None, problem="too late: the call could not begin in time")
-            url, token = self._address.endpoint("/v2/zaps"), credential.access_token
-            request = Request(endpoint="POST /v2/zaps", method="POST", url=url, token=token, body=body)
+            request = Request(
+                endpoint="POST /v2/zaps", method="POST", url=self._address.endpoint("/v2/zaps"), body=body
+            )
             try:
-                _, outcome = await self._calls.make(request, purse=purse)
+                outcome = await self._calls.act(request, credential=newest, purse=purse)
             except (StoreError, UpstreamBusyError) as error:
                 return ZapNotMade(status=None, problem=f"no permit: {error}")
         if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
-            await self._mark(Caller.of(credential))
-        return _zap(outcome, token=token)
+            await self._after_refusal(newest)
+        return _zap(outcome, token=newest.access_token)
 
-    async def _mark(self, caller: Caller) -> None:
-        """Mark the credential; a failure of that must not hide what became of the Zap (the next call marks it)."""
+    async def _after_refusal(self, credential: Credential) -> None:
+        """Have another token for the next call; a failure of that must not hide what became of the Zap."""
         try:
-            await self._calls.mark(caller)
+            await self._calls.after_refusal(credential)
+        except SignInRequiredError:
+            pass  # that is said where the credential is
         except ZapwrightError as error:
-            log.warning("credential_not_marked", problem=str(error))
+            log.warning("token_not_replaced", problem=str(error))
 
 
-def _get(path: str, url: httpx.URL, token: str) -> Request:
-    return Request(endpoint=f"GET {path}", method="GET", url=url, token=token)
+def _get(path: str, url: httpx.URL) -> Request:
+    return Request(endpoint=f"GET {path}", method="GET", url=url)
 
 
 def _zap(outcome: Outcome, *, token: str) -> ZapMade | ZapNotMade | ZapUnknown:

@@ -28,13 +28,18 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none."""
+    """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none.
+
+    With an empty token there is no `Authorization`.
+    """
 
     endpoint: str
     method: str
     url: httpx.URL = field(repr=False)
-    token: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    scheme: str = "Bearer"
     body: bytes | None = field(default=None, repr=False)
+    media_type: str = "application/json"
 
 
 class Flaw(StrEnum):
@@ -107,9 +112,9 @@ class Exchange:
         return Unanswered(flaw=flaw) if head is None else _flawed(head, flaw)
 
     def _on_the_wire(self, request: Request) -> httpx.Request:
-        headers = _HEADERS | {"Authorization": f"Bearer {request.token}"}
+        headers = _HEADERS | ({"Authorization": f"{request.scheme} {request.token}"} if request.token else {})
         if request.body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = request.media_type
         timeouts = {"timeout": self._timeouts}
         return httpx.Request(request.method, request.url, headers=headers, content=request.body, extensions=timeouts)
 

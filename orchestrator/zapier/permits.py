@@ -39,6 +39,10 @@ class PermitSource:
         """Return an open purse with the given permits; more are taken of `share`."""
         return Purse(self, tenant_id=tenant_id, given=given, share=share)
 
+    async def permit(self, tenant_id: str) -> Permit:
+        """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
+        return await self.purse(tenant_id).draw()
+
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Free permits that will not be used; twice is fine, and so is a budget that cannot be reached."""
         if permits:

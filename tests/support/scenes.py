@@ -176,6 +176,7 @@ class Scene:
                 receipts=receipts,
                 watches=watches,
                 credentials=credentials,
+                sign_ins=self.store.sign_ins,
                 clock=clock,
                 policy=policy,
             ),

@@ -95,6 +95,7 @@ class Zapier:
         self.zaps: list[ZapDraft] = []
         self.listed_zaps = ZapListing(zaps=())
         self.requests: list[Sent] = []
+        self.ages: list[Millis | None] = []
         for app_id in ("slack", "gmail"):
             self.offer(app_id)
         self.offer("clock", needs_auth=False)
@@ -225,12 +226,15 @@ class MemoryUpstream:
             pages=pages,
         )
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
-        """List the app's actions; nothing is kept, so all of it is fresh."""
+    async def actions(
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
+    ) -> tuple[CatalogAction, ...]:
+        """List the app's actions; nothing is kept, so all of it is read now."""
+        self._zapier.ages.append(age)
         await self._asked("actions", credential)
         return self._zapier.actions.get(app_id, ())
 
-    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
+    async def fields(self, credential: Credential, use: ActionUse) -> Form:
         """Return the form that was made for the action, by default one optional text; nothing is kept."""
         await self._asked("fields", credential)
         self._find(use)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import AliasTakenError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import CredentialState, Outcome
+from orchestrator.core.ports import CredentialState, Outcome, SignInReason
 from orchestrator.core.session import ENDED, AttemptEnd, Baseline, LinkEnd, SessionStatus, Step, StepState
 from orchestrator.core.values import replace
 
@@ -61,7 +61,9 @@ def credential_changed(draft: Draft, signal: CredentialChanged) -> None:
     if draft.session.status in ENDED or draft.session.signed_out == signed_out:
         return draft.nothing(Outcome.DUPLICATE)
     draft.session = replace(draft.session, signed_out=signed_out)
-    return draft.tell(EventName.SIGN_IN_NEEDED if signed_out else EventName.SIGNED_IN)
+    if signed_out:
+        return draft.tell(EventName.SIGN_IN_NEEDED, reason=signal.reason or SignInReason.TOKEN_REFUSED)
+    return draft.tell(EventName.SIGNED_IN)
 
 
 def added(draft: Draft, signal: StepAdded) -> None:

@@ -21,7 +21,9 @@
 -- KEYS[18] holders     hash    of the shard
 -- KEYS[19] held        hash    of the shard
 -- KEYS[20] deliveries  zset    of the shard
--- KEYS[21..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
+-- KEYS[21] sign-ins    hash    of the shard
+-- KEYS[22] kept        zset    sign-ins of the shard
+-- KEYS[23..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
 --                      lanes, deliveries, messages (hashes), deleted endpoints (zset);
 --                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
 --
@@ -32,6 +34,8 @@
 -- ARGV[5]  JSON        watches that are known, in the order of KEYS: {name, app}
 -- ARGV[6]  JSON        ids of the profiles that are known
 -- ARGV[7]  text        what names the user inside the shard
+-- ARGV[8]  text        tenant
+-- ARGV[9]  text        user
 --
 -- Returns {"done"}, also when there is nothing; or {"again"}: there is more than what is known, nothing changed.
 
@@ -84,7 +88,7 @@ local function leave(session_id, lanes, deliveries)
 end
 
 for number, session_id in ipairs(session_ids) do
-  local first = 21 + 8 * (number - 1)
+  local first = 23 + 8 * (number - 1)
   for member in members(redis.call("HGET", KEYS[first], "index") or "") do
     redis.call("ZREM", KEYS[1], member)
   end
@@ -108,7 +112,7 @@ while after do
 end
 
 for number, watch in ipairs(watches) do
-  local first = 21 + 8 * #session_ids + 4 * (number - 1)
+  local first = 23 + 8 * #session_ids + 4 * (number - 1)
   redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   for queue = 4, 7 do
     redis.call("ZREM", KEYS[queue], watch.name)
@@ -123,6 +127,15 @@ for own = 10, 15 do
   redis.call("DEL", KEYS[own])
 end
 redis.call("SREM", KEYS[16], ARGV[7])
+
+local sign_ins = redis.call("HGETALL", KEYS[21])
+for place = 1, #sign_ins, 2 do
+  local sign_in = cjson.decode(sign_ins[place + 1])
+  if sign_in.tenant_id == ARGV[8] and sign_in.user_id == ARGV[9] then
+    redis.call("HDEL", KEYS[21], sign_ins[place])
+    redis.call("ZREM", KEYS[22], sign_ins[place])
+  end
+end
 
 for _, session_id in ipairs(session_ids) do
   redis.call("PUBLISH", ARGV[3] .. session_id, "")

@@ -31,12 +31,14 @@ from orchestrator.core.ports import (
     Outgoing,
     Popup,
     Receipt,
+    Refresh,
     SignalRecord,
     Urgency,
     Waiter,
     Watch,
 )
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
+from orchestrator.core.sign_ins import SignIn
 from orchestrator.store import keys
 
 
@@ -48,6 +50,16 @@ class SessionState:
     wake_at: Instant | None = None
     events: list[Event] = field(default_factory=list)
     signals: list[SignalRecord] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptState:
+    """A credential with what refreshing it needs; `refreshed_by`: the refresh that brought its tokens."""
+
+    credential: Credential
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh: Refresh | None = None
+    refreshed_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -199,8 +211,9 @@ class State:
     references: dict[tuple[str, str, str], str] = field(default_factory=dict)
     receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     bound: dict[tuple[str, str], tuple[Instant, str]] = field(default_factory=dict)
-    credentials: dict[tuple[str, str], Credential] = field(default_factory=dict)
+    credentials: dict[tuple[str, str], KeptState] = field(default_factory=dict)
     untold: set[tuple[str, str]] = field(default_factory=set)
+    sign_ins: dict[str, SignIn] = field(default_factory=dict)
     outbox: dict[str, Outgoing] = field(default_factory=dict)
     sent: int = 0
     endpoints: dict[tuple[str, str], Endpoint] = field(default_factory=dict)

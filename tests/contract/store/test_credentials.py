@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.ports import Credential, CredentialState, Profile, Standing
+from orchestrator.core.ports import Credential, CredentialState, Profile, SignInReason, Standing
 from orchestrator.core.session import shard_of
 from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore
 
@@ -57,10 +57,11 @@ async def test_how_a_user_stands_is_the_credential_without_its_token(
     assert missing is None
     assert standing is not None
     assert not hasattr(standing, "access_token")
-    assert standing.state is CredentialState.NEEDS_SIGN_IN
+    assert (standing.state, standing.reason) == (CredentialState.NEEDS_SIGN_IN, SignInReason.TOKEN_REFUSED)
     expected = {field.name: getattr(credential, field.name) for field in fields(Standing)}
     assert expected == {field.name: getattr(standing, field.name) for field in fields(Standing)} | {
-        "state": credential.state
+        "state": credential.state,
+        "reason": None,
     }
 
 

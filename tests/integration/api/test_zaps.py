@@ -125,6 +125,7 @@ async def test_a_created_session_no_longer_changes(api: Deployment) -> None:
 async def test_a_wish_that_finds_no_room_made_no_call(api: Deployment) -> None:
     """The session is as it was."""
     session, zap = await ready(api)
+    api.sim.clock.advance(MINUTE)
     await api.sim.switch(
         {"rules": {"full": {"fault": "status", "status": 429, "times": 1, "endpoint": "GET /v2/actions"}}}
     )

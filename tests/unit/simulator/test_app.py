@@ -10,6 +10,7 @@ import pytest
 import simulator
 from simulator.app import create_app
 from simulator.inprocess import InProcessTransport
+from simulator.oauth import TOKENS
 from simulator.routes import ROUTES
 from simulator.switches import ENDPOINTS, LISTS, OF_ONE_APP, PAGED, REACH, Rule, SwitchError
 from simulator.uses import USES
@@ -32,7 +33,7 @@ def test_the_simulator_imports_nothing_of_what_it_tests() -> None:
 
 def test_rules_can_name_exactly_the_endpoints_that_are_served() -> None:
     """And what is said about faults is said about faults that exist."""
-    assert set(ENDPOINTS) == {*ROUTES, *USES}
+    assert set(ENDPOINTS) == {*ROUTES, *USES, *TOKENS}
     assert PAGED < LISTS < set(ENDPOINTS)
     assert set(ENDPOINTS) > OF_ONE_APP
     assert REACH.keys() < set(get_args(Rule))
