@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
@@ -17,7 +17,7 @@ from api.tokens import ClientTokens, is_token
 from orchestrator.core.errors import SessionNotFoundError, StepNotFoundError
 from orchestrator.core.ports import Clock
 from orchestrator.core.session import SECOND, Instant, SessionKey
-from orchestrator.core.tenants import TENANT_SCOPES, Scope, Tenant, digest_of
+from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of
 from orchestrator.directory import Directory
 
 _SCHEME: Final = "bearer"
@@ -32,6 +32,8 @@ class Caller:
     `step_id`: the only step of it, where they are our own connect page.
 
     Who has a client token has no scopes: what the token is good for is said by each route.
+
+    `operator`: who it is, where they are one.
     """
 
     tenant_id: str | None
@@ -40,12 +42,42 @@ class Caller:
     session_id: str | None = None
     until: Instant | None = None
     step_id: str | None = None
+    operator: Operator | None = None
 
     def key(self, session_id: str) -> SessionKey:
         """Return the session as the caller may name it. Raises SessionNotFoundError."""
         if self.tenant_id is None or self.session_id not in {None, session_id}:
             raise SessionNotFoundError(session_id=session_id)
         return SessionKey(tenant_id=self.tenant_id, session_id=session_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """An operator, or a viewer, as their key says: who they are, and which tenants they see (None: every one)."""
+
+    key_id: str
+    name: str
+    role: Literal["viewer", "operator"]
+    sees: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Operator:
+        """Return whose key it is."""
+        may_act = Scope.OPERATOR in key.scopes
+        return cls(key_id=key.id, name=key.name, role="operator" if may_act else "viewer", sees=key.sees)
+
+    def may_see(self, tenant_id: str) -> bool:
+        """Tell whether what is this tenant's is theirs to see."""
+        return self.sees is None or tenant_id in self.sees
+
+    def within(self, tenant_id: str | None) -> frozenset[str] | None:
+        """Return the tenants to look in when this one is asked for, or none in particular; None: in every one.
+
+        Who asks for one that is not theirs to see looks nowhere.
+        """
+        if tenant_id is None:
+            return self.sees
+        return frozenset({tenant_id}) if self.may_see(tenant_id) else frozenset()
 
 
 class ApiKeyMissingError(Exception):
@@ -97,7 +129,7 @@ class Callers:
         if key is None:
             raise UnauthorizedError
         if key.tenant_id is None:
-            return Caller(tenant_id=None, scopes=key.scopes)
+            return Caller(tenant_id=None, scopes=key.allowed, operator=Operator.of(key))
         tenant = await self._directory.tenant(key.tenant_id)
         if tenant is None:
             raise UnauthorizedError
@@ -151,6 +183,7 @@ STEP_WRITES: Final = Depends(Needs(Scope.SESSIONS_WRITE, client_token=True, conn
 BACKEND_READS: Final = Depends(Needs(Scope.SESSIONS_READ))
 BACKEND_WRITES: Final = Depends(Needs(Scope.SESSIONS_WRITE))
 USERS_WRITE: Final = Depends(Needs(Scope.USERS_WRITE))
+VIEWERS: Final = Depends(Needs(Scope.VIEWER))
 OPERATORS: Final = Depends(Needs(Scope.OPERATOR))
 
 
@@ -210,7 +243,15 @@ async def _session_key(session_id: SessionId, caller: CallerDep) -> SessionKey:
     return caller.key(session_id)
 
 
+async def _operator(caller: CallerDep) -> Operator:
+    if caller.operator is None:
+        raise UnauthorizedError
+    return caller.operator
+
+
 CallerDep = Annotated[Caller, Depends(_caller)]
 TenantId = Annotated[str, Depends(_tenant_id)]
 SessionDep = Annotated[SessionKey, Depends(_session_key)]
-"""The session that the address names, as the caller may name it. No route has another way to one."""
+"""The session that the address names, as the caller may name it. No other route but operators' has a way to one."""
+OperatorDep = Annotated[Operator, Depends(_operator)]
+"""Who looks or acts, and which tenants they may see."""

@@ -12,27 +12,31 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from starlette.datastructures import URL
 
-from api.auth import Caller, CallerDep
+from api.auth import Caller, CallerDep, OperatorDep
 from api.errors import OriginRefusedError, RequestInvalidError
 from api.headers import header
 from api.links import LinkTokens
 from api.schemas import answers
-from api.schemas.fields import timestamp
+from api.schemas.fields import SessionId, timestamp
 from api.stream import Streams
 from api.terms import etag, mark_replay
 from api.tokens import ClientTokens
 from api.views import Views, connect_link
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
-from orchestrator.core.errors import ConnectLinkNotFoundError, StepNotFoundError
-from orchestrator.core.ports import Clock, Written
-from orchestrator.core.session import ConnectLink, Session, Step
+from orchestrator.core.errors import ConnectLinkNotFoundError, SessionNotFoundError, StepNotFoundError
+from orchestrator.core.health import browser_of
+from orchestrator.core.ports import Clock, Outcome, Written
+from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
 from orchestrator.core.tenants import origin_of
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
 from orchestrator.following import Following
+from orchestrator.insight import Insight
+from orchestrator.interventions import Interventions
 from orchestrator.metrics import Metrics
+from orchestrator.oversight import Oversight
 from orchestrator.queries import Queries
 from orchestrator.webhooks import Webhooks
 
@@ -49,6 +53,18 @@ class Show:
         """Show one session under its entity tag; it is not read again, so that a writer sees what was written."""
         self._response.headers["ETag"] = etag(session.seq)
         return self.views.session(await self._queries.snapshot(session, written=written))
+
+    async def intervened(self, applied: Applied, *, says: str) -> answers.Intervened:
+        """Show an operator what became of a session; `says` is what was done, if anything was."""
+        mark_replay(self._response, is_replay=applied.is_replay)
+        self._response.headers["ETag"] = etag(applied.session.seq)
+        snapshot = await self._queries.snapshot(applied.session, written=applied.written)
+        is_done = applied.outcome is Outcome.APPLIED
+        return answers.Intervened(
+            outcome=applied.outcome,
+            says=says if is_done else "Nothing was changed: it was so already.",
+            session=self.views.operators(snapshot),
+        )
 
     async def applied(self, applied: Applied) -> answers.Session:
         """Show what became of a session, and whether the request had been carried out before."""
@@ -157,6 +173,10 @@ async def _queries(here: Here) -> Queries:
     return here.queries
 
 
+async def _oversight(here: Here) -> Oversight:
+    return here.oversight
+
+
 async def _filler(here: Here) -> Filler:
     return here.filler
 
@@ -167,6 +187,22 @@ async def _creator(here: Here) -> Creator:
 
 async def _webhooks(here: Here) -> Webhooks:
     return here.webhooks
+
+
+async def _insight(here: Here) -> Insight:
+    return here.insight
+
+
+async def _interventions(here: Here) -> Interventions:
+    return here.interventions
+
+
+async def _seen(session_id: SessionId, operator: OperatorDep, here: Here) -> Session:
+    """Return the session that the address names, if it is the operator's to see. Raises SessionNotFoundError."""
+    session = await here.insight.session(session_id)
+    if not operator.may_see(session.tenant_id):
+        raise SessionNotFoundError(session_id=session_id)
+    return session
 
 
 async def _views(here: Here, caller: CallerDep) -> Views:
@@ -221,6 +257,10 @@ async def _following(here: Here) -> Following:
     return here.following
 
 
+async def _browser(request: Request) -> BrowserFamily:
+    return browser_of(header(request.scope, b"user-agent") or "")
+
+
 async def _streams(request: Request) -> Streams:
     streams: Streams = request.app.state.streams
     return streams
@@ -228,6 +268,7 @@ async def _streams(request: Request) -> Streams:
 
 EngineDep = Annotated[Engine, Depends(_engine)]
 QueriesDep = Annotated[Queries, Depends(_queries)]
+OversightDep = Annotated[Oversight, Depends(_oversight)]
 FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
@@ -237,7 +278,14 @@ MetricsDep = Annotated[Metrics, Depends(_metrics)]
 GrantingDep = Annotated[Granting, Depends(_granting)]
 FollowingDep = Annotated[Following, Depends(_following)]
 LinkingDep = Annotated[Linking, Depends(_linking)]
+BrowserDep = Annotated[BrowserFamily, Depends(_browser)]
+"""In which family of browsers the page is."""
+
 StreamsDep = Annotated[Streams, Depends(_streams)]
+InsightDep = Annotated[Insight, Depends(_insight)]
+InterventionsDep = Annotated[Interventions, Depends(_interventions)]
+SeenSession = Annotated[Session, Depends(_seen)]
+"""The session that the address names, for operators who may see it."""
 
 
 @contextmanager

@@ -89,7 +89,7 @@ SCHEMES: Final = {
     API_KEY: {
         "type": "http",
         "scheme": "bearer",
-        "description": "A backend's key. Each operation names the scope the key must have in `x-scope`.",
+        "description": "A backend's or an operator's key. Each operation names the scope it must have in `x-scope`.",
     },
     CLIENT_TOKEN: {
         "type": "http",

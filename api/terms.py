@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Depends, Header, Request, Response
 from pydantic.config import JsonDict
 
-from api.auth import TenantId
+from api.auth import CallerDep
 from api.errors import RequestInvalidError
 from api.limits import DOCUMENT, NO_DOCUMENT
 from api.schemas.fields import Omittable
@@ -31,6 +31,7 @@ _TAGS: Final = re.compile(rf"[ \t]*\*[ \t]*|[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG}
 _PARTS: Final = re.compile(r'(W/)?"([^"]*)"')
 _SEQ: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 _DIGEST_SIZE: Final = 16
+_OPERATORS: Final = " operators"
 
 
 def _described(form: re.Pattern[str]) -> JsonDict:
@@ -94,16 +95,16 @@ def etag(seq: int) -> str:
     return f'"{seq}"'
 
 
-async def idempotency(request: Request, tenant_id: TenantId, _: Key = None) -> Idempotency | None:
+async def idempotency(request: Request, caller: CallerDep, _: Key = None) -> Idempotency | None:
     """Return what the request is recognised by when it comes again, None when it has no key.
 
     The sender is the tenant, not the one API key or token it used: a key that is replaced between a request and its
-    repeat must not make two of them.
+    repeat must not make two of them. So operators are one sender, too, and none that a tenant's name could be.
     """
     lines = request.headers.getlist(IDEMPOTENCY_KEY)
     if not lines:
         return None
-    named = [tenant_id, request.method, request.scope["path"], key_of(lines)]
+    named = [caller.tenant_id or _OPERATORS, request.method, request.scope["path"], key_of(lines)]
     document = request.scope[DOCUMENT]
     said = msgspec.json.encode({} if document is NO_DOCUMENT else document, order="sorted")
     return Idempotency(name=_digest(msgspec.json.encode(named)), fingerprint=_digest(said))

@@ -9,14 +9,19 @@ import msgspec
 
 from api.schemas import answers
 from api.schemas.fields import moment, timestamp
+from orchestrator.core import machine
 from orchestrator.core.deliveries import Answer, Delivery, Try
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import CATALOGUE, Event, EventName
 from orchestrator.core.fields import Fieldset, Form, FormPart, InfoField, InputField, ValueType
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.links import state_of
 from orchestrator.core.mapping import FieldFlaw, reference
 from orchestrator.core.ports import (
+    PAUSED,
     AppPage,
+    AuditPage,
+    CallRecord,
     CatalogAction,
     CatalogApp,
     Credential,
@@ -27,10 +32,13 @@ from orchestrator.core.ports import (
     SignalRecord,
     Standing,
     StepTestRun,
+    Watch,
 )
-from orchestrator.core.session import ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
+from orchestrator.core.session import Attempt, ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
+from orchestrator.core.why import Diagnosis
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.filling import Filling, Found
+from orchestrator.insight import Story
 from orchestrator.queries import Snapshot
 from orchestrator.relaying import Render
 from orchestrator.settings import Settings
@@ -103,6 +111,26 @@ class Views:
     def operators(self, snapshot: Snapshot) -> answers.OperatorsSession:
         """Show a session to operators."""
         return answers.OperatorsSession(**vars(self.session(snapshot)), tenant_id=snapshot.session.tenant_id)
+
+    def story(self, story: Story) -> answers.Story:
+        """Show all that is known of a session."""
+        next_checks = {watch.key.app_id: watch.next_check_at for watch in story.watches}
+        snapshot = Snapshot(session=story.session, credential=story.credential, next_checks=next_checks)
+        return answers.Story(
+            session=self.operators(snapshot),
+            why=why(story.session.id, story.diagnosis),
+            diagram=machine.mermaid(),
+            attempts=tuple(
+                _story_attempt(step.id, attempt) for step in story.session.steps for attempt in step.attempts
+            ),
+            watches=tuple(map(_story_watch, story.watches)),
+            timeline=signals(story.signals).signals,
+            events=self.events(story.events).events,
+            events_truncated=story.events.truncated,
+            calls=tuple(map(_call, story.calls)),
+            deliveries=tuple(map(story_delivery, story.deliveries)),
+            audit=tuple(map(audit_entry, story.audit)),
+        )
 
     def picker(self, picker: Picker, snapshot: Snapshot) -> answers.Picker:
         """Show what there is to choose from."""
@@ -207,6 +235,11 @@ def delivery(kept: Delivery) -> answers.Delivery:
         failures=kept.failures,
         tries=tuple(map(_try, kept.tries)),
     )
+
+
+def story_delivery(kept: Delivery) -> answers.StoryDelivery:
+    """Show a delivery, and to which endpoint."""
+    return answers.StoryDelivery(**vars(delivery(kept)), webhook_id=kept.lane.endpoint_id)
 
 
 def apps(page: AppPage) -> answers.AppPage:
@@ -318,6 +351,65 @@ def _signal(record: SignalRecord) -> answers.SignalRecord:
         step_id=record.step_id,
         attempt_id=record.attempt_id,
         detail=record.detail,
+    )
+
+
+def why(about: str, diagnosis: Diagnosis) -> answers.Why:
+    """Show what is going on."""
+    return answers.Why(
+        about=about, verdict=diagnosis.verdict, findings=tuple(map(answers.Finding.of, diagnosis.findings))
+    )
+
+
+def audit(page: AuditPage) -> answers.AuditPage:
+    """Show a page of the audit."""
+    return answers.AuditPage(entries=tuple(map(audit_entry, page.entries)), cursor=page.cursor)
+
+
+def audit_entry(entry: AuditEntry) -> answers.AuditEntry:
+    """Show what an operator did."""
+    return answers.AuditEntry(**{**vars(entry), "at": timestamp(entry.at)})
+
+
+def _story_attempt(step_id: str, attempt: Attempt) -> answers.StoryAttempt:
+    return answers.StoryAttempt(
+        id=attempt.id,
+        step_id=step_id,
+        app_id=attempt.app_id,
+        opened_at=timestamp(attempt.opened_at),
+        deadline=timestamp(attempt.deadline),
+        ended=attempt.ended,
+        offers_only=attempt.offers_only,
+        hints=tuple(answers.HintSeen(kind=hint.kind, at=timestamp(hint.at)) for hint in attempt.hints),
+        pending_messages=len(attempt.messages),
+        visible_until=moment(attempt.visible_until or None),
+        page_gone=attempt.page_gone,
+    )
+
+
+def _story_watch(watch: Watch) -> answers.StoryWatch:
+    is_paused = watch.retry_at == PAUSED
+    return answers.StoryWatch(
+        app_id=watch.key.app_id,
+        next_check_at=moment(watch.next_check_at),
+        checks=tuple(map(timestamp, watch.checks)),
+        failures=watch.failures,
+        retry_at=None if is_paused else moment(watch.retry_at),
+        paused=is_paused,
+        leased_until=moment(watch.lease_until) if watch.lease_token is not None else None,
+        waiting=len(watch.waiters),
+        popups=len(watch.popups),
+    )
+
+
+def _call(call: CallRecord) -> answers.UpstreamCall:
+    return answers.UpstreamCall(
+        at=timestamp(call.at),
+        endpoint=call.endpoint,
+        app_id=call.app_id,
+        status=call.status,
+        problem=call.problem,
+        took_ms=call.took,
     )
 
 

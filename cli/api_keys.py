@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,26 +27,41 @@ from orchestrator.store.opening import Store
 _BYTES_OF_SECRET: Final = 32
 
 
-def create_key(
-    data_dir: Path | None, *, tenant_id: str | None, operator: bool, name: str, scopes: Sequence[str], as_json: bool
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class KeyWish:
+    """What kind of key is wanted. `tenants`: whose, or the ones that an operator's is restricted to."""
+
+    tenants: Sequence[str]
+    operator: bool
+    viewer: bool
+    name: str
+    scopes: Sequence[str]
+
+    @property
+    def is_operators(self) -> bool:
+        """Whether it is no tenant's."""
+        return self.operator or self.viewer
+
+
+def create_key(data_dir: Path | None, wish: KeyWish, *, as_json: bool) -> int:
     """Make a key and print it, this once. Raises CommandError."""
-    if operator and (tenant_id is not None or scopes):
-        raise CommandError("an operator's key is no tenant's and has no other scope: leave --tenant and --scope out")
-    owner = None if operator else tenant_id or DEFAULT_TENANT
+    _check(wish)
     secret = secrets.token_urlsafe(_BYTES_OF_SECRET)
+    owner = None if wish.is_operators else next(iter(wish.tenants), DEFAULT_TENANT)
     key = ApiKey(
         id=RandomIds().new("ak"),
         tenant_id=owner,
-        name=name,
-        scopes=frozenset({Scope.OPERATOR}) if operator else _scopes(scopes),
+        name=wish.name,
+        scopes=_role(wish) if wish.is_operators else _scopes(wish.scopes),
         digest=digest_of(secret),
         created_at=SystemClock().now(),
+        sees=frozenset(wish.tenants) if wish.is_operators and wish.tenants else None,
     )
 
     async def create(store: Store, _: Settings) -> None:
-        if owner not in {None, DEFAULT_TENANT} and await store.tenants.get(owner or "") is None:
-            raise TenantNotFoundError(tenant_id=owner or "")
+        for tenant_id in wish.tenants:
+            if tenant_id != DEFAULT_TENANT and await store.tenants.get(tenant_id) is None:
+                raise TenantNotFoundError(tenant_id=tenant_id)
         await store.api_keys.create(key)
 
     on_store(data_dir, create)
@@ -89,6 +105,19 @@ def revoke_key(data_dir: Path | None, key_id: str, *, as_json: bool) -> int:
     return 0
 
 
+def _check(wish: KeyWish) -> None:
+    if wish.operator and wish.viewer:
+        raise CommandError("an operator may look anyway: leave --viewer out, or --operator for who may only look")
+    if wish.is_operators and wish.scopes:
+        raise CommandError("an operator's key has its role and no other scope: leave --scope out")
+    if not wish.is_operators and len(wish.tenants) > 1:
+        raise CommandError("a backend's key is one tenant's: give --tenant once, or make a key for each")
+
+
+def _role(wish: KeyWish) -> frozenset[Scope]:
+    return frozenset({Scope.OPERATOR if wish.operator else Scope.VIEWER})
+
+
 def _scopes(given: Sequence[str]) -> frozenset[Scope]:
     unknown = sorted(set(given) - TENANT_SCOPES)
     if unknown:
@@ -110,6 +139,7 @@ def _document(key: ApiKey) -> Json:
         "tenant_id": key.tenant_id,
         "name": key.name,
         "scopes": sorted(key.scopes),
+        "sees": None if key.sees is None else sorted(key.sees),
         "created_at": timestamp(key.created_at),
         "last_used_at": _moment(key.last_used_at),
         "revoked_at": _moment(key.revoked_at),
@@ -123,12 +153,16 @@ def _drawn(keys: Sequence[ApiKey]) -> Table:
     for key in keys:
         table.add_row(
             key.id,
-            key.tenant_id or "[bold]operator[/]",
+            key.tenant_id or Text(f"operators, {_seen(key)}", style="bold"),
             Text(key.name),
             "\n".join(sorted(key.scopes)),
             *(_moment(at) or "–" for at in (key.created_at, key.last_used_at, key.revoked_at)),
         )
     return table
+
+
+def _seen(key: ApiKey) -> str:
+    return "every tenant" if key.sees is None else ", ".join(sorted(key.sees))
 
 
 def _moment(at: Instant | None) -> str | None:

@@ -175,7 +175,14 @@ WithSecret = Annotated[
     bool, typer.Option("--zapier-client-secret", help="Ask for its client secret, or read it from standard input.")
 ]
 OwnApps = Annotated[list[str] | None, typer.Option("--own-app", help="Id of an app of its own; may be repeated.")]
-OfTenant = Annotated[str | None, typer.Option("--tenant", help="Whose key.", show_default="the default tenant")]
+OfTenant = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tenant",
+        help="Whose key; or what an operator's is restricted to, may be repeated.",
+        show_default="the default tenant; for operators every one",
+    ),
+]
 
 
 @tenants.command("create")
@@ -238,25 +245,26 @@ def list_tenants(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def create_key(
     data_dir: DataDir = None,
     tenant: OfTenant = None,
-    operator: Annotated[bool, typer.Option("--operator", help="An operator's key, for every tenant.")] = False,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    operator: Annotated[bool, typer.Option("--operator", help="An operator's key: sees and helps.")] = False,
+    viewer: Annotated[bool, typer.Option("--viewer", help="The same, only to look.")] = False,
+    name: Annotated[str, typer.Option(help="What it is for; of an operator's, whose it is: the audit names it.")] = "",
     scope: Annotated[
         list[str] | None, typer.Option(help="What it may do; may be repeated.", show_default="all a tenant may")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, this once."""
-    from cli.api_keys import create_key
+    from cli.api_keys import KeyWish, create_key
 
-    status = create_key(data_dir, tenant_id=tenant, operator=operator, name=name, scopes=scope or (), as_json=as_json)
-    raise typer.Exit(status)
+    wish = KeyWish(tenants=tenant or (), operator=operator, viewer=viewer, name=name, scopes=scope or ())
+    raise typer.Exit(create_key(data_dir, wish, as_json=as_json))
 
 
 @api_keys.command("list")
 def list_keys(
     data_dir: DataDir = None,
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
-    operator: Annotated[bool, typer.Option("--operator", help="Only operators'.")] = False,
+    operator: Annotated[bool, typer.Option("--operator", help="Only operators' and viewers'.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the keys, without their secrets."""

@@ -26,6 +26,9 @@ from orchestrator.directory import Directory
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
 from orchestrator.following import Following
+from orchestrator.insight import Insight
+from orchestrator.interventions import Interventions
+from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
 from orchestrator.settings import Settings
@@ -67,6 +70,7 @@ class Zapwright:
     commits: Commits
     engine: Engine
     queries: Queries
+    oversight: Oversight
     following: Following
     checker: Checker
     filler: Filler
@@ -75,6 +79,8 @@ class Zapwright:
     directory: Directory
     courier: Courier
     webhooks: Webhooks
+    insight: Insight
+    interventions: Interventions
 
 
 def compose(  # noqa: PLR0913 - all that can stand in the world's place
@@ -134,6 +140,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         http=http,
         budget=store.budget,
         access=upkeep,
+        calls=store.calls,
         cache=store.cache,
         clock=clock,
         limits=CallLimits(
@@ -160,6 +167,30 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ids=ids,
         policy=policy,
     )
+    engine = Engine(
+        commits=commits,
+        sessions=store.sessions,
+        receipts=store.receipts,
+        watches=store.watches,
+        credentials=credentials,
+        users=store.users,
+        upstream=upstream,
+        clock=clock,
+        ids=ids,
+        policy=policy,
+        shards=settings.shards,
+    )
+    webhooks = Webhooks(
+        endpoints=store.endpoints,
+        deliveries=store.deliveries,
+        sessions=store.sessions,
+        queries=queries,
+        courier=courier,
+        clock=clock,
+        ids=ids,
+        networks=Networks.of(settings.webhook_allowed_networks),
+        new_secret=new_secret,
+    )
     return Zapwright(
         settings=settings,
         store=store,
@@ -172,20 +203,18 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         oauth=oauth,
         upkeep=upkeep,
         commits=commits,
-        engine=Engine(
-            commits=commits,
-            sessions=store.sessions,
-            receipts=store.receipts,
-            watches=store.watches,
-            credentials=credentials,
-            users=store.users,
-            upstream=upstream,
-            clock=clock,
-            ids=ids,
-            policy=policy,
-            shards=settings.shards,
-        ),
+        engine=engine,
         queries=queries,
+        oversight=Oversight(
+            sessions=store.sessions,
+            census=store.census,
+            watches=store.watches,
+            budget=store.budget,
+            queries=queries,
+            directory=directory,
+            clock=clock,
+            egress=settings.egress_group,
+        ),
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,
@@ -204,6 +233,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             sessions=store.sessions,
             receipts=store.receipts,
             watches=store.watches,
+            audit=store.audit,
             credentials=credentials,
             sign_ins=store.sign_ins,
             clock=clock,
@@ -211,16 +241,33 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         directory=directory,
         courier=courier,
-        webhooks=Webhooks(
+        webhooks=webhooks,
+        insight=Insight(
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            budget=store.budget,
             endpoints=store.endpoints,
             deliveries=store.deliveries,
-            sessions=store.sessions,
-            queries=queries,
-            courier=courier,
+            audit=store.audit,
+            calls=store.calls,
+            directory=directory,
+            clock=clock,
+            policy=policy,
+            egress=settings.egress_group,
+        ),
+        interventions=Interventions(
+            commits=commits,
+            engine=engine,
+            webhooks=webhooks,
+            watches=store.watches,
+            credentials=credentials,
+            budget=store.budget,
+            audit=store.audit,
+            directory=directory,
             clock=clock,
             ids=ids,
-            networks=Networks.of(settings.webhook_allowed_networks),
-            new_secret=new_secret,
+            egress=settings.egress_group,
         ),
     )
 

@@ -18,6 +18,7 @@ from orchestrator.core.errors import (
     StoreUnavailableError,
     ZapwrightError,
 )
+from orchestrator.core.interventions import Act
 from orchestrator.core.ports import (
     Clock,
     Commit,
@@ -60,7 +61,8 @@ class Applied:
     """A session after a signal, and what became of the signal; `made` is the id of what it made, if anything.
 
     `is_replay`: the request had been carried out before. Outcome and id are those of then; the session is as it is now.
-    `written` is what was true just after the session was written, if it was.
+    `written` is what was true just after the session was written, if it was. `is_committed`: this very request changed
+    the session.
     """
 
     session: Session
@@ -68,6 +70,7 @@ class Applied:
     made: str | None = None
     is_replay: bool = False
     written: Written | None = None
+    is_committed: bool = False
 
 
 class Commits:
@@ -98,8 +101,11 @@ class Commits:
         guards: tuple[Guard, ...] = (),
         terms: Terms = ANY_TERMS,
         read: Session | None = None,
+        act: Act | None = None,
     ) -> Applied:
         """Apply one signal, or one made anew of each reading of the session.
+
+        An operator's `act` that changes the session goes into the audit by the same commit.
 
         `read` is a reading that the signal cannot be refused on, to begin with; if it has grown old, that is noticed.
 
@@ -119,7 +125,7 @@ class Commits:
             except (SignalRefusedError, NotFoundError, PreconditionFailedError) as refused:
                 return await self._refuse(before, made, refused, terms)
             try:
-                return await self._write(before, made, decision, now=now, guards=guards, terms=terms)
+                return await self._write(before, made, decision, now=now, guards=guards, terms=terms, act=act)
             except (StaleVersionError, GuardFailedError):
                 if not tries_left:
                     raise
@@ -160,7 +166,7 @@ class Commits:
             raise refused
         return earlier
 
-    async def _write(
+    async def _write(  # noqa: PLR0913 - as `apply`
         self,
         before: Session,
         signal: Signal,
@@ -169,6 +175,7 @@ class Commits:
         now: Instant,
         guards: tuple[Guard, ...],
         terms: Terms,
+        act: Act | None,
     ) -> Applied:
         record = None if isinstance(signal, PageSeen) else self._record(signal, decision.outcome)
         made = _made(signal)
@@ -181,10 +188,12 @@ class Commits:
         checks = await self._checks(before, decision.session, signal, now=now)
         commit = self._commit(before, decision, checks=checks, now=decision.session.updated_at, record=record)
         receipt = _receipt(commit, terms.idempotency, outcome=decision.outcome, made=made)
-        found = await self._until_known(replace(commit, guards=(*commit.guards, *guards), receipt=receipt))
+        audit = None if act is None else act.entry(at=now, outcome=decision.outcome)
+        guards = (*commit.guards, *guards)
+        found = await self._until_known(replace(commit, guards=guards, receipt=receipt, audit=audit))
         if isinstance(found, Receipt):
             return await self._replay(before.tenant_id, found, terms.idempotency)
-        return Applied(session=commit.session, outcome=decision.outcome, made=made, written=found)
+        return Applied(session=commit.session, outcome=decision.outcome, made=made, written=found, is_committed=True)
 
     async def _until_known(self, commit: Commit) -> Written | Receipt | None:
         """Write; return what is known just after that, or the receipt of the request when it was carried out before.

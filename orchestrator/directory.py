@@ -79,6 +79,7 @@ class Directory:
         self._known_tenants: Remembered[Tenant] = Remembered()
         self._known_keys: Remembered[ApiKey] = Remembered()
         self._known_origins: Remembered[frozenset[str]] = Remembered()
+        self._everybody: Remembered[tuple[Tenant, ...]] = Remembered()
         self._used_at: dict[str, Instant] = {}
         self._notes: set[asyncio.Task[None]] = set()
 
@@ -87,6 +88,14 @@ class Directory:
         if tenant_id == self.default.id:
             return self.default
         return await self._known_tenants.recall(tenant_id, self._tenants.get, now=self._clock.now())
+
+    async def tenants(self) -> tuple[Tenant, ...]:
+        """Return every tenant, the default one first. Raises StoreError."""
+
+        async def everybody(_: str) -> tuple[Tenant, ...]:
+            return (self.default, *await self._tenants.all())
+
+        return await self._everybody.recall("", everybody, now=self._clock.now()) or (self.default,)
 
     async def key(self, text: str) -> ApiKey | None:
         """Return the key that this is, if it is one and was not revoked, and note its use. Raises StoreError."""

@@ -28,6 +28,7 @@ from orchestrator.core.errors import (
     TooManyStepsError,
     UpstreamUnavailableError,
 )
+from orchestrator.core.interventions import Act
 from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
@@ -52,6 +53,7 @@ from orchestrator.core.session import (
     App,
     Attempt,
     Authentication,
+    Channel,
     Connect,
     Instant,
     JsonObject,
@@ -65,6 +67,7 @@ from orchestrator.core.session import (
     shard_of,
 )
 from orchestrator.core.signals import (
+    NO_CONTEXT,
     ActionChosen,
     AppChosen,
     AuthenticationSelected,
@@ -190,11 +193,13 @@ class Engine:
         if bound != terms.idempotency.fingerprint:
             raise IdempotencyKeyReusedError
 
-    async def apply(self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS) -> Applied:
-        """Apply a signal that needs nothing of Zapier. Raises as `Commits.apply`."""
+    async def apply(
+        self, key: SessionKey, signal: Signal, *, terms: Terms = ANY_TERMS, act: Act | None = None
+    ) -> Applied:
+        """Apply a signal that needs nothing of Zapier, perhaps as an operator's `act`. Raises as `Commits.apply`."""
         if isinstance(signal, PopupOpened | Hinted | MessageReceived | PopupCancelled):
             return await self._commits.apply(key, partial(self._with_watch, signal), terms=terms)
-        return await self._commits.apply(key, signal, terms=terms)
+        return await self._commits.apply(key, signal, terms=terms, act=act)
 
     def new_step_id(self) -> str:
         """Return an id for a step that is about to be added."""
@@ -267,11 +272,19 @@ class Engine:
         )
 
     async def select(
-        self, key: SessionKey, step_id: str, authentication_id: str, *, terms: Terms = ANY_TERMS
+        self,
+        key: SessionKey,
+        step_id: str,
+        authentication_id: str,
+        *,
+        terms: Terms = ANY_TERMS,
+        act: Act | None = None,
     ) -> Applied:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
 
         A picker's listing that shows it so confirms what was picked from it for a minute; else there is another one.
+        As an `act` it is an operator's choice, and the evidence says so.
+
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
         session, step = await self._open_step(key, step_id)
@@ -288,10 +301,14 @@ class Engine:
         async def selected(current: Session) -> Signal:
             watch = await self._watches.load(_watch_key(current, app_id), now=self._clock.now())
             return AuthenticationSelected(
-                step_id=step_id, authentication_id=authentication_id, listing=listing, claims=watch.claims
+                step_id=step_id,
+                authentication_id=authentication_id,
+                listing=listing,
+                claims=watch.claims,
+                channel=Channel.SELECTION if act is None else Channel.OPERATOR,
             )
 
-        return await self._commits.apply(key, selected, terms=terms)
+        return await self._commits.apply(key, selected, terms=terms, act=act)
 
     async def open_popup(
         self,
@@ -299,13 +316,13 @@ class Engine:
         step_id: str,
         attempt_id: str | None,
         *,
-        elapsed: Millis | None = None,
+        context: Context = NO_CONTEXT,
         terms: Terms = ANY_TERMS,
     ) -> OpenedPopup:
         """Begin an attempt. The same attempt id again returns the same attempt, and so does the same request.
 
         An id given by the page says that its popup may be open already, so Zapier is not asked and the baseline stays;
-        `elapsed` is for how long it has been open.
+        `context` says for how long it has been open.
         Without one the baseline and the link are made fresh first. Raises CandidatesFoundError when that shows
         something connected meanwhile, AttemptStaleError when the step has another app than at the request's first time.
         """
@@ -318,9 +335,7 @@ class Engine:
             _require_open(session)
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
                 terms = terms.after(await self._prepared(session, step, terms))
-        opening = PopupOpened(
-            step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=Context(elapsed_ms=elapsed)
-        )
+        opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=context)
         return _opened(await self.apply(key, opening, terms=terms), step_id)
 
     # --- users ---

@@ -153,6 +153,9 @@ class Settings(BaseSettings):
     retention_s: Seconds = 7 * 24 * 3600
     """How long an ended session is kept."""
 
+    audit_retention_s: Seconds = 400 * 24 * 3600
+    """How long it is kept what operators did."""
+
     webhook_limit_s: Annotated[Seconds, Field(le=60)] = 15
     """How long a webhook receiver may take to answer."""
 
@@ -250,6 +253,7 @@ class Settings(BaseSettings):
             baseline_fresh=_millis(self.baseline_fresh_s),
             history=_millis(self.history_s),
             retention=_millis(self.retention_s),
+            audit_retention=_millis(self.audit_retention_s),
         )
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
-from orchestrator.core.ports import Clock, ReceiptStore, SessionStore, SignInStore, WatchStore
+from orchestrator.core.ports import AuditLog, Clock, ReceiptStore, SessionStore, SignInStore, WatchStore
 from orchestrator.core.schedule import Policy, wake_at
 from orchestrator.core.session import ENDED, MINUTE, Instant, Millis, Session, SessionStatus, WatchKey
 from orchestrator.core.signals import TimePassed
@@ -38,6 +38,7 @@ class Sweeper:
         sessions: SessionStore,
         receipts: ReceiptStore,
         watches: WatchStore,
+        audit: AuditLog,
         credentials: ToldCredentials,
         sign_ins: SignInStore,
         creator: Creator,
@@ -48,6 +49,7 @@ class Sweeper:
         self._sessions = sessions
         self._receipts = receipts
         self._watches = watches
+        self._audit = audit
         self._credentials = credentials
         self._sign_ins = sign_ins
         self._creator = creator
@@ -80,6 +82,7 @@ class Sweeper:
         await self._watches.forget_claims(shard, before=outlived, limit=MOST_AT_ONCE)
         await self._receipts.forget(shard, now=now, limit=MOST_AT_ONCE)
         await self._sign_ins.forget(shard, now=now, limit=MOST_AT_ONCE)
+        await self._audit.forget(shard, before=now - self._policy.audit_retention, limit=MOST_AT_ONCE)
         sent_by = now - max(self._policy.retention, OUTBOX_LEAST)
         unsent = await self._sessions.forget_outbox(shard, before=sent_by, limit=MOST_AT_ONCE)
         if unsent:

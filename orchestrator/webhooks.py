@@ -14,6 +14,7 @@ from orchestrator.core.errors import (
     StaleVersionError,
 )
 from orchestrator.core.events import OUTCOMES, Event, EventName, example
+from orchestrator.core.interventions import Act
 from orchestrator.core.ports import (
     Clock,
     DeliveryPage,
@@ -21,6 +22,7 @@ from orchestrator.core.ports import (
     DeliveryStore,
     EndpointStore,
     Ids,
+    Outcome,
     SessionStore,
 )
 from orchestrator.core.session import Session, SessionKey, session_shard
@@ -197,7 +199,7 @@ class Webhooks:
             raise DeliveryNotFoundError(endpoint_id=endpoint, session_id=session_id, seq=seq)
         return delivery
 
-    async def replay(
+    async def replay(  # noqa: PLR0913 - which delivery, and on what terms
         self,
         tenant_id: str,
         endpoint: str,
@@ -206,8 +208,11 @@ class Webhooks:
         seq: int,
         render: Render,
         terms: Terms = ANY_TERMS,
+        act: Act | None = None,
     ) -> tuple[Delivery, bool]:
         """Send an event once more, under the same message id, and tell whether this request had asked for it before.
+
+        An operator's `act` goes into the audit by the same script.
 
         A dead one is sent as it was; of one that was received the bytes are gone: its session is shown as it is now.
         It waits behind whatever is tried in its lane. Raises EndpointNotFoundError, DeliveryNotFoundError,
@@ -223,8 +228,9 @@ class Webhooks:
                 body = await self._written_anew(delivery, render)
             now = self._clock.now()
             again = delivery.again(now=now, asked_by=asked_by)
+            audit = None if act is None else act.entry(at=now, outcome=Outcome.APPLIED)
             try:
-                await self._deliveries.replay(again, was=delivery.state, body=body, now=now)
+                await self._deliveries.replay(again, was=delivery.state, body=body, now=now, audit=audit)
             except StaleVersionError:
                 if not left:
                     raise

@@ -1,23 +1,50 @@
-"""What operators see: sessions of every tenant."""
+"""What operators see: everything that goes on, of the tenants that their key lets them see."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.auth import OPERATORS
-from api.deps import QueriesDep, ViewsDep, own_cursor
+from api import overviews
+from api.auth import VIEWERS, OperatorDep
+from api.deps import Here, OversightDep, ViewsDep, own_cursor
 from api.openapi import problems
-from api.schemas import answers
+from api.schemas import operators as shapes
+from api.schemas.fields import AppIdInPath
 from api.schemas.parameters import OperatorsSearch
+from orchestrator.core.errors import AppNotFoundError
 
-router = APIRouter(prefix="/v1/operator", tags=["operators"], dependencies=[OPERATORS])
+router = APIRouter(prefix="/v1/operator", tags=["operators"], dependencies=[VIEWERS])
 
 
 @router.get("/sessions", responses=problems())
 async def search_sessions(
-    search: OperatorsSearch, queries: QueriesDep, views: ViewsDep
-) -> answers.OperatorsSessionPage:
-    """Return sessions of every tenant that match every given value, youngest first."""
+    search: OperatorsSearch, operator: OperatorDep, oversight: OversightDep, views: ViewsDep, here: Here
+) -> shapes.FoundSessionPage:
+    """Return sessions that match every given value, youngest first."""
+    now = here.clock.now()
     with own_cursor(search.cursor):
-        found, cursor = await queries.sessions(search.meant(search.tenant_id))
-    return answers.OperatorsSessionPage(sessions=tuple(map(views.operators, found)), cursor=cursor)
+        found, cursor = await oversight.sessions(search.wanted(sees=operator.sees, now=now))
+    sessions = tuple(overviews.session(one, views, now=now) for one in found)
+    return shapes.FoundSessionPage(sessions=sessions, cursor=cursor)
+
+
+@router.get("/overview", responses=problems())
+async def read_overview(operator: OperatorDep, oversight: OversightDep) -> shapes.Overview:
+    """Return everything at a glance: where sessions stand, who waits and is stuck, the funnel, the budget, jumps."""
+    return overviews.overview(await oversight.overview(operator.sees))
+
+
+@router.get("/apps", responses=problems())
+async def list_apps(operator: OperatorDep, oversight: OversightDep) -> shapes.AppHealthList:
+    """Return every app that has sessions, or had popups in the last day, with how these went; jumps come first."""
+    at, found = await oversight.apps(operator.sees)
+    return overviews.apps(found, at=at)
+
+
+@router.get("/apps/{app_id}", responses=problems(AppNotFoundError))
+async def read_app(app_id: AppIdInPath, operator: OperatorDep, oversight: OversightDep) -> shapes.AppStory:
+    """Return how an app's popups went, in the last day by the hour, and where its sessions stand."""
+    at, found = await oversight.app(operator.sees, app_id)
+    if found is None:
+        raise AppNotFoundError(app_id=app_id)
+    return overviews.app(found, at=at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from api.auth import STEP_WRITES, SessionDep
-from api.deps import EngineDep, MetricsDep, ShowDep
+from api.deps import BrowserDep, EngineDep, MetricsDep, ShowDep
 from api.openapi import CONDITIONAL, ETAG, KEYED, REPLAY, STEP, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.schemas.fields import StepId
@@ -20,6 +20,7 @@ from orchestrator.core.errors import (
     SignalRefusedError,
 )
 from orchestrator.core.ports import Outcome
+from orchestrator.core.signals import Context
 
 router = APIRouter(
     prefix="/v1/sessions/{session_id}/steps/{step_id}/popup",
@@ -41,9 +42,10 @@ _AGAIN = {"model": answers.OpenedPopup, "description": "The attempt had begun be
         **problems(*_ATTEMPT, CandidatesFoundError, AppNotFoundError, *UPSTREAM),
     },
 )
-async def open_popup(
+async def open_popup(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     key: SessionDep,
     step_id: StepId,
+    browser: BrowserDep,
     engine: EngineDep,
     response: Response,
     terms: KeyedConditional,
@@ -54,7 +56,8 @@ async def open_popup(
     An id given by the page says that the popup may be open already, so Zapier is not asked. Without one, what the user
     has is listed first; anything connected meanwhile is offered instead (`candidates_found`).
     """
-    opened = await engine.open_popup(key, step_id, opening.attempt_id, elapsed=opening.elapsed_ms, terms=terms)
+    context = Context(elapsed_ms=opening.elapsed_ms, browser=browser)
+    opened = await engine.open_popup(key, step_id, opening.attempt_id, context=context, terms=terms)
     mark_replay(response, is_replay=opened.is_replay)
     response.status_code = 200 if opened.outcome is Outcome.DUPLICATE else 201
     return popup(opened)
@@ -65,6 +68,7 @@ async def send_popup_signal(  # noqa: PLR0913, PLR0917 - what FastAPI gives by n
     key: SessionDep,
     step_id: StepId,
     given: requests.PopupSignal,
+    browser: BrowserDep,
     engine: EngineDep,
     show: ShowDep,
     metrics: MetricsDep,
@@ -72,7 +76,7 @@ async def send_popup_signal(  # noqa: PLR0913, PLR0917 - what FastAPI gives by n
 ) -> answers.HeardSignal:
     """Say what a page saw of a popup, or its user said. A signal with an unused attempt id opens that attempt."""
     try:
-        applied = await engine.apply(key, given.meant(step_id), terms=terms)
+        applied = await engine.apply(key, given.meant(step_id, browser), terms=terms)
     except SignalRefusedError:
         metrics.signal(kind=given.kind, outcome=Outcome.REFUSED)
         raise

@@ -16,9 +16,20 @@ from orchestrator.core.deliveries import DeliveryState
 from orchestrator.core.endpoints import Pause
 from orchestrator.core.events import EventName
 from orchestrator.core.fields import Format, ValueType
+from orchestrator.core.interventions import Intervention
 from orchestrator.core.links import LinkState
 from orchestrator.core.ports import CredentialState, Outcome
-from orchestrator.core.session import Channel, JsonObject, Reason, SessionStatus, StepState, ZapState
+from orchestrator.core.session import (
+    AttemptEnd,
+    Channel,
+    HintKind,
+    JsonObject,
+    Reason,
+    SessionStatus,
+    StepState,
+    ZapState,
+)
+from orchestrator.core.why import Verdict
 
 
 @dataclass_transform(kw_only_default=True)
@@ -314,6 +325,167 @@ class SignalLog(Shape):
     """The session's newest signals, oldest first."""
 
     signals: tuple[SignalRecord, ...]
+
+
+class OperatorsMe(Shape):
+    """Who a key is. `tenants`: those it sees, null: every one."""
+
+    key_id: str
+    name: str
+    role: Literal["viewer", "operator"]
+    tenants: tuple[str, ...] | None
+
+
+class AuditEntry(Shape):
+    """What an operator did, or was refused: who, when, to what, why, and what became of it.
+
+    `about`: the authentication, the time or the delivery (endpoint and `seq`) it was about. `detail` is the code of a
+    refusal.
+    """
+
+    id: str
+    at: At
+    key_id: str
+    key_name: str
+    action: Intervention
+    tenant_id: str
+    session_id: str
+    step_id: str | None
+    about: str | None
+    reason: str
+    outcome: Outcome
+    detail: str | None
+
+
+class AuditPage(Shape):
+    """Entries, youngest first. `cursor` leads on, null at the end."""
+
+    entries: tuple[AuditEntry, ...]
+    cursor: str | None
+
+
+class HintSeen(Shape):
+    """A reason to look that was noted on an attempt."""
+
+    kind: HintKind
+    at: At
+
+
+class StoryAttempt(Shape):
+    """One opening of the connect popup. `ended` null: it is waited for.
+
+    `offers_only`: the listing it began with was too old, so that what appears is only offered. `pending_messages`:
+    messages whose authentication Zapier does not list yet. `visible_until`: until then its page is taken to be in front
+    of the user.
+    """
+
+    id: str
+    step_id: str
+    app_id: str
+    opened_at: At
+    deadline: At
+    ended: AttemptEnd | None
+    offers_only: bool
+    hints: tuple[HintSeen, ...]
+    pending_messages: int
+    visible_until: At | None
+    page_gone: bool
+
+
+class StoryWatch(Shape):
+    """What is known of the user's authentications for an app, on which steps wait.
+
+    `checks`: when the latest complete listings began. `next_check_at` null: no check is planned. `retry_at`: Zapier is
+    left alone until then after `failures`. `paused`: until the user signs in to Zapier. `leased_until`: a worker has it
+    until then. `waiting` counts steps of any session, `popups` those from which an authentication may still arise.
+    """
+
+    app_id: str
+    next_check_at: At | None
+    checks: tuple[At, ...]
+    failures: int
+    retry_at: At | None
+    paused: bool
+    leased_until: At | None
+    waiting: int
+    popups: int
+
+
+class UpstreamCall(Shape):
+    """One call to Zapier. `status` null: no answer came, for the `problem`."""
+
+    at: At
+    endpoint: str
+    app_id: str | None
+    status: int | None
+    problem: str | None
+    took_ms: int
+
+
+class StoryDelivery(Delivery):
+    """A delivery, and to which endpoint."""
+
+    webhook_id: str
+
+
+class Finding(Shape):
+    """One thing there is to say: `code` for programs, `says` and, where there is something to do, `do` for people."""
+
+    code: str
+    step_id: str | None
+    says: str
+    do: str | None
+
+
+class Why(Shape):
+    """What is going on with a session or an app, the most important first.
+
+    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself) or `stuck` (somebody has
+    to help).
+    """
+
+    about: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+class Story(Shape):
+    """All that is known of a session; lists are oldest first, and hold the newest where there are more.
+
+    `timeline` has the newest 200 signals, `events` those after the `after` that was asked for (`events_truncated`: some
+    of these are no longer kept), `calls` those made for its user since it began, for its apps or none. `diagram` is the
+    machine (Mermaid); the states of the session's steps are in it.
+    """
+
+    session: OperatorsSession
+    why: Why
+    diagram: str
+    attempts: tuple[StoryAttempt, ...]
+    watches: tuple[StoryWatch, ...]
+    timeline: tuple[SignalRecord, ...]
+    events: tuple[Event, ...]
+    events_truncated: bool
+    calls: tuple[UpstreamCall, ...]
+    deliveries: tuple[StoryDelivery, ...]
+    audit: tuple[AuditEntry, ...]
+
+
+class Intervened(Shape):
+    """What became of an intervention, in a sentence, and the session after it."""
+
+    outcome: Outcome
+    says: str
+    session: OperatorsSession
+
+
+class CheckPlanned(Intervened):
+    """A check that was asked for. `check_at`: when it is made at the earliest; later while calls of others come first.
+
+    `cooldown_until`: Zapier has refused everything until then.
+    """
+
+    check_at: At | None
+    cooldown_until: At | None
 
 
 class FoundApp(App):

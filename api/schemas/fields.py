@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema
 from orchestrator.core.decide.steps import MOST_STEPS
 from orchestrator.core.endpoints import LONGEST_URL
 from orchestrator.core.events import EventName
+from orchestrator.core.interventions import LONGEST_EXTENSION, LONGEST_REASON, SHORTEST_EXTENSION
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND, Instant, JsonObject
 
@@ -32,6 +33,7 @@ LONGEST_WAIT_S: Final = 30
 MOST_EVENTS: Final = 500
 MOST_SESSIONS: Final = 100
 MOST_DELIVERIES: Final = 100
+MOST_ENTRIES: Final = 100
 LONGEST_TTL_S: Final = Policy().session_ttl_longest // SECOND
 
 _BYTES_OF_METADATA: Final = 4 * 1024
@@ -71,6 +73,12 @@ def _not_null(value: object) -> object:
     return value
 
 
+def _said(value: str) -> str:
+    if not value.strip():
+        raise ValueError("say why")
+    return value
+
+
 class NeverNull:
     """Says of an optional value that it is left out when there is none: the schema has no null."""
 
@@ -96,6 +104,7 @@ AppId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, des
 AuthenticationId = Annotated[
     str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Zapier's id of the authentication.")
 ]
+KeyIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
 SessionIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
 AttemptId = Annotated[
     str,
@@ -145,6 +154,25 @@ Inputs = Annotated[
     JsonObject, AfterValidator(_at_most(_BYTES_OF_INPUTS)), Field(description="By field id; at most 64 KiB of JSON.")
 ]
 
+WhyWanted = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST_REASON,
+        pattern=_PRINTABLE,
+        description="For the audit. It outlives the user's data: name nobody.",
+    ),
+    AfterValidator(_said),
+]
+ExtensionS = Annotated[
+    int,
+    Field(
+        ge=SHORTEST_EXTENSION // SECOND,
+        le=LONGEST_EXTENSION // SECOND,
+        description="Seconds; by default an hour. Popups get an hour in all, sessions a week.",
+    ),
+]
+
 Url = Annotated[str, Field(min_length=1, max_length=LONGEST_URL, description="https://, without user and password.")]
 EventNamed = Annotated[EventName, Field(strict=False)]
 """An event by its name: JSON has no other way to write one."""
@@ -165,6 +193,9 @@ LinkId = Annotated[str, Path(max_length=64)]
 UserIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE)]
 
 Cursor = Annotated[str, Field(max_length=512, description="`cursor` of the page before.")]
+Quoted = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
+Age = Annotated[int, Field(ge=0, le=10 * _YEAR_S)]
+AppIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE, description="Zapier's id of the app.")]
 Words = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="Part of the app's title.")]
 FieldId = Annotated[
     str, Field(min_length=1, max_length=255, pattern=_PRINTABLE, description="Id of one of the fields.")
@@ -174,6 +205,7 @@ ChoiceWords = Annotated[
 ]
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, when `after_seq` is given.")]
+AuditLimit = Annotated[int, Field(ge=1, le=MOST_ENTRIES)]
 EventLimit = Annotated[int, Field(ge=1, le=MOST_EVENTS)]
 DeliveryLimit = Annotated[int, Field(ge=1, le=MOST_DELIVERIES)]
 SessionLimit = Annotated[int, Field(ge=1, le=MOST_SESSIONS)]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.fields import (
+    Age,
+    AppId,
+    AuditLimit,
     ChoiceWords,
     Cursor,
     DeliveryLimit,
     EventLimit,
     FieldId,
+    KeyIdGiven,
     Omittable,
+    Quoted,
     Seq,
     SessionIdGiven,
     SessionLimit,
@@ -23,8 +29,10 @@ from api.schemas.fields import (
     Words,
 )
 from orchestrator.core.deliveries import DeliveryState
-from orchestrator.core.ports import DeliverySearch, SessionQuery
-from orchestrator.core.session import SessionStatus, StepState
+from orchestrator.core.interventions import Intervention
+from orchestrator.core.ports import AuditQuery, DeliverySearch, SessionQuery
+from orchestrator.core.session import SECOND, Instant, Reason, SessionStatus, StepState
+from orchestrator.core.waiting import STUCK_AFTER
 
 
 class Parameters(BaseModel):
@@ -40,10 +48,11 @@ class _SessionSearch(Parameters):
     cursor: Omittable[Cursor] = None
     limit: SessionLimit = 50
 
-    def meant(self, tenant_id: str | None) -> SessionQuery:
+    def meant(self, tenant_id: str | None, *, within: frozenset[str] | None = None) -> SessionQuery:
         """Return what is asked for."""
         return SessionQuery(
             tenant_id=tenant_id,
+            within=within,
             state=self.state,
             status=self.status,
             user_id=self.user_id,
@@ -54,6 +63,28 @@ class _SessionSearch(Parameters):
 
 class _OperatorsSearch(_SessionSearch):
     tenant_id: Omittable[TenantIdGiven] = Field(default=None, description="Only this tenant's; by default everybody's.")
+    reason: Omittable[Reason] = None
+    app_id: Omittable[AppId] = Field(default=None, description="Those with this app among their steps.")
+    older_than_s: Omittable[Age] = Field(default=None, description="Those begun at least so many seconds ago.")
+    younger_than_s: Omittable[Age] = Field(default=None, description="Those begun less than so many seconds ago.")
+    stuck: bool = Field(default=False, description="Only those in which somebody is stuck.")
+    q: Omittable[Quoted] = Field(
+        default=None,
+        description="What somebody quotes: a session's id or `reference`, an error's, a browser's code, a Zap's id.",
+    )
+
+    def wanted(self, *, sees: frozenset[str] | None, now: Instant) -> SessionQuery:
+        """Return what is asked for, of these tenants."""
+        return replace(
+            self.meant(self.tenant_id),
+            within=sees,
+            reason=self.reason,
+            app_id=self.app_id,
+            quoted=self.q,
+            begun_before=None if self.older_than_s is None else now - self.older_than_s * SECOND + 1,
+            begun_from=None if self.younger_than_s is None else now - self.younger_than_s * SECOND + 1,
+            stuck_at=now - STUCK_AFTER if self.stuck else None,
+        )
 
 
 class _Waiting(Parameters):
@@ -87,6 +118,30 @@ class _DeliveriesSearch(Parameters):
         return DeliverySearch(
             tenant_id=tenant_id, endpoint_id=endpoint_id, state=self.state, cursor=self.cursor, limit=self.limit
         )
+
+
+class _AuditSearch(Parameters):
+    session_id: Omittable[SessionIdGiven] = None
+    key_id: Omittable[KeyIdGiven] = Field(default=None, description="Who did it.")
+    action: Omittable[Intervention] = None
+    cursor: Omittable[Cursor] = None
+    limit: AuditLimit = 50
+
+    def meant(self, within: frozenset[str] | None) -> AuditQuery:
+        """Return what is asked for."""
+        return AuditQuery(
+            within=within,
+            session_id=self.session_id,
+            key_id=self.key_id,
+            action=self.action,
+            cursor=self.cursor,
+            limit=self.limit,
+        )
+
+
+class _Question(Parameters):
+    session: Omittable[SessionIdGiven] = Field(default=None, description="About this session.")
+    app: Omittable[AppId] = Field(default=None, description="About this app.")
 
 
 class _AppSearch(Parameters):
@@ -128,6 +183,12 @@ EndpointsSearch = Annotated[_EndpointsSearch, Query()]
 
 DeliveriesSearch = Annotated[_DeliveriesSearch, Query()]
 """Which deliveries to list."""
+
+AuditSearch = Annotated[_AuditSearch, Query()]
+"""Which entries of the audit to list."""
+
+Question = Annotated[_Question, Query()]
+"""What is asked about: one session, or one app."""
 
 AppSearch = Annotated[_AppSearch, Query()]
 """Which apps to look for."""

@@ -20,6 +20,7 @@ from api.schemas.fields import (
     Elapsed,
     EventNamed,
     Events,
+    ExtensionS,
     Inputs,
     Kept,
     Lifetime,
@@ -34,13 +35,14 @@ from api.schemas.fields import (
     Ttl,
     Url,
     UserId,
+    WhyWanted,
     ZapId,
 )
 from orchestrator import engine, webhooks
 from orchestrator.core import signals
 from orchestrator.core.decide.steps import MOST_STEPS
 from orchestrator.core.events import OUTCOMES, EventName
-from orchestrator.core.session import SECOND, HintKind
+from orchestrator.core.session import SECOND, BrowserFamily, HintKind
 
 
 class Body(BaseModel):
@@ -195,12 +197,12 @@ class PopupSignal(Body):
             raise ValueError("only a message names an authentication")
         return self
 
-    def meant(self, step_id: str) -> signals.PopupSignal:
-        """Return what is said."""
-        attempt_id, context = self.attempt_id, signals.Context(**self.context.model_dump())
+    def meant(self, step_id: str, browser: BrowserFamily = BrowserFamily.OTHER) -> signals.PopupSignal:
+        """Return what is said, by a page in such a browser."""
+        attempt_id, context = self.attempt_id, signals.Context(**self.context.model_dump(), browser=browser)
         match self.kind:
             case "blocked":
-                return signals.PopupBlocked(step_id=step_id, attempt_id=attempt_id)
+                return signals.PopupBlocked(step_id=step_id, attempt_id=attempt_id, context=context)
             case "cancelled":
                 return signals.PopupCancelled(step_id=step_id, attempt_id=attempt_id, context=context)
             case "message" if (authentication_id := self.authentication_id) is not None:
@@ -235,6 +237,24 @@ class StepTest(Body):
 
     confirm: Literal[True] = Field(description="Somebody knows that the action is really carried out.")
     inputs: Inputs | None = Field(default=None, description="Values for this test, in place of the step's own.")
+
+
+class InterventionWish(Body):
+    """Why an operator does something."""
+
+    reason: WhyWanted
+
+
+class Extension(InterventionWish):
+    """For how much longer a session goes on."""
+
+    by_s: ExtensionS = 3600
+
+
+class Binding(InterventionWish):
+    """Which authentication a step gets."""
+
+    authentication_id: AuthenticationId
 
 
 class NewWebhook(Body):

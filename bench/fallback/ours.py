@@ -230,6 +230,7 @@ class WithoutCache:
 
     def __init__(self, store: Store) -> None:
         self.sessions = store.sessions
+        self.census = store.census
         self.receipts = store.receipts
         self.users = store.users
         self.watches = store.watches
@@ -241,6 +242,8 @@ class WithoutCache:
         self.changes = store.changes
         self.endpoints = store.endpoints
         self.deliveries = store.deliveries
+        self.audit = store.audit
+        self.calls = store.calls
         self.leases = store.leases
         self.cache = self
 

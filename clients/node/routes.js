@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppPage, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EraseUserArguments, EventPage, Filling, FireWebhookArguments, Form, GiveInputsArguments, Health, HeardSignal, ListActionsArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsSessionPage, OutputList, Picker, PutCredentialArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMetricsArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadWebhookArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Webhook, WebhookList, WebhookTested } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BindAuthenticationArguments, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsMe, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Story, StoryDelivery, Webhook, WebhookList, WebhookTested, Why } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -585,15 +585,190 @@ export class Routes extends Sender {
   }
 
   /**
-   * Return sessions of every tenant that match every given value, youngest first.
+   * Return sessions that match every given value, youngest first.
    *
    * @param {SearchSessionsArguments} [given]
    * @param {Options} [options]
-   * @returns {Promise<OperatorsSessionPage>}
+   * @returns {Promise<FoundSessionPage>}
    */
   searchSessions(given = {}, options = {}) {
     return this.send({ method: "GET", path: "/v1/operator/sessions",
-      query: ["state", "status", "user_id", "cursor", "limit", "tenant_id"],
+      query: ["state", "status", "user_id", "cursor", "limit", "tenant_id", "reason", "app_id", "older_than_s", "younger_than_s", "stuck", "q"],
+    }, given, options);
+  }
+
+  /**
+   * Return everything at a glance: where sessions stand, who waits and is stuck, the funnel, the budget, jumps.
+   *
+   * @param {ReadOverviewArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<Overview>}
+   */
+  readOverview(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/overview",
+    }, given, options);
+  }
+
+  /**
+   * Return every app that has sessions, or had popups in the last day, with how these went; jumps come first.
+   *
+   * @param {ListAppsArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<AppHealthList>}
+   */
+  listApps(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/apps",
+    }, given, options);
+  }
+
+  /**
+   * Return how an app's popups went, in the last day by the hour, and where its sessions stand.
+   *
+   * @param {ReadAppArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<AppStory>}
+   */
+  readApp(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/apps/{app_id}",
+    }, given, options);
+  }
+
+  /**
+   * Say whose key this is, and what it may see.
+   *
+   * @param {ReadMeArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<OperatorsMe>}
+   */
+  readMe(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/me",
+    }, given, options);
+  }
+
+  /**
+   * Return all that is known of a session: what came, what became of it, what was asked of Zapier, sent and done.
+   *
+   * @param {ReadStoryArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Story>}
+   */
+  readStory(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/sessions/{session_id}",
+      query: ["after", "limit"],
+    }, given, options);
+  }
+
+  /**
+   * Say in sentences what is going on with a session, or with an app, and what to do.
+   *
+   * @param {ReadWhyArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<Why>}
+   */
+  readWhy(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/why",
+      query: ["session", "app"],
+    }, given, options);
+  }
+
+  /**
+   * Return what operators did and were refused, youngest first. No route changes it.
+   *
+   * @param {ListAuditArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<AuditPage>}
+   */
+  listAudit(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/audit",
+      query: ["session_id", "key_id", "action", "cursor", "limit"],
+    }, given, options);
+  }
+
+  /**
+   * Give a session, and the popups it waits for, more time.
+   *
+   * @param {ExtendSessionArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Intervened>}
+   */
+  extendSession(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/operator/sessions/{session_id}/extend",
+      body: ["reason", "by_s"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * End a session for its user. A Zap that was created stays; a session of unknown outcome is looked at no more.
+   *
+   * @param {EndSessionArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Intervened>}
+   */
+  endSession(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/operator/sessions/{session_id}/cancel",
+      body: ["reason"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Have Zapier asked for what a step waits for, as soon as the limits allow; the answer says when that is.
+   *
+   * It is a check like any other: what it finds, it finds by the same rules.
+   *
+   * @param {CheckNowArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<CheckPlanned>}
+   */
+  checkNow(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/operator/sessions/{session_id}/steps/{step_id}/check-now",
+      body: ["reason"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Give a step an authentication that Zapier lists now as the user's, for its app, not expired.
+   *
+   * The evidence says that an operator spoke for it.
+   *
+   * @param {BindAuthenticationArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Intervened>}
+   */
+  bindAuthentication(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/operator/sessions/{session_id}/steps/{step_id}/bind",
+      body: ["reason", "authentication_id"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Let a step start over, with the choice of its app.
+   *
+   * @param {RestartStepArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Intervened>}
+   */
+  restartStep(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/operator/sessions/{session_id}/steps/{step_id}/reset",
+      body: ["reason"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Send an event to an endpoint once more, under the same message id.
+   *
+   * @param {SendAgainArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<StoryDelivery>}
+   */
+  sendAgain(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/operator/deliveries/{webhook_id}/{session_id}/{seq}/replay",
+      body: ["reason"],
+      keyed: true,
     }, given, options);
   }
 

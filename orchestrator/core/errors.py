@@ -18,6 +18,8 @@ ZapwrightError
 │   ├── SessionLockedError
 │   ├── AttemptStaleError
 │   ├── AttemptTakenError
+│   ├── TooManyChecksError
+│   ├── DeadlineFinalError
 │   ├── AuthenticationNotUsableError
 │   ├── CandidatesFoundError
 │   ├── ConnectLinkOverError
@@ -303,6 +305,34 @@ class AttemptTakenError(SignalRefusedError):
             session_id=session_id,
             step_id=step_id,
             attempt_id=attempt_id,
+        )
+
+
+class TooManyChecksError(SignalRefusedError):
+    """Operators have had this popup looked after as often as they may."""
+
+    code = "too_many_checks"
+
+    def __init__(self, *, session_id: str, step_id: str, most: int) -> None:
+        super().__init__(
+            f"operators have asked {most} times for a check of step {step_id} of session {session_id}, and cannot for "
+            "this popup any more: have the user open it again, or bind an authentication",
+            session_id=session_id,
+            step_id=step_id,
+            most=most,
+        )
+
+
+class DeadlineFinalError(SignalRefusedError):
+    """The session cannot go on for longer."""
+
+    code = "deadline_final"
+
+    def __init__(self, *, session_id: str, deadline: int) -> None:
+        super().__init__(
+            f"session {session_id} and its popups have all the time there is: if it is not enough, begin a new one",
+            session_id=session_id,
+            deadline_ms=deadline,
         )
 
 

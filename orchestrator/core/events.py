@@ -15,6 +15,7 @@ class EventName(StrEnum):
 
     SESSION_CREATED = "session_created"
     SESSION_CHANGED = "session_changed"
+    SESSION_DEADLINE_MOVED = "session_deadline_moved"
     STEP_ADDED = "step_added"
     STEP_CHANGED = "step_changed"
     STEP_REMOVED = "step_removed"
@@ -83,6 +84,9 @@ _LATER: Final[Instant] = 1_764_072_600_000
 CATALOGUE: Final[Mapping[EventName, Kind]] = {
     EventName.SESSION_CREATED: Kind(when="a session begins", data={"steps": [_STEP]}),
     EventName.SESSION_CHANGED: Kind(when="title or metadata are given anew"),
+    EventName.SESSION_DEADLINE_MOVED: Kind(
+        when="an operator gave the session more time, until `deadline`", data={"deadline": _LATER}
+    ),
     EventName.STEP_ADDED: Kind(when="a step is put in", data={"position": 1}, of_step=True),
     EventName.STEP_CHANGED: Kind(
         when="a step is moved or renamed", data={"position": 0, "alias": "lead"}, of_step=True

@@ -70,7 +70,7 @@ TABLE: Final = (
         trigger=Trigger.SELECTED,
         sources=(_NEEDS, _AWAITING, _RESOLVED),
         to=_RESOLVED,
-        when="the user chose an authentication that Zapier lists as theirs, for this app, not expired",
+        when="the user, or an operator, chose an authentication that Zapier lists: the user's, this app's, not expired",
     ),
     Edge(
         trigger=Trigger.POPUP_OPENED,

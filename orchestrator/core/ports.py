@@ -9,13 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState, Lane
 from orchestrator.core.effects import Due, Effect, Guard
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import Event
 from orchestrator.core.fields import Form
+from orchestrator.core.health import Fate, Popups, Stage
 from orchestrator.core.recognition import ZapListing
 from orchestrator.core.session import (
     Action,
@@ -25,6 +26,7 @@ from orchestrator.core.session import (
     JsonObject,
     Listing,
     Millis,
+    Reason,
     Session,
     SessionKey,
     SessionStatus,
@@ -34,6 +36,10 @@ from orchestrator.core.session import (
 from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
 from orchestrator.core.terms import Idempotency
+from orchestrator.core.waiting import Waiting
+
+if TYPE_CHECKING:
+    from orchestrator.core.interventions import AuditEntry, Intervention
 
 
 class Clock(Protocol):
@@ -103,7 +109,7 @@ class Commit:
 
     `session` is the session after the decision, with `version` and `commit_id` already those of this commit;
     `expected_version` is the one that was read (0: there was no session). `wake_at` is when the sweeper should
-    look at the session, None for never. `receipt` is for the request that asked for it.
+    look at the session, None for never. `receipt` is for the request that asked for it, `audit` for an operator's act.
     """
 
     session: Session
@@ -115,6 +121,7 @@ class Commit:
     record: SignalRecord | None = None
     wake_at: Instant | None = None
     receipt: Receipt | None = None
+    audit: AuditEntry | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +134,24 @@ class EventPage:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionQuery:
-    """Which sessions to list: those that match every given value, youngest first. `tenant_id` None: every tenant's."""
+    """Which sessions to list: those that match every given value, youngest first.
+
+    `tenant_id` None: every tenant's, but where `within` is given only those of its tenants. `app_id`: a step has it.
+    `quoted`: this is its reference, its Zap's id or the code of a browser at one of its connect links. `stuck_at`:
+    somebody was heard, or should have been checked, not later than this, and waits still.
+    """
 
     tenant_id: str | None
+    within: frozenset[str] | None = None
     state: StepState | None = None
     status: SessionStatus | None = None
+    reason: Reason | None = None
+    app_id: str | None = None
     user_id: str | None = None
+    quoted: str | None = None
+    begun_from: Instant | None = None
+    begun_before: Instant | None = None
+    stuck_at: Instant | None = None
     cursor: str | None = None
     limit: int = 50
 
@@ -240,6 +259,72 @@ class SessionStore(Protocol):
         ...
 
 
+# --- what operators count -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Situation:
+    """What sessions are counted by."""
+
+    status: SessionStatus
+    state: StepState
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppSessions:
+    """How many sessions have an app among their steps, and in how many of them somebody waits for a popup."""
+
+    sessions: int
+    waiting: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingSession:
+    """A session in which somebody waits. `is_overdue`: a check for it should have been made half a minute ago."""
+
+    tenant_id: str
+    session_id: str
+    waiting: Waiting
+    is_overdue: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What was counted in an hour, or in a minute: sessions by tenant and stage, popups by what became of them.
+
+    `titles` are those of apps that were chosen then.
+    """
+
+    stages: Mapping[tuple[str, Stage], int] = field(default_factory=dict)
+    popups: Mapping[Popups, Mapping[Fate, int]] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+
+class CensusStore(Protocol):
+    """How many there are of everything, read from what commits keep; nothing is gone through one by one."""
+
+    async def situations(self, tenants: Sequence[str], *, app_id: str | None = None) -> Mapping[Situation, int]:
+        """Count the tenants' sessions, or those that have this app, by where they stand."""
+        ...
+
+    async def apps(self, tenants: Sequence[str]) -> Mapping[str, AppSessions]:
+        """Count the tenants' sessions by app."""
+        ...
+
+    async def waiting(self, tenants: Sequence[str], *, now: Instant) -> tuple[WaitingSession, ...]:
+        """Return every session of the tenants in which somebody waits, in any order."""
+        ...
+
+    async def hours(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
+        """Return what was counted in each of these hours, of every tenant. They are kept for some days."""
+        ...
+
+    async def minutes(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
+        """Return the popups that were counted in each of these minutes. They are kept for some hours."""
+        ...
+
+
 # --- receipts -------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +344,75 @@ class ReceiptStore(Protocol):
 
     async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
         """Erase receipts that are good no more, the oldest first; returns how many."""
+        ...
+
+
+# --- audit ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditQuery:
+    """Which entries to list: those that match every given value, youngest first. `within` None: of every tenant."""
+
+    within: frozenset[str] | None = None
+    session_id: str | None = None
+    key_id: str | None = None
+    action: Intervention | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditPage:
+    """One page of entries; `cursor` continues after it, None at the end."""
+
+    entries: tuple[AuditEntry, ...]
+    cursor: str | None = None
+
+
+class AuditLog(Protocol):
+    """What operators did. What changed a session was written by the commit that changed it."""
+
+    async def add(self, entry: AuditEntry) -> None:
+        """Keep an entry of what changed no session; twice is once."""
+        ...
+
+    async def find(self, query: AuditQuery) -> AuditPage:
+        """Return one page of the entries that match. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def forget(self, shard: int, *, before: Instant, limit: int) -> int:
+        """Erase entries made before `before`, the oldest first; returns how many."""
+        ...
+
+
+# --- calls ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRecord:
+    """One call to Zapier that was made for a user: what was asked, when, what was answered, how long it took.
+
+    `status` None: no answer came, for the `problem`. `app_id` is the app that it was about, if it was about one.
+    """
+
+    at: Instant
+    endpoint: str
+    took: Millis
+    status: int | None
+    problem: str | None = None
+    app_id: str | None = None
+
+
+class CallLog(Protocol):
+    """The newest calls made for each user. Losing any of it loses nothing."""
+
+    async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
+        """Keep the record; the newest 50 of a user are kept, a week at most."""
+        ...
+
+    async def of_user(self, tenant_id: str, user_id: str) -> tuple[CallRecord, ...]:
+        """Return what is kept of the user's calls, oldest first."""
         ...
 
 
@@ -893,11 +1047,18 @@ class DeliveryStore(Protocol):
         """Return the delivery of one event to one endpoint, if there is a record of it."""
         ...
 
-    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
+    async def of_session(self, session_id: str, *, limit: int) -> tuple[Delivery, ...]:
+        """Return the newest deliveries of one session's events, to whichever endpoint, in the order of `seq`."""
+        ...
+
+    async def replay(
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
+    ) -> None:
         """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
 
-        One that is pending is due now. Raises SessionNotFoundError when the session is gone, StaleVersionError when its
-        state is not what it `was` when it was read, DeliveryUnderWayError when it is pending in a lane that is held.
+        One that is pending is due now. With it goes into the audit who wanted that, if an operator did. Raises
+        SessionNotFoundError when the session is gone, StaleVersionError when its state is not what it `was` when it was
+        read, DeliveryUnderWayError when it is pending in a lane that is held.
         """
         ...
 
@@ -1335,6 +1496,11 @@ class Store(Protocol):
         ...
 
     @property
+    def census(self) -> CensusStore:
+        """What operators count."""
+        ...
+
+    @property
     def receipts(self) -> ReceiptStore:
         """Receipts."""
         ...
@@ -1382,6 +1548,16 @@ class Store(Protocol):
     @property
     def deliveries(self) -> DeliveryStore:
         """Webhook deliveries."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """What operators did."""
+        ...
+
+    @property
+    def calls(self) -> CallLog:
+        """Calls that were made to Zapier."""
         ...
 
     @property

@@ -36,6 +36,7 @@ _STRONG_AT_OF: Mapping[HintKind, tuple[Millis, ...]] = {
     HintKind.FINISHED: _STRONG_AT,
     HintKind.MESSAGE: _STRONG_AT,
     HintKind.FOCUS: tuple(accumulate(FOCUS_WAITS)),
+    HintKind.OPERATOR: tuple(accumulate(FOCUS_WAITS)),
     HintKind.CLOSED: (),
 }
 _NEVER: Instant = -1
@@ -47,6 +48,9 @@ LONGEST_QUIET_WAIT: Millis = 240 * SECOND
 FOCUS_PAUSE: Millis = 5 * SECOND
 MOST_CHECKS_AT_ONCE = 10
 """Per attempt: how many hints may ask for a check at once."""
+
+MOST_CHECKS_BY_OPERATORS = 10
+"""The same for operators, who take nothing from the user's."""
 
 MOST_CHECKS_AT_FOCUS = 8
 """A page that is looked at often leaves some of them to what its user says."""
@@ -73,6 +77,7 @@ class Policy:
     creation: Millis = 60 * SECOND
     history: Millis = 5 * 24 * 60 * MINUTE
     retention: Millis = 7 * 24 * 60 * MINUTE
+    audit_retention: Millis = 400 * 24 * 60 * MINUTE
 
     @property
     def baseline_oldest(self) -> Millis:
@@ -184,8 +189,10 @@ def _planned(attempt: Attempt, state: StepState, since: Instant) -> Due:
 def _strong(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
     """Return the first instant after `since` for everything that was heard."""
     heard = [at for message in attempt.messages for at in _first_after(since, message.at, _STRONG_AT)]
-    if attempt.ended is None and state is StepState.AWAITING_POPUP:
-        heard += [at for hint in attempt.hints for at in _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])]
+    is_waited_for = attempt.ended is None and state is StepState.AWAITING_POPUP
+    for hint in attempt.hints:
+        if is_waited_for or (hint.kind is HintKind.OPERATOR and state in _QUIETLY_WATCHED):
+            heard += _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])
     return heard
 
 

@@ -72,6 +72,7 @@ class Channel(StrEnum):
     MESSAGE = "message"
     DIFFERENCE = "difference"
     SELECTION = "selection"
+    OPERATOR = "operator"
 
 
 class AttemptEnd(StrEnum):
@@ -86,12 +87,23 @@ class AttemptEnd(StrEnum):
 
 
 class HintKind(StrEnum):
-    """What a page saw or its user said, without an authentication id: reasons to look, never evidence."""
+    """What a page saw, or a person said, without an authentication id: reasons to look, never evidence."""
 
     MESSAGE = "message"
     FINISHED = "finished"
     FOCUS = "focus"
     CLOSED = "closed"
+    OPERATOR = "operator"
+
+
+class BrowserFamily(StrEnum):
+    """Families of browsers: what becomes of a popup's message is theirs to decide."""
+
+    CHROME = "chrome"
+    EDGE = "edge"
+    FIREFOX = "firefox"
+    SAFARI = "safari"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +222,7 @@ class Attempt:
     hints: tuple[Hint, ...] = ()
     visible_until: Instant = 0
     page_gone: bool = False
+    browser: BrowserFamily = BrowserFamily.OTHER
 
     def first(self, kind: HintKind) -> Instant | None:
         """Return when a hint of this kind first came."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from orchestrator.core.ports import Claim, CredentialState, Popup, SignInReason, Watch, ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.session import (
     Action,
     App,
+    BrowserFamily,
+    Channel,
     Connect,
     HintKind,
     Instant,
@@ -25,13 +27,18 @@ from orchestrator.core.session import (
 class Context:
     """What the page knows beside the signal itself; None where it did not say.
 
-    `gone`: the page is being left and will send nothing more. `elapsed_ms`: since it opened the popup.
+    `gone`: the page is being left and will send nothing more. `elapsed_ms`: since it opened the popup. `browser`: its
+    browser's family, by what that says of itself.
     """
 
     visible: bool | None = None
     focused: bool | None = None
     gone: bool = False
     elapsed_ms: int | None = None
+    browser: BrowserFamily = BrowserFamily.OTHER
+
+
+NO_CONTEXT: Final = Context()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +47,13 @@ class SessionChanged:
 
     title: str | None = None
     metadata: JsonObject | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadlinesExtended:
+    """An operator lets the session, and the popups that are waited for, go on for so much longer."""
+
+    by: Millis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +115,13 @@ class AuthenticationsRefreshed:
 
 @dataclass(frozen=True, kw_only=True)
 class AuthenticationSelected:
-    """The user chose an authentication; `listing` is what Zapier says now."""
+    """The user chose an authentication, or an operator (`channel`); `listing` is what Zapier says now."""
 
     step_id: str
     authentication_id: str
     listing: Listing
     claims: Mapping[str, Claim]
+    channel: Channel = Channel.SELECTION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +172,14 @@ class PopupBlocked:
 
     step_id: str
     attempt_id: str
+    context: Context = Context()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckWanted:
+    """An operator wants Zapier to be asked now for what the step waits for."""
+
+    step_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,12 +355,13 @@ PopupSignal: TypeAlias = OpeningSignal | PopupBlocked
 LinkSignal: TypeAlias = ConnectLinkMade | ConnectLinkOpened | ConnectLinkAllowed | ConnectLinkRevoked
 """What becomes of a connect link."""
 
-StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | LinkSignal
+StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | LinkSignal | CheckWanted
 
 Signal: TypeAlias = (
     StepSignal
     | SessionChanged
     | SessionCancelled
+    | DeadlinesExtended
     | StepAdded
     | PageSeen
     | AuthenticationsListed

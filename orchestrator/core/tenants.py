@@ -24,11 +24,15 @@ class Scope(StrEnum):
     SESSIONS_READ = "sessions:read"
     SESSIONS_WRITE = "sessions:write"
     USERS_WRITE = "users:write"
+    VIEWER = "viewer"
     OPERATOR = "operator"
 
 
 TENANT_SCOPES: Final = frozenset({Scope.SESSIONS_READ, Scope.SESSIONS_WRITE, Scope.USERS_WRITE})
-"""All that a tenant's key can have; an operator's key has `operator` alone."""
+"""All that a tenant's key can have; an operator's key has its role alone."""
+
+ROLES: Final = frozenset({Scope.VIEWER, Scope.OPERATOR})
+"""What an operator's key can have, one of them: a viewer looks, an operator looks and acts."""
 
 _TENANT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KEY: Final = re.compile(rf"{KEY_PREFIX}([a-z0-9]{{1,64}})_([A-Za-z0-9_-]{{32,128}})")
@@ -66,7 +70,10 @@ class TenantChange:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """What is kept of a key: everything but its secret. `tenant_id` None: an operator's. `last_used_at` is about."""
+    """What is kept of a key: everything but its secret. `last_used_at` is about.
+
+    `tenant_id` None: an operator's, which sees the tenants in `sees`, or every one when that is None.
+    """
 
     id: str
     tenant_id: str | None
@@ -74,8 +81,14 @@ class ApiKey:
     scopes: frozenset[Scope]
     digest: str
     created_at: Instant
+    sees: frozenset[str] | None = None
     last_used_at: Instant | None = None
     revoked_at: Instant | None = None
+
+    @property
+    def allowed(self) -> frozenset[Scope]:
+        """All that the key may do: who may act may look, too."""
+        return self.scopes | {Scope.VIEWER} if Scope.OPERATOR in self.scopes else self.scopes
 
     def opens(self, secret: str) -> bool:
         """Tell, in a time that says nothing, whether this is the key's secret and the key was not revoked."""

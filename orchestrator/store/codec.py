@@ -15,7 +15,8 @@ from orchestrator.core.deliveries import Delivery
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreError
 from orchestrator.core.events import Event
-from orchestrator.core.ports import Receipt, SignalRecord
+from orchestrator.core.interventions import AuditEntry
+from orchestrator.core.ports import CallRecord, Receipt, SignalRecord
 from orchestrator.core.session import DOCUMENT_VERSION, Session
 from orchestrator.core.sign_ins import SignIn
 
@@ -29,6 +30,8 @@ _receipt = msgspec.json.Decoder(Receipt)
 _endpoint = msgspec.json.Decoder(Endpoint)
 _sign_in = msgspec.json.Decoder(SignIn)
 _delivery = msgspec.json.Decoder(Delivery)
+_audit_entry = msgspec.json.Decoder(AuditEntry)
+_call = msgspec.json.Decoder(CallRecord)
 
 
 class DocumentError(StoreError):
@@ -101,6 +104,16 @@ def decode_sign_in(document: bytes) -> SignIn:
 def decode_delivery(document: bytes) -> Delivery:
     """Read a delivery. Raises DocumentError."""
     return _decoded(_delivery, document)
+
+
+def decode_audit_entry(document: bytes) -> AuditEntry:
+    """Read an entry of the audit. Raises DocumentError."""
+    return _decoded(_audit_entry, document)
+
+
+def decode_call(document: bytes) -> CallRecord:
+    """Read the record of a call. Raises DocumentError."""
+    return _decoded(_call, document)
 
 
 def _decoded(decoder: msgspec.json.Decoder[_Document], document: bytes) -> _Document:

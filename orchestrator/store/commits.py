@@ -18,11 +18,23 @@ from orchestrator.core.effects import (
     Untouched,
     Wait,
 )
+from orchestrator.core.health import HOUR, NOTHING_COUNTED, counted
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import PAUSED, Commit, Waiter
-from orchestrator.core.session import Instant, JsonObject, WatchKey, session_shard
+from orchestrator.core.session import MINUTE, Instant, JsonObject, WatchKey, session_shard
+from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
 from orchestrator.store.codec import encode
-from orchestrator.store.rules import KEPT_EVENTS, KEPT_OUTBOX, KEPT_SIGNALS, index_entries, is_ended
+from orchestrator.store.rules import (
+    KEPT_EVENTS,
+    KEPT_HOURS_S,
+    KEPT_MINUTES_S,
+    KEPT_OUTBOX,
+    KEPT_SIGNALS,
+    audit_members,
+    index_entries,
+    is_ended,
+)
 from orchestrator.store.scripts import Argument, Call
 
 
@@ -64,7 +76,11 @@ def _keys(commit: Commit, watches: list[WatchKey]) -> list[str]:
         keys.good_receipts(shard),
         keys.references(shard, session.tenant_id, session.user_id),
         keys.credential(shard, session.tenant_id, session.user_id),
+        keys.waiting(shard, session.tenant_id),
+        keys.hour(shard, commit.now - commit.now % HOUR),
+        keys.minute(shard, commit.now - commit.now % MINUTE),
         *of_watches,
+        *([] if commit.audit is None else [keys.audit(shard), keys.audit_index(shard)]),
     ]
 
 
@@ -76,6 +92,7 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         {"watch": numbers[effect.app_id], **_effect(effect, session.id, now=commit.now)} for effect in commit.effects
     ]
     names = [{"name": keys.watch_name(watch), "app": watch.app_id} for watch in watches]
+    waits = waiting(session)
     return [
         session.id,
         commit.expected_version,
@@ -83,7 +100,7 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         commit.now,
         encode(session),
         session.created_at,
-        "\n".join(index_entries(session)),
+        "\n".join(index_entries(session, waits=waits is not None)),
         int(is_ended(session)),
         "" if commit.wake_at is None else commit.wake_at,
         "" if commit.record is None else encode(commit.record),
@@ -99,8 +116,29 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         *_receipt(commit),
         session.reference or "",
         keys.OUTGOING,
+        "" if waits is None else keys.waiting_value(waits, [_watch_key(commit, app_id) for app_id in waits.apps]),
+        *_counts(commit),
+        KEPT_HOURS_S,
+        KEPT_MINUTES_S,
+        "" if commit.audit is None else _audit(commit.audit),
         *(argument for event in commit.events for argument in (event.seq, encode(event))),
     ]
+
+
+def _counts(commit: Commit) -> tuple[str, str, str]:
+    """Return what the commit's events add to the counts: stages, popups and titles, as lines."""
+    found = counted(commit.session, commit.events)
+    if found is NOTHING_COUNTED:
+        return "", "", ""
+    tenant_id = commit.session.tenant_id
+    stages = [line for stage in found.stages for line in (stage, keys.stage_field(tenant_id, stage))]
+    popups = [keys.popup_field(popups, fate) for popups, fate in found.popups]
+    titles = [line for app in found.apps for line in (keys.title_field(app.id), " ".join(app.title.split()))]
+    return "\n".join(stages), "\n".join(popups), "\n".join(titles)
+
+
+def _audit(entry: AuditEntry) -> bytes:
+    return encode({"id": entry.id, "members": audit_members(entry), "entry": encode(entry).decode()})
 
 
 def _receipt(commit: Commit) -> list[Argument]:

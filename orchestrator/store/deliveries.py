@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     Backlog,
     DeliveryPage,
@@ -22,10 +23,11 @@ from orchestrator.core.ports import (
     Parcel,
     Relayed,
 )
-from orchestrator.core.session import Instant
+from orchestrator.core.session import Instant, session_shard
 from orchestrator.store import keys
+from orchestrator.store.audit import audit_arguments
 from orchestrator.store.codec import decode_delivery, decode_event, encode
-from orchestrator.store.rules import DeliveryPlace
+from orchestrator.store.rules import DeliveryPlace, newest_of
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 DELIVERIES_READ_AT_ONCE: Final = 100
@@ -217,7 +219,16 @@ class RedisDeliveryStore:
         (found,) = await self._get_each([(lane, seq)])
         return found
 
-    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
+    async def of_session(self, session_id: str, *, limit: int) -> tuple[Delivery, ...]:
+        """Return the newest deliveries of one session's events."""
+        (found,) = await self._scripts.run(
+            ("HGETALL", keys.session_deliveries(session_shard(session_id), session_id)),
+        )
+        return newest_of(map(decode_delivery, found.values()), limit=limit)
+
+    async def replay(
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
+    ) -> None:
         """Put a delivery into its lane once more."""
         lane = delivery.lane
         shard, session = lane.shard, lane.session_id
@@ -227,8 +238,11 @@ class RedisDeliveryStore:
             keys.session_lanes(shard, session),
             keys.session_deliveries(shard, session),
             keys.session_messages(shard, session),
+            keys.audit(shard),
+            keys.audit_index(shard),
         ]
         arguments: list[Argument] = [keys.lane_name(lane), _endpoint(lane), session, encode(delivery), body, now, was]
+        arguments += ["", "", ""] if audit is None else audit_arguments(audit)
         match await self._scripts.call(Call("replay_delivery", names, arguments)):
             case [b"missing"]:
                 raise SessionNotFoundError(session_id=session)

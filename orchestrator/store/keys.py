@@ -9,13 +9,16 @@ part of a name.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
 from orchestrator.core.deliveries import Lane
+from orchestrator.core.health import Popups
 from orchestrator.core.ports import Claim, Waiter
 from orchestrator.core.session import Instant, WatchKey
+from orchestrator.core.waiting import Waiting
 
 SHARDS: Final = "zw:shards"
 """string: the number of shards, fixed at the first start."""
@@ -65,8 +68,23 @@ def signals(shard: int, session_id: str) -> str:
 
 
 def index(shard: int, tenant_id: str) -> str:
-    """zset, every score 0: `<dimension>:<value>:<created_at>:<session id>`, read by lexicographic range."""
+    """zset, every score 0: `index_group`s, each followed by an `index_place`, read by lexicographic range."""
     return _shard(shard, "index", _quoted(tenant_id))
+
+
+def waiting(shard: int, tenant_id: str) -> str:
+    """hash: id of a session in which somebody waits → `waiting_value`."""
+    return _shard(shard, "waiting", _quoted(tenant_id))
+
+
+def hour(shard: int, begun: Instant) -> str:
+    """hash: `stage_field`, `popup_field` → how often; `title_field` → an app's title. It expires by itself."""
+    return _shard(shard, "hour", str(begun))
+
+
+def minute(shard: int, begun: Instant) -> str:
+    """hash: `popup_field` → how often. It expires by itself."""
+    return _shard(shard, "minute", str(begun))
 
 
 def open_sessions(shard: int, tenant_id: str, user_id: str) -> str:
@@ -103,6 +121,21 @@ def member_receipt(member: str) -> tuple[str, str, str]:
 def bound(tenant_id: str, name: str) -> str:
     """string: `<until> <fingerprint>` of the body a request was sent with; it also expires by itself."""
     return f"zw:{{tenant:{_quoted(tenant_id)}}}:bound:{_quoted(name)}"
+
+
+def audit(shard: int) -> str:
+    """hash: id → audit entry (JSON)."""
+    return _shard(shard, "audit")
+
+
+def audit_index(shard: int) -> str:
+    """zset, every score 0: `<dimension>:<value>:<at>:<entry id>`, read by lexicographic range."""
+    return _shard(shard, "audit", "index")
+
+
+def calls(shard: int, tenant_id: str, user_id: str) -> str:
+    """list: records (JSON) of calls made to Zapier for the user, oldest first; it also expires by itself."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "calls")
 
 
 def wake(shard: int) -> str:
@@ -319,6 +352,43 @@ def index_prefix(dimension: str, value: str = "") -> str:
     return f"{dimension}:{_quoted(value)}:"
 
 
+def index_situation(status: str, state: str, reason: str | None) -> str:
+    """Write where a session stands, as the middle of its index members."""
+    return f"{status}:{state}:{reason or '-'}:"
+
+
+def waiting_value(waiting: Waiting, watches: Iterable[WatchKey]) -> str:
+    """Write down who waits: since when, heard when (0: not), and the names of the watches they wait on."""
+    return " ".join((str(waiting.since), str(waiting.heard_at or 0), *map(watch_name, watches)))
+
+
+def value_waiting(value: str) -> tuple[Waiting, tuple[str, ...]]:
+    """Read `waiting_value` back: who waits, and the names of their watches."""
+    since, heard_at, *names = value.split(" ")
+    apps = tuple(named_watch(name).app_id for name in names)
+    return Waiting(since=int(since), heard_at=int(heard_at) or None, apps=apps), tuple(names)
+
+
+def stage_field(tenant_id: str, stage: str) -> str:
+    """Name a stage in an hour's counts."""
+    return f"s:{_quoted(tenant_id)}:{stage}"
+
+
+def popup_field(popups: Popups, fate: str) -> str:
+    """Name what became of popups of one kind, in an hour's or a minute's counts."""
+    return f"p:{_quoted(popups.tenant_id, popups.app_id)}:{popups.browser}:{fate}"
+
+
+def title_field(app_id: str) -> str:
+    """Name an app's title in an hour's counts."""
+    return f"t:{_quoted(app_id)}"
+
+
+def unquoted(part: str) -> str:
+    """Read an id back that was written as a part of a name."""
+    return unquote(part)
+
+
 def index_place(created_at: Instant, session_id: str) -> str:
     """End the index members of one session; lexicographic order is age, then id."""
     return f"{created_at:015d}:{session_id}"
@@ -424,7 +494,7 @@ def api_keys() -> str:
 
 
 def api_key(key_id: str) -> str:
-    """hash: `tenant`, `name`, `scopes` (one per line), `digest`, `created_at`, `last_used_at`, `revoked_at`."""
+    """hash: `tenant`, `name`, `scopes`, `sees` (one per line), `digest`, `created_at`, `last_used_at`, `revoked_at`."""
     return f"zw:api_key:{_quoted(key_id)}"
 
 

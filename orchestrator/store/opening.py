@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from orchestrator.core.session import Instant, Millis
+from orchestrator.store.audit import RedisAuditLog, RedisCallLog
 from orchestrator.store.budget import RedisBudget
 from orchestrator.store.cache import RedisCache
+from orchestrator.store.census import RedisCensusStore
 from orchestrator.store.changes import RedisChanges
 from orchestrator.store.client import check_servers, clock_offset, connect_store, primaries
 from orchestrator.store.cluster import Cluster
@@ -38,6 +40,7 @@ class Store:
         self._scripts = Scripts(redis, server_of=server_of, replicas=replicas)
         self.shards = shards
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
+        self.census = RedisCensusStore(self._scripts, shards=shards)
         self.receipts = RedisReceiptStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
         self.budget = RedisBudget(self._scripts, limits)
@@ -49,6 +52,8 @@ class Store:
         self.api_keys = RedisApiKeyStore(self._scripts)
         self.endpoints = RedisEndpointStore(self._scripts, seal=seal)
         self.deliveries = RedisDeliveryStore(self._scripts, shards=shards)
+        self.audit = RedisAuditLog(self._scripts, shards=shards)
+        self.calls = RedisCallLog(self._scripts, shards=shards)
         self.cache = RedisCache(self._scripts)
         self.changes = RedisChanges(self._redis)
         self.leases = RedisLeases(self._scripts)

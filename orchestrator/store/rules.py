@@ -5,21 +5,26 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.events import Event
-from orchestrator.core.ports import Commit, SessionQuery
+from orchestrator.core.interventions import AuditEntry
+from orchestrator.core.ports import AuditQuery, Commit, SessionQuery
 from orchestrator.core.session import ENDED, Instant, Session, SessionKey, WatchKey, session_shard, shard_of
+from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
 
 KEPT_EVENTS: Final = 1_000
 KEPT_SIGNALS: Final = 200
 KEPT_CHECKS: Final = 16
+KEPT_CALLS: Final = 50
 KEPT_OUTBOX: Final = 100_000
+KEPT_HOURS_S: Final = 3 * 24 * 3600
+KEPT_MINUTES_S: Final = 2 * 3600
 
 _FIRST_UNWRITABLE: Final[Instant] = 10**15
 """Times are written with 15 digits where their order is that of text."""
@@ -65,25 +70,47 @@ def matches(session: Session, query: SessionQuery) -> bool:
     """Tell whether the session matches every given value of the query."""
     return (
         query.tenant_id in {None, session.tenant_id}
+        and (query.within is None or session.tenant_id in query.within)
         and query.state in {None, session.state}
         and query.status in {None, session.status}
+        and query.reason in {None, session.reason}
         and query.user_id in {None, session.user_id}
+        and (query.app_id is None or any(step.app and step.app.id == query.app_id for step in session.steps))
+        and (query.quoted is None or query.quoted in quotable(session))
+        and (query.begun_from is None or session.created_at >= query.begun_from)
+        and (query.begun_before is None or session.created_at < query.begun_before)
+        and (query.stuck_at is None or waiting(session) is not None)
     )
 
 
-def index_entries(session: Session) -> tuple[str, ...]:
-    """Return the session's members of its tenant's index: one per thing it can be found by."""
+def index_entries(session: Session, *, waits: bool) -> tuple[str, ...]:
+    """Return the session's members of its tenant's index: one per thing it can be found by, each with where it stands.
+
+    `waits`: somebody waits in it. So every list by one of these things, and by any part of where sessions stand, is a
+    union of ranges.
+    """
     found_by = [
         keys.index_prefix("all"),
-        keys.index_prefix("state", session.state),
-        keys.index_prefix("status", session.status),
         keys.index_prefix("user", session.user_id),
         *(keys.index_prefix("app", app_id) for app_id in sorted({step.app.id for step in session.steps if step.app})),
+        *(keys.index_prefix("quoted", text) for text in sorted(quotable(session))),
     ]
-    if session.reason is not None:
-        found_by.append(keys.index_prefix("reason", session.reason))
+    if waits:
+        found_by.append(keys.index_prefix("waiting"))
     place = keys.index_place(session.created_at, session.id)
-    return tuple(prefix + place for prefix in found_by)
+    situation = keys.index_situation(session.status, session.state, session.reason)
+    return tuple(prefix + situation + place for prefix in found_by)
+
+
+def quotable(session: Session) -> frozenset[str]:
+    """Return what people may quote of a session: its reference, its Zap's id, the codes of browsers."""
+    codes = {
+        browser.code
+        for step in session.steps
+        for link in step.links
+        for browser in (*((link.browser,) if link.browser else ()), *link.waiting)
+    }
+    return frozenset({*codes, *(text for text in (session.reference, session.zap.id) if text)})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -126,6 +153,70 @@ class Place:
     def index_place(self) -> str:
         """The place as the end of an index member."""
         return keys.index_place(self.created_at, self.session_id)
+
+
+def audit_members(entry: AuditEntry) -> tuple[str, ...]:
+    """Return the entry's members of its shard's index of the audit: one per thing it can be found by."""
+    found_by = {
+        "all": "",
+        "tenant": entry.tenant_id,
+        "session": entry.session_id,
+        "key": entry.key_id,
+        "action": entry.action,
+    }
+    place = AuditPlace.of(entry).text
+    return tuple(keys.index_prefix(dimension, value) + place for dimension, value in found_by.items())
+
+
+def audited(entry: AuditEntry, query: AuditQuery) -> bool:
+    """Tell whether the entry matches every given value of the query."""
+    return (
+        (query.within is None or entry.tenant_id in query.within)
+        and query.session_id in {None, entry.session_id}
+        and query.key_id in {None, entry.key_id}
+        and query.action in {None, entry.action}
+    )
+
+
+_PLACE_IN_AUDIT: Final = re.compile(r"\d{15}:[0-9A-Za-z]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AuditPlace:
+    """Where an entry stands in the audit by age: `text` is its place in the index, and orders as it does there."""
+
+    text: str
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> AuditPlace:
+        """Return the entry's place."""
+        return cls(f"{entry.at:015d}:{entry.id}")
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> AuditPlace:
+        """Read a cursor back. Raises ValueError when it is not ours."""
+        try:
+            place = cls(base64.b64decode(cursor, altchars=b"-_", validate=True).decode())
+        except (binascii.Error, UnicodeError, ValueError) as error:
+            raise ValueError(f"{cursor!r} is no cursor of the audit") from error
+        if place.cursor != cursor or not _PLACE_IN_AUDIT.fullmatch(place.text):
+            raise ValueError(f"{cursor!r} is no cursor of the audit")
+        return place
+
+    @property
+    def entry_id(self) -> str:
+        """Whose place it is."""
+        return self.text.partition(":")[2]
+
+    @property
+    def cursor(self) -> str:
+        """The place as opaque text."""
+        return base64.urlsafe_b64encode(self.text.encode()).decode()
+
+
+def newest_of(deliveries: Iterable[Delivery], *, limit: int) -> tuple[Delivery, ...]:
+    """Return the newest deliveries in the order of `seq`, then of their endpoint."""
+    return tuple(sorted(deliveries, key=lambda one: (one.seq, one.lane.endpoint_id))[-limit:])
 
 
 _PLACE_OF_DELIVERY: Final = re.compile(r"(\d{15}):(zs[0-9a-z]{10,62}):([1-9]\d{0,15})")

@@ -30,9 +30,9 @@ from orchestrator.store import keys
 from orchestrator.store.accounts import read_standing
 from orchestrator.store.codec import decode_event, decode_receipt, decode_session, decode_signal, encode, encode_sparse
 from orchestrator.store.commits import apps_of, commit_call
-from orchestrator.store.finding import find_places
 from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches, owned, watches_of, whole
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
+from orchestrator.store.searching import find_places
 from orchestrator.store.watches import sooner
 
 log = structlog.get_logger(__name__)
@@ -190,6 +190,7 @@ class RedisSessionStore:
             keys.index(shard, session.tenant_id),
             keys.open_sessions(shard, session.tenant_id, session.user_id),
             keys.references(shard, session.tenant_id, session.user_id),
+            keys.waiting(shard, session.tenant_id),
             *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.delivery_index)),
             keys.session_lanes(shard, session.id),
             keys.session_deliveries(shard, session.id),

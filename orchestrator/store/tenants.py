@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import ApiKeyNotFoundError, TenantNotFoundError, TenantTakenError
@@ -87,6 +87,7 @@ class RedisApiKeyStore:
             "scopes": _lines(sorted(key.scopes)),
             "digest": key.digest,
             "created_at": key.created_at,
+            **({} if key.sees is None else {"sees": _lines(sorted(key.sees))}),
         }
         await self._scripts.run(("ZADD", keys.api_keys(), key.created_at, key.id))
         await _created(self._scripts, keys.api_key(key.id), fields)
@@ -159,6 +160,7 @@ def _api_key(key_id: str, reply: Reply) -> ApiKey:
         scopes=frozenset(map(Scope, kept["scopes"].splitlines())),
         digest=kept["digest"],
         created_at=int(kept["created_at"]),
+        sees=frozenset(kept["sees"].splitlines()) if "sees" in kept else None,
         last_used_at=int(kept["last_used_at"]) if "last_used_at" in kept else None,
         revoked_at=int(kept["revoked_at"]) if "revoked_at" in kept else None,
     )
@@ -168,7 +170,7 @@ def _texts(reply: Reply) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in reply.items()}
 
 
-def _lines(values: tuple[str, ...] | list[Scope]) -> str:
+def _lines(values: Sequence[str]) -> str:
     return "\n".join(values)
 
 

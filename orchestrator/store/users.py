@@ -68,6 +68,8 @@ class _Known:
             keys.untold(shard),
             *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.delivery_index)),
             *(name(shard) for name in (keys.sign_ins, keys.kept_sign_ins)),
+            keys.calls(shard, *user),
+            keys.waiting(shard, self.tenant_id),
             *of_sessions,
             *of_watches,
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -11,11 +12,12 @@ import structlog
 
 from orchestrator.core.errors import (
     SignInRequiredError,
+    StoreError,
     UpstreamBusyError,
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from orchestrator.core.ports import Access, Clock, Credential, Permit
+from orchestrator.core.ports import Access, CallLog, CallRecord, Clock, Credential, Permit
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.permits import Purse
@@ -39,23 +41,33 @@ class Reading:
 
 
 class Requests:
-    """Makes requests, each under one permit, and tells the budget what came of them."""
+    """Makes requests, each under one permit, and tells the budget what came of them; and the log of users' calls."""
 
-    def __init__(self, exchange: Exchange, *, clock: Clock) -> None:
+    def __init__(self, exchange: Exchange, *, clock: Clock, log: CallLog | None = None) -> None:
         self._exchange = exchange
         self._clock = clock
+        self._log = log
 
-    async def make(self, request: Request, *, purse: Purse) -> tuple[Instant, Outcome]:
+    async def make(self, request: Request, *, purse: Purse, user: Credential | None = None) -> tuple[Instant, Outcome]:
         """Make one request, tell the budget what came of it, and return when it was begun with its outcome.
 
-        Raises what drawing a permit raises, and nothing once the request is begun.
+        It is noted among the calls made for the user, too; a store that does not take the note spoils nothing. Raises
+        what drawing a permit raises, and nothing once the request is begun.
         """
         permit = await purse.draw()
         begun_at = self._clock.now()
         outcome = await self._exchange.send(request)
-        await self._settle(outcome, permit, purse)
-        _record(request, outcome, duration=self._clock.now() - begun_at)
+        record = _recorded(request, outcome, begun_at=begun_at, took=self._clock.now() - begun_at)
+        await asyncio.gather(self._settle(outcome, permit, purse), self._note(user, record))
         return begun_at, outcome
+
+    async def _note(self, user: Credential | None, record: CallRecord) -> None:
+        if user is None or self._log is None:
+            return
+        try:
+            await self._log.note(user.tenant_id, user.user_id, record)
+        except StoreError as error:
+            log.warning("call_not_noted", problem=str(error))
 
     async def _settle(self, outcome: Outcome, permit: Permit, purse: Purse) -> None:
         """Say what became of the permit; without an answer it stays held until its own time: Zapier may count it."""
@@ -100,7 +112,7 @@ class Calls:
 
     async def read_as(self, token: str, request: Request, *, purse: Purse) -> Reading:
         """Read with a token that is nobody's yet. A 401 raises SignInRequiredError, which names no user."""
-        begun_at, outcome = await self._tried(replace(request, token=token), purse)
+        begun_at, outcome = await self._tried(replace(request, token=token), purse, user=None)
         if _is_refused(outcome):
             raise SignInRequiredError(user_id="")
         return self._reading(outcome, begun_at, token)
@@ -111,7 +123,7 @@ class Calls:
 
     async def act(self, request: Request, *, credential: Credential, purse: Purse) -> Outcome:
         """Make a request that may change something, once, with exactly this token."""
-        _, outcome = await self._make(replace(request, token=credential.access_token), purse)
+        _, outcome = await self._make(replace(request, token=credential.access_token), purse, user=credential)
         return outcome
 
     async def after_refusal(self, credential: Credential) -> None:
@@ -126,19 +138,19 @@ class Calls:
         return self._clock.now()
 
     async def _made(self, request: Request, credential: Credential, purse: Purse) -> tuple[Instant, Outcome]:
-        return await self._tried(replace(request, token=credential.access_token), purse)
+        return await self._tried(replace(request, token=credential.access_token), purse, user=credential)
 
-    async def _tried(self, request: Request, purse: Purse) -> tuple[Instant, Outcome]:
-        begun_at, outcome = await self._make(request, purse)
+    async def _tried(self, request: Request, purse: Purse, *, user: Credential | None) -> tuple[Instant, Outcome]:
+        begun_at, outcome = await self._make(request, purse, user=user)
         if purse.is_awaited and is_passing(outcome):
-            begun_at, outcome = await self._make(request, purse)
+            begun_at, outcome = await self._make(request, purse, user=user)
         return begun_at, outcome
 
-    async def _make(self, request: Request, purse: Purse) -> tuple[Instant, Outcome]:
+    async def _make(self, request: Request, purse: Purse, *, user: Credential | None) -> tuple[Instant, Outcome]:
         """Make one request; a token that no header can hold is refused here, as Zapier would."""
         if not _SENDABLE_TOKEN.fullmatch(request.token):
             return self._clock.now(), Answer(status=HTTPStatus.UNAUTHORIZED, headers={})
-        return await self._requests.make(request, purse=purse)
+        return await self._requests.make(request, purse=purse, user=user)
 
     def _reading(self, outcome: Outcome, begun_at: Instant, token: str) -> Reading:
         return Reading(body=body_of(outcome, token=token, now=self._clock.now()), begun_at=begun_at)
@@ -187,8 +199,12 @@ def wait_of(answer: Answer, now: Instant) -> Millis:
     return retry_after(answer.headers.get(_RETRY_AFTER), now=now)
 
 
-def _record(request: Request, outcome: Outcome, *, duration: Millis) -> None:
+def _recorded(request: Request, outcome: Outcome, *, begun_at: Instant, took: Millis) -> CallRecord:
+    """Log a call, and return what is noted of it."""
     status = outcome.status if isinstance(outcome, Answer) else None
     record = log.debug if status in _SUCCESS and outcome.flaw is None else log.info
     flaw = None if outcome.flaw is None else outcome.flaw.value
-    record("upstream_call", endpoint=request.endpoint, status=status, flaw=flaw, duration_ms=duration)
+    record("upstream_call", endpoint=request.endpoint, status=status, flaw=flaw, duration_ms=took)
+    return CallRecord(
+        at=begun_at, endpoint=request.endpoint, took=took, status=status, problem=flaw, app_id=request.app_id
+    )

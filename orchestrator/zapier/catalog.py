@@ -96,7 +96,7 @@ class Catalog:
         async def read() -> CatalogApp:
             url = self._address.endpoint("/v2/apps", ids=app_id)
             try:
-                reading = await self._read("GET /v2/apps", url, credential)
+                reading = await self._read("GET /v2/apps", url, credential, app_id=app_id)
             except UpstreamRefusedError as error:
                 if error.facts["status"] in _UNKNOWN_APP:
                     raise AppNotFoundError(app_id=app_id) from error
@@ -119,7 +119,7 @@ class Catalog:
             trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
             actions: list[CatalogAction] = []
             while trail.here is not None:
-                page = wire.actions((await self._read("GET /v2/actions", trail.here, credential)).body)
+                page = wire.actions((await self._read("GET /v2/actions", trail.here, credential, app_id=app_id)).body)
                 actions.extend(page.rows)
                 trail.turn(page)
             if trail.flaw is not None:
@@ -134,8 +134,10 @@ class Catalog:
         )
         return listed.actions
 
-    async def _read(self, endpoint: str, url: httpx.URL, credential: Credential) -> Reading:
-        request = Request(endpoint=endpoint, method="GET", url=url)
+    async def _read(
+        self, endpoint: str, url: httpx.URL, credential: Credential, *, app_id: str | None = None
+    ) -> Reading:
+        request = Request(endpoint=endpoint, method="GET", url=url, app_id=app_id)
         async with self._permits.purse(credential.tenant_id) as purse:
             return await self._calls.read(request, credential=credential, purse=purse)
 

@@ -24,6 +24,7 @@ from orchestrator.core.ports import (
     AppPage,
     Budget,
     Cache,
+    CallLog,
     CatalogAction,
     CatalogApp,
     ChoicePage,
@@ -80,6 +81,7 @@ class ZapierClient:
         http: httpx.AsyncClient,
         budget: Budget,
         access: Access,
+        calls: CallLog,
         cache: Cache,
         clock: Clock,
         egress: str,
@@ -89,7 +91,7 @@ class ZapierClient:
         self._limits = limits or Limits()
         self._address = ApiAddress(base_url)
         self._clock = clock
-        requests = Requests(Exchange(http, limits=self._limits), clock=clock)
+        requests = Requests(Exchange(http, limits=self._limits), clock=clock, log=calls)
         self._calls = Calls(requests, clock=clock, access=access)
         self._permits = PermitSource(
             budget=budget,
@@ -182,7 +184,7 @@ class ZapierClient:
         share = Share.STRONG if permits else Share.INTERACTIVE
         async with self._permits.purse(credential.tenant_id, given=permits, share=share) as purse:
             while trail.here is not None:
-                request = _get("/v2/authentications", trail.here)
+                request = _get("/v2/authentications", trail.here, app_id=app_id)
                 try:
                     reading = await self._calls.read(request, credential=credential, purse=purse)
                 except UpstreamBusyError as busy:
@@ -247,8 +249,8 @@ class ZapierClient:
             log.warning("token_not_replaced", problem=str(error))
 
 
-def _get(path: str, url: httpx.URL) -> Request:
-    return Request(endpoint=f"GET {path}", method="GET", url=url)
+def _get(path: str, url: httpx.URL, *, app_id: str | None = None) -> Request:
+    return Request(endpoint=f"GET {path}", method="GET", url=url, app_id=app_id)
 
 
 def _zap(outcome: Outcome, *, token: str) -> ZapMade | ZapNotMade | ZapUnknown:

@@ -30,7 +30,7 @@ _HEADERS: Final = {
 class Request:
     """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none.
 
-    With an empty token there is no `Authorization`.
+    With an empty token there is no `Authorization`. `app_id`: the app that it is about, if it is about one.
     """
 
     endpoint: str
@@ -40,6 +40,7 @@ class Request:
     scheme: str = "Bearer"
     body: bytes | None = field(default=None, repr=False)
     media_type: str = "application/json"
+    app_id: str | None = None
 
 
 class Flaw(StrEnum):

@@ -220,7 +220,7 @@ class Forms:
             template.format(**parts), **({} if page in {None, _FIRST_PAGE} else {"page": page})
         )
         body = fieldwire.request(use, more or {})
-        return Request(endpoint=f"POST {template}", method="POST", url=url, body=body)
+        return Request(endpoint=f"POST {template}", method="POST", url=url, body=body, app_id=use.app_id)
 
     def _following(self, link: str | None, page: str) -> str | None:
         """Return what Zapier calls the next page."""

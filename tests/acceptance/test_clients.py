@@ -155,6 +155,9 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     other = call("create_session", user_id=user)
     call("cancel_session", session_id=other["id"])
     found = call("search_sessions", by=operator, user_id=user)["sessions"]
+    overview = call("read_overview", by=operator)
+    popups = {one["app_id"]: one["popups"] for one in call("list_apps", by=operator)["apps"]}
+    of_app = call("read_app", by=operator, app_id=app["id"])
     read = call("read_session", **here)
     assert call("erase_user", user_id=user) is None
     left = call("list_sessions", user_id=user)["sessions"]
@@ -165,6 +168,9 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     assert [one["event"] for one in sent] == [delivery["event"]] == ["zap_created"]
     assert [alone] == listed == [paused]
     assert {one["id"] for one in found} == {session["id"], other["id"]}
+    assert (overview["sessions"] >= 2, overview["funnel"][-1]["created"] >= 1) == (True, True)
+    assert of_app["popups"] == popups[app["id"]]
+    assert popups[app["id"]]["without_message"] >= 1
     assert (made, left) == (read, [])
     assert (missing, filled["problems"], tried["count"]) == ({"channel", "text"}, [], 1)
     assert outputs[0]["reference"]["$ref"]["step"] == step["step_id"]

@@ -170,6 +170,7 @@ class Scene:
             ),
             creator=creator,
             sweeper=Sweeper(
+                audit=wrapped(self.store.audit, "audit", around),
                 creator=creator,
                 commits=commits,
                 sessions=sessions,

@@ -8,6 +8,7 @@ from typing import Final
 
 from orchestrator.core.effects import Due, Effect, Guard, Wait
 from orchestrator.core.events import Event, EventName
+from orchestrator.core.interventions import AuditEntry, Intervention
 from orchestrator.core.ports import Commit, Credential, Outcome, Receipt, SignalRecord
 from orchestrator.core.session import Instant, JsonObject, Session, WatchKey, shard_of
 from orchestrator.store.memory import MemoryStore
@@ -51,6 +52,7 @@ def next_commit(
     record: SignalRecord | None = None,
     wake_at: Instant | None = None,
     receipt: Receipt | None = None,
+    audit: AuditEntry | None = None,
     **changes: object,
 ) -> Commit:
     """Return a commit that changes a session in these fields."""
@@ -71,7 +73,27 @@ def next_commit(
         record=record,
         wake_at=wake_at,
         receipt=receipt,
+        audit=audit,
     )
+
+
+def an_entry(
+    name: str = "1", *, session: Session | None = None, at: Instant = NOON, key: str = "ak0", **changes: object
+) -> AuditEntry:
+    """Return what is kept of some act on a session."""
+    session = session or a_session()
+    entry = AuditEntry(
+        id=f"au{name}",
+        key_id=key,
+        key_name="Ann",
+        action=Intervention.CHECK_NOW,
+        reason="They räng",
+        tenant_id=session.tenant_id,
+        session_id=session.id,
+        at=at,
+        outcome=Outcome.APPLIED,
+    )
+    return replace(entry, **changes)  # type: ignore[arg-type]
 
 
 def an_event(seq: int, *, at: Instant = NOON) -> Event:

@@ -32,6 +32,7 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.session import Instant, Millis
 from orchestrator.store.memory.around import MemoryCache
+from orchestrator.store.memory.audit import MemoryCallLog
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import State
 from orchestrator.store.switchboard import Switchboard
@@ -243,12 +244,18 @@ class Stage:
     """A client of the scripted Zapier, and what it works with."""
 
     def __init__(
-        self, *, limits: Limits | None = None, credentials: type[MemoryCredentialStore] = MemoryCredentialStore
+        self,
+        *,
+        limits: Limits | None = None,
+        credentials: type[MemoryCredentialStore] = MemoryCredentialStore,
+        calls: type[MemoryCallLog] = MemoryCallLog,
     ) -> None:
         self.zapier = ScriptedZapier()
         self.budget = RecordingBudget()
         self.clock = ManualClock()
-        self.credentials = credentials(State(shards=1), Switchboard())
+        state = State(shards=1)
+        self.credentials = credentials(state, Switchboard())
+        self.calls = calls(state)
         self.oauth = ScriptedOAuth()
         self.cache = NotingCache()
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self.zapier.handle))
@@ -257,6 +264,7 @@ class Stage:
             http=self.http,
             budget=self.budget,
             access=an_access(self.credentials, self.clock, oauth=self.oauth),
+            calls=self.calls,
             cache=self.cache,
             clock=self.clock,
             egress="out",

@@ -13,7 +13,11 @@ from zapwright_client.sending import AsyncSender, Sender, sent, sent_async
 from zapwright_client.shapes import (
     ActionList,
     AddedStep,
+    AppHealthList,
     AppPage,
+    AppStory,
+    AuditPage,
+    CheckPlanned,
     ChoicePage,
     ClientToken,
     ConnectLink,
@@ -29,23 +33,31 @@ from zapwright_client.shapes import (
     EventPage,
     Filling,
     Form,
+    FoundSessionPage,
     Health,
     HeardSignal,
+    Intervened,
+    Intervention,
     NewStep,
     OpenedPopup,
-    OperatorsSessionPage,
+    OperatorsMe,
     OutputList,
+    Overview,
     Picker,
     PopupContext,
+    Reason,
     Session,
     SessionPage,
     SessionStatus,
     SignalLog,
     StepState,
     StepTestRun,
+    Story,
+    StoryDelivery,
     Webhook,
     WebhookList,
     WebhookTested,
+    Why,
 )
 
 
@@ -648,12 +660,18 @@ def search_sessions(
     cursor: str | None = None,
     limit: int | None = None,
     tenant_id: str | None = None,
-) -> Call[OperatorsSessionPage]:
-    """Return sessions of every tenant that match every given value, youngest first."""
+    reason: Reason | None = None,
+    app_id: str | None = None,
+    older_than_s: int | None = None,
+    younger_than_s: int | None = None,
+    stuck: bool | None = None,
+    q: str | None = None,
+) -> Call[FoundSessionPage]:
+    """Return sessions that match every given value, youngest first."""
     return Call(
         method="GET",
         path="/v1/operator/sessions",
-        kind=OperatorsSessionPage,
+        kind=FoundSessionPage,
         query={
             "state": state,
             "status": status,
@@ -661,7 +679,186 @@ def search_sessions(
             "cursor": cursor,
             "limit": limit,
             "tenant_id": tenant_id,
+            "reason": reason,
+            "app_id": app_id,
+            "older_than_s": older_than_s,
+            "younger_than_s": younger_than_s,
+            "stuck": stuck,
+            "q": q,
         },
+    )
+
+
+def read_overview() -> Call[Overview]:
+    """Return everything at a glance: where sessions stand, who waits and is stuck, the funnel, the budget, jumps."""
+    return Call(
+        method="GET",
+        path="/v1/operator/overview",
+        kind=Overview,
+    )
+
+
+def list_apps() -> Call[AppHealthList]:
+    """Return every app that has sessions, or had popups in the last day, with how these went; jumps come first."""
+    return Call(
+        method="GET",
+        path="/v1/operator/apps",
+        kind=AppHealthList,
+    )
+
+
+def read_app(app_id: str) -> Call[AppStory]:
+    """Return how an app's popups went, in the last day by the hour, and where its sessions stand."""
+    return Call(
+        method="GET",
+        path=f"/v1/operator/apps/{part(app_id)}",
+        kind=AppStory,
+    )
+
+
+def read_me() -> Call[OperatorsMe]:
+    """Say whose key this is, and what it may see."""
+    return Call(
+        method="GET",
+        path="/v1/operator/me",
+        kind=OperatorsMe,
+    )
+
+
+def read_story(session_id: str, *, after: int | None = None, limit: int | None = None) -> Call[Story]:
+    """Return all that is known of a session: what came, what became of it, what was asked of Zapier, sent and done."""
+    return Call(
+        method="GET",
+        path=f"/v1/operator/sessions/{part(session_id)}",
+        kind=Story,
+        query={"after": after, "limit": limit},
+    )
+
+
+def read_why(*, session: str | None = None, app: str | None = None) -> Call[Why]:
+    """Say in sentences what is going on with a session, or with an app, and what to do."""
+    return Call(
+        method="GET",
+        path="/v1/operator/why",
+        kind=Why,
+        query={"session": session, "app": app},
+    )
+
+
+def list_audit(
+    *,
+    session_id: str | None = None,
+    key_id: str | None = None,
+    action: Intervention | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Call[AuditPage]:
+    """Return what operators did and were refused, youngest first. No route changes it."""
+    return Call(
+        method="GET",
+        path="/v1/operator/audit",
+        kind=AuditPage,
+        query={"session_id": session_id, "key_id": key_id, "action": action, "cursor": cursor, "limit": limit},
+    )
+
+
+def extend_session(
+    session_id: str,
+    *,
+    reason: str,
+    by_s: int | None = None,
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[Intervened]:
+    """Give a session, and the popups it waits for, more time."""
+    return Call(
+        method="POST",
+        path=f"/v1/operator/sessions/{part(session_id)}/extend",
+        kind=Intervened,
+        body={"reason": reason, "by_s": by_s},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
+def end_session(
+    session_id: str, *, reason: str, idempotency_key: str | None = None, if_match: int | None = None
+) -> Call[Intervened]:
+    """End a session for its user. A Zap that was created stays; a session of unknown outcome is looked at no more."""
+    return Call(
+        method="POST",
+        path=f"/v1/operator/sessions/{part(session_id)}/cancel",
+        kind=Intervened,
+        body={"reason": reason},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
+def check_now(
+    step_id: str, session_id: str, *, reason: str, idempotency_key: str | None = None, if_match: int | None = None
+) -> Call[CheckPlanned]:
+    """Have Zapier asked for what a step waits for, as soon as the limits allow; the answer says when that is.
+
+    It is a check like any other: what it finds, it finds by the same rules.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/operator/sessions/{part(session_id)}/steps/{part(step_id)}/check-now",
+        kind=CheckPlanned,
+        body={"reason": reason},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
+def bind_authentication(
+    step_id: str,
+    session_id: str,
+    *,
+    reason: str,
+    authentication_id: str,
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[Intervened]:
+    """Give a step an authentication that Zapier lists now as the user's, for its app, not expired.
+
+    The evidence says that an operator spoke for it.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/operator/sessions/{part(session_id)}/steps/{part(step_id)}/bind",
+        kind=Intervened,
+        body={"reason": reason, "authentication_id": authentication_id},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
+def restart_step(
+    step_id: str, session_id: str, *, reason: str, idempotency_key: str | None = None, if_match: int | None = None
+) -> Call[Intervened]:
+    """Let a step start over, with the choice of its app."""
+    return Call(
+        method="POST",
+        path=f"/v1/operator/sessions/{part(session_id)}/steps/{part(step_id)}/reset",
+        kind=Intervened,
+        body={"reason": reason},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
+    )
+
+
+def send_again(
+    webhook_id: str, seq: int, session_id: str, *, reason: str, idempotency_key: str | None = None
+) -> Call[StoryDelivery]:
+    """Send an event to an endpoint once more, under the same message id."""
+    return Call(
+        method="POST",
+        path=f"/v1/operator/deliveries/{part(webhook_id)}/{part(session_id)}/{part(seq)}/replay",
+        kind=StoryDelivery,
+        body={"reason": reason},
+        key=idempotency_key or new_key(),
     )
 
 
@@ -739,6 +936,19 @@ class Routes(Sender):
     read_delivery = sent(read_delivery)
     replay_delivery = sent(replay_delivery)
     search_sessions = sent(search_sessions)
+    read_overview = sent(read_overview)
+    list_apps = sent(list_apps)
+    read_app = sent(read_app)
+    read_me = sent(read_me)
+    read_story = sent(read_story)
+    read_why = sent(read_why)
+    list_audit = sent(list_audit)
+    extend_session = sent(extend_session)
+    end_session = sent(end_session)
+    check_now = sent(check_now)
+    bind_authentication = sent(bind_authentication)
+    restart_step = sent(restart_step)
+    send_again = sent(send_again)
     read_health = sent(read_health)
     read_readiness = sent(read_readiness)
     read_metrics = sent(read_metrics)
@@ -791,6 +1001,19 @@ class AsyncRoutes(AsyncSender):
     read_delivery = sent_async(read_delivery)
     replay_delivery = sent_async(replay_delivery)
     search_sessions = sent_async(search_sessions)
+    read_overview = sent_async(read_overview)
+    list_apps = sent_async(list_apps)
+    read_app = sent_async(read_app)
+    read_me = sent_async(read_me)
+    read_story = sent_async(read_story)
+    read_why = sent_async(read_why)
+    list_audit = sent_async(list_audit)
+    extend_session = sent_async(extend_session)
+    end_session = sent_async(end_session)
+    check_now = sent_async(check_now)
+    bind_authentication = sent_async(bind_authentication)
+    restart_step = sent_async(restart_step)
+    send_again = sent_async(send_again)
     read_health = sent_async(read_health)
     read_readiness = sent_async(read_readiness)
     read_metrics = sent_async(read_metrics)

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
-Channel = Literal["message", "difference", "selection"]
+AttemptEnd = Literal["superseded", "cancelled", "blocked", "offered", "timed_out", "settled"]
+BrowserFamily = Literal["chrome", "edge", "firefox", "safari", "other"]
+Channel = Literal["message", "difference", "selection", "operator"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
 DeliveryState = Literal["pending", "delivered", "dead"]
 EventName = Literal[
     "session_created",
     "session_changed",
+    "session_deadline_moved",
     "step_added",
     "step_changed",
     "step_removed",
@@ -48,6 +51,8 @@ EventName = Literal[
     "signed_in",
 ]
 Format = Literal["DATETIME", "MULTILINE", "PASSWORD", "CODE", "READONLY", "FILE", "SELECT"]
+HintKind = Literal["message", "finished", "focus", "closed", "operator"]
+Intervention = Literal["check_now", "extend", "bind", "reset", "cancel", "replay"]
 LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
 Pause = Literal["requested", "gone", "dead"]
@@ -65,6 +70,7 @@ Reason = Literal[
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
 ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
+Verdict = Literal["over", "fine", "user", "working", "stuck"]
 ZapState = Literal["none", "creating", "created", "failed", "unknown"]
 Code = Literal[
     "action_not_found",
@@ -82,6 +88,7 @@ Code = Literal[
     "connect_link_over",
     "create_unknown",
     "credential_refused",
+    "deadline_final",
     "delivery_not_found",
     "delivery_under_way",
     "endpoint_not_found",
@@ -110,6 +117,7 @@ Code = Literal[
     "test_unknown",
     "token_expired",
     "token_invalid",
+    "too_many_checks",
     "too_many_endpoints",
     "too_many_steps",
     "too_many_streams",
@@ -262,10 +270,58 @@ class DeliveryPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorsSessionPage:
-    """Sessions of all tenants, youngest first. `cursor` leads on, null at the end."""
+class FoundSessionPage:
+    """Sessions, youngest first. `cursor` leads on, null at the end."""
 
-    sessions: tuple[OperatorsSession, ...]
+    sessions: tuple[FoundSession, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusCount:
+    """How many sessions have a status."""
+
+    status: SessionStatus
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCount:
+    """How many sessions that are being built are in a state."""
+
+    state: StepState
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCount:
+    """How many sessions that are being built need an authentication for a reason."""
+
+    reason: Reason
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What is usual for the app: its own last 24 hours, without the time that is held against them."""
+
+    lost_rate: float
+    resolved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HintSeen:
+    """A reason to look that was noted on an attempt."""
+
+    kind: HintKind
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPage:
+    """Entries, youngest first. `cursor` leads on, null at the end."""
+
+    entries: tuple[AuditEntry, ...]
     cursor: str | None
 
 
@@ -342,6 +398,68 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingFor:
+    """That somebody waits for a popup, since when, and whether that is too long.
+
+    `heard_at`: the oldest signal that the user is done and that no check has answered. `stuck`: `signal` when that was
+    more than 30 seconds ago, `check` when a check is overdue by as much, null when neither is so.
+    """
+
+    since: datetime
+    heard_at: datetime | None
+    stuck: Literal["signal", "check"] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldestWaiting:
+    """Who has waited longest for a popup."""
+
+    session_id: str
+    tenant_id: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jumped:
+    """An app whose lost rate jumped."""
+
+    app_id: str
+    title: str | None
+    jump: Jump
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppHealthList:
+    """Apps, those that jumped first, then those with the most sessions and popups. `unfinished_means`, in words."""
+
+    at: datetime
+    apps: tuple[AppHealth, ...]
+    unfinished_means: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What is going on with a session or an app, the most important first.
+
+    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself) or `stuck` (somebody has
+    to help).
+    """
+
+    about: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervened:
+    """What became of an intervention, in a sentence, and the session after it."""
+
+    outcome: Outcome
+    says: str
+    session: OperatorsSession
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """An app of Zapier's catalogue."""
 
@@ -389,6 +507,26 @@ class Credential:
     state: CredentialState
     account: str | None
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorsMe:
+    """Who a key is. `tenants`: those it sees, null: every one."""
+
+    key_id: str
+    name: str
+    role: Literal["viewer", "operator"]
+    tenants: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing there is to say: `code` for programs, `says` and, where there is something to do, `do` for people."""
+
+    code: str
+    step_id: str | None
+    says: str
+    do: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -453,6 +591,17 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckPlanned(Intervened):
+    """A check that was asked for. `check_at`: when it is made at the earliest; later while calls of others come first.
+
+    `cooldown_until`: Zapier has refused everything until then.
+    """
+
+    check_at: datetime | None
+    cooldown_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRecord:
     """A signal that was heard, and what became of it; `detail` is the code of a refusal."""
 
@@ -462,6 +611,48 @@ class SignalRecord:
     step_id: str | None
     attempt_id: str | None
     detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSide:
+    """One of Zapier's limits: how many permits are held now. `limit` null: there is none.
+
+    `cooldown_until`: Zapier refused, and nothing is asked before then; null otherwise.
+    """
+
+    kind: Literal["egress", "partner"]
+    name: str
+    tenants: tuple[str, ...]
+    held: int
+    limit: int | None
+    cooldown_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jump:
+    """An app's popups lose their messages more often than chance allows for, in the last `minutes`.
+
+    `browser`: in this family of browsers alone; null: in all of them. `since`: the first minute in which one was lost.
+    """
+
+    since: datetime
+    minutes: int
+    browser: BrowserFamily | None
+    lost_rate: float
+    resolved: int
+    baseline: Baseline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamCall:
+    """One call to Zapier. `status` null: no answer came, for the `problem`."""
+
+    at: datetime
+    endpoint: str
+    app_id: str | None
+    status: int | None
+    problem: str | None
+    took_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -506,6 +697,34 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Popups:
+    """What became of popups. `offered`: the user was asked which account is meant, or was told that none was seen."""
+
+    opened: int
+    by_message: int
+    without_message: int
+    offered: int
+    unfinished: int
+    cancelled: int
+    blocked: int
+    lost_rate: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppHealth:
+    """An app: its sessions now, and its popups in the last 24 hours."""
+
+    app_id: str
+    title: str | None
+    sessions: int
+    waiting: int
+    popups: Popups
+    baseline: Baseline | None
+    jump: Jump | None
+    browsers: tuple[BrowserPopups, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedConnectLink(ConnectLink):
     """A connect link, and the address to give to the session's user."""
 
@@ -535,6 +754,123 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FunnelHour:
+    """How many sessions came how far in an hour that began `at`; each is counted once for each stage."""
+
+    at: datetime
+    begun: int
+    app_chosen: int
+    popup_opened: int
+    connected: int
+    ready: int
+    created: int
+    expired: int
+    cancelled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserPopups(Popups):
+    """The popups in one family of browsers."""
+
+    browser: BrowserFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopupsHour(Popups):
+    """The popups of an hour that began `at`."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryWatch:
+    """What is known of the user's authentications for an app, on which steps wait.
+
+    `checks`: when the latest complete listings began. `next_check_at` null: no check is planned. `retry_at`: Zapier is
+    left alone until then after `failures`. `paused`: until the user signs in to Zapier. `leased_until`: a worker has it
+    until then. `waiting` counts steps of any session, `popups` those from which an authentication may still arise.
+    """
+
+    app_id: str
+    next_check_at: datetime | None
+    checks: tuple[datetime, ...]
+    failures: int
+    retry_at: datetime | None
+    paused: bool
+    leased_until: datetime | None
+    waiting: int
+    popups: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryDelivery(Delivery):
+    """A delivery, and to which endpoint."""
+
+    webhook_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Everything at a glance. `funnel` has the last hours, the present one last."""
+
+    at: datetime
+    sessions: int
+    statuses: tuple[StatusCount, ...]
+    states: tuple[StateCount, ...]
+    reasons: tuple[ReasonCount, ...]
+    waiting: int
+    stuck: int
+    oldest_waiting: OldestWaiting | None
+    funnel: tuple[FunnelHour, ...]
+    budget: tuple[BudgetSide, ...]
+    jumps: tuple[Jumped, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryAttempt:
+    """One opening of the connect popup. `ended` null: it is waited for.
+
+    `offers_only`: the listing it began with was too old, so that what appears is only offered. `pending_messages`:
+    messages whose authentication Zapier does not list yet. `visible_until`: until then its page is taken to be in front
+    of the user.
+    """
+
+    id: str
+    step_id: str
+    app_id: str
+    opened_at: datetime
+    deadline: datetime
+    ended: AttemptEnd | None
+    offers_only: bool
+    hints: tuple[HintSeen, ...]
+    pending_messages: int
+    visible_until: datetime | None
+    page_gone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """All that is known of a session; lists are oldest first, and hold the newest where there are more.
+
+    `timeline` has the newest 200 signals, `events` those after the `after` that was asked for (`events_truncated`: some
+    of these are no longer kept), `calls` those made for its user since it began, for its apps or none. `diagram` is the
+    machine (Mermaid); the states of the session's steps are in it.
+    """
+
+    session: OperatorsSession
+    why: Why
+    diagram: str
+    attempts: tuple[StoryAttempt, ...]
+    watches: tuple[StoryWatch, ...]
+    timeline: tuple[SignalRecord, ...]
+    events: tuple[Event, ...]
+    events_truncated: bool
+    calls: tuple[UpstreamCall, ...]
+    deliveries: tuple[StoryDelivery, ...]
+    audit: tuple[AuditEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormField:
     """A field to be filled (`kind` input), or something to be read (info).
 
@@ -555,6 +891,28 @@ class FormField:
     depends_on: tuple[str, ...]
     invalidates: bool
     items: ValueType | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """What an operator did, or was refused: who, when, to what, why, and what became of it.
+
+    `about`: the authentication, the time or the delivery (endpoint and `seq`) it was about. `detail` is the code of a
+    refusal.
+    """
+
+    id: str
+    at: datetime
+    key_id: str
+    key_name: str
+    action: Intervention
+    tenant_id: str
+    session_id: str
+    step_id: str | None
+    about: str | None
+    reason: str
+    outcome: Outcome
+    detail: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -603,6 +961,17 @@ class FormPart(FormField):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppStory(AppHealth):
+    """An app with its sessions by state and reason, and its popups by the hour, the present one last."""
+
+    at: datetime
+    states: tuple[StateCount, ...]
+    reasons: tuple[ReasonCount, ...]
+    hours: tuple[PopupsHour, ...]
+    unfinished_means: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreatedSession(Session):
     """A session that was begun, with a token for its user's page."""
 
@@ -614,6 +983,14 @@ class OperatorsSession(Session):
     """A session, and whose it is."""
 
     tenant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundSession(OperatorsSession):
+    """A session as operators see it."""
+
+    reason: Reason | None
+    waiting: WaitingFor | None
 
 
 class NewStep(TypedDict, total=False):

@@ -21,6 +21,7 @@ from orchestrator.core.signals import (
     AuthenticationsListed,
     AuthenticationsRefreshed,
     BuilderSignal,
+    CheckWanted,
     ClaimContested,
     ClaimDoubted,
     ConnectLinkAllowed,
@@ -28,6 +29,7 @@ from orchestrator.core.signals import (
     ConnectLinkOpened,
     ConnectLinkRevoked,
     CredentialChanged,
+    DeadlinesExtended,
     Hinted,
     InputsGiven,
     LinkSignal,
@@ -71,7 +73,7 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
     """Say what the session becomes. Raises SignalRefusedError or StepNotFoundError; then nothing has changed."""
     draft = Draft(session, now=now, policy=policy)
     match signal:
-        case SessionChanged() | SessionCancelled() | StepAdded():
+        case SessionChanged() | SessionCancelled() | DeadlinesExtended() | StepAdded():
             _about_the_session(draft, signal)
         case PageSeen():
             popups.page_seen(draft)
@@ -90,8 +92,10 @@ def decide(session: Session, signal: Signal, *, policy: Policy, now: Instant) ->
     return draft.decision()
 
 
-def _about_the_session(draft: Draft, signal: SessionChanged | SessionCancelled | StepAdded) -> None:
+def _about_the_session(draft: Draft, signal: SessionChanged | SessionCancelled | DeadlinesExtended | StepAdded) -> None:
     match signal:
+        case DeadlinesExtended():
+            time.extended(draft, signal)
         case SessionCancelled():
             steps.session_cancelled(draft)
         case SessionChanged():
@@ -125,6 +129,8 @@ def _about_a_step(draft: Draft, signal: StepSignal) -> None:
             _about_a_popup(draft, step, signal)
         case ConnectLinkMade() | ConnectLinkOpened() | ConnectLinkAllowed() | ConnectLinkRevoked():
             _about_a_link(draft, step, signal)
+        case CheckWanted():
+            popups.check_wanted(draft, step)
         case AuthenticationsRefreshed():
             listing.refreshed(draft, step, signal)
         case AuthenticationSelected():

@@ -97,7 +97,7 @@ def selected(draft: Draft, step: Step, signal: AuthenticationSelected) -> None:
     if is_same and step.evidence is not None and not step.evidence.is_difference_alone:
         return draft.nothing(Outcome.DUPLICATE)
     draft.claims |= signal.claims
-    evidence = Evidence(channels=(Channel.SELECTION,), checked_at=listing.begun_at)
+    evidence = Evidence(channels=(signal.channel,), checked_at=listing.begun_at)
     return _resolve(draft, step, authentication, evidence, trigger=Trigger.SELECTED, listing=listing)
 
 

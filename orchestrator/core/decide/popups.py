@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
 from orchestrator.core.effects import OpenPopup
-from orchestrator.core.errors import AttemptStaleError, AttemptTakenError
+from orchestrator.core.errors import AttemptStaleError, AttemptTakenError, TooManyChecksError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import Outcome
@@ -14,6 +14,7 @@ from orchestrator.core.schedule import (
     FOCUS_PAUSE,
     MOST_CHECKS_AT_FOCUS,
     MOST_CHECKS_AT_ONCE,
+    MOST_CHECKS_BY_OPERATORS,
     VISIBLE_FOR,
     presence_due,
 )
@@ -45,7 +46,7 @@ def opened(draft: Draft, step: Step, signal: PopupOpened) -> None:
     """Begin an attempt, unless it has begun; earlier ones are superseded, their messages still count."""
     if _known(draft, step, signal.attempt_id) is not None:
         return draft.nothing(Outcome.DUPLICATE)
-    step, attempt = _open(draft, step, signal.attempt_id)
+    step, attempt = _open(draft, step, signal)
     if signal.context.elapsed_ms is not None:
         _doubt_what_was_given(draft, step, attempt, signal)
     return None
@@ -100,6 +101,27 @@ def given_up(draft: Draft, step: Step, signal: PopupCancelled | PopupBlocked) ->
     return draft.tell(EventName.AUTH_NEEDED, step, reason=step.reason, attempt_id=attempt.id)
 
 
+def check_wanted(draft: Draft, step: Step) -> None:
+    """Note on the latest attempt that an operator wants a look, whether or not it is still waited for.
+
+    While one that was wanted a moment ago is under way, another changes nothing.
+    """
+    attempt = next(reversed(step.app_attempts), None)
+    if attempt is None or step.state not in _LOOKED_AFTER:
+        raise draft.illegal(step, "check_wanted")
+    last = attempt.last(HintKind.OPERATOR)
+    if last is not None and draft.now - last < FOCUS_PAUSE:
+        return draft.nothing(Outcome.DUPLICATE)
+    if sum(hint.kind is HintKind.OPERATOR for hint in attempt.hints) >= MOST_CHECKS_BY_OPERATORS:
+        raise TooManyChecksError(session_id=draft.session.id, step_id=step.id, most=MOST_CHECKS_BY_OPERATORS)
+    hint = Hint(kind=HintKind.OPERATOR, at=draft.now)
+    _put(draft, step, replace(attempt, hints=(*attempt.hints, hint)))
+    return None
+
+
+_LOOKED_AFTER = frozenset({StepState.AWAITING_POPUP, StepState.NEEDS_AUTH})
+
+
 def page_seen(draft: Draft) -> None:
     """Note for every popup that is waited for that its page is visible, unless that was noted a short while ago."""
     due = presence_due(draft.session)
@@ -136,7 +158,7 @@ def _attempt(draft: Draft, step: Step, signal: PopupSignal) -> tuple[Step, Attem
     attempt = _known(draft, step, signal.attempt_id)
     if attempt is not None:
         return step, attempt
-    step, attempt = _open(draft, step, signal.attempt_id)
+    step, attempt = _open(draft, step, signal)
     if not isinstance(signal, PopupBlocked):
         _doubt_what_was_given(draft, step, attempt, signal)
     return step, attempt
@@ -159,8 +181,8 @@ def _doubt_what_was_given(draft: Draft, step: Step, attempt: Attempt, signal: Op
     draft.doubt(step, app_id=attempt.app_id, watch=watch, since=since)
 
 
-def _open(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
-    app = step.app
+def _open(draft: Draft, step: Step, signal: PopupSignal) -> tuple[Step, Attempt]:
+    app, attempt_id = step.app, signal.attempt_id
     if app is None or not machine.allows(step.state, Trigger.POPUP_OPENED):
         raise draft.illegal(step, Trigger.POPUP_OPENED)
     oldest = draft.now - draft.policy.baseline_oldest
@@ -170,6 +192,7 @@ def _open(draft: Draft, step: Step, attempt_id: str) -> tuple[Step, Attempt]:
         opened_at=draft.now,
         deadline=draft.now + draft.policy.attempt,
         offers_only=step.baseline is None or step.baseline.taken_at < oldest,
+        browser=signal.context.browser,
     )
     step = draft.end_live_attempts(step, AttemptEnd.SUPERSEDED)
     kept = (*step.attempts, attempt)[-MOST_ATTEMPTS_KEPT:]
@@ -215,5 +238,9 @@ def _is_worth_noting(attempt: Attempt, kind: HintKind, *, now: int) -> bool:
         return last is None
     if kind is HintKind.FOCUS and last is not None and now - last < FOCUS_PAUSE:
         return False
-    at_once = sum(hint.kind is not HintKind.CLOSED for hint in attempt.hints)
+    at_once = sum(hint.kind not in _NOT_THE_PAGES for hint in attempt.hints)
     return at_once < (MOST_CHECKS_AT_FOCUS if kind is HintKind.FOCUS else MOST_CHECKS_AT_ONCE)
+
+
+_NOT_THE_PAGES = frozenset({HintKind.CLOSED, HintKind.OPERATOR})
+"""Hints that ask for no check at once in the page's name."""

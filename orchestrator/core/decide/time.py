@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.decide import creation, popups
+from orchestrator.core.errors import DeadlineFinalError, SessionLockedError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import Outcome
@@ -13,7 +14,7 @@ from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
     from orchestrator.core.decide.draft import Draft
-    from orchestrator.core.signals import TimePassed
+    from orchestrator.core.signals import DeadlinesExtended, TimePassed
 
 
 def passed(draft: Draft, signal: TimePassed) -> None:
@@ -31,6 +32,37 @@ def passed(draft: Draft, signal: TimePassed) -> None:
         draft.session = replace(draft.session, ended=SessionStatus.EXPIRED, ended_at=draft.now)
         draft.tell(EventName.SESSION_EXPIRED)
     return None
+
+
+def extended(draft: Draft, signal: DeadlinesExtended) -> None:
+    """Move the session's deadline and those of its live attempts later, none beyond its longest.
+
+    What is overdue goes on from now. Raises DeadlineFinalError when there is nothing left to give.
+    """
+    session = draft.session
+    if not session.is_open:
+        raise SessionLockedError(session_id=session.id, status=session.status)
+    for step in session.steps:
+        _give_more(draft, step, signal)
+    latest = session.created_at + draft.policy.session_ttl_longest
+    given = min(max(session.deadline, draft.now) + signal.by, latest)
+    if given > draft.session.deadline:
+        draft.session = replace(draft.session, deadline=given)
+    if draft.session == session:
+        raise DeadlineFinalError(session_id=session.id, deadline=session.deadline)
+    if draft.session.deadline > session.deadline:
+        draft.tell(EventName.SESSION_DEADLINE_MOVED, deadline=draft.session.deadline)
+
+
+def _give_more(draft: Draft, step: Step, signal: DeadlinesExtended) -> None:
+    attempt = step.live_attempt
+    if step.state is not StepState.AWAITING_POPUP or attempt is None:
+        return
+    latest = attempt.opened_at + draft.policy.attempt_longest
+    deadline = min(max(attempt.deadline, draft.now) + signal.by, latest)
+    if deadline > attempt.deadline:
+        moved = popups.extend(draft, step, attempt, deadline=deadline)
+        draft.put(replace(step, attempts=tuple(moved if moved.id == old.id else old for old in step.attempts)))
 
 
 def _end_or_extend(draft: Draft, step: Step, signal: TimePassed) -> None:

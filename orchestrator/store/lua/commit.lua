@@ -1,7 +1,7 @@
 #!lua
 -- commit: writes one decision (session, events, log, indexes, watches, receipt) whole or not at all.
 --
--- KEYS[1]  session  hash    document, version, commit_id, index
+-- KEYS[1]  session  hash    document, version, commit_id, index, stages
 -- KEYS[2]  events   stream  of the session
 -- KEYS[3]  signals  list    of the session
 -- KEYS[4]  outbox   stream  of the shard
@@ -17,7 +17,11 @@
 -- KEYS[14] good     zset    receipts of the shard
 -- KEYS[15] refs     hash    references of the user
 -- KEYS[16] access   hash    the user's credential, read only
--- KEYS[17..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash)
+-- KEYS[17] waiting  hash    of the tenant in the shard
+-- KEYS[18] hour     hash    counts of the shard
+-- KEYS[19] minute   hash    counts of the shard
+-- KEYS[20..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash);
+--                  then, for an audit entry, audit (hash) and its index (zset)
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read, 0 when there was no session
@@ -44,7 +48,14 @@
 -- ARGV[23] text     what names it inside the shard
 -- ARGV[24] text     reference of the session, empty for none
 -- ARGV[25] text     channel of outboxes
--- ARGV[26..]       seq (integer) and event (JSON) by turns
+-- ARGV[26] text     who waits, empty for nobody
+-- ARGV[27] lines    stages the session came to, each followed by its field in the counts
+-- ARGV[28] lines    fields of popups in the counts
+-- ARGV[29] lines    fields of titles in the hour, each followed by the title
+-- ARGV[30] integer  seconds to keep an hour
+-- ARGV[31] integer  seconds to keep a minute
+-- ARGV[32] JSON     audit entry: {id, members, entry}, empty for none
+-- ARGV[33..]       seq (integer) and event (JSON) by turns
 --
 -- Returns {"done", access, next, lost}; {"repeated", access, next}: the session's last commit was this one, nothing
 -- changed; {"receipt", JSON}: the user has a good receipt of this name; {"stale"}: another version; {"guard"};
@@ -56,7 +67,7 @@ local now = tonumber(ARGV[4])
 local watches = cjson.decode(ARGV[19])
 
 for number, watch in ipairs(watches) do
-  local first = 17 + 4 * (number - 1)
+  local first = 20 + 4 * (number - 1)
   watch.hash, watch.waiters, watch.popups, watch.claims = KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3]
 end
 
@@ -131,10 +142,10 @@ if referred and not before[1] then
 end
 
 -- Only this can fail (were the session's numbering wrong), so it comes before every other write.
-for at = 26, #ARGV, 2 do
+for at = 33, #ARGV, 2 do
   redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
 end
-for at = 26, #ARGV, 2 do
+for at = 33, #ARGV, 2 do
   redis.call("XADD", KEYS[4], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
 end
 
@@ -143,6 +154,14 @@ redis.call("HSET", KEYS[1], "document", ARGV[5], "version", ARGV[2] + 1, "commit
 if ARGV[10] ~= "" then
   redis.call("RPUSH", KEYS[3], ARGV[10])
   redis.call("LTRIM", KEYS[3], -ARGV[12], -1)
+end
+
+if ARGV[32] ~= "" then
+  local audit, index, kept = KEYS[20 + 4 * #watches], KEYS[21 + 4 * #watches], cjson.decode(ARGV[32])
+  redis.call("HSET", audit, kept.id, kept.entry)
+  for _, member in ipairs(kept.members) do
+    redis.call("ZADD", index, 0, member)
+  end
 end
 
 if ARGV[9] ~= "" then
@@ -158,6 +177,36 @@ if before[3] ~= ARGV[7] then
   for member in string.gmatch(ARGV[7], "[^\n]+") do
     redis.call("ZADD", KEYS[6], 0, member)
   end
+end
+
+if ARGV[26] ~= "" then
+  redis.call("HSET", KEYS[17], ARGV[1], ARGV[26])
+elseif string.find(before[3] or "", "waiting:", 1, true) then
+  redis.call("HDEL", KEYS[17], ARGV[1])
+end
+
+local function count(counts, field, kept_s)
+  if redis.call("HINCRBY", counts, field, 1) == 1 then
+    redis.call("EXPIRE", counts, kept_s)
+  end
+end
+
+if ARGV[27] ~= "" then
+  local stages = redis.call("HGET", KEYS[1], "stages") or ""
+  for stage, field in string.gmatch(ARGV[27], "([^\n]+)\n([^\n]+)") do
+    if not string.find(stages, stage .. ";", 1, true) then
+      stages = stages .. stage .. ";"
+      count(KEYS[18], field, ARGV[30])
+    end
+  end
+  redis.call("HSET", KEYS[1], "stages", stages)
+end
+for field in string.gmatch(ARGV[28], "[^\n]+") do
+  count(KEYS[18], field, ARGV[30])
+  count(KEYS[19], field, ARGV[31])
+end
+for field, title in string.gmatch(ARGV[29], "([^\n]+)\n([^\n]*)") do
+  redis.call("HSET", KEYS[18], field, title)
 end
 
 if ARGV[20] ~= "" then
@@ -279,9 +328,9 @@ end
 
 redis.call("PUBLISH", ARGV[14], ARGV[3])
 local lost = 0
-if #ARGV > 25 then
+if #ARGV > 32 then
   local waiting = redis.call("XLEN", KEYS[4])
-  if waiting == (#ARGV - 25) / 2 then
+  if waiting == (#ARGV - 32) / 2 then
     redis.call("PUBLISH", ARGV[25], "")
   elseif waiting > tonumber(ARGV[13]) then
     lost = redis.call("XTRIM", KEYS[4], "MAXLEN", "~", ARGV[13])

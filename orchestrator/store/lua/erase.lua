@@ -23,7 +23,9 @@
 -- KEYS[20] deliveries  zset    of the shard
 -- KEYS[21] sign-ins    hash    of the shard
 -- KEYS[22] kept        zset    sign-ins of the shard
--- KEYS[23..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
+-- KEYS[23] calls       list    made for the user
+-- KEYS[24] waiting     hash    of the tenant in the shard
+-- KEYS[25..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
 --                      lanes, deliveries, messages (hashes), deleted endpoints (zset);
 --                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
 --
@@ -88,11 +90,12 @@ local function leave(session_id, lanes, deliveries)
 end
 
 for number, session_id in ipairs(session_ids) do
-  local first = 23 + 8 * (number - 1)
+  local first = 25 + 8 * (number - 1)
   for member in members(redis.call("HGET", KEYS[first], "index") or "") do
     redis.call("ZREM", KEYS[1], member)
   end
   redis.call("ZREM", KEYS[2], session_id)
+  redis.call("HDEL", KEYS[24], session_id)
   leave(session_id, KEYS[first + 4], KEYS[first + 5])
   for own = first, first + 7 do
     redis.call("DEL", KEYS[own])
@@ -112,7 +115,7 @@ while after do
 end
 
 for number, watch in ipairs(watches) do
-  local first = 23 + 8 * #session_ids + 4 * (number - 1)
+  local first = 25 + 8 * #session_ids + 4 * (number - 1)
   redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   for queue = 4, 7 do
     redis.call("ZREM", KEYS[queue], watch.name)
@@ -126,6 +129,7 @@ end
 for own = 10, 15 do
   redis.call("DEL", KEYS[own])
 end
+redis.call("DEL", KEYS[23])
 redis.call("SREM", KEYS[16], ARGV[7])
 
 local sign_ins = redis.call("HGETALL", KEYS[21])

@@ -8,6 +8,8 @@
 -- KEYS[5]  pending    hash   lanes of the session
 -- KEYS[6]  deliveries hash   of the session
 -- KEYS[7]  messages   hash   of the session
+-- KEYS[8]  audit      hash   of the shard
+-- KEYS[9]  audited    zset   index of the shard's audit
 --
 -- ARGV[1]  text       lane
 -- ARGV[2]  text       endpoint
@@ -16,6 +18,9 @@
 -- ARGV[5]  bytes      message, for when none is kept
 -- ARGV[6]  ms         now
 -- ARGV[7]  text       the state it was read in
+-- ARGV[8]  text       id of the audit entry, empty for none
+-- ARGV[9]  JSON       audit entry
+-- ARGV[10] lines      its index members
 --
 -- Returns {"done"}; or {"missing"}: the session is gone; {"stale"}: its state is another one; {"held"}: it is pending in
 -- a lane that somebody holds.
@@ -60,5 +65,11 @@ end
 redis.call("HSET", KEYS[5], ARGV[2], cjson.encode(pending))
 if not is_held then
   redis.call("ZADD", KEYS[1], ARGV[6], ARGV[1])
+end
+if ARGV[8] ~= "" then
+  redis.call("HSET", KEYS[8], ARGV[8], ARGV[9])
+  for audited in string.gmatch(ARGV[10], "[^\n]+") do
+    redis.call("ZADD", KEYS[9], 0, audited)
+  end
 end
 return {"done"}

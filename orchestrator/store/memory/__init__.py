@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from orchestrator.store.limits import Limits
 from orchestrator.store.memory.around import MemoryCache, MemoryChanges, MemoryLeases
+from orchestrator.store.memory.audit import MemoryAuditLog, MemoryCallLog
 from orchestrator.store.memory.budget import MemoryBudget
+from orchestrator.store.memory.census import MemoryCensusStore
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.deliveries import MemoryDeliveryStore
 from orchestrator.store.memory.endpoints import MemoryEndpointStore
@@ -28,6 +30,7 @@ class MemoryStore:
         self.shards = shards
         self.credentials = MemoryCredentialStore(state, switchboard)
         self.sessions = MemorySessionStore(state, switchboard, self.credentials)
+        self.census = MemoryCensusStore(state)
         self.receipts = MemoryReceiptStore(state)
         self.watches = MemoryWatchStore(state, switchboard)
         self.budget = MemoryBudget(limits or Limits())
@@ -37,6 +40,8 @@ class MemoryStore:
         self.api_keys = MemoryApiKeyStore()
         self.endpoints = MemoryEndpointStore(state)
         self.deliveries = MemoryDeliveryStore(state)
+        self.audit = MemoryAuditLog(state)
+        self.calls = MemoryCallLog(state)
         self.cache = MemoryCache()
         self.changes = MemoryChanges(switchboard)
         self.leases = MemoryLeases()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.deliveries import TROUBLED, Delivery, DeliveryState, Lane, Queued, Turn, turn
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     Backlog,
     DeliveryPage,
@@ -21,7 +22,7 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.session import Instant, session_shard
 from orchestrator.store.memory.state import LaneState, State
-from orchestrator.store.rules import DeliveryPlace
+from orchestrator.store.rules import DeliveryPlace, newest_of
 
 
 class MemoryDeliveryStore:
@@ -137,7 +138,14 @@ class MemoryDeliveryStore:
         """Return the delivery of one event to one endpoint, if there is a record of it."""
         return self._state.deliveries.get((lane, seq))
 
-    async def replay(self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant) -> None:
+    async def of_session(self, session_id: str, *, limit: int) -> tuple[Delivery, ...]:
+        """Return the newest deliveries of one session's events."""
+        found = (one for (lane, _), one in self._state.deliveries.items() if lane.session_id == session_id)
+        return newest_of(found, limit=limit)
+
+    async def replay(
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
+    ) -> None:
         """Put a delivery into its lane once more."""
         lane = delivery.lane
         if lane.session_id not in self._state.sessions:
@@ -153,6 +161,8 @@ class MemoryDeliveryStore:
             self._state.lanes[lane] = LaneState(due=now)
         elif self._state.lanes[lane].token is None:
             self._state.lanes[lane].due = now
+        if audit is not None:
+            self._state.audit[audit.id] = audit
 
     async def wake(self, tenant_id: str, endpoint_id: str, *, now: Instant) -> None:
         """Look now at every lane of the endpoint in which something is pending."""

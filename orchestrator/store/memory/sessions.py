@@ -13,6 +13,7 @@ from orchestrator.core.errors import (
     StaleVersionError,
 )
 from orchestrator.core.events import Event
+from orchestrator.core.health import HOUR, counted
 from orchestrator.core.ports import (
     Commit,
     EventPage,
@@ -23,7 +24,7 @@ from orchestrator.core.ports import (
     SignalRecord,
     Written,
 )
-from orchestrator.core.session import Instant, Session, SessionKey, WatchKey, session_shard
+from orchestrator.core.session import MINUTE, Instant, Session, SessionKey, WatchKey, session_shard
 from orchestrator.store import keys
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import SessionState, State, WatchState
@@ -76,6 +77,7 @@ class MemorySessionStore:
         self._check_guards(commit)
         self._check_reference(commit)
         self._keep(commit)
+        self._count(commit)
         self._refer(commit.session)
         due = self._apply_effects(commit)
         self._switchboard.wake(keys.CHANGED + commit.session.id)
@@ -121,7 +123,9 @@ class MemorySessionStore:
         found = [
             state.session
             for state in self._state.sessions.values()
-            if matches(state.session, query) and (below is None or Place.of(state.session) < below)
+            if matches(state.session, query)
+            and (below is None or Place.of(state.session) < below)
+            and (query.stuck_at is None or self._state.is_stuck(state.session, at=query.stuck_at))
         ]
         found.sort(key=Place.of, reverse=True)
         page = tuple(found[: query.limit])
@@ -227,9 +231,24 @@ class MemorySessionStore:
             self._state.send(commit.session.id, event)
         if commit.record is not None:
             _log(kept, commit.record)
+        if commit.audit is not None:
+            self._state.audit[commit.audit.id] = commit.audit
         if commit.receipt is not None:
             name = commit.session.tenant_id, commit.session.user_id, commit.receipt.name
             self._state.receipts[name] = commit.receipt
+
+    def _count(self, commit: Commit) -> None:
+        found, tenant_id = counted(commit.session, commit.events), commit.session.tenant_id
+        hour, minute = commit.now - commit.now % HOUR, commit.now - commit.now % MINUTE
+        reached = self._state.sessions[commit.session.id].stages
+        for stage in found.stages:
+            if stage not in reached:
+                self._state.stages[hour, tenant_id, stage] += 1
+            reached.add(stage)
+        for popups, fate in found.popups:
+            self._state.popups[minute, popups, fate] += 1
+        for app in found.apps:
+            self._state.titles[hour, app.id] = " ".join(app.title.split())
 
     def _apply_effects(self, commit: Commit) -> bool:
         """Change the watches; tell whether one of them is due now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -24,8 +25,11 @@ from orchestrator.core.effects import (
 )
 from orchestrator.core.endpoints import Endpoint, session_of
 from orchestrator.core.events import Event
+from orchestrator.core.health import Fate, Popups, Stage
+from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     PAUSED,
+    CallRecord,
     Claim,
     Credential,
     Outgoing,
@@ -39,6 +43,7 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
 from orchestrator.core.sign_ins import SignIn
+from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
 
 
@@ -50,6 +55,7 @@ class SessionState:
     wake_at: Instant | None = None
     events: list[Event] = field(default_factory=list)
     signals: list[SignalRecord] = field(default_factory=list)
+    stages: set[Stage] = field(default_factory=set)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +208,8 @@ class State:
 
     `untold` are users whose sessions may not know how the credential is. The outbox is one for all shards; messages are
     by session and id. Endpoints are by tenant and id: `deleted` says until when one may not be made again, `received`
-    when one last received something, `troubled` how often in a row it did not, by shard.
+    when one last received something, `troubled` how often in a row it did not, by shard. Stages and titles are counted
+    by the hour, popups by the minute, each by its beginning.
     """
 
     shards: int
@@ -221,8 +228,13 @@ class State:
     lanes: dict[Lane, LaneState] = field(default_factory=dict)
     deliveries: dict[tuple[Lane, int], Delivery] = field(default_factory=dict)
     messages: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    audit: dict[str, AuditEntry] = field(default_factory=dict)
+    calls: dict[tuple[str, str], list[CallRecord]] = field(default_factory=dict)
     received: dict[tuple[str, str], Instant] = field(default_factory=dict)
     troubled: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    stages: Counter[tuple[Instant, str, Stage]] = field(default_factory=Counter)
+    popups: Counter[tuple[Instant, Popups, Fate]] = field(default_factory=Counter)
+    titles: dict[tuple[Instant, str], str] = field(default_factory=dict)
 
     def send(self, session_id: str, event: Event) -> None:
         """Put an event in the outbox."""
@@ -255,6 +267,19 @@ class State:
         """Return the user's receipt of this name, if it is good."""
         receipt = self.receipts.get((tenant_id, user_id, name))
         return receipt if receipt is not None and receipt.until > now else None
+
+    def is_stuck(self, session: Session, *, at: Instant) -> bool:
+        """Tell whether somebody in the session was heard, or should have been checked, not later than this."""
+        waits = waiting(session)
+        if waits is None:
+            return False
+        heard = waits.heard_at is not None and waits.heard_at <= at
+        return heard or self.is_overdue(session, waits.apps, due=at)
+
+    def is_overdue(self, session: Session, apps: Iterable[str], *, due: Instant) -> bool:
+        """Tell whether one of the user's watches of these apps was due then, and still is."""
+        keys = (WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id) for app_id in apps)
+        return any(at is not None and at <= due for at in (self.watch(key).next_check_at for key in keys))
 
     def shard(self, key: WatchKey) -> int:
         """Return the watch's shard."""

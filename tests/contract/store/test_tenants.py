@@ -100,14 +100,16 @@ async def test_a_client_secret_is_kept_and_told_only_when_asked_for(store: AnySt
 
 
 async def test_a_key_is_kept_as_it_was_made(store: AnyStore) -> None:
-    """A tenant's and an operator's."""
-    await store.api_keys.create(KEY)
-    await store.api_keys.create(OPERATORS)
+    """A tenant's, an operator's, and one that sees two tenants only."""
+    scoped = replace(OPERATORS, id="ak3", sees=frozenset({"acme", "default"}), created_at=NOON + 1)
+    for key in (KEY, OPERATORS, scoped):
+        await store.api_keys.create(key)
 
     assert await store.api_keys.get("ak1") == KEY
     assert await store.api_keys.get("ak0") == OPERATORS
+    assert await store.api_keys.get("ak3") == scoped
     assert await store.api_keys.get("ak2") is None
-    assert await store.api_keys.all() == (OPERATORS, KEY)
+    assert await store.api_keys.all() == (OPERATORS, KEY, scoped)
 
 
 async def test_a_revoked_key_stays_revoked_at_the_first_moment(store: AnyStore) -> None:

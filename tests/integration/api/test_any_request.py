@@ -39,7 +39,7 @@ from schemathesis.specs.openapi.checks import (
 from orchestrator.core.links import code_of
 from orchestrator.core.session import SessionKey
 from orchestrator.core.signals import ConnectLinkOpened
-from orchestrator.core.tenants import DEFAULT_TENANT, ApiKey, Scope, digest_of, key_text
+from orchestrator.core.tenants import DEFAULT_TENANT, ROLES, ApiKey, Scope, digest_of, key_text
 from tests.support.deployment import AN_ATTEMPT, API_KEY, ORIGIN, Deployment, described
 
 Headers: TypeAlias = dict[str, str]
@@ -139,7 +139,7 @@ class World:
 
     def key_for(self, operation: Operation) -> str:
         """Return the key of a backend, or an operator's where that is needed."""
-        return self._operators_key if operation.definition.raw.get("x-scope") == "operator" else API_KEY
+        return self._operators_key if operation.definition.raw.get("x-scope") in ROLES else API_KEY
 
     def place(self, state: str) -> Headers:
         """Return the names of everything about a session in this state."""

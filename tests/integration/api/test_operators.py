@@ -98,8 +98,8 @@ async def test_a_tenant_is_no_operator_and_an_operator_no_tenant(company: Compan
 
     assert [problem_of(answer) for answer in answers] == [(403, "scope_missing")] * 5
     assert [answer.json()["facts"]["scope"] for answer in answers] == [
-        "operator",
-        "operator",
+        "viewer",
+        "viewer",
         "sessions:read",
         "sessions:read",
         "users:write",

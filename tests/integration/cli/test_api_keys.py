@@ -43,6 +43,17 @@ def test_operators_keys_are_apart(shell: Shell) -> None:
     assert len(shell.json("api-keys", "list")["api_keys"]) == 2
 
 
+def test_an_operators_key_may_only_look_or_be_restricted_to_tenants(shell: Shell) -> None:
+    """Or both; the list says of each what it sees."""
+    shell.run("tenants", "create", "acme")
+    viewers = shell.json("api-keys", "create", "--viewer", "--name", "Ann")
+    scoped = shell.json("api-keys", "create", "--operator", "--tenant", "default", "--tenant", "acme")
+
+    assert (viewers["tenant_id"], viewers["scopes"], viewers["sees"]) == (None, ["viewer"], None)
+    assert (scoped["tenant_id"], scoped["scopes"], scoped["sees"]) == (None, ["operator"], ["acme", "default"])
+    assert "operators, acme, default" in " ".join(shell.run("api-keys", "list").split())
+
+
 def test_a_key_is_revoked_once(shell: Shell) -> None:
     """It stays in the list, with when."""
     made = shell.json("api-keys", "create")
@@ -60,8 +71,10 @@ def test_a_key_is_revoked_once(shell: Shell) -> None:
         (("create", "--tenant", "nobody"), "no tenant has the id 'nobody'"),
         (("create", "--scope", "everything"), "there is no scope everything; there are sessions:read"),
         (("create", "--scope", "operator"), "there is no scope operator"),
-        (("create", "--operator", "--tenant", "acme"), "leave --tenant and --scope out"),
-        (("create", "--operator", "--scope", "sessions:read"), "leave --tenant and --scope out"),
+        (("create", "--operator", "--tenant", "acme"), "no tenant has the id 'acme'"),
+        (("create", "--operator", "--scope", "sessions:read"), "leave --scope out"),
+        (("create", "--operator", "--viewer"), "leave --viewer out"),
+        (("create", "--tenant", "default", "--tenant", "acme"), "give --tenant once"),
         (("revoke", "ak-none"), "no API key has the id 'ak-none'"),
     ],
 )

@@ -84,6 +84,7 @@ def client_of(
         http=http,
         budget=store.budget,
         access=an_access(store.credentials, clock),
+        calls=store.calls,
         cache=store.cache,
         clock=clock,
         egress="out",

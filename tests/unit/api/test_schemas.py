@@ -164,7 +164,7 @@ CONTEXT = signals.Context(visible=True, focused=None, gone=False, elapsed_ms=7)
             {"kind": "finished"},
             signals.Hinted(step_id="st", attempt_id=ATTEMPT, kind=HintKind.FINISHED, context=CONTEXT),
         ),
-        ({"kind": "blocked"}, signals.PopupBlocked(step_id="st", attempt_id=ATTEMPT)),
+        ({"kind": "blocked"}, signals.PopupBlocked(step_id="st", attempt_id=ATTEMPT, context=CONTEXT)),
         ({"kind": "cancelled"}, signals.PopupCancelled(step_id="st", attempt_id=ATTEMPT, context=CONTEXT)),
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else type(value).__name__,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.core.tenants import (
+    ROLES,
     TENANT_SCOPES,
     ApiKey,
     Scope,
@@ -23,7 +24,7 @@ KEY = ApiKey(id="ak1", tenant_id="acme", name="web", scopes=TENANT_SCOPES, diges
 
 def test_no_tenants_key_can_be_an_operators() -> None:
     """Operators see every tenant."""
-    assert set(Scope) - TENANT_SCOPES == {Scope.OPERATOR}
+    assert set(Scope) - TENANT_SCOPES == ROLES
 
 
 def test_a_key_is_read_back_into_its_id_and_its_secret() -> None:

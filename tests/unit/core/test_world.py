@@ -10,24 +10,29 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orchestrator.core.ports import CredentialState, Outcome, Waiter, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core import ports
+from orchestrator.core.ports import PAUSED, CredentialState, Outcome, Waiter, ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.schedule import wake_at
 from orchestrator.core.session import (
     MINUTE,
     SECOND,
+    Channel,
     Connect,
     HintKind,
     Session,
     Step,
     StepState,
+    WatchKey,
 )
 from orchestrator.core.signals import (
     ActionChosen,
     AppChosen,
     AuthenticationSelected,
     AuthenticationsRefreshed,
+    CheckWanted,
     Context,
     CredentialChanged,
+    DeadlinesExtended,
     Hinted,
     MessageReceived,
     PopupBlocked,
@@ -41,6 +46,7 @@ from orchestrator.core.signals import (
     ZapAnswered,
     ZapRequested,
 )
+from tests.support.diagnoses import CONDITIONS, Asked, check_diagnosis
 from tests.support.stories import ACTION, app
 from tests.support.world import LONGEST_LAG, YIELDS_FOR, OpenPopup, Post, Sight, World
 
@@ -60,6 +66,7 @@ DURATIONS = st.sampled_from(
     ]
 )
 LAGS = st.sampled_from([0, 0, 0, 500, 30 * SECOND, LONGEST_LAG])
+PAGES_HINTS = [kind for kind in HintKind if kind is not HintKind.OPERATOR]
 ANY = st.sampled_from([0, 0, 0, 0, 1, 1, 1, 2, 3, 5])
 CONTEXTS = st.builds(Context, visible=st.sampled_from([None, True, False]), gone=st.booleans())
 
@@ -182,7 +189,9 @@ class Popups(RuleBasedStateMachine):
         assert step.app is not None
         self.select(session, step, chosen, self.world.look(step.app.id, lag=lag))
 
-    def select(self, session: Session, step: Step, chosen: int, sight: Sight) -> None:
+    def select(
+        self, session: Session, step: Step, chosen: int, sight: Sight, *, channel: Channel = Channel.SELECTION
+    ) -> None:
         app_id = sight.listing.app_id
         self.world.apply(
             session.id,
@@ -191,6 +200,7 @@ class Popups(RuleBasedStateMachine):
                 authentication_id=one_of(chosen, sorted(self.world.stored[app_id])),
                 listing=sight.listing,
                 claims=dict(self.world.watch(app_id).claims),
+                channel=channel,
             ),
             births=sight.births,
         )
@@ -240,7 +250,7 @@ class Popups(RuleBasedStateMachine):
         self.world.check(self.world.look(app_id))
 
     @precondition(lambda self: self.unheard())
-    @rule(which=ANY, says=st.sampled_from(["opened", "cancelled", *HintKind]), knows_when=st.booleans())
+    @rule(which=ANY, says=st.sampled_from(["opened", "cancelled", *PAGES_HINTS]), knows_when=st.booleans())
     def is_heard_of_at_last(self, which: int, says: str, knows_when: bool) -> None:
         popup = one_of(which, self.unheard())
         elapsed = self.world.now - popup.opened_at
@@ -325,7 +335,7 @@ class Popups(RuleBasedStateMachine):
         assert after.authentication.id == post.authentication_id or not after.evidence.is_difference_alone
 
     @precondition(lambda self: self.world.popups)
-    @rule(which=ANY, kind=st.sampled_from(HintKind), context=CONTEXTS)
+    @rule(which=ANY, kind=st.sampled_from(PAGES_HINTS), context=CONTEXTS)
     def sees_something(self, which: int, kind: HintKind, context: Context) -> None:
         popup = one_of(which, self.world.popups)
         hinted = Hinted(step_id=popup.waiter.step_id, attempt_id=popup.attempt_id, kind=kind, context=context)
@@ -356,6 +366,38 @@ class Popups(RuleBasedStateMachine):
             if is_heard:
                 self.deliver(post, Context())
         self.world.check(self.world.look(step.app.id))
+
+    # --- operators ---
+
+    @precondition(lambda self: self.open_steps())
+    @rule(which=ANY, by=DURATIONS, what=st.sampled_from(["check", "check", "extend", "bind"]))
+    def is_helped(self, which: int, by: int, what: str) -> None:
+        session, step = one_of(which, self.open_steps())
+        if what == "check":
+            self.world.apply(session.id, lambda _: CheckWanted(step_id=step.id))
+        elif what == "extend":
+            self.world.apply(session.id, lambda _: DeadlinesExtended(by=by))
+        elif step.app is not None:
+            self.select(session, step, which, self.world.look(step.app.id), channel=Channel.OPERATOR)
+
+    @rule(conditions=CONDITIONS, retry=st.sampled_from([None, None, -1, MINUTE, PAUSED]), is_leased=st.booleans())
+    def is_asked_why(self, conditions: Asked, retry: int | None, is_leased: bool) -> None:
+        """There is one answer to everything, and none that contradicts another."""
+        now = self.world.now
+        for session in self.world.sessions.values():
+            watches = {
+                app_id: ports.Watch(
+                    key=WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id),
+                    waiters=tuple(sorted(watch.waiters)),
+                    next_check_at=None if retry == PAUSED else watch.due.soonest,
+                    retry_at=retry if retry in {None, PAUSED} else now + retry,
+                    failures=0 if retry is None else 1,
+                    lease_token="t" if is_leased else None,
+                    lease_until=now + SECOND,
+                )
+                for app_id, watch in self.world.watches.items()
+            }
+            check_diagnosis(conditions.facts(session, watches, now=now))
 
     # --- checks ---
 

@@ -10,7 +10,7 @@ import structlog
 
 from orchestrator.core.errors import SessionNotFoundError, StoreError, StoreUnavailableError, UpstreamUnavailableError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import PAUSED, ZapUnknown
+from orchestrator.core.ports import PAUSED, AuditQuery, ZapUnknown
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,
@@ -27,6 +27,7 @@ from orchestrator.core.signals import SessionCancelled, SessionChanged, ZapReque
 from orchestrator.sweeping import MOST_AT_ONCE, TRIM_AGAIN
 from tests.support.interference import Fuse, Killed, Script, Turns
 from tests.support.scenes import SHARDS, Scene
+from tests.support.store_values import an_entry
 from tests.support.webhook_values import an_endpoint, relayed
 
 DAY = 24 * 60 * MINUTE
@@ -448,3 +449,20 @@ async def test_an_attempt_cancelled_by_its_session_is_left_alone(scene: Scene) -
 
     assert await scene.now(session) == ended
     assert (await scene.step(session)).attempts[0].ended in {None, AttemptEnd.SETTLED, AttemptEnd.CANCELLED}
+
+
+# --- the audit ---
+
+
+async def test_what_operators_did_is_forgotten_after_its_own_time(scene: Scene) -> None:
+    """However long its session is gone by then."""
+    now = scene.clock.now()
+    await scene.store.audit.add(an_entry(at=now))
+    scene.clock.advance(scene.policy.audit_retention)
+    await scene.here.sweep()
+    kept = (await scene.store.audit.find(AuditQuery())).entries
+    scene.clock.advance(1)
+    await scene.here.sweep()
+
+    assert kept == (an_entry(at=now),)
+    assert (await scene.store.audit.find(AuditQuery())).entries == ()

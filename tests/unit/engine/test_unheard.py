@@ -136,7 +136,7 @@ async def test_an_opening_that_arrives_first_puts_nothing_in_doubt(scene: Scene)
 async def test_an_opening_that_is_repeated_late_says_for_how_long_the_popup_has_been_open(scene: Scene) -> None:
     """Then it is as good as any late signal."""
     first, second = await mistaken(scene)
-    await scene.here.engine.open_popup(second.key, second.steps[0].id, "at-late", elapsed=OPEN_FOR)
+    await scene.here.engine.open_popup(second.key, second.steps[0].id, "at-late", context=Context(elapsed_ms=OPEN_FOR))
 
     assert await asked(scene, first) == IN_DOUBT
 

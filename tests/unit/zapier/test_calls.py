@@ -17,8 +17,9 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
     ZapwrightError,
 )
-from orchestrator.core.ports import Credential, CredentialState, Profile, Tokens
+from orchestrator.core.ports import CallRecord, Credential, CredentialState, Profile, Tokens
 from orchestrator.core.session import Listing
+from orchestrator.store.memory.audit import MemoryCallLog
 from tests.support.zapier import (
     APP,
     NOON,
@@ -407,3 +408,40 @@ async def test_the_token_shows_nowhere(stage: Stage) -> None:
 
     shown = f"{error} {error.facts} {error!r} {logs} {await stage.sign_in()!r} {json.dumps(logs, default=str)}"
     assert TOKEN not in shown
+
+
+# --- what is noted of it --------------------------------------------------------------------------------------
+
+
+async def test_every_call_is_noted_for_its_user(stage: Stage) -> None:
+    """What was asked, about which app, what was answered; never what was found, nor the token."""
+    stage.zapier.answers(refusal(503), answer(page([connection("1")])))
+    await listing(stage)
+    stage.zapier.answers(torn())
+    await failure(stage, is_check=True)
+
+    noted = await stage.calls.of_user("acme", "ann")
+    assert [(one.endpoint, one.app_id, one.status) for one in noted] == [
+        ("GET /v2/authentications", APP, 503),
+        ("GET /v2/authentications", APP, 200),
+        ("GET /v2/authentications", APP, 200),
+    ]
+    assert noted[0].at >= NOON
+    assert [one.problem for one in noted] == [None, None, "connection dropped"]
+    assert TOKEN not in repr(noted)
+
+
+class FullLog(MemoryCallLog):
+    """A log that takes nothing."""
+
+    async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
+        raise StoreUnavailableError(problem="away")
+
+
+async def test_an_answer_is_not_spoilt_by_a_note_that_cannot_be_written() -> None:
+    """What Zapier said counts; the note is for people."""
+    stage = Stage(calls=FullLog)
+    stage.zapier.answers(answer(page([connection("1")])))
+
+    assert len((await listing(stage)).authentications) == 1
+    await stage.http.aclose()

@@ -1,0 +1,157 @@
+"""How operators are shown what they look at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from api.schemas import operators as shapes
+from api.schemas.fields import moment, timestamp
+from api.views import Views
+from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate, Stage
+from orchestrator.core.ports import Situation
+from orchestrator.core.session import Instant, SessionStatus
+from orchestrator.oversight import AppDetails, AppHealth, Overview, Seen, Side, oldest, stuck_by
+
+
+def session(seen: Seen, views: Views, *, now: Instant) -> shapes.FoundSession:
+    """Show a session."""
+    shown = views.operators(seen.snapshot)
+    waits = seen.waiting
+    return shapes.FoundSession(
+        **vars(shown),
+        reason=seen.snapshot.session.reason,
+        waiting=None
+        if waits is None
+        else shapes.WaitingFor(
+            since=timestamp(waits.since),
+            heard_at=moment(waits.heard_at),
+            stuck=stuck_by(waits, is_overdue=seen.is_overdue, now=now),
+        ),
+    )
+
+
+def overview(found: Overview) -> shapes.Overview:
+    """Show everything at a glance."""
+    statuses: Counter[SessionStatus] = Counter()
+    for situation, count in found.situations.items():
+        statuses[situation.status] += count
+    first = oldest(found.waiting)
+    return shapes.Overview(
+        at=timestamp(found.at),
+        sessions=statuses.total(),
+        statuses=tuple(
+            shapes.StatusCount(status=status, sessions=statuses[status]) for status in SessionStatus if statuses[status]
+        ),
+        states=_states(found.situations),
+        reasons=_reasons(found.situations),
+        waiting=len(found.waiting),
+        stuck=found.stuck,
+        oldest_waiting=None
+        if first is None
+        else shapes.OldestWaiting(
+            session_id=first.session_id, tenant_id=first.tenant_id, since=timestamp(first.waiting.since)
+        ),
+        funnel=tuple(_funnel_hour(at, stages) for at, stages in found.funnel),
+        budget=tuple(map(side, found.sides)),
+        jumps=tuple(
+            shapes.Jumped(app_id=app.app_id, title=app.title, jump=_jump(app.jump)) for app in found.jumped if app.jump
+        ),
+    )
+
+
+def apps(found: Iterable[AppHealth], *, at: Instant) -> shapes.AppHealthList:
+    """Show apps."""
+    return shapes.AppHealthList(
+        at=timestamp(at), apps=tuple(shapes.AppHealth(**_app(app)) for app in found), unfinished_means=UNFINISHED
+    )
+
+
+def app(details: AppDetails, *, at: Instant) -> shapes.AppStory:
+    """Show one app."""
+    return shapes.AppStory(
+        **_app(details.health),
+        at=timestamp(at),
+        states=_states(details.situations),
+        reasons=_reasons(details.situations),
+        hours=tuple(shapes.PopupsHour(at=timestamp(hour), **_popups(fates)) for hour, fates in details.hours),
+        unfinished_means=UNFINISHED,
+    )
+
+
+def side(found: Side) -> shapes.BudgetSide:
+    """Show one of Zapier's limits."""
+    usage = found.usage
+    return shapes.BudgetSide(
+        kind="egress" if found.is_egress else "partner",
+        name=usage.name,
+        tenants=found.tenants,
+        held=usage.held,
+        limit=usage.limit or None,
+        cooldown_until=moment(usage.cooldown_until or None),
+    )
+
+
+def _states(situations: Mapping[Situation, int]) -> tuple[shapes.StateCount, ...]:
+    counts = _counts((situation.state, count) for situation, count in situations.items() if _is_built(situation))
+    return tuple(shapes.StateCount(state=state, sessions=count) for state, count in counts)
+
+
+def _reasons(situations: Mapping[Situation, int]) -> tuple[shapes.ReasonCount, ...]:
+    counts = _counts((situation.reason, count) for situation, count in situations.items() if _is_built(situation))
+    return tuple(shapes.ReasonCount(reason=reason, sessions=count) for reason, count in counts if reason is not None)
+
+
+def _counts(pairs: Iterable[tuple[Any, int]]) -> list[tuple[Any, int]]:
+    total: Counter[Any] = Counter()
+    for name, count in pairs:
+        total[name] += count
+    return total.most_common()
+
+
+def _is_built(situation: Situation) -> bool:
+    return situation.status in {SessionStatus.BUILDING, SessionStatus.READY}
+
+
+def _funnel_hour(at: Instant, stages: Mapping[Stage, int]) -> shapes.FunnelHour:
+    return shapes.FunnelHour(at=timestamp(at), **{stage.value: stages[stage] for stage in Stage})
+
+
+def _app(health: AppHealth) -> dict[str, Any]:
+    return {
+        "app_id": health.app_id,
+        "title": health.title,
+        "sessions": health.sessions.sessions,
+        "waiting": health.sessions.waiting,
+        "popups": shapes.Popups(**_popups(health.popups)),
+        "baseline": None if health.usual is None else _baseline(health.usual),
+        "jump": None if health.jump is None else _jump(health.jump),
+        "browsers": tuple(
+            shapes.BrowserPopups(browser=browser, **_popups(fates))
+            for browser, fates in sorted(health.browsers.items())
+        ),
+    }
+
+
+def _popups(fates: Mapping[Fate, int]) -> dict[str, Any]:
+    return {**{fate.value: fates.get(fate, 0) for fate in Fate}, "lost_rate": _rounded(Rate.of(fates).value)}
+
+
+def _baseline(usual: Rate) -> shapes.Baseline:
+    return shapes.Baseline(lost_rate=_rounded(usual.value) or 0.0, resolved=usual.resolved)
+
+
+def _jump(found: Jump) -> shapes.Jump:
+    return shapes.Jump(
+        since=timestamp(found.since),
+        minutes=found.minutes,
+        browser=found.browser,
+        lost_rate=_rounded(found.recent.value) or 0.0,
+        resolved=found.recent.resolved,
+        baseline=_baseline(found.usual),
+    )
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 4)

@@ -1,0 +1,658 @@
+"""Why a session, or an app, is as it is: facts in, sentences and what to do out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, assert_never
+
+from orchestrator.core.ports import PAUSED, CredentialState, Standing, Usage, Watch
+from orchestrator.core.schedule import Policy
+from orchestrator.core.session import (
+    SECOND,
+    Attempt,
+    HintKind,
+    Instant,
+    Millis,
+    Reason,
+    Session,
+    SessionStatus,
+    Step,
+    StepState,
+    Zap,
+    ZapState,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.core.endpoints import Endpoint
+
+STUCK_AFTER: Final[Millis] = 30 * SECOND
+"""A check overdue by this is stuck: something that should act by itself does not."""
+
+
+class Verdict(StrEnum):
+    """How it stands, in a word."""
+
+    OVER = "over"
+    FINE = "fine"
+    USER = "user"
+    WORKING = "working"
+    STUCK = "stuck"
+
+
+_GRAVEST: Final = (Verdict.STUCK, Verdict.WORKING, Verdict.USER, Verdict.FINE, Verdict.OVER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing there is to say: `code` stays the same, `says` and `do` are for people; `do` None: nothing to be done.
+
+    `verdict` is what it alone makes of the whole.
+    """
+
+    code: str
+    says: str
+    verdict: Verdict
+    do: str | None = None
+    step_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """Everything there is to say, the gravest first."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, findings: Iterator[Finding]) -> Diagnosis:
+        """Put what was found in order; what is equally grave stays in its order."""
+        ordered = tuple(sorted(findings, key=lambda one: _GRAVEST.index(one.verdict)))
+        return cls(verdict=ordered[0].verdict, findings=ordered)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undelivered:
+    """Events of the session that an endpoint has not received: `pending` come by themselves, `dead` do not."""
+
+    endpoint: Endpoint
+    pending: int = 0
+    dead: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What is so for everybody. `budget` is the egress group's side and the partner's, `workers` None: unknown."""
+
+    now: Instant
+    policy: Policy
+    budget: tuple[Usage, Usage]
+    workers: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionFacts:
+    """All that is known of a session; `watches` are by app id."""
+
+    session: Session
+    conditions: Conditions
+    credential: Standing | None
+    watches: Mapping[str, Watch]
+    undelivered: tuple[Undelivered, ...] = ()
+    lossy: Mapping[str, Lossy] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lossy:
+    """How an app's popups did of late: how many ended how, and the share found without a message as it usually is."""
+
+    by_message: int = 0
+    by_difference: int = 0
+    unfinished: int = 0
+    blocked: int = 0
+    usually: float | None = None
+    has_jumped: bool = False
+
+    @property
+    def resolved(self) -> int:
+        """How many popups yielded an authentication."""
+        return self.by_message + self.by_difference
+
+    @property
+    def rate(self) -> float:
+        """Which share of these was found without a message; 0 where there are none."""
+        return self.by_difference / self.resolved if self.resolved else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppFacts:
+    """What is known of one app: `waiting` are the sessions whose popups for it are open, with what is known of them."""
+
+    app_id: str
+    title: str
+    conditions: Conditions
+    waiting: tuple[SessionFacts, ...] = ()
+    lossy: Lossy | None = None
+    more_wait: bool = False
+
+
+def why_session(facts: SessionFacts) -> Diagnosis:
+    """Say what is going on with a session; there is always something to say."""
+    return Diagnosis.of(_of_session(facts))
+
+
+def why_app(facts: AppFacts) -> Diagnosis:
+    """Say how connecting an app goes just now; there is always something to say."""
+    return Diagnosis.of(_of_app(facts))
+
+
+# --- sessions -------------------------------------------------------------------------------------------------
+
+
+def _of_session(facts: SessionFacts) -> Iterator[Finding]:
+    session = facts.session
+    match session.status:
+        case SessionStatus.CREATED | SessionStatus.CANCELLED | SessionStatus.EXPIRED:
+            yield _ended(session, facts.conditions.now)
+        case SessionStatus.CREATING:
+            yield _creating(session.zap, facts.conditions)
+        case SessionStatus.CREATE_UNKNOWN:
+            yield _unknown(session.zap, facts.conditions)
+        case SessionStatus.BUILDING | SessionStatus.READY:
+            yield from _open(facts)
+        case _:
+            assert_never(session.status)
+    yield from (_not_delivered(undelivered, facts.conditions.now) for undelivered in facts.undelivered)
+
+
+def _ended(session: Session, now: Instant) -> Finding:
+    when = f" at {clock(session.ended_at, now)}" if session.ended_at is not None else ""
+    match session.status:
+        case SessionStatus.CREATED:
+            return Finding(code="zap_created", says=f"The Zap was created{when}.", verdict=Verdict.OVER)
+        case SessionStatus.CANCELLED:
+            return Finding(code="session_cancelled", says=f"The session was cancelled{when}.", verdict=Verdict.OVER)
+        case _:
+            return Finding(
+                code="session_expired",
+                says=f"Nobody finished the session before its deadline; it expired{when}.",
+                do="If the user still wants it, have your product begin a new session.",
+                verdict=Verdict.OVER,
+            )
+
+
+def _creating(zap: Zap, conditions: Conditions) -> Finding:
+    now = conditions.now
+    ends_at = (zap.intent_at or now) + conditions.policy.creation
+    asked, until = clock(zap.intent_at or now, now), clock(ends_at, now)
+    if now > ends_at + STUCK_AFTER:
+        return Finding(
+            code="creation_overdue",
+            says=f"Zapier was asked at {asked} to create the Zap, no answer was noted, and nobody has looked since "
+            f"{until}.",
+            do="See that a worker runs (`zapwright doctor`): its sweeper looks for the Zap.",
+            verdict=Verdict.STUCK,
+        )
+    return Finding(
+        code="creating",
+        says=f"Zapier was asked at {asked} to create the Zap; the answer is waited for until {until}.",
+        verdict=Verdict.WORKING,
+    )
+
+
+def _unknown(zap: Zap, conditions: Conditions) -> Finding:
+    lost = f"Nobody knows whether the Zap was created ({zap.problem or 'no answer'})"
+    if zap.look_at is None:
+        seen = (
+            f"{len(zap.matches)} of the user's Zaps may be it"
+            if zap.matches
+            else "none of the user's Zaps looks like it"
+        )
+        return Finding(
+            code="create_unknown",
+            says=f"{lost}; {seen}.",
+            do="Have the user look at their Zaps: then say which it is (`zap_id`), or that it is not there (`again`).",
+            verdict=Verdict.STUCK,
+        )
+    look = clock(zap.look_at, conditions.now)
+    if conditions.now > zap.look_at + STUCK_AFTER:
+        return Finding(
+            code="look_overdue",
+            says=f"{lost}; the user's Zaps should have been looked through at {look}, and were not.",
+            do="See that a worker runs (`zapwright doctor`).",
+            verdict=Verdict.STUCK,
+        )
+    return Finding(
+        code="looking_for_zap",
+        says=f"{lost}; the user's Zaps are looked through at {look}.",
+        verdict=Verdict.WORKING,
+    )
+
+
+def _open(facts: SessionFacts) -> Iterator[Finding]:
+    session = facts.session
+    if facts.credential is None or facts.credential.state is not CredentialState.ACTIVE:
+        yield _signed_out(facts.credential)
+    if session.zap.state is ZapState.FAILED:
+        yield Finding(
+            code="zap_failed",
+            says=f"Zapier did not create the Zap: {session.zap.problem or 'it did not say why'}.",
+            do="Have the user correct what is wrong, and create it again.",
+            verdict=Verdict.USER,
+        )
+    if not session.steps:
+        yield Finding(code="no_steps", says="The session has no steps yet.", do=_BUILD, verdict=Verdict.USER)
+    for place, step in enumerate(session.steps, start=1):
+        yield from _of_step(facts, step, f"Step {place}")
+    if session.status is SessionStatus.READY and session.zap.state is not ZapState.FAILED:
+        yield Finding(
+            code="ready",
+            says="Every step has all it needs: the Zap can be created.",
+            do="Have the user, or your product, create it.",
+            verdict=Verdict.USER,
+        )
+    yield from _deadline(facts)
+
+
+_BUILD: Final = "The user goes on building in your product's page."
+
+
+def _signed_out(credential: Standing | None) -> Finding:
+    if credential is None or credential.state is CredentialState.MISSING:
+        says = "The user has no Zapier credential: nothing can be asked of Zapier in their name."
+    else:
+        says = "Zapier refuses the user's token: nothing is asked or checked in their name until they sign in."
+    return Finding(
+        code="sign_in_needed",
+        says=says,
+        do="Have the user sign in to Zapier again; what waits then goes on by itself.",
+        verdict=Verdict.USER,
+    )
+
+
+def _deadline(facts: SessionFacts) -> Iterator[Finding]:
+    session, now = facts.session, facts.conditions.now
+    is_waiting = any(step.state is StepState.AWAITING_POPUP for step in session.steps)
+    if now > session.deadline + STUCK_AFTER and not is_waiting:
+        yield Finding(
+            code="expiry_overdue",
+            says=f"The session's deadline was {clock(session.deadline, now)}, and nobody has ended it.",
+            do="See that a worker runs (`zapwright doctor`); extend the session first if the user still wants it.",
+            verdict=Verdict.STUCK,
+        )
+    elif session.deadline - now <= _SOON:
+        yield Finding(
+            code="deadline_near",
+            says=f"The session ends at {clock(session.deadline, now)} unless the Zap is created before.",
+            do="Extend it if the user needs more time.",
+            verdict=Verdict.USER,
+        )
+
+
+_SOON: Final[Millis] = 600 * SECOND
+
+
+# --- steps ----------------------------------------------------------------------------------------------------
+
+
+def _of_step(facts: SessionFacts, step: Step, name: str) -> Iterator[Finding]:
+    if step.app is not None:
+        name = f"{name} ({step.app.title})"
+    match step.state:
+        case StepState.CHOOSE_APP:
+            yield _user(step, "choose_app", f"{name} has no app yet.", _BUILD)
+        case StepState.NO_AUTH_REQUIRED:
+            yield from _without_action(step, name, "its app needs no authentication")
+        case StepState.RESOLVED:
+            yield from _without_action(step, name, "it has its authentication")
+        case StepState.NEEDS_AUTH:
+            yield _needs_auth(step, name)
+        case StepState.AWAITING_POPUP:
+            yield _awaiting(facts, step, name)
+        case _:
+            assert_never(step.state)
+    yield from _of_its_checks(facts, step, name)
+
+
+def _without_action(step: Step, name: str, but: str) -> Iterator[Finding]:
+    if step.action is None:
+        yield _user(step, "choose_action", f"{name} has no action yet; {but}.", _BUILD)
+
+
+def _needs_auth(step: Step, name: str) -> Finding:
+    if step.reason is None:
+        offered = f"; {_many(len(step.candidates), 'account')} can be chosen" if step.candidates else ""
+        return _user(
+            step,
+            "connect",
+            f"{name} needs an authentication, and nothing was tried yet{offered}.",
+            "Have the user choose one, or open the popup.",
+        )
+    says, do = _TRIED[step.reason]
+    candidates = f" {_many(len(step.candidates), 'candidate')} can be chosen." if step.candidates else ""
+    return _user(step, step.reason.value, f"{name}: {says}{candidates}", do)
+
+
+_TRIED: Final[Mapping[Reason, tuple[str, str]]] = {
+    Reason.AMBIGUOUS: (
+        "something new is listed at Zapier, but whose it is cannot be known.",
+        "Ask the user which account they connected: they choose it, or you bind it.",
+    ),
+    Reason.NOTHING_NEW: (
+        "the user has finished, but three listings show nothing new. Connecting an account anew may have kept its id.",
+        "Have the user choose the account among the candidates, or connect again.",
+    ),
+    Reason.NOT_VISIBLE: (
+        "the popup's message named what Zapier does not list: made in another Zapier account, or shared by somebody.",
+        "Have the user open the popup again, signed in to the Zapier account that the page shows.",
+    ),
+    Reason.CANCELLED: (
+        "the user cancelled. What their popup may still make is looked for until its deadline, and offered.",
+        "Have the user open the popup again, or choose an account.",
+    ),
+    Reason.POPUP_BLOCKED: (
+        "the user's browser blocked the popup.",
+        "Have the user allow popups for the page, then press the button again.",
+    ),
+    Reason.TIMED_OUT: (
+        "unfinished: the user left, or the site failed; we cannot see which.",
+        "If the user says that they connected, check now: what appeared is offered. Otherwise they try again.",
+    ),
+    Reason.EXPIRED: (
+        "the authentication it had has expired at Zapier.",
+        "Have the user connect the account again, or choose another.",
+    ),
+    Reason.REVOKED: (
+        "the authentication it had is gone from Zapier.",
+        "Have the user connect the account again, or choose another.",
+    ),
+    Reason.CLAIMED_ELSEWHERE: (
+        "it was given an authentication by difference alone, which turned out to be another step's.",
+        "Have the user choose an account, or open the popup again.",
+    ),
+}
+
+
+def _awaiting(facts: SessionFacts, step: Step, name: str) -> Finding:
+    attempt = step.live_attempt
+    if attempt is None:  # no table leads here; said, should it ever be so
+        return Finding(
+            code="no_attempt",
+            step_id=step.id,
+            says=f"{name} waits for a popup that nobody knows of.",
+            do="Reset the step, and report this.",
+            verdict=Verdict.STUCK,
+        )
+    now = facts.conditions.now
+    opened, until = clock(attempt.opened_at, now), clock(attempt.deadline, now)
+    says = f"{name} waits for the popup opened at {opened}, until {until}. "
+    return Finding(
+        code="awaiting_popup",
+        step_id=step.id,
+        says=says + _heard(attempt, now),
+        verdict=Verdict.WORKING,
+        do="Ask the user to come back to your page when they have finished, or check now.",
+    )
+
+
+def _heard(attempt: Attempt, now: Instant) -> str:
+    if attempt.messages:
+        came = clock(max(message.at for message in attempt.messages), now)
+        return f"Its message came at {came}; Zapier must list what it named before it counts."
+    heard = [f"{_HINTS[kind]} at {clock(at, now)}" for kind in HintKind if (at := attempt.last(kind)) is not None]
+    if attempt.page_gone:
+        heard.append("the page was left")
+    if not heard:
+        seen = "the page is in front of the user" if attempt.visible_until > now else "nothing was heard of it yet"
+        return f"No message came, and {seen}."
+    return f"No message came; {', '.join(heard)}."
+
+
+_HINTS: Final[Mapping[HintKind, str]] = {
+    HintKind.MESSAGE: "a message without an id came",
+    HintKind.FINISHED: "the user said that they have finished",
+    HintKind.FOCUS: "the user was back",
+    HintKind.CLOSED: "the window read as closed (which means nothing by itself)",
+    HintKind.OPERATOR: "an operator wanted a check",
+}
+
+
+def _of_its_checks(facts: SessionFacts, step: Step, name: str) -> Iterator[Finding]:
+    """Say when Zapier is asked for what the step waits for, or what holds that up: one of these, never two."""
+    watch = facts.watches.get(step.app.id) if step.app is not None else None
+    is_active = facts.credential is not None and facts.credential.state is CredentialState.ACTIVE
+    if watch is None or not is_active or not _is_waited_for(facts.session, step, watch):
+        return
+    yield _check(watch, step, name, facts.conditions)
+    lossy = facts.lossy.get(watch.key.app_id)
+    if lossy is not None and lossy.has_jumped and step.state is StepState.AWAITING_POPUP:
+        yield _jumped(lossy, name, step_id=step.id)
+
+
+def _is_waited_for(session: Session, step: Step, watch: Watch) -> bool:
+    waits = any((one.session_id, one.step_id) == (session.id, step.id) for one in watch.waiters)
+    return waits and (
+        watch.next_check_at is not None or watch.retry_at == PAUSED or step.state is StepState.AWAITING_POPUP
+    )
+
+
+def _check(watch: Watch, step: Step, name: str, conditions: Conditions) -> Finding:
+    now, due = conditions.now, watch.next_check_at
+    cooldown = max(side.cooldown_until for side in conditions.budget)
+    if watch.lease_token is not None and watch.lease_until > now:
+        return _checks(step, "checking", f"{name}: a worker is asking Zapier just now.")
+    if watch.retry_at == PAUSED:
+        return _checks(step, "resuming", f"{name}: checks begin again now that the user has signed in.")
+    if due is None:
+        return _checks(step, "no_check_planned", f"{name}: no check is planned; the next news of the page plans one.")
+    if cooldown > now:
+        return _checks(
+            step,
+            "cooldown",
+            f"{name}: Zapier has asked us to wait, so nothing is asked before {clock(max(cooldown, due), now)}.",
+            "Nothing: it goes on by itself. If it happens often, see who else uses this address (budget).",
+        )
+    if watch.retry_at is not None and watch.retry_at > now:
+        return _checks(
+            step,
+            "zapier_fails",
+            f"{name}: Zapier gave no usable answer, {_times(watch.failures)} in a row; next at {clock(due, now)}.",
+            "If it goes on, look at Zapier's status page; nothing is lost meanwhile.",
+        )
+    if due > now:
+        return _checks(step, "check_planned", f"{name}: Zapier is asked next at {clock(due, now)}.")
+    return _overdue(step, name, now - due, conditions)
+
+
+def _overdue(step: Step, name: str, late: Millis, conditions: Conditions) -> Finding:
+    full = next((side for side in conditions.budget if side.limit and side.held >= side.limit), None)
+    verdict = Verdict.STUCK if late > STUCK_AFTER else Verdict.WORKING
+    says = f"{name}: a check has been due for {late // SECOND} s"
+    if conditions.workers == 0:
+        return Finding(
+            code="worker_missing",
+            step_id=step.id,
+            says=f"{says}, and no worker runs.",
+            do="Start one: `zapwright worker`.",
+            verdict=Verdict.STUCK,
+        )
+    if full is not None:
+        return Finding(
+            code="budget_used_up",
+            step_id=step.id,
+            says=f"{says}: all {full.limit} calls a minute of {full.name} are used up.",
+            do="It goes on as calls become free. The budget shows who uses them; another address has calls of its own.",
+            verdict=verdict,
+        )
+    if verdict is Verdict.STUCK:
+        return Finding(
+            code="worker_missing",
+            step_id=step.id,
+            says=f"{says}, though nothing holds it up: no worker takes it.",
+            do="See that workers run and reach the queue (`zapwright doctor`).",
+            verdict=verdict,
+        )
+    return _checks(step, "check_due", f"{says}; a worker takes it any moment.")
+
+
+def _jumped(lossy: Lossy, name: str, *, step_id: str | None) -> Finding:
+    usually = "" if lossy.usually is None else f", usually {_percent(lossy.usually)}"
+    return Finding(
+        code="messages_lost",
+        step_id=step_id,
+        says=f"{name}: of {_many(lossy.resolved, 'popup')} of late that connected an account, {lossy.by_difference} "
+        f"({_percent(lossy.rate)}{usually}) came without their message: a page of its login seems to cut popups off.",
+        do="Nothing is lost: checks find what was connected, a little later. Tell users to come back to your page; "
+        "tell Zapier or the app's developer that its pages send a Cross-Origin-Opener-Policy.",
+        verdict=Verdict.WORKING,
+    )
+
+
+def _not_delivered(undelivered: Undelivered, now: Instant) -> Finding:
+    endpoint = undelivered.endpoint
+    if endpoint.paused is not None:
+        since = f" since {clock(endpoint.paused_at, now)}" if endpoint.paused_at is not None else ""
+        return Finding(
+            code="endpoint_paused",
+            says=f"Webhook endpoint {endpoint.id} is paused{since} ({endpoint.paused}): "
+            f"{_many(undelivered.pending, 'event')} of this session wait for it.",
+            do=f"When its receiver works, resume it: `zapwright webhooks resume {endpoint.id}`.",
+            verdict=Verdict.STUCK if undelivered.pending else Verdict.FINE,
+        )
+    if undelivered.dead:
+        return Finding(
+            code="deliveries_dead",
+            says=f"Webhook endpoint {endpoint.id} never received {_many(undelivered.dead, 'event')} of this session, "
+            "for three days.",
+            do="When its receiver works, replay them.",
+            verdict=Verdict.STUCK,
+        )
+    return Finding(
+        code="deliveries_failing",
+        says=f"{_many(undelivered.pending, 'event')} of this session wait for webhook endpoint {endpoint.id}; "
+        "each is tried again by itself.",
+        verdict=Verdict.WORKING,
+    )
+
+
+# --- apps -----------------------------------------------------------------------------------------------------
+
+
+def _of_app(facts: AppFacts) -> Iterator[Finding]:
+    name = facts.title
+    if facts.lossy is not None:
+        yield from _health(facts.lossy, name)
+    held = _held_up(facts)
+    if held:
+        yield from held
+    elif facts.waiting:
+        yield Finding(
+            code="awaiting_popups",
+            says=f"{_waiting(facts)} for popups of {name}, and checks are made in time.",
+            verdict=Verdict.WORKING,
+        )
+    else:
+        yield Finding(code="nobody_waits", says=f"Nobody waits for a popup of {name}.", verdict=Verdict.FINE)
+
+
+def _health(lossy: Lossy, name: str) -> Iterator[Finding]:
+    if lossy.has_jumped:
+        yield _jumped(lossy, name, step_id=None)
+    elif lossy.resolved:
+        yield Finding(
+            code="popups_work",
+            says=f"{name}: {_many(lossy.resolved, 'popup')} of late connected an account, {lossy.by_difference} of "
+            f"these ({_percent(lossy.rate)}) without their message.",
+            verdict=Verdict.FINE,
+        )
+    if lossy.unfinished > lossy.resolved:
+        yield Finding(
+            code="unfinished",
+            says=f"{name}: {_many(lossy.unfinished, 'popup')} of late stayed unfinished: the user left, or the site "
+            "failed; we cannot see which.",
+            do="Try to connect the app yourself, and see whether its login works.",
+            verdict=Verdict.USER,
+        )
+    if lossy.blocked > lossy.resolved:
+        yield Finding(
+            code="blocked",
+            says=f"{name}: {_many(lossy.blocked, 'popup')} of late were blocked by the browser.",
+            do="See that your page opens the popup inside the click (connect.js does).",
+            verdict=Verdict.USER,
+        )
+
+
+def _held_up(facts: AppFacts) -> list[Finding]:
+    """Return what holds the waiting sessions up, each kind once, with how many of them it concerns."""
+    found: dict[str, tuple[Finding, int]] = {}
+    for waiting in facts.waiting:
+        for finding in why_session(waiting).findings:
+            if finding.code in _HOLDS_UP:
+                first, count = found.get(finding.code, (finding, 0))
+                found[finding.code] = (first, count + 1)
+    return [
+        Finding(
+            code=finding.code,
+            says=f"{_many(count, 'session')} of {_waiting_number(facts)} that wait for {facts.title}: "
+            f"{finding.says.rpartition('): ')[2]}",
+            do=finding.do,
+            verdict=finding.verdict,
+        )
+        for finding, count in found.values()
+    ]
+
+
+_HOLDS_UP: Final = frozenset({"cooldown", "zapier_fails", "budget_used_up", "worker_missing", "sign_in_needed"})
+
+
+def _waiting(facts: AppFacts) -> str:
+    count = len(facts.waiting)
+    more = "more than " if facts.more_wait else ""
+    return f"{more.capitalize()}{_many(count, 'session')} {'waits' if count == 1 and not more else 'wait'}"
+
+
+def _waiting_number(facts: AppFacts) -> str:
+    return f"{'more than ' if facts.more_wait else ''}{len(facts.waiting)}"
+
+
+# --- words ----------------------------------------------------------------------------------------------------
+
+
+def _user(step: Step, code: str, says: str, do: str) -> Finding:
+    return Finding(code=code, step_id=step.id, says=says, do=do, verdict=Verdict.USER)
+
+
+def _checks(step: Step, code: str, says: str, do: str | None = None) -> Finding:
+    return Finding(code=code, step_id=step.id, says=says, do=do, verdict=Verdict.WORKING)
+
+
+def of_check(check_at: Instant | None, cooldown_until: Instant | None, held_until: Instant | None) -> str:
+    """Say when a check that an operator wanted is made."""
+    if check_at is None:
+        return "No check is planned: what the step waited for has come meanwhile."
+    if cooldown_until is not None:
+        return f"Zapier has asked us to wait: it is asked at {clock(check_at)}, not before."
+    if held_until is not None:
+        return f"Zapier gave no usable answer of late: it is asked again at {clock(check_at)}."
+    return "Zapier is asked now, as soon as a call is free."
+
+
+def clock(at: Instant | None, now: Instant | None = None) -> str:
+    """Write a moment as people read it in a sentence: with its day, unless that is the same as now's."""
+    moment = datetime.fromtimestamp((at or 0) / SECOND, UTC)
+    is_today = now is None or datetime.fromtimestamp(now / SECOND, UTC).date() == moment.date()
+    return moment.strftime("%H:%M:%S UTC" if is_today else "%Y-%m-%d %H:%M:%S UTC")
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f} %"

@@ -1,0 +1,207 @@
+"""What operators read of one session or one app: its whole story, and why it is as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.core.deliveries import Delivery, DeliveryState
+from orchestrator.core.interventions import AuditEntry
+from orchestrator.core.ports import (
+    AuditLog,
+    AuditPage,
+    AuditQuery,
+    Budget,
+    CallLog,
+    CallRecord,
+    Clock,
+    CredentialStore,
+    DeliveryStore,
+    EndpointStore,
+    EventPage,
+    SessionQuery,
+    SessionStore,
+    SignalRecord,
+    Standing,
+    Watch,
+    WatchStore,
+)
+from orchestrator.core.schedule import Policy
+from orchestrator.core.session import App, Session, StepState, WatchKey
+from orchestrator.core.why import AppFacts, Conditions, Diagnosis, SessionFacts, Undelivered, why_app, why_session
+from orchestrator.directory import Directory
+
+MOST_DELIVERIES: Final = 200
+MOST_ENTRIES: Final = 100
+MOST_WAITING: Final = 50
+"""How many waiting sessions are looked at to say how an app does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """All that is known of a session, each list oldest first."""
+
+    session: Session
+    credential: Standing | None
+    diagnosis: Diagnosis
+    watches: tuple[Watch, ...]
+    signals: tuple[SignalRecord, ...]
+    events: EventPage
+    calls: tuple[CallRecord, ...]
+    deliveries: tuple[Delivery, ...]
+    audit: tuple[AuditEntry, ...]
+
+
+class Insight:
+    """Reads for operators. Nothing is changed, nothing is asked of Zapier."""
+
+    def __init__(  # noqa: PLR0913 - the ports
+        self,
+        *,
+        sessions: SessionStore,
+        watches: WatchStore,
+        credentials: CredentialStore,
+        budget: Budget,
+        endpoints: EndpointStore,
+        deliveries: DeliveryStore,
+        audit: AuditLog,
+        calls: CallLog,
+        directory: Directory,
+        clock: Clock,
+        policy: Policy,
+        egress: str,
+    ) -> None:
+        self._sessions = sessions
+        self._watches = watches
+        self._credentials = credentials
+        self._budget = budget
+        self._endpoints = endpoints
+        self._deliveries = deliveries
+        self._audit = audit
+        self._calls = calls
+        self._directory = directory
+        self._clock = clock
+        self._policy = policy
+        self._egress = egress
+
+    async def session(self, session_id: str) -> Session:
+        """Return a session, whoever's it is. Raises SessionNotFoundError."""
+        return await self._sessions.load_any(session_id)
+
+    async def story(self, session: Session, *, after: int, limit: int) -> Story:
+        """Return all that is known of a session that was just read; of its events those after `after`.
+
+        Raises SessionNotFoundError when it is gone since.
+        """
+        facts, signals, events, calls, audit = await asyncio.gather(
+            self._facts(session),
+            self._sessions.signals(session.id),
+            self._sessions.events(session.id, after=after, limit=limit),
+            self._calls.of_user(session.tenant_id, session.user_id),
+            self._audit.find(AuditQuery(session_id=session.id, limit=MOST_ENTRIES)),
+        )
+        deliveries = await self._deliveries.of_session(session.id, limit=MOST_DELIVERIES)
+        return Story(
+            session=session,
+            credential=facts.credential,
+            diagnosis=why_session(facts),
+            watches=tuple(facts.watches.values()),
+            signals=signals,
+            events=events,
+            calls=tuple(call for call in calls if _concerns(call, session)),
+            deliveries=deliveries,
+            audit=audit.entries[::-1],
+        )
+
+    async def why(self, session: Session) -> Diagnosis:
+        """Say why a session that was just read is as it is."""
+        return why_session(await self._facts(session))
+
+    async def why_app(self, app_id: str, *, within: frozenset[str] | None) -> Diagnosis:
+        """Say how connecting an app goes, for users of these tenants (None: of all)."""
+        query = SessionQuery(
+            tenant_id=None, within=within, state=StepState.AWAITING_POPUP, app_id=app_id, limit=MOST_WAITING
+        )
+        page = await self._sessions.find(query)
+        waiting = [session for session in page.sessions if _waits(session, app_id)]
+        facts = await asyncio.gather(*(self._facts(session) for session in waiting))
+        return why_app(
+            AppFacts(
+                app_id=app_id,
+                title=next((app.title for session in waiting for app in _apps(session) if app.id == app_id), app_id),
+                conditions=await self._conditions(),
+                waiting=tuple(facts),
+                more_wait=page.cursor is not None,
+            )
+        )
+
+    async def audit(self, query: AuditQuery) -> AuditPage:
+        """Return one page of the audit. Raises ValueError for a cursor that is not ours."""
+        return await self._audit.find(query)
+
+    async def _facts(self, session: Session) -> SessionFacts:
+        now = self._clock.now()
+        keys = [
+            WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
+            for app_id in dict.fromkeys(app.id for app in _apps(session))
+        ]
+        conditions, credential, undelivered = await asyncio.gather(
+            self._conditions(session.tenant_id),
+            self._credentials.standing(session.tenant_id, session.user_id),
+            self._undelivered(session),
+        )
+        watches = await asyncio.gather(*(self._watches.load(key, now=now) for key in keys))
+        return SessionFacts(
+            session=session,
+            conditions=conditions,
+            credential=credential,
+            watches={watch.key.app_id: watch for watch in watches},
+            undelivered=undelivered,
+        )
+
+    async def _conditions(self, tenant_id: str | None = None) -> Conditions:
+        now = self._clock.now()
+        partner = await self._directory.partner_of(tenant_id or self._directory.default.id)
+        budget = await self._budget.usage(egress=self._egress, partner=partner, now=now)
+        return Conditions(now=now, policy=self._policy, budget=budget)
+
+    async def _undelivered(self, session: Session) -> tuple[Undelivered, ...]:
+        """Return which endpoints have not received what, those first that hear of every session."""
+        deliveries = await self._deliveries.of_session(session.id, limit=MOST_DELIVERIES)
+        counts = Counter(
+            (one.lane.endpoint_id, one.state)
+            for one in deliveries
+            if one.state is DeliveryState.DEAD or (one.state is DeliveryState.PENDING and one.failures)
+        )
+        names = sorted({endpoint_id for endpoint_id, _ in counts})
+        (listening,) = await self._endpoints.listening([(session.tenant_id, session.id)])
+        endpoints = {one.id: one for one in listening if one.id in names or one.paused is not None}
+        pending = Counter(one.lane.endpoint_id for one in deliveries if one.state is DeliveryState.PENDING)
+        return tuple(
+            Undelivered(
+                endpoint=endpoint,
+                pending=pending[endpoint_id],
+                dead=counts[endpoint_id, DeliveryState.DEAD],
+            )
+            for endpoint_id, endpoint in endpoints.items()
+        )
+
+
+def _concerns(call: CallRecord, session: Session) -> bool:
+    """Whether a call for the session's user may have been made for this session."""
+    apps = {app.id for app in _apps(session)}
+    return call.at >= session.created_at and (call.app_id is None or call.app_id in apps)
+
+
+def _apps(session: Session) -> tuple[App, ...]:
+    return tuple(step.app for step in session.steps if step.app is not None)
+
+
+def _waits(session: Session, app_id: str) -> bool:
+    return any(
+        step.app is not None and step.app.id == app_id
+        for step in session.steps
+        if step.state is StepState.AWAITING_POPUP
+    )

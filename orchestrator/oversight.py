@@ -1,0 +1,377 @@
+"""What operators look at: everything that goes on, of the tenants they may see. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from orchestrator.core.health import (
+    BASELINE_HOURS,
+    HOUR,
+    RECENT_MINUTES,
+    Fate,
+    Jump,
+    Popups,
+    Rate,
+    Stage,
+    baseline,
+    jump,
+    sum_of,
+)
+from orchestrator.core.ports import (
+    AppSessions,
+    Budget,
+    CensusStore,
+    Clock,
+    Counts,
+    SessionQuery,
+    SessionStore,
+    Situation,
+    Usage,
+    WaitingSession,
+    WatchStore,
+)
+from orchestrator.core.session import (
+    MINUTE,
+    BrowserFamily,
+    Instant,
+    Millis,
+    Session,
+    SessionStatus,
+    StepState,
+    WatchKey,
+)
+from orchestrator.core.waiting import STUCK_AFTER, Waiting, waiting
+from orchestrator.directory import Directory
+from orchestrator.queries import Queries, Snapshot
+
+FUNNEL_HOURS: Final = 24
+SETTLED_AFTER: Final[Millis] = 10 * MINUTE
+"""So long after its end nobody counts anything in an hour any more: clocks differ by less."""
+
+WAITING: Final = Situation(status=SessionStatus.BUILDING, state=StepState.AWAITING_POPUP)
+NO_SESSIONS: Final = AppSessions(sessions=0, waiting=0)
+
+Sees: TypeAlias = frozenset[str] | None
+"""The tenants that somebody may see, None for every one."""
+
+ByBrowser: TypeAlias = Mapping[BrowserFamily, Mapping[Fate, int]]
+"""What became of popups, by the family of browsers they were in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A session as operators see it: who waits in it, and whether a check of theirs is overdue."""
+
+    snapshot: Snapshot
+    waiting: Waiting | None
+    is_overdue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of Zapier's limits, and the tenants it is for."""
+
+    usage: Usage
+    is_egress: bool
+    tenants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppHealth:
+    """An app: its sessions now, its popups of the last day, and whether they do worse than usual."""
+
+    app_id: str
+    title: str | None
+    sessions: AppSessions
+    browsers: ByBrowser
+    usual: Rate | None
+    jump: Jump | None
+
+    @property
+    def popups(self) -> Mapping[Fate, int]:
+        """What became of its popups, whatever the browser."""
+        return added(self.browsers.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppDetails:
+    """An app's health, where its sessions stand, and its popups by the hour, the present one last."""
+
+    health: AppHealth
+    situations: Mapping[Situation, int]
+    hours: tuple[tuple[Instant, Mapping[Fate, int]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Everything at a glance. `funnel` is by the hour, the present one last."""
+
+    at: Instant
+    situations: Mapping[Situation, int]
+    waiting: tuple[WaitingSession, ...]
+    stuck: int
+    funnel: tuple[tuple[Instant, Mapping[Stage, int]], ...]
+    sides: tuple[Side, ...]
+    jumped: tuple[AppHealth, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lately:
+    """What some tenants' popups did, by app: in the last day, and in each of its last minutes. `hours`: everybody's."""
+
+    now: Instant
+    hours: Mapping[Instant, Counts]
+    day: Mapping[str, ByBrowser]
+    minutes: Mapping[str, Mapping[Instant, ByBrowser]]
+    titles: Mapping[str, str]
+
+    def app(self, app_id: str, sessions: AppSessions) -> AppHealth:
+        """Tell how an app does, of which there are these sessions."""
+        browsers = self.day.get(app_id, {})
+        rates = {browser: Rate.of(fates) for browser, fates in browsers.items()}
+        day = sum_of(rates.values())
+        return AppHealth(
+            app_id=app_id,
+            title=self.titles.get(app_id),
+            sessions=sessions,
+            browsers=browsers,
+            usual=baseline(day),
+            jump=self._jump(app_id, day, rates),
+        )
+
+    def apps(self, sessions: Mapping[str, AppSessions]) -> tuple[AppHealth, ...]:
+        """Tell how every app does: those that jumped first, then those with the most popups, then the most sessions."""
+        known = (self.app(app_id, sessions.get(app_id, NO_SESSIONS)) for app_id in {*self.day, *sessions})
+        return tuple(
+            sorted(
+                known,
+                key=lambda app: (
+                    app.jump is None,
+                    -app.popups.get(Fate.OPENED, 0),
+                    -app.sessions.sessions,
+                    app.app_id,
+                ),
+            )
+        )
+
+    def _jump(self, app_id: str, day: Rate, rates: Mapping[BrowserFamily, Rate]) -> Jump | None:
+        """Look for one in all browsers together, then in each family."""
+        minutes = self.minutes.get(app_id)
+        if not minutes:
+            return None
+        together = {at: sum_of(map(Rate.of, browsers.values())) for at, browsers in minutes.items()}
+        found = jump(day, together, now=self.now)
+        for browser, rate in () if found else rates.items():
+            alone = {at: Rate.of(browsers[browser]) for at, browsers in minutes.items() if browser in browsers}
+            found = found or jump(rate, alone, now=self.now, browser=browser)
+        return found
+
+
+class Oversight:
+    """Reads for operators. Each is told which tenants are theirs to see, and shows nothing of any other."""
+
+    def __init__(  # noqa: PLR0913 - the ports
+        self,
+        *,
+        sessions: SessionStore,
+        census: CensusStore,
+        watches: WatchStore,
+        budget: Budget,
+        queries: Queries,
+        directory: Directory,
+        clock: Clock,
+        egress: str,
+    ) -> None:
+        self._sessions = sessions
+        self._census = census
+        self._watches = watches
+        self._budget = budget
+        self._queries = queries
+        self._directory = directory
+        self._clock = clock
+        self._egress = egress
+        self._past: Mapping[Instant, Counts] = {}
+        self._added_up: tuple[tuple[Instant, ...], Mapping[Popups, Mapping[Fate, int]]] = ((), {})
+
+    # --- sessions ---
+
+    async def sessions(self, query: SessionQuery) -> tuple[tuple[Seen, ...], str | None]:
+        """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours."""
+        page = await self._sessions.find(query)
+        return await self._seen(page.sessions), page.cursor
+
+    async def _seen(self, sessions: Sequence[Session]) -> tuple[Seen, ...]:
+        snapshots = await asyncio.gather(*map(self._queries.snapshot, sessions))
+        waits = [waiting(session) for session in sessions]
+        overdue = self._clock.now() - STUCK_AFTER
+        checks = await self._watches.next_checks(
+            {
+                WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
+                for session, waits_for in zip(sessions, waits, strict=True)
+                if waits_for is not None
+                for app_id in waits_for.apps
+            }
+        )
+        late = {key for key, at in checks.items() if at is not None and at <= overdue}
+        return tuple(
+            Seen(
+                snapshot=snapshot,
+                waiting=waits_for,
+                is_overdue=waits_for is not None
+                and any(
+                    WatchKey(tenant_id=one.tenant_id, user_id=one.user_id, app_id=app_id) in late
+                    for app_id in waits_for.apps
+                ),
+            )
+            for one, snapshot, waits_for in zip(sessions, snapshots, waits, strict=True)
+        )
+
+    # --- at a glance ---
+
+    async def overview(self, sees: Sees) -> Overview:
+        """Return everything at a glance."""
+        now, tenants = self._clock.now(), await self._tenants(sees)
+        situations, waits, lately, sides = await asyncio.gather(
+            self._census.situations(tenants),
+            self._census.waiting(tenants, now=now),
+            self._lately(tenants, now=now),
+            self.sides(sees),
+        )
+        return Overview(
+            at=now,
+            situations=situations,
+            waiting=waits,
+            stuck=sum(stuck_by(one.waiting, is_overdue=one.is_overdue, now=now) is not None for one in waits),
+            funnel=tuple((at, _stages(counts, tenants)) for at, counts in list(lately.hours.items())[-FUNNEL_HOURS:]),
+            sides=sides,
+            jumped=tuple(app for app in lately.apps({}) if app.jump is not None),
+        )
+
+    async def apps(self, sees: Sees) -> tuple[Instant, tuple[AppHealth, ...]]:
+        """Return the moment, and every app that has sessions or had popups in the last day; those that jumped first."""
+        now, tenants = self._clock.now(), await self._tenants(sees)
+        sessions, lately = await asyncio.gather(self._census.apps(tenants), self._lately(tenants, now=now))
+        return now, lately.apps(sessions)
+
+    async def app(self, sees: Sees, app_id: str) -> tuple[Instant, AppDetails | None]:
+        """Return the moment, and one app; None when nothing is known of it."""
+        now, tenants = self._clock.now(), await self._tenants(sees)
+        situations, lately = await asyncio.gather(
+            self._census.situations(tenants, app_id=app_id), self._lately(tenants, now=now)
+        )
+        if not situations and app_id not in lately.day:
+            return now, None
+        sessions = AppSessions(sessions=sum(situations.values()), waiting=situations.get(WAITING, 0))
+        return now, AppDetails(
+            health=lately.app(app_id, sessions),
+            situations=situations,
+            hours=tuple((at, _fates(counts.popups, app_id, tenants)) for at, counts in lately.hours.items()),
+        )
+
+    # --- the budget ---
+
+    async def sides(self, sees: Sees) -> tuple[Side, ...]:
+        """Return how much of Zapier's limits is held: of the address we call from, and of each partner."""
+        now = self._clock.now()
+        partners: defaultdict[str, list[str]] = defaultdict(list)
+        for tenant_id in await self._tenants(sees):
+            partners[await self._directory.partner_of(tenant_id)].append(tenant_id)
+        usages = await asyncio.gather(
+            *(self._budget.usage(egress=self._egress, partner=partner, now=now) for partner in partners)
+        )
+        everybody = tuple(tenant_id for tenants in partners.values() for tenant_id in tenants)
+        egress = [Side(usage=usage, is_egress=True, tenants=everybody) for usage, _ in usages[:1]]
+        of_partners = (
+            Side(usage=usage, is_egress=False, tenants=tuple(tenants))
+            for (_, usage), tenants in zip(usages, partners.values(), strict=True)
+        )
+        return (*egress, *of_partners)
+
+    # --- counts ---
+
+    async def _tenants(self, sees: Sees) -> tuple[str, ...]:
+        known = (tenant.id for tenant in await self._directory.tenants())
+        return tuple(tenant_id for tenant_id in known if sees is None or tenant_id in sees)
+
+    async def _day(self, now: Instant) -> Mapping[Instant, Counts]:
+        """Return the counts of the last hours, the present one last; what is over is read once."""
+        hour = now - now % HOUR
+        wanted = [hour - back * HOUR for back in reversed(range(BASELINE_HOURS + 1))]
+        missing = [at for at in wanted if at not in self._past]
+        found = dict(zip(missing, await self._census.hours(missing), strict=True))
+        day = {at: found[at] if at in found else self._past[at] for at in wanted}
+        self._past = {at: counts for at, counts in day.items() if at + HOUR + SETTLED_AFTER <= now}
+        return day
+
+    async def _lately(self, tenants: Sequence[str], *, now: Instant) -> _Lately:
+        minute = now - now % MINUTE
+        begun = [minute - back * MINUTE for back in reversed(range(RECENT_MINUTES[-1] + 1))]
+        hours, minutes = await asyncio.gather(self._day(now), self._census.minutes(begun))
+        by_minute: defaultdict[str, dict[Instant, ByBrowser]] = defaultdict(dict)
+        for at, counts in zip(begun, minutes, strict=True):
+            for app_id, browsers in _by_app([counts.popups], tenants).items():
+                by_minute[app_id][at] = browsers
+        present = [counts.popups for at, counts in hours.items() if at not in self._past]
+        titles = {app_id: title for counts in hours.values() for app_id, title in counts.titles.items()}
+        return _Lately(
+            now=now,
+            hours=hours,
+            day=_by_app([self._popups_past(), *present], tenants),
+            minutes=by_minute,
+            titles=titles,
+        )
+
+    def _popups_past(self) -> Mapping[Popups, Mapping[Fate, int]]:
+        """Return the popups of the hours that are over, added up once."""
+        hours = tuple(self._past)
+        if self._added_up[0] != hours:
+            total: defaultdict[Popups, Counter[Fate]] = defaultdict(Counter)
+            for counts in self._past.values():
+                for of, fates in counts.popups.items():
+                    total[of].update(fates)
+            self._added_up = (hours, total)
+        return self._added_up[1]
+
+
+def stuck_by(waits: Waiting | None, *, is_overdue: bool, now: Instant) -> Literal["signal", "check"] | None:
+    """Say by what somebody is stuck: `signal` when they were heard too long ago, `check` when one is overdue."""
+    if waits is None:
+        return None
+    if waits.heard_at is not None and waits.heard_at <= now - STUCK_AFTER:
+        return "signal"
+    return "check" if is_overdue else None
+
+
+def oldest(waits: Iterable[WaitingSession]) -> WaitingSession | None:
+    """Return who has waited longest."""
+    return min(waits, key=lambda one: (one.waiting.since, one.session_id), default=None)
+
+
+def _stages(counts: Counts, tenants: Iterable[str]) -> Mapping[Stage, int]:
+    return {stage: sum(counts.stages.get((tenant_id, stage), 0) for tenant_id in tenants) for stage in Stage}
+
+
+def _by_app(counted: Iterable[Mapping[Popups, Mapping[Fate, int]]], tenants: Container[str]) -> dict[str, ByBrowser]:
+    found: defaultdict[str, defaultdict[BrowserFamily, Counter[Fate]]] = defaultdict(lambda: defaultdict(Counter))
+    for popups in counted:
+        for of, fates in popups.items():
+            if of.tenant_id in tenants:
+                found[of.app_id][of.browser].update(fates)
+    return {app_id: dict(browsers) for app_id, browsers in found.items()}
+
+
+def _fates(popups: Mapping[Popups, Mapping[Fate, int]], app_id: str, tenants: Container[str]) -> Mapping[Fate, int]:
+    mine = {of: fates for of, fates in popups.items() if of.app_id == app_id}
+    return added(_by_app([mine], tenants).get(app_id, {}).values())
+
+
+def added(several: Iterable[Mapping[Fate, int]]) -> Mapping[Fate, int]:
+    """Add counts of popups up."""
+    total: Counter[Fate] = Counter()
+    for one in several:
+        total.update(one)
+    return total

@@ -1,0 +1,239 @@
+"""What operators read of one session and do to help: by the rules of everybody, each on record."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from orchestrator.core.session import MINUTE, SECOND
+from orchestrator.core.tenants import ApiKey, Scope, digest_of, key_text
+from tests.support.deployment import AN_ATTEMPT, Deployment, problem_of
+
+SECRET = "s" * 40
+
+
+class Desk:
+    """A deployment with an operator and a viewer."""
+
+    def __init__(self) -> None:
+        self.api = Deployment()
+
+    async def open(self) -> None:
+        for key_id, scope in (("ak0", Scope.OPERATOR), ("ak1", Scope.VIEWER)):
+            key = ApiKey(
+                id=key_id,
+                tenant_id=None,
+                name=f"Ann {scope}",
+                scopes=frozenset({scope}),
+                digest=digest_of(SECRET),
+                created_at=0,
+            )
+            await self.api.store.api_keys.create(key)
+        self.operator = self.api.caller({"Authorization": f"Bearer {key_text('ak0', SECRET)}"})
+        self.viewer = self.api.caller({"Authorization": f"Bearer {key_text('ak1', SECRET)}"})
+
+    async def act(
+        self, path: str, body: dict[str, Any] | None = None, *, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """Do something, for a reason, later than anything before."""
+        self.api.sim.clock.advance(1)
+        wish = {"reason": "they rang"} | (body or {})
+        return await self.operator.post(f"/v1/operator/{path}", json=wish, headers=headers)
+
+    async def read(self, path: str) -> Any:
+        """Look at something."""
+        answer = await self.viewer.get(f"/v1/operator/{path}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def audited(self, query: str = "") -> list[tuple[str, str, str | None]]:
+        """Return what the audit says was done, and what became of it, oldest first."""
+        entries = (await self.read(f"audit{query}"))["entries"]
+        return [(one["action"], one["outcome"], one["detail"]) for one in reversed(entries)]
+
+    async def connected(self, app: str, *, user: str = "alice") -> str:
+        """Have a user connect an account at Zapier, without any message; return the authentication's id."""
+        made = await self.api.sim.control("POST", "/authentications", {"user": user, "app": self.api.sim.app_id(app)})
+        authentication_id: str = made.json()["id"]
+        return authentication_id
+
+    async def aclose(self) -> None:
+        for client in (self.operator, self.viewer):
+            await client.aclose()
+        await self.api.aclose()
+
+
+@pytest.fixture(name="desk")
+async def _desk() -> AsyncIterator[Desk]:
+    """One of each."""
+    desk = Desk()
+    await desk.open()
+    yield desk
+    await desk.aclose()
+
+
+async def test_a_key_says_whose_it_is(desk: Desk) -> None:
+    """The dashboard shows it, and offers what it may do."""
+    assert await desk.read("me") == {"key_id": "ak1", "name": "Ann viewer", "role": "viewer", "tenants": None}
+
+
+async def test_check_now_finds_what_the_popup_could_not_say(desk: Desk) -> None:
+    """By the difference, as any other check would; the audit has who wanted it, and why."""
+    session, _address = await desk.api.awaiting()
+    step = session["steps"][0]["id"]
+    connected = await desk.connected("Slack")
+    desk.api.sim.clock.advance(5 * SECOND)
+    assert await desk.api.check() == 0
+
+    planned = (await desk.act(f"sessions/{session['id']}/steps/{step}/check-now")).json()
+    checks = await desk.api.check()
+    now = await desk.api.read(session)
+
+    assert (planned["outcome"], planned["cooldown_until"]) == ("applied", None)
+    assert planned["says"] == "Zapier is asked now, as soon as a call is free."
+    assert checks == 1
+    assert now["state"] == "resolved"
+    assert now["steps"][0]["authentication"]["id"] == connected
+    assert now["steps"][0]["evidence"]["channels"] == ["difference"]
+    (entry,) = (await desk.read(f"audit?session_id={session['id']}"))["entries"]
+    assert (entry["key_id"], entry["key_name"], entry["reason"]) == ("ak0", "Ann operator", "they rang")
+    assert (entry["action"], entry["step_id"], entry["outcome"]) == ("check_now", step, "applied")
+
+
+async def test_check_now_finds_what_came_after_the_time_was_over(desk: Desk) -> None:
+    """It is offered; what a popup was waited for too short a time for is not lost."""
+    session, _address = await desk.api.awaiting()
+    step = session["steps"][0]["id"]
+    desk.api.sim.clock.advance(11 * MINUTE)
+    await desk.api.check()
+    assert (await desk.api.read(session))["steps"][0]["reason"] == "timed_out"
+    connected = await desk.connected("Slack")
+
+    answer = await desk.act(f"sessions/{session['id']}/steps/{step}/check-now")
+    await desk.api.check()
+
+    assert answer.json()["outcome"] == "applied"
+    assert [one["id"] for one in (await desk.api.read(session))["steps"][0]["candidates"]] == [connected]
+
+
+async def test_a_step_is_bound_to_what_zapier_lists(desk: Desk) -> None:
+    """And to nothing else; the evidence says that an operator spoke for it."""
+    session, _address = await desk.api.awaiting()
+    steps = f"sessions/{session['id']}/steps/{session['steps'][0]['id']}"
+    connected = await desk.connected("Slack")
+
+    wrong = await desk.act(f"{steps}/bind", {"authentication_id": "99"})
+    right = await desk.act(f"{steps}/bind", {"authentication_id": connected})
+    again = await desk.act(f"{steps}/bind", {"authentication_id": connected})
+    step = right.json()["session"]["steps"][0]
+
+    assert problem_of(wrong) == (409, "authentication_not_usable")
+    assert (step["state"], step["authentication"]["id"]) == ("resolved", connected)
+    assert step["evidence"]["channels"] == ["operator"]
+    assert again.json()["outcome"] == "duplicate"
+    assert await desk.audited() == [
+        ("bind", "refused", "authentication_not_usable"),
+        ("bind", "applied", None),
+        ("bind", "duplicate", None),
+    ]
+
+
+async def test_a_session_is_given_more_time_and_ended(desk: Desk) -> None:
+    """Its popup, too, but never more than a popup may have."""
+    session, _ = await desk.api.awaiting()
+    path = f"sessions/{session['id']}"
+
+    longer = (await desk.act(f"{path}/extend", {"by_s": 3600})).json()["session"]
+    attempt = longer["steps"][0]["attempt"]
+    reset = await desk.act(f"{path}/steps/{session['steps'][0]['id']}/reset")
+    ended = await desk.act(f"{path}/cancel")
+    late = await desk.act(f"{path}/extend")
+
+    assert longer["deadline"] > session["deadline"]
+    assert attempt["deadline"] > attempt["opened_at"]
+    assert reset.json()["session"]["state"] == "choose-app"
+    assert ended.json()["session"]["status"] == "cancelled"
+    assert problem_of(late) == (409, "session_locked")
+    assert await desk.audited() == [
+        ("extend", "applied", None),
+        ("reset", "applied", None),
+        ("cancel", "applied", None),
+        ("extend", "refused", "session_locked"),
+    ]
+
+
+async def test_a_request_that_comes_twice_acts_once(desk: Desk) -> None:
+    """And is on record once, also when what it did is past by then."""
+    session, _ = await desk.api.awaiting()
+    path = f"sessions/{session['id']}/steps/{session['steps'][0]['id']}/reset"
+    key = {"Idempotency-Key": "once"}
+
+    first, second = [await desk.act(path, headers=key) for _ in range(2)]
+    other = await desk.act(path, {"reason": "another"}, headers=key)
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert problem_of(other) == (422, "idempotency_key_reused")
+    assert await desk.audited() == [("reset", "applied", None), ("reset", "refused", "idempotency_key_reused")]
+
+
+async def test_a_delivery_is_sent_again(desk: Desk) -> None:
+    """It goes out once more, and the audit names it."""
+    made = (await desk.api.ok("POST", "/v1/webhooks", {"url": "https://hooks.example/"}, status=201)).json()["id"]
+    session, address = await desk.api.awaiting()
+    await desk.api.signal(address, "cancelled")
+    await desk.api.deliver()
+    (sent,) = (await desk.read(f"sessions/{session['id']}"))["deliveries"]
+
+    answer = await desk.act(f"deliveries/{made}/{session['id']}/{sent['seq']}/replay")
+    await desk.api.deliver()
+    entries = (await desk.read("audit?action=replay"))["entries"]
+
+    assert (sent["webhook_id"], sent["state"]) == (made, "delivered")
+    assert (answer.status_code, answer.json()["state"]) == (201, "pending")
+    assert len(desk.api.posts.sent) == 2
+    assert [entry["about"] for entry in entries] == [f"{made} {sent['seq']}"]
+    assert (await desk.act(f"deliveries/{made}/{session['id']}/999/replay")).status_code == 404
+
+
+async def test_the_story_tells_everything(desk: Desk) -> None:
+    """What came, what became of it, what was planned, and why it is as it is."""
+    session, address = await desk.api.awaiting()
+    await desk.api.signal(address, "focus")
+    story = await desk.read(f"sessions/{session['id']}?after=1")
+
+    assert story["session"]["tenant_id"] == "default"
+    assert [one["signal"] for one in story["timeline"]][-2:] == ["popup_opened", "focus"]
+    assert [one["seq"] for one in story["events"]] == list(range(2, session["seq"] + 2))
+    assert [one["id"] for one in story["attempts"]] == [AN_ATTEMPT]
+    assert [hint["kind"] for hint in story["attempts"][0]["hints"]] == ["focus"]
+    assert [one["waiting"] for one in story["watches"]] == [1]
+    assert [(one["endpoint"], one["status"]) for one in story["calls"]] == [
+        ("GET /v2/apps", 200),
+        ("GET /v2/authentications", 200),
+    ]
+    assert story["watches"][0]["next_check_at"] is not None
+    assert "awaiting_popup" in story["diagram"]
+    assert story["why"]["verdict"] == "working"
+    assert (await desk.read(f"why?session={session['id']}"))["findings"] == story["why"]["findings"]
+
+
+@pytest.mark.parametrize("query", ["", "?session=zs00abcdefghij&app=x"])
+async def test_one_thing_is_asked_about(desk: Desk, query: str) -> None:
+    """Neither nothing nor two."""
+    assert problem_of(await desk.viewer.get(f"/v1/operator/why{query}")) == (422, "request_invalid")
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 501, "a\nb", None])
+async def test_nothing_is_done_without_a_reason(desk: Desk, reason: str | None) -> None:
+    """Of 1 to 500 characters, on one line."""
+    session, _ = await desk.api.awaiting()
+    wish = {} if reason is None else {"reason": reason}
+    answer = await desk.operator.post(f"/v1/operator/sessions/{session['id']}/cancel", json=wish)
+
+    assert problem_of(answer) == (422, "request_invalid")
+    assert (await desk.api.read(session))["status"] == "building"
+    assert await desk.audited() == []
