@@ -19,6 +19,9 @@ TICK_SPACING: Final[Millis] = 20
 ALIVE_PAUSE: Final[Millis] = 5 * SECOND
 """How often a worker shows that its loop turns."""
 
+SAMPLE_PAUSE: Final[Millis] = 10 * SECOND
+"""How often what only the store knows is read for the metrics."""
+
 SWEEP_PAUSE: Final[Millis] = 5 * SECOND
 SWEEP_LEASE: Final[Millis] = 30 * SECOND
 

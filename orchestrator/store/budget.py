@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import Budget, Grant, Permit, Share, Usage
 from orchestrator.core.session import Instant
 from orchestrator.store import keys
@@ -15,9 +16,10 @@ from orchestrator.store.scripts import Argument, Call, Scripts
 class RedisBudget:
     """`Budget` on a Redis-protocol server."""
 
-    def __init__(self, scripts: Scripts, limits: Limits) -> None:
+    def __init__(self, scripts: Scripts, limits: Limits, *, meter: Meter = UNMETERED) -> None:
         self._scripts = scripts
         self._limits = limits
+        self._meter = meter
 
     async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
         """Take up to `wanted` permits of both limits at once."""
@@ -35,6 +37,7 @@ class RedisBudget:
             ],
         )
         retry_at, ids = await self._scripts.call(call)
+        self._meter.asked(share, wanted=wanted, given=len(ids))
         start_by = self._limits.start_by(now)
         permits = tuple(Permit(id=str(number), egress=egress, partner=partner, start_by=start_by) for number in ids)
         return Grant(permits=permits, retry_at=int(retry_at) or None)

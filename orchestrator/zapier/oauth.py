@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from orchestrator.core.errors import StoreError, UpstreamBusyError
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import (
     Budget,
     Client,
@@ -61,10 +62,13 @@ class ZapierOAuth:
     Each request is made under a permit: Zapier's limits count all endpoints, and do not say that this one is none.
     """
 
-    def __init__(self, *, token_url: str, http: httpx.AsyncClient, budget: Budget, clock: Clock) -> None:
+    def __init__(
+        self, *, token_url: str, http: httpx.AsyncClient, budget: Budget, clock: Clock, meter: Meter = UNMETERED
+    ) -> None:
         self._url = httpx.URL(token_url)
         self._http = http
         self._budget = budget
+        self._meter = meter
         self._clock = clock
 
     async def exchange_code(
@@ -93,7 +97,8 @@ class ZapierOAuth:
             body=urlencode(form).encode(),
             media_type=_FORM,
         )
-        requests = Requests(Exchange(self._http, limits=replace(Limits(), call_limit=limit)), clock=self._clock)
+        exchange = Exchange(self._http, limits=replace(Limits(), call_limit=limit))
+        requests = Requests(exchange, clock=self._clock, meter=self._meter)
         async with self._purse(permit) as purse:
             if self._clock.now() > permit.start_by:
                 return TokensRefused(problem="too late: the call could not begin in time")
