@@ -288,7 +288,7 @@ class Engine:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
 
         A picker's listing that shows it so confirms what was picked from it for a minute; else there is another one.
-        As an `act` it is an operator's choice, and the evidence says so.
+        As an `act` it is an operator's choice: the evidence says so, and Zapier is always asked.
 
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
@@ -299,7 +299,8 @@ class Engine:
             raise IllegalSignalError(
                 session_id=key.session_id, step_id=step_id, state=step.state, signal="authentication_selected"
             )
-        listing = await self._picked_from(session, step, authentication_id) or await self._list(session, step)
+        picked_from = None if act else await self._picked_from(session, step, authentication_id)
+        listing = picked_from or await self._list(session, step)
         if not listing.complete and listing.get(authentication_id) is None:
             raise UpstreamUnavailableError(problem="the list of authentications is not complete")
 

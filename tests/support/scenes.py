@@ -41,6 +41,7 @@ from orchestrator.core.tenants import Tenant
 from orchestrator.creation import LOOK_LIMIT, Creator
 from orchestrator.credentials import ToldCredentials
 from orchestrator.engine import Engine, NewSession, NewStep, OpenedPopup
+from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.queries import Queries
 from orchestrator.store.limits import Limits
@@ -73,6 +74,7 @@ class Process:
     following: Following
     checker: Checker
     creator: Creator
+    filler: Filler
     supplier: Supplier
     sweeper: Sweeper
     clock: ManualClock
@@ -175,6 +177,7 @@ class Scene:
                 chance=lambda: 0.5,
             ),
             creator=creator,
+            filler=Filler(commits=commits, sessions=sessions, credentials=credentials, upstream=upstream, ids=ids),
             supplier=Supplier(
                 engine=engine,
                 commits=commits,

@@ -384,10 +384,16 @@ class BudgetsAgree(Agreement):
     egress = st.sampled_from(["e1", "e2"])
     partner = st.sampled_from(["p1", "p2"])
 
-    @rule(wanted=st.integers(0, 6), egress=egress, partner=partner, share=st.sampled_from(Share))
-    def take(self, wanted: int, egress: str, partner: str, share: Share) -> None:
+    @rule(
+        wanted=st.integers(0, 6),
+        egress=egress,
+        partner=partner,
+        share=st.sampled_from(Share),
+        user=st.sampled_from([None, "ann", "bob"]),
+    )
+    def take(self, wanted: int, egress: str, partner: str, share: Share, user: str | None) -> None:
         """Somebody wants to call Zapier."""
-        taking = {"egress": egress, "partner": partner, "share": share, "now": self.now}
+        taking = {"egress": egress, "partner": partner, "share": share, "now": self.now, "user": user}
         grant = self.both("budget.take", wanted, **taking)
         self.permits += grant.permits
 

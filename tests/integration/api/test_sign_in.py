@@ -12,7 +12,7 @@ import pytest
 from cli.walking import outcome_in
 from orchestrator.core.sign_ins import OPENS_WITHIN, RETURNS_WITHIN
 from tests.support.deployment import ORIGIN, Deployment, problem_of
-from tests.support.sign_ins import API, SETTINGS, SigningBrowser, query_of
+from tests.support.sign_ins import API, SigningBrowser, query_of
 
 BACK: Final = f"{ORIGIN}/zaps/new?draft=7#top"
 NAME: Final = "0" * 64
@@ -21,7 +21,7 @@ NAME: Final = "0" * 64
 @pytest.fixture(name="api")
 async def _api() -> AsyncIterator[Deployment]:
     """The API on a store in memory, with a client secret, before a simulated Zapier."""
-    deployment = Deployment(**SETTINGS)
+    deployment = Deployment(public_api_url=API)
     yield deployment
     await deployment.aclose()
 
