@@ -215,6 +215,13 @@ const REASONS = {
   not_made: "Zapier did not take what was filled in",
 };
 
+/** Why a user has to sign in again. @type {Record<string, string>} */
+const SIGN_IN_NEEDED = {
+  token_refused: "Zapier wants the user to sign in again",
+  refresh_refused: "Zapier renews the user’s access no more: they must sign in again",
+  refresh_outcome_lost: "Zapier’s answer was lost while the user’s access was renewed: they must sign in again",
+};
+
 /**
  * @typedef {{app: string, account: string | null}} Place what an event's step has now
  * @type {Record<string, (data: any, place: Place) => [Tone, string]>}
@@ -252,7 +259,7 @@ const EVENTS = {
   zap_failed: ({ problem }) => ["bad", `Zapier refused: ${problem}`],
   zap_create_unknown: () => ["bad", "No answer: the Zap may exist"],
   zap_looked_for: () => ["wait", "Looked for it among the user’s Zaps"],
-  sign_in_needed: () => ["bad", "Zapier wants the user to sign in again"],
+  sign_in_needed: ({ reason }) => ["bad", SIGN_IN_NEEDED[reason] ?? SIGN_IN_NEEDED.token_refused],
   signed_in: () => ["good", "Signed in to Zapier again"],
 };
 

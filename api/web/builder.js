@@ -463,6 +463,12 @@ function welcome() {
           }),
         ),
         h(
+          "button",
+          { type: "submit", class: "button primary", "aria-disabled": page.busy ? "true" : null },
+          page.busy && h("span", { class: "spinner", "aria-hidden": "true" }),
+          "Start a Zap",
+        ),
+        h(
           "label",
           { class: "check" },
           h("input", {
@@ -472,12 +478,6 @@ function welcome() {
             on: { change: (/** @type {{target: HTMLInputElement}} */ { target }) => (page.isSignedIn = target.checked) },
           }),
           h("span", {}, "Signed in to Zapier already"),
-        ),
-        h(
-          "button",
-          { type: "submit", class: "button primary", "aria-disabled": page.busy ? "true" : null },
-          page.busy && h("span", { class: "spinner", "aria-hidden": "true" }),
-          "Start a Zap",
         ),
       ),
     ),

@@ -51,6 +51,7 @@ from orchestrator.sweeping import Sweeper
 from tests.support.clocks import CountedIds, ManualClock
 from tests.support.interference import Around, undisturbed, wrapped
 from tests.support.upstreams import EGRESS, PARTNER, MemoryUpstream, Zapier
+from tests.support.zapier import a_client
 
 TENANT: Final = "default"
 SHARDS: Final = 2
@@ -150,6 +151,7 @@ class Scene:
             credentials=credentials,
             users=users,
             upstream=upstream,
+            client_of=a_client,
             clock=clock,
             ids=ids,
             policy=policy,

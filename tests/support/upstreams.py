@@ -318,7 +318,7 @@ class MemoryUpstream:
         await self._asked("listed zaps", credential, permit=await self._draw(deque(), share=Share.STRONG))
         return self._zapier.listed_zaps
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         """Take one permit for a call a user waits on."""
         return await self._draw(deque(), share=Share.INTERACTIVE)
 
