@@ -109,8 +109,8 @@ const SHOWS = {
   unanswered: (app) => ({
     tone: "busy",
     badge: "Still checking",
-    title: "Zapier’s answer did not arrive",
-    text: `What you filled in was sent once, and is not sent again. Zapier is asked whether it has the ${app} account; you may also choose another.`,
+    title: "Waiting for Zapier’s answer",
+    text: `What you filled in was sent, once. Should no answer come, it is not sent again: Zapier is asked whether it has the ${app} account.`,
   }),
   "not-made": (app) => ({
     tone: "bad",
@@ -211,6 +211,7 @@ const REASONS = {
   expired: "the account has expired",
   revoked: "the account is gone",
   claimed_elsewhere: "the account belongs to another step",
+  unanswered: "Zapier’s answer is awaited",
   not_made: "Zapier did not take what was filled in",
 };
 
