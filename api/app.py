@@ -33,6 +33,8 @@ from api.routes import (
     pages,
     popups,
     sessions,
+    sign_in_page,
+    sign_ins,
     steps,
     users,
     webhooks,
@@ -63,6 +65,7 @@ _RESOURCES = (
     client_tokens,
     connect_links,
     credentials,
+    sign_ins,
     users,
     webhooks,
     operators,
@@ -70,6 +73,7 @@ _RESOURCES = (
     health,
     pages,
     connect_page,
+    sign_in_page,
 )
 
 

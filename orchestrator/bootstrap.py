@@ -17,7 +17,7 @@ from orchestrator.checking import Checker
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.commits import Commits
 from orchestrator.core.endpoints import Networks
-from orchestrator.core.ports import Clock, Ids, OAuth, Post, Store, Upstream
+from orchestrator.core.ports import Clock, Ids, OAuth, Post, Queues, Store, Upstream
 from orchestrator.core.schedule import Policy
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
@@ -33,10 +33,13 @@ from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
 from orchestrator.sampling import Sampler
-from orchestrator.settings import Settings
+from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
+from orchestrator.signing_in import SignIns
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
+from orchestrator.store.workers import RedisQueues
+from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
 from orchestrator.upkeep import Upkeep
 from orchestrator.webhooks import Webhooks
@@ -73,12 +76,14 @@ class Zapwright:
     upkeep: Upkeep
     commits: Commits
     engine: Engine
+    sign_ins: SignIns
     queries: Queries
     oversight: Oversight
     following: Following
     checker: Checker
     filler: Filler
     creator: Creator
+    supplier: Supplier
     sweeper: Sweeper
     directory: Directory
     courier: Courier
@@ -98,12 +103,14 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
     upstream: Upstream | None = None,
     oauth: OAuth | None = None,
     post: Post | None = None,
+    queues: Queues | None = None,
     metrics: Metrics | None = None,
 ) -> Zapwright:
     """Put a Zapwright together on a store and a clock of the caller's choice; `upstream` and `oauth` in Zapier's place.
 
-    Webhook messages go by `post`, by default over sockets, which the caller then closes. What happens is counted by
-    `metrics`; what the store counts itself, by those that it was opened with.
+    Webhook messages go by `post`, by default over sockets, which the caller then closes. How much lies in the queues is
+    told by `queues`, if anybody can tell. What happens is counted by `metrics`; what the store counts itself, by those
+    that it was opened with.
     """
     policy, limits, metrics = settings.policy(), rate_limits(settings), metrics or Metrics()
     commits = Commits(
@@ -145,7 +152,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         call_limit=round(settings.call_limit_s * 1000),
     )
     upstream = upstream or ZapierClient(
-        base_url=settings.zapier_api_url or "https://api.zapier.com",
+        base_url=settings.zapier_api_url or ZAPIERS_API_URL,
         http=http,
         budget=store.budget,
         access=upkeep,
@@ -186,6 +193,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         credentials=credentials,
         users=store.users,
         upstream=upstream,
+        client_of=directory.client_of,
         clock=clock,
         ids=ids,
         policy=policy,
@@ -207,10 +215,15 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         census=store.census,
         watches=store.watches,
         budget=store.budget,
+        deliveries=store.deliveries,
+        endpoints=store.endpoints,
+        workers=store.workers,
+        queues=queues,
         queries=queries,
         directory=directory,
         clock=clock,
         egress=settings.egress_group,
+        shards=settings.shards,
     )
     return Zapwright(
         settings=settings,
@@ -235,6 +248,19 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         upkeep=upkeep,
         commits=commits,
         engine=engine,
+        sign_ins=SignIns(
+            store=store.sign_ins,
+            credentials=credentials,
+            upstream=upstream,
+            oauth=oauth,
+            client_of=directory.client_of,
+            clock=clock,
+            ids=ids,
+            authorize_url=settings.authorize_url(),
+            scopes=settings.zapier_scopes,
+            limit=round(settings.call_limit_s * 1000),
+            shards=settings.shards,
+        ),
         queries=queries,
         oversight=oversight,
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
@@ -249,6 +275,17 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
         creator=creator,
+        supplier=Supplier(
+            engine=engine,
+            commits=commits,
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            upstream=upstream,
+            tenant_of=directory.tenant,
+            clock=clock,
+            ids=ids,
+        ),
         sweeper=Sweeper(
             creator=creator,
             commits=commits,
@@ -322,6 +359,7 @@ async def opened(
     )
     clock = SystemClock()
     post = posting(settings, clock)
+    queues = RedisQueues(settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else redis_url)
     http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS, transport=transport)
     try:
         await store.check()
@@ -335,6 +373,7 @@ async def opened(
             ids=RandomIds(),
             upstream=upstream,
             post=post,
+            queues=queues,
             metrics=metrics,
         )
         try:
@@ -344,6 +383,7 @@ async def opened(
             following.cancel()
     finally:
         await post.aclose()
+        await queues.aclose()
         await http.aclose()
         await store.aclose()
 
@@ -371,13 +411,17 @@ def settle_down() -> None:
 
 
 def rate_limits(settings: Settings) -> Limits:
-    """Return Zapier's rate limits as the settings have them; of a small one less is held back for those who wait."""
+    """Return Zapier's rate limits as the settings have them; of a small one less is held back for those who wait.
+
+    Where there are none, nobody takes anything from anybody, and what one user does is not bounded either.
+    """
     given = [limit for limit in (settings.rate_limit_egress, settings.rate_limit_partner) if limit != UNLIMITED]
     smallest = min(given, default=LIMIT_OF_FULL_RESERVES)
     quiet, strong = (reserve * smallest // LIMIT_OF_FULL_RESERVES for reserve in (QUIET_RESERVE, STRONG_RESERVE))
     return Limits(
         egress=settings.rate_limit_egress,
         partner=settings.rate_limit_partner,
+        user=settings.rate_limit_user if given else UNLIMITED,
         call_limit=round(settings.call_limit_s * 1000),
         quiet_reserve=min(quiet, QUIET_RESERVE),
         strong_reserve=min(strong, STRONG_RESERVE),

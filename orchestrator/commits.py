@@ -37,6 +37,7 @@ from orchestrator.core.session import Instant, Millis, Session, SessionKey, Watc
 from orchestrator.core.signals import (
     AuthenticationsListed,
     ConnectLinkMade,
+    FieldsSent,
     PageSeen,
     PopupOpened,
     Signal,
@@ -310,6 +311,7 @@ def _made(signal: Signal) -> str | None:
         case (
             StepAdded(step_id=made)
             | PopupOpened(attempt_id=made)
+            | FieldsSent(attempt_id=made)
             | ZapRequested(intent_id=made)
             | StepTestRequested(test_id=made)
         ):

@@ -135,9 +135,10 @@ class ToldCredentials:
         Raises as `Commits.apply`, and StoreError.
         """
         while (standing := await self._store.standing(tenant_id, user_id)) is not None:
+            changed = CredentialChanged(state=standing.state, reason=standing.reason, account=standing.account)
             for session_id in await self._sessions.of_user(tenant_id, user_id):
                 key = SessionKey(tenant_id=tenant_id, session_id=session_id)
                 with suppress(NotFoundError):  # erased between the two
-                    await self._commits.apply(key, CredentialChanged(state=standing.state, reason=standing.reason))
+                    await self._commits.apply(key, changed)
             if await self._store.told(standing):
                 return

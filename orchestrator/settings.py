@@ -13,9 +13,10 @@ from orchestrator.addresses import OnCluster, read_address
 from orchestrator.core.endpoints import Networks
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND
-from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of, own_app_of
 
 SHORTEST_TOKEN_KEY = 32
+ZAPIERS_API_URL = "https://api.zapier.com"
 ZAPIERS_TOKEN_URL = "https://zapier.com/oauth/token/"  # noqa: S105 - an address; its last slash matters
 Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
@@ -63,6 +64,10 @@ class Settings(BaseSettings):
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     """The origins of your pages, comma-separated, such as `https://app.example.com`."""
 
+    own_apps: Annotated[tuple[str, ...], NoDecode] = ()
+    """Your own apps at Zapier, whose authentications users may fill in on your page: ids, comma-separated, each with
+    the names of its authentication's fields, such as `0a1b2c3d-…=username+password`."""
+
     credential_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Fernet keys, comma-separated, newest first: the first encrypts users' Zapier tokens, all decrypt."""
 
@@ -81,6 +86,21 @@ class Settings(BaseSettings):
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8700
     """The port the API listens on."""
 
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Where the dashboard reaches the API; by default at the API's address and port on this machine."""
+
+    dashboard_host: str = "127.0.0.1"
+    """The address the dashboard listens on."""
+
+    dashboard_port: Annotated[int, Field(ge=0, le=65535)] = 8710
+    """The port the dashboard listens on."""
+
+    public_dashboard_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Where browsers reach the dashboard (set it behind a proxy with TLS: its cookie then needs https)."""
+
+    dashboard_idle_s: Annotated[Seconds, Field(le=12 * 3600)] = 30 * 60
+    """After how long without a key or a pointer moved an operator is signed out of the dashboard."""
+
     max_body_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024
     """The largest request body the API reads."""
 
@@ -98,6 +118,9 @@ class Settings(BaseSettings):
 
     zapier_client_secret: SecretStr | None = None
     """Your client secret at Zapier; users' sign-ins, and refreshing their tokens, need it."""
+
+    zapier_authorize_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Zapier's page where users sign in; by default `/v2/authorize` of the Partner API."""
 
     zapier_token_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
     """Zapier's token endpoint; by default its own, or `/oauth/token/` of an upstream that is not Zapier."""
@@ -122,6 +145,9 @@ class Settings(BaseSettings):
 
     rate_limit_partner: Annotated[int, Field(ge=0)] = 150
     """Zapier's limit per minute and partner; 0 for none (simulator only)."""
+
+    rate_limit_user: Annotated[int, Field(ge=0)] = 30
+    """How many calls a minute what one user does may cause, so that no page uses up what others wait on; 0 for any."""
 
     call_limit_s: Annotated[Seconds, Field(le=40)] = 10
     """The longest a call to Zapier may take; the one that creates a Zap must have ended when it is given up."""
@@ -175,7 +201,13 @@ class Settings(BaseSettings):
     """How it is logged."""
 
     @field_validator(
-        "credential_keys", "token_keys", "origins", "webhook_allowed_networks", "zapier_scopes", mode="before"
+        "credential_keys",
+        "token_keys",
+        "origins",
+        "own_apps",
+        "webhook_allowed_networks",
+        "zapier_scopes",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
@@ -217,6 +249,13 @@ class Settings(BaseSettings):
         Networks.of(texts)
         return texts
 
+    @field_validator("own_apps")
+    @classmethod
+    def _own_apps(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            own_app_of(text)
+        return texts
+
     @field_validator("origins")
     @classmethod
     def _written_as_sent(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -238,8 +277,13 @@ class Settings(BaseSettings):
             origins=self.origins,
             zapier_client_id=self.zapier_client_id,
             has_client_secret=self.zapier_client_secret is not None,
+            own_apps=self.own_apps,
             created_at=0,
         )
+
+    def authorize_url(self) -> str:
+        """Return where users are asked to let us act for them."""
+        return self.zapier_authorize_url or f"{(self.zapier_api_url or ZAPIERS_API_URL).rstrip('/')}/v2/authorize"
 
     def token_url(self) -> str:
         """Return where tokens are handed out: at Zapier, or at what stands in its place."""

@@ -13,6 +13,7 @@ from simulator.oauth import TOKENS
 from simulator.pages import page_routes
 from simulator.popups import popup_routes
 from simulator.routes import ROUTES, nothing
+from simulator.supplies import SUPPLIES
 from simulator.upstream import Clock, Sleep, Upstream, system_clock
 from simulator.uses import USES
 from simulator.world import World
@@ -45,7 +46,7 @@ def create_app(  # noqa: PLR0913 - everything about it is an argument
     gateway = Gateway(upstream, origin=origin, trust_forwarded_for=trust_forwarded_for)
     endpoints = [
         Route(path, gateway.route(endpoint, handle), methods=[method])
-        for endpoint, handle in {**ROUTES, **USES, **TOKENS}.items()
+        for endpoint, handle in {**ROUTES, **USES, **SUPPLIES, **TOKENS}.items()
         for method, path in [endpoint.split(" ")]
     ]
     rest = gateway.route(OTHER, nothing)

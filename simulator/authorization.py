@@ -162,7 +162,7 @@ class AuthorizationPages:
         return Wish(given["client_id"], uri, given["scope"], given.get("state"), query)
 
     def _way_in(self, wish: Wish) -> str:
-        """Return where who is not signed in goes: to sign up where all that takes is known and the address is new."""
+        """Return where who is not signed in goes: to sign up, where all that takes is given and the address is new."""
         newcomer = _newcomer(wish.query)
         if newcomer is None or self._upstream.world.knows(_account(newcomer) or ""):
             return _sign_in(wish)

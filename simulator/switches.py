@@ -25,6 +25,7 @@ Endpoint: TypeAlias = Literal[
     "POST /v2/actions/{action_id}/inputs/{input_id}/choices",
     "POST /v2/actions/{action_id}/outputs",
     "POST /v2/actions/{action_id}/test",
+    "POST /v2/authentications",
     "POST /v2/zaps",
 ]
 ENDPOINTS: Final[tuple[str, ...]] = get_args(Endpoint)
@@ -39,7 +40,7 @@ Count: TypeAlias = Annotated[int, Meta(ge=0, le=10**9)]
 Millis: TypeAlias = Annotated[int, Meta(ge=0, le=10**12)]
 Positive: TypeAlias = Annotated[int, Meta(ge=1, le=10**9)]
 When: TypeAlias = Literal["before", "after"]
-Scope: TypeAlias = Literal["profile", "zap", "zap:write", "connection:read"]
+Scope: TypeAlias = Literal["profile", "zap", "zap:write", "connection:read", "connection:write"]
 Reconnection: TypeAlias = Literal["keeps_id", "new_id"]
 #: The values of `Cross-Origin-Opener-Policy` that cut a popup off from the page that opened it.
 OpenerPolicy: TypeAlias = Literal["same-origin", "same-origin-allow-popups", "noopener-allow-popups"]
@@ -104,6 +105,25 @@ class Inputs(Section, frozen=True):
     """Whether a Zap is refused whose inputs are not what its actions ask for; undocumented."""
 
     checked: bool = False
+
+
+class Outputs(Section, frozen=True):
+    """What is said of the outputs of an action; the documentation spells their type in two ways."""
+
+    samples: bool = True  #: whether they have one
+    type: Literal["output_field", "output_fields"] = "output_field"
+
+
+class Tests(Section, frozen=True):
+    """What becomes of actions that are carried out to see what comes of it."""
+
+    failing: tuple[str, ...] = ()  #: keys of actions that fail
+
+
+class Zaps(Section, frozen=True):
+    """What a Zap may be."""
+
+    most_steps: Annotated[int, Meta(ge=1, le=100)] = 25  #: in 2024 it was two
 
 
 class Authentications(Section, frozen=True):
@@ -319,6 +339,9 @@ class Switches(Section, frozen=True):
     actions: Actions = Actions()
     choices: Choices = Choices()
     inputs: Inputs = Inputs()
+    outputs: Outputs = Outputs()
+    tests: Tests = Tests()
+    zaps: Zaps = Zaps()
     authentications: Authentications = Authentications()
     popups: Popups = Popups()
     apps: dict[str, OfApp] = {}

@@ -2,27 +2,34 @@
 
 /** @typedef {"superseded" | "cancelled" | "blocked" | "offered" | "timed_out" | "settled"} AttemptEnd */
 /** @typedef {"chrome" | "edge" | "firefox" | "safari" | "other"} BrowserFamily */
-/** @typedef {"message" | "difference" | "selection" | "operator"} Channel */
+/** @typedef {"message" | "difference" | "selection" | "operator" | "supplied"} Channel */
 /** @typedef {"missing" | "active" | "needs_sign_in"} CredentialState */
 /** @typedef {"pending" | "delivered" | "dead"} DeliveryState */
-/** @typedef {"session_created" | "session_changed" | "session_deadline_moved" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "zap_looked_for" | "sign_in_needed" | "signed_in"} EventName */
+/** @typedef {"session_created" | "session_changed" | "session_deadline_moved" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "fields_sent" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "zap_looked_for" | "sign_in_needed" | "signed_in"} EventName */
 /** @typedef {"DATETIME" | "MULTILINE" | "PASSWORD" | "CODE" | "READONLY" | "FILE" | "SELECT"} Format */
-/** @typedef {"message" | "finished" | "focus" | "closed" | "operator"} HintKind */
+/** @typedef {"message" | "finished" | "focus" | "closed" | "operator" | "answer_lost"} HintKind */
 /** @typedef {"check_now" | "extend" | "bind" | "reset" | "cancel" | "replay"} Intervention */
 /** @typedef {"new" | "opened" | "done" | "expired" | "revoked" | "replaced" | "session_over"} LinkState */
 /** @typedef {"applied" | "duplicate" | "stale" | "refused"} Outcome */
 /** @typedef {"requested" | "gone" | "dead"} Pause */
-/** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere"} Reason */
+/** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere" | "unanswered" | "not_made"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
+/** @typedef {"token_refused" | "refresh_refused" | "refresh_outcome_lost"} SignInReason */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
+/** @typedef {"pending" | "failing" | "dead"} Trouble */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"over" | "fine" | "user" | "working" | "stuck"} Verdict */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
-/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "deadline_final" | "delivery_not_found" | "delivery_under_way" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_checks" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
+/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "app_not_own" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "client_missing" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "deadline_final" | "delivery_not_found" | "delivery_under_way" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "fields_refused" | "fields_unanswered" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_checks" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
 
 /**
  * @typedef {object} SignalLog The session's newest signals, oldest first.
  * @property {Array<SignalRecord>} signals
+ */
+
+/**
+ * @typedef {object} OwnApp An app of the tenant's own: `fields` are what its authentications are made of, as far as the tenant says them.
+ * @property {Array<string>} fields
  */
 
 /**
@@ -46,14 +53,13 @@
  */
 
 /**
- * @typedef {object} Health The process answers.
- * @property {string} status
+ * @typedef {object} OperatorsWebhookList The endpoints that hear of every session of a tenant, by tenant and age.
+ * @property {Array<OperatorsWebhook>} webhooks
  */
 
 /**
- * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
- * @property {CredentialState} state
- * @property {string | null} account
+ * @typedef {object} Health The process answers.
+ * @property {string} status
  */
 
 /**
@@ -117,6 +123,12 @@
  */
 
 /**
+ * @typedef {object} SignIn The address at which the named browser, and no other, signs its user in to Zapier. It is good once.
+ * @property {string} url
+ * @property {string} opens_until
+ */
+
+/**
  * @typedef {object} DeliveryPage Deliveries, youngest first. `cursor` leads on, null at the end.
  * @property {Array<Delivery>} deliveries
  * @property {string | null} cursor
@@ -153,6 +165,36 @@
  */
 
 /**
+ * @typedef {object} Budget Zapier's limits and what is held of them, and the calls that were made.
+ * @property {Array<BudgetSide>} sides
+ * @property {Array<Calls>} calls
+ */
+
+/**
+ * @typedef {object} Waiter A step that waits on a watch.
+ * @property {string} session_id
+ * @property {string} step_id
+ */
+
+/**
+ * @typedef {object} WatchPage Watches that are to be checked, the next one first. `cursor` leads on, null at the end.
+ * @property {Array<Watch>} watches
+ * @property {string | null} cursor
+ */
+
+/**
+ * @typedef {object} Queue A queue of RQ's: how many batches lie in it. `depth` null: its server does not answer.
+ * @property {string} name
+ * @property {number | null} depth
+ */
+
+/**
+ * @typedef {object} OperatorsDeliveryPage Deliveries, the longest due first, dead ones youngest first. `cursor` leads on, null at the end.
+ * @property {Array<OperatorsDelivery>} deliveries
+ * @property {string | null} cursor
+ */
+
+/**
  * @typedef {object} HintSeen A reason to look that was noted on an attempt.
  * @property {HintKind} kind
  * @property {string} at
@@ -162,6 +204,13 @@
  * @typedef {object} AuditPage Entries, youngest first. `cursor` leads on, null at the end.
  * @property {Array<AuditEntry>} entries
  * @property {string | null} cursor
+ */
+
+/**
+ * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address. `reason` says why a sign-in is needed, where it is.
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {SignInReason | null} reason
  */
 
 /**
@@ -197,13 +246,6 @@
  * @property {string} field
  * @property {string} code
  * @property {string} detail
- */
-
-/**
- * @typedef {object} Picker The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session.
- * @property {Array<Authentication>} authentications
- * @property {string | null} listed_at
- * @property {Session} session
  */
 
 /**
@@ -287,6 +329,14 @@
  */
 
 /**
+ * @typedef {object} Picker The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session. `own_app`: the step's app is the tenant's own, so that an authentication can be made of fields; null where not.
+ * @property {Array<Authentication>} authentications
+ * @property {string | null} listed_at
+ * @property {OwnApp | null} own_app
+ * @property {Session} session
+ */
+
+/**
  * @typedef {object} Output Something a step gives to later ones; `reference` is what their fields are filled with.
  * @property {string} id
  * @property {string} title
@@ -295,11 +345,11 @@
  */
 
 /**
- * @typedef {object} Credential A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it.
- * @property {string} user_id
- * @property {CredentialState} state
- * @property {string | null} account
- * @property {string | null} expires_at
+ * @typedef {object} Workers The queues and the workers, the newest first. `outbox`: events that wait to be relayed.
+ * @property {string} at
+ * @property {Array<Queue>} queues
+ * @property {Array<Worker>} workers
+ * @property {number} outbox
  */
 
 /**
@@ -352,6 +402,15 @@
  * @property {string} title
  * @property {string} description
  * @property {boolean} is_instant
+ */
+
+/**
+ * @typedef {object} Credential A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it. What has a refresh token is refreshed here.
+ * @property {string} user_id
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {string | null} expires_at
+ * @property {boolean} has_refresh_token
  */
 
 /**
@@ -409,6 +468,16 @@
  * @property {number} lost_rate
  * @property {number} resolved
  * @property {Baseline} baseline
+ */
+
+/**
+ * @typedef {object} Calls Calls to one of Zapier's endpoints for a tenant: in this minute and the one before, and in the last hour. Of those in the last hour, `refused` were answered 429, and `failed` had no answer that can be used.
+ * @property {string} tenant_id
+ * @property {string} endpoint
+ * @property {number} lately
+ * @property {number} last_hour
+ * @property {number} refused
+ * @property {number} failed
  */
 
 /**
@@ -478,6 +547,18 @@
  * @property {Baseline | null} baseline
  * @property {Jump | null} jump
  * @property {Array<BrowserPopups>} browsers
+ */
+
+/**
+ * @typedef {object} Worker A worker process, and what it has in hand. `alive`: it was heard of within 30 seconds.
+ * @property {string} id
+ * @property {string} host
+ * @property {number} pid
+ * @property {string} started_at
+ * @property {string} seen_at
+ * @property {boolean} alive
+ * @property {number} checks
+ * @property {number} deliveries
  */
 
 /**
@@ -598,6 +679,36 @@
  * @property {Array<FunnelHour>} funnel
  * @property {Array<BudgetSide>} budget
  * @property {Array<Jumped>} jumps
+ */
+
+/**
+ * @typedef {object} Watch A user and an app whose authentications are to be listed, since somebody waits for one. `urgency`: `strong` when a signal asks for the check, `quiet` without news. `overdue_ms`: for how long it has been due already. `checking`: a worker has it now. `retry_at`: after `failures` nothing is asked before then.
+ * @property {string} tenant_id
+ * @property {string} user_id
+ * @property {string} app_id
+ * @property {"strong" | "quiet"} urgency
+ * @property {string} next_check_at
+ * @property {number} overdue_ms
+ * @property {string | null} last_check_at
+ * @property {boolean} checking
+ * @property {number} failures
+ * @property {string | null} retry_at
+ * @property {Array<Waiter>} waiters
+ */
+
+/**
+ * @typedef {object} OperatorsDelivery A delivery, and whose it is.
+ * @property {string} session_id
+ * @property {number} seq
+ * @property {EventName} event
+ * @property {string} message_id
+ * @property {DeliveryState} state
+ * @property {string} created_at
+ * @property {string | null} next_try_at
+ * @property {number} failures
+ * @property {Array<Try>} tries
+ * @property {string} tenant_id
+ * @property {string} webhook_id
  */
 
 /**
@@ -731,6 +842,23 @@
  */
 
 /**
+ * @typedef {object} OperatorsWebhook An endpoint of a tenant's, and how it receives: deliveries `pending` and `dead`, tries in a row that failed.
+ * @property {string} id
+ * @property {string} url
+ * @property {string | null} session_id
+ * @property {Array<EventName>} events
+ * @property {string} description
+ * @property {string} created_at
+ * @property {Pause | null} paused
+ * @property {string | null} paused_at
+ * @property {string} tenant_id
+ * @property {number} pending
+ * @property {number} dead
+ * @property {number} failures
+ * @property {string | null} received_at
+ */
+
+/**
  * @typedef {object} CreatedSession A session that was begun, with a token for its user's page.
  * @property {string} id
  * @property {string} user_id
@@ -798,6 +926,13 @@
  * @property {boolean | null} [focused]
  * @property {boolean} [gone]
  * @property {number | null} [elapsed_ms]
+ */
+
+/**
+ * @typedef {object} Newcomer Whom Zapier may make an account for, if they have none: it needs all three.
+ * @property {string} email
+ * @property {string} first_name
+ * @property {string} last_name
  */
 
 /**
@@ -910,6 +1045,14 @@
  * @property {string} step_id
  * @property {string} session_id
  * @property {boolean} [refresh]
+ */
+
+/**
+ * @typedef {object} SupplyAuthenticationArguments What supplyAuthentication is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ * @property {string} title
+ * @property {Record<string, unknown>} fields
  */
 
 /**
@@ -1030,6 +1173,23 @@
  * @property {string} user_id
  * @property {string} access_token
  * @property {number | null} [expires_in]
+ * @property {string | null} [refresh_token]
+ */
+
+/**
+ * @typedef {object} BeginSessionSignInArguments What beginSessionSignIn is given.
+ * @property {string} session_id
+ * @property {string} browser
+ * @property {string | null} [return_url]
+ * @property {Newcomer | null} [newcomer]
+ */
+
+/**
+ * @typedef {object} BeginSignInArguments What beginSignIn is given.
+ * @property {string} user_id
+ * @property {string} browser
+ * @property {string | null} [return_url]
+ * @property {Newcomer | null} [newcomer]
  */
 
 /**
@@ -1129,6 +1289,33 @@
 /**
  * @typedef {object} ReadAppArguments What readApp is given.
  * @property {string} app_id
+ */
+
+/**
+ * @typedef {object} ReadBudgetArguments What readBudget is given.
+ */
+
+/**
+ * @typedef {object} ListWatchesArguments What listWatches is given.
+ * @property {string} [tenant_id]
+ * @property {string} [cursor]
+ * @property {number} [limit]
+ */
+
+/**
+ * @typedef {object} ListWorkersArguments What listWorkers is given.
+ */
+
+/**
+ * @typedef {object} ListAllDeliveriesArguments What listAllDeliveries is given.
+ * @property {Trouble} [trouble]
+ * @property {string} [tenant_id]
+ * @property {string} [cursor]
+ * @property {number} [limit]
+ */
+
+/**
+ * @typedef {object} ListEndpointsArguments What listEndpoints is given.
  */
 
 /**

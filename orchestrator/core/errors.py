@@ -21,6 +21,8 @@ ZapwrightError
 │   ├── TooManyChecksError
 │   ├── DeadlineFinalError
 │   ├── AuthenticationNotUsableError
+│   ├── AppNotOwnError
+│   ├── FieldsUnansweredError
 │   ├── CandidatesFoundError
 │   ├── ConnectLinkOverError
 │   ├── TooManyBrowsersError
@@ -48,6 +50,7 @@ ZapwrightError
 │   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
 │   ├── UpstreamUnavailableError  no usable answer
 │   ├── UpstreamRefusedError      an answer that says no
+│   ├── FieldsRefusedError        an authentication is not made of these fields
 │   ├── StepTestFailedError       the action was carried out, and failed
 │   └── StepTestUnknownError      it may have been carried out
 └── StoreError
@@ -351,6 +354,36 @@ class AuthenticationNotUsableError(SignalRefusedError):
         )
 
 
+class AppNotOwnError(SignalRefusedError):
+    """Fields are taken for the tenant's own apps alone."""
+
+    code = "app_not_own"
+
+    def __init__(self, *, session_id: str, step_id: str, app_id: str) -> None:
+        super().__init__(
+            f"app {app_id} of step {step_id} of session {session_id} is none of the tenant's own apps: "
+            "connect it by its popup, or add it to the tenant's own apps if it is one",
+            session_id=session_id,
+            step_id=step_id,
+            app_id=app_id,
+        )
+
+
+class FieldsUnansweredError(SignalRefusedError):
+    """What came of fields that were sent before is not known yet."""
+
+    code = "fields_unanswered"
+
+    def __init__(self, *, session_id: str, step_id: str, attempt_id: str) -> None:
+        super().__init__(
+            f"whether Zapier made an authentication of the fields sent for step {step_id} of session {session_id} is "
+            "not known yet: wait until the session tells, choose another authentication, or reset the step",
+            session_id=session_id,
+            step_id=step_id,
+            attempt_id=attempt_id,
+        )
+
+
 class CandidatesFoundError(SignalRefusedError):
     """Opening the popup again found what was connected meanwhile."""
 
@@ -359,7 +392,7 @@ class CandidatesFoundError(SignalRefusedError):
     def __init__(self, *, session_id: str, step_id: str) -> None:
         super().__init__(
             f"something was connected for step {step_id} of session {session_id} meanwhile: "
-            "show its candidates, or open the popup once more to connect another account",
+            "show its candidates, or repeat the request to connect another account",
             session_id=session_id,
             step_id=step_id,
         )
@@ -627,6 +660,19 @@ class UpstreamRefusedError(UpstreamError):
 
     def __init__(self, *, status: int, problem: str) -> None:
         super().__init__(f"Zapier answered {status}: {problem}", status=status, problem=problem)
+
+
+class FieldsRefusedError(UpstreamError):
+    """Zapier makes no authentication of these fields."""
+
+    code = "fields_refused"
+
+    def __init__(self, *, step_id: str, problem: str) -> None:
+        super().__init__(
+            f"Zapier made no authentication for step {step_id} ({problem}): correct the fields, then send them anew",
+            step_id=step_id,
+            problem=problem,
+        )
 
 
 class StepTestFailedError(UpstreamError):

@@ -200,7 +200,7 @@ def asks_to_wait(answer: Answer) -> bool:
 
 
 def wait_of(answer: Answer, now: Instant) -> Millis:
-    """Return for how long."""
+    """Return how long Zapier asks us to wait."""
     return retry_after(answer.headers.get(_RETRY_AFTER), now=now)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -23,6 +23,9 @@ from orchestrator.core.ports import (
     Access,
     ActionUse,
     AppPage,
+    AuthenticationMade,
+    AuthenticationNotMade,
+    AuthenticationUnknown,
     Budget,
     Cache,
     CallLog,
@@ -42,17 +45,17 @@ from orchestrator.core.ports import (
     ZapUnknown,
 )
 from orchestrator.core.recognition import ListedZap, ZapListing
-from orchestrator.core.session import Listing, Millis
+from orchestrator.core.session import Instant, Listing, Millis
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress
-from orchestrator.zapier.calls import Calls, Requests
+from orchestrator.zapier.calls import Calls, Requests, wait_of
 from orchestrator.zapier.catalog import Catalog
 from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.forms import Forms
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import ListingDraft, Trail
 from orchestrator.zapier.permits import PartnerOf, PermitSource
-from orchestrator.zapier.refusals import problem_of
+from orchestrator.zapier.refusals import problem_of, without
 from orchestrator.zapier.shelf import Shelf
 
 log = structlog.get_logger(__name__)
@@ -119,9 +122,9 @@ class ZapierClient:
             limits=self._limits,
         )
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
-        return await self._permits.permit(tenant_id)
+        return await self._permits.permit(tenant_id, user_id)
 
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Give back permits that will not be used; twice is fine."""
@@ -184,7 +187,7 @@ class ZapierClient:
         trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
         draft = ListingDraft(app_id, trail)
         share = Share.STRONG if permits else Share.INTERACTIVE
-        async with self._permits.purse(credential.tenant_id, given=permits, share=share) as purse:
+        async with self._permits.purse(credential.tenant_id, credential.user_id, given=permits, share=share) as purse:
             while trail.here is not None:
                 request = _get("/v2/authentications", trail.here, app_id=app_id)
                 try:
@@ -241,8 +244,39 @@ class ZapierClient:
             await self._after_refusal(newest)
         return _zap(outcome, token=newest.access_token)
 
+    async def make_authentication(
+        self, credential: Credential, app_id: str, *, title: str, fields: Mapping[str, str], permit: Permit
+    ) -> AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown:
+        """Make one call, never repeated, and say what is known of the authentication; raises nothing.
+
+        It was made: 201 with a usable one for this app. When it surely was not is said as of a Zap's. What Zapier says
+        is not passed on when it repeats what a field holds.
+        """
+        async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
+            try:
+                body = wire.authentication_request(app_id, title=title, fields=fields)
+                newest = await self._calls.newest(credential)
+            except (ValueError, ZapwrightError) as error:
+                return AuthenticationNotMade(status=None, problem=str(error))
+            if self._clock.now() > permit.start_by:
+                return AuthenticationNotMade(status=None, problem="too late: the call could not begin in time")
+            request = Request(
+                endpoint="POST /v2/authentications",
+                method="POST",
+                url=self._address.endpoint("/v2/authentications"),
+                body=body,
+                app_id=app_id,
+            )
+            try:
+                outcome = await self._calls.act(request, credential=newest, purse=purse)
+            except (StoreError, UpstreamBusyError) as error:
+                return AuthenticationNotMade(status=None, problem=f"no permit: {error}")
+        if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
+            await self._after_refusal(newest)
+        return _authentication(outcome, app_id, token=newest.access_token, fields=fields, now=self._clock.now())
+
     async def _after_refusal(self, credential: Credential) -> None:
-        """Have another token for the next call; a failure of that must not hide what became of the Zap."""
+        """Have another token for the next call; a failure of that must not hide what became of the call."""
         try:
             await self._calls.after_refusal(credential)
         except SignInRequiredError:
@@ -269,6 +303,36 @@ def _zap(outcome: Outcome, *, token: str) -> ZapMade | ZapNotMade | ZapUnknown:
             return ZapUnknown(problem=f"status {status}" if flaw is None else f"status {status}, {flaw}")
         case _:
             assert_never(outcome)
+
+
+def _authentication(
+    outcome: Outcome, app_id: str, *, token: str, fields: Mapping[str, str], now: Instant
+) -> AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown:
+    match outcome:
+        case NotSent(flaw=flaw):
+            return AuthenticationNotMade(status=None, problem=f"not reached: {flaw}")
+        case Unanswered(flaw=flaw):
+            return AuthenticationUnknown(problem=f"no answer: {flaw}")
+        case Answer(status=status) if status in _NOT_MADE:
+            problem = without(problem_of(outcome.body, token=token), fields.values())
+            wait = wait_of(outcome, now) if status == HTTPStatus.TOO_MANY_REQUESTS else None
+            return AuthenticationNotMade(status=status, problem=problem, retry_after=wait)
+        case Answer(status=HTTPStatus.CREATED, flaw=None):
+            return _supplied(outcome.body, app_id)
+        case Answer(status=status, flaw=flaw):
+            return AuthenticationUnknown(problem=f"status {status}" if flaw is None else f"status {status}, {flaw}")
+        case _:
+            assert_never(outcome)
+
+
+def _supplied(body: bytes, app_id: str) -> AuthenticationMade | AuthenticationUnknown:
+    try:
+        row = wire.made_authentication(body)
+    except UpstreamUnavailableError as error:
+        return AuthenticationUnknown(problem=f"status 201 that names none: {error.facts['problem']}")
+    if row.app_id != app_id or row.authentication.is_expired:
+        return AuthenticationUnknown(problem="status 201 with another app's, or an expired one")
+    return AuthenticationMade(authentication=row.authentication)
 
 
 def _made(body: bytes) -> ZapMade | ZapUnknown:

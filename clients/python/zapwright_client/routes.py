@@ -17,6 +17,7 @@ from zapwright_client.shapes import (
     AppPage,
     AppStory,
     AuditPage,
+    Budget,
     CheckPlanned,
     ChoicePage,
     ClientToken,
@@ -38,9 +39,12 @@ from zapwright_client.shapes import (
     HeardSignal,
     Intervened,
     Intervention,
+    Newcomer,
     NewStep,
     OpenedPopup,
+    OperatorsDeliveryPage,
     OperatorsMe,
+    OperatorsWebhookList,
     OutputList,
     Overview,
     Picker,
@@ -50,14 +54,18 @@ from zapwright_client.shapes import (
     SessionPage,
     SessionStatus,
     SignalLog,
+    SignIn,
     StepState,
     StepTestRun,
     Story,
     StoryDelivery,
+    Trouble,
+    WatchPage,
     Webhook,
     WebhookList,
     WebhookTested,
     Why,
+    Workers,
 )
 
 
@@ -266,6 +274,30 @@ def list_authentications(step_id: str, session_id: str, *, refresh: bool | None 
         path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/authentications",
         kind=Picker,
         query={"refresh": refresh},
+    )
+
+
+def supply_authentication(
+    step_id: str,
+    session_id: str,
+    *,
+    title: str,
+    fields: Mapping[str, Any],
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[Session]:
+    """Settle the step on a new authentication, made of what its user filled in: for the tenant's own apps alone.
+
+    201 when Zapier made it. When its answer is lost, 202: it is not asked to make another; what it lists tells what
+    came of it. What the fields hold is sent on, once, and kept nowhere.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/authentications",
+        kind=Session,
+        body={"title": title, "fields": fields},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
     )
 
 
@@ -505,13 +537,58 @@ def revoke_connect_link(
     )
 
 
-def put_credential(user_id: str, *, access_token: str, expires_in: int | None = None) -> Call[Credential]:
-    """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
+def put_credential(
+    user_id: str, *, access_token: str, expires_in: int | None = None, refresh_token: str | None = None
+) -> Call[Credential]:
+    """Keep the user's tokens, encrypted and never shown again; what waited for them goes on."""
     return Call(
         method="PUT",
         path=f"/v1/users/{part(user_id)}/credential",
         kind=Credential,
-        body={"access_token": access_token, "expires_in": expires_in},
+        body={"access_token": access_token, "expires_in": expires_in, "refresh_token": refresh_token},
+    )
+
+
+def begin_session_sign_in(
+    session_id: str,
+    *,
+    browser: str,
+    return_url: str | None = None,
+    newcomer: Newcomer | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SignIn]:
+    """Begin a sign-in to Zapier of the session's user, in the browser that `browser` names.
+
+    Only that browser can open the address, once and at once, and only it can come back with what Zapier says. The
+    session's `credential` then shows it, and whoever follows the session is told. A repeat gives another address.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/zapier-sign-in",
+        kind=SignIn,
+        body={"browser": browser, "return_url": return_url, "newcomer": newcomer},
+        key=idempotency_key or new_key(),
+    )
+
+
+def begin_sign_in(
+    user_id: str,
+    *,
+    browser: str,
+    return_url: str | None = None,
+    newcomer: Newcomer | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SignIn]:
+    """Begin a sign-in to Zapier of one of your users, in the browser that `browser` names: theirs, as you know them.
+
+    A repeat gives another address.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/users/{part(user_id)}/zapier-sign-in",
+        kind=SignIn,
+        body={"browser": browser, "return_url": return_url, "newcomer": newcomer},
+        key=idempotency_key or new_key(),
     )
 
 
@@ -716,6 +793,57 @@ def read_app(app_id: str) -> Call[AppStory]:
     )
 
 
+def read_budget() -> Call[Budget]:
+    """Return what is held of Zapier's limits, until when they cool down, and what was asked of it."""
+    return Call(
+        method="GET",
+        path="/v1/operator/budget",
+        kind=Budget,
+    )
+
+
+def list_watches(
+    *, tenant_id: str | None = None, cursor: str | None = None, limit: int | None = None
+) -> Call[WatchPage]:
+    """Return what Zapier will be asked next, and for whom."""
+    return Call(
+        method="GET",
+        path="/v1/operator/watches",
+        kind=WatchPage,
+        query={"tenant_id": tenant_id, "cursor": cursor, "limit": limit},
+    )
+
+
+def list_workers() -> Call[Workers]:
+    """Return the workers, what they have in hand, and what waits for them."""
+    return Call(
+        method="GET",
+        path="/v1/operator/workers",
+        kind=Workers,
+    )
+
+
+def list_all_deliveries(
+    *, trouble: Trouble | None = None, tenant_id: str | None = None, cursor: str | None = None, limit: int | None = None
+) -> Call[OperatorsDeliveryPage]:
+    """Return deliveries to every endpoint that are pending, failing or dead."""
+    return Call(
+        method="GET",
+        path="/v1/operator/deliveries",
+        kind=OperatorsDeliveryPage,
+        query={"trouble": trouble, "tenant_id": tenant_id, "cursor": cursor, "limit": limit},
+    )
+
+
+def list_endpoints() -> Call[OperatorsWebhookList]:
+    """Return the endpoints that hear of every session of their tenant, and how they receive."""
+    return Call(
+        method="GET",
+        path="/v1/operator/endpoints",
+        kind=OperatorsWebhookList,
+    )
+
+
 def read_me() -> Call[OperatorsMe]:
     """Say whose key this is, and what it may see."""
     return Call(
@@ -908,6 +1036,7 @@ class Routes(Sender):
     choose_app = sent(choose_app)
     reset_step = sent(reset_step)
     list_authentications = sent(list_authentications)
+    supply_authentication = sent(supply_authentication)
     select_authentication = sent(select_authentication)
     open_popup = sent(open_popup)
     send_popup_signal = sent(send_popup_signal)
@@ -924,6 +1053,8 @@ class Routes(Sender):
     allow_browser = sent(allow_browser)
     revoke_connect_link = sent(revoke_connect_link)
     put_credential = sent(put_credential)
+    begin_session_sign_in = sent(begin_session_sign_in)
+    begin_sign_in = sent(begin_sign_in)
     erase_user = sent(erase_user)
     create_webhook = sent(create_webhook)
     list_webhooks = sent(list_webhooks)
@@ -939,6 +1070,11 @@ class Routes(Sender):
     read_overview = sent(read_overview)
     list_apps = sent(list_apps)
     read_app = sent(read_app)
+    read_budget = sent(read_budget)
+    list_watches = sent(list_watches)
+    list_workers = sent(list_workers)
+    list_all_deliveries = sent(list_all_deliveries)
+    list_endpoints = sent(list_endpoints)
     read_me = sent(read_me)
     read_story = sent(read_story)
     read_why = sent(read_why)
@@ -973,6 +1109,7 @@ class AsyncRoutes(AsyncSender):
     choose_app = sent_async(choose_app)
     reset_step = sent_async(reset_step)
     list_authentications = sent_async(list_authentications)
+    supply_authentication = sent_async(supply_authentication)
     select_authentication = sent_async(select_authentication)
     open_popup = sent_async(open_popup)
     send_popup_signal = sent_async(send_popup_signal)
@@ -989,6 +1126,8 @@ class AsyncRoutes(AsyncSender):
     allow_browser = sent_async(allow_browser)
     revoke_connect_link = sent_async(revoke_connect_link)
     put_credential = sent_async(put_credential)
+    begin_session_sign_in = sent_async(begin_session_sign_in)
+    begin_sign_in = sent_async(begin_sign_in)
     erase_user = sent_async(erase_user)
     create_webhook = sent_async(create_webhook)
     list_webhooks = sent_async(list_webhooks)
@@ -1004,6 +1143,11 @@ class AsyncRoutes(AsyncSender):
     read_overview = sent_async(read_overview)
     list_apps = sent_async(list_apps)
     read_app = sent_async(read_app)
+    read_budget = sent_async(read_budget)
+    list_watches = sent_async(list_watches)
+    list_workers = sent_async(list_workers)
+    list_all_deliveries = sent_async(list_all_deliveries)
+    list_endpoints = sent_async(list_endpoints)
     read_me = sent_async(read_me)
     read_story = sent_async(read_story)
     read_why = sent_async(read_why)

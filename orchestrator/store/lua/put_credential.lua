@@ -51,11 +51,7 @@ for _, app in ipairs(apps) do
   end
 end
 
-local before = redis.call("HGET", KEYS[1], "state")
-if before and before ~= ARGV[2] then
-  redis.call("SADD", KEYS[3], ARGV[7])
-end
-
+local before = redis.call("HMGET", KEYS[1], "state", "account")
 local generation = redis.call("HINCRBY", KEYS[1], "generation", 1)
 local fields = {expires_at = ARGV[6], has_refresh_token = ARGV[11], refreshed_by = ARGV[13], refresh = "", reason = ""}
 if not is_refresh then
@@ -69,6 +65,9 @@ for field, value in pairs(fields) do
   else
     redis.call("HDEL", KEYS[1], field)
   end
+end
+if before[1] ~= ARGV[2] or (fields.account and before[2] ~= fields.account) then
+  redis.call("SADD", KEYS[3], ARGV[7])
 end
 if ARGV[4] ~= "" then
   redis.call("SADD", KEYS[2], ARGV[4])

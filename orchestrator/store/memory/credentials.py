@@ -178,7 +178,7 @@ class MemoryCredentialStore:
         user = kept.credential.tenant_id, kept.credential.user_id
         before = self._state.credentials.get(user)
         self._state.credentials[user] = kept
-        if before is not None and before.credential.state is not kept.credential.state:
+        if before is None or _told_of(before.credential) != _told_of(kept.credential):
             self._state.untold.add(user)
 
     def _resume(self, tenant_id: str, user_id: str, *, now: Instant) -> None:
@@ -187,6 +187,10 @@ class MemoryCredentialStore:
                 watch.resume(now)
                 if watch.is_due(now):
                     self._switchboard.wake(keys.DUE)
+
+
+def _told_of(credential: Credential) -> tuple[CredentialState, str]:
+    return credential.state, credential.account
 
 
 if TYPE_CHECKING:

@@ -146,9 +146,7 @@ async def test_an_account_is_created_where_all_three_are_given(visitor: Visitor)
     ],
     ids=str,
 )
-async def test_a_wish_that_cannot_be_carried_out_is_not_led_back(
-    visitor: Visitor, wrong: dict[str, str | None]
-) -> None:
+async def test_a_wish_with_a_flaw_is_not_led_back(visitor: Visitor, wrong: dict[str, str | None]) -> None:
     """A page says what is wrong with it."""
     assert (await visitor.arrive(**wrong)).status_code == 400
 
