@@ -13,12 +13,13 @@ from api.views import Views
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate, Stage
-from orchestrator.core.ports import Reception, Situation, WorkerReport
+from orchestrator.core.ports import Reception, Situation, Verdict, WorkerReport
 from orchestrator.core.session import Instant, SessionStatus
 from orchestrator.oversight import (
     ALIVE_FOR,
     AppDetails,
     AppHealth,
+    Called,
     Overview,
     Planned,
     Seen,
@@ -107,6 +108,11 @@ def side(found: Side) -> shapes.BudgetSide:
     )
 
 
+def budget(sides: Iterable[Side], calls: Iterable[Called]) -> shapes.Budget:
+    """Show Zapier's limits, and the calls that were made."""
+    return shapes.Budget(sides=tuple(map(side, sides)), calls=tuple(map(_calls, calls)))
+
+
 def watch(planned: Planned, *, now: Instant) -> shapes.Watch:
     """Show a watch that will be checked."""
     found = planned.watch
@@ -151,6 +157,17 @@ def webhook(endpoint: Endpoint, reception: Reception) -> shapes.OperatorsWebhook
         dead=reception.dead,
         failures=reception.failures,
         received_at=moment(reception.received_at),
+    )
+
+
+def _calls(called: Called) -> shapes.Calls:
+    return shapes.Calls(
+        tenant_id=called.kind.tenant_id,
+        endpoint=called.kind.endpoint,
+        lately=called.lately,
+        last_hour=sum(called.hour.values()),
+        refused=called.hour.get(Verdict.REFUSED, 0),
+        failed=called.hour.get(Verdict.FAILED, 0),
     )
 
 

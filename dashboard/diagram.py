@@ -40,6 +40,7 @@ WAYS: Final = {
     ("resolved", "needs-auth"): "M534 260 C450 258 390 226 364 182",
     ("awaiting-popup", "resolved"): "M586 86 V222",
     ("resolved", "awaiting-popup"): "M632 226 V90",
+    ("needs-auth", "needs-auth"): "M300 132 C290 96 340 96 328 129",
     ("awaiting-popup", "awaiting-popup"): "M694 52 C738 40 738 84 698 74",
     ("resolved", "resolved"): "M670 240 C714 228 714 272 674 262",
 }

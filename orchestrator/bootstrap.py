@@ -182,6 +182,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         credentials=credentials,
         users=store.users,
         upstream=upstream,
+        client_of=directory.client_of,
         clock=clock,
         ids=ids,
         policy=policy,
@@ -386,13 +387,17 @@ def settle_down() -> None:
 
 
 def rate_limits(settings: Settings) -> Limits:
-    """Return Zapier's rate limits as the settings have them; of a small one less is held back for those who wait."""
+    """Return Zapier's rate limits as the settings have them; of a small one less is held back for those who wait.
+
+    Where there are none, nobody takes anything from anybody, and what one user does is not bounded either.
+    """
     given = [limit for limit in (settings.rate_limit_egress, settings.rate_limit_partner) if limit != UNLIMITED]
     smallest = min(given, default=LIMIT_OF_FULL_RESERVES)
     quiet, strong = (reserve * smallest // LIMIT_OF_FULL_RESERVES for reserve in (QUIET_RESERVE, STRONG_RESERVE))
     return Limits(
         egress=settings.rate_limit_egress,
         partner=settings.rate_limit_partner,
+        user=settings.rate_limit_user if given else UNLIMITED,
         call_limit=round(settings.call_limit_s * 1000),
         quiet_reserve=min(quiet, QUIET_RESERVE),
         strong_reserve=min(strong, STRONG_RESERVE),

@@ -139,12 +139,12 @@ class Insight:
         return why_app(
             AppFacts(
                 app_id=app_id,
-                title=next(titles, None) or (app.health.title if app else None) or app_id,
+                title=next(titles, None) or app.health.title or app_id,
                 now=now,
                 waiting=tuple(facts),
                 more_wait=page.cursor is not None,
-                popups=app.health.popups if app else {},
-                jump=app.health.jump if app else None,
+                popups=app.health.popups,
+                jump=app.health.jump,
             )
         )
 
@@ -188,7 +188,7 @@ class Insight:
         sees = frozenset({session.tenant_id})
         awaited = _awaited(session) if session.is_open else ()
         found = await asyncio.gather(*(self._oversight.app(sees, app_id) for app_id in awaited))
-        jumps = {app.health.app_id: app.health.jump for _, app in found if app is not None}
+        jumps = {app.health.app_id: app.health.jump for _, app in found}
         return {app_id: jump for app_id, jump in jumps.items() if jump is not None}
 
     async def _undelivered(self, session: Session) -> tuple[Undelivered, ...]:

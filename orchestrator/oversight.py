@@ -25,6 +25,7 @@ from orchestrator.core.health import (
 from orchestrator.core.ports import (
     AppSessions,
     Budget,
+    CallKind,
     CensusStore,
     Clock,
     Counts,
@@ -38,6 +39,7 @@ from orchestrator.core.ports import (
     SessionStore,
     Situation,
     Usage,
+    Verdict,
     WaitingSession,
     Watch,
     WatchQuery,
@@ -132,6 +134,15 @@ class Overview:
     funnel: tuple[tuple[Instant, Mapping[Stage, int]], ...]
     sides: tuple[Side, ...]
     jumped: tuple[AppHealth, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """Calls to Zapier: in this minute and the one before, and by what became of them in the last hour."""
+
+    kind: CallKind
+    lately: int
+    hour: Mapping[Verdict, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,14 +313,12 @@ class Oversight:
         sessions, lately = await asyncio.gather(self._census.apps(tenants), self._lately(tenants, now=now))
         return now, lately.apps(sessions)
 
-    async def app(self, sees: Sees, app_id: str) -> tuple[Instant, AppDetails | None]:
-        """Return the moment, and one app; None when nothing is known of it."""
+    async def app(self, sees: Sees, app_id: str) -> tuple[Instant, AppDetails]:
+        """Return the moment, and one app; of one that nobody uses all is zero."""
         now, tenants = self._clock.now(), await self._tenants(sees)
         situations, lately = await asyncio.gather(
             self._census.situations(tenants, app_id=app_id), self._lately(tenants, now=now)
         )
-        if not situations and app_id not in lately.day:
-            return now, None
         sessions = AppSessions(sessions=sum(situations.values()), waiting=situations.get(WAITING, 0))
         return now, AppDetails(
             health=lately.app(app_id, sessions),
@@ -335,6 +344,19 @@ class Oversight:
             for (_, usage), tenants in zip(usages, partners.values(), strict=True)
         )
         return (*egress, *of_partners)
+
+    async def calls(self, sees: Sees) -> tuple[Called, ...]:
+        """Return what was asked of Zapier in the last hour, by tenant and endpoint."""
+        now, tenants = self._clock.now(), await self._tenants(sees)
+        begun = _last_hour(now)
+        hour: defaultdict[CallKind, Counter[Verdict]] = defaultdict(Counter)
+        lately: Counter[CallKind] = Counter()
+        for at, counts in zip(begun, await self._census.minutes(begun), strict=True):
+            for kind, verdicts in counts.calls.items():
+                if kind.tenant_id in tenants:
+                    hour[kind].update(verdicts)
+                    lately[kind] += sum(verdicts.values()) if at >= begun[-2] else 0
+        return tuple(Called(kind=kind, lately=lately[kind], hour=verdicts) for kind, verdicts in sorted(hour.items()))
 
     # --- watches ---
 
@@ -391,8 +413,7 @@ class Oversight:
         return day
 
     async def _lately(self, tenants: Sequence[str], *, now: Instant) -> _Lately:
-        minute = now - now % MINUTE
-        begun = [minute - back * MINUTE for back in reversed(range(RECENT_MINUTES[-1] + 1))]
+        begun = _last_hour(now)
         hours, minutes = await asyncio.gather(self._day(now), self._census.minutes(begun))
         by_minute: defaultdict[str, dict[Instant, ByBrowser]] = defaultdict(dict)
         for at, counts in zip(begun, minutes, strict=True):
@@ -418,6 +439,12 @@ class Oversight:
                     total[of].update(fates)
             self._added_up = (hours, total)
         return self._added_up[1]
+
+
+def _last_hour(now: Instant) -> list[Instant]:
+    """Return when each of its minutes began, the present one last."""
+    minute = now - now % MINUTE
+    return [minute - back * MINUTE for back in reversed(range(RECENT_MINUTES[-1] + 1))]
 
 
 def stuck_by(waits: Waiting | None, *, is_overdue: bool, now: Instant) -> Literal["signal", "check"] | None:

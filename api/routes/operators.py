@@ -11,7 +11,6 @@ from api.openapi import problems
 from api.schemas import operators as shapes
 from api.schemas.fields import AppIdInPath
 from api.schemas.parameters import DeliveriesOverview, OperatorsSearch, WatchSearch
-from orchestrator.core.errors import AppNotFoundError
 
 router = APIRouter(prefix="/v1/operator", tags=["operators"], dependencies=[VIEWERS])
 
@@ -41,13 +40,18 @@ async def list_apps(operator: OperatorDep, oversight: OversightDep) -> shapes.Ap
     return overviews.apps(found, at=at)
 
 
-@router.get("/apps/{app_id}", responses=problems(AppNotFoundError))
+@router.get("/apps/{app_id}", responses=problems())
 async def read_app(app_id: AppIdInPath, operator: OperatorDep, oversight: OversightDep) -> shapes.AppStory:
     """Return how an app's popups went, in the last day by the hour, and where its sessions stand."""
     at, found = await oversight.app(operator.sees, app_id)
-    if found is None:
-        raise AppNotFoundError(app_id=app_id)
     return overviews.app(found, at=at)
+
+
+@router.get("/budget", responses=problems())
+async def read_budget(operator: OperatorDep, oversight: OversightDep) -> shapes.Budget:
+    """Return what is held of Zapier's limits, until when they cool down, and what was asked of it."""
+    sides, calls = await oversight.sides(operator.sees), await oversight.calls(operator.sees)
+    return overviews.budget(sides, calls)
 
 
 @router.get("/watches", responses=problems())

@@ -153,6 +153,9 @@ ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABL
 ActionType = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
 Position = Annotated[int, Field(ge=0, lt=MOST_STEPS, description="0 is the first place; beyond the end is last.")]
 AccessToken = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+RefreshToken = Annotated[
+    SecretStr, Field(min_length=1, max_length=4096, description="Refreshed here from now on, and by nobody else.")
+]
 SecretFields = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=128)],

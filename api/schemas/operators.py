@@ -213,23 +213,22 @@ class AppStory(AppHealth):
 
 
 class Calls(Shape):
-    """Calls to one of Zapier's endpoints for a tenant: in the last minute, and in the last hour.
+    """Calls to one of Zapier's endpoints for a tenant: in this minute and the one before, and in the last hour.
 
-    `refused` were answered 429, `failed` were not answered, or not with anything usable.
+    Of those in the last hour, `refused` were answered 429, and `failed` had no answer that can be used.
     """
 
     tenant_id: str
     endpoint: str
-    last_minute: int
+    lately: int
     last_hour: int
-    refused_last_hour: int
-    failed_last_hour: int
+    refused: int
+    failed: int
 
 
 class Budget(Shape):
-    """Zapier's limits and what is left of them, and what calls were made."""
+    """Zapier's limits and what is held of them, and the calls that were made."""
 
-    at: At
     sides: tuple[BudgetSide, ...]
     calls: tuple[Calls, ...]
 

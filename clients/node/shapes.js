@@ -14,6 +14,7 @@
 /** @typedef {"requested" | "gone" | "dead"} Pause */
 /** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere" | "unanswered" | "not_made"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
+/** @typedef {"token_refused" | "refresh_refused" | "refresh_outcome_lost"} SignInReason */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
 /** @typedef {"pending" | "failing" | "dead"} Trouble */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
@@ -59,12 +60,6 @@
 /**
  * @typedef {object} Health The process answers.
  * @property {string} status
- */
-
-/**
- * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
- * @property {CredentialState} state
- * @property {string | null} account
  */
 
 /**
@@ -170,6 +165,12 @@
  */
 
 /**
+ * @typedef {object} Budget Zapier's limits and what is held of them, and the calls that were made.
+ * @property {Array<BudgetSide>} sides
+ * @property {Array<Calls>} calls
+ */
+
+/**
  * @typedef {object} Waiter A step that waits on a watch.
  * @property {string} session_id
  * @property {string} step_id
@@ -203,6 +204,13 @@
  * @typedef {object} AuditPage Entries, youngest first. `cursor` leads on, null at the end.
  * @property {Array<AuditEntry>} entries
  * @property {string | null} cursor
+ */
+
+/**
+ * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address. `reason` says why a sign-in is needed, where it is.
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {SignInReason | null} reason
  */
 
 /**
@@ -337,14 +345,6 @@
  */
 
 /**
- * @typedef {object} Credential A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it.
- * @property {string} user_id
- * @property {CredentialState} state
- * @property {string | null} account
- * @property {string | null} expires_at
- */
-
-/**
  * @typedef {object} Workers The queues and the workers, the newest first. `outbox`: events that wait to be relayed.
  * @property {string} at
  * @property {Array<Queue>} queues
@@ -405,6 +405,15 @@
  */
 
 /**
+ * @typedef {object} Credential A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it. What has a refresh token is refreshed here.
+ * @property {string} user_id
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {string | null} expires_at
+ * @property {boolean} has_refresh_token
+ */
+
+/**
  * @typedef {object} WebhookTested What came of a made-up event. `status` null: no answer came, and `problem` says why.
  * @property {boolean} received
  * @property {number | null} status
@@ -459,6 +468,16 @@
  * @property {number} lost_rate
  * @property {number} resolved
  * @property {Baseline} baseline
+ */
+
+/**
+ * @typedef {object} Calls Calls to one of Zapier's endpoints for a tenant: in this minute and the one before, and in the last hour. Of those in the last hour, `refused` were answered 429, and `failed` had no answer that can be used.
+ * @property {string} tenant_id
+ * @property {string} endpoint
+ * @property {number} lately
+ * @property {number} last_hour
+ * @property {number} refused
+ * @property {number} failed
  */
 
 /**
@@ -1154,6 +1173,7 @@
  * @property {string} user_id
  * @property {string} access_token
  * @property {number | null} [expires_in]
+ * @property {string | null} [refresh_token]
  */
 
 /**
@@ -1269,6 +1289,10 @@
 /**
  * @typedef {object} ReadAppArguments What readApp is given.
  * @property {string} app_id
+ */
+
+/**
+ * @typedef {object} ReadBudgetArguments What readBudget is given.
  */
 
 /**

@@ -219,7 +219,7 @@ def _check(sight: Sight, path: str, step: Json) -> Node | None:
 def _bind(sight: Sight, path: str, step: Json) -> Node | None:
     candidates = listed(step, "candidates")
     if candidates:
-        options = [h("option", f"{plain(one['title'])} ({one['id']})", value=one["id"]) for one in candidates]
+        options = [h("option", f"{plain(one['title'])} ({plain(one['id'])})", value=one["id"]) for one in candidates]
         given: Node = h("select", *options, name="authentication_id")
     else:
         given = h(

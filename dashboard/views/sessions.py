@@ -53,6 +53,8 @@ REASONS: Final = (
     "expired",
     "revoked",
     "claimed_elsewhere",
+    "unanswered",
+    "not_made",
 )
 AGES: Final = ("older_than", "younger_than")
 ANY: Final = ("", "any")

@@ -40,6 +40,8 @@ REASONS: Final = {
     "expired": "the account has expired at Zapier",
     "revoked": "the account is gone from Zapier",
     "claimed_elsewhere": "the account turned out to be another step's",
+    "unanswered": "the fields were sent to Zapier, and its answer was lost",
+    "not_made": "Zapier made no account of the fields",
 }
 SIGNALS: Final = {
     "hinted": "The page gave a reason to look",
@@ -99,9 +101,8 @@ EVENTS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     "connect_link_contested": "Another browser waits to be let in by a connect link.",
     "connect_link_allowed": "A connect link went to the browser that waited.",
     "connect_link_revoked": "A connect link is good for nobody any more.",
-    "candidates_found": lambda data: (
-        f"{count_of(len(data.get('candidates') or ()), 'account is', 'accounts are')} offered to the user."
-    ),
+    "fields_sent": "The fields of an account are sent to Zapier, by one call.",
+    "candidates_found": lambda data: f"Offered to the user: {count_of(len(data.get('candidates') or ()), 'account')}.",
     "auth_needed": _needed,
     "auth_resolved": _resolved,
     "action_chosen": lambda data: f"An action was chosen: {plain(data.get('key') or '')}.",
@@ -176,7 +177,7 @@ def said(event: str, data: Json) -> str:
     """Say what an event means; one of a newer version is called by its name."""
     words = EVENTS.get(event)
     if words is None:
-        return f"{event.replace('_', ' ').capitalize()}."
+        return f"{plain(event).replace('_', ' ').capitalize()}."
     return words if isinstance(words, str) else words(data)
 
 
@@ -186,7 +187,7 @@ def _event(event: Json, names: Mapping[str, str]) -> Happening:
         key=f"event-{event['seq']}",
         tone=TONES.get(event["name"], "plain"),
         says=said(event["name"], event.get("data") or {}),
-        under=" · ".join(part for part in (_step(event, names), f"{event['name']}, seq {event['seq']}") if part),
+        under=" · ".join(part for part in (_step(event, names), f"{plain(event['name'])}, seq {event['seq']}") if part),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState, Lane
@@ -290,15 +291,32 @@ class WaitingSession:
     is_overdue: bool
 
 
+class Verdict(StrEnum):
+    """What is counted of calls to Zapier: it answered, it refused because of its limits (429), or did neither well."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class CallKind:
+    """Calls of one kind: for a tenant, to one of Zapier's endpoints (`GET /v2/apps`)."""
+
+    tenant_id: str
+    endpoint: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What was counted in an hour, or in a minute: sessions by tenant and stage, popups by what became of them.
+    """What was counted in an hour, or in a minute: sessions by tenant and stage, popups and calls by their ends.
 
-    `titles` are those of apps that were chosen then.
+    `titles` are those of apps that were chosen then. Stages and titles are counted by the hour alone.
     """
 
     stages: Mapping[tuple[str, Stage], int] = field(default_factory=dict)
     popups: Mapping[Popups, Mapping[Fate, int]] = field(default_factory=dict)
+    calls: Mapping[CallKind, Mapping[Verdict, int]] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -322,7 +340,7 @@ class CensusStore(Protocol):
         ...
 
     async def minutes(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
-        """Return the popups that were counted in each of these minutes. They are kept for some hours."""
+        """Return the popups and calls that were counted in each of these minutes. They are kept for some hours."""
         ...
 
 
@@ -404,12 +422,23 @@ class CallRecord:
     problem: str | None = None
     app_id: str | None = None
 
+    @property
+    def verdict(self) -> Verdict:
+        """What is counted of it."""
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return Verdict.REFUSED
+        is_answered = self.status is not None and self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        return Verdict.ANSWERED if is_answered else Verdict.FAILED
+
 
 class CallLog(Protocol):
-    """The newest calls made for each user. Losing any of it loses nothing."""
+    """The newest calls made for each user, and how many were made for each tenant. Losing any of it loses nothing."""
 
     async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
-        """Keep the record; the newest 50 of a user are kept, a week at most."""
+        """Keep the record, and count it in its hour and its minute (`CensusStore`).
+
+        The newest 50 of a user are kept, a week at most.
+        """
         ...
 
     async def of_user(self, tenant_id: str, user_id: str) -> tuple[CallRecord, ...]:
@@ -601,6 +630,7 @@ class Permit:
     egress: str
     partner: str
     start_by: Instant
+    user: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -632,8 +662,10 @@ class Usage:
 class Budget(Protocol):
     """Zapier's rate limits, kept for the whole deployment. It fails closed: no answer, no permit."""
 
-    async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
-        """Take up to `wanted` permits of both limits at once."""
+    async def take(
+        self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant, user: str | None = None
+    ) -> Grant:
+        """Take up to `wanted` permits of both limits at once; with `user`, of what one user may hold, too."""
         ...
 
     async def answered(self, permits: Sequence[Permit], *, now: Instant) -> None:
@@ -1414,7 +1446,7 @@ class Upstream(Protocol):
         """List the user's Zaps, every page; nobody waits for it, so it waits for no permit. Never cached."""
         ...
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
         ...
 

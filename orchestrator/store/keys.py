@@ -8,6 +8,7 @@ part of a name.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -81,12 +82,12 @@ def waiting(shard: int, tenant_id: str) -> str:
 
 
 def hour(shard: int, begun: Instant) -> str:
-    """hash: `stage_field`, `popup_field` → how often; `title_field` → an app's title. It expires by itself."""
+    """hash: `stage_field`, `popup_field`, `call_field` → how often; `title_field` → title. It expires by itself."""
     return _shard(shard, "hour", str(begun))
 
 
 def minute(shard: int, begun: Instant) -> str:
-    """hash: `popup_field` → how often. It expires by itself."""
+    """hash: `popup_field`, `call_field` → how often. It expires by itself."""
     return _shard(shard, "minute", str(begun))
 
 
@@ -392,6 +393,11 @@ def popup_field(popups: Popups, fate: str) -> str:
     return f"p:{_quoted(popups.tenant_id, popups.app_id)}:{popups.browser}:{fate}"
 
 
+def call_field(tenant_id: str, endpoint: str, verdict: str) -> str:
+    """Name what became of calls of one kind, in an hour's or a minute's counts."""
+    return f"c:{_quoted(tenant_id, endpoint)}:{verdict}"
+
+
 def title_field(app_id: str) -> str:
     """Name an app's title in an hour's counts."""
     return f"t:{_quoted(app_id)}"
@@ -418,6 +424,11 @@ def egress(name: str) -> str:
 def partner(name: str) -> str:
     """zset: permits held by this partner, like `egress`."""
     return f"zw:{{budget}}:partner:{_quoted(name)}"
+
+
+def user_share(name: str) -> str:
+    """zset: permits held by what one user does, like `egress`; the name is not legible in it."""
+    return f"zw:{{budget}}:user:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def cooldown() -> str:
@@ -447,12 +458,12 @@ def untold(shard: int) -> str:
 
 def sign_ins(shard: int) -> str:
     """hash: id → sign-in (JSON)."""
-    return _shard(shard, "sign-ins")
+    return _shard(shard, "signins")
 
 
 def kept_sign_ins(shard: int) -> str:
     """zset: ids of sign-ins, by until when they are kept."""
-    return _shard(shard, "sign-ins", "kept")
+    return _shard(shard, "signins", "kept")
 
 
 def user_member(tenant_id: str, user_id: str) -> str:

@@ -200,6 +200,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     of_app = call("read_app", by=operator, app_id=app["id"])
     watched = call("list_watches", by=operator, limit=100)["watches"]
     staff = call("list_workers", by=operator)
+    budget = call("read_budget", by=operator)
     lost = call("list_all_deliveries", by=operator, trouble="dead")["deliveries"]
     endpoints = call("list_endpoints", by=operator)["webhooks"]
     read = call("read_session", **here)
@@ -218,6 +219,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     assert (overview["sessions"] >= 2, overview["funnel"][-1]["created"] >= 1) == (True, True)
     assert of_app["popups"] == popups[app["id"]]
     assert (user in {one["user_id"] for one in watched}, lost, endpoints) == (False, [], [])
+    assert {"GET /v2/apps", "GET /v2/authentications"} <= {one["endpoint"] for one in budget["calls"]}
     assert [one["alive"] for one in staff["workers"]] == [True]
     assert all(one["depth"] is not None for one in staff["queues"])
     assert popups[app["id"]]["without_message"] >= 1

@@ -17,6 +17,7 @@ from zapwright_client.shapes import (
     AppPage,
     AppStory,
     AuditPage,
+    Budget,
     CheckPlanned,
     ChoicePage,
     ClientToken,
@@ -536,13 +537,15 @@ def revoke_connect_link(
     )
 
 
-def put_credential(user_id: str, *, access_token: str, expires_in: int | None = None) -> Call[Credential]:
-    """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
+def put_credential(
+    user_id: str, *, access_token: str, expires_in: int | None = None, refresh_token: str | None = None
+) -> Call[Credential]:
+    """Keep the user's tokens, encrypted and never shown again; what waited for them goes on."""
     return Call(
         method="PUT",
         path=f"/v1/users/{part(user_id)}/credential",
         kind=Credential,
-        body={"access_token": access_token, "expires_in": expires_in},
+        body={"access_token": access_token, "expires_in": expires_in, "refresh_token": refresh_token},
     )
 
 
@@ -787,6 +790,15 @@ def read_app(app_id: str) -> Call[AppStory]:
         method="GET",
         path=f"/v1/operator/apps/{part(app_id)}",
         kind=AppStory,
+    )
+
+
+def read_budget() -> Call[Budget]:
+    """Return what is held of Zapier's limits, until when they cool down, and what was asked of it."""
+    return Call(
+        method="GET",
+        path="/v1/operator/budget",
+        kind=Budget,
     )
 
 
@@ -1058,6 +1070,7 @@ class Routes(Sender):
     read_overview = sent(read_overview)
     list_apps = sent(list_apps)
     read_app = sent(read_app)
+    read_budget = sent(read_budget)
     list_watches = sent(list_watches)
     list_workers = sent(list_workers)
     list_all_deliveries = sent(list_all_deliveries)
@@ -1130,6 +1143,7 @@ class AsyncRoutes(AsyncSender):
     read_overview = sent_async(read_overview)
     list_apps = sent_async(list_apps)
     read_app = sent_async(read_app)
+    read_budget = sent_async(read_budget)
     list_watches = sent_async(list_watches)
     list_workers = sent_async(list_workers)
     list_all_deliveries = sent_async(list_all_deliveries)

@@ -71,6 +71,7 @@ Reason = Literal[
     "not_made",
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
+SignInReason = Literal["token_refused", "refresh_refused", "refresh_outcome_lost"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
 Trouble = Literal["pending", "failing", "dead"]
 ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
@@ -193,14 +194,6 @@ class Health:
     """The process answers."""
 
     status: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCredential:
-    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address."""
-
-    state: CredentialState
-    account: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +333,14 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Zapier's limits and what is held of them, and the calls that were made."""
+
+    sides: tuple[BudgetSide, ...]
+    calls: tuple[Calls, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiter:
     """A step that waits on a watch."""
 
@@ -385,6 +386,18 @@ class AuditPage:
 
     entries: tuple[AuditEntry, ...]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCredential:
+    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
+
+    `reason` says why a sign-in is needed, where it is.
+    """
+
+    state: CredentialState
+    account: str | None
+    reason: SignInReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -566,16 +579,6 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
-
-    user_id: str
-    state: CredentialState
-    account: str | None
-    expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
     """The queues and the workers, the newest first. `outbox`: events that wait to be relayed."""
 
@@ -642,6 +645,20 @@ class FoundAction(Action):
     title: str
     description: str
     is_instant: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it.
+
+    What has a refresh token is refreshed here.
+    """
+
+    user_id: str
+    state: CredentialState
+    account: str | None
+    expires_at: datetime | None
+    has_refresh_token: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -717,6 +734,21 @@ class Jump:
     lost_rate: float
     resolved: int
     baseline: Baseline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """Calls to one of Zapier's endpoints for a tenant: in this minute and the one before, and in the last hour.
+
+    Of those in the last hour, `refused` were answered 429, and `failed` had no answer that can be used.
+    """
+
+    tenant_id: str
+    endpoint: str
+    lately: int
+    last_hour: int
+    refused: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "send_again": {"reason": "their receiver was down"},
     "run_step_test": {"confirm": True},
     "send_popup_signal": {"attempt_id": AN_ATTEMPT, "kind": "focus"},
+    "supply_authentication": {"title": "Ours", "fields": {"api_key": "x"}},
 }
 
 
@@ -134,7 +135,7 @@ class World:
     """A deployment with a session, and everybody who might want something of it."""
 
     def __init__(self) -> None:
-        self.api = Deployment(zapier_client_secret="secret-of-zapwright")
+        self.api = Deployment()
         self.callers: dict[str, Headers] = {}
 
     async def begin(self) -> None:
@@ -192,9 +193,9 @@ class World:
             "session_id": self.session["id"],
             "step_id": self.step,
             "link_id": self.link,
-            "app_id": self.session["steps"][0]["app"]["id"],
             "user_id": "alice",
             "webhook_id": self.webhook,
+            "app_id": self.session["steps"][0]["app"]["id"],
             "seq": "1",
         }
         address = operation.address(**names)
@@ -352,6 +353,7 @@ CONNECTS: Final = {
     "select_authentication",
     "send_popup_signal",
     "stream_session",
+    "supply_authentication",
 }
 """All that our own connect page may do, whose token is for one step."""
 
@@ -400,6 +402,7 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "select_authentication",
         "send_popup_signal",
         "stream_session",
+        "supply_authentication",
     }
 
 

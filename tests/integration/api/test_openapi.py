@@ -56,6 +56,7 @@ OPERATIONS: Final = {
     "list_endpoints",
     "list_watches",
     "list_workers",
+    "read_budget",
     "list_apps",
     "list_audit",
     "list_authentications",

@@ -107,5 +107,5 @@ def test_who_may_act_may_look() -> None:
     """And who may only look may not act."""
     operators, viewers = (replace(KEY, tenant_id=None, scopes=frozenset({role})) for role in sorted(ROLES))
 
-    assert (operators.allowed, viewers.allowed) == (ROLES, {Scope.VIEWER})
+    assert (operators.allowed, viewers.allowed) == (ROLES, frozenset({Scope.VIEWER}))
     assert KEY.allowed == TENANT_SCOPES

@@ -117,9 +117,9 @@ def test_what_strangers_wrote_is_text_and_short(text: str) -> None:
     told = operators.story(
         events=[{"seq": 1, "name": text, "at": operators.ago(1), "step_id": None, "data": {"x": text}}]
     )
-    told["session"] |= {"title": text, "user_id": text, "reference": text, "metadata": {text: text}}
+    told["session"] |= {"title": text, "user_id": HOSTILE, "reference": text, "metadata": {text: text}}
     told["session"]["steps"][0]["app"]["title"] = text
-    told["session"]["steps"][0]["candidates"] = [{"id": text, "title": text, "is_expired": True}]
+    told["session"]["steps"][0]["candidates"] = [{"id": "40912355", "title": text, "is_expired": True}]
     told["audit"] = [operators.entry(reason=text, key_name=text)]
     told["why"]["findings"][0]["says"] = text
     pages = [
