@@ -18,6 +18,7 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.fields import Form
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import (
     Access,
     ActionUse,
@@ -90,11 +91,12 @@ class ZapierClient:
         egress: str,
         partner_of: PartnerOf,
         limits: Limits | None = None,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._limits = limits or Limits()
         self._address = ApiAddress(base_url)
         self._clock = clock
-        requests = Requests(Exchange(http, limits=self._limits), clock=clock, log=calls)
+        requests = Requests(Exchange(http, limits=self._limits), clock=clock, log=calls, meter=meter)
         self._calls = Calls(requests, clock=clock, access=access)
         self._permits = PermitSource(
             budget=budget,

@@ -142,10 +142,10 @@ class Deployment:
                 "token_keys": TOKEN_KEYS,
                 "origins": ORIGIN,
                 "zapier_api_url": "http://sim.test",
+                "zapier_client_secret": secret_of("zapwright"),
                 "rate_limit_egress": 0,
                 "rate_limit_partner": 0,
                 "call_limit_s": 5,
-                "zapier_client_secret": secret_of("zapwright"),
                 **settings,
             }
         )
