@@ -68,6 +68,7 @@ class _Known:
             *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.delivery_index)),
             keys.calls(shard, *user),
             keys.waiting(shard, self.tenant_id),
+            keys.quoted(shard),
             *of_sessions,
             *of_watches,
         ]

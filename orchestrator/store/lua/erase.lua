@@ -23,7 +23,8 @@
 -- KEYS[20] deliveries  zset    of the shard
 -- KEYS[21] calls       list    made for the user
 -- KEYS[22] waiting     hash    of the tenant in the shard
--- KEYS[23..]           seven for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
+-- KEYS[23] quoted      hash    of the shard
+-- KEYS[24..]           seven for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
 --                      lanes, deliveries, messages (hashes);
 --                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
 --
@@ -82,12 +83,15 @@ local function leave(session_id, lanes, deliveries)
 end
 
 for number, session_id in ipairs(session_ids) do
-  local first = 23 + 7 * (number - 1)
+  local first = 24 + 7 * (number - 1)
   for member in string.gmatch(redis.call("HGET", KEYS[first], "index") or "", "[^\n]+") do
     redis.call("ZREM", KEYS[1], member)
   end
   redis.call("ZREM", KEYS[2], session_id)
   redis.call("HDEL", KEYS[22], session_id)
+  for reference in string.gmatch(redis.call("HGET", KEYS[first], "errors") or "", "[^\n]+") do
+    redis.call("HDEL", KEYS[23], reference)
+  end
   leave(session_id, KEYS[first + 4], KEYS[first + 5])
   for own = first, first + 6 do
     redis.call("DEL", KEYS[own])
@@ -107,7 +111,7 @@ while after do
 end
 
 for number, watch in ipairs(watches) do
-  local first = 23 + 7 * #session_ids + 4 * (number - 1)
+  local first = 24 + 7 * #session_ids + 4 * (number - 1)
   redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   for queue = 4, 7 do
     redis.call("ZREM", KEYS[queue], watch.name)

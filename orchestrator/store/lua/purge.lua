@@ -17,6 +17,7 @@
 -- KEYS[14] records  hash    deliveries of the session
 -- KEYS[15] messages hash    of the session
 -- KEYS[16] hooks    hash    webhook endpoints of the session
+-- KEYS[17] quoted   hash    of the shard
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read
@@ -24,7 +25,7 @@
 --
 -- Returns {"done"}, also when there is no such session; or {"stale"}: it has another version.
 
-local kept = redis.call("HMGET", KEYS[1], "version", "index")
+local kept = redis.call("HMGET", KEYS[1], "version", "index", "errors")
 if not kept[1] then
   return {"done"}
 end
@@ -33,6 +34,9 @@ if tonumber(kept[1]) ~= tonumber(ARGV[2]) then
 end
 for member in string.gmatch(kept[2], "[^\n]+") do
   redis.call("ZREM", KEYS[5], member)
+end
+for reference in string.gmatch(kept[3] or "", "[^\n]+") do
+  redis.call("HDEL", KEYS[17], reference)
 end
 redis.call("ZREM", KEYS[4], ARGV[1])
 redis.call("ZREM", KEYS[6], ARGV[1])

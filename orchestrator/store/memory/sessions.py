@@ -28,7 +28,17 @@ from orchestrator.core.session import MINUTE, Instant, Session, SessionKey, Watc
 from orchestrator.store import keys
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import SessionState, State, WatchState
-from orchestrator.store.rules import KEPT_EVENTS, KEPT_SIGNALS, Place, check_commit, is_ended, matches, owned, whole
+from orchestrator.store.rules import (
+    KEPT_ERRORS,
+    KEPT_EVENTS,
+    KEPT_SIGNALS,
+    Place,
+    check_commit,
+    is_ended,
+    matches,
+    owned,
+    whole,
+)
 from orchestrator.store.switchboard import Switchboard
 
 
@@ -105,6 +115,15 @@ class MemorySessionStore:
         kept = self._kept(session_id).events
         found = tuple(event for event in kept if event.seq > after)[:limit]
         return EventPage(events=found, truncated=bool(kept) and kept[0].seq > max(after, 0) + 1)
+
+    async def quote(self, session_id: str, reference: str) -> None:
+        """Note the reference of an error that was about the session."""
+        kept = self._kept(session_id)
+        kept.errors = [*kept.errors, reference][-KEPT_ERRORS:]
+
+    async def quoted(self, reference: str) -> str | None:
+        """Return the id of the session that an error of this reference was about."""
+        return next((state.session.id for state in self._state.sessions.values() if reference in state.errors), None)
 
     async def find(self, query: SessionQuery) -> SessionPage:
         """Return one page of the sessions that match."""
