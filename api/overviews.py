@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
+from api import views
 from api.schemas import operators as shapes
 from api.schemas.fields import moment, timestamp
 from api.views import Views
+from orchestrator.core.deliveries import Delivery
+from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate, Stage
-from orchestrator.core.ports import Situation
-from orchestrator.core.session import Instant, SessionStatus
-from orchestrator.oversight import AppDetails, AppHealth, Overview, Seen, Side, oldest, stuck_by
+from orchestrator.core.ports import Reception, Situation, Verdict, WorkerReport
+from orchestrator.core.session import SECOND, Instant, Millis, SessionStatus
+from orchestrator.oversight import AppDetails, AppHealth, Called, Overview, Planned, Seen, Side, Staff, oldest, stuck_by
+
+ALIVE_FOR: Final[Millis] = 30 * SECOND
+"""How long a worker is taken to live that was not heard of."""
 
 
 def session(seen: Seen, views: Views, *, now: Instant) -> shapes.FoundSession:
@@ -90,6 +96,82 @@ def side(found: Side) -> shapes.BudgetSide:
         held=usage.held,
         limit=usage.limit or None,
         cooldown_until=moment(usage.cooldown_until or None),
+    )
+
+
+def budget(sides: Iterable[Side], calls: Iterable[Called]) -> shapes.Budget:
+    """Show Zapier's limits, and the calls that were made."""
+    return shapes.Budget(sides=tuple(map(side, sides)), calls=tuple(map(_calls, calls)))
+
+
+def watch(planned: Planned, *, now: Instant) -> shapes.Watch:
+    """Show a watch that will be checked."""
+    found = planned.watch
+    return shapes.Watch(
+        tenant_id=found.key.tenant_id,
+        user_id=found.key.user_id,
+        app_id=found.key.app_id,
+        urgency="strong" if planned.is_strong else "quiet",
+        next_check_at=timestamp(planned.due),
+        overdue_ms=max(0, now - planned.due),
+        last_check_at=moment(found.checks[-1] if found.checks else None),
+        checking=planned.is_leased,
+        failures=found.failures,
+        retry_at=moment(found.retry_at),
+        waiters=tuple(map(shapes.Waiter.of, found.waiters)),
+    )
+
+
+def workers(staff: Staff) -> shapes.Workers:
+    """Show the workers and what waits for them."""
+    return shapes.Workers(
+        at=timestamp(staff.at),
+        queues=tuple(shapes.Queue(name=name, depth=depth) for name, depth in staff.queues.items()),
+        workers=tuple(_worker(report, now=staff.at) for report in staff.workers),
+        outbox=staff.outbox,
+    )
+
+
+def delivery(kept: Delivery) -> shapes.OperatorsDelivery:
+    """Show a delivery, and whose it is."""
+    return shapes.OperatorsDelivery(
+        **vars(views.delivery(kept)), tenant_id=kept.lane.tenant_id, webhook_id=kept.lane.endpoint_id
+    )
+
+
+def webhook(endpoint: Endpoint, reception: Reception) -> shapes.OperatorsWebhook:
+    """Show an endpoint, and how it receives."""
+    return shapes.OperatorsWebhook(
+        **vars(views.webhook(endpoint)),
+        tenant_id=endpoint.tenant_id,
+        pending=reception.pending,
+        dead=reception.dead,
+        failures=reception.failures,
+        received_at=moment(reception.received_at),
+    )
+
+
+def _calls(called: Called) -> shapes.Calls:
+    return shapes.Calls(
+        tenant_id=called.kind.tenant_id,
+        endpoint=called.kind.endpoint,
+        lately=called.lately,
+        last_hour=sum(called.hour.values()),
+        refused=called.hour.get(Verdict.REFUSED, 0),
+        failed=called.hour.get(Verdict.FAILED, 0),
+    )
+
+
+def _worker(report: WorkerReport, *, now: Instant) -> shapes.Worker:
+    return shapes.Worker(
+        id=report.id,
+        host=report.host,
+        pid=report.pid,
+        started_at=timestamp(report.started_at),
+        seen_at=timestamp(report.seen_at),
+        alive=now - report.seen_at < ALIVE_FOR,
+        checks=report.checks,
+        deliveries=report.deliveries,
     )
 
 

@@ -56,6 +56,9 @@ class Page:
 
 _AGAIN: Final = "Go back to {place} and sign in once more."
 _NOTHING: Final = "Nothing has changed."
+_ELSEWHERE: Final = (
+    "Perhaps somebody else began it there. Finished here, it would let them use your Zapier account: it ends here."
+)
 
 _WORDS: Final[Mapping[Kind, tuple[str, str, tuple[str, ...]]]] = {
     Kind.GREETING: ("One moment", "plain", ("You are on your way to Zapier.",)),
@@ -92,8 +95,8 @@ _WORDS: Final[Mapping[Kind, tuple[str, str, tuple[str, ...]]]] = {
         "This sign-in belongs to another browser",
         "bad",
         (
-            "Whoever finishes it here would give whoever began it there the use of a Zapier account: it cannot go on.",
-            "Nothing has changed. If you want to sign in, go to {place} and begin there; cookies must be allowed.",
+            _ELSEWHERE,
+            "Nothing has changed. To sign in yourself, begin in this browser, which must keep cookies.",
         ),
     ),
     Kind.EXPIRED: ("This sign-in is over", "wait", (f"It was not used in time. {_NOTHING} {_AGAIN}",)),

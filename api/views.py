@@ -83,6 +83,7 @@ class Views:
             credential=answers.SessionCredential(
                 state=credential.state if credential else CredentialState.MISSING,
                 account=credential.email if credential else None,
+                reason=credential.reason if credential else None,
             ),
             zap=_zap(session.zap),
             steps=tuple(
@@ -336,7 +337,11 @@ def _field(part: FormPart) -> answers.FormField:
 def credential(kept: Credential) -> answers.Credential:
     """Show a credential without its token."""
     return answers.Credential(
-        user_id=kept.user_id, state=kept.state, account=kept.email, expires_at=moment(kept.expires_at)
+        user_id=kept.user_id,
+        state=kept.state,
+        account=kept.email,
+        expires_at=moment(kept.expires_at),
+        has_refresh_token=kept.has_refresh_token,
     )
 
 

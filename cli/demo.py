@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from cli import walking
+from cli.builder import Builder
 from cli.deployment import Deployment, alone_in, running
 from cli.environment import read_settings
 from cli.errors import CommandError
@@ -22,7 +24,6 @@ from cli.tale import CAST, Ending, Tale
 from cli.tally import THREE_POPUPS, Tally
 from cli.up import HOW_IT_ENDS, show_addresses
 from cli.voice import Voice
-from cli.walk import Walk
 
 
 def run_calls(data_dir: Path | None) -> int:
@@ -34,8 +35,8 @@ def run_calls(data_dir: Path | None) -> int:
     with interruptible() as hurry, ExitStack() as stack:
         planned = _planned(data_dir, stack, once=True)
         deployment = stack.enter_context(running(planned, voice, hurry=hurry))
-        walk = stack.enter_context(_walk(deployment, voice, apps=THREE_POPUPS))
-        account = Tally(walk).keep()
+        builder = stack.enter_context(_builder(deployment, voice, apps=THREE_POPUPS, has_token=True))
+        account = Tally(builder).keep()
     voice.console.print()
     voice.console.print(received(account.zaps))
     voice.console.print()
@@ -59,8 +60,8 @@ def run_demo(data_dir: Path | None, *, once: bool) -> int:
             planned = _planned(data_dir, stack, once=once)
             deployment = stack.enter_context(running(planned, voice, hurry=hurry))
             watching = stack.enter_context(_watched(deployment))
-            with _walk(deployment, voice, apps=CAST) as walk:
-                ending = Tale(walk=walk, kill_worker=lambda: _kill_worker(deployment)).tell()
+            with _builder(deployment, voice, apps=CAST) as builder:
+                ending = Tale(builder=builder, kill_worker=lambda: _kill_worker(deployment)).tell()
             _show(voice, ending)
             if not once:
                 show_addresses(voice, deployment)
@@ -83,15 +84,28 @@ def _planned(data_dir: Path | None, stack: ExitStack, *, once: bool) -> Plan:
 
 
 @contextmanager
-def _walk(deployment: Deployment, voice: Voice, *, apps: tuple[str, ...]) -> Iterator[Walk]:
-    """Let a user walk whose Zaps the simulator refuses unless they are filled as their actions ask."""
+def _builder(
+    deployment: Deployment, voice: Voice, *, apps: tuple[str, ...], has_token: bool = False
+) -> Iterator[Builder]:
+    """Have a builder whose Zaps the simulator refuses unless they are filled as their actions ask.
+
+    The backend of one who `has_token` hands it over; else the user signs in on our pages.
+    """
     planned = deployment.plan
     if planned.simulator_url is None or planned.settings.api_key is None:
         raise CommandError("the demo needs the simulator and an API key")
     key = planned.settings.api_key.get_secret_value()
     with Remote(planned.api_url, api_key=key) as api, Remote(planned.simulator_url) as simulator:
         simulator.ask("PATCH", "/_control/faults", {"inputs": {"checked": True}})
-        yield Walk(api=api, simulator=simulator, voice=voice, user=f"ada-{secrets.token_hex(3)}", apps=apps)
+        user = f"ada-{secrets.token_hex(3)}"
+
+        def sign_in() -> None:
+            if has_token:
+                api.ask("PUT", f"/v1/users/{user}/credential", {"access_token": f"sim-{user}"})
+            else:
+                walking.sign_in(planned.api_url, api_key=key, user_id=user, account=user, origin=planned.api_url)
+
+        yield Builder(api=api, simulator=simulator, voice=voice, user=user, apps=apps, sign_in=sign_in)
 
 
 def _kill_worker(deployment: Deployment) -> str:

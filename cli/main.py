@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-sessions = typer.Typer(help="Look at sessions, through the API.", no_args_is_help=True)
+sessions = typer.Typer(help="Look at sessions and, as an operator, help them; through the API.", no_args_is_help=True)
 app.add_typer(sessions, name="sessions")
 tenants = typer.Typer(help="The companies that use this deployment; one alone needs none.", no_args_is_help=True)
 app.add_typer(tenants, name="tenants")
@@ -176,6 +176,114 @@ def show_session(session_id: str, data_dir: DataDir = None, as_json: AsJson = Fa
     from cli.sessions import show_found
 
     raise typer.Exit(show_found(data_dir, session_id, as_json=as_json))
+
+
+Why = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")]
+OfStep = Annotated[
+    str | None,
+    typer.Option("--step", help="Its place, alias or id.", show_default="the only one that is waited for"),
+]
+
+
+@sessions.command("check-now")
+def check_now(
+    session_id: str, reason: Why, step: OfStep = None, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Have Zapier asked now for what a step waits for. As an operator, as all that follow."""
+    from cli.operators import intervene_at_step
+
+    wish = {"reason": reason}
+    raise typer.Exit(intervene_at_step(data_dir, session_id, step, "check-now", wish, as_json=as_json))
+
+
+@sessions.command("bind")
+def bind_authentication(
+    session_id: str,
+    authentication_id: str,
+    reason: Why,
+    step: OfStep = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a step an authentication that Zapier lists as the user's."""
+    from cli.operators import intervene_at_step
+
+    wish = {"reason": reason, "authentication_id": authentication_id}
+    raise typer.Exit(intervene_at_step(data_dir, session_id, step, "bind", wish, as_json=as_json))
+
+
+@sessions.command("reset")
+def reset_step(
+    session_id: str, reason: Why, step: OfStep = None, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Let a step start over, with the choice of its app."""
+    from cli.operators import intervene_at_step
+
+    wish = {"reason": reason}
+    raise typer.Exit(intervene_at_step(data_dir, session_id, step, "reset", wish, as_json=as_json))
+
+
+@sessions.command("extend")
+def extend_session(
+    session_id: str,
+    reason: Why,
+    minutes: Annotated[int, typer.Option("--by", min=1, max=1440, help="Minutes.")] = 60,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a session, and the popups that it waits for, more time."""
+    from cli.operators import intervene
+
+    wish = {"reason": reason, "by_s": minutes * 60}
+    raise typer.Exit(intervene(data_dir, session_id, "extend", wish, as_json=as_json))
+
+
+@sessions.command("cancel")
+def cancel_session(session_id: str, reason: Why, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """End a session for its user."""
+    from cli.operators import intervene
+
+    raise typer.Exit(intervene(data_dir, session_id, "cancel", {"reason": reason}, as_json=as_json))
+
+
+@sessions.command("replay")
+def replay_event(
+    session_id: str, seq: int, endpoint: Endpoint, reason: Why, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Send an event of a session to a webhook endpoint once more."""
+    from cli.operators import send_again
+
+    raise typer.Exit(send_again(data_dir, (endpoint, session_id, str(seq)), reason, as_json=as_json))
+
+
+@app.command()
+def why(
+    session_id: Annotated[str | None, typer.Argument(metavar="SESSION", show_default=False)] = None,
+    app_id: Annotated[str | None, typer.Option("--app", help="An app instead, by its id at Zapier.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is going on with a session or an app, and what to do; the exit status is 1 when it is stuck."""
+    from cli.operators import why
+
+    raise typer.Exit(why(data_dir, session_id, app_id, as_json=as_json))
+
+
+@app.command()
+def audit(
+    data_dir: DataDir = None,
+    session: Annotated[str | None, typer.Option(help="Only about this session.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only by this key, by its id.")] = None,
+    action: Annotated[str | None, typer.Option(help="check_now, extend, bind, reset, cancel or replay.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on after a former page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what operators did and were refused, youngest first: who, what, why, and what became of it."""
+    from cli.operators import audit
+
+    query = {"session_id": session, "key_id": key, "action": action, "limit": limit, "cursor": cursor}
+    raise typer.Exit(audit(data_dir, query, as_json=as_json))
 
 
 @keys.command("rotate")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from cli.builder import CONTACTS, ENTRIES, ROWS, Builder, calls, created
 from cli.remote import Json
-from cli.walk import CONTACTS, ENTRIES, ROWS, Walk, calls, created
 
 THREE_POPUPS: Final = (ENTRIES, ROWS, CONTACTS)
 
@@ -37,50 +37,50 @@ class Account:
 
 @dataclass(slots=True)
 class Tally:
-    """Keeps account of one walk."""
+    """Keeps account of what one builder does."""
 
-    walk: Walk
+    builder: Builder
     entries: list[Entry] = field(default_factory=list)
 
     def keep(self) -> Account:
-        """Walk, and return the account. Raises CommandError when something does not happen at all."""
-        walk, before = self.walk, self.walk.stats()
+        """Have a Zap built, and return the account. Raises CommandError when something does not happen at all."""
+        builder, before = self.builder, self.builder.stats()
         with self._entry("whose token it is"):
-            walk.sign_in()
-        walk.begin("Entries become rows and contacts")
-        for name in walk.apps:
+            builder.sign_in()
+        builder.begin("Entries become rows and contacts")
+        for name in builder.apps:
             self._connect(name)
-        for name in walk.apps:
+        for name in builder.apps:
             with self._entry(f"{name}: what it can do"):
-                walk.choose_action(name)
+                builder.choose_action(name)
             with self._entry(f"{name}: what it asks for, as it is filled"):
-                walk.fill(name)
+                builder.fill(name)
         with self._entry("the Zap"):
-            walk.create()
-        after = walk.stats()
+            builder.create()
+        after = builder.stats()
         total = calls(before, after)
-        wrong = walk.complaints(before, after)
+        wrong = builder.complaints(before, after)
         if total != sum(entry.calls for entry in self.entries):
             wrong.append("there were calls that were for nothing of this")
         return Account(entries=self.entries, zaps=created(before, after), upstream_calls=total, wrong=wrong)
 
     def _connect(self, name: str) -> None:
-        walk = self.walk
+        builder = self.builder
         with self._entry("the apps to choose from, with their popup addresses"):
-            app_id = walk.find_app(name)
+            app_id = builder.find_app(name)
         with self._entry(f"{name}: what is connected before the popup"):
-            walk.give_app(name, app_id)
+            builder.give_app(name, app_id)
         with self._entry(f"{name}: whether what the popup says is true"):
-            attempt_id = walk.open_popup(name)
-            made = walk.connect(name)
-            walk.signal(name, attempt_id, kind="message", authentication_id=made)
-            walk.await_resolution(name)
+            attempt_id = builder.open_popup(name)
+            made = builder.connect(name)
+            builder.signal(name, attempt_id, kind="message", authentication_id=made)
+            builder.await_resolution(name)
 
     @contextmanager
     def _entry(self, what_for: str) -> Iterator[None]:
-        before = _by_endpoint(self.walk.stats())
+        before = _by_endpoint(self.builder.stats())
         yield
-        after = _by_endpoint(self.walk.stats())
+        after = _by_endpoint(self.builder.stats())
         counted = ((endpoint, count - before.get(endpoint, 0)) for endpoint, count in after.items())
         self.entries += [Entry(what_for=what_for, endpoint=name, calls=count) for name, count in counted if count]
 

@@ -17,7 +17,7 @@ from orchestrator.checking import Checker
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.commits import Commits
 from orchestrator.core.endpoints import Networks
-from orchestrator.core.ports import Clock, Ids, OAuth, Post, Store, Upstream
+from orchestrator.core.ports import Clock, Ids, OAuth, Post, Queues, Store, Upstream
 from orchestrator.core.schedule import Policy
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
@@ -36,6 +36,7 @@ from orchestrator.signing import BYTES_OF_SECRET, secret_of
 from orchestrator.signing_in import SignIns
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
+from orchestrator.store.workers import RedisQueues
 from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
 from orchestrator.upkeep import Upkeep
@@ -98,10 +99,12 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
     upstream: Upstream | None = None,
     oauth: OAuth | None = None,
     post: Post | None = None,
+    queues: Queues | None = None,
 ) -> Zapwright:
     """Put a Zapwright together on a store and a clock of the caller's choice; `upstream` and `oauth` in Zapier's place.
 
-    Webhook messages go by `post`, by default over sockets, which the caller then closes.
+    Webhook messages go by `post`, by default over sockets, which the caller then closes. How much lies in the queues is
+    told by `queues`, if anybody can tell.
     """
     policy, limits = settings.policy(), rate_limits(settings)
     commits = Commits(
@@ -179,6 +182,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         credentials=credentials,
         users=store.users,
         upstream=upstream,
+        client_of=directory.client_of,
         clock=clock,
         ids=ids,
         policy=policy,
@@ -227,10 +231,15 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             census=store.census,
             watches=store.watches,
             budget=store.budget,
+            deliveries=store.deliveries,
+            endpoints=store.endpoints,
+            workers=store.workers,
+            queues=queues,
             queries=queries,
             directory=directory,
             clock=clock,
             egress=settings.egress_group,
+            shards=settings.shards,
         ),
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
@@ -324,13 +333,21 @@ async def opened(
     )
     clock = SystemClock()
     post = posting(settings, clock)
+    queues = RedisQueues(settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else redis_url)
     http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS, transport=transport)
     try:
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
         following = asyncio.create_task(clock.follow(store.clock_offset))
         zapwright = compose(
-            settings, store=store, http=http, clock=clock, ids=RandomIds(), upstream=upstream, post=post
+            settings,
+            store=store,
+            http=http,
+            clock=clock,
+            ids=RandomIds(),
+            upstream=upstream,
+            post=post,
+            queues=queues,
         )
         try:
             yield zapwright
@@ -339,6 +356,7 @@ async def opened(
             following.cancel()
     finally:
         await post.aclose()
+        await queues.aclose()
         await http.aclose()
         await store.aclose()
 
@@ -366,13 +384,17 @@ def settle_down() -> None:
 
 
 def rate_limits(settings: Settings) -> Limits:
-    """Return Zapier's rate limits as the settings have them; of a small one less is held back for those who wait."""
+    """Return Zapier's rate limits as the settings have them; of a small one less is held back for those who wait.
+
+    Where there are none, nobody takes anything from anybody, and what one user does is not bounded either.
+    """
     given = [limit for limit in (settings.rate_limit_egress, settings.rate_limit_partner) if limit != UNLIMITED]
     smallest = min(given, default=LIMIT_OF_FULL_RESERVES)
     quiet, strong = (reserve * smallest // LIMIT_OF_FULL_RESERVES for reserve in (QUIET_RESERVE, STRONG_RESERVE))
     return Limits(
         egress=settings.rate_limit_egress,
         partner=settings.rate_limit_partner,
+        user=settings.rate_limit_user if given else UNLIMITED,
         call_limit=round(settings.call_limit_s * 1000),
         quiet_reserve=min(quiet, QUIET_RESERVE),
         strong_reserve=min(strong, STRONG_RESERVE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +18,7 @@ from orchestrator.core.errors import (
     AliasTakenError,
     AttemptStaleError,
     CandidatesFoundError,
+    ClientMissingError,
     CredentialRefusedError,
     IdempotencyKeyReusedError,
     IllegalSignalError,
@@ -33,6 +35,7 @@ from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
     CatalogApp,
+    Client,
     Clock,
     Credential,
     CredentialState,
@@ -142,6 +145,7 @@ class Engine:
         credentials: CredentialStore,
         users: UserStore,
         upstream: Upstream,
+        client_of: Callable[[str], Awaitable[Client | None]],
         clock: Clock,
         ids: Ids,
         policy: Policy,
@@ -154,6 +158,7 @@ class Engine:
         self._credentials = credentials
         self._users = users
         self._upstream = upstream
+        self._client_of = client_of
         self._clock = clock
         self._ids = ids
         self._policy = policy
@@ -283,7 +288,7 @@ class Engine:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
 
         A picker's listing that shows it so confirms what was picked from it for a minute; else there is another one.
-        As an `act` it is an operator's choice, and the evidence says so.
+        As an `act` it is an operator's choice: the evidence says so, and Zapier is always asked.
 
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
@@ -294,7 +299,8 @@ class Engine:
             raise IllegalSignalError(
                 session_id=key.session_id, step_id=step_id, state=step.state, signal="authentication_selected"
             )
-        listing = await self._picked_from(session, step, authentication_id) or await self._list(session, step)
+        picked_from = None if act else await self._picked_from(session, step, authentication_id)
+        listing = picked_from or await self._list(session, step)
         if not listing.complete and listing.get(authentication_id) is None:
             raise UpstreamUnavailableError(problem="the list of authentications is not complete")
 
@@ -341,12 +347,21 @@ class Engine:
     # --- users ---
 
     async def put_credential(
-        self, tenant_id: str, user_id: str, access_token: str, *, expires_in: Millis | None
+        self,
+        tenant_id: str,
+        user_id: str,
+        access_token: str,
+        *,
+        expires_in: Millis | None,
+        refresh_token: str | None = None,
     ) -> Credential:
-        """Keep a user's access token, which resumes what waited for it.
+        """Keep a user's tokens, which resumes what waited for them. With a refresh token refreshing them is ours.
 
-        Raises CredentialRefusedError when Zapier answers 401 to it; the old one is kept then.
+        Raises CredentialRefusedError when Zapier answers 401 to the access token, ClientMissingError when no client
+        secret is known to refresh it with; what was kept before is kept then, and the refresh token is not used.
         """
+        if refresh_token is not None and await self._client_of(tenant_id) is None:
+            raise ClientMissingError(tenant_id=tenant_id)
         try:
             profile = await self._upstream.profile(tenant_id, access_token)
         except SignInRequiredError as refused:
@@ -359,6 +374,7 @@ class Engine:
             profile=profile,
             expires_at=None if expires_in is None else now + expires_in,
             now=now,
+            refresh_token=refresh_token,
         )
 
     async def erase_user(self, tenant_id: str, user_id: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.health import (
     BASELINE_HOURS,
     HOUR,
@@ -24,15 +25,27 @@ from orchestrator.core.health import (
 from orchestrator.core.ports import (
     AppSessions,
     Budget,
+    CallKind,
     CensusStore,
     Clock,
     Counts,
+    DeliveryPage,
+    DeliveryQuery,
+    DeliveryStore,
+    EndpointStore,
+    Queues,
+    Reception,
     SessionQuery,
     SessionStore,
     Situation,
     Usage,
+    Verdict,
     WaitingSession,
+    Watch,
+    WatchQuery,
     WatchStore,
+    WorkerReport,
+    WorkerRoll,
 )
 from orchestrator.core.session import (
     MINUTE,
@@ -120,6 +133,35 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """Calls to Zapier: in this minute and the one before, and by what became of them in the last hour."""
+
+    kind: CallKind
+    lately: int
+    hour: Mapping[Verdict, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A watch that will be checked at `due`, because of a signal or without; `is_leased`: a worker has it now."""
+
+    watch: Watch
+    due: Instant
+    is_strong: bool
+    is_leased: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staff:
+    """The workers, how many batches wait for them by queue (None: nobody knows), and the events to be relayed."""
+
+    at: Instant
+    workers: tuple[WorkerReport, ...]
+    queues: Mapping[str, int | None]
+    outbox: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Lately:
     """What some tenants' popups did, by app: in the last day, and in each of its last minutes. `hours`: everybody's."""
 
@@ -181,15 +223,25 @@ class Oversight:
         census: CensusStore,
         watches: WatchStore,
         budget: Budget,
+        deliveries: DeliveryStore,
+        endpoints: EndpointStore,
+        workers: WorkerRoll,
+        queues: Queues | None,
         queries: Queries,
         directory: Directory,
         clock: Clock,
         egress: str,
+        shards: int,
     ) -> None:
         self._sessions = sessions
         self._census = census
         self._watches = watches
         self._budget = budget
+        self._deliveries = deliveries
+        self._endpoints = endpoints
+        self._workers = workers
+        self._queues = queues
+        self._shards = shards
         self._queries = queries
         self._directory = directory
         self._clock = clock
@@ -257,14 +309,12 @@ class Oversight:
         sessions, lately = await asyncio.gather(self._census.apps(tenants), self._lately(tenants, now=now))
         return now, lately.apps(sessions)
 
-    async def app(self, sees: Sees, app_id: str) -> tuple[Instant, AppDetails | None]:
-        """Return the moment, and one app; None when nothing is known of it."""
+    async def app(self, sees: Sees, app_id: str) -> tuple[Instant, AppDetails]:
+        """Return the moment, and one app; of one that nobody uses all is zero."""
         now, tenants = self._clock.now(), await self._tenants(sees)
         situations, lately = await asyncio.gather(
             self._census.situations(tenants, app_id=app_id), self._lately(tenants, now=now)
         )
-        if not situations and app_id not in lately.day:
-            return now, None
         sessions = AppSessions(sessions=sum(situations.values()), waiting=situations.get(WAITING, 0))
         return now, AppDetails(
             health=lately.app(app_id, sessions),
@@ -291,6 +341,57 @@ class Oversight:
         )
         return (*egress, *of_partners)
 
+    async def calls(self, sees: Sees) -> tuple[Called, ...]:
+        """Return what was asked of Zapier in the last hour, by tenant and endpoint."""
+        now, tenants = self._clock.now(), await self._tenants(sees)
+        begun = _last_hour(now)
+        hour: defaultdict[CallKind, Counter[Verdict]] = defaultdict(Counter)
+        lately: Counter[CallKind] = Counter()
+        for at, counts in zip(begun, await self._census.minutes(begun), strict=True):
+            for kind, verdicts in counts.calls.items():
+                if kind.tenant_id in tenants:
+                    hour[kind].update(verdicts)
+                    lately[kind] += sum(verdicts.values()) if at >= begun[-2] else 0
+        return tuple(Called(kind=kind, lately=lately[kind], hour=verdicts) for kind, verdicts in sorted(hour.items()))
+
+    # --- watches ---
+
+    async def watches(self, query: WatchQuery) -> tuple[tuple[Planned, ...], str | None]:
+        """Return one page of watches by when they are checked next. Raises ValueError for a cursor that is not ours."""
+        now, page = self._clock.now(), await self._watches.find(query)
+        watches = await asyncio.gather(*(self._watches.load(one.key, now=now) for one in page.watches))
+        planned = (
+            Planned(watch=watch, due=one.due, is_strong=one.is_strong, is_leased=watch.lease_until > now)
+            for one, watch in zip(page.watches, watches, strict=True)
+        )
+        return tuple(planned), page.cursor
+
+    # --- workers ---
+
+    async def staff(self) -> Staff:
+        """Return the workers and what waits for them, whosever it is."""
+        at = self._clock.now()
+        workers, outbox, queues = await asyncio.gather(
+            self._workers.all(), self._deliveries.backlog(range(self._shards), now=at), self._depths()
+        )
+        return Staff(at=at, workers=workers, outbox=outbox.events, queues=queues)
+
+    async def _depths(self) -> Mapping[str, int | None]:
+        return {} if self._queues is None else await self._queues.depths()
+
+    # --- webhooks ---
+
+    async def deliveries(self, query: DeliveryQuery) -> DeliveryPage:
+        """Return one page of deliveries to all endpoints. Raises ValueError for a cursor that is not ours."""
+        return await self._deliveries.search(query)
+
+    async def endpoints(self, sees: Sees) -> tuple[tuple[Endpoint, Reception], ...]:
+        """Return the endpoints that hear of every session of their tenant, and how they receive."""
+        found = await asyncio.gather(*map(self._endpoints.all, await self._tenants(sees)))
+        endpoints = [endpoint for of_tenant in found for endpoint in of_tenant]
+        receptions = await self._deliveries.receptions([(one.tenant_id, one.id) for one in endpoints])
+        return tuple(zip(endpoints, receptions, strict=True))
+
     # --- counts ---
 
     async def _tenants(self, sees: Sees) -> tuple[str, ...]:
@@ -308,8 +409,7 @@ class Oversight:
         return day
 
     async def _lately(self, tenants: Sequence[str], *, now: Instant) -> _Lately:
-        minute = now - now % MINUTE
-        begun = [minute - back * MINUTE for back in reversed(range(RECENT_MINUTES[-1] + 1))]
+        begun = _last_hour(now)
         hours, minutes = await asyncio.gather(self._day(now), self._census.minutes(begun))
         by_minute: defaultdict[str, dict[Instant, ByBrowser]] = defaultdict(dict)
         for at, counts in zip(begun, minutes, strict=True):
@@ -335,6 +435,12 @@ class Oversight:
                     total[of].update(fates)
             self._added_up = (hours, total)
         return self._added_up[1]
+
+
+def _last_hour(now: Instant) -> list[Instant]:
+    """Return when each of its minutes began, the present one last."""
+    minute = now - now % MINUTE
+    return [minute - back * MINUTE for back in reversed(range(RECENT_MINUTES[-1] + 1))]
 
 
 def stuck_by(waits: Waiting | None, *, is_overdue: bool, now: Instant) -> Literal["signal", "check"] | None:

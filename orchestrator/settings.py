@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     rate_limit_partner: Annotated[int, Field(ge=0)] = 150
     """Zapier's limit per minute and partner; 0 for none (simulator only)."""
 
+    rate_limit_user: Annotated[int, Field(ge=0)] = 30
+    """How many calls a minute what one user does may cause, so that no page uses up what others wait on; 0 for any."""
+
     call_limit_s: Annotated[Seconds, Field(le=40)] = 10
     """The longest a call to Zapier may take; the one that creates a Zap must have ended when it is given up."""
 

@@ -100,7 +100,7 @@ class Supplier:
         app_id = await self._suppliable(session, step)
         terms = terms.after(await self._engine.prepare(session, step, terms, anew=True))
         credential = await self._credential(session)
-        permit = await self._upstream.permit(session.tenant_id)
+        permit = await self._upstream.permit(session.tenant_id, session.user_id)
         sent = FieldsSent(step_id=step_id, app_id=app_id, attempt_id=self._ids.new("at"))
         try:
             intent = await self._commits.apply(key, sent, terms=terms)

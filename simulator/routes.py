@@ -120,6 +120,7 @@ async def create_zap(call: Call) -> Answer:
         actions=call.switches.actions,
         unknown=call.switches.answers.unknown,
         checks_inputs=call.switches.inputs.checked,
+        most_steps=call.switches.zaps.most_steps,
     )
     draft = reader.read(await body_of(call))
     zap = world.create_zap(bearer.account, title=draft.title, steps=draft.steps, now=call.now)

@@ -107,6 +107,25 @@ class Inputs(Section, frozen=True):
     checked: bool = False
 
 
+class Outputs(Section, frozen=True):
+    """What is said of the outputs of an action; the documentation spells their type in two ways."""
+
+    samples: bool = True  #: whether they have one
+    type: Literal["output_field", "output_fields"] = "output_field"
+
+
+class Tests(Section, frozen=True):
+    """What becomes of actions that are carried out to see what comes of it."""
+
+    failing: tuple[str, ...] = ()  #: keys of actions that fail
+
+
+class Zaps(Section, frozen=True):
+    """What a Zap may be."""
+
+    most_steps: Annotated[int, Meta(ge=1, le=100)] = 25  #: in 2024 it was two
+
+
 class Authentications(Section, frozen=True):
     """What becomes of a connection that was just made."""
 
@@ -320,6 +339,9 @@ class Switches(Section, frozen=True):
     actions: Actions = Actions()
     choices: Choices = Choices()
     inputs: Inputs = Inputs()
+    outputs: Outputs = Outputs()
+    tests: Tests = Tests()
+    zaps: Zaps = Zaps()
     authentications: Authentications = Authentications()
     popups: Popups = Popups()
     apps: dict[str, OfApp] = {}

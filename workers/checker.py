@@ -45,6 +45,11 @@ class BatchChecker:
         self._places = asyncio.Semaphore(most_at_once)
         self._running: set[asyncio.Task[None]] = set()
 
+    @property
+    def under_way(self) -> int:
+        """How many checks have begun and not ended."""
+        return len(self._running)
+
     async def admit(self, batch: CheckBatch) -> tuple[asyncio.Task[None], ...]:
         """Begin every check of the batch, as places become free; return when the last one has begun.
 

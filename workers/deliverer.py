@@ -46,6 +46,11 @@ class BatchDeliverer:
         self._places = asyncio.Semaphore(most_at_once)
         self._running: set[asyncio.Task[None]] = set()
 
+    @property
+    def under_way(self) -> int:
+        """How many lanes are being tried."""
+        return len(self._running)
+
     async def admit(self, batch: DeliveryBatch) -> None:
         """Begin every lane of the batch, as places become free; return when the last one has begun.
 

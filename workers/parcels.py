@@ -20,9 +20,9 @@ from rq.serializers import JSONSerializer
 from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.ports import DeliveryBatch, DeliveryQueue
 from orchestrator.core.session import SECOND, JsonObject
+from orchestrator.store.workers import DELIVERIES
 from workers.timing import FAILURE_KEPT, JOB_KEPT
 
-DELIVERIES: Final = "zapwright-deliveries"
 _JOB_LIMIT_S: Final = 60
 
 _ENTRANCE: ContextVar[Callable[[DeliveryBatch], None]] = ContextVar("deliveries_entrance")

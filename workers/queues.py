@@ -30,14 +30,13 @@ from orchestrator.addresses import BehindSentinels, OnCluster, OneServer, read_a
 from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.ports import CheckBatch, CheckQueue
 from orchestrator.core.session import SECOND
+from orchestrator.store.workers import CHECKS, DELIVERIES
 from workers.dispatcher import NotQueuedError
 from workers.jobs import run_checks, write_batch
-from workers.parcels import DELIVERIES
 from workers.timing import FAILURE_KEPT, JOB_KEPT
 
 log = structlog.get_logger(__name__)
 
-CHECKS: Final = "zapwright-checks"
 RUN_CHECKS: Final = f"{run_checks.__module__}.{run_checks.__qualname__}"
 
 _CONNECT_LIMIT_S: Final = 2.0

@@ -6,6 +6,8 @@ RQ has the main thread; what it fetches enters here.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
@@ -17,13 +19,14 @@ import uvloop
 
 from orchestrator.bootstrap import Zapwright, opened, settle_down
 from orchestrator.core.errors import StoreError, StoreUnavailableError
-from orchestrator.core.ports import CheckBatch, CheckQueue, DeliveryBatch, DeliveryQueue
+from orchestrator.core.ports import CheckBatch, CheckQueue, DeliveryBatch, DeliveryQueue, WorkerReport
 from orchestrator.core.session import SECOND
 from orchestrator.relaying import Relay, Render
 from orchestrator.settings import Settings
 from workers.checker import BatchChecker
 from workers.deliverer import BatchDeliverer
 from workers.dispatcher import Dispatcher
+from workers.heartbeat import Heartbeat
 from workers.patience import Patience, rest
 from workers.relay import ShardRelay
 from workers.sweeper import ShardSweeper
@@ -130,6 +133,7 @@ class Service:
             )
             deliveries = BatchDeliverer(zapwright.courier)
             self._checks, self._deliveries = checks, deliveries
+            heartbeat = self._heartbeat(zapwright, checks, deliveries)
             self._is_open.set()
             settle_down()
             log.info("worker_open", shards=self._settings.shards)
@@ -137,10 +141,12 @@ class Service:
                 loops.create_task(self._dispatcher(zapwright).run(zapwright.store.changes, stopping=self._stopping))
                 loops.create_task(self._sweeper(zapwright).run(stopping=self._stopping))
                 loops.create_task(self._relay(zapwright).run(zapwright.store.changes, stopping=self._stopping))
+                loops.create_task(heartbeat.run(stopping=self._stopping))
             log.info("worker_stopping")
             await self._closing.wait()
             await checks.drain()
             await deliveries.drain()
+            await heartbeat.leave()
 
     def _touch(self, alive_file: Path) -> None:
         alive_file.touch()
@@ -158,6 +164,15 @@ class Service:
                 log.warning("store_away", problem=str(error), again_in_ms=wait)
                 await rest(wait, stopping=self._stopping)
         return None
+
+    def _heartbeat(self, zapwright: Zapwright, checks: BatchChecker, deliveries: BatchDeliverer) -> Heartbeat:
+        now = zapwright.clock.now()
+        report = WorkerReport(
+            id=zapwright.ids.new("wk"), host=socket.gethostname(), pid=os.getpid(), started_at=now, seen_at=now
+        )
+        return Heartbeat(
+            report, roll=zapwright.store.workers, checks=checks, deliveries=deliveries, clock=zapwright.clock
+        )
 
     def _dispatcher(self, zapwright: Zapwright) -> Dispatcher:
         settings = self._settings

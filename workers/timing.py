@@ -19,6 +19,12 @@ TICK_SPACING: Final[Millis] = 20
 ALIVE_PAUSE: Final[Millis] = 5 * SECOND
 """How often a worker shows that its loop turns."""
 
+HEARTBEAT: Final[Millis] = 5 * SECOND
+"""How often a worker reports to the roll."""
+
+ROLL_KEPT: Final[Millis] = 60 * MINUTE
+"""How long a worker that was killed stays on the roll."""
+
 SWEEP_PAUSE: Final[Millis] = 5 * SECOND
 SWEEP_LEASE: Final[Millis] = 30 * SECOND
 

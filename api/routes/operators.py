@@ -10,8 +10,7 @@ from api.deps import Here, OversightDep, ViewsDep, own_cursor
 from api.openapi import problems
 from api.schemas import operators as shapes
 from api.schemas.fields import AppIdInPath
-from api.schemas.parameters import OperatorsSearch
-from orchestrator.core.errors import AppNotFoundError
+from api.schemas.parameters import DeliveriesOverview, OperatorsSearch, WatchSearch
 
 router = APIRouter(prefix="/v1/operator", tags=["operators"], dependencies=[VIEWERS])
 
@@ -41,10 +40,49 @@ async def list_apps(operator: OperatorDep, oversight: OversightDep) -> shapes.Ap
     return overviews.apps(found, at=at)
 
 
-@router.get("/apps/{app_id}", responses=problems(AppNotFoundError))
+@router.get("/apps/{app_id}", responses=problems())
 async def read_app(app_id: AppIdInPath, operator: OperatorDep, oversight: OversightDep) -> shapes.AppStory:
     """Return how an app's popups went, in the last day by the hour, and where its sessions stand."""
     at, found = await oversight.app(operator.sees, app_id)
-    if found is None:
-        raise AppNotFoundError(app_id=app_id)
     return overviews.app(found, at=at)
+
+
+@router.get("/budget", responses=problems())
+async def read_budget(operator: OperatorDep, oversight: OversightDep) -> shapes.Budget:
+    """Return what is held of Zapier's limits, until when they cool down, and what was asked of it."""
+    sides, calls = await oversight.sides(operator.sees), await oversight.calls(operator.sees)
+    return overviews.budget(sides, calls)
+
+
+@router.get("/watches", responses=problems())
+async def list_watches(
+    search: WatchSearch, operator: OperatorDep, oversight: OversightDep, here: Here
+) -> shapes.WatchPage:
+    """Return what Zapier will be asked next, and for whom."""
+    now = here.clock.now()
+    with own_cursor(search.cursor):
+        found, cursor = await oversight.watches(search.meant(operator.within(search.tenant_id)))
+    return shapes.WatchPage(watches=tuple(overviews.watch(one, now=now) for one in found), cursor=cursor)
+
+
+@router.get("/workers", responses=problems())
+async def list_workers(oversight: OversightDep) -> shapes.Workers:
+    """Return the workers, what they have in hand, and what waits for them."""
+    return overviews.workers(await oversight.staff())
+
+
+@router.get("/deliveries", responses=problems())
+async def list_all_deliveries(
+    search: DeliveriesOverview, operator: OperatorDep, oversight: OversightDep
+) -> shapes.OperatorsDeliveryPage:
+    """Return deliveries to every endpoint that are pending, failing or dead."""
+    with own_cursor(search.cursor):
+        page = await oversight.deliveries(search.meant(operator.within(search.tenant_id)))
+    return shapes.OperatorsDeliveryPage(deliveries=tuple(map(overviews.delivery, page.deliveries)), cursor=page.cursor)
+
+
+@router.get("/endpoints", responses=problems())
+async def list_endpoints(operator: OperatorDep, oversight: OversightDep) -> shapes.OperatorsWebhookList:
+    """Return the endpoints that hear of every session of their tenant, and how they receive."""
+    found = await oversight.endpoints(operator.sees)
+    return shapes.OperatorsWebhookList(webhooks=tuple(overviews.webhook(*one) for one in found))

@@ -18,7 +18,7 @@ from orchestrator.core.events import EventName
 from orchestrator.core.fields import Format, ValueType
 from orchestrator.core.interventions import Intervention
 from orchestrator.core.links import LinkState
-from orchestrator.core.ports import CredentialState, Outcome
+from orchestrator.core.ports import CredentialState, Outcome, SignInReason
 from orchestrator.core.session import (
     AttemptEnd,
     Channel,
@@ -116,10 +116,14 @@ class Step(Shape):
 
 
 class SessionCredential(Shape):
-    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address."""
+    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
+
+    `reason` says why a sign-in is needed, where it is.
+    """
 
     state: CredentialState
     account: str | None
+    reason: SignInReason | None
 
 
 class ZapMatch(Shape):
@@ -677,12 +681,16 @@ class HeardSignal(Shape):
 
 
 class Credential(Shape):
-    """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
+    """A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it.
+
+    What has a refresh token is refreshed here.
+    """
 
     user_id: str
     state: CredentialState
     account: str | None
     expires_at: At | None
+    has_refresh_token: bool
 
 
 class Health(Shape):

@@ -32,6 +32,7 @@ Given = TypeVar("Given")
 LONGEST_WAIT_S: Final = 30
 MOST_EVENTS: Final = 500
 MOST_SESSIONS: Final = 100
+MOST_WATCHES: Final = 100
 MOST_DELIVERIES: Final = 100
 MOST_ENTRIES: Final = 100
 LONGEST_TTL_S: Final = Policy().session_ttl_longest // SECOND
@@ -152,6 +153,9 @@ ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABL
 ActionType = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
 Position = Annotated[int, Field(ge=0, lt=MOST_STEPS, description="0 is the first place; beyond the end is last.")]
 AccessToken = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+RefreshToken = Annotated[
+    SecretStr, Field(min_length=1, max_length=4096, description="Refreshed here from now on, and by nobody else.")
+]
 SecretFields = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=128)],
@@ -223,6 +227,7 @@ Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wai
 AuditLimit = Annotated[int, Field(ge=1, le=MOST_ENTRIES)]
 EventLimit = Annotated[int, Field(ge=1, le=MOST_EVENTS)]
 DeliveryLimit = Annotated[int, Field(ge=1, le=MOST_DELIVERIES)]
+WatchLimit = Annotated[int, Field(ge=1, le=MOST_WATCHES)]
 SessionLimit = Annotated[int, Field(ge=1, le=MOST_SESSIONS)]
 
 # --- in headers -----------------------------------------------------------------------------------------------

@@ -213,23 +213,22 @@ class AppStory(AppHealth):
 
 
 class Calls(Shape):
-    """Calls to one of Zapier's endpoints for a tenant: in the last minute, and in the last hour.
+    """Calls to one of Zapier's endpoints for a tenant: in this minute and the one before, and in the last hour.
 
-    `refused` were answered 429, `failed` were not answered, or not with anything usable.
+    Of those in the last hour, `refused` were answered 429, and `failed` had no answer that can be used.
     """
 
     tenant_id: str
     endpoint: str
-    last_minute: int
+    lately: int
     last_hour: int
-    refused_last_hour: int
-    failed_last_hour: int
+    refused: int
+    failed: int
 
 
 class Budget(Shape):
-    """Zapier's limits and what is left of them, and what calls were made."""
+    """Zapier's limits and what is held of them, and the calls that were made."""
 
-    at: At
     sides: tuple[BudgetSide, ...]
     calls: tuple[Calls, ...]
 
@@ -242,21 +241,20 @@ class Waiter(Shape):
 
 
 class Watch(Shape):
-    """Somebody waits for an authentication of (user, app).
+    """A user and an app whose authentications are to be listed, since somebody waits for one.
 
-    `next_check_at` null: nothing is planned, or it is `paused` until the user signs in again. `overdue_ms`: for how
-    long the check should have been made already. `checking`: a worker has it now.
+    `urgency`: `strong` when a signal asks for the check, `quiet` without news. `overdue_ms`: for how long it has been
+    due already. `checking`: a worker has it now. `retry_at`: after `failures` nothing is asked before then.
     """
 
     tenant_id: str
     user_id: str
     app_id: str
-    urgency: Literal["strong", "visible", "quiet"] | None
-    next_check_at: At | None
+    urgency: Literal["strong", "quiet"]
+    next_check_at: At
     overdue_ms: int
     last_check_at: At | None
     checking: bool
-    paused: bool
     failures: int
     retry_at: At | None
     waiters: tuple[Waiter, ...]
@@ -316,14 +314,10 @@ class OperatorsDeliveryPage(Shape):
 
 
 class OperatorsWebhook(answers.Webhook):
-    """An endpoint of a tenant's: how many deliveries are `pending`, how many of those failed before, how many are dead.
-
-    `failures`: tries in a row that failed. `received_at`: when it last received anything.
-    """
+    """An endpoint of a tenant's, and how it receives: deliveries `pending` and `dead`, tries in a row that failed."""
 
     tenant_id: str
     pending: int
-    failing: int
     dead: int
     failures: int
     received_at: At | None

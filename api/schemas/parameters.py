@@ -26,11 +26,12 @@ from api.schemas.fields import (
     TenantIdGiven,
     UserId,
     Wait,
+    WatchLimit,
     Words,
 )
 from orchestrator.core.deliveries import DeliveryState
 from orchestrator.core.interventions import Intervention
-from orchestrator.core.ports import AuditQuery, DeliverySearch, SessionQuery
+from orchestrator.core.ports import AuditQuery, DeliveryQuery, DeliverySearch, SessionQuery, Trouble, WatchQuery
 from orchestrator.core.session import SECOND, Instant, Reason, SessionStatus, StepState
 from orchestrator.core.waiting import STUCK_AFTER
 
@@ -120,6 +121,27 @@ class _DeliveriesSearch(Parameters):
         )
 
 
+class _WatchSearch(Parameters):
+    tenant_id: Omittable[TenantIdGiven] = Field(default=None, description="Only this tenant's; by default everybody's.")
+    cursor: Omittable[Cursor] = None
+    limit: WatchLimit = 50
+
+    def meant(self, within: frozenset[str] | None) -> WatchQuery:
+        """Return what is asked for, of these tenants."""
+        return WatchQuery(within=within, cursor=self.cursor, limit=self.limit)
+
+
+class _DeliveriesOverview(Parameters):
+    trouble: Annotated[Trouble, Field(description="Which of them; `failing` ones are pending, too.")] = Trouble.PENDING
+    tenant_id: Omittable[TenantIdGiven] = Field(default=None, description="Only this tenant's; by default everybody's.")
+    cursor: Omittable[Cursor] = None
+    limit: DeliveryLimit = 50
+
+    def meant(self, within: frozenset[str] | None) -> DeliveryQuery:
+        """Return what is asked for, of these tenants."""
+        return DeliveryQuery(trouble=self.trouble, within=within, cursor=self.cursor, limit=self.limit)
+
+
 class _AuditSearch(Parameters):
     session_id: Omittable[SessionIdGiven] = None
     key_id: Omittable[KeyIdGiven] = Field(default=None, description="Who did it.")
@@ -183,6 +205,12 @@ EndpointsSearch = Annotated[_EndpointsSearch, Query()]
 
 DeliveriesSearch = Annotated[_DeliveriesSearch, Query()]
 """Which deliveries to list."""
+
+WatchSearch = Annotated[_WatchSearch, Query()]
+"""Which watches to list."""
+
+DeliveriesOverview = Annotated[_DeliveriesOverview, Query()]
+"""Which deliveries of all endpoints to list."""
 
 AuditSearch = Annotated[_AuditSearch, Query()]
 """Which entries of the audit to list."""

@@ -32,6 +32,7 @@ from api.schemas.fields import (
     PersonName,
     Position,
     Reference,
+    RefreshToken,
     ReturnUrl,
     SecretFields,
     SessionIdGiven,
@@ -56,10 +57,11 @@ class Body(BaseModel):
 
 
 class NewCredential(Body):
-    """A user's access to Zapier."""
+    """A user's access to Zapier. Who gives the refresh token must not use it any more."""
 
     access_token: AccessToken
     expires_in: Lifetime | None = None
+    refresh_token: RefreshToken | None = None
 
 
 class NewStep(Body):

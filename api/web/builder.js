@@ -34,6 +34,7 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  * @property {boolean} isSignedIn at Zapier, as far as who begins says
  * @property {string | null} busy
  * @property {string | null} problem
+ * @property {string | null} flawed what the steps were filled with when `problem` was found with it
  * @property {string | null} title as it is being typed
  */
 
@@ -47,6 +48,7 @@ const page = {
   isSignedIn: true,
   busy: null,
   problem: null,
+  flawed: null,
   title: null,
 };
 /** @type {Map<string, import("./builder-step.js").Desk>} */
@@ -234,6 +236,15 @@ function wishesOf(step, index, connect) {
         await connect.choose(step.id, account.id);
         desk.picking = false;
       }),
+    supply: (title, fields) =>
+      act(desk, "supply", async () => {
+        await connect.ask(step.id, "POST", "/authentications", { title, fields });
+        desk.picking = false;
+      }),
+    insert: () =>
+      act(desk, "insert", async () => {
+        focusOn(`${await connect.addStep({ position: index })}-name`);
+      }),
     chooseAction: (action) => act(desk, "action", () => connect.chooseAction(step.id, action)),
     move: (by) => act(desk, "move", () => connect.moveStep(step.id, index + by)),
     remove: () =>
@@ -261,14 +272,14 @@ function provide(step, connect) {
   known.apps.set(step.app.id, step.app.title);
   if (step.authentication) known.accounts.set(step.authentication.id, step.authentication.title);
   if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null });
-  desk.form ??= createForm({ connect, stepId: step.id, changed: redraw, words: problemInWords });
+  desk.form ??= createForm({ connect, stepId: step.id, tests: true, changed: redraw, words: problemInWords });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
   const isAsked = isSettled ? desk.picking : CHOOSING.has(step.show);
   if (isAsked && desk.accounts === null) {
     load(desk, "accounts", async () => {
-      const { authentications } = await connect.authentications(step.id, { refresh: desk.isStale });
-      Object.assign(desk, { accounts: authentications, isStale: false });
+      const { authentications, own_app } = await connect.authentications(step.id, { refresh: desk.isStale });
+      Object.assign(desk, { accounts: authentications, asks: own_app?.fields ?? [], isStale: false });
       for (const { id, title } of authentications) known.accounts.set(id, title);
     });
   }
@@ -309,6 +320,7 @@ function drawAll() {
   const snapshot = connect?.getSnapshot();
   if (connect && snapshot) {
     for (const step of snapshot.steps) listenTo(step, connect);
+    if (page.flawed !== null && page.flawed !== filledWith(snapshot.steps)) Object.assign(page, { problem: null, flawed: null });
     listenToZap(snapshot.session);
   }
   draw(corner, page.phase === "open" && snapshot && standing(snapshot));
@@ -449,6 +461,12 @@ function welcome() {
           }),
         ),
         h(
+          "button",
+          { type: "submit", class: "button primary", "aria-disabled": page.busy ? "true" : null },
+          page.busy && h("span", { class: "spinner", "aria-hidden": "true" }),
+          "Start a Zap",
+        ),
+        h(
           "label",
           { class: "check" },
           h("input", {
@@ -458,12 +476,6 @@ function welcome() {
             on: { change: (/** @type {{target: HTMLInputElement}} */ { target }) => (page.isSignedIn = target.checked) },
           }),
           h("span", {}, "Signed in to Zapier already"),
-        ),
-        h(
-          "button",
-          { type: "submit", class: "button primary", "aria-disabled": page.busy ? "true" : null },
-          page.busy && h("span", { class: "spinner", "aria-hidden": "true" }),
-          "Start a Zap",
         ),
       ),
     ),
@@ -586,21 +598,29 @@ function stepList({ session, steps }, connect) {
 
 /** Creating the Zap, and what became of that. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
 function finish({ session, steps }, connect) {
-  const create = async (/** @type {{again?: boolean}} */ wish) => {
-    Object.assign(page, { busy: "create", problem: null });
+  const create = async (/** @type {{again?: boolean, zap_id?: string}} */ wish) => {
+    Object.assign(page, { busy: "create", problem: null, flawed: null });
     redraw();
     try {
       const sent = await Promise.all(steps.map((/** @type {any} */ step) => deskOf(step.id).form?.settled()));
       if (sent.includes(false)) throw new Error("Not everything that was filled in could be kept. Look at the steps above.");
       await connect.createZap(wish);
     } catch (error) {
-      if (error.code === "inputs_flawed") tellFlaws(error.facts.problems, steps);
+      if (error.code === "inputs_flawed") {
+        tellFlaws(error.facts.problems, steps);
+        page.flawed = filledWith(connect.getSnapshot().steps);
+      }
       page.problem = problemInWords(error);
     }
     page.busy = null;
     redraw();
   };
   return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish" }, h("h2", { id: "finish", tabindex: "-1" }, "Create the Zap"), outcome(session, steps, create));
+}
+
+/** What creating the Zap found wrong is no longer true of anything else. @param {readonly any[]} steps */
+function filledWith(steps) {
+  return JSON.stringify(steps.map(({ id, action, authentication, inputs }) => [id, action, authentication?.id, inputs]));
 }
 
 /**
@@ -619,7 +639,7 @@ function tellFlaws(problems, steps) {
   queueMicrotask(() => /** @type {HTMLElement | null} */ (document.querySelector("[aria-invalid=true], .flaw[role=alert], .list:has(> .flaw) .button"))?.focus());
 }
 
-/** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean}) => void} create */
+/** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean, zap_id?: string}) => void} create */
 function outcome({ status, zap }, steps, create) {
   if (status === "created") return created(zap);
   if (status === "create_unknown") {
@@ -627,6 +647,19 @@ function outcome({ status, zap }, steps, create) {
       "div",
       { class: "note", "data-tone": "bad" },
       h("strong", {}, "Zapier gave no answer: the Zap may exist"),
+      zap.matches.length > 0 &&
+        h(
+          "ul",
+          { "aria-label": "Zaps that may be it" },
+          zap.matches.map((/** @type {any} */ { id, title, editor_url }) =>
+            h(
+              "li",
+              { key: id, class: "row" },
+              h("span", { class: "grow" }, editor_url ? h("a", { href: editor_url, target: "_blank", rel: "noopener noreferrer" }, title) : title),
+              button("It is this one", () => create({ zap_id: id }), { busy: page.busy === "create", label: `It is this one: ${title}` }),
+            ),
+          ),
+        ),
       h("p", {}, "Look at your Zaps first. Only if it is not there, create it again; otherwise there would be two."),
       h("div", { class: "row" }, button("I looked, it is not there: create it", () => create({ again: true }), { busy: page.busy === "create" })),
     );

@@ -51,7 +51,8 @@ export function createSignIn({ getToken, newcomer, waitingText = "One moment …
       const { api_url } = await getToken();
       const named = heardFrom(handle, new URL(api_url).origin);
       handle.location.replace(`${base(api_url)}/zapier-sign-in?origin=${encodeURIComponent(location.origin)}`);
-      handle.location.replace(await begin(await named));
+      const url = await begin(await named);
+      handle.location.replace(url);
       if (popup === handle) show("waiting");
     } catch (error) {
       handle.close();

@@ -231,6 +231,7 @@ class WithoutCache:
     def __init__(self, store: Store) -> None:
         self.sessions = store.sessions
         self.census = store.census
+        self.workers = store.workers
         self.receipts = store.receipts
         self.users = store.users
         self.watches = store.watches

@@ -30,7 +30,7 @@
 /**
  * @typedef {"choose-app" | "preparing" | "ready" | "opening" | "waiting" | "confirming" | "checking" | "resolved"
  *   | "no-auth-required" | "blocked" | "ambiguous" | "nothing-new" | "not-visible" | "timed-out" | "cancelled"
- *   | "expired" | "revoked" | "claimed-elsewhere" | "offline" | "token-expired" | "sign-in-needed"} Show
+ *   | "expired" | "revoked" | "claimed-elsewhere" | "unanswered" | "not-made" | "offline" | "token-expired" | "sign-in-needed"} Show
  *   What to show for a step. The last three hide what an unsettled step would show otherwise, until they have passed.
  */
 
@@ -79,7 +79,7 @@
  * @property {(stepId: string, inputs: Record<string, unknown>) => Promise<Session>} setInputs
  * @property {(stepId: string, method: string, path: string, body?: object) => Promise<any>} ask Anything else that the API has
  *   for pages: `path` begins where the step's address ends, or the session's for an empty `stepId`.
- * @property {(options?: { again?: boolean }) => Promise<Session>} createZap
+ * @property {(options?: { again?: boolean, zap_id?: string }) => Promise<Session>} createZap
  * @property {() => void} refresh Tries again now, with a new token where the last one was refused.
  * @property {() => void} close Ends everything, until something subscribes again; popups that are open stay open.
  */

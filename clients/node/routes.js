@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BeginSessionSignInArguments, BeginSignInArguments, BindAuthenticationArguments, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWebhooksArguments, OpenPopupArguments, OpenedPopup, OperatorsMe, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignIn, SignalLog, StepTestRun, Story, StoryDelivery, SupplyAuthenticationArguments, Webhook, WebhookList, WebhookTested, Why } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BeginSessionSignInArguments, BeginSignInArguments, BindAuthenticationArguments, Budget, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAllDeliveriesArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListEndpointsArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWatchesArguments, ListWebhooksArguments, ListWorkersArguments, OpenPopupArguments, OpenedPopup, OperatorsDeliveryPage, OperatorsMe, OperatorsWebhookList, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadBudgetArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignIn, SignalLog, StepTestRun, Story, StoryDelivery, SupplyAuthenticationArguments, WatchPage, Webhook, WebhookList, WebhookTested, Why, Workers } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -442,7 +442,7 @@ export class Routes extends Sender {
   }
 
   /**
-   * Keep the user's access token, encrypted and never shown again; what waited for it goes on.
+   * Keep the user's tokens, encrypted and never shown again; what waited for them goes on.
    *
    * @param {PutCredentialArguments} given
    * @param {Options} [options]
@@ -450,7 +450,7 @@ export class Routes extends Sender {
    */
   putCredential(given, options = {}) {
     return this.send({ method: "PUT", path: "/v1/users/{user_id}/credential",
-      body: ["access_token", "expires_in"],
+      body: ["access_token", "expires_in", "refresh_token"],
     }, given, options);
   }
 
@@ -680,6 +680,68 @@ export class Routes extends Sender {
    */
   readApp(given, options = {}) {
     return this.send({ method: "GET", path: "/v1/operator/apps/{app_id}",
+    }, given, options);
+  }
+
+  /**
+   * Return what is held of Zapier's limits, until when they cool down, and what was asked of it.
+   *
+   * @param {ReadBudgetArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<Budget>}
+   */
+  readBudget(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/budget",
+    }, given, options);
+  }
+
+  /**
+   * Return what Zapier will be asked next, and for whom.
+   *
+   * @param {ListWatchesArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<WatchPage>}
+   */
+  listWatches(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/watches",
+      query: ["tenant_id", "cursor", "limit"],
+    }, given, options);
+  }
+
+  /**
+   * Return the workers, what they have in hand, and what waits for them.
+   *
+   * @param {ListWorkersArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<Workers>}
+   */
+  listWorkers(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/workers",
+    }, given, options);
+  }
+
+  /**
+   * Return deliveries to every endpoint that are pending, failing or dead.
+   *
+   * @param {ListAllDeliveriesArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<OperatorsDeliveryPage>}
+   */
+  listAllDeliveries(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/deliveries",
+      query: ["trouble", "tenant_id", "cursor", "limit"],
+    }, given, options);
+  }
+
+  /**
+   * Return the endpoints that hear of every session of their tenant, and how they receive.
+   *
+   * @param {ListEndpointsArguments} [given]
+   * @param {Options} [options]
+   * @returns {Promise<OperatorsWebhookList>}
+   */
+  listEndpoints(given = {}, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/endpoints",
     }, given, options);
   }
 

@@ -14,7 +14,9 @@
 /** @typedef {"requested" | "gone" | "dead"} Pause */
 /** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere" | "unanswered" | "not_made"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
+/** @typedef {"token_refused" | "refresh_refused" | "refresh_outcome_lost"} SignInReason */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
+/** @typedef {"pending" | "failing" | "dead"} Trouble */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"over" | "fine" | "user" | "working" | "stuck"} Verdict */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
@@ -51,14 +53,13 @@
  */
 
 /**
- * @typedef {object} Health The process answers.
- * @property {string} status
+ * @typedef {object} OperatorsWebhookList The endpoints that hear of every session of a tenant, by tenant and age.
+ * @property {Array<OperatorsWebhook>} webhooks
  */
 
 /**
- * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
- * @property {CredentialState} state
- * @property {string | null} account
+ * @typedef {object} Health The process answers.
+ * @property {string} status
  */
 
 /**
@@ -164,6 +165,36 @@
  */
 
 /**
+ * @typedef {object} Budget Zapier's limits and what is held of them, and the calls that were made.
+ * @property {Array<BudgetSide>} sides
+ * @property {Array<Calls>} calls
+ */
+
+/**
+ * @typedef {object} Waiter A step that waits on a watch.
+ * @property {string} session_id
+ * @property {string} step_id
+ */
+
+/**
+ * @typedef {object} WatchPage Watches that are to be checked, the next one first. `cursor` leads on, null at the end.
+ * @property {Array<Watch>} watches
+ * @property {string | null} cursor
+ */
+
+/**
+ * @typedef {object} Queue A queue of RQ's: how many batches lie in it. `depth` null: its server does not answer.
+ * @property {string} name
+ * @property {number | null} depth
+ */
+
+/**
+ * @typedef {object} OperatorsDeliveryPage Deliveries, the longest due first, dead ones youngest first. `cursor` leads on, null at the end.
+ * @property {Array<OperatorsDelivery>} deliveries
+ * @property {string | null} cursor
+ */
+
+/**
  * @typedef {object} HintSeen A reason to look that was noted on an attempt.
  * @property {HintKind} kind
  * @property {string} at
@@ -173,6 +204,13 @@
  * @typedef {object} AuditPage Entries, youngest first. `cursor` leads on, null at the end.
  * @property {Array<AuditEntry>} entries
  * @property {string | null} cursor
+ */
+
+/**
+ * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address. `reason` says why a sign-in is needed, where it is.
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {SignInReason | null} reason
  */
 
 /**
@@ -307,11 +345,11 @@
  */
 
 /**
- * @typedef {object} Credential A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it.
- * @property {string} user_id
- * @property {CredentialState} state
- * @property {string | null} account
- * @property {string | null} expires_at
+ * @typedef {object} Workers The queues and the workers, the newest first. `outbox`: events that wait to be relayed.
+ * @property {string} at
+ * @property {Array<Queue>} queues
+ * @property {Array<Worker>} workers
+ * @property {number} outbox
  */
 
 /**
@@ -364,6 +402,15 @@
  * @property {string} title
  * @property {string} description
  * @property {boolean} is_instant
+ */
+
+/**
+ * @typedef {object} Credential A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it. What has a refresh token is refreshed here.
+ * @property {string} user_id
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {string | null} expires_at
+ * @property {boolean} has_refresh_token
  */
 
 /**
@@ -421,6 +468,16 @@
  * @property {number} lost_rate
  * @property {number} resolved
  * @property {Baseline} baseline
+ */
+
+/**
+ * @typedef {object} Calls Calls to one of Zapier's endpoints for a tenant: in this minute and the one before, and in the last hour. Of those in the last hour, `refused` were answered 429, and `failed` had no answer that can be used.
+ * @property {string} tenant_id
+ * @property {string} endpoint
+ * @property {number} lately
+ * @property {number} last_hour
+ * @property {number} refused
+ * @property {number} failed
  */
 
 /**
@@ -490,6 +547,18 @@
  * @property {Baseline | null} baseline
  * @property {Jump | null} jump
  * @property {Array<BrowserPopups>} browsers
+ */
+
+/**
+ * @typedef {object} Worker A worker process, and what it has in hand. `alive`: it was heard of within 30 seconds.
+ * @property {string} id
+ * @property {string} host
+ * @property {number} pid
+ * @property {string} started_at
+ * @property {string} seen_at
+ * @property {boolean} alive
+ * @property {number} checks
+ * @property {number} deliveries
  */
 
 /**
@@ -610,6 +679,36 @@
  * @property {Array<FunnelHour>} funnel
  * @property {Array<BudgetSide>} budget
  * @property {Array<Jumped>} jumps
+ */
+
+/**
+ * @typedef {object} Watch A user and an app whose authentications are to be listed, since somebody waits for one. `urgency`: `strong` when a signal asks for the check, `quiet` without news. `overdue_ms`: for how long it has been due already. `checking`: a worker has it now. `retry_at`: after `failures` nothing is asked before then.
+ * @property {string} tenant_id
+ * @property {string} user_id
+ * @property {string} app_id
+ * @property {"strong" | "quiet"} urgency
+ * @property {string} next_check_at
+ * @property {number} overdue_ms
+ * @property {string | null} last_check_at
+ * @property {boolean} checking
+ * @property {number} failures
+ * @property {string | null} retry_at
+ * @property {Array<Waiter>} waiters
+ */
+
+/**
+ * @typedef {object} OperatorsDelivery A delivery, and whose it is.
+ * @property {string} session_id
+ * @property {number} seq
+ * @property {EventName} event
+ * @property {string} message_id
+ * @property {DeliveryState} state
+ * @property {string} created_at
+ * @property {string | null} next_try_at
+ * @property {number} failures
+ * @property {Array<Try>} tries
+ * @property {string} tenant_id
+ * @property {string} webhook_id
  */
 
 /**
@@ -740,6 +839,23 @@
  * @property {Array<ReasonCount>} reasons
  * @property {Array<PopupsHour>} hours
  * @property {string} unfinished_means
+ */
+
+/**
+ * @typedef {object} OperatorsWebhook An endpoint of a tenant's, and how it receives: deliveries `pending` and `dead`, tries in a row that failed.
+ * @property {string} id
+ * @property {string} url
+ * @property {string | null} session_id
+ * @property {Array<EventName>} events
+ * @property {string} description
+ * @property {string} created_at
+ * @property {Pause | null} paused
+ * @property {string | null} paused_at
+ * @property {string} tenant_id
+ * @property {number} pending
+ * @property {number} dead
+ * @property {number} failures
+ * @property {string | null} received_at
  */
 
 /**
@@ -1057,6 +1173,7 @@
  * @property {string} user_id
  * @property {string} access_token
  * @property {number | null} [expires_in]
+ * @property {string | null} [refresh_token]
  */
 
 /**
@@ -1172,6 +1289,33 @@
 /**
  * @typedef {object} ReadAppArguments What readApp is given.
  * @property {string} app_id
+ */
+
+/**
+ * @typedef {object} ReadBudgetArguments What readBudget is given.
+ */
+
+/**
+ * @typedef {object} ListWatchesArguments What listWatches is given.
+ * @property {string} [tenant_id]
+ * @property {string} [cursor]
+ * @property {number} [limit]
+ */
+
+/**
+ * @typedef {object} ListWorkersArguments What listWorkers is given.
+ */
+
+/**
+ * @typedef {object} ListAllDeliveriesArguments What listAllDeliveries is given.
+ * @property {Trouble} [trouble]
+ * @property {string} [tenant_id]
+ * @property {string} [cursor]
+ * @property {number} [limit]
+ */
+
+/**
+ * @typedef {object} ListEndpointsArguments What listEndpoints is given.
  */
 
 /**

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState, Lane
@@ -290,15 +291,32 @@ class WaitingSession:
     is_overdue: bool
 
 
+class Verdict(StrEnum):
+    """What is counted of calls to Zapier: it answered, it refused because of its limits (429), or did neither well."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class CallKind:
+    """Calls of one kind: for a tenant, to one of Zapier's endpoints (`GET /v2/apps`)."""
+
+    tenant_id: str
+    endpoint: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What was counted in an hour, or in a minute: sessions by tenant and stage, popups by what became of them.
+    """What was counted in an hour, or in a minute: sessions by tenant and stage, popups and calls by their ends.
 
-    `titles` are those of apps that were chosen then.
+    `titles` are those of apps that were chosen then. Stages and titles are counted by the hour alone.
     """
 
     stages: Mapping[tuple[str, Stage], int] = field(default_factory=dict)
     popups: Mapping[Popups, Mapping[Fate, int]] = field(default_factory=dict)
+    calls: Mapping[CallKind, Mapping[Verdict, int]] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -322,7 +340,7 @@ class CensusStore(Protocol):
         ...
 
     async def minutes(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
-        """Return the popups that were counted in each of these minutes. They are kept for some hours."""
+        """Return the popups and calls that were counted in each of these minutes. They are kept for some hours."""
         ...
 
 
@@ -404,12 +422,23 @@ class CallRecord:
     problem: str | None = None
     app_id: str | None = None
 
+    @property
+    def verdict(self) -> Verdict:
+        """What is counted of it."""
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return Verdict.REFUSED
+        is_answered = self.status is not None and self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        return Verdict.ANSWERED if is_answered else Verdict.FAILED
+
 
 class CallLog(Protocol):
-    """The newest calls made for each user. Losing any of it loses nothing."""
+    """The newest calls made for each user, and how many were made for each tenant. Losing any of it loses nothing."""
 
     async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
-        """Keep the record; the newest 50 of a user are kept, a week at most."""
+        """Keep the record, and count it in its hour and its minute (`CensusStore`).
+
+        The newest 50 of a user are kept, a week at most.
+        """
         ...
 
     async def of_user(self, tenant_id: str, user_id: str) -> tuple[CallRecord, ...]:
@@ -511,6 +540,32 @@ class Settlement:
     paused_for: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class WatchQuery:
+    """Which watches to list, the next to be checked first. `within` None: every tenant's."""
+
+    within: frozenset[str] | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedWatch:
+    """A watch that will be checked at `due`; `is_strong`: because of a signal."""
+
+    key: WatchKey
+    due: Instant
+    is_strong: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchPage:
+    """One page of watches; `cursor` continues after it, None at the end."""
+
+    watches: tuple[PlannedWatch, ...]
+    cursor: str | None = None
+
+
 PAUSED: Instant = 2**52
 """A `retry_at` that never comes by itself: the watch is paused until a new credential is put."""
 
@@ -528,6 +583,10 @@ class WatchStore(Protocol):
 
     async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
         """Return when each watch will be checked next; None for never (or paused)."""
+        ...
+
+    async def find(self, query: WatchQuery) -> WatchPage:
+        """Return one page of the watches that will be checked. Raises ValueError for a cursor that is not ours."""
         ...
 
     async def peek(self, *, now: Instant, limit: int) -> tuple[DueWatch, ...]:
@@ -571,6 +630,7 @@ class Permit:
     egress: str
     partner: str
     start_by: Instant
+    user: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -602,8 +662,10 @@ class Usage:
 class Budget(Protocol):
     """Zapier's rate limits, kept for the whole deployment. It fails closed: no answer, no permit."""
 
-    async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
-        """Take up to `wanted` permits of both limits at once."""
+    async def take(
+        self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant, user: str | None = None
+    ) -> Grant:
+        """Take up to `wanted` permits of both limits at once; with `user`, of what one user may hold, too."""
         ...
 
     async def answered(self, permits: Sequence[Permit], *, now: Instant) -> None:
@@ -986,6 +1048,47 @@ class Backlog:
     due: int = 0
 
 
+class Trouble(StrEnum):
+    """What is wrong with deliveries, if anything: they are on their way, were tried in vain so far, or are given up."""
+
+    PENDING = "pending"
+    FAILING = "failing"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryQuery:
+    """Which deliveries of all endpoints to list: of these tenants' (None: everybody's).
+
+    Those that are pending come by when their lane is looked at next, dead ones youngest first.
+    """
+
+    trouble: Trouble
+    within: frozenset[str] | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+    def takes(self, delivery: Delivery) -> bool:
+        """Tell whether a delivery is as it is asked for."""
+        is_dead = delivery.state is DeliveryState.DEAD
+        if self.within is not None and delivery.lane.tenant_id not in self.within:
+            return False
+        if self.trouble is Trouble.DEAD or is_dead:
+            return is_dead and self.trouble is Trouble.DEAD
+        is_pending = delivery.state is DeliveryState.PENDING
+        return is_pending and (self.trouble is Trouble.PENDING or delivery.tried_at > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reception:
+    """How an endpoint receives: deliveries pending and dead, tries in a row that failed, when it last received any."""
+
+    pending: int = 0
+    dead: int = 0
+    failures: int = 0
+    received_at: Instant | None = None
+
+
 class DeliveryStore(Protocol):
     """Events on their way to endpoints: the outbox they wait in, their lanes, and the record of every try."""
 
@@ -1042,6 +1145,14 @@ class DeliveryStore(Protocol):
 
     async def find(self, search: DeliverySearch) -> DeliveryPage:
         """Return one page of an endpoint's deliveries. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def search(self, query: DeliveryQuery) -> DeliveryPage:
+        """Return one page of deliveries to all endpoints. Raises ValueError for a cursor that is not ours."""
+        ...
+
+    async def receptions(self, endpoints: Sequence[tuple[str, str]]) -> tuple[Reception, ...]:
+        """Return how each endpoint (given as tenant and id) receives."""
         ...
 
     async def get(self, lane: Lane, seq: int) -> Delivery | None:
@@ -1335,7 +1446,7 @@ class Upstream(Protocol):
         """List the user's Zaps, every page; nobody waits for it, so it waits for no permit. Never cached."""
         ...
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
         ...
 
@@ -1520,6 +1631,47 @@ class CheckQueue(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerReport:
+    """What a worker process says of itself: what it is, and how many checks and deliveries it has in hand."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: Instant
+    seen_at: Instant
+    checks: int = 0
+    deliveries: int = 0
+
+
+class WorkerRoll(Protocol):
+    """The workers there are. Losing any of it loses nothing: they report again."""
+
+    async def report(self, report: WorkerReport) -> None:
+        """Keep what a worker says of itself, instead of what it said before."""
+        ...
+
+    async def leave(self, worker_id: str) -> None:
+        """Forget a worker that has ended; twice is fine."""
+        ...
+
+    async def all(self) -> tuple[WorkerReport, ...]:
+        """Return what each worker last said, the newest worker first."""
+        ...
+
+    async def forget(self, *, before: Instant) -> int:
+        """Forget workers that were not heard of since then; returns how many."""
+        ...
+
+
+class Queues(Protocol):
+    """The queues that carry batches to workers."""
+
+    async def depths(self) -> Mapping[str, int | None]:
+        """Return how many batches lie in each queue; None while that cannot be told."""
+        ...
+
+
 class Store(Protocol):
     """Everything a store serves."""
 
@@ -1591,6 +1743,11 @@ class Store(Protocol):
     @property
     def calls(self) -> CallLog:
         """Calls that were made to Zapier."""
+        ...
+
+    @property
+    def workers(self) -> WorkerRoll:
+        """The workers there are."""
         ...
 
     @property

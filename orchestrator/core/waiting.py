@@ -43,7 +43,7 @@ def waiting(session: Session) -> Waiting | None:
 def _waits(step: Step) -> bool:
     """Whether the step's user waits. Who was told that nothing is to be seen of what a message named does not."""
     if step.state is StepState.AWAITING_POPUP:
-        return True
+        return step.live_attempt is not None
     is_told = step.reason is Reason.NOT_VISIBLE
     return step.state is StepState.NEEDS_AUTH and not is_told and any(one.messages for one in step.app_attempts)
 

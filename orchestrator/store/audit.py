@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.health import HOUR
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import AuditLog, AuditPage, AuditQuery, CallLog, CallRecord
 from orchestrator.core.session import MINUTE, Instant, session_shard, shard_of
 from orchestrator.store import keys
 from orchestrator.store.codec import decode_audit_entry, decode_call, encode
 from orchestrator.store.finding import LOOKED_AT, Walk
-from orchestrator.store.rules import KEPT_CALLS, AuditPlace, audit_members
+from orchestrator.store.rules import KEPT_CALLS, KEPT_HOURS_S, KEPT_MINUTES_S, AuditPlace, audit_members
 from orchestrator.store.scripts import Argument, Call, Scripts
 
 CALLS_KEPT_FOR: Final = 7 * 24 * 60 * MINUTE
@@ -74,12 +75,21 @@ class RedisCallLog:
         self._shards = shards
 
     async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
-        """Keep the record, among the newest."""
-        key = self._key(tenant_id, user_id)
+        """Keep the record, among the newest, and count it."""
+        key, shard = self._key(tenant_id, user_id), shard_of(tenant_id, user_id, shards=self._shards)
+        field = keys.call_field(tenant_id, record.endpoint, record.verdict)
+        hour, minute = (
+            keys.hour(shard, record.at - record.at % HOUR),
+            keys.minute(shard, record.at - record.at % MINUTE),
+        )
         await self._scripts.run(
             ("RPUSH", key, encode(record)),
             ("LTRIM", key, -KEPT_CALLS, -1),
             ("PEXPIRE", key, CALLS_KEPT_FOR),
+            ("HINCRBY", hour, field, 1),
+            ("EXPIRE", hour, KEPT_HOURS_S),
+            ("HINCRBY", minute, field, 1),
+            ("EXPIRE", minute, KEPT_MINUTES_S),
         )
 
     async def of_user(self, tenant_id: str, user_id: str) -> tuple[CallRecord, ...]:

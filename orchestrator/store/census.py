@@ -8,7 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from orchestrator.core.health import Fate, Popups, Stage
-from orchestrator.core.ports import AppSessions, CensusStore, Counts, Situation, WaitingSession
+from orchestrator.core.ports import AppSessions, CallKind, CensusStore, Counts, Situation, Verdict, WaitingSession
 from orchestrator.core.session import BrowserFamily, Instant, Reason, SessionStatus, StepState
 from orchestrator.core.waiting import STUCK_AFTER
 from orchestrator.store import keys
@@ -65,7 +65,7 @@ class RedisCensusStore:
         return await self._counts(keys.hour, begun)
 
     async def minutes(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
-        """Return the popups that were counted in each of these minutes."""
+        """Return the popups and calls that were counted in each of these minutes."""
         return await self._counts(keys.minute, begun)
 
     def _indexes(self, tenants: Sequence[str]) -> list[str]:
@@ -105,6 +105,7 @@ def _sum(replies: Sequence[Mapping[bytes, bytes]]) -> Counts:
     """Add up what the shards counted in the same time."""
     stages: Counter[tuple[str, Stage]] = Counter()
     popups: defaultdict[Popups, Counter[Fate]] = defaultdict(Counter)
+    calls: defaultdict[CallKind, Counter[Verdict]] = defaultdict(Counter)
     titles: dict[str, str] = {}
     for field, value in (pair for reply in replies for pair in reply.items()):
         match field.decode().split(":"):
@@ -115,11 +116,14 @@ def _sum(replies: Sequence[Mapping[bytes, bytes]]) -> Counts:
                 popups[of][Fate(fate)] += int(value)
             case ["s", tenant_id, stage]:
                 stages[keys.unquoted(tenant_id), Stage(stage)] += int(value)
+            case ["c", tenant_id, endpoint, verdict]:
+                kind = CallKind(tenant_id=keys.unquoted(tenant_id), endpoint=keys.unquoted(endpoint))
+                calls[kind][Verdict(verdict)] += int(value)
             case ["t", app_id]:
                 titles[keys.unquoted(app_id)] = value.decode()
             case unknown:
                 raise ValueError(unknown)
-    return Counts(stages=stages, popups=popups, titles=titles)
+    return Counts(stages=stages, popups=popups, calls=calls, titles=titles)
 
 
 if TYPE_CHECKING:

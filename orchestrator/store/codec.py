@@ -16,7 +16,7 @@ from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreError
 from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import CallRecord, Receipt, SignalRecord
+from orchestrator.core.ports import CallRecord, Receipt, SignalRecord, WorkerReport
 from orchestrator.core.session import DOCUMENT_VERSION, Session
 from orchestrator.core.sign_ins import SignIn
 
@@ -32,6 +32,7 @@ _sign_in = msgspec.json.Decoder(SignIn)
 _delivery = msgspec.json.Decoder(Delivery)
 _audit_entry = msgspec.json.Decoder(AuditEntry)
 _call = msgspec.json.Decoder(CallRecord)
+_worker = msgspec.json.Decoder(WorkerReport)
 
 
 class DocumentError(StoreError):
@@ -114,6 +115,11 @@ def decode_audit_entry(document: bytes) -> AuditEntry:
 def decode_call(document: bytes) -> CallRecord:
     """Read the record of a call. Raises DocumentError."""
     return _decoded(_call, document)
+
+
+def decode_worker(document: bytes) -> WorkerReport:
+    """Read what a worker said of itself. Raises DocumentError."""
+    return _decoded(_worker, document)
 
 
 def _decoded(decoder: msgspec.json.Decoder[_Document], document: bytes) -> _Document:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
@@ -15,22 +18,27 @@ from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     Backlog,
     DeliveryPage,
+    DeliveryQuery,
     DeliverySearch,
     DeliveryStore,
     DueLane,
     Held,
     Outgoing,
     Parcel,
+    Reception,
     Relayed,
+    Trouble,
 )
 from orchestrator.core.session import Instant, session_shard
 from orchestrator.store import keys
 from orchestrator.store.audit import audit_arguments
 from orchestrator.store.codec import decode_delivery, decode_event, encode
-from orchestrator.store.rules import DeliveryPlace, newest_of
+from orchestrator.store.rules import DeliveryPlace, LanePlace, newest_of
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 DELIVERIES_READ_AT_ONCE: Final = 100
+READ_AT_ONCE: Final = 200
+"""Lanes, or dead deliveries, of a shard that are looked at in one exchange."""
 
 
 class RedisDeliveryStore:
@@ -176,6 +184,7 @@ class RedisDeliveryStore:
             _member(delivery, DeliveryState.PENDING),
             _member(delivery, delivery.state),
             HOLD,
+            keys.dead_member(delivery.created_at, lane, delivery.seq),
         ]
         match await self._scripts.call(Call("settle_delivery", names, arguments)):
             case [b"lost"]:
@@ -214,6 +223,42 @@ class RedisDeliveryStore:
             cursor=page[-1].cursor if len(places) > len(page) else None,
         )
 
+    async def search(self, query: DeliveryQuery) -> DeliveryPage:
+        """Return one page of the deliveries of all endpoints that are as they are asked for."""
+        if query.within is not None and not query.within:
+            return DeliveryPage(deliveries=())
+        walk = self._dead if query.trouble is Trouble.DEAD else self._unfinished
+        found = [
+            place
+            for part in await asyncio.gather(*(walk(query, shard) for shard in range(self._shards)))
+            for place in part
+        ]
+        found.sort(reverse=query.trouble is Trouble.DEAD)
+        page = found[: query.limit]
+        deliveries = await self._get_each([(keys.named_lane(place.lane), place.seq) for place in page])
+        return DeliveryPage(
+            deliveries=tuple(one for one in deliveries if one is not None and query.takes(one)),
+            cursor=page[-1].cursor if len(found) > len(page) else None,
+        )
+
+    async def receptions(self, endpoints: Sequence[tuple[str, str]]) -> tuple[Reception, ...]:
+        """Return how each endpoint receives."""
+        if not endpoints:
+            return ()
+        names = [keys.endpoint_name(*one) for one in endpoints]
+        kept = (keys.delivery_index, keys.troubled, keys.received)
+        calls = [Call("receptions", [name(shard) for name in kept], names) for shard in range(self._shards)]
+        replies = await self._scripts.call_each(calls)
+        return tuple(
+            Reception(
+                pending=sum(parts[number][0] for parts in replies),
+                dead=sum(parts[number][1] for parts in replies),
+                failures=sum(int(parts[number][2] or 0) for parts in replies),
+                received_at=max((int(parts[number][3]) for parts in replies if parts[number][3]), default=None),
+            )
+            for number in range(len(endpoints))
+        )
+
     async def get(self, lane: Lane, seq: int) -> Delivery | None:
         """Return the delivery of one event to one endpoint, if there is a record of it."""
         (found,) = await self._get_each([(lane, seq)])
@@ -243,6 +288,7 @@ class RedisDeliveryStore:
         ]
         arguments: list[Argument] = [keys.lane_name(lane), _endpoint(lane), session, encode(delivery), body, now, was]
         arguments += ["", "", ""] if audit is None else audit_arguments(audit)
+        arguments.append(keys.dead_member(delivery.created_at, lane, delivery.seq))
         match await self._scripts.call(Call("replay_delivery", names, arguments)):
             case [b"missing"]:
                 raise SessionNotFoundError(session_id=session)
@@ -292,6 +338,50 @@ class RedisDeliveryStore:
         return Backlog(
             events=sum(found[0::4]), oldest=min(oldest, default=None), lanes=sum(found[2::4]), due=sum(found[3::4])
         )
+
+    async def _unfinished(self, query: DeliveryQuery, shard: int) -> list[LanePlace]:
+        """Return places of a shard's pending deliveries, at least one more than a page holds if there are more."""
+        after = LanePlace(0, "", 0) if query.cursor is None else LanePlace.from_cursor(query.cursor)
+        found: list[LanePlace] = []
+        for offset in count(step=READ_AT_ONCE):
+            (reply,) = await self._scripts.run(
+                ("ZRANGE", keys.lanes(shard), after.at, "+inf", "BYSCORE", "LIMIT", offset, READ_AT_ONCE, "WITHSCORES")
+            )
+            lanes = [(int(float(at)), name.decode()) for name, at in _pairs(reply)]
+            named = [(at, name, keys.named_lane(name)) for at, name in lanes]
+            wanted = [one for one in named if query.within is None or one[2].tenant_id in query.within]
+            pending = await self._scripts.run(
+                *(("HGET", keys.session_lanes(shard, lane.session_id), _endpoint(lane)) for _, _, lane in wanted)
+            )
+            found += [
+                place
+                for (at, name, _), queued in zip(wanted, pending, strict=True)
+                for seq, tried_at, *_ in msgspec.json.decode(queued or b"[]")
+                if (place := LanePlace(at, name, seq)) > after and (tried_at or query.trouble is Trouble.PENDING)
+            ]
+            if len(lanes) < READ_AT_ONCE or len(found) > query.limit:
+                break
+        return found
+
+    async def _dead(self, query: DeliveryQuery, shard: int) -> list[LanePlace]:
+        """Return places of a shard's dead deliveries, at least one more than a page holds if there are more."""
+        below = None if query.cursor is None else LanePlace.from_cursor(query.cursor)
+        top = "\xff" if below is None else f"{below.at:015d}:{below.lane}:{below.seq:015d}"
+        found: list[LanePlace] = []
+        for offset in count(step=READ_AT_ONCE):
+            (members,) = await self._scripts.run(
+                ("ZRANGE", keys.delivery_index(shard), f"({keys.DEAD}{top}".encode("latin-1"), f"[{keys.DEAD}", "BYLEX",
+                 "REV", "LIMIT", offset, READ_AT_ONCE)
+            )  # fmt: skip
+            places = [LanePlace.of_dead(member.decode()) for member in members]
+            found += [
+                place
+                for place in places
+                if query.within is None or keys.named_lane(place.lane).tenant_id in query.within
+            ]
+            if len(members) < READ_AT_ONCE or len(found) > query.limit:
+                break
+        return found
 
     async def _get_each(self, wanted: Sequence[tuple[Lane, int]]) -> list[Delivery | None]:
         reads = [

@@ -8,6 +8,7 @@ part of a name.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -28,6 +29,9 @@ CHANGED: Final = "zw:changed:"
 
 DUE: Final = "zw:due"
 """Channel: a watch is due at once."""
+
+DEAD: Final = "!dead:"
+"""Beginning of `dead_member`s."""
 
 OUTGOING: Final = "zw:outgoing"
 """Channel: an outbox that was empty is so no more."""
@@ -78,12 +82,12 @@ def waiting(shard: int, tenant_id: str) -> str:
 
 
 def hour(shard: int, begun: Instant) -> str:
-    """hash: `stage_field`, `popup_field` → how often; `title_field` → an app's title. It expires by itself."""
+    """hash: `stage_field`, `popup_field`, `call_field` → how often; `title_field` → title. It expires by itself."""
     return _shard(shard, "hour", str(begun))
 
 
 def minute(shard: int, begun: Instant) -> str:
-    """hash: `popup_field` → how often. It expires by itself."""
+    """hash: `popup_field`, `call_field` → how often. It expires by itself."""
     return _shard(shard, "minute", str(begun))
 
 
@@ -204,6 +208,11 @@ def user_watches(shard: int, tenant_id: str, user_id: str) -> str:
 def watch_name(key: WatchKey) -> str:
     """Name a watch inside its shard's keys."""
     return _quoted(key.tenant_id, key.user_id, key.app_id)
+
+
+def watches_of(tenant_id: str) -> str:
+    """Begin the names of all watches of a tenant."""
+    return f"{_quoted(tenant_id)}:"
 
 
 def named_watch(name: str) -> WatchKey:
@@ -339,6 +348,11 @@ def delivery_prefix(tenant_id: str, endpoint_id: str, state: str) -> str:
     return f"{endpoint_name(tenant_id, endpoint_id)}:{state}:"
 
 
+def dead_member(created_at: Instant, lane: Lane, seq: int) -> str:
+    """Name a dead delivery among those of all endpoints, which have no name that begins like this."""
+    return f"{DEAD}{created_at:015d}:{lane_name(lane)}:{seq:015d}"
+
+
 def delivery_place(created_at: Instant, session_id: str, seq: int) -> str:
     """End the member of one delivery."""
     return f"{created_at:015d}:{session_id}:{seq}"
@@ -379,6 +393,11 @@ def popup_field(popups: Popups, fate: str) -> str:
     return f"p:{_quoted(popups.tenant_id, popups.app_id)}:{popups.browser}:{fate}"
 
 
+def call_field(tenant_id: str, endpoint: str, verdict: str) -> str:
+    """Name what became of calls of one kind, in an hour's or a minute's counts."""
+    return f"c:{_quoted(tenant_id, endpoint)}:{verdict}"
+
+
 def title_field(app_id: str) -> str:
     """Name an app's title in an hour's counts."""
     return f"t:{_quoted(app_id)}"
@@ -405,6 +424,11 @@ def egress(name: str) -> str:
 def partner(name: str) -> str:
     """zset: permits held by this partner, like `egress`."""
     return f"zw:{{budget}}:partner:{_quoted(name)}"
+
+
+def user_share(name: str) -> str:
+    """zset: permits held by what one user does, like `egress`; the name is not legible in it."""
+    return f"zw:{{budget}}:user:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def cooldown() -> str:
@@ -434,12 +458,12 @@ def untold(shard: int) -> str:
 
 def sign_ins(shard: int) -> str:
     """hash: id → sign-in (JSON)."""
-    return _shard(shard, "sign-ins")
+    return _shard(shard, "signins")
 
 
 def kept_sign_ins(shard: int) -> str:
     """zset: ids of sign-ins, by until when they are kept."""
-    return _shard(shard, "sign-ins", "kept")
+    return _shard(shard, "signins", "kept")
 
 
 def user_member(tenant_id: str, user_id: str) -> str:
@@ -496,6 +520,11 @@ def api_keys() -> str:
 def api_key(key_id: str) -> str:
     """hash: `tenant`, `name`, `scopes`, `sees` (one per line), `digest`, `created_at`, `last_used_at`, `revoked_at`."""
     return f"zw:api_key:{_quoted(key_id)}"
+
+
+def workers() -> str:
+    """hash: id → what a worker last said of itself (JSON)."""
+    return "zw:workers"
 
 
 def cached(key: str) -> str:

@@ -27,6 +27,7 @@ from orchestrator.store.sign_ins import RedisSignInStore
 from orchestrator.store.tenants import RedisApiKeyStore, RedisTenantStore
 from orchestrator.store.users import RedisUserStore
 from orchestrator.store.watches import RedisWatchStore
+from orchestrator.store.workers import RedisWorkerRoll
 
 
 class Store:
@@ -54,6 +55,7 @@ class Store:
         self.deliveries = RedisDeliveryStore(self._scripts, shards=shards)
         self.audit = RedisAuditLog(self._scripts, shards=shards)
         self.calls = RedisCallLog(self._scripts, shards=shards)
+        self.workers = RedisWorkerRoll(self._scripts)
         self.cache = RedisCache(self._scripts)
         self.changes = RedisChanges(self._redis)
         self.leases = RedisLeases(self._scripts)

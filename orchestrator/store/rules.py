@@ -219,6 +219,70 @@ def newest_of(deliveries: Iterable[Delivery], *, limit: int) -> tuple[Delivery, 
     return tuple(sorted(deliveries, key=lambda one: (one.seq, one.lane.endpoint_id))[-limit:])
 
 
+_PLACE_OF_WATCH: Final = re.compile(r"(0|[1-9]\d{0,14}) ([!-~]+:[!-~]+:[!-~]+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WatchPlace:
+    """Where a watch stands in a list by when it is checked next."""
+
+    due: Instant
+    name: str
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> WatchPlace:
+        """Read a cursor back. Raises ValueError when it is not ours."""
+        try:
+            text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+        except (binascii.Error, UnicodeError, ValueError) as error:
+            raise ValueError(f"{cursor!r} is no cursor of a list of watches") from error
+        found = _PLACE_OF_WATCH.fullmatch(text)
+        if found is None or (place := cls(int(found[1]), found[2])).cursor != cursor:
+            raise ValueError(f"{cursor!r} is no cursor of a list of watches")
+        return place
+
+    @property
+    def cursor(self) -> str:
+        """The place as opaque text."""
+        return base64.urlsafe_b64encode(f"{self.due} {self.name}".encode()).decode()
+
+
+_PLACE_IN_LANE: Final = re.compile(r"(0|[1-9]\d{0,14}) ([!-~]+:[!-~]+:zs[0-9a-z]{10,62}) ([1-9]\d{0,14})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LanePlace:
+    """Where a delivery stands in a list of those to all endpoints: by a time, its lane's name and its `seq`."""
+
+    at: Instant
+    lane: str
+    seq: int
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> LanePlace:
+        """Read a cursor back. Raises ValueError when it is not ours."""
+        try:
+            text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+        except (binascii.Error, UnicodeError, ValueError) as error:
+            raise ValueError(f"{cursor!r} is no cursor of a list of deliveries") from error
+        found = _PLACE_IN_LANE.fullmatch(text)
+        if found is None or (place := cls(int(found[1]), found[2], int(found[3]))).cursor != cursor:
+            raise ValueError(f"{cursor!r} is no cursor of a list of deliveries")
+        return place
+
+    @classmethod
+    def of_dead(cls, member: str) -> LanePlace:
+        """Read it out of a member of the index, as `keys.dead_member` writes it."""
+        at, _, rest = member.removeprefix(keys.DEAD).partition(":")
+        lane, _, seq = rest.rpartition(":")
+        return cls(int(at), lane, int(seq))
+
+    @property
+    def cursor(self) -> str:
+        """The place as opaque text."""
+        return base64.urlsafe_b64encode(f"{self.at} {self.lane} {self.seq}".encode()).decode()
+
+
 _PLACE_OF_DELIVERY: Final = re.compile(r"(\d{15}):(zs[0-9a-z]{10,62}):([1-9]\d{0,15})")
 
 

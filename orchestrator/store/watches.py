@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.effects import Due
 from orchestrator.core.errors import LeaseLostError, StaleVersionError
-from orchestrator.core.ports import PAUSED, DueWatch, Popup, Settlement, Urgency, Watch, WatchStore
+from orchestrator.core.ports import (
+    PAUSED,
+    DueWatch,
+    PlannedWatch,
+    Popup,
+    Settlement,
+    Urgency,
+    Watch,
+    WatchPage,
+    WatchQuery,
+    WatchStore,
+)
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store import keys as names
-from orchestrator.store.rules import KEPT_CHECKS
+from orchestrator.store.rules import KEPT_CHECKS, WatchPlace
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 
@@ -50,6 +61,29 @@ class RedisWatchStore:
             for found in by_shard.values()
             for key, strong, quiet in zip(found, next(scores), next(scores), strict=True)
         }
+
+    async def find(self, query: WatchQuery) -> WatchPage:
+        """Return one page of the watches that will be checked."""
+        after = WatchPlace(0, "") if query.cursor is None else WatchPlace.from_cursor(query.cursor)
+        if query.within is not None and not query.within:
+            return WatchPage(watches=())
+        wanted = [names.watches_of(tenant_id) for tenant_id in sorted(query.within or ())]
+        arguments: list[Argument] = [after.due, after.name, query.limit + 1, *wanted]
+        queues = (names.strong, names.quiet)
+        calls = [Call("planned", [queue(shard) for queue in queues], arguments) for shard in range(self._shards)]
+        found = sorted(
+            (WatchPlace(int(due), name.decode()), bool(is_strong))
+            for reply in await self._scripts.call_each(calls)
+            for name, due, is_strong in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+        )
+        page = found[: query.limit]
+        return WatchPage(
+            watches=tuple(
+                PlannedWatch(key=names.named_watch(place.name), due=place.due, is_strong=is_strong)
+                for place, is_strong in page
+            ),
+            cursor=page[-1][0].cursor if len(found) > len(page) else None,
+        )
 
     async def peek(self, *, now: Instant, limit: int) -> tuple[DueWatch, ...]:
         """Return watches that are due and not leased, at most `limit` per shard and urgency."""

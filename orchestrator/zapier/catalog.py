@@ -138,7 +138,7 @@ class Catalog:
         self, endpoint: str, url: httpx.URL, credential: Credential, *, app_id: str | None = None
     ) -> Reading:
         request = Request(endpoint=endpoint, method="GET", url=url, app_id=app_id)
-        async with self._permits.purse(credential.tenant_id) as purse:
+        async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
             return await self._calls.read(request, credential=credential, purse=purse)
 
 

@@ -120,9 +120,9 @@ class ZapierClient:
             limits=self._limits,
         )
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
-        return await self._permits.permit(tenant_id)
+        return await self._permits.permit(tenant_id, user_id)
 
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Give back permits that will not be used; twice is fine."""
@@ -185,7 +185,7 @@ class ZapierClient:
         trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
         draft = ListingDraft(app_id, trail)
         share = Share.STRONG if permits else Share.INTERACTIVE
-        async with self._permits.purse(credential.tenant_id, given=permits, share=share) as purse:
+        async with self._permits.purse(credential.tenant_id, credential.user_id, given=permits, share=share) as purse:
             while trail.here is not None:
                 request = _get("/v2/authentications", trail.here, app_id=app_id)
                 try:

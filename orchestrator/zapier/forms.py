@@ -144,7 +144,7 @@ class Forms:
         request = self._request(use, _TEST, action_id)
         newest = await self._calls.newest(credential)
         token = newest.access_token
-        async with self._permits.purse(credential.tenant_id) as purse:
+        async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
             outcome = await self._calls.act(request, credential=newest, purse=purse)
         match outcome:
             case NotSent():
@@ -179,7 +179,7 @@ class Forms:
 
         async def ask(action_id: str) -> Reading:
             request = self._request(use, template, action_id, more=more, **names)
-            async with self._permits.purse(credential.tenant_id) as purse:
+            async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
                 return await self._calls.read(request, credential=credential, purse=purse)
 
         return await self._under_its_id(credential, use, ask)

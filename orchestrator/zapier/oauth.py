@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Coroutine, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Final, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, Final, assert_never
 from urllib.parse import quote_plus, urlencode
 
 import httpx
@@ -26,9 +26,9 @@ from orchestrator.core.ports import (
     TokensRefused,
     TokensUnknown,
 )
-from orchestrator.core.session import SECOND, Millis
+from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.zapier.calls import Requests, asks_to_wait, wait_of
-from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
+from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.permits import PermitSource, Purse
 
@@ -39,6 +39,10 @@ _WRONG_CLIENT: Final = {"invalid_client", "unauthorized_client"}
 _AN_ERROR: Final = re.compile(r"[a-z_]{1,64}")
 _SUCCESS: Final = range(200, 300)
 _FAILURE: Final = 500
+_NO_LIMIT: Final[Millis] = 3600 * SECOND
+"""For the exchange itself: the time limit is kept around it."""
+
+_LAST_LOOK: Final[Millis] = 500
 _LONGEST_LIFE: Final = 10 * 366 * 24 * 3600
 
 _Text = Annotated[str, Meta(min_length=1, max_length=16_384, pattern=r"^[\x21-\x7e]+$")]
@@ -63,7 +67,7 @@ class ZapierOAuth:
 
     def __init__(self, *, token_url: str, http: httpx.AsyncClient, budget: Budget, clock: Clock) -> None:
         self._url = httpx.URL(token_url)
-        self._http = http
+        self._requests = Requests(Exchange(http, limits=Limits(call_limit=_NO_LIMIT)), clock=clock)
         self._budget = budget
         self._clock = clock
 
@@ -93,12 +97,11 @@ class ZapierOAuth:
             body=urlencode(form).encode(),
             media_type=_FORM,
         )
-        requests = Requests(Exchange(self._http, limits=replace(Limits(), call_limit=limit)), clock=self._clock)
         async with self._purse(permit) as purse:
             if self._clock.now() > permit.start_by:
                 return TokensRefused(problem="too late: the call could not begin in time")
             try:
-                _, outcome = await requests.make(request, purse=purse)
+                outcome = await _within(limit, self._requests.make(request, purse=purse))
             except (StoreError, UpstreamBusyError) as error:
                 return TokensRefused(problem=f"no permit: {error}")
         return self._judged(outcome)
@@ -129,6 +132,23 @@ class ZapierOAuth:
                 return _refused(outcome)
             case _:
                 assert_never(outcome)
+
+
+async def _within(limit: Millis, asking: Coroutine[Any, Any, tuple[Instant, Outcome]]) -> Outcome:
+    """Return what comes of a request within this time.
+
+    A process that stood still finds its time over and perhaps the answer beside it: so it looks once more before it
+    gives up, as an answer that nobody reads is lost for good.
+    """
+    task = asyncio.ensure_future(asking)
+    try:
+        for wait in (limit, _LAST_LOOK):
+            done, _ = await asyncio.wait({task}, timeout=wait / 1000)
+            if done:
+                return task.result()[1]
+        return Unanswered(flaw=Flaw.TIMED_OUT)
+    finally:
+        task.cancel()
 
 
 def _basic(client: Client) -> str:

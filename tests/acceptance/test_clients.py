@@ -173,6 +173,11 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     overview = call("read_overview", by=operator)
     popups = {one["app_id"]: one["popups"] for one in call("list_apps", by=operator)["apps"]}
     of_app = call("read_app", by=operator, app_id=app["id"])
+    watched = call("list_watches", by=operator, limit=100)["watches"]
+    staff = call("list_workers", by=operator)
+    budget = call("read_budget", by=operator)
+    lost = call("list_all_deliveries", by=operator, trouble="dead")["deliveries"]
+    endpoints = call("list_endpoints", by=operator)["webhooks"]
     read = call("read_session", **here)
     assert call("erase_user", user_id=user) is None
     left = call("list_sessions", user_id=user)["sessions"]
@@ -186,6 +191,10 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     assert {one["id"] for one in found} == {session["id"], other["id"]}
     assert (overview["sessions"] >= 2, overview["funnel"][-1]["created"] >= 1) == (True, True)
     assert of_app["popups"] == popups[app["id"]]
+    assert (user in {one["user_id"] for one in watched}, lost, endpoints) == (False, [], [])
+    assert {"GET /v2/apps", "GET /v2/authentications"} <= {one["endpoint"] for one in budget["calls"]}
+    assert [one["alive"] for one in staff["workers"]] == [True]
+    assert all(one["depth"] is not None for one in staff["queues"])
     assert popups[app["id"]]["without_message"] >= 1
     assert (made, left) == (read, [])
     assert (missing, filled["problems"], tried["count"]) == ({"channel", "text"}, [], 1)

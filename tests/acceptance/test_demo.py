@@ -25,6 +25,7 @@ def test_the_demo_resolves_four_steps_in_four_ways_and_ends(tmp_path: Path) -> N
     assert status == 0, demo.output
     assert re.search(r"^results 4, messages lost 1, lost by us 0, upstream calls: [1-9]\d*$", demo.output, re.MULTILINE)
     assert "worker-1 was killed" in demo.output
+    assert "signed in to Zapier" in demo.output
     assert {"selection", "message", "difference"} <= set(re.findall(r"selection|message|difference", demo.output))
     assert "{{step_1.owner__email}}" in demo.output
     assert list(tmp_path.glob("zapwright-demo-*")) == []

@@ -276,7 +276,7 @@ def test_streams_pass_unbuffered_and_only_what_others_use_is_published() -> None
 
     assert {value for name, value in annotations.items() if name.endswith("proxy-buffering")} == {"off", "false"}
     assert all(int(value.rstrip("s")) > LONGEST_WAIT_S for name, value in annotations.items() if "timeout" in name)
-    assert paths == ["/v1", "/web", "/connect"]
+    assert paths == ["/v1", "/web", "/connect", "/zapier-sign-in"]
 
 
 def test_pages_are_told_the_address_that_is_published() -> None:

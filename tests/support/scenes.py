@@ -41,6 +41,7 @@ from orchestrator.core.tenants import Tenant
 from orchestrator.creation import LOOK_LIMIT, Creator
 from orchestrator.credentials import ToldCredentials
 from orchestrator.engine import Engine, NewSession, NewStep, OpenedPopup
+from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.queries import Queries
 from orchestrator.store.limits import Limits
@@ -50,6 +51,7 @@ from orchestrator.sweeping import Sweeper
 from tests.support.clocks import CountedIds, ManualClock
 from tests.support.interference import Around, undisturbed, wrapped
 from tests.support.upstreams import EGRESS, PARTNER, MemoryUpstream, Zapier
+from tests.support.zapier import a_client
 
 TENANT: Final = "default"
 SHARDS: Final = 2
@@ -72,6 +74,7 @@ class Process:
     following: Following
     checker: Checker
     creator: Creator
+    filler: Filler
     supplier: Supplier
     sweeper: Sweeper
     clock: ManualClock
@@ -148,6 +151,7 @@ class Scene:
             credentials=credentials,
             users=users,
             upstream=upstream,
+            client_of=a_client,
             clock=clock,
             ids=ids,
             policy=policy,
@@ -173,6 +177,7 @@ class Scene:
                 chance=lambda: 0.5,
             ),
             creator=creator,
+            filler=Filler(commits=commits, sessions=sessions, credentials=credentials, upstream=upstream, ids=ids),
             supplier=Supplier(
                 engine=engine,
                 commits=commits,

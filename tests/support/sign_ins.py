@@ -13,8 +13,6 @@ from tests.support.deployment import ORIGIN, Deployment
 
 API: Final = "https://zapwright.test"
 SIMULATOR: Final = "http://sim.test"
-SETTINGS: Final[dict[str, Any]] = {"zapier_client_secret": "secret-of-zapwright", "public_api_url": API}
-"""With the secret by which the simulator knows a deployment's client."""
 
 
 class SigningBrowser:

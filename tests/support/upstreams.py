@@ -43,7 +43,18 @@ from orchestrator.core.ports import (
     ZapUnknown,
 )
 from orchestrator.core.recognition import ZapListing
-from orchestrator.core.session import MINUTE, SECOND, Action, App, Authentication, Connect, Instant, Listing, Millis
+from orchestrator.core.session import (
+    MINUTE,
+    SECOND,
+    Action,
+    App,
+    Authentication,
+    Connect,
+    Instant,
+    JsonObject,
+    Listing,
+    Millis,
+)
 
 EGRESS: Final = "here"
 PARTNER: Final = "partner"
@@ -91,7 +102,7 @@ class Zapier:
         self.accounts: dict[str, Account] = {}
         self.catalog: dict[str, CatalogApp] = {}
         self.actions: dict[str, tuple[CatalogAction, ...]] = {}
-        self.forms: dict[tuple[str, Action], Form] = {}
+        self.forms: dict[tuple[str, Action], Callable[[JsonObject], Form]] = {}
         self.takes: Millis = 200
         self.truncates = False
         self.lag: Millis = 0
@@ -248,7 +259,8 @@ class MemoryUpstream:
         """Return the form that was made for the action, by default one optional text; nothing is kept."""
         await self._asked("fields", credential)
         self._find(use)
-        return self._zapier.forms.get((use.app_id, use.action), PLAIN)
+        drawn = self._zapier.forms.get((use.app_id, use.action))
+        return PLAIN if drawn is None else drawn(use.inputs)
 
     async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
         """Return no choices."""
@@ -306,7 +318,7 @@ class MemoryUpstream:
         await self._asked("listed zaps", credential, permit=await self._draw(deque(), share=Share.STRONG))
         return self._zapier.listed_zaps
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         """Take one permit for a call a user waits on."""
         return await self._draw(deque(), share=Share.INTERACTIVE)
 

@@ -75,13 +75,17 @@ class RecordingBudget:
         self.is_away = False
         self.taken: list[Permit] = []
         self.shares: list[Share] = []
+        self.users: list[str | None] = []
         self.told: list[tuple[str, str, Instant | None]] = []
         self.cooled: list[tuple[str, str, Instant]] = []
 
-    async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
+    async def take(
+        self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant, user: str | None = None
+    ) -> Grant:
         if self.is_away:
             raise StoreUnavailableError(problem="away")
         self.shares.append(share)
+        self.users.append(user)
         if self.refusals:
             return Grant(permits=(), retry_at=self.refusals.popleft())
         if self.room < wanted:

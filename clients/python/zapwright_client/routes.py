@@ -17,6 +17,7 @@ from zapwright_client.shapes import (
     AppPage,
     AppStory,
     AuditPage,
+    Budget,
     CheckPlanned,
     ChoicePage,
     ClientToken,
@@ -41,7 +42,9 @@ from zapwright_client.shapes import (
     Newcomer,
     NewStep,
     OpenedPopup,
+    OperatorsDeliveryPage,
     OperatorsMe,
+    OperatorsWebhookList,
     OutputList,
     Overview,
     Picker,
@@ -56,10 +59,13 @@ from zapwright_client.shapes import (
     StepTestRun,
     Story,
     StoryDelivery,
+    Trouble,
+    WatchPage,
     Webhook,
     WebhookList,
     WebhookTested,
     Why,
+    Workers,
 )
 
 
@@ -531,13 +537,15 @@ def revoke_connect_link(
     )
 
 
-def put_credential(user_id: str, *, access_token: str, expires_in: int | None = None) -> Call[Credential]:
-    """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
+def put_credential(
+    user_id: str, *, access_token: str, expires_in: int | None = None, refresh_token: str | None = None
+) -> Call[Credential]:
+    """Keep the user's tokens, encrypted and never shown again; what waited for them goes on."""
     return Call(
         method="PUT",
         path=f"/v1/users/{part(user_id)}/credential",
         kind=Credential,
-        body={"access_token": access_token, "expires_in": expires_in},
+        body={"access_token": access_token, "expires_in": expires_in, "refresh_token": refresh_token},
     )
 
 
@@ -785,6 +793,57 @@ def read_app(app_id: str) -> Call[AppStory]:
     )
 
 
+def read_budget() -> Call[Budget]:
+    """Return what is held of Zapier's limits, until when they cool down, and what was asked of it."""
+    return Call(
+        method="GET",
+        path="/v1/operator/budget",
+        kind=Budget,
+    )
+
+
+def list_watches(
+    *, tenant_id: str | None = None, cursor: str | None = None, limit: int | None = None
+) -> Call[WatchPage]:
+    """Return what Zapier will be asked next, and for whom."""
+    return Call(
+        method="GET",
+        path="/v1/operator/watches",
+        kind=WatchPage,
+        query={"tenant_id": tenant_id, "cursor": cursor, "limit": limit},
+    )
+
+
+def list_workers() -> Call[Workers]:
+    """Return the workers, what they have in hand, and what waits for them."""
+    return Call(
+        method="GET",
+        path="/v1/operator/workers",
+        kind=Workers,
+    )
+
+
+def list_all_deliveries(
+    *, trouble: Trouble | None = None, tenant_id: str | None = None, cursor: str | None = None, limit: int | None = None
+) -> Call[OperatorsDeliveryPage]:
+    """Return deliveries to every endpoint that are pending, failing or dead."""
+    return Call(
+        method="GET",
+        path="/v1/operator/deliveries",
+        kind=OperatorsDeliveryPage,
+        query={"trouble": trouble, "tenant_id": tenant_id, "cursor": cursor, "limit": limit},
+    )
+
+
+def list_endpoints() -> Call[OperatorsWebhookList]:
+    """Return the endpoints that hear of every session of their tenant, and how they receive."""
+    return Call(
+        method="GET",
+        path="/v1/operator/endpoints",
+        kind=OperatorsWebhookList,
+    )
+
+
 def read_me() -> Call[OperatorsMe]:
     """Say whose key this is, and what it may see."""
     return Call(
@@ -1011,6 +1070,11 @@ class Routes(Sender):
     read_overview = sent(read_overview)
     list_apps = sent(list_apps)
     read_app = sent(read_app)
+    read_budget = sent(read_budget)
+    list_watches = sent(list_watches)
+    list_workers = sent(list_workers)
+    list_all_deliveries = sent(list_all_deliveries)
+    list_endpoints = sent(list_endpoints)
     read_me = sent(read_me)
     read_story = sent(read_story)
     read_why = sent(read_why)
@@ -1079,6 +1143,11 @@ class AsyncRoutes(AsyncSender):
     read_overview = sent_async(read_overview)
     list_apps = sent_async(list_apps)
     read_app = sent_async(read_app)
+    read_budget = sent_async(read_budget)
+    list_watches = sent_async(list_watches)
+    list_workers = sent_async(list_workers)
+    list_all_deliveries = sent_async(list_all_deliveries)
+    list_endpoints = sent_async(list_endpoints)
     read_me = sent_async(read_me)
     read_story = sent_async(read_story)
     read_why = sent_async(read_why)

@@ -71,7 +71,9 @@ Reason = Literal[
     "not_made",
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
+SignInReason = Literal["token_refused", "refresh_refused", "refresh_outcome_lost"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
+Trouble = Literal["pending", "failing", "dead"]
 ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
 Verdict = Literal["over", "fine", "user", "working", "stuck"]
 ZapState = Literal["none", "creating", "created", "failed", "unknown"]
@@ -181,18 +183,17 @@ class WebhookList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorsWebhookList:
+    """The endpoints that hear of every session of a tenant, by tenant and age."""
+
+    webhooks: tuple[OperatorsWebhook, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """The process answers."""
 
     status: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCredential:
-    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address."""
-
-    state: CredentialState
-    account: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +333,46 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Zapier's limits and what is held of them, and the calls that were made."""
+
+    sides: tuple[BudgetSide, ...]
+    calls: tuple[Calls, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiter:
+    """A step that waits on a watch."""
+
+    session_id: str
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchPage:
+    """Watches that are to be checked, the next one first. `cursor` leads on, null at the end."""
+
+    watches: tuple[Watch, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """A queue of RQ's: how many batches lie in it. `depth` null: its server does not answer."""
+
+    name: str
+    depth: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorsDeliveryPage:
+    """Deliveries, the longest due first, dead ones youngest first. `cursor` leads on, null at the end."""
+
+    deliveries: tuple[OperatorsDelivery, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HintSeen:
     """A reason to look that was noted on an attempt."""
 
@@ -345,6 +386,18 @@ class AuditPage:
 
     entries: tuple[AuditEntry, ...]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCredential:
+    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
+
+    `reason` says why a sign-in is needed, where it is.
+    """
+
+    state: CredentialState
+    account: str | None
+    reason: SignInReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -526,13 +579,13 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
+class Workers:
+    """The queues and the workers, the newest first. `outbox`: events that wait to be relayed."""
 
-    user_id: str
-    state: CredentialState
-    account: str | None
-    expires_at: datetime | None
+    at: datetime
+    queues: tuple[Queue, ...]
+    workers: tuple[Worker, ...]
+    outbox: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -592,6 +645,20 @@ class FoundAction(Action):
     title: str
     description: str
     is_instant: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it.
+
+    What has a refresh token is refreshed here.
+    """
+
+    user_id: str
+    state: CredentialState
+    account: str | None
+    expires_at: datetime | None
+    has_refresh_token: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -667,6 +734,21 @@ class Jump:
     lost_rate: float
     resolved: int
     baseline: Baseline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """Calls to one of Zapier's endpoints for a tenant: in this minute and the one before, and in the last hour.
+
+    Of those in the last hour, `refused` were answered 429, and `failed` had no answer that can be used.
+    """
+
+    tenant_id: str
+    endpoint: str
+    lately: int
+    last_hour: int
+    refused: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -748,6 +830,20 @@ class AppHealth:
     baseline: Baseline | None
     jump: Jump | None
     browsers: tuple[BrowserPopups, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A worker process, and what it has in hand. `alive`: it was heard of within 30 seconds."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+    alive: bool
+    checks: int
+    deliveries: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -850,6 +946,35 @@ class Overview:
     funnel: tuple[FunnelHour, ...]
     budget: tuple[BudgetSide, ...]
     jumps: tuple[Jumped, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A user and an app whose authentications are to be listed, since somebody waits for one.
+
+    `urgency`: `strong` when a signal asks for the check, `quiet` without news. `overdue_ms`: for how long it has been
+    due already. `checking`: a worker has it now. `retry_at`: after `failures` nothing is asked before then.
+    """
+
+    tenant_id: str
+    user_id: str
+    app_id: str
+    urgency: Literal["strong", "quiet"]
+    next_check_at: datetime
+    overdue_ms: int
+    last_check_at: datetime | None
+    checking: bool
+    failures: int
+    retry_at: datetime | None
+    waiters: tuple[Waiter, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorsDelivery(Delivery):
+    """A delivery, and whose it is."""
+
+    tenant_id: str
+    webhook_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -995,6 +1120,17 @@ class AppStory(AppHealth):
     reasons: tuple[ReasonCount, ...]
     hours: tuple[PopupsHour, ...]
     unfinished_means: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorsWebhook(Webhook):
+    """An endpoint of a tenant's, and how it receives: deliveries `pending` and `dead`, tries in a row that failed."""
+
+    tenant_id: str
+    pending: int
+    dead: int
+    failures: int
+    received_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,7 @@ local function leave(session_id, lanes, deliveries)
     local endpoint, delivery = string.match(kept[place], "^(.*):%d+$"), cjson.decode(kept[place + 1])
     local time = string.format("%015d", delivery.created_at)
     redis.call("ZREM", KEYS[20], table.concat({endpoint, delivery.state, time, session_id, delivery.seq}, ":"))
+    redis.call("ZREM", KEYS[20], table.concat({"!dead", time, endpoint, session_id, string.format("%015d", delivery.seq)}, ":"))
   end
 end
 

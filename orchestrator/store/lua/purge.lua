@@ -58,6 +58,7 @@ for place = 1, #records, 2 do
   local endpoint, delivery = string.match(records[place], "^(.*):%d+$"), cjson.decode(records[place + 1])
   local time = string.format("%015d", delivery.created_at)
   redis.call("ZREM", KEYS[12], table.concat({endpoint, delivery.state, time, ARGV[1], delivery.seq}, ":"))
+  redis.call("ZREM", KEYS[12], table.concat({"!dead", time, endpoint, ARGV[1], string.format("%015d", delivery.seq)}, ":"))
 end
 redis.call("DEL", KEYS[1], KEYS[2], KEYS[3], KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17])
 return {"done"}

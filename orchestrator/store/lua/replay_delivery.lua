@@ -21,6 +21,7 @@
 -- ARGV[8]  text       id of the audit entry, empty for none
 -- ARGV[9]  JSON       audit entry
 -- ARGV[10] lines      its index members
+-- ARGV[11] text       member that the delivery has among all dead ones, if it is dead
 --
 -- Returns {"done"}; or {"missing"}: the session is gone; {"stale"}: its state is another one; {"held"}: it is pending in
 -- a lane that somebody holds.
@@ -48,7 +49,7 @@ if before.state == "delivered" then
   redis.call("HINCRBY", KEYS[7], delivery.message_id .. "#", 1)
 end
 redis.call("HSETNX", KEYS[7], delivery.message_id, ARGV[5])
-redis.call("ZREM", KEYS[3], member(before.state))
+redis.call("ZREM", KEYS[3], member(before.state), ARGV[11])
 redis.call("ZADD", KEYS[3], 0, member("pending"))
 redis.call("HSET", KEYS[6], field, ARGV[4])
 

@@ -24,6 +24,7 @@
 -- ARGV[11] text       member of the index that it had
 -- ARGV[12] text       member of the index that it has now
 -- ARGV[13] ms         how long a delivery that failed holds its lane
+-- ARGV[14] text       member that it has among all dead ones, once it is
 --
 -- Returns {"done"}; {"next", delivery, message}: the lane is kept for that one; or {"lost"}: the lease is another's.
 
@@ -66,6 +67,9 @@ for place, queued in ipairs(pending) do
       table.remove(pending, place)
       redis.call("ZREM", KEYS[4], ARGV[11])
       redis.call("ZADD", KEYS[4], 0, ARGV[12])
+      if ARGV[6] == "dead" then
+        redis.call("ZADD", KEYS[4], 0, ARGV[14])
+      end
     end
     if ARGV[6] ~= "delivered" then
       redis.call("HINCRBY", KEYS[9], ARGV[2], 1)

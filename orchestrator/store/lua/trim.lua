@@ -37,6 +37,7 @@ for place = 1, #records, 2 do
   local endpoint, delivery = string.match(records[place], "^(.*):%d+$"), cjson.decode(records[place + 1])
   local time = string.format("%015d", delivery.created_at)
   redis.call("ZREM", KEYS[5], table.concat({endpoint, delivery.state, time, ARGV[1], delivery.seq}, ":"))
+  redis.call("ZREM", KEYS[5], table.concat({"!dead", time, endpoint, ARGV[1], string.format("%015d", delivery.seq)}, ":"))
 end
 redis.call("DEL", KEYS[2], KEYS[3], KEYS[7], KEYS[8])
 for watch = 9, #KEYS do

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.store.limits import Limits
-from orchestrator.store.memory.around import MemoryCache, MemoryChanges, MemoryLeases
+from orchestrator.store.memory.around import MemoryCache, MemoryChanges, MemoryLeases, MemoryWorkerRoll
 from orchestrator.store.memory.audit import MemoryAuditLog, MemoryCallLog
 from orchestrator.store.memory.budget import MemoryBudget
 from orchestrator.store.memory.census import MemoryCensusStore
@@ -42,6 +42,7 @@ class MemoryStore:
         self.deliveries = MemoryDeliveryStore(state)
         self.audit = MemoryAuditLog(state)
         self.calls = MemoryCallLog(state)
+        self.workers = MemoryWorkerRoll()
         self.cache = MemoryCache()
         self.changes = MemoryChanges(switchboard)
         self.leases = MemoryLeases()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import Cache, Changes, Leases, Subscription
+from orchestrator.core.ports import Cache, Changes, Leases, Subscription, WorkerReport, WorkerRoll
 from orchestrator.core.session import Instant
 from orchestrator.store import keys
 from orchestrator.store.switchboard import Switchboard
@@ -49,6 +49,32 @@ class MemoryLeases:
             del self._leases[name]
 
 
+class MemoryWorkerRoll:
+    """`WorkerRoll` of one process, gone with it."""
+
+    def __init__(self) -> None:
+        self._reports: dict[str, WorkerReport] = {}
+
+    async def report(self, report: WorkerReport) -> None:
+        """Keep what a worker says of itself, instead of what it said before."""
+        self._reports[report.id] = report
+
+    async def leave(self, worker_id: str) -> None:
+        """Forget a worker that has ended."""
+        self._reports.pop(worker_id, None)
+
+    async def all(self) -> tuple[WorkerReport, ...]:
+        """Return what each worker last said, the newest worker first."""
+        return tuple(sorted(self._reports.values(), key=lambda report: (-report.started_at, report.id)))
+
+    async def forget(self, *, before: Instant) -> int:
+        """Forget workers that were not heard of since then."""
+        old = [report.id for report in self._reports.values() if report.seen_at < before]
+        for worker_id in old:
+            del self._reports[worker_id]
+        return len(old)
+
+
 class MemoryChanges:
     """`Changes` of one process."""
 
@@ -77,4 +103,5 @@ class MemoryChanges:
 if TYPE_CHECKING:
     _cache: type[Cache] = MemoryCache
     _leases: type[Leases] = MemoryLeases
+    _workers: type[WorkerRoll] = MemoryWorkerRoll
     _changes: type[Changes] = MemoryChanges

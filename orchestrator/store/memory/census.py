@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.core.health import HOUR, Fate, Popups
-from orchestrator.core.ports import AppSessions, CensusStore, Counts, Situation, WaitingSession
+from orchestrator.core.ports import AppSessions, CallKind, CensusStore, Counts, Situation, Verdict, WaitingSession
 from orchestrator.core.session import MINUTE, Instant, Millis, Session, SessionStatus, StepState
 from orchestrator.core.waiting import STUCK_AFTER, waiting
 from orchestrator.store.memory.state import State
@@ -54,14 +54,15 @@ class MemoryCensusStore:
             Counts(
                 stages={(tenant, stage): count for (hour, tenant, stage), count in state.stages.items() if hour == at},
                 popups=self._popups(at, HOUR),
+                calls=self._calls(at, HOUR),
                 titles={app_id: title for (hour, app_id), title in state.titles.items() if hour == at},
             )
             for at in begun
         )
 
     async def minutes(self, begun: Sequence[Instant]) -> tuple[Counts, ...]:
-        """Return the popups that were counted in each of these minutes."""
-        return tuple(Counts(popups=self._popups(at, MINUTE)) for at in begun)
+        """Return the popups and calls that were counted in each of these minutes."""
+        return tuple(Counts(popups=self._popups(at, MINUTE), calls=self._calls(at, MINUTE)) for at in begun)
 
     def _of(self, tenants: Collection[str]) -> list[Session]:
         sessions = (state.session for state in self._state.sessions.values())
@@ -72,6 +73,13 @@ class MemoryCensusStore:
         for (minute, popups, fate), count in self._state.popups.items():
             if begun <= minute < begun + length:
                 counts[popups][fate] += count
+        return counts
+
+    def _calls(self, begun: Instant, length: Millis) -> Mapping[CallKind, Mapping[Verdict, int]]:
+        counts: defaultdict[CallKind, Counter[Verdict]] = defaultdict(Counter)
+        for (minute, kind, verdict), count in self._state.called.items():
+            if begun <= minute < begun + length:
+                counts[kind][verdict] += count
         return counts
 
 

@@ -12,17 +12,21 @@ from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     Backlog,
     DeliveryPage,
+    DeliveryQuery,
     DeliverySearch,
     DeliveryStore,
     DueLane,
     Held,
     Outgoing,
     Parcel,
+    Reception,
     Relayed,
+    Trouble,
 )
 from orchestrator.core.session import Instant, session_shard
+from orchestrator.store import keys
 from orchestrator.store.memory.state import LaneState, State
-from orchestrator.store.rules import DeliveryPlace, newest_of
+from orchestrator.store.rules import DeliveryPlace, LanePlace, newest_of
 
 
 class MemoryDeliveryStore:
@@ -133,6 +137,47 @@ class MemoryDeliveryStore:
             deliveries=tuple(found[place] for place in page),
             cursor=page[-1].cursor if len(places) > len(page) else None,
         )
+
+    async def search(self, query: DeliveryQuery) -> DeliveryPage:
+        """Return one page of deliveries to all endpoints."""
+        is_dead = query.trouble is Trouble.DEAD
+        cursor = None if query.cursor is None else LanePlace.from_cursor(query.cursor)
+        found = {
+            self._lane_place(delivery): delivery
+            for delivery in self._state.deliveries.values()
+            if query.takes(delivery)
+        }
+        places = sorted(
+            (place for place in found if cursor is None or (place < cursor if is_dead else place > cursor)),
+            reverse=is_dead,
+        )
+        page = places[: query.limit]
+        return DeliveryPage(
+            deliveries=tuple(found[place] for place in page),
+            cursor=page[-1].cursor if len(places) > len(page) else None,
+        )
+
+    async def receptions(self, endpoints: Sequence[tuple[str, str]]) -> tuple[Reception, ...]:
+        """Return how each endpoint receives."""
+        return tuple(self._reception(*one) for one in endpoints)
+
+    def _reception(self, tenant_id: str, endpoint_id: str) -> Reception:
+        states = Counter(
+            delivery.state
+            for (lane, _), delivery in self._state.deliveries.items()
+            if (lane.tenant_id, lane.endpoint_id) == (tenant_id, endpoint_id)
+        )
+        return Reception(
+            pending=states[DeliveryState.PENDING],
+            dead=states[DeliveryState.DEAD],
+            failures=sum(self._state.troubled[shard, tenant_id, endpoint_id] for shard in range(self._state.shards)),
+            received_at=self._state.received.get((tenant_id, endpoint_id)),
+        )
+
+    def _lane_place(self, delivery: Delivery) -> LanePlace:
+        lane = delivery.lane
+        at = delivery.created_at if delivery.state is DeliveryState.DEAD else self._state.lanes[lane].due
+        return LanePlace(at, keys.lane_name(lane), delivery.seq)
 
     async def get(self, lane: Lane, seq: int) -> Delivery | None:
         """Return the delivery of one event to one endpoint, if there is a record of it."""

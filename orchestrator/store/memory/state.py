@@ -29,6 +29,7 @@ from orchestrator.core.health import Fate, Popups, Stage
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     PAUSED,
+    CallKind,
     CallRecord,
     Claim,
     Credential,
@@ -38,6 +39,7 @@ from orchestrator.core.ports import (
     Refresh,
     SignalRecord,
     Urgency,
+    Verdict,
     Waiter,
     Watch,
 )
@@ -209,7 +211,7 @@ class State:
     `untold` are users whose sessions may not know how the credential is. The outbox is one for all shards; messages are
     by session and id. Endpoints are by tenant and id: `deleted` says until when one may not be made again, `received`
     when one last received something, `troubled` how often in a row it did not, by shard. Stages and titles are counted
-    by the hour, popups by the minute, each by its beginning.
+    by the hour, popups and calls by the minute, each by its beginning.
     """
 
     shards: int
@@ -234,6 +236,7 @@ class State:
     troubled: Counter[tuple[int, str, str]] = field(default_factory=Counter)
     stages: Counter[tuple[Instant, str, Stage]] = field(default_factory=Counter)
     popups: Counter[tuple[Instant, Popups, Fate]] = field(default_factory=Counter)
+    called: Counter[tuple[Instant, CallKind, Verdict]] = field(default_factory=Counter)
     titles: dict[tuple[Instant, str], str] = field(default_factory=dict)
 
     def send(self, session_id: str, event: Event) -> None:

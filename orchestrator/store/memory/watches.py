@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.effects import Due
 from orchestrator.core.errors import LeaseLostError, StaleVersionError
-from orchestrator.core.ports import PAUSED, DueWatch, Settlement, Urgency, Watch, WatchStore
+from orchestrator.core.ports import (
+    PAUSED,
+    DueWatch,
+    PlannedWatch,
+    Settlement,
+    Urgency,
+    Watch,
+    WatchPage,
+    WatchQuery,
+    WatchStore,
+)
 from orchestrator.core.session import Instant, WatchKey
 from orchestrator.store import keys
 from orchestrator.store.memory.state import State
-from orchestrator.store.rules import KEPT_CHECKS
+from orchestrator.store.rules import KEPT_CHECKS, WatchPlace
 from orchestrator.store.switchboard import Switchboard
 
 
@@ -35,6 +45,23 @@ class MemoryWatchStore:
     async def next_checks(self, keys: Collection[WatchKey]) -> Mapping[WatchKey, Instant | None]:
         """Return when each watch will be checked next."""
         return {key: self._state.watch(key).next_check_at for key in keys}
+
+    async def find(self, query: WatchQuery) -> WatchPage:
+        """Return one page of the watches that will be checked."""
+        after = None if query.cursor is None else WatchPlace.from_cursor(query.cursor)
+        found = [
+            (WatchPlace(due, keys.watch_name(key)), PlannedWatch(key=key, due=due, is_strong=watch.strong_at == due))
+            for key, watch in self._state.watches.items()
+            if (due := watch.next_check_at) is not None
+            and (query.within is None or key.tenant_id in query.within)
+            and (after is None or WatchPlace(due, keys.watch_name(key)) > after)
+        ]
+        found.sort(key=lambda one: one[0])
+        page = found[: query.limit]
+        return WatchPage(
+            watches=tuple(watch for _, watch in page),
+            cursor=page[-1][0].cursor if len(found) > len(page) else None,
+        )
 
     async def peek(self, *, now: Instant, limit: int) -> tuple[DueWatch, ...]:
         """Return watches that are due and not leased, at most `limit` per shard and urgency."""

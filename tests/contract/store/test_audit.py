@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
+from orchestrator.core.deliveries import Delivery, DeliveryState
 from orchestrator.core.errors import SessionNotFoundError, StaleVersionError
 from orchestrator.core.interventions import AuditEntry, Intervention
-from orchestrator.core.ports import AuditQuery, CallRecord, DeliverySearch, Outcome
+from orchestrator.core.ports import AuditQuery, CallRecord, Outcome
 from orchestrator.core.session import session_shard
 from orchestrator.store.rules import KEPT_CALLS
 from tests.support.store_values import (
@@ -25,7 +24,7 @@ from tests.support.store_values import (
     next_commit,
     wait,
 )
-from tests.support.webhook_values import an_endpoint, told
+from tests.support.webhook_values import a_lane, an_endpoint, told
 
 EVERYTHING = AuditQuery()
 OTHERS = a_session("b", tenant="other")
@@ -150,31 +149,41 @@ async def test_the_audit_outlives_its_session_and_its_user(store: AnyStore) -> N
 
 
 async def test_a_replay_is_audited_with_what_it_does(store: AnyStore) -> None:
-    """By the same script; of a session that is gone there is neither."""
+    """By the same script; where nothing is put into its lane again there is no entry either."""
     session = await told(store, events=2)
-    page = await store.deliveries.find(DeliverySearch(tenant_id=TENANT, endpoint_id=an_endpoint().id))
-    second, first = page.deliveries
-    nowhere = replace(first, lane=replace(first.lane, session_id=OTHERS.id))
+    first = await store.deliveries.get(a_lane(session), 1)
+    assert first is not None
+    with pytest.raises(StaleVersionError):
+        await replayed(store, first, was=DeliveryState.DEAD, audit=an_entry("1"))
+    await replayed(store, first, audit=an_entry("2"))
+    await replayed(store, first)
+    await store.sessions.purge(session)
     with pytest.raises(SessionNotFoundError):
-        await store.deliveries.replay(nowhere, was=first.state, body=b"{}", now=NOON, audit=an_entry("1"))
-    await store.deliveries.replay(first, was=first.state, body=b"{}", now=NOON, audit=an_entry("2"))
-    await store.deliveries.replay(second, was=second.state, body=b"{}", now=NOON)
+        await replayed(store, first, audit=an_entry("3"))
 
-    assert (session.id, first.seq) == (first.lane.session_id, 1)
     assert await audited(store) == [an_entry("2")]
+
+
+async def replayed(
+    store: AnyStore,
+    delivery: Delivery,
+    *,
+    was: DeliveryState = DeliveryState.PENDING,
+    audit: AuditEntry | None = None,
+) -> None:
+    """Have a delivery made once more."""
+    again = delivery.again(now=NOON, asked_by=None)
+    await store.deliveries.replay(again, was=was, body=b"{}", now=NOON, audit=audit)
 
 
 async def test_a_sessions_deliveries_are_read_together(store: AnyStore) -> None:
     """To whichever endpoint, the newest ones, in order."""
-    one, other = an_endpoint("a"), an_endpoint("b")
-    session = await told(store, events=3, endpoints=[one, other])
+    endpoints = [an_endpoint("a"), an_endpoint("b")]
+    session = await told(store, events=3, endpoints=endpoints)
 
     found = await store.deliveries.of_session(session.id, limit=3)
-    assert [(delivery.seq, delivery.lane.endpoint_id) for delivery in found] == [
-        (2, other.id),
-        (3, one.id),
-        (3, other.id),
-    ]
+    ids = sorted(endpoint.id for endpoint in endpoints)
+    assert [(one.seq, one.lane.endpoint_id) for one in found] == [(2, ids[1]), (3, ids[0]), (3, ids[1])]
     assert await store.deliveries.of_session(OTHERS.id, limit=9) == ()
 
 

@@ -299,10 +299,11 @@ async def test_the_servers_time_corrects_the_local_clock(store: Store, redis: Re
 async def test_a_token_is_not_readable_in_the_store(store: Store, redis: Redis) -> None:
     """Nor is an e-mail address."""
     profile = Profile(id="pr1", email="alice@example.com")
-    await store.credentials.put(TENANT, USER, access_token="secret-token", profile=profile, expires_at=None, now=NOON)
+    tokens = {"access_token": "secret-token", "refresh_token": "secret-refresh"}
+    await store.credentials.put(TENANT, USER, profile=profile, expires_at=None, now=NOON, **tokens)
 
     kept = await read(redis, "HGETALL", keys.credential(0, TENANT, USER))
-    assert b"secret-token" not in b"".join(kept.values())
+    assert b"secret" not in b"".join(kept.values())
     assert b"alice" not in b"".join(kept.values())
 
 

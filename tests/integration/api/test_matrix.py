@@ -32,6 +32,7 @@ NOT_ENOUGH: Final[Told] = (403, "scope_missing")
 NOT_FROM_THERE: Final[Told] = (403, "origin_refused")
 NOT_THERE: Final[Told] = (404, "session_not_found")
 NO_ENDPOINT: Final[Told] = (404, "endpoint_not_found")
+NO_APP: Final[Told] = (404, "app_not_found")
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "add_step": {},
@@ -62,6 +63,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "send_again": {"reason": "their receiver was down"},
     "run_step_test": {"confirm": True},
     "send_popup_signal": {"attempt_id": AN_ATTEMPT, "kind": "focus"},
+    "supply_authentication": {"title": "Ours", "fields": {"api_key": "x"}},
 }
 
 
@@ -133,7 +135,7 @@ class World:
     """A deployment with a session, and everybody who might want something of it."""
 
     def __init__(self) -> None:
-        self.api = Deployment(zapier_client_secret="secret-of-zapwright")
+        self.api = Deployment()
         self.callers: dict[str, Headers] = {}
 
     async def begin(self) -> None:
@@ -191,8 +193,10 @@ class World:
             "session_id": self.session["id"],
             "step_id": self.step,
             "link_id": self.link,
+            "app_id": self.session["steps"][0]["app"]["id"],
             "user_id": "alice",
             "webhook_id": self.webhook,
+            "app_id": self.session["steps"][0]["app"]["id"],
             "seq": "1",
         }
         address = operation.address(**names)
@@ -274,6 +278,8 @@ def expected(operation: Operation, caller: str) -> Told | None:
         return None
     if "{webhook_id}" in operation.path and operation.scope not in ROLES:
         return NO_ENDPOINT
+    if "{app_id}" in operation.path:
+        return NO_APP
     return NOT_THERE if operation.is_of_a_session else None
 
 
@@ -319,7 +325,9 @@ async def test_who_may_is_let_in(world: World, operation: Operation) -> None:
 
     answer = await world.ask(operation, caller)
 
-    assert told(answer)[1] not in {said[1] for said in (UNKNOWN, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE, NO_ENDPOINT)}
+    assert told(answer)[1] not in {
+        said[1] for said in (UNKNOWN, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE, NO_ENDPOINT, NO_APP)
+    }
 
 
 @pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
@@ -346,6 +354,7 @@ CONNECTS: Final = {
     "select_authentication",
     "send_popup_signal",
     "stream_session",
+    "supply_authentication",
 }
 """All that our own connect page may do, whose token is for one step."""
 
@@ -394,6 +403,7 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "select_authentication",
         "send_popup_signal",
         "stream_session",
+        "supply_authentication",
     }
 
 

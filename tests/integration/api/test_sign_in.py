@@ -12,7 +12,7 @@ import pytest
 from cli.walking import outcome_in
 from orchestrator.core.sign_ins import OPENS_WITHIN, RETURNS_WITHIN
 from tests.support.deployment import ORIGIN, Deployment, problem_of
-from tests.support.sign_ins import API, SETTINGS, SigningBrowser, query_of
+from tests.support.sign_ins import API, SigningBrowser, query_of
 
 BACK: Final = f"{ORIGIN}/zaps/new?draft=7#top"
 NAME: Final = "0" * 64
@@ -21,7 +21,7 @@ NAME: Final = "0" * 64
 @pytest.fixture(name="api")
 async def _api() -> AsyncIterator[Deployment]:
     """The API on a store in memory, with a client secret, before a simulated Zapier."""
-    deployment = Deployment(**SETTINGS)
+    deployment = Deployment(public_api_url=API)
     yield deployment
     await deployment.aclose()
 
@@ -64,7 +64,7 @@ async def test_who_signs_in_has_a_credential(api: Deployment, browser: SigningBr
 
     assert await browser.sign_in() == "signed_in"
     assert before["state"] == "missing"
-    assert await credential(api, session) == {"state": "active", "account": "a•••@example.test"}
+    assert await credential(api, session) == {"state": "active", "account": "a•••@example.test", "reason": None}
     assert (await api.ok("GET", f"/v1/sessions/{session['id']}/apps?query=slack")).json()["apps"]
 
 
@@ -172,7 +172,7 @@ async def test_an_account_that_does_not_tell_who_it_is_is_signed_in_anyway(
     await api.sim.switch({"rules": {"x": {"fault": "status", "status": 500, "endpoint": "GET /v1/profiles/me"}}})
 
     assert await browser.sign_in() == "signed_in"
-    assert await credential(api, session) == {"state": "active", "account": None}
+    assert await credential(api, session) == {"state": "active", "account": None, "reason": None}
 
 
 async def test_whatever_zapier_says_instead_of_a_code_is_said(browser: SigningBrowser) -> None:
@@ -387,7 +387,7 @@ async def test_nothing_that_opens_anything_stays_in_an_address_or_a_log(
 
 async def test_a_deployment_without_a_client_secret_says_so(api: Deployment) -> None:
     """Before anybody is sent anywhere."""
-    bare = Deployment()
+    bare = Deployment(zapier_client_secret=None)
     answer = await bare.client.post("/v1/users/alice/zapier-sign-in", json={"browser": NAME})
     await bare.aclose()
 

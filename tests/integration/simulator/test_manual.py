@@ -92,10 +92,14 @@ def test_every_switch_is_in_the_manual() -> None:
         "actions",
         "choices",
         "inputs",
+        "outputs",
+        "tests",
+        "zaps",
         "authentications",
         "popups",
         "scopes",
         "tokens",
+        "sign_in",
     }
     document = msgspec.to_builtins(Switches())
     paths = {f"{section}.{member}" for section in sections for member in document[section]}

@@ -1,12 +1,13 @@
-"""What a demo does: a product's backend and page build a Zap through the HTTP API, and a user acts at Zapier.
+"""What the demos do: a product's backend and page build a Zap through the HTTP API, and a user acts at Zapier.
 
-The user is played through the simulator's control routes. What is claimed in the end is what the simulator received.
+The user's popups are played through the simulator's control routes. What is claimed in the end is what the simulator
+received.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -69,23 +70,23 @@ ROLES: Final[Mapping[str, Role]] = {
 
 
 @dataclass(slots=True)
-class Walk:
-    """One user's way through one session whose steps have these apps, the first of which the others take from."""
+class Builder:
+    """One user who builds one Zap, its steps of these apps; the others take from the first.
+
+    `sign_in` gives us the user's access to Zapier, as an account of the user's name.
+    """
 
     api: Remote
     simulator: Remote
     voice: Voice
     user: str
     apps: tuple[str, ...]
+    sign_in: Callable[[], None]
     session_id: str = ""
     steps: dict[str, str] = field(default_factory=dict)
     expected: dict[str, str | None] = field(default_factory=dict)
 
     # --- what a backend does ---
-
-    def sign_in(self) -> None:
-        """Hand over the user's token."""
-        self.api.ask("PUT", f"/v1/users/{self.user}/credential", {"access_token": f"sim-{self.user}"})
 
     def begin(self, title: str) -> None:
         """Begin the session, its steps without apps."""
