@@ -192,6 +192,7 @@ class World:
             "session_id": self.session["id"],
             "step_id": self.step,
             "link_id": self.link,
+            "app_id": self.session["steps"][0]["app"]["id"],
             "user_id": "alice",
             "webhook_id": self.webhook,
             "seq": "1",
