@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from orchestrator.core.ports import Usage
+import pytest
+
+from orchestrator.core.ports import CredentialState, SignInReason, Standing, Usage
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, Session, SessionStatus
 from orchestrator.core.values import replace
@@ -28,6 +30,30 @@ SESSION = Session(
 def facts(session: Session) -> SessionFacts:
     """Return what is known when nothing else is."""
     return SessionFacts(session=session, conditions=CONDITIONS, credential=None, watches={})
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        (SignInReason.TOKEN_REFUSED, "not ours to refresh"),
+        (SignInReason.REFRESH_REFUSED, "used elsewhere"),
+        (SignInReason.REFRESH_OUTCOME_LOST, "answer was lost"),
+    ],
+)
+def test_why_a_user_has_to_sign_in_is_said(reason: SignInReason, word: str) -> None:
+    """It tells an operator whether somebody else uses the token."""
+    signed_out = Standing(
+        tenant_id="acme",
+        user_id="ada",
+        generation=1,
+        account="profile:1",
+        state=CredentialState.NEEDS_SIGN_IN,
+        reason=reason,
+    )
+    said = why_session(replace(facts(SESSION), credential=signed_out))
+    (finding,) = [found for found in said.findings if found.code == "sign_in_needed"]
+
+    assert word in finding.says
 
 
 def test_what_is_over_is_said_to_be_over() -> None:
