@@ -244,7 +244,7 @@ _BUILD: Final = "The user goes on building in your product's page."
 
 _REFUSED: Final = {
     None: "Zapier refuses the user's token",
-    SignInReason.TOKEN_REFUSED: "Zapier refuses the user's token, which is not ours to refresh",
+    SignInReason.TOKEN_REFUSED: "Zapier refuses the user's token, and there is none to follow it",
     SignInReason.REFRESH_REFUSED: "Zapier knows the user's refresh token no more: it was used elsewhere, or withdrawn",
     SignInReason.REFRESH_OUTCOME_LOST: "Zapier's answer was lost when the user's token was refreshed",
 }

@@ -203,7 +203,7 @@ def test_who_is_signed_out_is_told_so_instead_of_checks() -> None:
 @pytest.mark.parametrize(
     ("reason", "word"),
     [
-        (SignInReason.TOKEN_REFUSED, "not ours to refresh"),
+        (SignInReason.TOKEN_REFUSED, "none to follow it"),
         (SignInReason.REFRESH_REFUSED, "used elsewhere"),
         (SignInReason.REFRESH_OUTCOME_LOST, "answer was lost"),
     ],
