@@ -117,6 +117,7 @@ def test_the_doctor_finds_everything_well(installation: Installation) -> None:
             "budget",
             "upstream",
             "workers",
+            "webhooks",
             "API",
         ],
         "ok",
