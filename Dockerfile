@@ -14,7 +14,9 @@ COPY --from=build /opt/zapwright /opt/zapwright
 ENV PATH=/opt/zapwright/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ZAPWRIGHT_API_HOST=0.0.0.0 \
-    ZAPWRIGHT_API_PORT=8000
+    ZAPWRIGHT_API_PORT=8000 \
+    ZAPWRIGHT_DASHBOARD_HOST=0.0.0.0 \
+    ZAPWRIGHT_DASHBOARD_PORT=8010
 # A number, so that Kubernetes can see that it is not root.
 USER 10001
 WORKDIR /var/lib/zapwright

@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE := clients/node
 TSC := $(NODE)/node_modules/typescript/bin/tsc
-PROGRAMS := chromium:chromium Xvfb:xvfb openbox:openbox xdotool:xdotool fc-list:fonts-dejavu-core
+PROGRAMS := chromium:chromium Xvfb:xvfb openbox:openbox xdotool:xdotool fc-list:fonts-dejavu-core prometheus:prometheus
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
@@ -25,6 +25,10 @@ MAKEFLAGS += --no-print-directory
 demo: $(VENV)/.project ## Walk a Zap through everything that can happen to a popup (ONCE=1 exits afterwards)
 	@$(BIN)/zapwright demo $(if $(filter 1,$(ONCE)),--once) $(ARGS)
 
+.PHONY: demo-calls
+demo-calls: $(VENV)/.project ## Build a Zap of three popups, and say what each call to Zapier was for
+	@$(BIN)/zapwright demo --calls $(ARGS)
+
 .PHONY: up
 up: $(VENV)/.project ## Start the store, the API, a worker and, without a real upstream, the simulator
 	@$(BIN)/zapwright up $(ARGS)
@@ -37,7 +41,7 @@ test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
 	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
 
 .PHONY: faults
-faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 50 kills (minutes)
+faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 20 restarts, 50 kills (many minutes)
 	@ZAPWRIGHT_FAULTS=full $(BIN)/python -m pytest -s tests/integration/webhooks/test_faults.py $(ARGS)
 
 .PHONY: check

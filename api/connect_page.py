@@ -10,16 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import urlsplit
-from xml.etree.ElementTree import Element, tostring
+from xml.etree.ElementTree import Element
 
+from api.elements import Child, document, element, short
 from orchestrator.core.session import App
-
-Child: TypeAlias = Element | str | None
-
-LONGEST_NAME: Final = 120
-"""Of an app or a company; what is longer is no name."""
 
 
 class Kind(StrEnum):
@@ -152,24 +148,9 @@ _TRIES_AGAIN: Final = frozenset({Kind.TROUBLE, Kind.ANOTHER_SITE, Kind.WAITING})
 def html(page: Page, *, root: str = "") -> str:
     """Return the page's document; `root` is the path under which browsers find us."""
     words = _WORDS[page.kind]
-    document = _element("html", _head(page, words, f"{root}/web"), _body(page, words), lang="en")
-    return "<!doctype html>\n" + tostring(document, encoding="unicode", method="html")
-
-
-def _head(page: Page, words: _Words, files: str) -> Element:
-    script = _element("script", type="module", src=f"{files}/connect-page.js") if page.kind in _WITH_SCRIPT else None
-    return _element(
-        "head",
-        _element("meta", charset="utf-8"),
-        _element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        _element("meta", name="color-scheme", content="light dark"),
-        _element("meta", name="robots", content="noindex"),
-        _element("title", _plain(words.title, page)),
-        _element("link", rel="icon", href=f"{files}/mark.svg", type="image/svg+xml"),
-        _element("link", rel="stylesheet", href=f"{files}/look.css"),
-        _element("link", rel="stylesheet", href=f"{files}/connect-page.css"),
-        script,
-    )
+    script = "connect-page.js" if page.kind in _WITH_SCRIPT else None
+    styles = ("look.css", "connect-page.css")
+    return document(_plain(words.title, page), _body(page, words), files=f"{root}/web", styles=styles, script=script)
 
 
 def _body(page: Page, words: _Words) -> Element:
@@ -177,24 +158,24 @@ def _body(page: Page, words: _Words) -> Element:
         "data-kind": page.kind.value,
         "data-step": page.step_id,
         "data-back": page.return_url,
-        "data-asker": page.asker and _short(page.asker),
+        "data-asker": page.asker and short(page.asker),
     }
-    return _element(
+    return element(
         "body",
-        _element("main", _card(page, words), id="connect", **{"class": "page narrow"}, **facts),
-        _element("p", id="told", role="status", **{"class": "unseen"}),
+        element("main", _card(page, words), id="connect", **{"class": "page narrow"}, **facts),
+        element("p", id="told", role="status", **{"class": "unseen"}),
     )
 
 
 def _card(page: Page, words: _Words) -> Element:
-    return _element(
+    return element(
         "section",
         _named(page.app) if page.app is not None else None,
-        _element("h1", *_said(words.title, page), tabindex="-1"),
+        element("h1", *_said(words.title, page), tabindex="-1"),
         *_sentences(page, words),
         _account(page) if page.kind is Kind.ASK else None,
         _form(words.button) if words.button else None,
-        *(_element("p", *_said(text, page), **{"class": "soft small"}) for text in words.small),
+        *(element("p", *_said(text, page), **{"class": "soft small"}) for text in words.small),
         _ways_on(page),
         _quote(page.reference) if page.reference else None,
         **{"class": "card stack"},
@@ -205,63 +186,63 @@ def _sentences(page: Page, words: _Words) -> list[Child]:
     """Return what is said; where the page goes on by script, without which it does not, that instead."""
     if page.kind is Kind.FOLLOW:
         return [
-            _element("p", _element("span", **{"class": "spinner", "aria-hidden": "true"}), "One moment", **_ROW),
-            _element("noscript", _element("p", "This page is a program: it needs JavaScript.", **{"class": "note"})),
+            element("p", element("span", **{"class": "spinner", "aria-hidden": "true"}), "One moment", **_ROW),
+            element("noscript", element("p", "This page is a program: it needs JavaScript.", **{"class": "note"})),
         ]
-    said: list[Child] = [_element("p", *_said(text, page)) for text in words.said]
+    said: list[Child] = [element("p", *_said(text, page)) for text in words.said]
     if page.kind is Kind.ASK and page.zap:
-        said.append(_element("p", *_said("It is for “{zap}”.", page)))
+        said.append(element("p", *_said("It is for “{zap}”.", page)))
     if page.code is not None:
-        said.insert(1, _element("p", f"{page.code[:4]}-{page.code[4:]}", id="code", **{"class": "code"}))
+        said.insert(1, element("p", f"{page.code[:4]}-{page.code[4:]}", id="code", **{"class": "code"}))
     if words.tone == "plain":
         return said
-    return [_element("div", *said, **{"class": "note", "data-tone": words.tone})]
+    return [element("div", *said, **{"class": "note", "data-tone": words.tone})]
 
 
 _ROW: Final = {"class": "row"}
 
 
 def _named(app: App) -> Element:
-    title = _short(app.title)
-    picture = _element("span", title[:1].upper(), **{"class": "picture", "aria-hidden": "true"})
+    title = short(app.title)
+    picture = element("span", title[:1].upper(), **{"class": "picture", "aria-hidden": "true"})
     if app.image is not None and urlsplit(app.image).scheme in {"https", "http"}:
-        picture.append(_element("img", src=app.image, alt="", referrerpolicy="no-referrer"))
-    return _element("p", picture, _element("b", _element("bdi", title)), **{"class": "app"})
+        picture.append(element("img", src=app.image, alt="", referrerpolicy="no-referrer"))
+    return element("p", picture, element("b", element("bdi", title)), **{"class": "app"})
 
 
 def _account(page: Page) -> Element | None:
     if page.account is None:
         return None
-    return _element("p", "It will be kept in the Zapier account ", _element("b", page.account), ".")
+    return element("p", "It will be kept in the Zapier account ", element("b", page.account), ".")
 
 
 def _form(label: str) -> Element:
-    return _element(
+    return element(
         "form",
-        _element("button", label, type="submit", id="continue", **{"class": "button primary wide"}),
+        element("button", label, type="submit", id="continue", **{"class": "button primary wide"}),
         method="post",
     )
 
 
 def _ways_on(page: Page) -> Element | None:
-    again = _element("a", "Look again", href="", **{"class": "button"}) if page.kind in _TRIES_AGAIN else None
+    again = element("a", "Look again", href="", **{"class": "button"}) if page.kind in _TRIES_AGAIN else None
     back = None
     if page.return_url is not None and page.kind in _LEADS_BACK:
-        to = _short(page.asker) if page.asker else urlsplit(page.return_url).hostname or ""
-        label = _element("span", "Back to ", _element("bdi", to))
-        back = _element("a", label, href=page.return_url, id="back", **{"class": "button primary wide"})
-    return _element("div", back, again, **_ROW) if again is not None or back is not None else None
+        to = short(page.asker) if page.asker else urlsplit(page.return_url).hostname or ""
+        label = element("span", "Back to ", element("bdi", to))
+        back = element("a", label, href=page.return_url, id="back", **{"class": "button primary wide"})
+    return element("div", back, again, **_ROW) if again is not None or back is not None else None
 
 
 def _quote(reference: str) -> Element:
     text = "If you ask for help, quote "
-    return _element("p", text, _element("span", reference, **{"class": "mono"}), **{"class": "small"})
+    return element("p", text, element("span", reference, **{"class": "mono"}), **{"class": "small"})
 
 
 def _names(page: Page) -> dict[str, str]:
     return {
-        "app": _short(page.app.title) if page.app is not None else _APP,
-        "asker": _short(page.asker) if page.asker else _SOMEBODY,
+        "app": short(page.app.title) if page.app is not None else _APP,
+        "asker": short(page.asker) if page.asker else _SOMEBODY,
         "zap": page.zap or "",
     }
 
@@ -270,7 +251,7 @@ def _said(sentence: str, page: Page) -> list[Child]:
     """Return a sentence with its names in it, each of which keeps its direction of writing to itself."""
     names = _names(page)
     parts: list[Child] = [
-        _element("bdi", names[part]) if number % 2 else part
+        element("bdi", names[part]) if number % 2 else part
         for number, part in enumerate(re.split(r"\{(\w+)\}", _begun(sentence, page)))
     ]
     return [part for part in parts if part != ""]
@@ -285,21 +266,3 @@ def _begun(sentence: str, page: Page) -> str:
     if sentence.startswith("{asker}") and not page.asker:
         return sentence.replace("{asker}", "W" + _SOMEBODY[1:], 1)
     return sentence
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-
-
-def _element(tag: str, *children: Child, **attributes: str | None) -> Element:
-    element = Element(tag, {name: value for name, value in attributes.items() if value is not None})
-    last: Element | None = None
-    for child in children:
-        if isinstance(child, Element):
-            element.append(child)
-            last = child
-        elif child is not None and last is None:
-            element.text = (element.text or "") + child
-        elif child is not None and last is not None:
-            last.tail = (last.tail or "") + child
-    return element

@@ -16,7 +16,7 @@ from api.auth import Caller, CallerDep, OperatorDep
 from api.errors import OriginRefusedError, RequestInvalidError
 from api.headers import header
 from api.links import LinkTokens
-from api.schemas import answers
+from api.schemas import answers, requests
 from api.schemas.fields import SessionId, timestamp
 from api.stream import Streams
 from api.terms import etag, mark_replay
@@ -28,6 +28,7 @@ from orchestrator.core.errors import ConnectLinkNotFoundError, SessionNotFoundEr
 from orchestrator.core.health import browser_of
 from orchestrator.core.ports import Clock, Outcome, Written
 from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
+from orchestrator.core.sign_ins import Newcomer
 from orchestrator.core.tenants import origin_of
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
@@ -38,6 +39,8 @@ from orchestrator.interventions import Interventions
 from orchestrator.metrics import Metrics
 from orchestrator.oversight import Oversight
 from orchestrator.queries import Queries
+from orchestrator.signing_in import SignIns, SignInWish
+from orchestrator.supplying import Supplier
 from orchestrator.webhooks import Webhooks
 
 
@@ -83,13 +86,7 @@ class Linking:
 
     def accept(self, return_url: str | None) -> None:
         """Accept an address of the caller's own pages. Raises OriginRefusedError."""
-        if return_url is None:
-            return
-        origin = "/".join(re.split(r"[/?#]", return_url, maxsplit=3)[:3])
-        with suppress(ValueError):  # what is no origin is none of the caller's
-            if origin_of(origin) in self.caller.origins:
-                return
-        raise OriginRefusedError(origin=origin)
+        _accept(return_url, self.caller)
 
     def created(self, session: Session, step_id: str, link_id: str) -> answers.CreatedConnectLink:
         """Show a link with its address. Raises ConnectLinkNotFoundError when it, or the key it was made by, is gone."""
@@ -111,6 +108,51 @@ class Linking:
         return answers.ConnectLinkList(
             links=tuple(connect_link(link, step, session, now=now) for link in reversed(step.links))
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningIn:
+    """Begins sign-ins, for pages of the caller's origins."""
+
+    sign_ins: SignIns
+    caller: Caller
+    api_url: str
+
+    def meant(self, wish: requests.SignInWish) -> SignInWish:
+        """Return what is asked for. Raises OriginRefusedError."""
+        _accept(wish.return_url, self.caller)
+        newcomer = None if wish.newcomer is None else Newcomer(**vars(wish.newcomer))
+        return SignInWish(
+            browser=wish.browser,
+            origins=sorted(self.caller.origins),
+            return_url=wish.return_url,
+            newcomer=newcomer,
+        )
+
+    async def __call__(self, tenant_id: str, user_id: str, wish: SignInWish) -> answers.SignIn:
+        """Begin one, and show its address. Raises as `SignIns.begin`."""
+        begun = await self.sign_ins.begin(tenant_id, user_id, wish)
+        return answers.SignIn(
+            url=f"{self.api_url}/zapier-sign-in/{begun.token}", opens_until=timestamp(begun.opens_until)
+        )
+
+
+def origin_in(address: str | None) -> str | None:
+    """Return the origin of an address, None for what has none."""
+    if address is None:
+        return None
+    with suppress(ValueError):
+        return origin_of("/".join(re.split(r"[/?#]", address, maxsplit=3)[:3]))
+    return None
+
+
+def _accept(return_url: str | None, caller: Caller) -> None:
+    """Accept an address of the caller's own pages. Raises OriginRefusedError."""
+    if return_url is None:
+        return
+    origin = origin_in(return_url)
+    if origin is None or origin not in caller.origins:  # what is no origin is none of the caller's
+        raise OriginRefusedError(origin=origin or return_url)
 
 
 def _step(session: Session, step_id: str) -> Step:
@@ -185,6 +227,10 @@ async def _creator(here: Here) -> Creator:
     return here.creator
 
 
+async def _supplier(here: Here) -> Supplier:
+    return here.supplier
+
+
 async def _webhooks(here: Here) -> Webhooks:
     return here.webhooks
 
@@ -241,6 +287,10 @@ async def _linking(request: Request, here: Here, caller: CallerDep, url: ApiUrl)
     return Linking(tokens=request.app.state.link_tokens, clock=here.clock, caller=caller, api_url=url)
 
 
+async def _signing_in(here: Here, caller: CallerDep, url: ApiUrl) -> SigningIn:
+    return SigningIn(sign_ins=here.sign_ins, caller=caller, api_url=url)
+
+
 @lru_cache(maxsize=64)
 def _base_url(scheme: str, host: str | None, server: tuple[str, int | None] | None, path: str) -> str:
     """Say where the API was reached, as Starlette does, which looks at every part anew for each request."""
@@ -271,6 +321,7 @@ QueriesDep = Annotated[Queries, Depends(_queries)]
 OversightDep = Annotated[Oversight, Depends(_oversight)]
 FillerDep = Annotated[Filler, Depends(_filler)]
 CreatorDep = Annotated[Creator, Depends(_creator)]
+SupplierDep = Annotated[Supplier, Depends(_supplier)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 ViewsDep = Annotated[Views, Depends(_views)]
 ShowDep = Annotated[Show, Depends(_show)]
@@ -281,6 +332,7 @@ LinkingDep = Annotated[Linking, Depends(_linking)]
 BrowserDep = Annotated[BrowserFamily, Depends(_browser)]
 """In which family of browsers the page is."""
 
+SigningInDep = Annotated[SigningIn, Depends(_signing_in)]
 StreamsDep = Annotated[Streams, Depends(_streams)]
 InsightDep = Annotated[Insight, Depends(_insight)]
 InterventionsDep = Annotated[Interventions, Depends(_interventions)]

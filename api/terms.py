@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Depends, Header, Request, Response
 from pydantic.config import JsonDict
 
-from api.auth import CallerDep
+from api.auth import Caller, CallerDep
 from api.errors import RequestInvalidError
 from api.limits import DOCUMENT, NO_DOCUMENT
 from api.schemas.fields import Omittable
@@ -104,10 +104,29 @@ async def idempotency(request: Request, caller: CallerDep, _: Key = None) -> Ide
     lines = request.headers.getlist(IDEMPOTENCY_KEY)
     if not lines:
         return None
-    named = [caller.tenant_id or _OPERATORS, request.method, request.scope["path"], key_of(lines)]
+    return _named(request, caller, key_of(lines), said=request.scope[DOCUMENT])
+
+
+async def secret_idempotency(request: Request, caller: CallerDep, _: Key = None) -> Idempotency | None:
+    """Return what a request is recognised by whose `fields` are secret: what they hold has no part in it.
+
+    Nobody who reads the store can then try out what they held. The price: with another secret and the same key it is
+    the same request.
+    """
+    lines = request.headers.getlist(IDEMPOTENCY_KEY)
+    if not lines:
+        return None
     document = request.scope[DOCUMENT]
-    said = msgspec.json.encode({} if document is NO_DOCUMENT else document, order="sorted")
-    return Idempotency(name=_digest(msgspec.json.encode(named)), fingerprint=_digest(said))
+    fields = document.get("fields") if isinstance(document, dict) else None
+    if isinstance(document, dict) and isinstance(fields, dict):
+        document = {**document, "fields": sorted(fields)}
+    return _named(request, caller, key_of(lines), said=document)
+
+
+def _named(request: Request, caller: Caller, key: str, *, said: object) -> Idempotency:
+    named = [caller.tenant_id or _OPERATORS, request.method, request.scope["path"], key]
+    document = msgspec.json.encode({} if said is NO_DOCUMENT else said, order="sorted")
+    return Idempotency(name=_digest(msgspec.json.encode(named)), fingerprint=_digest(document))
 
 
 async def conditional(request: Request, _: Match = None) -> Terms:
@@ -129,9 +148,18 @@ async def keyed_conditional(
     return Terms(idempotency=idempotency, seqs=terms.seqs)
 
 
+async def secret_keyed_conditional(
+    idempotency: Annotated[Idempotency | None, Depends(secret_idempotency)],
+    terms: Annotated[Terms, Depends(conditional)],
+) -> Terms:
+    """Return the terms of a POST that changes a session, and whose `fields` are secret."""
+    return Terms(idempotency=idempotency, seqs=terms.seqs)
+
+
 Conditional = Annotated[Terms, Depends(conditional)]
 Keyed = Annotated[Terms, Depends(keyed)]
 KeyedConditional = Annotated[Terms, Depends(keyed_conditional)]
+SecretKeyedConditional = Annotated[Terms, Depends(secret_keyed_conditional)]
 
 
 def is_known(request: Request, seq: int) -> bool:

@@ -35,6 +35,7 @@ from orchestrator.core.ports import (
     Watch,
 )
 from orchestrator.core.session import Attempt, ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
+from orchestrator.core.tenants import OwnApp
 from orchestrator.core.why import Diagnosis
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.filling import Filling, Found
@@ -82,6 +83,7 @@ class Views:
             credential=answers.SessionCredential(
                 state=credential.state if credential else CredentialState.MISSING,
                 account=credential.email if credential else None,
+                reason=credential.reason if credential else None,
             ),
             zap=_zap(session.zap),
             steps=tuple(
@@ -132,11 +134,12 @@ class Views:
             audit=tuple(map(audit_entry, story.audit)),
         )
 
-    def picker(self, picker: Picker, snapshot: Snapshot) -> answers.Picker:
+    def picker(self, picker: Picker, snapshot: Snapshot, *, own_app: OwnApp | None) -> answers.Picker:
         """Show what there is to choose from."""
         return answers.Picker(
             authentications=tuple(answers.Authentication.of(found) for found in picker.authentications),
             listed_at=moment(picker.listed_at),
+            own_app=None if own_app is None else answers.OwnApp.of(own_app),
             session=self.session(snapshot),
         )
 
@@ -334,7 +337,11 @@ def _field(part: FormPart) -> answers.FormField:
 def credential(kept: Credential) -> answers.Credential:
     """Show a credential without its token."""
     return answers.Credential(
-        user_id=kept.user_id, state=kept.state, account=kept.email, expires_at=moment(kept.expires_at)
+        user_id=kept.user_id,
+        state=kept.state,
+        account=kept.email,
+        expires_at=moment(kept.expires_at),
+        has_refresh_token=kept.has_refresh_token,
     )
 
 

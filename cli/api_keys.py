@@ -20,7 +20,7 @@ from cli.storage import on_store
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import TenantNotFoundError
 from orchestrator.core.session import Instant
-from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, digest_of, key_text
+from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, digest_of, key_text, parts_of_key
 from orchestrator.settings import Settings
 from orchestrator.store.opening import Store
 
@@ -73,6 +73,24 @@ def create_key(data_dir: Path | None, wish: KeyWish, *, as_json: bool) -> int:
         console.out(text, highlight=False)
         Console(stderr=True, highlight=False).print("[dim]Keep it now: it is not shown again.[/]")
     return 0
+
+
+async def keep_operator_key(store: Store, text: str) -> None:
+    """See to it that this operator's key is known. One that was revoked stays so."""
+    parts = parts_of_key(text)
+    if parts is None:
+        raise CommandError("ZAPWRIGHT_OPERATOR_KEY is no key: remove its line from dev.env, and a new one is made")
+    key_id, secret = parts
+    if await store.api_keys.get(key_id) is None:
+        key = ApiKey(
+            id=key_id,
+            tenant_id=None,
+            name="zapwright up",
+            scopes=frozenset({Scope.OPERATOR}),
+            digest=digest_of(secret),
+            created_at=SystemClock().now(),
+        )
+        await store.api_keys.create(key)
 
 
 def list_keys(data_dir: Path | None, *, tenant_id: str | None, operator: bool, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""Store, simulator, API and workers on this machine: started, watched over, ended."""
+"""Store, simulator, API, workers and dashboard on this machine: started, watched over, ended."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from cli import devenv
+from cli.api_keys import keep_operator_key
 from cli.children import ENDS_WITHIN_S, Child, end_orphans
-from cli.environment import store_url
+from cli.environment import sealing_keys, store_url
 from cli.errors import CommandError
 from cli.plan import Plan
+from cli.storage import on_store_at
 from cli.voice import Voice
 from orchestrator.core.errors import StoreError, StoreUnavailableError
 from orchestrator.store.embedded import EmbeddedStore, start
@@ -89,7 +91,8 @@ class Deployment:
 
         self.workers = [child(f"worker-{number}", ["worker"], self._fetches) for number in range(1, plan.workers + 1)]
         self.api = child("api", ["api"], self._serves)
-        self.children = [self.api, *self.workers]
+        self.dashboard = child("dashboard", ["dashboard"], self._shows)
+        self.children = [self.api, *self.workers, self.dashboard]
         if plan.simulator_url is not None:
             self.children.insert(0, child("simulator", _simulator(plan), self._simulates))
 
@@ -185,6 +188,10 @@ class Deployment:
             key is None or self._answers(f"{url}/v1/sessions?limit=1", key=key.get_secret_value())
         )
 
+    def _shows(self, _: int) -> bool:
+        """Whether the dashboard lives; the sign-in page of somebody else's who took the port would not say so."""
+        return self._answers(f"{self.plan.dashboard_url}/healthz")
+
     def _simulates(self, _: int) -> bool:
         """Whether our simulator is ready, and not somebody else's who took the port: ours says so in its log."""
         log = self.folder / "simulator.log"
@@ -218,6 +225,7 @@ def running(plan: Plan, voice: Voice, *, hurry: threading.Event) -> Iterator[Dep
                 store.keep()
             stack.callback(store.stop)
             voice.good("store")
+            _keep_operator_key(plan, store.url)
         lifeline_end = stack.enter_context(_lifeline())
         deployment = Deployment(plan, voice, store=store, lifeline_end=lifeline_end, hurry=hurry)
         devenv.write(plan.data_dir, plan.variables(redis_url=deployment.redis_url))
@@ -256,6 +264,18 @@ def _lifeline() -> Iterator[int]:
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def _keep_operator_key(plan: Plan, url: str) -> None:
+    """Have the operator's key of dev.env in a store of our own."""
+    text = plan.operator_key
+    if text is not None:
+        on_store_at(
+            url,
+            lambda store, _: keep_operator_key(store, text),
+            settings=plan.settings,
+            keys=sealing_keys(plan.settings),
+        )
 
 
 def _simulator(plan: Plan) -> list[str]:

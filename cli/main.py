@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-sessions = typer.Typer(help="Look at sessions, through the API.", no_args_is_help=True)
+sessions = typer.Typer(help="Look at sessions and, as an operator, help them; through the API.", no_args_is_help=True)
 app.add_typer(sessions, name="sessions")
 tenants = typer.Typer(help="The companies that use this deployment; one alone needs none.", no_args_is_help=True)
 app.add_typer(tenants, name="tenants")
@@ -46,6 +46,9 @@ ApiPort = Annotated[
 SimulatorPort = Annotated[
     int | None, typer.Option(min=0, max=65535, help="Where the simulator listens.", show_default="as before, else 8089")
 ]
+DashboardPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Where the dashboard listens.", show_default="as before, else 8710")
+]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="How many worker processes.")]
 ApiHost = Annotated[
     str | None, typer.Option("--host", help="The address to listen on.", show_default="ZAPWRIGHT_API_HOST")
@@ -53,6 +56,13 @@ ApiHost = Annotated[
 Port = Annotated[
     int | None,
     typer.Option("--port", min=0, max=65535, help="The port to listen on.", show_default="ZAPWRIGHT_API_PORT"),
+]
+OwnHost = Annotated[
+    str | None, typer.Option("--host", help="The address to listen on.", show_default="ZAPWRIGHT_DASHBOARD_HOST")
+]
+OwnPort = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="The port to listen on.", show_default="ZAPWRIGHT_DASHBOARD_PORT"),
 ]
 AliveFile = Annotated[
     Path | None,
@@ -75,13 +85,20 @@ def up(
     data_dir: DataDir = None,
     api_port: ApiPort = None,
     simulator_port: SimulatorPort = None,
+    dashboard_port: DashboardPort = None,
     workers: Workers = 2,
 ) -> None:
-    """Start store, API, workers and, without a real upstream, the simulator; keep them running until Ctrl-C."""
+    """Start store, API, workers, dashboard and, without a real upstream, the simulator; keep them until Ctrl-C."""
     from cli.plan import Wishes
     from cli.up import run_up
 
-    wishes = Wishes(data_dir=data_dir, api_port=api_port, simulator_port=simulator_port, workers=workers)
+    wishes = Wishes(
+        data_dir=data_dir,
+        api_port=api_port,
+        simulator_port=simulator_port,
+        dashboard_port=dashboard_port,
+        workers=workers,
+    )
     raise typer.Exit(run_up(wishes))
 
 
@@ -89,11 +106,14 @@ def up(
 def demo(
     data_dir: DemoDir = None,
     once: Annotated[bool, typer.Option("--once", help="Exit when the demo has ended.")] = False,
+    calls: Annotated[
+        bool, typer.Option("--calls", help="Build another Zap, say what each call to Zapier was for, and exit.")
+    ] = False,
 ) -> None:
     """Walk a Zap through everything that can happen to a popup, with a worker killed on the way."""
-    from cli.demo import run_demo
+    from cli.demo import run_calls, run_demo
 
-    raise typer.Exit(run_demo(data_dir, once=once))
+    raise typer.Exit(run_calls(data_dir) if calls else run_demo(data_dir, once=once))
 
 
 @app.command()
@@ -110,6 +130,14 @@ def worker(alive_file: AliveFile = None) -> None:
     from cli.processes import run_one_worker
 
     raise typer.Exit(run_one_worker(alive_file=alive_file))
+
+
+@app.command()
+def dashboard(host: OwnHost = None, port: OwnPort = None) -> None:
+    """Run the operators' dashboard for the API at ZAPWRIGHT_API_URL."""
+    from cli.processes import run_dashboard
+
+    raise typer.Exit(run_dashboard(host=host, port=port))
 
 
 @app.command()
@@ -150,6 +178,114 @@ def show_session(session_id: str, data_dir: DataDir = None, as_json: AsJson = Fa
     raise typer.Exit(show_found(data_dir, session_id, as_json=as_json))
 
 
+Why = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")]
+OfStep = Annotated[
+    str | None,
+    typer.Option("--step", help="Its place, alias or id.", show_default="the only one that is waited for"),
+]
+
+
+@sessions.command("check-now")
+def check_now(
+    session_id: str, reason: Why, step: OfStep = None, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Have Zapier asked now for what a step waits for. As an operator, as all that follow."""
+    from cli.operators import intervene_at_step
+
+    wish = {"reason": reason}
+    raise typer.Exit(intervene_at_step(data_dir, session_id, step, "check-now", wish, as_json=as_json))
+
+
+@sessions.command("bind")
+def bind_authentication(
+    session_id: str,
+    authentication_id: str,
+    reason: Why,
+    step: OfStep = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a step an authentication that Zapier lists as the user's."""
+    from cli.operators import intervene_at_step
+
+    wish = {"reason": reason, "authentication_id": authentication_id}
+    raise typer.Exit(intervene_at_step(data_dir, session_id, step, "bind", wish, as_json=as_json))
+
+
+@sessions.command("reset")
+def reset_step(
+    session_id: str, reason: Why, step: OfStep = None, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Let a step start over, with the choice of its app."""
+    from cli.operators import intervene_at_step
+
+    wish = {"reason": reason}
+    raise typer.Exit(intervene_at_step(data_dir, session_id, step, "reset", wish, as_json=as_json))
+
+
+@sessions.command("extend")
+def extend_session(
+    session_id: str,
+    reason: Why,
+    minutes: Annotated[int, typer.Option("--by", min=1, max=1440, help="Minutes.")] = 60,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a session, and the popups that it waits for, more time."""
+    from cli.operators import intervene
+
+    wish = {"reason": reason, "by_s": minutes * 60}
+    raise typer.Exit(intervene(data_dir, session_id, "extend", wish, as_json=as_json))
+
+
+@sessions.command("cancel")
+def cancel_session(session_id: str, reason: Why, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """End a session for its user."""
+    from cli.operators import intervene
+
+    raise typer.Exit(intervene(data_dir, session_id, "cancel", {"reason": reason}, as_json=as_json))
+
+
+@sessions.command("replay")
+def replay_event(
+    session_id: str, seq: int, endpoint: Endpoint, reason: Why, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Send an event of a session to a webhook endpoint once more."""
+    from cli.operators import send_again
+
+    raise typer.Exit(send_again(data_dir, (endpoint, session_id, str(seq)), reason, as_json=as_json))
+
+
+@app.command()
+def why(
+    session_id: Annotated[str | None, typer.Argument(metavar="SESSION", show_default=False)] = None,
+    app_id: Annotated[str | None, typer.Option("--app", help="An app instead, by its id at Zapier.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is going on with a session or an app, and what to do; the exit status is 1 when it is stuck."""
+    from cli.operators import why
+
+    raise typer.Exit(why(data_dir, session_id, app_id, as_json=as_json))
+
+
+@app.command()
+def audit(
+    data_dir: DataDir = None,
+    session: Annotated[str | None, typer.Option(help="Only about this session.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only by this key, by its id.")] = None,
+    action: Annotated[str | None, typer.Option(help="check_now, extend, bind, reset, cancel or replay.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on after a former page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what operators did and were refused, youngest first: who, what, why, and what became of it."""
+    from cli.operators import audit
+
+    query = {"session_id": session, "key_id": key, "action": action, "limit": limit, "cursor": cursor}
+    raise typer.Exit(audit(data_dir, query, as_json=as_json))
+
+
 @keys.command("rotate")
 def rotate_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Encrypt every secret anew with the newest of ZAPWRIGHT_CREDENTIAL_KEYS, and say which keys may go.
@@ -171,7 +307,13 @@ ClientId = Annotated[
 WithSecret = Annotated[
     bool, typer.Option("--zapier-client-secret", help="Ask for its client secret, or read it from standard input.")
 ]
-OwnApps = Annotated[list[str] | None, typer.Option("--own-app", help="Id of an app of its own; may be repeated.")]
+OwnApps = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--own-app",
+        help="An app of its own: its id, or id=username+password with the fields it asks for; may be repeated.",
+    ),
+]
 OfTenant = Annotated[
     list[str] | None,
     typer.Option(
@@ -414,12 +556,41 @@ def listen(
     raise typer.Exit(listen(data_dir, forward=forward, events=event or (), port=port))
 
 
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="A user's access token; - reads a line.", show_default="ZAPWRIGHT_PROBE_TOKEN"),
+]
+
+
 @app.command()
-def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def doctor(
+    data_dir: DataDir = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the API what `probe` asks, too.")] = False,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
     """Examine settings, store, workers, budget and upstream; say what to change. Makes one call to Zapier."""
     from cli.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(data_dir, as_json=as_json))
+    raise typer.Exit(run_doctor(data_dir, live=live, token_file=token_file, as_json=as_json))
+
+
+@app.command("probe")
+def probe_api(
+    data_dir: DataDir = None,
+    app: Annotated[
+        str | None, typer.Option(help="Title or id of the app to ask about.", show_default="the most popular")
+    ] = None,
+    token_file: TokenFile = None,
+    writes: Annotated[bool, typer.Option("--writes", help="Also ask what cannot be asked without writing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree beforehand to everything that is written.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what the live Partner API does where its documentation is silent; say which assumptions hold."""
+    from cli.probe import Wishes, run_probe
+
+    wishes = Wishes(app=app, token_file=token_file, with_writes=writes, yes=yes, as_json=as_json)
+    raise typer.Exit(run_probe(data_dir, wishes))
 
 
 def main() -> None:

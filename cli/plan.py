@@ -15,8 +15,10 @@ from pydantic import SecretStr
 
 from cli import devenv, ports
 from cli.errors import CommandError
-from orchestrator.core.tenants import origin_of
+from orchestrator.clock import RandomIds
+from orchestrator.core.tenants import key_text, origin_of
 from orchestrator.settings import Settings
+from simulator.accounts import secret_of
 
 STORE: Final = "store"
 SIMULATOR: Final = "simulator"
@@ -25,12 +27,18 @@ STARTED: Final = "ZAPWRIGHT_STARTED"
 
 API_URL: Final = "ZAPWRIGHT_API_URL"
 API_KEY: Final = "ZAPWRIGHT_API_KEY"
+OPERATOR_KEY: Final = "ZAPWRIGHT_OPERATOR_KEY"
+"""In dev.env: the operator's key that `up` makes in a store of its own, for the dashboard and for commands."""
+
+DASHBOARD_URL: Final = "ZAPWRIGHT_DASHBOARD_URL"
 CREDENTIAL_KEYS: Final = "ZAPWRIGHT_CREDENTIAL_KEYS"
 TOKEN_KEYS: Final = "ZAPWRIGHT_TOKEN_KEYS"  # noqa: S105 - the name of a setting
 REDIS_URL: Final = "REDIS_URL"
 QUEUE_REDIS_URL: Final = "QUEUE_REDIS_URL"
 UPSTREAM_URL: Final = "ZAPWRIGHT_ZAPIER_API_URL"
 MESSAGE_ORIGIN: Final = "ZAPWRIGHT_ZAPIER_MESSAGE_ORIGIN"
+OWN_APPS: Final = ("af2c7fed-ce06-59d2-ae96-40bf9d642757=username+password",)
+"""The app of its own that the simulator's partner has, Acme Orders."""
 SIMULATOR_URL: Final = "SIMULATOR_URL"
 
 SIMULATOR_PORT: Final = 8089
@@ -47,6 +55,7 @@ class Wishes:
     data_dir: Path | None = None
     api_port: int | None = None
     simulator_port: int | None = None
+    dashboard_port: int | None = None
     workers: int = 2
 
 
@@ -54,14 +63,17 @@ class Wishes:
 class Plan:
     """Everything that is going to run.
 
-    `moved` says what could not have its former address, `new_keys` names the keys that were made just now.
+    `moved` says what could not have its former address, `new_keys` names the keys that were made just now. The
+    `operator_key` is there where the store is `up`'s own: whoever starts it puts it in.
     """
 
     data_dir: Path
     settings: Settings
     api_url: str
+    dashboard_url: str
     simulator_url: str | None
     workers: int
+    operator_key: str | None = None
     moved: tuple[str, ...] = ()
     new_keys: tuple[str, ...] = ()
 
@@ -76,7 +88,9 @@ class Plan:
         started = [STORE] * self.has_own_store + [SIMULATOR] * (self.simulator_url is not None)
         found = {
             API_URL: self.api_url,
+            DASHBOARD_URL: self.dashboard_url,
             **_keys(settings),
+            OPERATOR_KEY: self.operator_key or "",
             REDIS_URL: redis_url,
             QUEUE_REDIS_URL: _secret(settings.queue_redis_url),
             UPSTREAM_URL: settings.zapier_api_url or "",
@@ -92,9 +106,13 @@ class Plan:
             "ZAPWRIGHT_DATA_DIR": str(self.data_dir),
             "ZAPWRIGHT_API_HOST": self.settings.api_host,
             "ZAPWRIGHT_API_PORT": str(self.settings.api_port),
+            "ZAPWRIGHT_DASHBOARD_HOST": self.settings.dashboard_host,
+            "ZAPWRIGHT_DASHBOARD_PORT": str(self.settings.dashboard_port),
             "ZAPWRIGHT_ORIGINS": ",".join(self.settings.origins),
         }
         if self.simulator_url is not None:
+            own["ZAPWRIGHT_ZAPIER_CLIENT_SECRET"] = _secret(self.settings.zapier_client_secret)
+            own["ZAPWRIGHT_OWN_APPS"] = ",".join(self.settings.own_apps)
             own["ZAPWRIGHT_WEBHOOK_ALLOWED_NETWORKS"] = ",".join(self.settings.webhook_allowed_networks or HERE)
         if self.settings.simulator_url is not None:
             own["ZAPWRIGHT_SIMULATOR_URL"] = self.settings.simulator_url
@@ -124,33 +142,57 @@ def plan(wishes: Wishes, *, settings: Settings, data_dir: Path) -> Plan:
     """
     former = devenv.read(data_dir)
     settings = _with_keys(_given(settings, former), former)
-    devenv.write(data_dir, former | _keys(settings))
+    operator_key = (former.get(OPERATOR_KEY) or _new_operator_key()) if settings.redis_url is None else None
+    devenv.write(data_dir, former | _keys(settings) | ({OPERATOR_KEY: operator_key} if operator_key else {}))
     api_port = _port(wishes.api_port, former.get(API_URL), settings.api_port, host=settings.api_host)
-    changes: dict[str, object] = {"data_dir": data_dir, "api_port": api_port}
     api_url = ports.origin(settings.api_host, api_port)
+    dashboard_port = _port(
+        wishes.dashboard_port,
+        former.get(DASHBOARD_URL),
+        settings.dashboard_port,
+        host=settings.dashboard_host,
+        but=(api_port,),
+    )
+    dashboard_url = ports.origin(settings.dashboard_host, dashboard_port)
+    changes: dict[str, object] = {
+        "data_dir": data_dir,
+        "api_port": api_port,
+        "api_url": api_url,
+        "dashboard_port": dashboard_port,
+    }
     simulator_url = None
     if settings.zapier_api_url is None:
         simulator_port = _port(
-            wishes.simulator_port, former.get(SIMULATOR_URL), SIMULATOR_PORT, host="127.0.0.1", but=api_port
+            wishes.simulator_port,
+            former.get(SIMULATOR_URL),
+            SIMULATOR_PORT,
+            host="127.0.0.1",
+            but=(api_port, dashboard_port),
         )
         simulator_url = ports.origin("127.0.0.1", simulator_port)
         changes |= {
             "zapier_api_url": simulator_url,
             "zapier_message_origin": simulator_url,
             "simulator_url": simulator_url,
+            "zapier_token_url": None,
+            "zapier_client_secret": SecretStr(secret_of(settings.zapier_client_id)),
             "origins": _with_own(settings.origins, api_url),
+            "own_apps": settings.own_apps or OWN_APPS,
         }
     return Plan(
         data_dir=data_dir,
         settings=settings.model_copy(update=changes),
         api_url=api_url,
+        dashboard_url=dashboard_url,
         simulator_url=simulator_url,
         workers=wishes.workers,
+        operator_key=operator_key,
         new_keys=tuple(name for name in _keys(settings) if name not in former and not os.environ.get(name)),
         moved=_moved(
             former,
             {
                 API_URL: None if wishes.api_port else api_url,
+                DASHBOARD_URL: None if wishes.dashboard_port else dashboard_url,
                 SIMULATOR_URL: None if wishes.simulator_port else simulator_url,
             },
         ),
@@ -197,6 +239,10 @@ def _with_keys(settings: Settings, former: Mapping[str, str]) -> Settings:
     )
 
 
+def _new_operator_key() -> str:
+    return key_text(RandomIds().new("ak"), secrets.token_urlsafe(32))
+
+
 def _keys(settings: Settings) -> dict[str, str]:
     return {
         API_KEY: _secret(settings.api_key),
@@ -205,13 +251,13 @@ def _keys(settings: Settings) -> dict[str, str]:
     }
 
 
-def _port(wished: int | None, former: str | None, usual: int, *, host: str, but: int | None = None) -> int:
+def _port(wished: int | None, former: str | None, usual: int, *, host: str, but: Sequence[int] = ()) -> int:
     """Choose a port: the one wished for, else the former, else the usual, else any that is free."""
     if wished:
         if not ports.is_free(wished, host=host):
             raise CommandError(f"port {wished} is taken: end what listens there, or choose another one")
         return wished
-    wanted = [port for port in (former and urlsplit(former).port, usual) if port and port != but]
+    wanted = [port for port in (former and urlsplit(former).port, usual) if port and port not in but]
     return ports.free_port(wanted, host=host)
 
 

@@ -45,6 +45,15 @@ def run_one_worker(*, alive_file: Path | None) -> int:
     )
 
 
+def run_dashboard(*, host: str | None, port: int | None) -> int:
+    """Serve the operators' pages until told to stop. Raises CommandError."""
+    from dashboard.server import serve
+
+    lifeline.hold()
+    serve(read_settings(dashboard_host=host, dashboard_port=port))
+    return 0
+
+
 def run_simulator(*, host: str, port: int, data_dir: Path | None, switches: str | None) -> int:
     """Simulate the Partner API until told to stop. Raises CommandError."""
     from simulator.journal import JournalError

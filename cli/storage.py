@@ -31,15 +31,20 @@ def on_store(
     """
     devenv.enter(data_dir or read_settings().data_dir)
     settings = read_settings()
-    address = url or store_url(settings)
-    sealed_with = keys or sealing_keys(settings)
+    return on_store_at(url or store_url(settings), do, settings=settings, keys=keys or sealing_keys(settings))
+
+
+def on_store_at(
+    url: str, do: Callable[[Store, Settings], Awaitable[Result]], *, settings: Settings, keys: Sequence[str]
+) -> Result:
+    """Do something on the store at an address. Raises CommandError."""
 
     async def done() -> Result:
         store = open_store(
-            address,
+            url,
             shards=settings.shards,
             limits=rate_limits(settings),
-            credential_keys=sealed_with,
+            credential_keys=keys,
             replicas=settings.store_replicas,
         )
         try:

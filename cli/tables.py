@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from cli.remote import Json
+
+if TYPE_CHECKING:
+    from cli.tally import Entry
+
+MOST_SHOWN: Final = 200
+"""Characters of one value."""
+
+_OBEYED: Final = re.compile(
+    "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]"
+)
+"""What terminals obey or hide: control characters, and marks of direction. Lines of our own documents end by \\n."""
 
 COLORS: Final = {
     "resolved": "green",
@@ -32,12 +45,12 @@ def show_list(console: Console, page: Json) -> None:
         settled = sum(step["state"] in {"resolved", "no-auth-required"} for step in session["steps"])
         table.add_row(
             session["id"],
-            session["user_id"],
+            plain(session["user_id"]),
             _colored(session["status"]),
             _colored(session["state"]),
             f"{settled}/{len(session['steps'])}",
-            _moment(session["created_at"]),
-            Text(session["title"] or ""),
+            moment(session["created_at"]),
+            plain(session["title"] or ""),
         )
     console.print(table if page["sessions"] else "no sessions")
     if page["cursor"]:
@@ -64,15 +77,45 @@ def timeline(session: Json, events: list[Json]) -> Table:
             str(event["seq"]),
             f"{_seconds(event['at']) - _seconds(events[0]['at']):.1f} s",
             event["name"],
-            Text(apps.get(event["step_id"] or "", "")),
-            Text(_facts(event["data"])),
+            plain(apps.get(event["step_id"] or "", "")),
+            plain(_facts(event["data"]), most=1_000),
         )
     return table
 
 
+def received(zaps: list[Json]) -> Table:
+    """Draw Zaps as the simulator received them."""
+    table = Table(box=None, header_style="bold", title="what Zapier received", title_justify="left")
+    for column in ("step", "authentication", "alias", "inputs"):
+        table.add_column(column)
+    for zap in zaps:
+        for step in zap["steps"]:
+            inputs = json.dumps(step["inputs"], ensure_ascii=False)
+            table.add_row(step["key"], str(step["authentication"]), str(step["alias"]), Text(inputs))
+    return table
+
+
+def account_of(entries: Sequence[Entry]) -> Table:
+    """Draw what calls were for."""
+    table = Table(box=None, header_style="bold")
+    table.add_column("calls", justify="right")
+    for column in ("endpoint", "what for"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        table.add_row(str(entry.calls), entry.endpoint, entry.what_for)
+    return table
+
+
 def as_json(console: Console, document: object) -> None:
-    """Print a document for a program."""
-    console.out(json.dumps(document, ensure_ascii=False, indent=2), highlight=False)
+    """Print a document for a program; what a terminal would obey is escaped."""
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    console.out(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), highlight=False)
+
+
+def plain(text: str, *, most: int = MOST_SHOWN) -> Text:
+    """Return what somebody else wrote so that it is only shown: without what a terminal obeys, and not all of much."""
+    cut = text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+    return Text(_OBEYED.sub("\ufffd", cut.replace("\n", " ")))
 
 
 def _head(session: Json) -> Table:
@@ -87,10 +130,10 @@ def _head(session: Json) -> Table:
         ("reference", session["reference"]),
         ("Zapier", f"{session['credential']['state']} {session['credential']['account'] or ''}"),
         ("Zap", f"{zap['state']} {zap['editor_url'] or zap['id'] or zap['problem'] or ''}"),
-        ("deadline", _moment(session["deadline"])),
+        ("deadline", moment(session["deadline"])),
     ):
         if value is not None:
-            table.add_row(f"[dim]{name}[/]", value)
+            table.add_row(f"[dim]{name}[/]", plain(value) if isinstance(value, str) else value)
     return table
 
 
@@ -102,11 +145,11 @@ def _steps(session: Json) -> Table:
         evidence, attempt = step["evidence"], step["attempt"]
         table.add_row(
             step["id"],
-            Text((step["app"] or {}).get("title", "–")),
+            plain((step["app"] or {}).get("title", "–")),
             Text.assemble(_colored(step["state"]), f" {step['reason'] or ''}"),
-            Text((step["authentication"] or {}).get("title", "–")),
+            plain((step["authentication"] or {}).get("title", "–")),
             ", ".join(evidence["channels"]) if evidence else "–",
-            _moment(attempt["next_check_at"]) if attempt and attempt["next_check_at"] else "–",
+            moment(attempt["next_check_at"]) if attempt and attempt["next_check_at"] else "–",
         )
     return table
 
@@ -123,7 +166,8 @@ def _colored(word: str) -> Text:
     return Text(word, style=COLORS.get(word, ""))
 
 
-def _moment(at: str) -> str:
+def moment(at: str) -> str:
+    """Write a moment of an answer as people read it."""
     return at.replace("T", " ").removesuffix("Z").partition(".")[0]
 
 

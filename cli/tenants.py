@@ -16,7 +16,7 @@ from cli.errors import CommandError
 from cli.remote import Json
 from cli.storage import on_store
 from orchestrator.clock import SystemClock
-from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, TenantChange, origin_of, tenant_id_of
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, TenantChange, origin_of, own_app_of, tenant_id_of
 from orchestrator.settings import Settings
 from orchestrator.store.opening import Store
 
@@ -85,10 +85,15 @@ def change_of(
             origins=tuple(map(origin_of, filter(None, origins))) if origins else None,
             zapier_client_id=client_id,
             client_secret=_secret() if with_secret else None,
-            own_apps=tuple(filter(None, own_apps)) if own_apps else None,
+            own_apps=tuple(map(_own_app, filter(None, own_apps))) if own_apps else None,
         )
     except ValueError as error:
         raise CommandError(str(error)) from error
+
+
+def _own_app(text: str) -> str:
+    own_app_of(text)
+    return text.strip()
 
 
 def _secret() -> str:

@@ -14,7 +14,7 @@ from cli import devenv
 from cli.deployment import Deployment, alone_in, running
 from cli.environment import read_settings
 from cli.interrupts import interruptible
-from cli.plan import Wishes, made_directory, plan
+from cli.plan import OPERATOR_KEY, Wishes, made_directory, plan
 from cli.voice import Voice
 
 HOW_IT_ENDS: Final = "Ctrl-C (or SIGTERM) ends it."
@@ -50,6 +50,12 @@ def own_name() -> str:
     return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
+def _way_in(deployment: Deployment) -> str:
+    if deployment.plan.operator_key is None:
+        return f"sign in with a key of: {own_name()} api-keys create --operator"
+    return f"sign in with {OPERATOR_KEY} of {devenv.NAME}"
+
+
 def show_addresses(voice: Voice, deployment: Deployment) -> None:
     """Print where everything is, each on one line however long, so that it can be copied."""
     planned = deployment.plan
@@ -60,6 +66,7 @@ def show_addresses(voice: Voice, deployment: Deployment) -> None:
             ("comparison", f"{planned.api_url}/demo/compare", "the first minute"),
             ("simulator", planned.simulator_url, "plays Zapier"),
         ]
+    rows.append(("dashboard", planned.dashboard_url, _way_in(deployment)))
     longest = max(len(address) for _, address, _ in rows)
     rows += [
         ("keys and addresses", str(devenv.path_in(planned.data_dir)), ""),

@@ -74,7 +74,7 @@ def fire(data_dir: Path | None, endpoint: str, *, event: str | None, as_json: bo
         how = "[green]received[/]" if answer["received"] else "[red]not received[/]"
         console.print(f"{how}: {answer['status'] or answer['problem']} after {answer['took_ms']} ms")
         if answer["answer"]:
-            console.print(Text(answer["answer"], style="dim"))
+            console.print(tables.plain(answer["answer"], most=500), style="dim")
     return 0 if answer["received"] else 1
 
 
@@ -212,11 +212,11 @@ def _drawn(endpoints: Sequence[Json]) -> Table:
     for one in endpoints:
         table.add_row(
             one["id"],
-            Text(one["url"]),
+            tables.plain(one["url"]),
             one["session_id"] or "every session",
             str(len(one["events"])),
             f"[red]{one['paused']}[/]" if one["paused"] else "",
-            Text(one["description"]),
+            tables.plain(one["description"]),
         )
     return table
 

@@ -300,7 +300,7 @@ def python_routes(api: Description) -> str:
 
 
 def _python_route(route: Route) -> Iterator[str]:
-    inside = [f"{argument.name}: str" for argument in route.at("path")]
+    inside = [f"{one.name}: {PYTHON_ARGUMENTS.of(one.schema)}" for one in route.at("path")]
     optional = [f"{one.name}: {_argument(one)} = None" for one in _named(route) if not one.is_required]
     optional += ["idempotency_key: str | None = None"] if KEY in route.headers else []
     optional += ["if_match: int | None = None"] if MATCH in route.headers else []

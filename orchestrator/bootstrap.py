@@ -17,7 +17,7 @@ from orchestrator.checking import Checker
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.commits import Commits
 from orchestrator.core.endpoints import Networks
-from orchestrator.core.ports import Clock, Ids, Post, Queues, Store, Upstream
+from orchestrator.core.ports import Clock, Ids, OAuth, Post, Queues, Store, Upstream
 from orchestrator.core.schedule import Policy
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
@@ -28,18 +28,25 @@ from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.insight import Insight
 from orchestrator.interventions import Interventions
+from orchestrator.metrics import Metrics
 from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
-from orchestrator.settings import Settings
+from orchestrator.sampling import Sampler
+from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
+from orchestrator.signing_in import SignIns
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from orchestrator.store.workers import RedisQueues
+from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
+from orchestrator.upkeep import Upkeep
 from orchestrator.webhooks import Webhooks
 from orchestrator.zapier.client import ZapierClient
 from orchestrator.zapier.limits import Limits as CallLimits
+from orchestrator.zapier.oauth import ZapierOAuth
+from orchestrator.zapier.permits import PermitSource
 
 CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
 """To Zapier; kept longer than httpx does by default, so that few checks begin with a TLS handshake."""
@@ -56,6 +63,8 @@ class Zapwright:
     """Everything a process of ours works with."""
 
     settings: Settings
+    metrics: Metrics
+    sampler: Sampler
     store: Store
     clock: Clock
     ids: Ids
@@ -63,14 +72,18 @@ class Zapwright:
     limits: Limits
     http: httpx.AsyncClient
     upstream: Upstream
+    oauth: OAuth
+    upkeep: Upkeep
     commits: Commits
     engine: Engine
+    sign_ins: SignIns
     queries: Queries
     oversight: Oversight
     following: Following
     checker: Checker
     filler: Filler
     creator: Creator
+    supplier: Supplier
     sweeper: Sweeper
     directory: Directory
     courier: Courier
@@ -88,15 +101,18 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
     ids: Ids,
     chance: Callable[[], float] = random.random,
     upstream: Upstream | None = None,
+    oauth: OAuth | None = None,
     post: Post | None = None,
     queues: Queues | None = None,
+    metrics: Metrics | None = None,
 ) -> Zapwright:
-    """Put a Zapwright together on a store and a clock of the caller's choice, with `upstream` in Zapier's place.
+    """Put a Zapwright together on a store and a clock of the caller's choice; `upstream` and `oauth` in Zapier's place.
 
     Webhook messages go by `post`, by default over sockets, which the caller then closes. How much lies in the queues is
-    told by `queues`, if anybody can tell.
+    told by `queues`, if anybody can tell. What happens is counted by `metrics`; what the store counts itself, by those
+    that it was opened with.
     """
-    policy, limits = settings.policy(), rate_limits(settings)
+    policy, limits, metrics = settings.policy(), rate_limits(settings), metrics or Metrics()
     commits = Commits(
         sessions=store.sessions,
         receipts=store.receipts,
@@ -104,16 +120,42 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         clock=clock,
         ids=ids,
         policy=policy,
+        meter=metrics,
     )
     credentials = ToldCredentials(store.credentials, sessions=store.sessions, commits=commits)
+    secret = settings.zapier_client_secret
     directory = Directory(
-        tenants=store.tenants, api_keys=store.api_keys, default=settings.default_tenant(), clock=clock
+        tenants=store.tenants,
+        api_keys=store.api_keys,
+        default=settings.default_tenant(),
+        clock=clock,
+        default_secret=secret.get_secret_value() if secret else None,
+    )
+    oauth = oauth or ZapierOAuth(
+        token_url=settings.token_url(), http=http, budget=store.budget, clock=clock, meter=metrics
+    )
+    permits = PermitSource(
+        budget=store.budget,
+        clock=clock,
+        egress=settings.egress_group,
+        partner_of=directory.partner_of,
+        patience=round(settings.interactive_wait_s * 1000),
+    )
+    upkeep = Upkeep(
+        credentials=credentials,
+        oauth=oauth,
+        permits=permits,
+        client_of=directory.client_of,
+        clock=clock,
+        ids=ids,
+        patience=round(settings.interactive_wait_s * 1000),
+        call_limit=round(settings.call_limit_s * 1000),
     )
     upstream = upstream or ZapierClient(
-        base_url=settings.zapier_api_url or "https://api.zapier.com",
+        base_url=settings.zapier_api_url or ZAPIERS_API_URL,
         http=http,
         budget=store.budget,
-        credentials=credentials,
+        access=upkeep,
         calls=store.calls,
         cache=store.cache,
         clock=clock,
@@ -122,6 +164,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         egress=settings.egress_group,
         partner_of=directory.partner_of,
+        meter=metrics,
     )
     courier = Courier(
         deliveries=store.deliveries,
@@ -130,6 +173,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         clock=clock,
         chance=chance,
         limit=round(settings.webhook_limit_s * 1000),
+        meter=metrics,
     )
     queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
     creator = Creator(
@@ -149,6 +193,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         credentials=credentials,
         users=store.users,
         upstream=upstream,
+        client_of=directory.client_of,
         clock=clock,
         ids=ids,
         policy=policy,
@@ -165,8 +210,33 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         networks=Networks.of(settings.webhook_allowed_networks),
         new_secret=new_secret,
     )
+    oversight = Oversight(
+        sessions=store.sessions,
+        census=store.census,
+        watches=store.watches,
+        budget=store.budget,
+        deliveries=store.deliveries,
+        endpoints=store.endpoints,
+        workers=store.workers,
+        queues=queues,
+        queries=queries,
+        directory=directory,
+        clock=clock,
+        egress=settings.egress_group,
+        shards=settings.shards,
+    )
     return Zapwright(
         settings=settings,
+        metrics=metrics,
+        sampler=Sampler(
+            census=store.census,
+            deliveries=store.deliveries,
+            endpoints=store.endpoints,
+            directory=directory,
+            oversight=oversight,
+            clock=clock,
+            shards=settings.shards,
+        ),
         store=store,
         clock=clock,
         ids=ids,
@@ -174,24 +244,25 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         limits=limits,
         http=http,
         upstream=upstream,
+        oauth=oauth,
+        upkeep=upkeep,
         commits=commits,
         engine=engine,
-        queries=queries,
-        oversight=Oversight(
-            sessions=store.sessions,
-            census=store.census,
-            watches=store.watches,
-            budget=store.budget,
-            deliveries=store.deliveries,
-            endpoints=store.endpoints,
-            workers=store.workers,
-            queues=queues,
-            queries=queries,
-            directory=directory,
+        sign_ins=SignIns(
+            store=store.sign_ins,
+            credentials=credentials,
+            upstream=upstream,
+            oauth=oauth,
+            client_of=directory.client_of,
             clock=clock,
-            egress=settings.egress_group,
+            ids=ids,
+            authorize_url=settings.authorize_url(),
+            scopes=settings.zapier_scopes,
+            limit=round(settings.call_limit_s * 1000),
             shards=settings.shards,
         ),
+        queries=queries,
+        oversight=oversight,
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,
@@ -204,6 +275,17 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
         creator=creator,
+        supplier=Supplier(
+            engine=engine,
+            commits=commits,
+            sessions=store.sessions,
+            watches=store.watches,
+            credentials=credentials,
+            upstream=upstream,
+            tenant_of=directory.tenant,
+            clock=clock,
+            ids=ids,
+        ),
         sweeper=Sweeper(
             creator=creator,
             commits=commits,
@@ -212,6 +294,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             watches=store.watches,
             audit=store.audit,
             credentials=credentials,
+            sign_ins=store.sign_ins,
             clock=clock,
             policy=policy,
         ),
@@ -255,20 +338,24 @@ async def opened(
     redis_url: str,
     transport: httpx.AsyncBaseTransport | None = None,
     upstream: Upstream | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Zapwright]:
     """Open the store and the connections of one process, and close them afterwards.
 
-    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made.
+    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made. What happens is
+    counted by `metrics`.
 
     Raises StoreUnfitError when the store is not one to trust (evicting, too old, other shards), StoreUnavailableError
     when it does not answer.
     """
+    metrics = metrics or Metrics()
     store = open_store(
         redis_url,
         shards=settings.shards,
         limits=rate_limits(settings),
         credential_keys=tuple(key.get_secret_value() for key in settings.credential_keys),
         replicas=settings.store_replicas,
+        meter=metrics,
     )
     clock = SystemClock()
     post = posting(settings, clock)
@@ -278,18 +365,21 @@ async def opened(
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
         following = asyncio.create_task(clock.follow(store.clock_offset))
+        zapwright = compose(
+            settings,
+            store=store,
+            http=http,
+            clock=clock,
+            ids=RandomIds(),
+            upstream=upstream,
+            post=post,
+            queues=queues,
+            metrics=metrics,
+        )
         try:
-            yield compose(
-                settings,
-                store=store,
-                http=http,
-                clock=clock,
-                ids=RandomIds(),
-                upstream=upstream,
-                post=post,
-                queues=queues,
-            )
+            yield zapwright
         finally:
+            await zapwright.upkeep.settle()
             following.cancel()
     finally:
         await post.aclose()
@@ -321,13 +411,17 @@ def settle_down() -> None:
 
 
 def rate_limits(settings: Settings) -> Limits:
-    """Return Zapier's rate limits as the settings have them; of a small one less is held back for those who wait."""
+    """Return Zapier's rate limits as the settings have them; of a small one less is held back for those who wait.
+
+    Where there are none, nobody takes anything from anybody, and what one user does is not bounded either.
+    """
     given = [limit for limit in (settings.rate_limit_egress, settings.rate_limit_partner) if limit != UNLIMITED]
     smallest = min(given, default=LIMIT_OF_FULL_RESERVES)
     quiet, strong = (reserve * smallest // LIMIT_OF_FULL_RESERVES for reserve in (QUIET_RESERVE, STRONG_RESERVE))
     return Limits(
         egress=settings.rate_limit_egress,
         partner=settings.rate_limit_partner,
+        user=settings.rate_limit_user if given else UNLIMITED,
         call_limit=round(settings.call_limit_s * 1000),
         quiet_reserve=min(quiet, QUIET_RESERVE),
         strong_reserve=min(strong, STRONG_RESERVE),

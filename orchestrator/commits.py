@@ -19,6 +19,7 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.interventions import Act
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import (
     Clock,
     Commit,
@@ -36,6 +37,7 @@ from orchestrator.core.session import Instant, Millis, Session, SessionKey, Watc
 from orchestrator.core.signals import (
     AuthenticationsListed,
     ConnectLinkMade,
+    FieldsSent,
     PageSeen,
     PopupOpened,
     Signal,
@@ -76,7 +78,7 @@ class Applied:
 class Commits:
     """Applies signals to sessions. Everything a decision asks for is written by the commit that writes the session."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ports
         self,
         *,
         sessions: SessionStore,
@@ -85,6 +87,7 @@ class Commits:
         clock: Clock,
         ids: Ids,
         policy: Policy,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._sessions = sessions
         self._receipts = receipts
@@ -92,6 +95,7 @@ class Commits:
         self._clock = clock
         self._ids = ids
         self._policy = policy
+        self._meter = meter
 
     async def apply(
         self,
@@ -139,6 +143,7 @@ class Commits:
         found = await self._until_known(replace(commit, receipt=receipt))
         if isinstance(found, Receipt):
             return await self._replay(commit.session.tenant_id, found, idempotency)
+        self._meter.committed(None, commit)
         return Applied(session=commit.session, outcome=decision.outcome, written=found)
 
     async def earlier(self, tenant_id: str, user_id: str, terms: Terms) -> Applied | None:
@@ -193,6 +198,7 @@ class Commits:
         found = await self._until_known(replace(commit, guards=guards, receipt=receipt, audit=audit))
         if isinstance(found, Receipt):
             return await self._replay(before.tenant_id, found, terms.idempotency)
+        self._meter.committed(before, commit)
         return Applied(session=commit.session, outcome=decision.outcome, made=made, written=found, is_committed=True)
 
     async def _until_known(self, commit: Commit) -> Written | Receipt | None:
@@ -305,6 +311,7 @@ def _made(signal: Signal) -> str | None:
         case (
             StepAdded(step_id=made)
             | PopupOpened(attempt_id=made)
+            | FieldsSent(attempt_id=made)
             | ZapRequested(intent_id=made)
             | StepTestRequested(test_id=made)
         ):

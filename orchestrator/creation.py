@@ -98,7 +98,7 @@ class Creator:
                 raise StaleVersionError(session_id=session.id)
             return request
 
-        permit = await self._upstream.permit(session.tenant_id)
+        permit = await self._upstream.permit(session.tenant_id, session.user_id)
         try:
             intent = await self._commits.apply(key, requested, terms=terms)
         except ZapwrightError:

@@ -6,7 +6,16 @@ from contextlib import suppress
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError
-from orchestrator.core.ports import Credential, CredentialStore, Profile, SessionStore, Standing
+from orchestrator.core.ports import (
+    Credential,
+    CredentialStore,
+    Kept,
+    Profile,
+    Refresh,
+    SessionStore,
+    SignInReason,
+    Standing,
+)
 from orchestrator.core.session import Instant, SessionKey
 from orchestrator.core.signals import CredentialChanged
 
@@ -22,7 +31,7 @@ class ToldCredentials:
         self._sessions = sessions
         self._commits = commits
 
-    async def put(
+    async def put(  # noqa: PLR0913 - what a sign-in brings
         self,
         tenant_id: str,
         user_id: str,
@@ -31,25 +40,79 @@ class ToldCredentials:
         profile: Profile | None,
         expires_at: Instant | None,
         now: Instant,
+        refresh_token: str | None = None,
     ) -> Credential:
-        """Store a new access token, as the store does, and tell the sessions."""
+        """Store new tokens, as the store does, and tell the sessions."""
         credential = await self._store.put(
-            tenant_id, user_id, access_token=access_token, profile=profile, expires_at=expires_at, now=now
+            tenant_id,
+            user_id,
+            access_token=access_token,
+            profile=profile,
+            expires_at=expires_at,
+            now=now,
+            refresh_token=refresh_token,
         )
         await self.tell(tenant_id, user_id)
         return credential
+
+    async def renew(  # noqa: PLR0913 - what a refresh brings
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        refresh_id: str,
+        access_token: str,
+        refresh_token: str,
+        expires_at: Instant | None,
+        now: Instant,
+    ) -> Credential | None:
+        """Store the tokens that a refresh brought, as the store does, and tell the sessions that knew of trouble."""
+        credential = await self._store.renew(
+            tenant_id,
+            user_id,
+            generation=generation,
+            refresh_id=refresh_id,
+            access_token=access_token,
+            refresh_token=refresh_token,
+            expires_at=expires_at,
+            now=now,
+        )
+        if credential is not None:
+            await self.tell(tenant_id, user_id)
+        return credential
+
+    async def kept(self, tenant_id: str, user_id: str) -> Kept | None:
+        """Return the credential with all that refreshing it needs."""
+        return await self._store.kept(tenant_id, user_id)
+
+    async def note_refresh(
+        self, tenant_id: str, user_id: str, *, generation: int, before: Refresh | None, after: Refresh
+    ) -> bool:
+        """Write the intent to refresh, as the store does."""
+        return await self._store.note_refresh(tenant_id, user_id, generation=generation, before=before, after=after)
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
         """Return the credential, None when there never was one."""
         return await self._store.get(tenant_id, user_id)
 
     async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
-        """Return what is known of it but the token."""
+        """Return what is known of it but the tokens."""
         return await self._store.standing(tenant_id, user_id)
 
-    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
-        """Mark this generation as refused, as the store does, and tell the sessions."""
-        is_marked = await self._store.need_sign_in(tenant_id, user_id, generation=generation)
+    async def need_sign_in(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        reason: SignInReason = SignInReason.TOKEN_REFUSED,
+        refresh: Refresh | None = None,
+    ) -> bool:
+        """Mark this generation, as the store does, and tell the sessions."""
+        is_marked = await self._store.need_sign_in(
+            tenant_id, user_id, generation=generation, reason=reason, refresh=refresh
+        )
         if is_marked:
             await self.tell(tenant_id, user_id)
         return is_marked
@@ -72,9 +135,10 @@ class ToldCredentials:
         Raises as `Commits.apply`, and StoreError.
         """
         while (standing := await self._store.standing(tenant_id, user_id)) is not None:
+            changed = CredentialChanged(state=standing.state, reason=standing.reason, account=standing.account)
             for session_id in await self._sessions.of_user(tenant_id, user_id):
                 key = SessionKey(tenant_id=tenant_id, session_id=session_id)
                 with suppress(NotFoundError):  # erased between the two
-                    await self._commits.apply(key, CredentialChanged(state=standing.state))
+                    await self._commits.apply(key, changed)
             if await self._store.told(standing):
                 return

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import ApiKeyStore, Clock, TenantStore
+from orchestrator.core.ports import ApiKeyStore, Client, Clock, TenantStore
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.tenants import ApiKey, Tenant, parts_of_key
 
@@ -57,10 +57,22 @@ class Remembered(Generic[Found]):
 
 
 class Directory:
-    """Who the tenants are and whose keys are whose. `default` is the tenant that the settings describe."""
+    """Who the tenants are and whose keys are whose.
 
-    def __init__(self, *, tenants: TenantStore, api_keys: ApiKeyStore, default: Tenant, clock: Clock) -> None:
+    `default` is the tenant that the settings describe, `default_secret` its client secret at Zapier.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenants: TenantStore,
+        api_keys: ApiKeyStore,
+        default: Tenant,
+        clock: Clock,
+        default_secret: str | None = None,
+    ) -> None:
         self.default = default
+        self._default_secret = default_secret
         self._tenants = tenants
         self._api_keys = api_keys
         self._clock = clock
@@ -117,6 +129,19 @@ class Directory:
         tenant = await self.tenant(tenant_id)
         own = tenant.zapier_client_id if tenant else None
         return own or self.default.zapier_client_id or self.default.id
+
+    async def client_of(self, tenant_id: str) -> Client | None:
+        """Return as whom the tenant's product is known at Zapier; None where no client secret is known for that.
+
+        A tenant without a client id of its own is known as the deployment is. The secret is read anew each time. Raises
+        StoreError.
+        """
+        tenant = await self.tenant(tenant_id)
+        client_id = await self.partner_of(tenant_id)
+        secret = self._default_secret if client_id == self.default.zapier_client_id else None
+        if tenant is not None and tenant.id != self.default.id:
+            secret = await self._tenants.client_secret(tenant.id) or secret
+        return Client(id=client_id, secret=secret) if secret else None
 
     async def settle(self) -> None:
         """Wait until what is being noted is noted."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core import decide as decisions
@@ -16,6 +18,7 @@ from orchestrator.core.errors import (
     AliasTakenError,
     AttemptStaleError,
     CandidatesFoundError,
+    ClientMissingError,
     CredentialRefusedError,
     IdempotencyKeyReusedError,
     IllegalSignalError,
@@ -32,6 +35,7 @@ from orchestrator.core.ports import (
     AppPage,
     CatalogAction,
     CatalogApp,
+    Client,
     Clock,
     Credential,
     CredentialState,
@@ -47,6 +51,7 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
+    MINUTE,
     Action,
     App,
     Attempt,
@@ -80,6 +85,9 @@ from orchestrator.core.signals import (
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
 from orchestrator.core.values import replace
+
+PICKED_WITHIN: Final[Millis] = MINUTE
+"""How long a picker's listing confirms what is picked from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +145,7 @@ class Engine:
         credentials: CredentialStore,
         users: UserStore,
         upstream: Upstream,
+        client_of: Callable[[str], Awaitable[Client | None]],
         clock: Clock,
         ids: Ids,
         policy: Policy,
@@ -149,6 +158,7 @@ class Engine:
         self._credentials = credentials
         self._users = users
         self._upstream = upstream
+        self._client_of = client_of
         self._clock = clock
         self._ids = ids
         self._policy = policy
@@ -242,7 +252,7 @@ class Engine:
     async def pick(self, key: SessionKey, step_id: str, *, refresh: bool) -> Picker:
         """Return the authentications to choose from; they are read anew when asked for or older than five minutes.
 
-        While a popup of the step is open the baseline stays as it is, whatever is read.
+        While an attempt of the step is waited for the baseline stays as it is, whatever is read.
         """
         session, step = await self._step(key, step_id)
         if step.state is StepState.NO_AUTH_REQUIRED or step.app is None:
@@ -250,7 +260,7 @@ class Engine:
             return Picker(session=session, step=step, authentications=(), listed_at=None)
         if refresh or not await self._is_fresh(session, step):
             listing = await self._list(session, step)
-            if session.is_open and step.state is not StepState.AWAITING_POPUP:
+            if session.is_open and step.live_attempt is None:
                 session = await self._refresh(session, step, listing)
             return Picker(
                 session=session,
@@ -277,7 +287,8 @@ class Engine:
     ) -> Applied:
         """Settle a step on the user's choice; Zapier must list it, for this app, not expired.
 
-        As an `act` it is an operator's choice, and the evidence says so.
+        A picker's listing that shows it so confirms what was picked from it for a minute; else there is another one.
+        As an `act` it is an operator's choice: the evidence says so, and Zapier is always asked.
 
         Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
@@ -288,7 +299,8 @@ class Engine:
             raise IllegalSignalError(
                 session_id=key.session_id, step_id=step_id, state=step.state, signal="authentication_selected"
             )
-        listing = await self._list(session, step)
+        picked_from = None if act else await self._picked_from(session, step, authentication_id)
+        listing = picked_from or await self._list(session, step)
         if not listing.complete and listing.get(authentication_id) is None:
             raise UpstreamUnavailableError(problem="the list of authentications is not complete")
 
@@ -328,7 +340,7 @@ class Engine:
             terms.check(session)
             _require_open(session)
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
-                terms = terms.after(await self._prepared(session, step, terms))
+                terms = terms.after(await self.prepare(session, step, terms))
         opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=context)
         return _opened(await self.apply(key, opening, terms=terms), step_id)
 
@@ -343,12 +355,21 @@ class Engine:
     # --- users ---
 
     async def put_credential(
-        self, tenant_id: str, user_id: str, access_token: str, *, expires_in: Millis | None
+        self,
+        tenant_id: str,
+        user_id: str,
+        access_token: str,
+        *,
+        expires_in: Millis | None,
+        refresh_token: str | None = None,
     ) -> Credential:
-        """Keep a user's access token, which resumes what waited for it.
+        """Keep a user's tokens, which resumes what waited for them. With a refresh token refreshing them is ours.
 
-        Raises CredentialRefusedError when Zapier answers 401 to it; the old one is kept then.
+        Raises CredentialRefusedError when Zapier answers 401 to the access token, ClientMissingError when no client
+        secret is known to refresh it with; what was kept before is kept then, and the refresh token is not used.
         """
+        if refresh_token is not None and await self._client_of(tenant_id) is None:
+            raise ClientMissingError(tenant_id=tenant_id)
         try:
             profile = await self._upstream.profile(tenant_id, access_token)
         except SignInRequiredError as refused:
@@ -361,6 +382,7 @@ class Engine:
             profile=profile,
             expires_at=None if expires_in is None else now + expires_in,
             now=now,
+            refresh_token=refresh_token,
         )
 
     async def erase_user(self, tenant_id: str, user_id: str) -> None:
@@ -430,7 +452,8 @@ class Engine:
             updated_at=now,
             deadline=now + (self._policy.session_ttl if new.ttl is None else new.ttl),
             steps=tuple(Step(id=self.new_step_id(), alias=step.alias) for step in new.steps),
-            signed_out=credential is not None and credential.state is CredentialState.NEEDS_SIGN_IN,
+            signed_out=credential is None or credential.state is CredentialState.NEEDS_SIGN_IN,
+            account=None if credential is None else credential.account,
         )
 
     async def _apps_of(self, session: Session, new: NewSession) -> list[AppChosen]:
@@ -447,15 +470,16 @@ class Engine:
         listing = await self._upstream.authentications(credential, app_id) if found.connect else None
         return AppChosen(step_id=step_id, app=found.app, connect=found.connect, listing=listing)
 
-    async def _prepared(self, session: Session, step: Step, terms: Terms) -> Session:
-        """Make the baseline and the popup address fresh before the browser leaves.
+    async def prepare(self, session: Session, step: Step, terms: Terms, *, anew: bool = False) -> Session:
+        """Make the baseline and the popup address fresh before something new may arise.
 
-        What an attempt may have made since the baseline was taken is looked for first, however fresh that is.
+        What an attempt may have made since the baseline was taken is looked for first, however fresh that is; `anew`:
+        so is whatever else the user may have made. Raises CandidatesFoundError when that shows something.
         """
         was_tried = step.baseline is not None and any(
             attempt.opened_at >= step.baseline.taken_at for attempt in step.app_attempts
         )
-        if not was_tried and await self._is_fresh(session, step) and self._is_link_fresh(step):
+        if not anew and not was_tried and await self._is_fresh(session, step) and self._is_link_fresh(step):
             return session
         shown = {found.id for found in step.candidates}
         session = await self._refresh(session, step, await self._list(session, step), seqs=terms.seqs)
@@ -485,9 +509,17 @@ class Engine:
         app_id = self._app_of(session, step, "list_authentications").id
         return await self._upstream.authentications(await self._credential(session), app_id)
 
-    async def _is_fresh(self, session: Session, step: Step) -> bool:
-        """Whether the baseline is young and of the Zapier account the user has now."""
-        if step.baseline is None or self._clock.now() - step.baseline.taken_at > self._policy.baseline_fresh:
+    async def _picked_from(self, session: Session, step: Step, authentication_id: str) -> Listing | None:
+        """Return the listing that the step's picker shows, if it is young and shows this as usable."""
+        if step.app is None or step.baseline is None or not await self._is_fresh(session, step, age=PICKED_WITHIN):
+            return None
+        listing = step.baseline.listing(step.app.id)
+        return listing if any(found.id == authentication_id for found in listing.healthy) else None
+
+    async def _is_fresh(self, session: Session, step: Step, *, age: Millis | None = None) -> bool:
+        """Whether the baseline is young (by default: not too old to be one) and of the user's present account."""
+        oldest = self._policy.baseline_fresh if age is None else age
+        if step.baseline is None or self._clock.now() - step.baseline.taken_at > oldest:
             return False
         credential = await self._credentials.standing(session.tenant_id, session.user_id)
         return credential is not None and credential.account == step.baseline.account

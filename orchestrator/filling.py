@@ -122,8 +122,9 @@ class Filler:
         before = place.step.inputs
         form = await self._upstream.fields(place.credential, place.use(before))
         after, cleared = filled(form, before, changes)
-        if invalidates(form, before, after):
-            earlier, form = form, await self._upstream.fields(place.credential, place.use(after))
+        known, earlier = before, form
+        while invalidates(earlier, known, after):  # what goes with a change may have kept other fields there
+            known, earlier, form = after, form, await self._upstream.fields(place.credential, place.use(after))
             gone = set(vanished(earlier, form, after)) - changes.keys()
             after = {name: value for name, value in after.items() if name not in gone}
             cleared = tuple(sorted({*cleared, *gone}))

@@ -393,9 +393,9 @@ class Oversight:
         """Return the workers and what waits for them, whosever it is."""
         at = self._clock.now()
         workers, outbox, queues = await asyncio.gather(
-            self._workers.all(), self._deliveries.backlog(range(self._shards)), self._depths()
+            self._workers.all(), self._deliveries.backlog(range(self._shards), now=at), self._depths()
         )
-        return Staff(at=at, workers=workers, outbox=outbox, queues=queues)
+        return Staff(at=at, workers=workers, outbox=outbox.events, queues=queues)
 
     async def _depths(self) -> Mapping[str, int | None]:
         return {} if self._queues is None else await self._queues.depths()

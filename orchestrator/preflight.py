@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.core.errors import InputsFlawedError, UpstreamRefusedError
+from orchestrator.core.errors import ActionNotFoundError, InputsFlawedError, UpstreamRefusedError
 from orchestrator.core.fields import Form, with_defaults
 from orchestrator.core.mapping import Compiler, aliases
 from orchestrator.core.ports import ActionUse, CatalogAction, Clock, Credential, Upstream, ZapDraft, ZapStep
 from orchestrator.core.recognition import title_of
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import Action, App, Authentication, JsonObject, Listing, Session, Step
+from orchestrator.core.session import (
+    MINUTE,
+    Action,
+    App,
+    Authentication,
+    JsonObject,
+    Listing,
+    Session,
+    Step,
+    ZapState,
+)
 from orchestrator.filling import problems_of, shown
 
 
@@ -26,6 +36,10 @@ class _Found:
 
     def complain(self, step: Step, code: str, detail: str) -> None:
         self.problems.append({"step_id": step.id, "field": None, "code": code, "detail": detail})
+
+    def complain_of_action(self, step: Step) -> None:
+        app, action = _chosen(step)
+        self.complain(step, "action_not_found", f"{app.title} has no {action.action_type} {action.key} any more")
 
     def action_id(self, step: Step) -> str | None:
         """Return the id that the step's action has at this moment, None when it is gone."""
@@ -46,9 +60,9 @@ class Preflight:
     async def draft(self, session: Session, credential: Credential) -> ZapDraft:
         """Return the Zap that a ready session stands for, its actions under the ids they have now.
 
-        Actions are always read; authentications where they were last seen longer ago than a baseline serves; fields
-        where what is known of them is older than a minute. Raises InputsFlawedError with every problem of every step,
-        and what reads raise.
+        What is known of actions and fields serves for a minute, and of authentications as long as a baseline does;
+        once Zapier has refused the session's Zap, actions and authentications are read now. Raises InputsFlawedError
+        with every problem of every step, and what reads raise.
         """
         found = _Found()
         for step in session.steps:
@@ -58,14 +72,17 @@ class Preflight:
         return _draft(session, found)
 
     async def _look_at(self, session: Session, step: Step, credential: Credential, found: _Found) -> None:
-        app, action = _chosen(step)
+        app, _ = _chosen(step)
         if app.id not in found.actions:
-            found.actions[app.id] = await self._upstream.actions(credential, app.id, fresh=True)
+            age = 0 if _was_refused(session) else MINUTE
+            found.actions[app.id] = await self._upstream.actions(credential, app.id, age=age)
         is_usable = True
         if found.action_id(step) is None:
             is_usable = False
-            found.complain(step, "action_not_found", f"{app.title} has no {action.action_type} {action.key} any more")
-        wrong = await self._wrong_with(step, step.authentication, credential, found) if step.authentication else None
+            found.complain_of_action(step)
+        wrong = None
+        if step.authentication is not None:
+            wrong = await self._wrong_with(session, step, step.authentication, credential, found)
         if wrong is not None:
             is_usable = False
             found.complain(step, *wrong)
@@ -73,12 +90,13 @@ class Preflight:
             await self._judge(session, step, credential, found)
 
     async def _wrong_with(
-        self, step: Step, authentication: Authentication, credential: Credential, found: _Found
+        self, session: Session, step: Step, authentication: Authentication, credential: Credential, found: _Found
     ) -> tuple[str, str] | None:
         app, _ = _chosen(step)
         seen_at = step.evidence.checked_at if step.evidence else 0
         if app.id not in found.listings:
-            if self._clock.now() - seen_at <= self._policy.baseline_fresh:
+            is_known = self._clock.now() - seen_at <= self._policy.baseline_fresh
+            if is_known and not _was_refused(session):
                 return None
             found.listings[app.id] = await self._upstream.authentications(credential, app.id)
         listing = found.listings[app.id]
@@ -99,6 +117,9 @@ class Preflight:
         )
         try:
             form = await self._upstream.fields(credential, use)
+        except ActionNotFoundError:
+            found.complain_of_action(step)
+            return
         except UpstreamRefusedError as refused:
             found.complain(step, "fields_unreadable", str(refused.facts["problem"]))
             return
@@ -125,6 +146,11 @@ def _draft(session: Session, found: _Found) -> ZapDraft:
             for step in session.steps
         ),
     )
+
+
+def _was_refused(session: Session) -> bool:
+    """Whether the last call for the session's Zap failed: something may be other than it is known."""
+    return session.zap.state is ZapState.FAILED
 
 
 def _chosen(step: Step) -> tuple[App, Action]:

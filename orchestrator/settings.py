@@ -13,9 +13,12 @@ from orchestrator.addresses import OnCluster, read_address
 from orchestrator.core.endpoints import Networks
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND
-from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of, own_app_of
 
 SHORTEST_TOKEN_KEY = 32
+ZAPIERS_API_URL = "https://api.zapier.com"
+ZAPIERS_TOKEN_URL = "https://zapier.com/oauth/token/"  # noqa: S105 - an address; its last slash matters
+Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
 
 
@@ -61,6 +64,10 @@ class Settings(BaseSettings):
     origins: Annotated[tuple[str, ...], NoDecode] = ()
     """The origins of your pages, comma-separated, such as `https://app.example.com`."""
 
+    own_apps: Annotated[tuple[str, ...], NoDecode] = ()
+    """Your own apps at Zapier, whose authentications users may fill in on your page: ids, comma-separated, each with
+    the names of its authentication's fields, such as `0a1b2c3d-…=username+password`."""
+
     credential_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """Fernet keys, comma-separated, newest first: the first encrypts users' Zapier tokens, all decrypt."""
 
@@ -79,6 +86,21 @@ class Settings(BaseSettings):
     api_port: Annotated[int, Field(ge=0, le=65535)] = 8700
     """The port the API listens on."""
 
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Where the dashboard reaches the API; by default at the API's address and port on this machine."""
+
+    dashboard_host: str = "127.0.0.1"
+    """The address the dashboard listens on."""
+
+    dashboard_port: Annotated[int, Field(ge=0, le=65535)] = 8710
+    """The port the dashboard listens on."""
+
+    public_dashboard_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Where browsers reach the dashboard (set it behind a proxy with TLS: its cookie then needs https)."""
+
+    dashboard_idle_s: Annotated[Seconds, Field(le=12 * 3600)] = 30 * 60
+    """After how long without a key or a pointer moved an operator is signed out of the dashboard."""
+
     max_body_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024
     """The largest request body the API reads."""
 
@@ -95,7 +117,22 @@ class Settings(BaseSettings):
     """Your client id at Zapier; rate limits are kept per client id."""
 
     zapier_client_secret: SecretStr | None = None
-    """Your client secret at Zapier."""
+    """Your client secret at Zapier; users' sign-ins, and refreshing their tokens, need it."""
+
+    zapier_authorize_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Zapier's page where users sign in; by default `/v2/authorize` of the Partner API."""
+
+    zapier_token_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Zapier's token endpoint; by default its own, or `/oauth/token/` of an upstream that is not Zapier."""
+
+    zapier_scopes: Annotated[tuple[Scope, ...], NoDecode] = (
+        "profile",
+        "zap",
+        "zap:write",
+        "connection:read",
+        "connection:write",
+    )
+    """What users are asked to allow, comma-separated; `connection:read` was called `authentication` once."""
 
     zapier_message_origin: str = "https://zapier.com"
     """The origin that the popup's message comes from; pages must accept no other."""
@@ -109,6 +146,9 @@ class Settings(BaseSettings):
     rate_limit_partner: Annotated[int, Field(ge=0)] = 150
     """Zapier's limit per minute and partner; 0 for none (simulator only)."""
 
+    rate_limit_user: Annotated[int, Field(ge=0)] = 30
+    """How many calls a minute what one user does may cause, so that no page uses up what others wait on; 0 for any."""
+
     call_limit_s: Annotated[Seconds, Field(le=40)] = 10
     """The longest a call to Zapier may take; the one that creates a Zap must have ended when it is given up."""
 
@@ -117,6 +157,12 @@ class Settings(BaseSettings):
 
     worker_nice: Annotated[int, Field(ge=0, le=19)] = 5
     """How far workers stand back while processors are short (nice); a user waits for each answer of the API."""
+
+    worker_metrics_host: str = "127.0.0.1"
+    """The address on which a worker shows its metrics."""
+
+    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """The port on which it does so, at `/metrics`; 0 for any that is free. Without one it shows none."""
 
     session_ttl_s: Seconds = 24 * 3600
     """How long a session lives unless its creator says otherwise."""
@@ -132,6 +178,9 @@ class Settings(BaseSettings):
 
     baseline_fresh_s: Seconds = 300
     """How old a listing may be when a popup is opened."""
+
+    history_s: Seconds = 5 * 24 * 3600
+    """How long an ended session's events, signals and deliveries are kept; webhooks are tried for three days."""
 
     retention_s: Seconds = 7 * 24 * 3600
     """How long an ended session is kept."""
@@ -151,7 +200,15 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     """How it is logged."""
 
-    @field_validator("credential_keys", "token_keys", "origins", "webhook_allowed_networks", mode="before")
+    @field_validator(
+        "credential_keys",
+        "token_keys",
+        "origins",
+        "own_apps",
+        "webhook_allowed_networks",
+        "zapier_scopes",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -192,6 +249,13 @@ class Settings(BaseSettings):
         Networks.of(texts)
         return texts
 
+    @field_validator("own_apps")
+    @classmethod
+    def _own_apps(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            own_app_of(text)
+        return texts
+
     @field_validator("origins")
     @classmethod
     def _written_as_sent(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -213,8 +277,21 @@ class Settings(BaseSettings):
             origins=self.origins,
             zapier_client_id=self.zapier_client_id,
             has_client_secret=self.zapier_client_secret is not None,
+            own_apps=self.own_apps,
             created_at=0,
         )
+
+    def authorize_url(self) -> str:
+        """Return where users are asked to let us act for them."""
+        return self.zapier_authorize_url or f"{(self.zapier_api_url or ZAPIERS_API_URL).rstrip('/')}/v2/authorize"
+
+    def token_url(self) -> str:
+        """Return where tokens are handed out: at Zapier, or at what stands in its place."""
+        if self.zapier_token_url is not None:
+            return self.zapier_token_url
+        api = self.zapier_api_url
+        is_zapier = api is None or f".{urlsplit(api).hostname}".endswith(".zapier.com")
+        return ZAPIERS_TOKEN_URL if api is None or is_zapier else f"{api.rstrip('/')}/oauth/token/"
 
     def policy(self) -> Policy:
         """Return the durations that decisions are made with."""
@@ -224,6 +301,7 @@ class Settings(BaseSettings):
             attempt_visible=_millis(self.attempt_visible_s),
             attempt_longest=_millis(self.attempt_longest_s),
             baseline_fresh=_millis(self.baseline_fresh_s),
+            history=_millis(self.history_s),
             retention=_millis(self.retention_s),
             audit_retention=_millis(self.audit_retention_s),
         )

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from functools import partial
 
+import structlog
+
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
-from orchestrator.core.ports import AuditLog, Clock, ReceiptStore, SessionStore, WatchStore
+from orchestrator.core.ports import AuditLog, Clock, ReceiptStore, SessionStore, SignInStore, WatchStore
 from orchestrator.core.schedule import Policy, wake_at
 from orchestrator.core.session import ENDED, MINUTE, Instant, Millis, Session, SessionStatus, WatchKey
 from orchestrator.core.signals import TimePassed
+from orchestrator.core.trimming import trimmed
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
+
+log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 200
 OUTBOX_LEAST: Millis = 24 * 60 * MINUTE
 """How long events may be on their way out, though sessions are kept for less."""
+
+TRIM_AGAIN: Millis = 60 * MINUTE
+"""How soon it is looked again whether an ended session's last messages have arrived."""
 
 _OVER = ENDED | {SessionStatus.CREATE_UNKNOWN}
 
@@ -32,6 +40,7 @@ class Sweeper:
         watches: WatchStore,
         audit: AuditLog,
         credentials: ToldCredentials,
+        sign_ins: SignInStore,
         creator: Creator,
         clock: Clock,
         policy: Policy,
@@ -42,6 +51,7 @@ class Sweeper:
         self._watches = watches
         self._audit = audit
         self._credentials = credentials
+        self._sign_ins = sign_ins
         self._creator = creator
         self._clock = clock
         self._policy = policy
@@ -71,9 +81,12 @@ class Sweeper:
         outlived = now - self._policy.session_ttl_longest - self._policy.attempt_longest
         await self._watches.forget_claims(shard, before=outlived, limit=MOST_AT_ONCE)
         await self._receipts.forget(shard, now=now, limit=MOST_AT_ONCE)
+        await self._sign_ins.forget(shard, now=now, limit=MOST_AT_ONCE)
         await self._audit.forget(shard, before=now - self._policy.audit_retention, limit=MOST_AT_ONCE)
         sent_by = now - max(self._policy.retention, OUTBOX_LEAST)
-        await self._sessions.forget_outbox(shard, before=sent_by, limit=MOST_AT_ONCE)
+        unsent = await self._sessions.forget_outbox(shard, before=sent_by, limit=MOST_AT_ONCE)
+        if unsent:
+            log.error("outbox_trimmed", shard=shard, events_lost=unsent, older_than_ms=now - sent_by)
         if broken is not None:
             raise broken
         return len(session_ids)
@@ -85,10 +98,22 @@ class Sweeper:
             await self._commits.put_off(session)
         elif session.zap.look_at is not None:
             await self._creator.look(session)
+        elif session.status in ENDED and session.trimmed_at is None and self._outlives_its_history(session):
+            await self._trim(session)
         elif session.status in _OVER:
             await self._sessions.purge(session)
         else:
             await self._commits.apply(session.key, TimePassed(checks=await self._checks(session)))
+
+    def _outlives_its_history(self, session: Session) -> bool:
+        now = self._clock.now()
+        return (wake_at(trimmed(session, now=now), self._policy) or 0) > now
+
+    async def _trim(self, session: Session) -> None:
+        now = self._clock.now()
+        left = trimmed(session, now=now)
+        purged_at = wake_at(left, self._policy) or now
+        await self._sessions.trim(left, now=now, wake_at=purged_at, if_pending_at=min(now + TRIM_AGAIN, purged_at))
 
     async def _checks(self, session: Session) -> dict[str, tuple[Instant, ...]]:
         now = self._clock.now()

@@ -26,7 +26,7 @@ from orchestrator.core.ports import (
     SessionStore,
 )
 from orchestrator.core.session import Session, SessionKey, session_shard
-from orchestrator.core.terms import ANY_TERMS, Terms
+from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
 from orchestrator.delivering import Courier
 from orchestrator.queries import Queries, Snapshot
 from orchestrator.relaying import Render
@@ -102,7 +102,7 @@ class Webhooks:
         """Make an endpoint. It hears of what is relayed from now on.
 
         The same request again, by its idempotency key, returns the one it made. Raises EndpointUrlRefusedError,
-        TooManyEndpointsError, SessionNotFoundError.
+        TooManyEndpointsError, SessionNotFoundError, EndpointNotFoundError when that one was deleted since.
         """
         check_url(new.url, self._networks)
         if new.session_id is not None:
@@ -167,9 +167,13 @@ class Webhooks:
         return Made(endpoint=changed, is_replay=changed == before)
 
     async def delete(self, tenant_id: str, endpoint: str) -> None:
-        """Forget an endpoint; what was on its way there is dropped. Raises EndpointNotFoundError."""
-        await self._endpoints.delete(await self.endpoint(tenant_id, endpoint))
-        await self._deliveries.wake(tenant_id, endpoint, now=self._clock.now())
+        """Forget an endpoint; what was on its way there is dropped. Raises EndpointNotFoundError.
+
+        The request that made it, when it comes again, makes none.
+        """
+        found, now = await self.endpoint(tenant_id, endpoint), self._clock.now()
+        await self._endpoints.delete(found, now=now, until=now + RECEIPT_KEPT)
+        await self._deliveries.wake(tenant_id, endpoint, now=now)
 
     async def fire(self, tenant_id: str, endpoint: str, name: EventName, *, render: Render) -> Answer:
         """Send a made-up event to an endpoint now, paused or not, and return what came of it.
@@ -211,24 +215,37 @@ class Webhooks:
         An operator's `act` goes into the audit by the same script.
 
         A dead one is sent as it was; of one that was received the bytes are gone: its session is shown as it is now.
-        Raises EndpointNotFoundError, DeliveryNotFoundError, SessionNotFoundError.
+        It waits behind whatever is tried in its lane. Raises EndpointNotFoundError, DeliveryNotFoundError,
+        SessionNotFoundError, DeliveryUnderWayError when it may be what is being tried, StaleVersionError.
         """
-        delivery = await self.delivery(tenant_id, endpoint, session_id=session_id, seq=seq)
         asked_by = _asked_by(terms)
-        if asked_by is not None and delivery.replayed_by == asked_by:
-            return delivery, True
-        body = b""
-        if delivery.state is DeliveryState.DELIVERED:
-            key = SessionKey(tenant_id=tenant_id, session_id=session_id)
-            page = await self._queries.events(key, after=seq - 1, limit=1)
-            if [event.seq for event in page.events] != [seq]:
-                raise DeliveryNotFoundError(endpoint_id=endpoint, session_id=session_id, seq=seq)
-            body = render(page.events[0], await self._queries.session(key))
-        now = self._clock.now()
-        again = delivery.again(now=now, asked_by=asked_by)
-        audit = None if act is None else act.entry(at=now, outcome=Outcome.APPLIED)
-        await self._deliveries.replay(again, body=body, now=now, audit=audit)
-        return again, False
+        for left in reversed(range(MOST_TRIES)):
+            delivery = await self.delivery(tenant_id, endpoint, session_id=session_id, seq=seq)
+            if asked_by is not None and delivery.replayed_by == asked_by:
+                return delivery, True
+            body = b""
+            if delivery.state is DeliveryState.DELIVERED:
+                body = await self._written_anew(delivery, render)
+            now = self._clock.now()
+            again = delivery.again(now=now, asked_by=asked_by)
+            audit = None if act is None else act.entry(at=now, outcome=Outcome.APPLIED)
+            try:
+                await self._deliveries.replay(again, was=delivery.state, body=body, now=now, audit=audit)
+            except StaleVersionError:
+                if not left:
+                    raise
+            else:
+                return again, False
+        raise AssertionError("unreachable")
+
+    async def _written_anew(self, delivery: Delivery, render: Render) -> bytes:
+        """Write down an event that was received, with its session as it is now. Raises DeliveryNotFoundError."""
+        lane = delivery.lane
+        key = SessionKey(tenant_id=lane.tenant_id, session_id=lane.session_id)
+        page = await self._queries.events(key, after=delivery.seq - 1, limit=1)
+        if [event.seq for event in page.events] != [delivery.seq]:
+            raise DeliveryNotFoundError(endpoint_id=lane.endpoint_id, session_id=lane.session_id, seq=delivery.seq)
+        return render(page.events[0], await self._queries.session(key))
 
     async def _record(self, endpoint: Endpoint, session_id: str, seq: int) -> Delivery | None:
         if not _is_session(session_id):

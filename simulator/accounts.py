@@ -18,7 +18,11 @@ ACCOUNT_NAME: Final = r"(?!sim-)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 AccountName: TypeAlias = Annotated[str, Meta(pattern=rf"^{ACCOUNT_NAME}$")]
 DEFAULT_PARTNER: Final = "demo-partner"
 
-_TOKEN: Final = re.compile(rf"sim-(?P<account>{ACCOUNT_NAME})(\+[^@]*)?(@(?P<partner>[A-Za-z0-9._-]{{1,128}}))?")
+#: What a partner's client id may be. Every one exists, and has the secret that `secret_of` returns.
+CLIENT_ID: Final = r"[A-Za-z0-9._-]{1,128}"
+ClientId: TypeAlias = Annotated[str, Meta(pattern=rf"^{CLIENT_ID}$")]
+
+_TOKEN: Final = re.compile(rf"sim-(?P<account>{ACCOUNT_NAME})(\+[^@]*)?(@(?P<partner>{CLIENT_ID}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,11 @@ def bearer_of(token: str) -> Bearer | None:
     if match is None:
         return None
     return Bearer(token=token, account=match["account"], partner=match["partner"] or DEFAULT_PARTNER)
+
+
+def secret_of(client_id: str) -> str:
+    """Return the client secret of this client id."""
+    return f"secret-of-{client_id}"
 
 
 def account_of(name: str, *, seed: str) -> Account:

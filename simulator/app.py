@@ -6,11 +6,14 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from simulator.authorization import authorization_routes
 from simulator.control import control_routes
 from simulator.gateway import Gateway
+from simulator.oauth import TOKENS
 from simulator.pages import page_routes
 from simulator.popups import popup_routes
 from simulator.routes import ROUTES, nothing
+from simulator.supplies import SUPPLIES
 from simulator.upstream import Clock, Sleep, Upstream, system_clock
 from simulator.uses import USES
 from simulator.world import World
@@ -43,13 +46,17 @@ def create_app(  # noqa: PLR0913 - everything about it is an argument
     gateway = Gateway(upstream, origin=origin, trust_forwarded_for=trust_forwarded_for)
     endpoints = [
         Route(path, gateway.route(endpoint, handle), methods=[method])
-        for endpoint, handle in {**ROUTES, **USES}.items()
+        for endpoint, handle in {**ROUTES, **USES, **SUPPLIES, **TOKENS}.items()
         for method, path in [endpoint.split(" ")]
     ]
     rest = gateway.route(OTHER, nothing)
     every = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     others = [Route(f"/{version}/{{path:path}}", rest, methods=every) for version in ("v1", "v2")]
-    pages = [*page_routes(upstream), *popup_routes(upstream, origin=origin, login_origin=login_origin)]
+    pages = [
+        *page_routes(upstream),
+        *popup_routes(upstream, origin=origin, login_origin=login_origin),
+        *authorization_routes(upstream),
+    ]
     app = Starlette(routes=[*endpoints, *pages, *others, *control_routes(upstream)])
     app.state.upstream = upstream
     return app

@@ -36,6 +36,8 @@ class App:
     categories: tuple[str, ...]
     description: str
     actions: tuple[Action, ...]
+    #: The fields of its authentication scheme, where the app is the partner's own; else none.
+    asks: tuple[str, ...] = ()
 
     @cached_property
     def id(self) -> str:
@@ -574,5 +576,21 @@ _BUILT_IN: Final = (
     ),
 )
 
+#: The partner's own app: users may also connect it by filling in what it asks for.
+_OWN: Final = (
+    App(
+        "Acme Orders",
+        "AcmeOrdersCLIAPI@1.0.0",
+        "8f3d0f",
+        ("ecommerce",),
+        "The partner's own app: orders and who placed them.",
+        (
+            _reads("new_order", "New Order", "Triggers when an order is placed.", instant=True),
+            _writes("create_order", "Create Order", "Places an order."),
+        ),
+        asks=("username", "password"),
+    ),
+)
+
 #: The catalogue that every simulator serves, most popular first: the built-in apps stand among the others.
-CATALOGUE: Final = Catalogue((*_CONNECTED[:4], _BUILT_IN[0], *_CONNECTED[4:9], *_BUILT_IN[1:], *_CONNECTED[9:]))
+CATALOGUE: Final = Catalogue((*_CONNECTED[:4], _BUILT_IN[0], *_CONNECTED[4:9], *_BUILT_IN[1:], *_CONNECTED[9:], *_OWN))

@@ -13,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from simulator.accounts import AccountName, bearer_of
+from simulator.accounts import AccountName, ClientId, bearer_of
 from simulator.apps import App
 from simulator.limits import Meter, Usage
+from simulator.oauth import token_document
 from simulator.switches import Millis, SwitchError
+from simulator.tokens import ALL_SCOPES
 from simulator.upstream import Upstream
-from simulator.world import Authentication, Zap
+from simulator.world import Authentication, RefreshToken, Zap
 
 _Input = TypeVar("_Input")
 _Respond: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -53,6 +55,14 @@ class Amendment(_Given, frozen=True):
     is_expired: bool | UnsetType = UNSET
 
 
+class Grant(_Given, frozen=True):
+    """A sign-in that went well: `user` lets the client act for them."""
+
+    user: AccountName
+    client_id: ClientId
+    scope: Annotated[str, Meta(max_length=1_000)] = ALL_SCOPES
+
+
 class TokenState(_Given, frozen=True):
     """Whether a token is dead."""
 
@@ -74,6 +84,7 @@ def control_routes(upstream: Upstream) -> list[Route]:
         "/_control/authentications": {"GET": control.authentications, "POST": control.connect},
         "/_control/authentications/{id}": {"PATCH": control.amend, "DELETE": control.disconnect},
         "/_control/faults": {"GET": control.faults, "PATCH": control.switch, "DELETE": control.switch_back},
+        "/_control/grants": {"POST": control.grant},
         "/_control/tokens/{token}": {"PATCH": control.set_token},
         "/_control/stats": {"GET": control.stats},
         "/_control/reset": {"POST": control.reset},
@@ -147,12 +158,25 @@ class Control:
         self._upstream.switch_back()
         return _json(self._switchboard())
 
+    async def grant(self, request: Request) -> Response:
+        """Hand out tokens, as if a user had signed in and the client had exchanged its code."""
+        upstream, given = self._upstream, await _input(request, Grant)
+        issued = upstream.tokens.grant(
+            given.user,
+            client_id=given.client_id,
+            scope=given.scope,
+            now=upstream.clock(),
+            switches=upstream.switches.tokens,
+        )
+        return _json(token_document(issued), status=201)
+
     async def set_token(self, request: Request) -> Response:
         """Revoke a token, or let it live again."""
         token = request.path_params["token"]
-        if bearer_of(token) is None:
+        if bearer_of(token) is None and not isinstance(self._upstream.world.issued(token), RefreshToken):
             raise ControlError(
-                "Tokens look like `sim-<account>`, `sim-<account>+<anything>` or `sim-<account>@<partner>`"
+                "Tokens look like `sim-<account>`, `sim-<account>+<anything>` or `sim-<account>@<partner>`; "
+                "refresh tokens are those that were handed out"
             )
         state = await _input(request, TokenState)
         self._upstream.world.revoke(token, revoked=state.revoked)

@@ -7,9 +7,11 @@ A connection can only be closed by the server that holds it. `main` puts a funct
 (`CONNECTION`); where there is none, as in an in-process call, AnswerAbandonedError is raised instead.
 """
 
+import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote_plus
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -24,6 +26,7 @@ from simulator.switches import (
     HangFault,
     HtmlFault,
     MalformedFault,
+    OAuthErrorFault,
     OversizedFault,
     Rule,
     SlowFault,
@@ -94,7 +97,7 @@ class Gateway:
         upstream, now = self._upstream, self._upstream.clock()
         limits, shape = upstream.switches.limits, upstream.switches.answers
         bearer, client_id = _who(request)
-        partner = bearer.partner if bearer is not None else client_id
+        partner = bearer.partner if bearer is not None else client_id or basic_of(request)[0] or None
         refusal = upstream.limits.admit(limits, address=self._address(request), partner=partner, now=now)
         if refusal is not None:
             headers = waiting_headers(limits, limit=refusal.limit, now=now, until=refusal.until)
@@ -106,7 +109,7 @@ class Gateway:
             faults=self._faults(request, endpoint, bearer),
             origin=self._origin or origin_of(request.scope),
             now=now,
-            bearer=bearer if bearer is not None and not upstream.world.is_revoked(bearer.token) else None,
+            bearer=bearer if bearer is not None and upstream.is_good(bearer.token) else None,
             client_id=client_id,
         )
         if call.faults:
@@ -163,6 +166,8 @@ async def _instead(call: Call, when: When) -> Response | None:
                 return _error(status, call)
             case HtmlFault(when=moment, status=status) if moment == when:
                 return Response(HTML_PAGE, status, media_type="text/html")
+            case OAuthErrorFault(when=moment, error=error, status=status) if moment == when:
+                return _json(Answer(status, {"error": error}), call.switches.answers.media_type)
             case DropFault(when=moment) if moment == when:
                 return DroppedResponse()
             case HangFault(when=moment) if moment == when:
@@ -290,6 +295,18 @@ def _who(request: Request) -> tuple[Bearer | None, str | None]:
         return None, request.query_params.get("client_id") or None
     scheme, _, token = header.partition(" ")
     return (bearer_of(token.strip()) if scheme.lower() == "bearer" else None), None
+
+
+def basic_of(request: Request) -> tuple[str, str]:
+    """Return the client id and secret of an `Authorization: Basic` (RFC 6749, 2.3.1), empty where there are none."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return unquote_plus(name), unquote_plus(password)
 
 
 def origin_of(scope: Scope) -> str:

@@ -32,6 +32,8 @@ ACCOUNT_COOKIE: Final = "zapier_account"
 #: The account whose authentications stand for those of other people.
 STRANGER: Final = "stranger"
 
+#: Beginnings of the pages that send a browser to sign in.
+_LEAD_BACK: Final = ("/engine/auth/start/", "/oauth/authorize/?")
 _SEE_OTHER: Final = 303
 _MOST_FORM_BYTES: Final = 4_096
 _MOST_OFFERED: Final = 50
@@ -69,7 +71,7 @@ class PopupPages:
         if request.query_params.get("redirect", origin + REDIRECT) != origin + REDIRECT:
             return page("Not a connect link", "<p>It leads back to another place than Zapier's own.</p>", status=400)
         popups, title = self._popups(app), self._upstream.switches.title_of(app)
-        account = _signed_in(request) or popups.account or self._upstream.visits.expected(app.id)
+        account = signed_in(request) or popups.account or self._upstream.visits.expected(app.id)
         here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
         if account is None:
             return RedirectResponse(f"/engine/account?{urlencode({'next': here})}", _SEE_OTHER)
@@ -87,7 +89,7 @@ class PopupPages:
 
     async def account(self, request: Request) -> Response:
         """Ask whom the browser is signed in to Zapier as."""
-        account = _signed_in(request)
+        account = signed_in(request)
         state = f"This browser is signed in as <b>{escape(account)}</b>." if account else "No account is chosen."
         body = (
             f"<h1>Sign in to Zapier</h1><p>{state} Every name is an account, and needs no password.</p>"
@@ -105,13 +107,13 @@ class PopupPages:
 
     async def sign_in(self, request: Request) -> Response:
         """Sign the browser in, or out, and go back to where it came from."""
-        form = await _form(request)
+        form = await form_of(request)
         account = form.get("account", "")
         signs_out = "sign_out" in form
         if not signs_out and not re.fullmatch(ACCOUNT_NAME, account):
             return page("No such account", "<p>A name has letters, digits, dots and hyphens.</p>", status=422)
         back = form.get("next", "")
-        target = back if back.startswith("/engine/auth/start/") else "/engine/account"
+        target = back if back.startswith(_LEAD_BACK) else "/engine/account"
         response = RedirectResponse(target, _SEE_OTHER)
         if signs_out:
             response.delete_cookie(ACCOUNT_COOKIE, httponly=True, samesite="lax")
@@ -152,7 +154,7 @@ class PopupPages:
         visit = self._visit(request)
         if visit is None:
             return _forgotten()
-        form = await _form(request)
+        form = await form_of(request)
         match form.get("answer"):
             case "allowed":
                 again = next((one.id for one in self._own(visit) if one.id == form.get("account")), None)
@@ -297,12 +299,13 @@ def _post(*ids: object, to: str, padding: int = 0) -> dict[str, Any]:
     return {"to": to, "message": message, "padding": padding}
 
 
-def _signed_in(request: Request) -> str | None:
+def signed_in(request: Request) -> str | None:
+    """Return whom the browser is signed in to Zapier as."""
     account = request.cookies.get(ACCOUNT_COOKIE, "")
     return account if re.fullmatch(ACCOUNT_NAME, account) else None
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
     """Return a small form's fields; a bigger one is cut off."""
     body = bytearray()
     async for piece in request.stream():

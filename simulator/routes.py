@@ -26,13 +26,15 @@ from simulator.answers import (
 from simulator.apps import ACTION_TYPES, App
 from simulator.faults import cut, first_of, next_origin, shifted
 from simulator.gateway import Call, Handle
-from simulator.switches import EndlessFault, FlipExpiredFault
-from simulator.world import Zap, ZapStep
+from simulator.switches import EndlessFault, FlipExpiredFault, Scopes
+from simulator.world import AccessToken, Zap, ZapStep
 from simulator.zaps import DraftReader
 
 _Row = TypeVar("_Row")
 
 MOST_BODY_BYTES: Final = 2**20
+#: Scopes that had another name (Zapier docs: oauth-scopes lists both): the new one and the old.
+RENAMED: Final[Mapping[str, str]] = {"connection:read": "authentication", "connection:write": "authentication:write"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ async def create_zap(call: Call) -> Answer:
         actions=call.switches.actions,
         unknown=call.switches.answers.unknown,
         checks_inputs=call.switches.inputs.checked,
+        most_steps=call.switches.zaps.most_steps,
     )
     draft = reader.read(await body_of(call))
     zap = world.create_zap(bearer.account, title=draft.title, steps=draft.steps, now=call.now)
@@ -147,9 +150,20 @@ def bearer_with(call: Call, scope: str) -> Bearer:
     """Return whose token it is. Raises RefusedError: 401 without a good one, 403 without the scope."""
     if call.bearer is None:
         raise RefusedError(401)
-    if scope in call.switches.scopes.missing:
+    issued = call.upstream.world.issued(call.bearer.token)
+    granted = issued.scope if isinstance(issued, AccessToken) else None
+    if not opens(scope, granted=granted, scopes=call.switches.scopes):
         raise RefusedError(403)
     return call.bearer
+
+
+def opens(scope: str, *, granted: str | None, scopes: Scopes) -> bool:
+    """Whether a token with the `granted` scopes (None: with all) may do what needs `scope`, named by its new name."""
+    if scope in scopes.missing:
+        return False
+    old = RENAMED.get(scope, scope)
+    good = {"both": {old, scope}, "old": {old}, "new": {scope}}[scopes.names]
+    return granted is None or not good.isdisjoint(granted.split())
 
 
 def _bearer_or_client(call: Call, scope: str) -> Bearer | None:

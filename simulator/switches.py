@@ -20,10 +20,12 @@ Endpoint: TypeAlias = Literal[
     "GET /v2/apps",
     "GET /v2/authentications",
     "GET /v2/zaps",
+    "POST /oauth/token/",
     "POST /v2/actions/{action_id}/inputs",
     "POST /v2/actions/{action_id}/inputs/{input_id}/choices",
     "POST /v2/actions/{action_id}/outputs",
     "POST /v2/actions/{action_id}/test",
+    "POST /v2/authentications",
     "POST /v2/zaps",
 ]
 ENDPOINTS: Final[tuple[str, ...]] = get_args(Endpoint)
@@ -38,6 +40,7 @@ Count: TypeAlias = Annotated[int, Meta(ge=0, le=10**9)]
 Millis: TypeAlias = Annotated[int, Meta(ge=0, le=10**12)]
 Positive: TypeAlias = Annotated[int, Meta(ge=1, le=10**9)]
 When: TypeAlias = Literal["before", "after"]
+Scope: TypeAlias = Literal["profile", "zap", "zap:write", "connection:read", "connection:write"]
 Reconnection: TypeAlias = Literal["keeps_id", "new_id"]
 #: The values of `Cross-Origin-Opener-Policy` that cut a popup off from the page that opened it.
 OpenerPolicy: TypeAlias = Literal["same-origin", "same-origin-allow-popups", "noopener-allow-popups"]
@@ -73,6 +76,7 @@ class Answers(Section, frozen=True):
     error_status: Literal["integer", "string"] = "integer"
     zap: Literal["bare", "wrapped"] = "bare"
     unknown: Literal[400, 404] = 400  #: for an unknown app, action or authentication
+    undeclared: Literal["ignored", "refused"] = "ignored"  #: what becomes of members that a body should not have
 
 
 class Paging(Section, frozen=True):
@@ -101,6 +105,25 @@ class Inputs(Section, frozen=True):
     """Whether a Zap is refused whose inputs are not what its actions ask for; undocumented."""
 
     checked: bool = False
+
+
+class Outputs(Section, frozen=True):
+    """What is said of the outputs of an action; the documentation spells their type in two ways."""
+
+    samples: bool = True  #: whether they have one
+    type: Literal["output_field", "output_fields"] = "output_field"
+
+
+class Tests(Section, frozen=True):
+    """What becomes of actions that are carried out to see what comes of it."""
+
+    failing: tuple[str, ...] = ()  #: keys of actions that fail
+
+
+class Zaps(Section, frozen=True):
+    """What a Zap may be."""
+
+    most_steps: Annotated[int, Meta(ge=1, le=100)] = 25  #: in 2024 it was two
 
 
 class Authentications(Section, frozen=True):
@@ -150,7 +173,29 @@ class OfApp(Section, frozen=True):
 class Scopes(Section, frozen=True):
     """OAuth scopes (Zapier docs: oauth-scopes)."""
 
-    missing: tuple[Literal["profile", "zap", "zap:write", "connection:read"], ...] = ()
+    missing: tuple[Scope, ...] = ()
+    names: Literal["both", "old", "new"] = "both"  #: by which of its names a renamed scope opens something
+
+
+class Tokens(Section, frozen=True):
+    """How long what the token endpoint hands out is good (Zapier docs: user-access-token)."""
+
+    access_ms: Millis = 36_000_000
+    code_ms: Millis = 120_000
+    rotates: bool = True  #: a refresh token that was used is good no more; otherwise it is handed out again
+
+
+class SignIn(Section, frozen=True):
+    """What happens where a user is asked to let a client act for them; denials and faults are undocumented."""
+
+    visitor: Literal["person", "allows", "denies", "stays"] = "person"  #: who walks through the pages
+    visitor_ms: Millis = 600  #: how long one who is no person looks at each page
+    account: AccountName | None = None  #: whom the browser is signed in as, unless the cookie says
+    coop: OpenerPolicy | None = None  #: the `Cross-Origin-Opener-Policy` of every page; absent: none
+    redirect_uris: tuple[str, ...] = ()  #: those that are registered; none: any is taken
+    redirect_after_ms: Millis = 0  #: how long the way back takes
+    state: Literal["kept", "other", "absent"] = "kept"  #: what is brought back of it
+    denial: Literal["redirect", "page"] = "redirect"  #: whether who denies is led back
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="fault", omit_defaults=True):
@@ -216,6 +261,14 @@ class OversizedFault(Fault, frozen=True, tag="oversized"):
     size: Annotated[int, Meta(ge=1, le=2**30)] = 16 * 2**20
 
 
+class OAuthErrorFault(Fault, frozen=True, tag="oauth_error"):
+    """The token endpoint refuses, in its own words, before anything was done or after everything was."""
+
+    error: Annotated[str, Meta(pattern=r"^[a-z_]{1,64}$")] = "invalid_grant"
+    status: Annotated[int, Meta(ge=400, le=499)] = 400
+    when: When = "before"
+
+
 class ShiftFault(Fault, frozen=True, tag="shift"):
     """Every page but the first is cut from a list that changed since.
 
@@ -258,6 +311,7 @@ Rule: TypeAlias = (
     | MalformedFault
     | WrongTypesFault
     | OversizedFault
+    | OAuthErrorFault
     | ShiftFault
     | DuplicateFault
     | ForeignNextFault
@@ -272,6 +326,7 @@ REACH: Final[Mapping[type[Fault], frozenset[str]]] = {
     ForeignNextFault: PAGED,
     EndlessFault: PAGED,
     FlipExpiredFault: frozenset({"GET /v2/authentications"}),
+    OAuthErrorFault: frozenset({"POST /oauth/token/"}),
 }
 
 
@@ -284,10 +339,15 @@ class Switches(Section, frozen=True):
     actions: Actions = Actions()
     choices: Choices = Choices()
     inputs: Inputs = Inputs()
+    outputs: Outputs = Outputs()
+    tests: Tests = Tests()
+    zaps: Zaps = Zaps()
     authentications: Authentications = Authentications()
     popups: Popups = Popups()
     apps: dict[str, OfApp] = {}
     scopes: Scopes = Scopes()
+    tokens: Tokens = Tokens()
+    sign_in: SignIn = SignIn()
     rules: dict[str, Rule] = {}
 
     def listed_after_ms(self, app_id: str) -> int:

@@ -11,8 +11,9 @@ from simulator.apps import App
 from simulator.faults import Faults
 from simulator.limits import RateLimits
 from simulator.switches import Switches, changed, parse_switches, replaced_rules
+from simulator.tokens import Tokens
 from simulator.visits import Visits
-from simulator.world import Authentication, World
+from simulator.world import AccessToken, Authentication, World
 
 #: Returns Unix ms.
 Clock: TypeAlias = Callable[[], int]
@@ -63,6 +64,13 @@ class Upstream:
         self.counts = Counts()
         self.executed: list[dict[str, Any]] = []  #: what tests of actions have written, oldest first
         self.visits = Visits(seed=world.seed)
+        self.tokens = Tokens(world)
+
+    def is_good(self, token: str) -> bool:
+        """Whether an access token is neither revoked nor over; one that anybody made up has no end."""
+        issued = self.world.issued(token)
+        is_over = isinstance(issued, AccessToken) and issued.expires_at <= self.clock()
+        return not is_over and not self.world.is_revoked(token)
 
     def switch(self, patch: Any) -> Switches:  # noqa: ANN401 - JSON has no closer type
         """Apply a JSON merge patch to the switches, at once and as a whole. Raises SwitchError and changes nothing."""

@@ -13,6 +13,7 @@ from simulator.world import FoundAction
 from simulator.zaps import UnknownProblem, authentication_problems
 
 _RESULTS: Final = 3
+_DECLARED: Final = {"authentication", "inputs", "fetch_live_samples", "limit", "offset"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,10 @@ async def output_fields(call: Call) -> Answer:
     use = await _use(call, "zap:write")
     if use.data.get("fetch_live_samples") and use.found.action.action_type == "WRITE":
         raise RefusedError(400, Problem.at("/data/fetch_live_samples", "This is not supported for WRITE actions."))
-    rows = [
-        {"type": "output_field", "id": name, "title": name.replace("_", " ").title(), "sample": sample}
+    wanted = call.switches.outputs
+    rows: list[Document] = [
+        {"type": wanted.type, "id": name, "title": name.replace("_", " ").title()}
+        | ({"sample": sample} if wanted.samples else {})
         for name, sample in outputs(use.form.sample)
     ]
     return _all(call, rows)
@@ -71,6 +74,8 @@ async def test(call: Call) -> Answer:
     complaints = [f"{name}: {complaint}" for name, complaint in wrong_with(use.form, use.inputs)]
     if use.inputs.get("channel") == ARCHIVED:
         complaints.append("channel_not_found")
+    if use.found.action.key in call.switches.tests.failing:
+        complaints.append("the app did not do as it was asked")
     if complaints:
         detail = f"Error during execution: {complaints[0]}"
         raise RefusedError(400, Problem(detail, code="test_failed", title="ActionTestError"))
@@ -105,6 +110,8 @@ async def _use(call: Call, scope: str) -> Use:
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, dict) or not isinstance(data.get("inputs"), dict) or "authentication" not in data:
         raise RefusedError(400, MALFORMED)
+    if call.switches.answers.undeclared == "refused" and (undeclared := data.keys() - _DECLARED):
+        raise RefusedError(400, *(Problem.at(f"/data/{name}", "This member is not declared.") for name in undeclared))
     problems = list(
         authentication_problems(
             world, data["authentication"], found, "/data/authentication", owner=bearer.account, now=call.now

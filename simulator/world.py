@@ -72,7 +72,39 @@ class Revocation(Struct, frozen=True, tag="revocation", tag_field="kind", kw_onl
     id: str
 
 
-Record: TypeAlias = Authentication | Zap | Revocation
+class Code(Struct, frozen=True, tag="code", tag_field="kind", kw_only=True):
+    """What a browser brings back from the sign-in: good once, for a while, to its client."""
+
+    id: str
+    serial: int
+    owner: str
+    client_id: str
+    redirect_uri: str
+    scope: str
+    expires_at: int  #: Unix ms
+
+
+class RefreshToken(Struct, frozen=True, tag="refresh_token", tag_field="kind", kw_only=True):
+    """What its client exchanges for new tokens, as long as it is there."""
+
+    id: str
+    serial: int
+    owner: str
+    client_id: str
+    scope: str
+
+
+class AccessToken(Struct, frozen=True, tag="access_token", tag_field="kind", kw_only=True):
+    """A token that was handed out: unlike those that anybody may make up, it ends."""
+
+    id: str
+    serial: int
+    scope: str
+    expires_at: int  #: Unix ms
+
+
+Issued: TypeAlias = Code | RefreshToken | AccessToken
+Record: TypeAlias = Authentication | Zap | Revocation | Issued
 
 
 class _Head(Struct, frozen=True, kw_only=True):
@@ -87,7 +119,8 @@ class _Change(Struct, frozen=True, omit_defaults=True):
     """A journal's other lines: what came to be, or became different, and what is gone."""
 
     put: list[Record] = []
-    drop: list[str] = []  #: ids of authentications and tokens
+    drop: list[str] = []  #: ids of authentications, and of tokens that are revoked no more
+    spent: list[str] = []  #: codes and refresh tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +186,26 @@ class World:
     def revoke(self, token: str, *, revoked: bool = True) -> None:
         """Revoke a token, or let it live again."""
         self._commit(_Change(put=[Revocation(id=token)]) if revoked else _Change(drop=[token]))
+
+    # ------------------------------------------------------------------------------------------- codes and tokens
+
+    def issued(self, text: str) -> Issued | None:
+        """Return the code or token that was handed out as `text`, if it still is one."""
+        return self._issued.get(text)
+
+    def knows(self, account: str) -> bool:
+        """Tell whether there is anything of this account, so that it is no new one."""
+        owners = (owner for owner, _ in self._owned)
+        handed_out = (one.owner for one in self._issued.values() if not isinstance(one, AccessToken))
+        return account in self._zaps_of or account in owners or account in handed_out
+
+    def next_serial(self) -> int:
+        """Return the serial number of what comes to be next."""
+        return self._serial + 1
+
+    def issue(self, *made: Issued, spent: Sequence[str] = ()) -> None:
+        """Hand out codes and tokens, for those that are spent."""
+        self._commit(_Change(put=list(made), spent=list(spent)))
 
     # ------------------------------------------------------------------------------------------- authentications
 
@@ -270,7 +323,7 @@ class World:
         if self._journal is not None:
             self._journal.append(msgspec.json.encode(change))
         self._apply(change)
-        records = len(self._authentications) + len(self._zaps)
+        records = len(self._authentications) + len(self._zaps) + len(self._issued)
         if self._journal is not None and self._journal.appended > _REWRITE_AFTER + 4 * records:
             self._rewrite()
 
@@ -285,13 +338,21 @@ class World:
                     self._zaps[record.id] = record
                     self._zaps_of.setdefault(record.owner, []).append(record)
                     self._serial = max(self._serial, record.serial)
+                case Code() | RefreshToken() | AccessToken():
+                    self._issued[record.id] = record
+                    self._serial = max(self._serial, record.serial)
                 case Revocation():
                     self._revoked.add(record.id)
         for gone in change.drop:
-            self._revoked.discard(gone)
-            authentication = self._authentications.pop(gone, None)
-            if authentication is not None:
-                del self._owned[authentication.owner, authentication.app][gone]
+            self._forget(gone)
+        for text in change.spent:
+            self._issued.pop(text, None)
+
+    def _forget(self, gone: str) -> None:
+        self._revoked.discard(gone)
+        authentication = self._authentications.pop(gone, None)
+        if authentication is not None:
+            del self._owned[authentication.owner, authentication.app][gone]
 
     def _clear(self) -> None:
         self._serial = 0
@@ -301,6 +362,7 @@ class World:
         self._zaps: dict[str, Zap] = {}
         self._zaps_of: dict[str, list[Zap]] = {}
         self._revoked: set[str] = set()
+        self._issued: dict[str, Issued] = {}
 
     def _replay(self, lines: Sequence[bytes]) -> None:
         try:
@@ -321,7 +383,8 @@ class World:
             return
         head = _Head(format=_FORMAT, seed=self.seed, serial=self._serial)
         revoked = [Revocation(id=token) for token in sorted(self._revoked)]
-        records: list[Record] = [*self._authentications.values(), *self._zaps.values(), *revoked]
+        rest = [*self._zaps.values(), *self._issued.values(), *revoked]
+        records: list[Record] = [*self._authentications.values(), *rest]
         self._journal.rewrite([msgspec.json.encode(head), *(msgspec.json.encode(_Change([one])) for one in records)])
 
 

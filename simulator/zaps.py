@@ -7,10 +7,9 @@ from typing import Any, Final
 
 from simulator.answers import MALFORMED, Problem, RefusedError
 from simulator.forms import form_of, outputs, references, wrong_with
-from simulator.switches import Actions
+from simulator.switches import Actions, Zaps
 from simulator.world import FoundAction, World, ZapStep
 
-MOST_STEPS: Final = 25
 LONGEST_ALIAS: Final = 64
 _STEPS_WITHOUT_ALIASES: Final = 2
 _ALIAS: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -39,6 +38,7 @@ class DraftReader:
     actions: Actions
     unknown: int  #: the status for what is not there
     checks_inputs: bool = False
+    most_steps: int = Zaps().most_steps
 
     def read(self, body: Any) -> Draft:  # noqa: ANN401 - JSON has no closer type
         """Return the draft in a request's body. Raises RefusedError with everything that is wrong."""
@@ -70,8 +70,8 @@ class DraftReader:
         return self.world.action(action_id, now=self.now, actions=self.actions)
 
     def _steps_problems(self, steps: Any) -> Iterator[Problem]:  # noqa: ANN401
-        if not isinstance(steps, list) or not 1 <= len(steps) <= MOST_STEPS:
-            yield Problem.at("/data/steps", f"Expected a list of 1 to {MOST_STEPS} steps.")
+        if not isinstance(steps, list) or not 1 <= len(steps) <= self.most_steps:
+            yield Problem.at("/data/steps", f"Expected a list of 1 to {self.most_steps} steps.")
             return
         aliases: set[str] = set()
         for position, step in enumerate(steps):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
 
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import DeliveryBatch, Parcel
+from orchestrator.core.ports import DeliveryBatch, Held, Parcel
 
 log = structlog.get_logger(__name__)
 
@@ -50,14 +52,39 @@ class BatchDeliverer:
         return len(self._running)
 
     async def admit(self, batch: DeliveryBatch) -> None:
-        """Begin every lane of the batch, as places become free; return when the last one has begun."""
-        try:
-            begun = await self._courier.begin(batch)
-        except StoreError as error:
-            log.warning("deliveries_not_begun", problem=str(error))
-            return
-        for parcel, endpoint in begun:
+        """Begin every lane of the batch, as places become free; return when the last one has begun.
+
+        A lane is begun when there is a place for it and not before: its lease is renewed then, or found to be lost, so
+        that nothing is posted which somebody else may be posting already, however long every place was taken.
+        """
+        waiting = batch.held
+        while waiting:
+            room = await self._room(len(waiting))
+            part, waiting = waiting[:room], waiting[room:]
+            try:
+                await self._begin(batch, part)
+            except StoreError as error:
+                log.warning("deliveries_not_begun", problem=str(error))
+                return
+
+    async def _room(self, wanted: int) -> int:
+        """Take as many places as are free, at least one and at most so many; return how many."""
+        await self._places.acquire()
+        taken = 1
+        while taken < wanted and not self._places.locked():
             await self._places.acquire()
+            taken += 1
+        return taken
+
+    async def _begin(self, batch: DeliveryBatch, part: Sequence[Held]) -> None:
+        """Begin some lanes, for each of which a place was taken; places that are not needed are given back."""
+        begun: Sequence[tuple[Parcel, Endpoint]] = ()
+        try:
+            begun = await self._courier.begin(replace(batch, held=tuple(part)))
+        finally:
+            for _ in range(len(part) - len(begun)):
+                self._places.release()
+        for parcel, endpoint in begun:
             task = asyncio.create_task(self._deliver(parcel, endpoint, batch.token))
             self._running.add(task)
             task.add_done_callback(self._end)

@@ -11,6 +11,7 @@ from api.schemas import answers, requests
 from api.schemas.fields import UserIdInPath
 from api.views import credential
 from orchestrator.core.errors import (
+    ClientMissingError,
     CredentialRefusedError,
     UpstreamBusyError,
     UpstreamRefusedError,
@@ -23,11 +24,16 @@ router = APIRouter(prefix="/v1/users", tags=["credentials"], dependencies=[USERS
 _UPSTREAM = (UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError)
 
 
-@router.put("/{user_id:path}/credential", responses=problems(CredentialRefusedError, *_UPSTREAM))
+@router.put("/{user_id:path}/credential", responses=problems(CredentialRefusedError, ClientMissingError, *_UPSTREAM))
 async def put_credential(
     user_id: UserIdInPath, new: requests.NewCredential, tenant_id: TenantId, engine: EngineDep
 ) -> answers.Credential:
-    """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
-    expires_in = None if new.expires_in is None else new.expires_in * SECOND
-    token = new.access_token.get_secret_value()
-    return credential(await engine.put_credential(tenant_id, user_id, token, expires_in=expires_in))
+    """Keep the user's tokens, encrypted and never shown again; what waited for them goes on."""
+    kept = await engine.put_credential(
+        tenant_id,
+        user_id,
+        new.access_token.get_secret_value(),
+        expires_in=None if new.expires_in is None else new.expires_in * SECOND,
+        refresh_token=None if new.refresh_token is None else new.refresh_token.get_secret_value(),
+    )
+    return credential(kept)

@@ -39,9 +39,10 @@ async def create_development_session(  # noqa: PLR0913, PLR0917 - what FastAPI g
     response: Response,
     terms: Keyed,
 ) -> answers.CreatedSession:
-    """Sign the user in to the simulator and begin a session, as a backend would have done."""
+    """Begin a session as a backend would have done, of a user who is signed in to the simulator unless it says not."""
     meant = new.meant(tenant_id)
-    await engine.put_credential(tenant_id, meant.user_id, f"sim-{meant.user_id}", expires_in=None)
+    if new.signed_in:
+        await engine.put_credential(tenant_id, meant.user_id, f"sim-{meant.user_id}", expires_in=None)
     begun = await engine.create_session(meant, terms=terms)
     response.status_code = 200 if begun.outcome is Outcome.DUPLICATE else HTTP_201_CREATED
     response.headers["Location"] = f"/v1/sessions/{begun.session.id}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter, Request
 
 from api.auth import USERS_WRITE, TenantId
@@ -11,6 +13,9 @@ from api.openapi import problems
 from api.schemas.fields import UserIdInPath
 from orchestrator.core.errors import StaleVersionError
 
+_PARTS: Final = {b"/credential": "PUT", b"/zapier-sign-in": "POST"}
+"""What lies below a user, and cannot be deleted alone."""
+
 router = APIRouter(prefix="/v1/users", tags=["users"], dependencies=[USERS_WRITE])
 
 
@@ -18,6 +23,7 @@ router = APIRouter(prefix="/v1/users", tags=["users"], dependencies=[USERS_WRITE
 async def erase_user(user_id: UserIdInPath, tenant_id: TenantId, engine: EngineDep, request: Request) -> None:
     """Erase everything that is kept of the user: credential, sessions, and all about them. A second time is fine."""
     # Whoever means to take a credential away must not believe that it is gone; in a user's own id the slash is encoded.
-    if request.scope["raw_path"].endswith(b"/credential"):
-        raise MethodNotAllowedError(method="DELETE", allowed="PUT")
+    for part, allowed in _PARTS.items():
+        if request.scope["raw_path"].endswith(part):
+            raise MethodNotAllowedError(method="DELETE", allowed=allowed)
     await engine.erase_user(tenant_id, user_id)

@@ -14,6 +14,7 @@ from api.schemas.parameters import DeliveriesSearch, EndpointsSearch
 from api.terms import Keyed, mark_replay
 from orchestrator.core.errors import (
     DeliveryNotFoundError,
+    DeliveryUnderWayError,
     EndpointNotFoundError,
     EndpointUrlRefusedError,
     SessionNotFoundError,
@@ -33,7 +34,7 @@ _DELIVERY = (*_ENDPOINT, DeliveryNotFoundError)
     dependencies=[BACKEND_WRITES],
     responses={
         201: {"headers": REPLAY},
-        **problems(EndpointUrlRefusedError, TooManyEndpointsError, SessionNotFoundError, *KEYED),
+        **problems(EndpointUrlRefusedError, TooManyEndpointsError, SessionNotFoundError, *_ENDPOINT, *KEYED),
     },
 )
 async def create_webhook(
@@ -146,7 +147,10 @@ async def read_delivery(
     "/{webhook_id}/deliveries/{session_id}/{seq}/replay",
     status_code=201,
     dependencies=[BACKEND_WRITES],
-    responses={201: {"headers": REPLAY}, **problems(*_DELIVERY, SessionNotFoundError, *KEYED)},
+    responses={
+        201: {"headers": REPLAY},
+        **problems(*_DELIVERY, DeliveryUnderWayError, StaleVersionError, SessionNotFoundError, *KEYED),
+    },
 )
 async def replay_delivery(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     webhook_id: EndpointId,
@@ -159,7 +163,10 @@ async def replay_delivery(  # noqa: PLR0913, PLR0917 - what FastAPI gives by nam
     response: Response,
     terms: Keyed,
 ) -> answers.Delivery:
-    """Send one event once more, under the same message id, with all its tries before it."""
+    """Send one event once more, under the same message id, with all its tries before it.
+
+    It waits behind what is being tried of its session; one that may be what is being tried is refused.
+    """
     await engine.bind(tenant_id, terms)
     delivery, is_replay = await webhooks.replay(
         tenant_id,

@@ -18,7 +18,7 @@ from orchestrator.core.events import EventName
 from orchestrator.core.fields import Format, ValueType
 from orchestrator.core.interventions import Intervention
 from orchestrator.core.links import LinkState
-from orchestrator.core.ports import CredentialState, Outcome
+from orchestrator.core.ports import CredentialState, Outcome, SignInReason
 from orchestrator.core.session import (
     AttemptEnd,
     Channel,
@@ -116,10 +116,14 @@ class Step(Shape):
 
 
 class SessionCredential(Shape):
-    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address."""
+    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
+
+    `reason` says why a sign-in is needed, where it is.
+    """
 
     state: CredentialState
     account: str | None
+    reason: SignInReason | None
 
 
 class ZapMatch(Shape):
@@ -604,11 +608,21 @@ class StepTestRun(Shape):
     count: int
 
 
+class OwnApp(Shape):
+    """An app of the tenant's own: `fields` are what its authentications are made of, as far as the tenant says them."""
+
+    fields: tuple[str, ...]
+
+
 class Picker(Shape):
-    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session."""
+    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session.
+
+    `own_app`: the step's app is the tenant's own, so that an authentication can be made of fields; null where not.
+    """
 
     authentications: tuple[Authentication, ...]
     listed_at: At | None
+    own_app: OwnApp | None
     session: Session
 
 
@@ -617,6 +631,13 @@ class WaitingBrowser(Shape):
 
     code: str
     since: At
+
+
+class SignIn(Shape):
+    """The address at which the named browser, and no other, signs its user in to Zapier. It is good once."""
+
+    url: str
+    opens_until: At
 
 
 class ConnectLink(Shape):
@@ -660,12 +681,16 @@ class HeardSignal(Shape):
 
 
 class Credential(Shape):
-    """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
+    """A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it.
+
+    What has a refresh token is refreshed here.
+    """
 
     user_id: str
     state: CredentialState
     account: str | None
     expires_at: At | None
+    has_refresh_token: bool
 
 
 class Health(Shape):

@@ -138,6 +138,14 @@ BrowserCode = Annotated[
     str,
     Field(pattern=r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$", description="As the browser's user was shown it."),
 ]
+BrowserName = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{64}$", description="The browser's name for pages of your origins, as it was told to one."
+    ),
+]
+Email = Annotated[str, Field(min_length=3, max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
+PersonName = Annotated[str, Field(min_length=1, max_length=120, pattern=_PRINTABLE)]
 ZapId = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE, description="Zapier's id of the Zap.")]
 Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
 Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
@@ -145,6 +153,16 @@ ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABL
 ActionType = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
 Position = Annotated[int, Field(ge=0, lt=MOST_STEPS, description="0 is the first place; beyond the end is last.")]
 AccessToken = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+RefreshToken = Annotated[
+    SecretStr, Field(min_length=1, max_length=4096, description="Refreshed here from now on, and by nobody else.")
+]
+SecretFields = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=128)],
+        Annotated[SecretStr, Field(max_length=8192)],
+    ],
+    Field(min_length=1, max_length=50, description="By the names of the fields of your app's authentication scheme."),
+]
 Lifetime = Annotated[int, Field(ge=1, le=10 * _YEAR_S, description="Seconds.")]
 Ttl = Annotated[int, Field(ge=1, le=LONGEST_TTL_S, description="Seconds the session lives; by default a setting.")]
 Elapsed = Annotated[int, Field(ge=0, le=_YEAR_S * SECOND, description="Milliseconds since the popup was opened.")]

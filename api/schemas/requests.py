@@ -16,8 +16,10 @@ from api.schemas.fields import (
     AttemptId,
     AuthenticationId,
     BrowserCode,
+    BrowserName,
     Description,
     Elapsed,
+    Email,
     EventNamed,
     Events,
     ExtensionS,
@@ -27,9 +29,12 @@ from api.schemas.fields import (
     LinkTtl,
     Metadata,
     Origin,
+    PersonName,
     Position,
     Reference,
+    RefreshToken,
     ReturnUrl,
+    SecretFields,
     SessionIdGiven,
     Title,
     Ttl,
@@ -52,10 +57,11 @@ class Body(BaseModel):
 
 
 class NewCredential(Body):
-    """A user's access to Zapier."""
+    """A user's access to Zapier. Who gives the refresh token must not use it any more."""
 
     access_token: AccessToken
     expires_in: Lifetime | None = None
+    refresh_token: RefreshToken | None = None
 
 
 class NewStep(Body):
@@ -92,13 +98,15 @@ class NewDevelopmentSession(Body):
     """A session that a page makes for itself before the simulator."""
 
     user_id: UserId = "demo"
+    signed_in: bool = True
     title: Title | None = None
     reference: Reference | None = None
     steps: Annotated[list[NewStep], Field(max_length=MOST_STEPS)] = []
 
     def meant(self, tenant_id: str) -> engine.NewSession:
         """Return what is asked for."""
-        return NewSession(**vars(self)).meant(tenant_id)
+        told = {name: value for name, value in vars(self).items() if name != "signed_in"}
+        return NewSession(**told).meant(tenant_id)
 
 
 class ClientTokenWish(Body):
@@ -114,6 +122,22 @@ class ConnectLinkWish(Body):
     user_id: UserId
     return_url: ReturnUrl | None = None
     ttl_s: LinkTtl = 3600
+
+
+class Newcomer(Body):
+    """Whom Zapier may make an account for, if they have none: it needs all three."""
+
+    email: Email
+    first_name: PersonName
+    last_name: PersonName
+
+
+class SignInWish(Body):
+    """For which browser a sign-in is, and where it leads afterwards: by default its window, a popup, says what came."""
+
+    browser: BrowserName
+    return_url: ReturnUrl | None = None
+    newcomer: Newcomer | None = None
 
 
 class BrowserChoice(Body):
@@ -157,6 +181,17 @@ class AuthenticationChoice(Body):
     """The authentication the user picked."""
 
     authentication_id: AuthenticationId
+
+
+class SuppliedAuthentication(Body):
+    """What an authentication for an app of the tenant's own is made of; nothing of `fields` is kept."""
+
+    title: Title
+    fields: SecretFields
+
+    def values(self) -> dict[str, str]:
+        """Return the fields as they are sent on."""
+        return {name: value.get_secret_value() for name, value in self.fields.items()}
 
 
 class PopupOpening(Body):

@@ -15,6 +15,8 @@ import { icon } from "./icons.js";
  * @property {boolean} changing the app is being looked for although there is one
  * @property {boolean} picking another account is being looked for although there is one
  * @property {Account[] | null} accounts
+ * @property {string[]} asks the fields of an app of one's own, by which it can be connected without a popup
+ * @property {boolean} isTyped what is typed there is shown
  * @property {Action[] | null} actions
  * @property {string | null} of the app whose accounts and actions these are
  * @property {boolean} isStale Zapier may list other accounts by now
@@ -32,6 +34,8 @@ import { icon } from "./icons.js";
  * @property {() => void} finished
  * @property {() => void} cancel
  * @property {(account: Account) => void} choose
+ * @property {(title: string, fields: Record<string, string>) => void} supply connects an app of one's own by its fields
+ * @property {() => void} insert puts a step in before this one
  * @property {(action: {key: string, action_type: string}) => void} chooseAction
  * @property {(by: number) => void} move
  * @property {() => void} remove
@@ -45,6 +49,8 @@ export function newDesk() {
     changing: false,
     picking: false,
     accounts: null,
+    asks: [],
+    isTyped: false,
     actions: null,
     of: null,
     isStale: false,
@@ -67,6 +73,8 @@ export const CHOOSING = new Set([
   "revoked",
   "expired",
   "claimed-elsewhere",
+  "unanswered",
+  "not-made",
 ]);
 /** Where a popup is being waited for. */
 export const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
@@ -92,6 +100,13 @@ export function stepCard(step, { index, count, locked, desk, wishes }) {
   return h(
     "li",
     { key: step.id, class: "step card", "data-step": step.id, "data-show": step.show, "aria-labelledby": `${step.id}-name` },
+    index > 0 &&
+      !locked &&
+      h(
+        "button",
+        { key: "insert", type: "button", class: "button icon insert", "aria-label": `Insert a step before step ${index + 1}`, title: `Insert a step before step ${index + 1}`, on: { click: wishes.insert } },
+        icon("add"),
+      ),
     h(
       "header",
       {},
@@ -163,7 +178,7 @@ function body(step, { words, locked, desk, wishes }) {
   const settled = SETTLED.has(step.show);
   return [
     settled ? account(step, words, locked, desk, wishes) : telling(step, words, desk, wishes),
-    (CHOOSING.has(step.show) || (settled && desk.picking)) && accounts(step, desk, wishes),
+    (CHOOSING.has(step.show) || (settled && desk.picking) || desk.busy === "supply") && accounts(step, desk, wishes),
     settled && action(step, locked, desk, wishes),
     settled && desk.form?.describe({ locked }),
   ];
@@ -194,7 +209,7 @@ function telling(step, words, desk, wishes) {
     { class: "note", "data-tone": words.tone, key: "telling" },
     words.title && h("strong", {}, words.title),
     words.text && h("p", { class: step.show === "preparing" ? "row" : "" }, step.show === "preparing" && h("span", { class: "spinner", "aria-hidden": "true" }), words.text),
-    pending && countdown(step),
+    (pending || step.show === "unanswered") && countdown(step),
     step.show === "blocked" && h("div", { class: "row" }, realLink(step, wishes), button("Try again", wishes.connect)),
     pending &&
       h(
@@ -208,7 +223,7 @@ function telling(step, words, desk, wishes) {
   );
 }
 
-const QUOTED = new Set(["checking", "blocked", "not-visible", "timed-out", "nothing-new", "ambiguous", "revoked", "expired", "claimed-elsewhere"]);
+const QUOTED = new Set(["checking", "blocked", "not-visible", "timed-out", "nothing-new", "ambiguous", "revoked", "expired", "claimed-elsewhere", "unanswered"]);
 
 /** @param {any} step */
 function countdown({ next_check_in_s: seconds }) {
@@ -286,6 +301,43 @@ function accounts(step, desk, wishes) {
           kind: candidates.size > 0 ? "" : "primary",
           key: "connect",
         }),
+    ),
+    desk.asks.length > 0 && !SETTLED.has(step.show) && step.show !== "unanswered" && ownForm(step, desk, wishes),
+  );
+}
+
+/** The fields of an app of one's own. What is typed is in the page's fields alone, and gone once it was sent. @param {any} step @param {Desk} desk @param {Wishes} wishes */
+function ownForm(step, desk, wishes) {
+  const app = step.app.title;
+  const submit = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const given = new FormData(/** @type {HTMLFormElement} */ (event.target));
+    if (desk.busy !== null) return;
+    wishes.supply(String(given.get("title")), Object.fromEntries(desk.asks.map((name, index) => [name, String(given.get(`field-${index}`))])));
+  };
+  return h(
+    "form",
+    { key: "own", class: "stack own", "aria-label": `Connect ${app} by its fields`, autocomplete: "off", on: { submit } },
+    h("h3", { class: "soft small" }, "Or fill in what it asks for"),
+    h("label", { class: "field" }, h("span", {}, "What to call this account"), h("input", { type: "text", name: "title", required: true, maxlength: "255", autocomplete: "off", value: `${app} of mine` })),
+    desk.asks.map((name, index) =>
+      h(
+        "label",
+        { key: name, class: "field" },
+        h("span", {}, name),
+        h("input", { type: desk.isTyped ? "text" : "password", name: `field-${index}`, required: true, maxlength: "8192", autocomplete: "off", autocapitalize: "off", spellcheck: "false" }),
+      ),
+    ),
+    h(
+      "label",
+      { class: "check" },
+      h("input", { type: "checkbox", checked: desk.isTyped, on: { change: () => ((desk.isTyped = !desk.isTyped), wishes.redraw()) } }),
+      h("span", {}, "Show what I type"),
+    ),
+    h(
+      "div",
+      { class: "row" },
+      h("button", { type: "submit", class: "button", "aria-disabled": desk.busy === "supply" ? "true" : null }, desk.busy === "supply" && h("span", { class: "spinner", "aria-hidden": "true" }), "Connect with these"),
     ),
   );
 }

@@ -106,6 +106,18 @@ const SHOWS = {
     title: "This account belongs to another step",
     text: `It was taken for this step’s because it was new; since then it was named for another. Connect ${app}, or choose an account.`,
   }),
+  unanswered: (app) => ({
+    tone: "busy",
+    badge: "Still checking",
+    title: "Zapier’s answer did not arrive",
+    text: `What you filled in was sent once, and is not sent again. Zapier is asked whether it has the ${app} account; you may also choose another.`,
+  }),
+  "not-made": (app) => ({
+    tone: "bad",
+    badge: "Not connected",
+    title: `${app} was not connected`,
+    text: "Zapier did not take what was filled in. Correct it, and connect again.",
+  }),
   offline: () => ({ tone: "wait", badge: "Offline" }),
   "token-expired": () => ({ tone: "wait", badge: "Paused" }),
   "sign-in-needed": () => ({ tone: "bad", badge: "Sign in to Zapier" }),
@@ -134,8 +146,8 @@ const STATUSES = {
   "token-expired": { tone: "wait", words: "Paused", about: "This page may no longer follow the Zap. Nothing is lost: it goes on where it is." },
   "sign-in-needed": {
     tone: "bad",
-    words: "Sign in to Zapier again",
-    about: "Until then Zapier cannot be asked about your accounts. What was open stays open, and goes on afterwards.",
+    words: "Sign in to Zapier",
+    about: "Until then Zapier cannot be asked about apps and accounts. What was open stays open, and goes on afterwards.",
   },
   refused: { tone: "bad", words: "Refused" },
   over: { tone: "plain", words: "Done" },
@@ -176,6 +188,7 @@ const CHANNELS = {
   message: "by the window’s word",
   difference: "by being new",
   selection: "by your choice",
+  supplied: "by what you filled in",
 };
 
 /**
@@ -198,6 +211,14 @@ const REASONS = {
   expired: "the account has expired",
   revoked: "the account is gone",
   claimed_elsewhere: "the account belongs to another step",
+  not_made: "Zapier did not take what was filled in",
+};
+
+/** Why a user has to sign in again. @type {Record<string, string>} */
+const SIGN_IN_NEEDED = {
+  token_refused: "Zapier wants the user to sign in again",
+  refresh_refused: "Zapier renews the user’s access no more: they must sign in again",
+  refresh_outcome_lost: "Zapier’s answer was lost while the user’s access was renewed: they must sign in again",
 };
 
 /**
@@ -212,6 +233,7 @@ const EVENTS = {
   step_removed: () => ["plain", "Step removed"],
   step_reset: () => ["plain", "Starts over"],
   app_chosen: ({ state }, { app }) => ["plain", state === "no-auth-required" ? `${app} chosen; it needs no account` : `${app} chosen`],
+  fields_sent: () => ["busy", "What the app asks for is sent to Zapier, once"],
   authentications_refreshed: () => ["plain", "Asked Zapier which accounts there are"],
   popup_opened: () => ["busy", "Window opened"],
   message_received: () => ["busy", "The window says it is done"],
@@ -236,7 +258,7 @@ const EVENTS = {
   zap_failed: ({ problem }) => ["bad", `Zapier refused: ${problem}`],
   zap_create_unknown: () => ["bad", "No answer: the Zap may exist"],
   zap_looked_for: () => ["wait", "Looked for it among the user’s Zaps"],
-  sign_in_needed: () => ["bad", "Zapier wants the user to sign in again"],
+  sign_in_needed: ({ reason }) => ["bad", SIGN_IN_NEEDED[reason] ?? SIGN_IN_NEEDED.token_refused],
   signed_in: () => ["good", "Signed in to Zapier again"],
 };
 

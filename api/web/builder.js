@@ -14,6 +14,8 @@ import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 import { createForm } from "./form.js";
 import { icon } from "./icons.js";
+import { createSignIn } from "./sign-in.js";
+import { signInPanel } from "./sign-in-panel.js";
 
 const RETRY_MS = 3_000;
 const UNREACHABLE = "The API does not answer.";
@@ -26,15 +28,29 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  * @typedef {object} Page
  * @property {"welcome" | "opening" | "gone" | "open"} phase
  * @property {import("../../clients/browser/types.js").Connect | null} connect
+ * @property {import("../../clients/browser/types.js").SignIn | null} signIn
  * @property {any} token given with the session, and not used yet
  * @property {string} user
+ * @property {boolean} isSignedIn at Zapier, as far as who begins says
  * @property {string | null} busy
  * @property {string | null} problem
+ * @property {string | null} flawed what the steps were filled with when `problem` was found with it
  * @property {string | null} title as it is being typed
  */
 
 /** @type {Page} */
-const page = { phase: "welcome", connect: null, token: null, user: "ada", busy: null, problem: null, title: null };
+const page = {
+  phase: "welcome",
+  connect: null,
+  signIn: null,
+  token: null,
+  user: "ada",
+  isSignedIn: true,
+  busy: null,
+  problem: null,
+  flawed: null,
+  title: null,
+};
 /** @type {Map<string, import("./builder-step.js").Desk>} */
 const desks = new Map();
 /** @type {Map<string, string>} what was said of a step last */
@@ -94,7 +110,7 @@ async function begin() {
   Object.assign(page, { busy: "begin", problem: null });
   redraw();
   try {
-    const wish = { user_id: page.user, title: "New Zap", reference: crypto.randomUUID(), steps: [{}, {}] };
+    const wish = { user_id: page.user, signed_in: page.isSignedIn, title: "New Zap", reference: crypto.randomUUID(), steps: [{}, {}] };
     const { id, client_token } = await ask("POST", "/dev/session", wish);
     history.pushState(null, "", `#${encodeURIComponent(id)}`);
     page.token = client_token;
@@ -126,8 +142,10 @@ async function open() {
     return;
   }
   page.connect = createConnect({ getToken });
+  page.signIn = createSignIn({ getToken });
   Object.assign(page, { phase: "open", problem: null });
   page.connect.subscribe(redraw);
+  page.signIn.subscribe(redraw);
   redraw();
 }
 
@@ -218,6 +236,15 @@ function wishesOf(step, index, connect) {
         await connect.choose(step.id, account.id);
         desk.picking = false;
       }),
+    supply: (title, fields) =>
+      act(desk, "supply", async () => {
+        await connect.ask(step.id, "POST", "/authentications", { title, fields });
+        desk.picking = false;
+      }),
+    insert: () =>
+      act(desk, "insert", async () => {
+        focusOn(`${await connect.addStep({ position: index })}-name`);
+      }),
     chooseAction: (action) => act(desk, "action", () => connect.chooseAction(step.id, action)),
     move: (by) => act(desk, "move", () => connect.moveStep(step.id, index + by)),
     remove: () =>
@@ -245,14 +272,14 @@ function provide(step, connect) {
   known.apps.set(step.app.id, step.app.title);
   if (step.authentication) known.accounts.set(step.authentication.id, step.authentication.title);
   if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null });
-  desk.form ??= createForm({ connect, stepId: step.id, changed: redraw, words: problemInWords });
+  desk.form ??= createForm({ connect, stepId: step.id, tests: true, changed: redraw, words: problemInWords });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
   const isAsked = isSettled ? desk.picking : CHOOSING.has(step.show);
   if (isAsked && desk.accounts === null) {
     load(desk, "accounts", async () => {
-      const { authentications } = await connect.authentications(step.id, { refresh: desk.isStale });
-      Object.assign(desk, { accounts: authentications, isStale: false });
+      const { authentications, own_app } = await connect.authentications(step.id, { refresh: desk.isStale });
+      Object.assign(desk, { accounts: authentications, asks: own_app?.fields ?? [], isStale: false });
       for (const { id, title } of authentications) known.accounts.set(id, title);
     });
   }
@@ -293,6 +320,7 @@ function drawAll() {
   const snapshot = connect?.getSnapshot();
   if (connect && snapshot) {
     for (const step of snapshot.steps) listenTo(step, connect);
+    if (page.flawed !== null && page.flawed !== filledWith(snapshot.steps)) Object.assign(page, { problem: null, flawed: null });
     listenToZap(snapshot.session);
   }
   draw(corner, page.phase === "open" && snapshot && standing(snapshot));
@@ -438,6 +466,17 @@ function welcome() {
           page.busy && h("span", { class: "spinner", "aria-hidden": "true" }),
           "Start a Zap",
         ),
+        h(
+          "label",
+          { class: "check" },
+          h("input", {
+            type: "checkbox",
+            name: "signed-in",
+            checked: page.isSignedIn,
+            on: { change: (/** @type {{target: HTMLInputElement}} */ { target }) => (page.isSignedIn = target.checked) },
+          }),
+          h("span", {}, "Signed in to Zapier already"),
+        ),
       ),
     ),
     h(
@@ -472,38 +511,17 @@ function gone(why) {
 }
 
 /** What holds for the whole page. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
-function banner({ status, session, support }, connect) {
+function banner({ status, support }, connect) {
   const { tone, words, about } = statusInWords(status);
   if (!about) return null;
-  const isSignIn = status === "sign-in-needed";
   return h(
     "div",
     { class: "note banner", "data-tone": tone, role: "status", key: "banner" },
     h("strong", {}, words),
     h("p", {}, about),
-    h(
-      "div",
-      { class: "row" },
-      isSignIn
-        ? button("Sign in again", () => void signIn(session, connect), { kind: "primary", busy: page.busy === "sign-in" })
-        : button("Try now", connect.refresh),
-    ),
+    status === "sign-in-needed" && page.signIn ? signInPanel(page.signIn) : h("div", { class: "row" }, button("Try now", connect.refresh)),
     support && quote(support),
   );
-}
-
-/** What your product does where its user signs in to Zapier. @param {any} session @param {import("../../clients/browser/types.js").Connect} connect */
-async function signIn({ user_id, reference }, connect) {
-  Object.assign(page, { busy: "sign-in", problem: null });
-  redraw();
-  try {
-    await ask("POST", "/dev/session", { user_id, reference });
-    connect.refresh();
-  } catch (error) {
-    page.problem = error instanceof TypeError ? UNREACHABLE : problemInWords(error);
-  }
-  page.busy = null;
-  redraw();
 }
 
 /** @param {any} session */
@@ -580,21 +598,29 @@ function stepList({ session, steps }, connect) {
 
 /** Creating the Zap, and what became of that. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
 function finish({ session, steps }, connect) {
-  const create = async (/** @type {{again?: boolean}} */ wish) => {
-    Object.assign(page, { busy: "create", problem: null });
+  const create = async (/** @type {{again?: boolean, zap_id?: string}} */ wish) => {
+    Object.assign(page, { busy: "create", problem: null, flawed: null });
     redraw();
     try {
       const sent = await Promise.all(steps.map((/** @type {any} */ step) => deskOf(step.id).form?.settled()));
       if (sent.includes(false)) throw new Error("Not everything that was filled in could be kept. Look at the steps above.");
       await connect.createZap(wish);
     } catch (error) {
-      if (error.code === "inputs_flawed") tellFlaws(error.facts.problems, steps);
+      if (error.code === "inputs_flawed") {
+        tellFlaws(error.facts.problems, steps);
+        page.flawed = filledWith(connect.getSnapshot().steps);
+      }
       page.problem = problemInWords(error);
     }
     page.busy = null;
     redraw();
   };
   return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish" }, h("h2", { id: "finish", tabindex: "-1" }, "Create the Zap"), outcome(session, steps, create));
+}
+
+/** What creating the Zap found wrong is no longer true of anything else. @param {readonly any[]} steps */
+function filledWith(steps) {
+  return JSON.stringify(steps.map(({ id, action, authentication, inputs }) => [id, action, authentication?.id, inputs]));
 }
 
 /**
@@ -613,7 +639,7 @@ function tellFlaws(problems, steps) {
   queueMicrotask(() => /** @type {HTMLElement | null} */ (document.querySelector("[aria-invalid=true], .flaw[role=alert], .list:has(> .flaw) .button"))?.focus());
 }
 
-/** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean}) => void} create */
+/** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean, zap_id?: string}) => void} create */
 function outcome({ status, zap }, steps, create) {
   if (status === "created") return created(zap);
   if (status === "create_unknown") {
@@ -621,6 +647,19 @@ function outcome({ status, zap }, steps, create) {
       "div",
       { class: "note", "data-tone": "bad" },
       h("strong", {}, "Zapier gave no answer: the Zap may exist"),
+      zap.matches.length > 0 &&
+        h(
+          "ul",
+          { "aria-label": "Zaps that may be it" },
+          zap.matches.map((/** @type {any} */ { id, title, editor_url }) =>
+            h(
+              "li",
+              { key: id, class: "row" },
+              h("span", { class: "grow" }, editor_url ? h("a", { href: editor_url, target: "_blank", rel: "noopener noreferrer" }, title) : title),
+              button("It is this one", () => create({ zap_id: id }), { busy: page.busy === "create", label: `It is this one: ${title}` }),
+            ),
+          ),
+        ),
       h("p", {}, "Look at your Zaps first. Only if it is not there, create it again; otherwise there would be two."),
       h("div", { class: "row" }, button("I looked, it is not there: create it", () => create({ again: true }), { busy: page.busy === "create" })),
     );

@@ -6,6 +6,8 @@ import { button, CHOOSING, PENDING } from "./builder-step.js";
 import { wordsOf } from "./builder-words.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
+import { createSignIn } from "./sign-in.js";
+import { signInPanel } from "./sign-in-panel.js";
 
 const WAITS_MS = 3_000;
 const YOUNG_MS = 5_000;
@@ -43,7 +45,9 @@ function follow() {
   let busy = "";
   let problem = "";
   const connect = createConnect({ getToken });
+  const signIn = createSignIn({ getToken });
   connect.subscribe(redraw);
+  signIn.subscribe(redraw);
   redraw();
 
   function redraw() {
@@ -97,7 +101,7 @@ function follow() {
       { class: "card stack", "data-show": step.show },
       h("p", { class: "app" }, picture(step.app), h("b", {}, h("bdi", {}, app))),
       h("h1", { tabindex: "-1" }, heading),
-      step.show === "resolved" ? done(step) : telling(step),
+      step.show === "resolved" ? done(step) : step.show === "sign-in-needed" ? signingIn() : telling(step),
       problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, problem),
       step.show === "ready" && zapier && h("p", {}, "It will be kept in the Zapier account ", h("b", {}, zapier), "."),
       step.candidates.length > 0 && choices(step.candidates.length > 1 ? "One of these may be it" : "This may be it", step.candidates, "This one"),
@@ -125,6 +129,17 @@ function follow() {
         ? h("a", { class: "button primary wide", href: back, id: "back" }, `Back to ${asker ?? new URL(back).hostname}`)
         : h("p", { class: "soft" }, "You can close this page."),
     ];
+  }
+
+  /** Whoever has the link may be somebody else than its maker thinks: what signing in gives away is said first. */
+  function signingIn() {
+    return h(
+      "div",
+      { class: "note", "data-tone": "wait" },
+      h("strong", {}, "Sign in to Zapier first"),
+      h("p", {}, "Do so only if you know who gave you this link: they will be able to build Zaps in the Zapier account that you sign in to."),
+      signInPanel(signIn),
+    );
   }
 
   /** @param {any} step */

@@ -1,18 +1,21 @@
 // @ts-check
 /**
- * A step's inputs as a form: it draws whatever the action asks for, sends what is filled in, and shows what is wrong where it is
- * wrong. Descriptions come from the app's developer, so here they are text and nothing else.
+ * A step's inputs as a form: it draws whatever the action asks for, and shows what is wrong where it is wrong. Descriptions come
+ * from the app's developer, so here they are text and nothing else.
  */
 
 import { draw, h } from "./dom.js";
+import { asText, createFilling, draftOf, inputsOf, inserted, isMapped, mapped, piecesOf } from "./filling.js";
+import { createTest } from "./step-test.js";
 
 /**
- * @import { Choice, FieldFlaw, Form as Answer, FormField, FormPart, Output } from "../../clients/node/shapes.js"
- * @import { Connect, StepView } from "../../clients/browser/types.js"
+ * @import { Choice, FieldFlaw, FormField, FormPart } from "../../clients/node/shapes.js"
+ * @import { Connect } from "../../clients/browser/types.js"
  *
  * @typedef {object} Settings
  * @property {Connect} connect of the session
  * @property {string} stepId of a step that has its account and its action
+ * @property {boolean} [tests] whether the step can be tried out, which really carries it out
  * @property {() => void} [changed] called whenever `describe` would give something else
  * @property {(error: any) => string} [words] what to say of an error
  *
@@ -23,17 +26,6 @@ import { draw, h } from "./dom.js";
  * @property {(problems: FieldFlaw[]) => void} flawed Shows what creating the Zap found wrong with this step's fields, each until
  *   its field is changed; from then on empty required fields are told of, too.
  * @property {() => Promise<boolean>} settled Resolves when everything filled in was sent; false: it could not be.
- *
- * @typedef {object} Picker What is known of a field's choices.
- * @property {string | null} query as it is being typed; null while nothing is
- * @property {string | null} open which control shows the list
- * @property {number} active
- * @property {Choice[] | null} found
- * @property {string | null} cursor
- * @property {string | null} trouble
- * @property {boolean} looking
- * @property {number} asked counts questions, so that a late answer to an earlier one is passed over
- * @property {ReturnType<typeof setTimeout> | undefined} timer
  *
  * @typedef {object} Control One thing to fill: a field, or an item of one.
  * @property {string} id
@@ -55,26 +47,10 @@ const KEPT_ENTITIES = /** @type {Record<string, string>} */ ({ amp: "&", lt: "<"
  * @param {Settings} settings
  * @returns {Form}
  */
-export function createForm({ connect, stepId, changed = () => {}, words = (error) => error.message }) {
+export function createForm({ connect, stepId, tests = false, changed = () => {}, words = (error) => error.message }) {
   const my = {
-    of: "", // which action and account the fields are of
-    version: "", // what they were read for
-    answer: /** @type {Answer | null} */ (null),
-    drafts: /** @type {Map<string, any>} */ (new Map()),
-    unsent: /** @type {Map<string, any>} */ (new Map()),
-    sending: /** @type {Promise<boolean> | null} */ (null),
-    told: /** @type {FieldFlaw[]} */ ([]),
-    touched: /** @type {Set<string>} */ (new Set()),
-    isAsked: false, // whether somebody tried to create the Zap
-    at: /** @type {string | null} */ (null), // the field with the focus
     caret: { id: "", piece: 0, place: 0 },
     taking: { id: "", choice: "" }, // the control that is being given an output
-    pickers: /** @type {Map<string, Picker>} */ (new Map()),
-    labels: /** @type {Map<string, Map<string, string>>} */ (new Map()),
-    outputs: /** @type {Map<string, Output[] | null>} */ (new Map()),
-    trouble: /** @type {string | null} */ (null),
-    said: "",
-    turn: 0,
     numbers: /** @type {Map<string, number>} */ (new Map()),
     places: /** @type {Set<() => void>} */ (new Set()),
   };
@@ -83,139 +59,10 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
     for (const again of my.places) again();
     changed();
   };
-  const steps = () => connect.getSnapshot().steps;
-  const step = () => steps().find(({ id }) => id === stepId);
-  const earlier = () => steps().slice(0, steps().findIndex(({ id }) => id === stepId)).filter(({ action }) => action);
+  const filling = createFilling({ connect, stepId, words, changed: show });
+  const { filled, step, earlier, look, read, send, fill, given, nameOf, readOutputs, pickerOf, find } = filling;
 
-  // ---------------------------------------------------------------------------------------------- what the API says
-
-  /** @param {StepView} now */
-  const look = (now) => {
-    const of = JSON.stringify([now.action, now.authentication?.id]);
-    const version = versionOf(now);
-    if (of !== my.of) {
-      Object.assign(my, { of, answer: null, told: [], isAsked: false, said: "" });
-      for (const kept of [my.drafts, my.unsent, my.touched, my.pickers, my.labels]) kept.clear();
-    }
-    if (version === my.version || my.sending || my.unsent.size > 0) return;
-    my.version = version;
-    void read();
-  };
-
-  /** @param {StepView} now */
-  const versionOf = (now) => JSON.stringify([now.action, now.authentication?.id, now.inputs, earlier().map(({ id }) => id)]);
-
-  const read = async () => {
-    const turn = ++my.turn;
-    my.trouble = null;
-    try {
-      const answer = await connect.ask(stepId, "GET", "/fields");
-      if (turn !== my.turn) return;
-      for (const id of my.drafts.keys()) if (id !== my.at && !my.unsent.has(id)) my.drafts.delete(id);
-      take(answer);
-    } catch (error) {
-      if (turn !== my.turn) return;
-      my.trouble = words(error);
-    }
-    show();
-  };
-
-  /** @param {Answer} answer */
-  const take = (answer) => {
-    const before = my.answer?.inputs ?? {};
-    my.answer = answer;
-    if (JSON.stringify(answer.inputs).includes('"$ref"')) void readOutputs();
-    for (const { id, depends_on } of inputsOf(answer.fields)) {
-      const known = my.pickers.get(id);
-      if (!known || depends_on.every((one) => JSON.stringify(before[one]) === JSON.stringify(answer.inputs[one]))) continue;
-      Object.assign(known, { found: null, cursor: null, trouble: null });
-      if (known.open) void find(id, false);
-    }
-  };
-
-  const send = () => {
-    my.sending ??= sendAll().finally(() => {
-      my.sending = null;
-      show();
-    });
-    return my.sending;
-  };
-
-  const sendAll = async () => {
-    while (my.unsent.size > 0) {
-      const { of } = my;
-      const sent = new Map(my.unsent);
-      const drafts = new Map([...sent.keys()].map((id) => [id, JSON.stringify(my.drafts.get(id))]));
-      my.unsent.clear();
-      my.trouble = null;
-      show();
-      try {
-        const answer = await connect.ask(stepId, "PATCH", "/inputs", { inputs: Object.fromEntries(sent) });
-        if (of !== my.of) continue;
-        my.turn += 1;
-        for (const [id, draft] of drafts) if (JSON.stringify(my.drafts.get(id)) === draft) my.drafts.delete(id);
-        for (const id of answer.cleared) if (!my.unsent.has(id)) my.drafts.delete(id);
-        const titles = inputsOf([...answer.fields, ...(my.answer?.fields ?? [])]);
-        const cleared = answer.cleared.map((/** @type {string} */ id) => titles.find((one) => one.id === id)?.title ?? id);
-        my.said = cleared.length > 0 ? `Emptied, because it depends on what was changed: ${cleared.join(", ")}` : "";
-        take(answer);
-        const now = step();
-        if (now) my.version = versionOf(now);
-      } catch (error) {
-        if (of !== my.of) continue;
-        my.unsent = new Map([...sent, ...my.unsent]);
-        my.trouble = words(error);
-        return false;
-      }
-    }
-    return true;
-  };
-
-  /** @param {FormField} field @param {any} draft @param {boolean} isDone */
-  const fill = (field, draft, isDone) => {
-    my.drafts.set(field.id, draft);
-    if (!isDone) return;
-    const value = valueOf(field, draft);
-    my.told = my.told.filter(({ field: id }) => id !== field.id);
-    const before = my.answer?.inputs[field.id] ?? null;
-    if (JSON.stringify(value) !== JSON.stringify(before) || my.sending) {
-      my.unsent.set(field.id, value);
-      void send();
-    }
-    show();
-  };
-
-  const readOutputs = () =>
-    Promise.all(
-      earlier().map(async ({ id, action }) => {
-        const name = `${id} ${JSON.stringify(action)}`;
-        if (my.outputs.has(name)) return;
-        my.outputs.set(name, null);
-        try {
-          my.outputs.set(name, (await connect.ask(id, "GET", "/outputs")).outputs);
-        } catch (error) {
-          my.outputs.delete(name);
-          my.trouble = words(error);
-        }
-        show();
-      }),
-    );
-
-  /** What earlier steps give. @returns {{title: string, outputs: Output[] | null}[]} */
-  const given = () =>
-    earlier().map(({ id, app, action, position }) => ({
-      title: `${position + 1}. ${app?.title ?? ""}`,
-      outputs: my.outputs.get(`${id} ${JSON.stringify(action)}`) ?? null,
-    }));
-
-  /** @param {any} reference */
-  const nameOf = (reference) => {
-    const wanted = reference?.$ref ?? {};
-    const from = steps().find(({ id }) => id === wanted.step);
-    const outputs = from && my.outputs.get(`${from.id} ${JSON.stringify(from.action)}`);
-    const output = outputs?.find(({ id }) => id === wanted.field);
-    return `${from ? `${from.position + 1}. ${from.app?.title ?? ""}` : "A step that is gone"}: ${output?.title || wanted.field}`;
-  };
+  const test = tests ? createTest({ connect, stepId, filling, words, changed: show }) : null;
 
   // ---------------------------------------------------------------------------------------------- the form
 
@@ -224,24 +71,25 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
     const now = step();
     if (!now?.action || !/^(resolved|no-auth-required)$/.test(now.state)) return null;
     look(now);
-    const { answer } = my;
+    const { answer } = filled;
     const known = new Set(answer ? inputsOf(answer.fields).map(({ id }) => id) : []);
-    const others = [...(answer?.problems ?? []), ...my.told].filter(({ field }) => !known.has(field));
+    const others = [...(answer?.problems ?? []), ...filled.told].filter(({ field }) => !known.has(field));
     return h(
       "fieldset",
-      { key: `form-${stepId}`, class: "form", disabled: locked, "aria-label": `Fields of step ${now.position + 1}`, "aria-busy": my.sending ? "true" : null },
-      my.trouble &&
+      { key: `form-${stepId}`, class: "form", disabled: locked, "aria-label": `Fields of step ${now.position + 1}`, "aria-busy": filled.sending ? "true" : null },
+      filled.trouble &&
         h(
           "div",
           { key: "trouble", class: "note", "data-tone": "bad", role: "alert" },
-          h("p", {}, sentence(my.trouble)),
-          h("div", { class: "row" }, plain("Try again", () => (my.unsent.size > 0 ? void send() : void read()))),
+          h("p", {}, sentence(filled.trouble)),
+          h("div", { class: "row" }, plain("Try again", () => (filled.unsent.size > 0 ? void send() : void read()))),
         ),
       others.map(({ field, detail }) => h("p", { key: `other ${field} ${detail}`, class: "flaw", role: "alert" }, `${field}: ${sentence(detail)}`)),
-      answer === null && !my.trouble && h("div", { key: "loading", class: "skeleton" }),
+      answer === null && !filled.trouble && h("div", { key: "loading", class: "skeleton" }),
       answer && answer.fields.some(isAnyRequired) && h("p", { key: "legend", class: "soft small" }, "Fields with ", h("span", { class: "flaw" }, "*"), " must be filled."),
       answer?.fields.map(part),
-      h("p", { key: "said", class: "soft small", role: "status" }, my.said),
+      h("p", { key: "said", class: "soft small", role: "status" }, filled.said),
+      answer && !locked && test?.(),
     );
   };
 
@@ -266,13 +114,13 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
 
   /** @param {FormField} one */
   const flawsOf = (one) => {
-    const said = [...(my.answer?.problems ?? []), ...my.told].filter(({ field: id, code }) => id === one.id && (code !== "required" || my.isAsked || my.touched.has(id)));
+    const said = [...(filled.answer?.problems ?? []), ...filled.told].filter(({ field: id, code }) => id === one.id && (code !== "required" || filled.isAsked || filled.touched.has(id)));
     return [...new Set(said.map(({ detail }) => sentence(detail)))];
   };
 
   /** @param {FormField} one */
   const hintsOf = (one) => {
-    const { inputs = {}, fields = [] } = my.answer ?? {};
+    const { inputs = {}, fields = [] } = filled.answer ?? {};
     const wanted = inputsOf(fields).filter(({ id }) => one.depends_on.includes(id) && inputs[id] === undefined);
     return [
       one.description && inText(one.description),
@@ -291,7 +139,7 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
     const described = [hints.length > 0 && `${id}-hint`, flaws.length > 0 && `${id}-flaw`].filter(Boolean).join(" ");
     const aria = { "aria-describedby": described || null };
     const state = { "aria-invalid": flaws.length > 0 ? "true" : null, "aria-required": one.is_required ? "true" : null };
-    const draft = my.drafts.has(one.id) ? my.drafts.get(one.id) : draftOf(one, my.answer?.inputs[one.id]);
+    const draft = filled.drafts.has(one.id) ? filled.drafts.get(one.id) : draftOf(one, filled.answer?.inputs[one.id]);
     const set = (/** @type {any} */ value, /** @type {boolean} */ isDone) => fill(one, value, isDone);
     const isList = (one.value_type === "ARRAY" || one.value_type === "OBJECT") && one.format !== "READONLY" && !isMapped(draft);
     const title = [one.title || one.id, one.is_required && h("span", { class: "flaw", "aria-hidden": "true" }, " *")];
@@ -300,11 +148,11 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
       flaws.length > 0 && h("div", { key: "flaw", id: `${id}-flaw`, class: "flaw small" }, flaws.map((flaw) => h("p", { key: flaw }, flaw))),
     ];
     const on = {
-      focusin: () => (my.at = one.id),
+      focusin: () => (filled.at = one.id),
       focusout: () => {
-        my.at = null;
-        if (!my.touched.has(one.id)) {
-          my.touched.add(one.id);
+        filled.at = null;
+        if (!filled.touched.has(one.id)) {
+          filled.touched.add(one.id);
           show();
         }
       },
@@ -370,7 +218,7 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
   /** @param {Control} control */
   const single = (control) => {
     const { field: one, type, value, id, set, aria, name, labelled } = control;
-    if (isText(type, one)) return [texts(control), taking(control)];
+    if (isText(type, one)) return [texts(control), one.format === "DATETIME" && moment(control), taking(control)];
     if (isMapped(value)) return h("div", { key: "mapped", class: "pieces" }, referred(value, () => (set("", true), focus(id))));
     if (one.format === "SELECT") return [picker(control), taking(control)];
     if (type !== "BOOLEAN") return [texts({ ...control, value: asText(value) }), taking(control)];
@@ -386,6 +234,19 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
       taking(control),
     ];
   };
+
+  /** Picks a moment by the browser's own calendar, beside the text, which takes dates without a time and references. @param {Control} control */
+  const moment = ({ id, name, value, set }) =>
+    !isMapped(value) &&
+    h("input", {
+      key: "moment",
+      id: `${id}-moment`,
+      class: "moment",
+      type: "datetime-local",
+      "aria-label": `Pick date and time for ${name}`,
+      value: localOf(asText(value)),
+      on: { change: (/** @type {{target: HTMLInputElement}} */ { target }) => set(momentOf(target.value), true) },
+    });
 
   /** Text, with references within it. @param {Control} control */
   const texts = ({ id, name, field: one, type, value, set, aria, labelled }) => {
@@ -480,45 +341,11 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
     );
   };
 
-  /** @param {string} id of a field */
-  const pickerOf = (id) => {
-    const known = my.pickers.get(id) ?? { query: null, open: null, active: -1, found: null, cursor: null, trouble: null, looking: false, asked: 0, timer: undefined };
-    my.pickers.set(id, known);
-    return known;
-  };
-
-  /** Reads choices from the first page or the next, as they are once everything filled in is known. @param {string} id @param {boolean} isNext */
-  const find = async (id, isNext) => {
-    const found = pickerOf(id);
-    const asked = ++found.asked;
-    const cursor = isNext ? found.cursor : null;
-    Object.assign(found, { looking: true, trouble: null });
-    show();
-    await my.sending;
-    if (asked !== found.asked) return;
-    try {
-      const query = new URLSearchParams({ field: id, ...(found.query && { query: found.query }), ...(cursor && { cursor }) });
-      const page = await connect.ask(stepId, "GET", `/choices?${query}`);
-      const labels = my.labels.get(id) ?? new Map();
-      my.labels.set(id, labels);
-      for (const choice of page.choices) labels.set(choice.id, choice.label);
-      if (asked !== found.asked) return;
-      found.found = isNext ? [...(found.found ?? []), ...page.choices] : page.choices;
-      found.cursor = page.cursor;
-      if (!isNext) found.active = found.query && page.choices.length > 0 ? 0 : -1;
-    } catch (error) {
-      if (asked !== found.asked) return;
-      found.trouble = words(error);
-    }
-    found.looking = false;
-    show();
-  };
-
   /** A combobox with a list, as the ARIA practices have it. @param {Control} control */
   const picker = ({ id, name, field: one, value, set, aria, labelled }) => {
     const known = pickerOf(one.id);
     const isOpen = known.open === id;
-    const labels = my.labels.get(one.id);
+    const labels = filled.labels.get(one.id);
     const text = asText(value);
     if (text !== "" && !labels?.has(text) && known.found === null && !known.looking && !known.trouble) queueMicrotask(() => known.looking || void find(one.id, false));
     const open = () => {
@@ -638,20 +465,12 @@ export function createForm({ connect, stepId, changed = () => {}, words = (error
         end();
       };
     },
-    flawed(problems) {
-      Object.assign(my, { told: problems, isAsked: true });
-      show();
-    },
-    settled: () => (my.unsent.size > 0 || my.sending ? send() : Promise.resolve(true)),
+    flawed: filling.flawed,
+    settled: filling.settled,
   };
 }
 
 // ------------------------------------------------------------------------------------------------ pure parts
-
-/** @param {readonly (FormPart | FormField)[]} parts @returns {FormField[]} */
-function inputsOf(parts) {
-  return parts.flatMap((one) => (one.kind === "fieldset" ? inputsOf(/** @type {FormPart} */ (one).fields) : one.kind === "input" ? [one] : []));
-}
 
 /** @param {FormPart} one @returns {boolean} */
 function isAnyRequired(one) {
@@ -661,65 +480,6 @@ function isAnyRequired(one) {
 /** Whether it is filled by typing, so that references can stand within. @param {string | null} type @param {FormField} field */
 function isText(type, { format }) {
   return format !== "SELECT" && (type === "STRING" || type === "NUMBER" || type === "INTEGER" || type === null);
-}
-
-/** @param {any} value */
-function isMapped(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length === 1 && (typeof value.$ref === "object" || Array.isArray(value.$text));
-}
-
-/** @param {any} value */
-function asText(value) {
-  if (value === null || value === undefined) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
-}
-
-/** What is edited for a value: lists and objects as rows. @param {FormField} field @param {any} value */
-function draftOf({ value_type }, value) {
-  if (isMapped(value)) return value;
-  if (value_type === "ARRAY") return Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
-  if (value_type === "OBJECT") return value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : [];
-  return value ?? "";
-}
-
-/** What is sent for it; null empties the field. @param {FormField} field @param {any} draft */
-function valueOf({ value_type }, draft) {
-  if (isMapped(draft)) return draft;
-  if (value_type === "ARRAY" && Array.isArray(draft)) return draft.some((one) => one !== "") ? draft.filter((one) => one !== "") : null;
-  if (value_type === "OBJECT" && Array.isArray(draft)) return draft.some(([key]) => key !== "") ? Object.fromEntries(draft.filter(([key]) => key !== "")) : null;
-  return draft === "" ? null : draft;
-}
-
-/**
- * A text as what it consists of: text, reference, text, … with text at both ends.
- *
- * @param {any} value
- * @returns {any[]}
- */
-function piecesOf(value) {
-  const inside = isMapped(value) ? (value.$text ?? [value]) : [asText(value)];
-  const pieces = [""];
-  for (const piece of inside) {
-    if (typeof piece === "string") pieces.push(`${pieces.pop()}${piece}`);
-    else pieces.push(piece, "");
-  }
-  return pieces;
-}
-
-/** @param {any[]} pieces @returns {any} */
-function mapped(pieces) {
-  const kept = pieces.filter((piece) => piece !== "");
-  if (kept.every((piece) => typeof piece === "string")) return kept.join("");
-  return kept.length === 1 ? kept[0] : { $text: kept };
-}
-
-/** @param {any} value @param {any} reference @param {{piece: number, place: number} | null} caret */
-function inserted(value, reference, caret) {
-  const pieces = piecesOf(Array.isArray(value) ? "" : value);
-  const at = caret && typeof pieces[caret.piece] === "string" ? caret.piece : pieces.length - 1;
-  const text = pieces[at];
-  const place = caret?.piece === at ? caret.place : text.length;
-  return { pieces: [...pieces.slice(0, at), text.slice(0, place), reference, text.slice(place), ...pieces.slice(at + 1)], index: at + 1 };
 }
 
 /** @param {string} id @param {number} index */
@@ -753,4 +513,19 @@ function focus(id) {
 /** @param {string} text @param {() => void} click @param {string} [label] */
 function plain(text, click, label) {
   return h("button", { key: `do ${label ?? text}`, type: "button", class: "button quiet small", "aria-label": label, on: { click } }, text);
+}
+
+/** A moment as the browser's calendar wants it, in the user's time; empty for what is none. @param {string} text */
+function localOf(text) {
+  const at = new Date(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00` : text);
+  if (!/^\d{4}-\d\d/.test(text) || Number.isNaN(at.getTime())) return "";
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** What was picked, with how far the user's time is from UTC then. @param {string} local */
+function momentOf(local) {
+  if (local === "") return "";
+  const ahead = -new Date(local).getTimezoneOffset();
+  const [hours, minutes] = [Math.floor(Math.abs(ahead) / 60), Math.abs(ahead) % 60].map((part) => String(part).padStart(2, "0"));
+  return `${local.slice(0, 16)}:00${ahead === 0 ? "Z" : `${ahead > 0 ? "+" : "-"}${hours}:${minutes}`}`;
 }

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,9 +30,10 @@ from redis import Redis
 from rich.console import Console
 
 from api.views import rendering
-from bench.events import clients, rival
+from bench.events import clients, rival, sizes
 from bench.lifecycle.processes import Process
 from orchestrator.bootstrap import Zapwright, opened
+from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.events import EventName
 from orchestrator.core.session import SessionKey
 from orchestrator.core.signals import SessionChanged
@@ -39,7 +41,7 @@ from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.engine import NewSession
 from orchestrator.settings import Settings
 from orchestrator.store import embedded
-from orchestrator.webhooks import NewEndpoint
+from orchestrator.webhooks import EndpointChange, NewEndpoint
 
 NETWORKS: Final = "127.0.0.0/8"
 WITHIN_S: Final = 300.0
@@ -67,6 +69,30 @@ def process(*arguments: str, environment: Mapping[str, str], fd: int | None = No
             running.wait()
 
 
+@contextmanager
+def receiving() -> Iterator[str]:
+    """Have a receiver, a process of its own, and give its URL."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
+        number = listening.fileno()
+        with process("bench.events.receiver", str(number), environment={}, fd=number):
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@contextmanager
+def stalling() -> Iterator[str]:
+    """Have a socket to which one may connect and write, and that never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """A tenant's endpoint and sessions."""
+
+    endpoint: Endpoint
+    keys: list[SessionKey]
+
+
 class Bench:
     """A deployment with one endpoint that wants one kind of event."""
 
@@ -75,30 +101,54 @@ class Bench:
         self._url = url
         self._http = httpx.AsyncClient(trust_env=False)
 
-    async def prepare(self) -> list[SessionKey]:
-        """Have an endpoint, and sessions of many users."""
+    async def prepare(self, tenant_id: str, url: str) -> Tenancy:
+        """Have an endpoint of a tenant, and sessions of many users."""
         wanted = frozenset({EventName.SESSION_CHANGED})
-        new = NewEndpoint(tenant_id=DEFAULT_TENANT, url=self._url, events=wanted)
-        await self._zapwright.webhooks.create(new)
-        made = [
-            await self._zapwright.engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id=f"user-{number}"))
+        made = await self._zapwright.webhooks.create(NewEndpoint(tenant_id=tenant_id, url=url, events=wanted))
+        begun = [
+            await self._zapwright.engine.create_session(NewSession(tenant_id=tenant_id, user_id=f"user-{number}"))
             for number in range(SESSIONS)
         ]
-        return [one.session.key for one in made]
+        return Tenancy(endpoint=made.endpoint, keys=[one.session.key for one in begun])
+
+    async def isolation(
+        self, keys: Sequence[SessionKey], *, each: int, rounds: int, healthy: str, stalled: str
+    ) -> float:
+        """Return how fast messages come beside another tenant's stalled receiver: as a share of beside a healthy one.
+
+        In turns, with as many events for the other as for us.
+        """
+        beside = {url: await self.prepare(tenant, url) for tenant, url in (("well", healthy), ("stuck", stalled))}
+        rates: dict[str, list[float]] = {healthy: [], stalled: []}
+        for _ in range(rounds):
+            for url, other in beside.items():
+                await self.pause(beside[stalled].endpoint, is_paused=url != stalled)
+                elsewhere = asyncio.create_task(self.commit(other.keys, each=each))
+                rates[url].append(await self.burst(keys, each=each))
+                await elsewhere
+        return statistics.median(rates[stalled]) / statistics.median(rates[healthy])
+
+    async def pause(self, endpoint: Endpoint, *, is_paused: bool) -> None:
+        """Send an endpoint nothing, or go on."""
+        await self._zapwright.webhooks.change(endpoint.tenant_id, endpoint.id, EndpointChange(paused=is_paused))
 
     async def change(self, key: SessionKey) -> None:
         """Commit one event whose session says when that was."""
         await self._zapwright.engine.apply(key, SessionChanged(title=str(time.time_ns() // 1_000_000)))
 
-    async def burst(self, keys: Sequence[SessionKey], *, each: int) -> float:
-        """Commit as fast as one process can, and return how many messages a second came, first to last."""
-        began = time.time_ns() / 1e6
+    async def commit(self, keys: Sequence[SessionKey], *, each: int) -> None:
+        """Commit so many events of each session as fast as one process can."""
 
         async def many(key: SessionKey) -> None:
             for _ in range(each):
                 await self.change(key)
 
         await asyncio.gather(*map(many, keys))
+
+    async def burst(self, keys: Sequence[SessionKey], *, each: int) -> float:
+        """Commit as fast as one process can, and return how many messages a second came, first to last."""
+        began = time.time_ns() / 1e6
+        await self.commit(keys, each=each)
         notes = await self.noted(len(keys) * each)
         return 1000 * len(notes) / (max(came for came, _ in notes) - began)
 
@@ -148,12 +198,6 @@ class Bench:
         rate = 1000 * (len(notes) - 1) / (max(came for came, _ in notes) - max(first, began))
         return rate, 1e6 * spent / number
 
-    async def bytes_of_a_session(self, redis_url: str, key: SessionKey) -> int:
-        """Return what the store keeps of a session with its events, records and messages."""
-        with Redis.from_url(redis_url) as redis:
-            names = [*redis.scan_iter(f"zw:*session:{key.session_id}*", count=10_000)]
-            return sum(int(redis.memory_usage(name) or 0) for name in names)
-
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
@@ -164,10 +208,11 @@ async def run(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     store = embedded.start(folder, appendfsync="always")
     stack.callback(store.stop)
-    listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1024))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    receiver = ("bench.events.receiver", str(listening.fileno()))
-    stack.enter_context(process(*receiver, environment={}, fd=listening.fileno()))
+    url, well, stuck = (
+        stack.enter_context(receiving()),
+        stack.enter_context(receiving()),
+        stack.enter_context(stalling()),
+    )
     key = Fernet.generate_key().decode()
     settings = Settings(
         zapier_api_url="http://127.0.0.1:1",
@@ -187,17 +232,17 @@ async def run(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         bench = Bench(zapwright, url)
         posts = await clients.compare(url, seconds=options.seconds / 4)
         await bench.noted(1)
-        keys = await bench.prepare()
+        keys = (await bench.prepare(DEFAULT_TENANT, url)).keys
         with process("cli", "worker", environment=environment) as worker:
             await bench.burst(keys, each=2)
             before = worker.cpu_s()
             burst = [await bench.burst(keys, each=options.each) for _ in range(options.rounds)]
             spent = 1e6 * (worker.cpu_s() - before) / (options.rounds * options.each * SESSIONS)
             ages = await bench.steady(keys, rate=options.rate, seconds=options.seconds)
+            beside = await bench.isolation(keys, each=options.each, rounds=options.rounds, healthy=well, stalled=stuck)
         jobs, spent_by_job = await bench.by_jobs(store.url, number=options.jobs)
-        size = await bench.bytes_of_a_session(store.url, keys[0])
         await bench.aclose()
-    events = 1 + 2 + options.each * options.rounds + options.rate * options.seconds // SESSIONS
+    kept = await sizes.measured(folder / "sizes", url=url, networks=NETWORKS, sessions=options.sessions)
     return {
         "events_per_s": round(statistics.median(burst)),
         "event_p50_ms": round(statistics.median(ages), 1),
@@ -209,7 +254,11 @@ async def run(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         "steady_rate_per_s": options.rate,
         **{f"{name}_posts_per_s": round(rate) for name, (rate, _) in posts.items()},
         **{f"{name}_cpu_us_per_post": round(cost) for name, (_, cost) in posts.items()},
-        "bytes_per_event_kept": round(size / events),
+        "beside_stalled_ratio": round(beside, 2),
+        "events_per_session": kept.events,
+        "bytes_per_session": kept.whole,
+        "bytes_per_trimmed_session": kept.alone,
+        "bytes_per_trimmed_session_with_watch": kept.trimmed,
     }
 
 
@@ -221,6 +270,7 @@ def main() -> int:
     parser.add_argument("--each", type=int, default=20, help="events of each of 100 sessions in a burst")
     parser.add_argument("--rate", type=int, default=200, help="events a second of the steady load")
     parser.add_argument("--seconds", type=int, default=10, help="how long the steady load lasts")
+    parser.add_argument("--sessions", type=int, default=1000, help="sessions whose bytes are counted")
     parser.add_argument("--jobs", type=int, default=300, help="messages that are delivered by an RQ job each")
     options = parser.parse_args()
     with ExitStack() as stack, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -241,7 +291,12 @@ def main() -> int:
     for name in ("aiohttp", "httpx"):
         rate, cost = figures[f"{name}_posts_per_s"], figures[f"{name}_cpu_us_per_post"]
         console.print(f"POSTs of one process by {name}: {rate}/s, {cost} µs of CPU each")
-    console.print(f"the store keeps {figures['bytes_per_event_kept']} bytes for each event that was sent")
+    ratio = figures["beside_stalled_ratio"]
+    console.print(f"beside another tenant's stalled receiver: {ratio} × as fast as beside a healthy one")
+    whole, events = figures["bytes_per_session"], figures["events_per_session"]
+    left, watched = figures["bytes_per_trimmed_session"], figures["bytes_per_trimmed_session_with_watch"]
+    console.print(f"the store keeps {whole} bytes of a session with its {events} events and what was sent of them,")
+    console.print(f"and {left} once it has ended and is trimmed ({watched} while its watch is kept)")
     return 0
 
 

@@ -237,6 +237,7 @@ class WithoutCache:
         self.watches = store.watches
         self.budget = store.budget
         self.credentials = store.credentials
+        self.sign_ins = store.sign_ins
         self.tenants = store.tenants
         self.api_keys = store.api_keys
         self.changes = store.changes

@@ -30,7 +30,7 @@
 /**
  * @typedef {"choose-app" | "preparing" | "ready" | "opening" | "waiting" | "confirming" | "checking" | "resolved"
  *   | "no-auth-required" | "blocked" | "ambiguous" | "nothing-new" | "not-visible" | "timed-out" | "cancelled"
- *   | "expired" | "revoked" | "claimed-elsewhere" | "offline" | "token-expired" | "sign-in-needed"} Show
+ *   | "expired" | "revoked" | "claimed-elsewhere" | "unanswered" | "not-made" | "offline" | "token-expired" | "sign-in-needed"} Show
  *   What to show for a step. The last three hide what an unsettled step would show otherwise, until they have passed.
  */
 
@@ -79,7 +79,7 @@
  * @property {(stepId: string, inputs: Record<string, unknown>) => Promise<Session>} setInputs
  * @property {(stepId: string, method: string, path: string, body?: object) => Promise<any>} ask Anything else that the API has
  *   for pages: `path` begins where the step's address ends, or the session's for an empty `stepId`.
- * @property {(options?: { again?: boolean }) => Promise<Session>} createZap
+ * @property {(options?: { again?: boolean, zap_id?: string }) => Promise<Session>} createZap
  * @property {() => void} refresh Tries again now, with a new token where the last one was refused.
  * @property {() => void} close Ends everything, until something subscribes again; popups that are open stay open.
  */
@@ -165,6 +165,26 @@
  * @property {() => void} recall Takes up what this tab did before a reload.
  * @property {() => void} save
  * @property {(name: string, ms: number, then: () => unknown) => void} later
+ */
+
+/**
+ * @typedef {"idle" | "opening" | "waiting" | "blocked" | "leaving" | "signed-in" | "failed"} SignInState `waiting`: the
+ *   user is at Zapier. The popup may be cut off there, so this may be the last that is heard of it.
+ *
+ * @typedef {object} SignInSnapshot
+ * @property {SignInState} state
+ * @property {string | null} outcome Of what ended: `signed_in`, or why not.
+ *
+ * @typedef {object} SignInSettings
+ * @property {() => Promise<Token> | Token} getToken Resolves to a client token, as for connect.js.
+ * @property {{ email: string, first_name: string, last_name: string }} [newcomer] Makes it quick to get an account.
+ * @property {string} [waitingText]
+ *
+ * @typedef {object} SignIn
+ * @property {(heard: () => void) => () => void} subscribe Calls `heard` after every change; returns how to end that.
+ * @property {() => SignInSnapshot} getSnapshot The same object until something changes.
+ * @property {() => boolean} signIn Opens the popup. Call it in the click, before any `await`. False: it was blocked.
+ * @property {() => Promise<void>} leave Goes to Zapier with the whole page, which is loaded again afterwards.
  */
 
 /** @typedef {{ retryAfterS: number }} Waits */

@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BindAuthenticationArguments, Budget, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAllDeliveriesArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListEndpointsArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWatchesArguments, ListWebhooksArguments, ListWorkersArguments, OpenPopupArguments, OpenedPopup, OperatorsDeliveryPage, OperatorsMe, OperatorsWebhookList, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadBudgetArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignalLog, StepTestRun, Story, StoryDelivery, WatchPage, Webhook, WebhookList, WebhookTested, Why, Workers } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BeginSessionSignInArguments, BeginSignInArguments, BindAuthenticationArguments, Budget, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAllDeliveriesArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListEndpointsArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWatchesArguments, ListWebhooksArguments, ListWorkersArguments, OpenPopupArguments, OpenedPopup, OperatorsDeliveryPage, OperatorsMe, OperatorsWebhookList, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadBudgetArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignIn, SignalLog, StepTestRun, Story, StoryDelivery, SupplyAuthenticationArguments, WatchPage, Webhook, WebhookList, WebhookTested, Why, Workers } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -217,6 +217,23 @@ export class Routes extends Sender {
   }
 
   /**
+   * Settle the step on a new authentication, made of what its user filled in: for the tenant's own apps alone.
+   *
+   * 201 when Zapier made it. When its answer is lost, 202: it is not asked to make another; what it lists tells what
+   * came of it. What the fields hold is sent on, once, and kept nowhere.
+   *
+   * @param {SupplyAuthenticationArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<Session>}
+   */
+  supplyAuthentication(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/sessions/{session_id}/steps/{step_id}/authentications",
+      body: ["title", "fields"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
    * Settle the step on the user's choice; Zapier must list it now, for this app, not expired.
    *
    * @param {SelectAuthenticationArguments} given
@@ -425,7 +442,7 @@ export class Routes extends Sender {
   }
 
   /**
-   * Keep the user's access token, encrypted and never shown again; what waited for it goes on.
+   * Keep the user's tokens, encrypted and never shown again; what waited for them goes on.
    *
    * @param {PutCredentialArguments} given
    * @param {Options} [options]
@@ -433,7 +450,40 @@ export class Routes extends Sender {
    */
   putCredential(given, options = {}) {
     return this.send({ method: "PUT", path: "/v1/users/{user_id}/credential",
-      body: ["access_token", "expires_in"],
+      body: ["access_token", "expires_in", "refresh_token"],
+    }, given, options);
+  }
+
+  /**
+   * Begin a sign-in to Zapier of the session's user, in the browser that `browser` names.
+   *
+   * Only that browser can open the address, once and at once, and only it can come back with what Zapier says. The
+   * session's `credential` then shows it, and whoever follows the session is told. A repeat gives another address.
+   *
+   * @param {BeginSessionSignInArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<SignIn>}
+   */
+  beginSessionSignIn(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/sessions/{session_id}/zapier-sign-in",
+      body: ["browser", "return_url", "newcomer"],
+      keyed: true,
+    }, given, options);
+  }
+
+  /**
+   * Begin a sign-in to Zapier of one of your users, in the browser that `browser` names: theirs, as you know them.
+   *
+   * A repeat gives another address.
+   *
+   * @param {BeginSignInArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<SignIn>}
+   */
+  beginSignIn(given, options = {}) {
+    return this.send({ method: "POST", path: "/v1/users/{user_id}/zapier-sign-in",
+      body: ["browser", "return_url", "newcomer"],
+      keyed: true,
     }, given, options);
   }
 
@@ -571,6 +621,8 @@ export class Routes extends Sender {
 
   /**
    * Send one event once more, under the same message id, with all its tries before it.
+   *
+   * It waits behind what is being tried of its session; one that may be what is being tried is refused.
    *
    * @param {ReplayDeliveryArguments} given
    * @param {Options} [options]

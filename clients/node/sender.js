@@ -195,6 +195,7 @@ function said(names, given) {
  * @param {unknown} value
  */
 function part(name, value) {
+  if (Number.isSafeInteger(value)) return String(value);
   if (typeof value !== "string" || ["", ".", ".."].includes(value)) {
     throw new TypeError(`${name} cannot be ${JSON.stringify(value)}: it stands in a path`);
   }

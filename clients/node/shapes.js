@@ -2,28 +2,34 @@
 
 /** @typedef {"superseded" | "cancelled" | "blocked" | "offered" | "timed_out" | "settled"} AttemptEnd */
 /** @typedef {"chrome" | "edge" | "firefox" | "safari" | "other"} BrowserFamily */
-/** @typedef {"message" | "difference" | "selection" | "operator"} Channel */
+/** @typedef {"message" | "difference" | "selection" | "operator" | "supplied"} Channel */
 /** @typedef {"missing" | "active" | "needs_sign_in"} CredentialState */
 /** @typedef {"pending" | "delivered" | "dead"} DeliveryState */
-/** @typedef {"session_created" | "session_changed" | "session_deadline_moved" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "zap_looked_for" | "sign_in_needed" | "signed_in"} EventName */
+/** @typedef {"session_created" | "session_changed" | "session_deadline_moved" | "step_added" | "step_changed" | "step_removed" | "step_reset" | "app_chosen" | "authentications_refreshed" | "popup_opened" | "message_received" | "attempt_deadline_moved" | "connect_link_made" | "connect_link_opened" | "connect_link_contested" | "connect_link_allowed" | "connect_link_revoked" | "candidates_found" | "fields_sent" | "auth_needed" | "auth_resolved" | "action_chosen" | "inputs_given" | "inputs_cleared" | "step_tested" | "session_ready" | "session_expired" | "session_cancelled" | "zap_requested" | "zap_created" | "zap_failed" | "zap_create_unknown" | "zap_looked_for" | "sign_in_needed" | "signed_in"} EventName */
 /** @typedef {"DATETIME" | "MULTILINE" | "PASSWORD" | "CODE" | "READONLY" | "FILE" | "SELECT"} Format */
-/** @typedef {"message" | "finished" | "focus" | "closed" | "operator"} HintKind */
+/** @typedef {"message" | "finished" | "focus" | "closed" | "operator" | "answer_lost"} HintKind */
 /** @typedef {"check_now" | "extend" | "bind" | "reset" | "cancel" | "replay"} Intervention */
 /** @typedef {"new" | "opened" | "done" | "expired" | "revoked" | "replaced" | "session_over"} LinkState */
 /** @typedef {"applied" | "duplicate" | "stale" | "refused"} Outcome */
 /** @typedef {"requested" | "gone" | "dead"} Pause */
-/** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere"} Reason */
+/** @typedef {"ambiguous" | "nothing_new" | "not_visible" | "cancelled" | "popup_blocked" | "timed_out" | "expired" | "revoked" | "claimed_elsewhere" | "unanswered" | "not_made"} Reason */
 /** @typedef {"building" | "ready" | "creating" | "created" | "create_unknown" | "expired" | "cancelled"} SessionStatus */
+/** @typedef {"token_refused" | "refresh_refused" | "refresh_outcome_lost"} SignInReason */
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
 /** @typedef {"pending" | "failing" | "dead"} Trouble */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
 /** @typedef {"over" | "fine" | "user" | "working" | "stuck"} Verdict */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
-/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "deadline_final" | "delivery_not_found" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_checks" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
+/** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "app_not_own" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "client_missing" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "deadline_final" | "delivery_not_found" | "delivery_under_way" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "fields_refused" | "fields_unanswered" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_checks" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
 
 /**
  * @typedef {object} SignalLog The session's newest signals, oldest first.
  * @property {Array<SignalRecord>} signals
+ */
+
+/**
+ * @typedef {object} OwnApp An app of the tenant's own: `fields` are what its authentications are made of, as far as the tenant says them.
+ * @property {Array<string>} fields
  */
 
 /**
@@ -54,12 +60,6 @@
 /**
  * @typedef {object} Health The process answers.
  * @property {string} status
- */
-
-/**
- * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
- * @property {CredentialState} state
- * @property {string | null} account
  */
 
 /**
@@ -120,6 +120,12 @@
  * @typedef {object} WaitingBrowser A browser that came by a connect link of another one's, by the code that its user is shown.
  * @property {string} code
  * @property {string} since
+ */
+
+/**
+ * @typedef {object} SignIn The address at which the named browser, and no other, signs its user in to Zapier. It is good once.
+ * @property {string} url
+ * @property {string} opens_until
  */
 
 /**
@@ -201,6 +207,13 @@
  */
 
 /**
+ * @typedef {object} SessionCredential Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address. `reason` says why a sign-in is needed, where it is.
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {SignInReason | null} reason
+ */
+
+/**
  * @typedef {object} ZapMatch A Zap of the user's that may be the session's.
  * @property {string} id
  * @property {string} title
@@ -233,13 +246,6 @@
  * @property {string} field
  * @property {string} code
  * @property {string} detail
- */
-
-/**
- * @typedef {object} Picker The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session.
- * @property {Array<Authentication>} authentications
- * @property {string | null} listed_at
- * @property {Session} session
  */
 
 /**
@@ -323,19 +329,19 @@
  */
 
 /**
+ * @typedef {object} Picker The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session. `own_app`: the step's app is the tenant's own, so that an authentication can be made of fields; null where not.
+ * @property {Array<Authentication>} authentications
+ * @property {string | null} listed_at
+ * @property {OwnApp | null} own_app
+ * @property {Session} session
+ */
+
+/**
  * @typedef {object} Output Something a step gives to later ones; `reference` is what their fields are filled with.
  * @property {string} id
  * @property {string} title
  * @property {string | null} sample
  * @property {Record<string, unknown>} reference
- */
-
-/**
- * @typedef {object} Credential A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it.
- * @property {string} user_id
- * @property {CredentialState} state
- * @property {string | null} account
- * @property {string | null} expires_at
  */
 
 /**
@@ -396,6 +402,15 @@
  * @property {string} title
  * @property {string} description
  * @property {boolean} is_instant
+ */
+
+/**
+ * @typedef {object} Credential A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it. What has a refresh token is refreshed here.
+ * @property {string} user_id
+ * @property {CredentialState} state
+ * @property {string | null} account
+ * @property {string | null} expires_at
+ * @property {boolean} has_refresh_token
  */
 
 /**
@@ -914,6 +929,13 @@
  */
 
 /**
+ * @typedef {object} Newcomer Whom Zapier may make an account for, if they have none: it needs all three.
+ * @property {string} email
+ * @property {string} first_name
+ * @property {string} last_name
+ */
+
+/**
  * @typedef {object} CreateSessionArguments What createSession is given.
  * @property {string} user_id
  * @property {string | null} [title]
@@ -1023,6 +1045,14 @@
  * @property {string} step_id
  * @property {string} session_id
  * @property {boolean} [refresh]
+ */
+
+/**
+ * @typedef {object} SupplyAuthenticationArguments What supplyAuthentication is given.
+ * @property {string} step_id
+ * @property {string} session_id
+ * @property {string} title
+ * @property {Record<string, unknown>} fields
  */
 
 /**
@@ -1143,6 +1173,23 @@
  * @property {string} user_id
  * @property {string} access_token
  * @property {number | null} [expires_in]
+ * @property {string | null} [refresh_token]
+ */
+
+/**
+ * @typedef {object} BeginSessionSignInArguments What beginSessionSignIn is given.
+ * @property {string} session_id
+ * @property {string} browser
+ * @property {string | null} [return_url]
+ * @property {Newcomer | null} [newcomer]
+ */
+
+/**
+ * @typedef {object} BeginSignInArguments What beginSignIn is given.
+ * @property {string} user_id
+ * @property {string} browser
+ * @property {string | null} [return_url]
+ * @property {Newcomer | null} [newcomer]
  */
 
 /**

@@ -21,6 +21,8 @@ ZapwrightError
 │   ├── TooManyChecksError
 │   ├── DeadlineFinalError
 │   ├── AuthenticationNotUsableError
+│   ├── AppNotOwnError
+│   ├── FieldsUnansweredError
 │   ├── CandidatesFoundError
 │   ├── ConnectLinkOverError
 │   ├── TooManyBrowsersError
@@ -39,12 +41,16 @@ ZapwrightError
 ├── TenantTakenError
 ├── EndpointUrlRefusedError       messages are not sent there
 ├── TooManyEndpointsError
+├── DeliveryUnderWayError
 ├── SignInRequiredError
 ├── CredentialRefusedError
+├── SignInRefusedError            this browser may not go on with a sign-in; nothing changed
+├── ClientMissingError
 ├── UpstreamError
 │   ├── UpstreamBusyError         no permit in time, or Zapier asked us to wait
 │   ├── UpstreamUnavailableError  no usable answer
 │   ├── UpstreamRefusedError      an answer that says no
+│   ├── FieldsRefusedError        an authentication is not made of these fields
 │   ├── StepTestFailedError       the action was carried out, and failed
 │   └── StepTestUnknownError      it may have been carried out
 └── StoreError
@@ -204,6 +210,20 @@ class DeliveryNotFoundError(NotFoundError):
         )
 
 
+class DeliveryUnderWayError(ZapwrightError):
+    """Something of the delivery's lane is being tried just now: asking for it again might send it twice."""
+
+    code = "delivery_under_way"
+
+    def __init__(self, *, endpoint_id: str, session_id: str, seq: int) -> None:
+        super().__init__(
+            f"event {seq} of session {session_id!r} may be on its way to {endpoint_id}: see what comes of it first",
+            endpoint_id=endpoint_id,
+            session_id=session_id,
+            seq=seq,
+        )
+
+
 class EndpointUrlRefusedError(ZapwrightError):
     """Messages are not sent to this URL."""
 
@@ -334,6 +354,36 @@ class AuthenticationNotUsableError(SignalRefusedError):
         )
 
 
+class AppNotOwnError(SignalRefusedError):
+    """Fields are taken for the tenant's own apps alone."""
+
+    code = "app_not_own"
+
+    def __init__(self, *, session_id: str, step_id: str, app_id: str) -> None:
+        super().__init__(
+            f"app {app_id} of step {step_id} of session {session_id} is none of the tenant's own apps: "
+            "connect it by its popup, or add it to the tenant's own apps if it is one",
+            session_id=session_id,
+            step_id=step_id,
+            app_id=app_id,
+        )
+
+
+class FieldsUnansweredError(SignalRefusedError):
+    """What came of fields that were sent before is not known yet."""
+
+    code = "fields_unanswered"
+
+    def __init__(self, *, session_id: str, step_id: str, attempt_id: str) -> None:
+        super().__init__(
+            f"whether Zapier made an authentication of the fields sent for step {step_id} of session {session_id} is "
+            "not known yet: wait until the session tells, choose another authentication, or reset the step",
+            session_id=session_id,
+            step_id=step_id,
+            attempt_id=attempt_id,
+        )
+
+
 class CandidatesFoundError(SignalRefusedError):
     """Opening the popup again found what was connected meanwhile."""
 
@@ -342,7 +392,7 @@ class CandidatesFoundError(SignalRefusedError):
     def __init__(self, *, session_id: str, step_id: str) -> None:
         super().__init__(
             f"something was connected for step {step_id} of session {session_id} meanwhile: "
-            "show its candidates, or open the popup once more to connect another account",
+            "show its candidates, or repeat the request to connect another account",
             session_id=session_id,
             step_id=step_id,
         )
@@ -544,6 +594,29 @@ class CredentialRefusedError(ZapwrightError):
         )
 
 
+class SignInRefusedError(ZapwrightError):
+    """This browser may not go on with the sign-in."""
+
+    code = "sign_in_refused"
+
+    def __init__(self, *, why: str) -> None:
+        self.why = why
+        super().__init__(f"the sign-in cannot go on here ({why}): begin another one", why=why)
+
+
+class ClientMissingError(ZapwrightError):
+    """The tenant has no client at Zapier that could sign anybody in."""
+
+    code = "client_missing"
+
+    def __init__(self, *, tenant_id: str) -> None:
+        super().__init__(
+            f"tenant {tenant_id!r} has no client secret at Zapier: set its client id and secret "
+            "(ZAPWRIGHT_ZAPIER_CLIENT_ID and ZAPWRIGHT_ZAPIER_CLIENT_SECRET, or `zapwright tenants`)",
+            tenant_id=tenant_id,
+        )
+
+
 class UpstreamError(ZapwrightError):
     """Something between Zapier and us."""
 
@@ -551,20 +624,24 @@ class UpstreamError(ZapwrightError):
 
 
 class UpstreamBusyError(UpstreamError):
-    """No call to Zapier may be made now.
+    """No call to Zapier may be made now: there is no room under its limits, or no good token yet.
 
     `pages`: how many the list has, as far as is known, when it was broken off after its first one.
     """
 
     code = "upstream_busy"
 
-    def __init__(self, *, retry_after: Millis, pages: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        retry_after: Millis,
+        pages: int = 1,
+        why: str = "Zapier's rate limit leaves no room for this call",
+    ) -> None:
         self.retry_after = retry_after
         self.pages = pages
-        super().__init__(
-            f"Zapier's rate limit leaves no room for this call; repeat it in {max(1, round(retry_after / 1000))} s",
-            retry_after_ms=retry_after,
-        )
+        self.why = why
+        super().__init__(f"{why}; repeat it in {max(1, round(retry_after / 1000))} s", retry_after_ms=retry_after)
 
 
 class UpstreamUnavailableError(UpstreamError):
@@ -583,6 +660,19 @@ class UpstreamRefusedError(UpstreamError):
 
     def __init__(self, *, status: int, problem: str) -> None:
         super().__init__(f"Zapier answered {status}: {problem}", status=status, problem=problem)
+
+
+class FieldsRefusedError(UpstreamError):
+    """Zapier makes no authentication of these fields."""
+
+    code = "fields_refused"
+
+    def __init__(self, *, step_id: str, problem: str) -> None:
+        super().__init__(
+            f"Zapier made no authentication for step {step_id} ({problem}): correct the fields, then send them anew",
+            step_id=step_id,
+            problem=problem,
+        )
 
 
 class StepTestFailedError(UpstreamError):

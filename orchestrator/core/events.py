@@ -31,6 +31,7 @@ class EventName(StrEnum):
     CONNECT_LINK_ALLOWED = "connect_link_allowed"
     CONNECT_LINK_REVOKED = "connect_link_revoked"
     CANDIDATES_FOUND = "candidates_found"
+    FIELDS_SENT = "fields_sent"
     AUTH_NEEDED = "auth_needed"
     AUTH_RESOLVED = "auth_resolved"
     ACTION_CHOSEN = "action_chosen"
@@ -136,6 +137,12 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
         data={"candidates": ["40912355"]},
         of_step=True,
     ),
+    EventName.FIELDS_SENT: Kind(
+        when="the fields of an authentication for an app of the tenant's own are about to be sent to Zapier, by one "
+        "call; if its answer is lost, what it made is looked for until `deadline`",
+        data={"attempt_id": _ATTEMPT, "deadline": _LATER},
+        of_step=True,
+    ),
     EventName.AUTH_NEEDED: Kind(
         when="a step needs an authentication although something was tried; `reason` says why",
         data={"reason": "timed_out", "attempt_id": _ATTEMPT, "candidates": ["40912355"], "checked": True},
@@ -184,8 +191,12 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
         when="the user's Zaps were looked through for one that may exist; `is_over`: a person must say which it is",
         data={"matches": ["00000000-0000-c000-8000-000000019263"], "is_over": True},
     ),
-    EventName.SIGN_IN_NEEDED: Kind(when="Zapier takes the user's token no more", is_outcome=True),
-    EventName.SIGNED_IN: Kind(when="there is a token for the user again"),
+    EventName.SIGN_IN_NEEDED: Kind(
+        when="Zapier takes the user's token no more; `reason` says what became of its refresh, if it was ours",
+        data={"reason": "token_refused"},
+        is_outcome=True,
+    ),
+    EventName.SIGNED_IN: Kind(when="the user is signed in, again, or to another account"),
 }
 """Everything that can be told, by its name; documents and descriptions are written from it."""
 

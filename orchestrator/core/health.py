@@ -124,8 +124,8 @@ _FATES: Final[Mapping[object, Fate]] = {
     Reason.CANCELLED: Fate.CANCELLED,
     Reason.POPUP_BLOCKED: Fate.BLOCKED,
 }
-_OF_POPUPS: Final = frozenset({EventName.POPUP_OPENED, EventName.AUTH_RESOLVED, EventName.AUTH_NEEDED})
-_COUNTED: Final = _OF_POPUPS | _STAGES.keys()
+OF_POPUPS: Final = frozenset({EventName.POPUP_OPENED, EventName.AUTH_RESOLVED, EventName.AUTH_NEEDED})
+_COUNTED: Final = OF_POPUPS | _STAGES.keys()
 
 
 def counted(session: Session, events: Iterable[Event]) -> Counted:
@@ -139,7 +139,7 @@ def counted(session: Session, events: Iterable[Event]) -> Counted:
         if (stage := _STAGES.get(event.name)) is not None:
             stages.append(stage)
         step = session.step(event.step_id or "")
-        if event.name in _OF_POPUPS and step is not None and (popup := _popup(session, step, event)):
+        if event.name in OF_POPUPS and step is not None and (popup := _popup(session, step, event)):
             popups.append(popup)
         elif event.name is EventName.APP_CHOSEN and step is not None and step.app is not None:
             apps.append(step.app)

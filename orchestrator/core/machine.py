@@ -36,6 +36,9 @@ class Trigger(StrEnum):
     REVOKED = "authentication_revoked"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
     DOUBTED = "authentication_doubted"
+    SUPPLYING = "fields_sent"
+    SUPPLIED = "authentication_supplied"
+    NOT_MADE = "authentication_not_made"
     RESET = "reset"
 
 
@@ -52,6 +55,8 @@ class Edge:
 
 ANY: Final = tuple(StepState)
 _NEEDS, _AWAITING, _RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
+_WAITING: Final = (_AWAITING, _NEEDS)
+"""Where an attempt may be waited for: a popup's, or the one by which fields were sent."""
 
 TABLE: Final = (
     Edge(
@@ -98,7 +103,7 @@ TABLE: Final = (
     ),
     Edge(
         trigger=Trigger.OFFERED,
-        sources=(_AWAITING,),
+        sources=_WAITING,
         to=_NEEDS,
         when="something new is listed, but whose it is cannot be known",
         reason=Reason.AMBIGUOUS,
@@ -112,7 +117,7 @@ TABLE: Final = (
     ),
     Edge(
         trigger=Trigger.NOT_VISIBLE,
-        sources=(_AWAITING,),
+        sources=_WAITING,
         to=_NEEDS,
         when="the message's id is in none of four complete listings over 30 s",
         reason=Reason.NOT_VISIBLE,
@@ -133,7 +138,7 @@ TABLE: Final = (
     ),
     Edge(
         trigger=Trigger.TIMED_OUT,
-        sources=(_AWAITING,),
+        sources=_WAITING,
         to=_NEEDS,
         when="a complete listing begun after the attempt's deadline shows nothing",
         reason=Reason.TIMED_OUT,
@@ -165,6 +170,26 @@ TABLE: Final = (
         to=_NEEDS,
         when="given by difference alone, while another step's popup was open of which nobody had heard",
         reason=Reason.AMBIGUOUS,
+    ),
+    Edge(
+        trigger=Trigger.SUPPLYING,
+        sources=(_NEEDS,),
+        to=_NEEDS,
+        when="the fields of an authentication for an app of the tenant's own are sent to Zapier, by one call",
+        reason=Reason.UNANSWERED,
+    ),
+    Edge(
+        trigger=Trigger.SUPPLIED,
+        sources=(_NEEDS, _AWAITING, _RESOLVED),
+        to=_RESOLVED,
+        when="Zapier made an authentication of the fields; or its answer was lost, and difference finds what it made",
+    ),
+    Edge(
+        trigger=Trigger.NOT_MADE,
+        sources=(_NEEDS,),
+        to=_NEEDS,
+        when="Zapier surely made no authentication of the fields",
+        reason=Reason.NOT_MADE,
     ),
     Edge(trigger=Trigger.RESET, sources=ANY, to=StepState.CHOOSE_APP, when="the step was reset"),
 )

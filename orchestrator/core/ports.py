@@ -22,6 +22,7 @@ from orchestrator.core.recognition import ZapListing
 from orchestrator.core.session import (
     Action,
     App,
+    Authentication,
     Connect,
     Instant,
     JsonObject,
@@ -34,6 +35,7 @@ from orchestrator.core.session import (
     StepState,
     WatchKey,
 )
+from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.tenants import ApiKey, Tenant, TenantChange
 from orchestrator.core.terms import Idempotency
 from orchestrator.core.waiting import Waiting
@@ -221,7 +223,10 @@ class SessionStore(Protocol):
         ...
 
     async def events(self, session_id: str, *, after: int, limit: int = 100) -> EventPage:
-        """Return the events with `seq` greater than `after`, oldest first. Raises SessionNotFoundError."""
+        """Return the events with `seq` greater than `after`, oldest first; `truncated`: some of them are not kept.
+
+        Raises SessionNotFoundError.
+        """
         ...
 
     async def quote(self, session_id: str, reference: str) -> None:
@@ -249,6 +254,16 @@ class SessionStore(Protocol):
 
     async def forget_outbox(self, shard: int, *, before: Instant, limit: int) -> int:
         """Erase events that have been on their way out since before `before`, the oldest first; returns how many."""
+        ...
+
+    async def trim(self, session: Session, *, now: Instant, wake_at: Instant, if_pending_at: Instant) -> bool:
+        """Erase the history of an ended session (events, signals, records of deliveries) and write it as it is given.
+
+        It is written over the version before its own. Of its apps' watches the popups are forgotten that may yield
+        nothing any more. While one of its deliveries is pending nothing is done, and False is returned. The sweeper
+        looks at it again at `wake_at`, or at `if_pending_at`. Raises StaleVersionError when it changed meanwhile,
+        SessionNotFoundError.
+        """
         ...
 
     async def purge(self, session: Session) -> None:
@@ -628,6 +643,7 @@ class Permit:
     egress: str
     partner: str
     start_by: Instant
+    user: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -659,8 +675,10 @@ class Usage:
 class Budget(Protocol):
     """Zapier's rate limits, kept for the whole deployment. It fails closed: no answer, no permit."""
 
-    async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
-        """Take up to `wanted` permits of both limits at once."""
+    async def take(
+        self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant, user: str | None = None
+    ) -> Grant:
+        """Take up to `wanted` permits of both limits at once; with `user`, of what one user may hold, too."""
         ...
 
     async def answered(self, permits: Sequence[Permit], *, now: Instant) -> None:
@@ -691,12 +709,22 @@ class CredentialState(StrEnum):
     NEEDS_SIGN_IN = "needs_sign_in"
 
 
+class SignInReason(StrEnum):
+    """Why a user has to sign in to Zapier again."""
+
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a name
+    REFRESH_REFUSED = "refresh_refused"
+    REFRESH_OUTCOME_LOST = "refresh_outcome_lost"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """All that is known of a user's access to Zapier but the token.
+    """All that is known of a user's access to Zapier but the tokens.
 
-    `generation` grows with every put; `account` names the Zapier account (its profile id where readable, else the
-    number of the sign-in), so that listings made under different ones are never compared. `email` is masked.
+    `generation` grows with every put and every refresh; `account` names the Zapier account (its profile id where
+    readable, else the number of the sign-in), so that listings made under different ones are never compared: a refresh
+    keeps it. `email` is masked. `reason` says why a sign-in is needed, where it is. What has a refresh token is
+    refreshed by us, and by nobody else.
     """
 
     tenant_id: str
@@ -707,6 +735,8 @@ class Standing:
     profile_id: str | None = None
     email: str | None = None
     expires_at: Instant | None = None
+    reason: SignInReason | None = None
+    has_refresh_token: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -714,6 +744,27 @@ class Credential(Standing):
     """A user's access to Zapier."""
 
     access_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refresh:
+    """The intent to use a refresh token, written before it is used: it is dead once Zapier has taken it.
+
+    `tries`: how often it may have been used. Until `until` nobody else uses it: somebody is at it, or it is put off.
+    """
+
+    id: str
+    tries: int
+    until: Instant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A credential with what refreshing it needs. `refresh`: the latest intent of this generation."""
+
+    credential: Credential
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh: Refresh | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -730,7 +781,7 @@ class CredentialStore(Protocol):
     Whatever changes one notes with it that the user's sessions are to be told, until `told` says that they were.
     """
 
-    async def put(
+    async def put(  # noqa: PLR0913 - what a sign-in brings
         self,
         tenant_id: str,
         user_id: str,
@@ -739,8 +790,9 @@ class CredentialStore(Protocol):
         profile: Profile | None,
         expires_at: Instant | None,
         now: Instant,
+        refresh_token: str | None = None,
     ) -> Credential:
-        """Store a new access token and return the credential with its new generation.
+        """Store new tokens in the place of all before, and return the credential with its new generation.
 
         `account` stays when the profile id is the same as before, and changes otherwise. At the same moment every
         paused watch of the user is paused no more; those that somebody waits on are due now.
@@ -755,8 +807,51 @@ class CredentialStore(Protocol):
         """Return what `get` would, without decrypting the token: for all who do not call Zapier."""
         ...
 
-    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
-        """Zapier refused this generation's token: mark it. False when it is marked already or a newer one exists."""
+    async def need_sign_in(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        reason: SignInReason = SignInReason.TOKEN_REFUSED,
+        refresh: Refresh | None = None,
+    ) -> bool:
+        """Nobody gets on with this generation's tokens: mark it, and end its refresh.
+
+        False when it is marked already or a newer one exists; with `refresh` also when that is not the latest intent.
+        """
+        ...
+
+    async def kept(self, tenant_id: str, user_id: str) -> Kept | None:
+        """Return the credential with all that refreshing it needs, None when there never was one."""
+        ...
+
+    async def note_refresh(
+        self, tenant_id: str, user_id: str, *, generation: int, before: Refresh | None, after: Refresh
+    ) -> bool:
+        """Write the intent to refresh an active credential of this generation over the latest one; twice is fine.
+
+        False when the latest one is not `before`, or the credential is another one by now.
+        """
+        ...
+
+    async def renew(  # noqa: PLR0913 - what a refresh brings
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        refresh_id: str,
+        access_token: str,
+        refresh_token: str,
+        expires_at: Instant | None,
+        now: Instant,
+    ) -> Credential | None:
+        """Store the tokens that a refresh of this generation brought, and return the credential as it is then.
+
+        It is active, whatever it was before, and belongs to the account it belonged to; watches go on as after `put`.
+        Twice is fine. None when it has another generation: others put tokens meanwhile, and these are of no use.
+        """
         ...
 
     async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
@@ -773,6 +868,29 @@ class CredentialStore(Protocol):
 
     async def told(self, standing: Standing) -> bool:
         """Note: the user's sessions know it as it is here. False when it has changed since: that they may not know."""
+        ...
+
+
+class SignInStore(Protocol):
+    """Sign-ins to Zapier, from when they are begun until they are forgotten."""
+
+    async def begin(self, sign_in: SignIn) -> None:
+        """Keep a new one."""
+        ...
+
+    async def get(self, sign_in_id: str) -> SignIn | None:
+        """Return the sign-in, None when there is none, or none any more. Raises SignInRefusedError for no id."""
+        ...
+
+    async def move(self, before: SignIn, after: SignIn) -> bool:
+        """Write `after` over a sign-in that is as far as `before`.
+
+        False when it is further by now, or there is none any more; nothing is changed then.
+        """
+        ...
+
+    async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
+        """Erase sign-ins whose `kept_until` is not later than `now`, the oldest first; returns how many."""
         ...
 
 
@@ -836,8 +954,8 @@ class EndpointStore(Protocol):
     async def create(self, endpoint: Endpoint) -> None:
         """Keep a new endpoint.
 
-        Raises StaleVersionError when there is one with its id, TooManyEndpointsError, SessionNotFoundError when it is
-        for a session that is not there.
+        Raises StaleVersionError when there is one with its id, EndpointNotFoundError when there was one until lately,
+        TooManyEndpointsError, SessionNotFoundError when it is for a session that is not there.
         """
         ...
 
@@ -864,8 +982,8 @@ class EndpointStore(Protocol):
         """
         ...
 
-    async def delete(self, endpoint: Endpoint) -> None:
-        """Forget the endpoint; twice is fine."""
+    async def delete(self, endpoint: Endpoint, *, now: Instant, until: Instant) -> None:
+        """Forget the endpoint, and until then make none of its id; twice is fine."""
         ...
 
 
@@ -928,6 +1046,19 @@ class DeliveryPage:
 
     deliveries: tuple[Delivery, ...]
     cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What is on its way out: events that no relay has taken yet, and since when the oldest waits; lanes.
+
+    In `lanes` something is pending; of those so many are `due` now, and held by nobody.
+    """
+
+    events: int = 0
+    oldest: Instant | None = None
+    lanes: int = 0
+    due: int = 0
 
 
 class Trouble(StrEnum):
@@ -1045,11 +1176,14 @@ class DeliveryStore(Protocol):
         """Return the newest deliveries of one session's events, to whichever endpoint, in the order of `seq`."""
         ...
 
-    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant, audit: AuditEntry | None = None) -> None:
+    async def replay(
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
+    ) -> None:
         """Put a delivery that is not pending into its lane once more, with these bytes where none are kept.
 
         One that is pending is due now. With it goes into the audit who wanted that, if an operator did. Raises
-        SessionNotFoundError when the session is gone.
+        SessionNotFoundError when the session is gone, StaleVersionError when its state is not what it `was` when it was
+        read, DeliveryUnderWayError when it is pending in a lane that is held.
         """
         ...
 
@@ -1061,8 +1195,8 @@ class DeliveryStore(Protocol):
         """Tell whether the endpoint received anything since then."""
         ...
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
         ...
 
 
@@ -1185,6 +1319,29 @@ class StepTestRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuthenticationMade:
+    """Zapier answered 201."""
+
+    authentication: Authentication
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthenticationNotMade:
+    """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429. `retry_after`: it asks to wait."""
+
+    status: int | None
+    problem: str
+    retry_after: Millis | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthenticationUnknown:
+    """Anything else: it may exist."""
+
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ZapStep:
     """A step as `POST /v2/zaps` wants it; `authentication_id` None is sent as an explicit null."""
 
@@ -1250,12 +1407,17 @@ class Upstream(Protocol):
         """List the user's authentications for the app: every page. Never cached."""
         ...
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
-        """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
+    async def actions(
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
+    ) -> tuple[CatalogAction, ...]:
+        """List the app's actions, read at most `age` ago; by default they may be ten minutes old.
+
+        Ids that are about to be used were read at most a minute ago; 0 reads them now.
+        """
         ...
 
-    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
-        """Return what the action asks for, at most a minute old unless `fresh`.
+    async def fields(self, credential: Credential, use: ActionUse) -> Form:
+        """Return what the action asks for, at most a minute old.
 
         The id by which Zapier knows the action is looked up shortly before this and the following three; raises
         ActionNotFoundError when the app has it no more.
@@ -1284,9 +1446,100 @@ class Upstream(Protocol):
         """Make one call, or none when the permit came too late. It is never repeated here."""
         ...
 
+    async def make_authentication(
+        self, credential: Credential, app_id: str, *, title: str, fields: Mapping[str, str], permit: Permit
+    ) -> AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown:
+        """Make an authentication for an app of the tenant's own, with one call or none when the permit came too late.
+
+        It is never repeated here. What the fields hold is in nothing that is returned, kept or logged.
+        """
+        ...
+
     async def zaps(self, credential: Credential) -> ZapListing:
         """List the user's Zaps, every page; nobody waits for it, so it waits for no permit. Never cached."""
         ...
+
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
+        """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
+        ...
+
+    async def give_back(self, permits: Sequence[Permit]) -> None:
+        """Give back permits that will not be used."""
+        ...
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """As whom a tenant's product is known at Zapier."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """What Zapier hands out for a sign-in, and for each refresh of it.
+
+    The access token ends `expires_in` after it was asked for (None: nobody says when). `refresh_token` None: the one
+    that was used is good still.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    expires_in: Millis | None
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensOver:
+    """Zapier knows no such code or refresh token: it was used, is too old, or was given to somebody else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensRefused:
+    """Zapier surely handed out nothing, and the code or refresh token is as good as before.
+
+    It was never reached, asks us to wait (`retry_after`), or refuses the request. `is_client_wrong`: it knows no client
+    with this id and secret, which only who runs the deployment can mend.
+    """
+
+    problem: str
+    status: int | None = None
+    retry_after: Millis | None = None
+    is_client_wrong: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensUnknown:
+    """Anything else: Zapier may have handed out tokens that nobody has, and then the ones used are dead."""
+
+    problem: str
+
+
+class OAuth(Protocol):
+    """Zapier's token endpoint. One request each time, under the given permit, never repeated; raises nothing.
+
+    There is no request when the permit came too late. `limit` is the longest that the request may take.
+    """
+
+    async def exchange_code(
+        self, client: Client, code: str, *, redirect_uri: str, limit: Millis, permit: Permit
+    ) -> Tokens | TokensOver | TokensRefused | TokensUnknown:
+        """Exchange the code that a browser brought back to `redirect_uri`."""
+        ...
+
+    async def refresh(
+        self, client: Client, refresh_token: str, *, limit: Millis, permit: Permit
+    ) -> Tokens | TokensOver | TokensRefused | TokensUnknown:
+        """Exchange a refresh token, which is dead as soon as Zapier has done so."""
+        ...
+
+
+class Permits(Protocol):
+    """Where permits for such requests come from."""
 
     async def permit(self, tenant_id: str) -> Permit:
         """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
@@ -1294,6 +1547,26 @@ class Upstream(Protocol):
 
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Give back permits that will not be used."""
+        ...
+
+
+class Access(Protocol):
+    """The tokens that calls are made with. Whoever calls Zapier asks here before each request.
+
+    Both raise SignInRequiredError when only a sign-in helps, UpstreamBusyError when a token may be there in a while,
+    StoreError.
+    """
+
+    async def newest(self, credential: Credential) -> Credential:
+        """Return the credential with a token that is good now, refreshed where it was about to end."""
+        ...
+
+    async def after_refusal(self, credential: Credential) -> Credential:
+        """Zapier answered 401 to this credential's token: return the credential with another one, to be tried once."""
+        ...
+
+    async def mark(self, credential: Credential) -> None:
+        """Zapier refused a token that was just handed out: a sign-in is needed, unless there is a newer one."""
         ...
 
 
@@ -1443,6 +1716,11 @@ class Store(Protocol):
     @property
     def credentials(self) -> CredentialStore:
         """Credentials."""
+        ...
+
+    @property
+    def sign_ins(self) -> SignInStore:
+        """Sign-ins to Zapier."""
         ...
 
     @property

@@ -28,13 +28,14 @@ from orchestrator.core.session import (
 )
 
 STRONG_WAITS: tuple[Millis, ...] = (0, 1 * SECOND, 2 * SECOND, 4 * SECOND, 8 * SECOND, *repeat(15 * SECOND, 8))
-"""After "finished" and after a message: at once, ever more slowly, then every 15 s for two minutes."""
+"""After "finished", a message or a lost answer: at once, ever more slowly, then every 15 s for two minutes."""
 
 FOCUS_WAITS: tuple[Millis, ...] = (0, 2 * SECOND, 6 * SECOND)
 _STRONG_AT = tuple(accumulate(STRONG_WAITS))
 _STRONG_AT_OF: Mapping[HintKind, tuple[Millis, ...]] = {
     HintKind.FINISHED: _STRONG_AT,
     HintKind.MESSAGE: _STRONG_AT,
+    HintKind.ANSWER_LOST: _STRONG_AT,
     HintKind.FOCUS: tuple(accumulate(FOCUS_WAITS)),
     HintKind.OPERATOR: tuple(accumulate(FOCUS_WAITS)),
     HintKind.CLOSED: (),
@@ -58,6 +59,9 @@ MOST_CHECKS_AT_FOCUS = 8
 LISTING_LAG: Millis = 2 * MINUTE
 """How long Zapier is taken to need, at most, until it lists what was connected."""
 
+SUPPLY_WAIT: Millis = LISTING_LAG + 1 * MINUTE
+"""How long an authentication is looked for whose fields were sent: Zapier makes it at once, or not at all."""
+
 VISIBLE_FOR: Millis = 2 * MINUTE
 """How long a page that said it is visible is believed."""
 
@@ -75,6 +79,7 @@ class Policy:
     deadline_grace: Millis = 30 * SECOND
     baseline_fresh: Millis = 5 * MINUTE
     creation: Millis = 60 * SECOND
+    history: Millis = 5 * 24 * 60 * MINUTE
     retention: Millis = 7 * 24 * 60 * MINUTE
     audit_retention: Millis = 400 * 24 * 60 * MINUTE
 
@@ -149,14 +154,15 @@ def presence_due(session: Session) -> Instant | None:
 def wake_at(session: Session, policy: Policy) -> Instant | None:
     """Return when time alone changes something about the session."""
     if session.status in ENDED:
-        return (session.ended_at or session.updated_at) + policy.retention
+        kept = policy.retention if session.trimmed_at is not None else min(policy.history, policy.retention)
+        return (session.ended_at or session.updated_at) + kept
     if session.status is SessionStatus.CREATING:
         return (session.zap.intent_at or session.updated_at) + policy.creation
     if session.status is SessionStatus.CREATE_UNKNOWN:
         if session.zap.look_at is not None:
             return session.zap.look_at
         return session.deadline + policy.retention
-    live = (step.live_attempt for step in session.steps if step.state is StepState.AWAITING_POPUP)
+    live = (step.live_attempt for step in session.steps)
     deadlines = [attempt.deadline + policy.deadline_grace for attempt in live if attempt is not None]
     return min(deadlines, default=session.deadline)
 
@@ -187,9 +193,9 @@ def _planned(attempt: Attempt, state: StepState, since: Instant) -> Due:
 def _strong(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
     """Return the first instant after `since` for everything that was heard."""
     heard = [at for message in attempt.messages for at in _first_after(since, message.at, _STRONG_AT)]
-    is_waited_for = attempt.ended is None and state is StepState.AWAITING_POPUP
+    is_waited_for = attempt.ended is None and state in _WAITED_FOR
     for hint in attempt.hints:
-        if is_waited_for or (hint.kind is HintKind.OPERATOR and state in _QUIETLY_WATCHED):
+        if is_waited_for or (hint.kind is HintKind.OPERATOR and state in _WAITED_FOR):
             heard += _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])
     return heard
 
@@ -201,7 +207,7 @@ def _first_after(since: Instant, start: Instant, offsets: Sequence[Millis]) -> S
 
 
 def _quiet(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
-    if state not in _QUIETLY_WATCHED or attempt.ended in _SEEN_TO_THE_END:
+    if state not in _WAITED_FOR or attempt.ended in _SEEN_TO_THE_END:
         return []
     planned = [next((at for at in _doubling(attempt) if at > since), since)]
     if attempt.ended is None:
@@ -210,7 +216,7 @@ def _quiet(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
     return [at for at in planned if at > since]
 
 
-_QUIETLY_WATCHED = frozenset({StepState.AWAITING_POPUP, StepState.NEEDS_AUTH})
+_WAITED_FOR = frozenset({StepState.AWAITING_POPUP, StepState.NEEDS_AUTH})
 _SEEN_TO_THE_END = frozenset({AttemptEnd.SUPERSEDED, AttemptEnd.SETTLED, AttemptEnd.TIMED_OUT})
 
 

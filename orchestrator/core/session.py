@@ -49,6 +49,8 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     REVOKED = "revoked"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
+    UNANSWERED = "unanswered"
+    NOT_MADE = "not_made"
 
 
 class SessionStatus(StrEnum):
@@ -73,6 +75,7 @@ class Channel(StrEnum):
     DIFFERENCE = "difference"
     SELECTION = "selection"
     OPERATOR = "operator"
+    SUPPLIED = "supplied"
 
 
 class AttemptEnd(StrEnum):
@@ -87,13 +90,17 @@ class AttemptEnd(StrEnum):
 
 
 class HintKind(StrEnum):
-    """What a page saw, or a person said, without an authentication id: reasons to look, never evidence."""
+    """What a page saw, or a person said, without an authentication id: reasons to look, never evidence.
+
+    `answer_lost` is our own: what Zapier answered to the fields of an authentication did not reach us.
+    """
 
     MESSAGE = "message"
     FINISHED = "finished"
     FOCUS = "focus"
     CLOSED = "closed"
     OPERATOR = "operator"
+    ANSWER_LOST = "answer_lost"
 
 
 class BrowserFamily(StrEnum):
@@ -170,6 +177,12 @@ class Baseline:
             return None
         return cls(taken_at=listing.begun_at, account=listing.account, authentications=listing.authentications)
 
+    def listing(self, app_id: str) -> Listing:
+        """Return the listing it was made of."""
+        return Listing(
+            app_id=app_id, authentications=self.authentications, begun_at=self.taken_at, account=self.account
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Connect:
@@ -197,7 +210,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One opening of the connect popup.
+    """One try to get an authentication: an opening of the connect popup or, if `supplied`, fields sent to Zapier.
 
     `offers_only`: its baseline was too old when the browser left, so a difference may only be offered.
     `visible_until`: the page is taken to be in front of the user until then.
@@ -217,6 +230,7 @@ class Attempt:
     visible_until: Instant = 0
     page_gone: bool = False
     browser: BrowserFamily = BrowserFamily.OTHER
+    supplied: bool = False
 
     def first(self, kind: HintKind) -> Instant | None:
         """Return when a hint of this kind first came."""
@@ -237,8 +251,14 @@ class Evidence:
 
     @property
     def is_difference_alone(self) -> bool:
-        """Whether nobody but the difference of two listings spoke for it."""
-        return self.channels == (Channel.DIFFERENCE,)
+        """Whether only the difference of two listings says that it is this one.
+
+        That one was supplied says that there is one, not which.
+        """
+        return Channel.DIFFERENCE in self.channels and not _NAMING.intersection(self.channels)
+
+
+_NAMING = frozenset({Channel.MESSAGE, Channel.SELECTION})
 
 
 class LinkEnd(StrEnum):
@@ -328,7 +348,7 @@ class Step:
 
     @property
     def live_attempt(self) -> Attempt | None:
-        """The attempt whose popup the step is waiting for."""
+        """The attempt that the step is waiting for."""
         return next((attempt for attempt in reversed(self.app_attempts) if attempt.ended is None), None)
 
     @property
@@ -382,7 +402,8 @@ class Session:
     `seq` counts the events so far; `version` counts the commits. `commit_id` names the last commit, so that
     a repeat of it is recognised, and `earlier_commits` some before it, the newest last: whoever never got the answer
     to a commit finds there that it was written, whatever was committed since.
-    `signed_out`: Zapier refused the user's credential and no new one was put since.
+    `signed_out`: there is no credential of the user's, or Zapier refused it, and no new one was put since.
+    `account`: the Zapier account that the user was last known to be signed in to. `trimmed_at`: its history is gone.
     """
 
     id: str
@@ -398,7 +419,9 @@ class Session:
     zap: Zap = field(default_factory=Zap)
     ended: SessionStatus | None = None
     ended_at: Instant | None = None
+    trimmed_at: Instant | None = None
     signed_out: bool = False
+    account: str | None = None
     seq: int = 0
     version: int = 0
     commit_id: str = ""

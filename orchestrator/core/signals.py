@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from orchestrator.core.ports import Claim, CredentialState, Popup, Watch, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.ports import (
+    AuthenticationMade,
+    AuthenticationNotMade,
+    AuthenticationUnknown,
+    Claim,
+    CredentialState,
+    Popup,
+    SignInReason,
+    Watch,
+    ZapMade,
+    ZapNotMade,
+    ZapUnknown,
+)
 from orchestrator.core.session import (
     Action,
     App,
@@ -122,6 +134,25 @@ class AuthenticationSelected:
     listing: Listing
     claims: Mapping[str, Claim]
     channel: Channel = Channel.SELECTION
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldsSent:
+    """The fields of an authentication are about to be sent to Zapier: the intent comes first, then one call."""
+
+    step_id: str
+    app_id: str
+    attempt_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldsAnswered:
+    """What came of the one call of an intent."""
+
+    step_id: str
+    attempt_id: str
+    answer: AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown
+    claims: Mapping[str, Claim]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,9 +356,11 @@ class ZapIdentified:
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialChanged:
-    """The user must sign in to Zapier again, or has."""
+    """The user must sign in to Zapier again, or has: to this account, as the store calls it."""
 
     state: CredentialState
+    reason: SignInReason | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -351,10 +384,13 @@ OpeningSignal: TypeAlias = PopupOpened | Hinted | MessageReceived | PopupCancell
 PopupSignal: TypeAlias = OpeningSignal | PopupBlocked
 """What a page says of a popup."""
 
+SupplySignal: TypeAlias = FieldsSent | FieldsAnswered
+"""What becomes of the fields of an authentication."""
+
 LinkSignal: TypeAlias = ConnectLinkMade | ConnectLinkOpened | ConnectLinkAllowed | ConnectLinkRevoked
 """What becomes of a connect link."""
 
-StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | LinkSignal | CheckWanted
+StepSignal: TypeAlias = BuilderSignal | AuthenticationSignal | PopupSignal | SupplySignal | LinkSignal | CheckWanted
 
 Signal: TypeAlias = (
     StepSignal

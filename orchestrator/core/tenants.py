@@ -36,16 +36,31 @@ ROLES: Final = frozenset({Scope.VIEWER, Scope.OPERATOR})
 
 _TENANT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _KEY: Final = re.compile(rf"{KEY_PREFIX}([a-z0-9]{{1,64}})_([A-Za-z0-9_-]{{32,128}})")
+_OWN_APP: Final = re.compile(r"[!-*,-<>-~]{1,128}")
+_OWN_FIELD: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _HOST: Final = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]")
 _USUAL_PORT: Final = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnApp:
+    """An app of a tenant's own: its id at Zapier, and what its authentications are made of.
+
+    `fields` are the names of its authentication scheme's fields, as far as the tenant says them: Zapier tells them
+    nobody (its reference of `POST /v2/authentications` takes any).
+    """
+
+    id: str
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tenant:
     """A company whose product uses this deployment.
 
-    `origins` are those of its pages, `own_apps` the ids of its own apps at Zapier. `zapier_client_id` None: the
-    deployment's own. The client secret is not among these; it is asked for where it is needed.
+    `origins` are those of its pages, `own_apps` its own apps at Zapier, as `own_app_of` reads them.
+    `zapier_client_id` None: the deployment's own. The client secret is not among these; it is asked for where it is
+    needed.
     """
 
     id: str
@@ -55,6 +70,10 @@ class Tenant:
     has_client_secret: bool = False
     own_apps: tuple[str, ...] = ()
     created_at: Instant
+
+    def own_app(self, app_id: str) -> OwnApp | None:
+        """Return the app, if it is one of the tenant's own."""
+        return next((app for text in self.own_apps if (app := own_app_of(text)).id == app_id), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +135,18 @@ def tenant_id_of(text: str) -> str:
     if not _TENANT_ID.fullmatch(text):
         raise ValueError(f"{text!r} is no id of a tenant: up to 63 of a-z, 0-9 and -, not beginning with -")
     return text
+
+
+def own_app_of(text: str) -> OwnApp:
+    """Read an app of a tenant's own: `id`, or `id=username+password` with the names of its fields.
+
+    Raises ValueError for what is none.
+    """
+    app_id, _, named = text.strip().partition("=")
+    fields = tuple(named.split("+")) if named else ()
+    if not _OWN_APP.fullmatch(app_id) or not all(_OWN_FIELD.fullmatch(name) for name in fields):
+        raise ValueError(f"{text!r} is no app of one's own: write its id, or id=username+password with its fields")
+    return OwnApp(id=app_id, fields=fields)
 
 
 def origin_of(text: str) -> str:

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.core.ports import CredentialState, Profile, Standing
+from orchestrator.core.ports import CredentialState, Profile, SignInReason, Standing
 
-STANDING: Final = ("generation", "account", "state", "profile_id", "email", "expires_at")
-"""Fields of a kept credential that say all but the token; `lua/commit.lua` reads them in this order."""
+STANDING: Final = (
+    "generation",
+    "account",
+    "state",
+    "profile_id",
+    "email",
+    "expires_at",
+    "reason",
+    "has_refresh_token",
+)
+"""Fields of a kept credential that say all but the tokens; `lua/commit.lua` reads them in this order."""
 
 
 def account_of(profile: Profile | None, *, generation: int | str) -> str:
@@ -24,7 +33,7 @@ def masked_email(email: str) -> str:
 
 def read_standing(tenant_id: str, user_id: str, kept: Sequence[bytes | None]) -> Standing | None:
     """Read the fields of `STANDING`, None when there is no credential."""
-    generation, account, state, profile_id, email, expires_at = kept
+    generation, account, state, profile_id, email, expires_at, reason, has_refresh_token = kept
     if generation is None or account is None or state is None:
         return None
     return Standing(
@@ -36,4 +45,6 @@ def read_standing(tenant_id: str, user_id: str, kept: Sequence[bytes | None]) ->
         profile_id=None if profile_id is None else profile_id.decode(),
         email=None if email is None else email.decode(),
         expires_at=int(expires_at) if expires_at else None,
+        reason=SignInReason(reason.decode()) if reason else None,
+        has_refresh_token=bool(has_refresh_token),
     )

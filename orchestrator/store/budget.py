@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import Budget, Grant, Permit, Share, Usage
-from orchestrator.core.session import Instant
+from orchestrator.core.session import MINUTE, Instant, Millis
 from orchestrator.store import keys
 from orchestrator.store.limits import Limits
 from orchestrator.store.scripts import Argument, Call, Scripts
+
+CLEARED_AFTER: Final[Millis] = 10 * MINUTE
+"""When the server may forget what a user held last; by then none of it is held."""
 
 
 class RedisBudget:
     """`Budget` on a Redis-protocol server."""
 
-    def __init__(self, scripts: Scripts, limits: Limits) -> None:
+    def __init__(self, scripts: Scripts, limits: Limits, *, meter: Meter = UNMETERED) -> None:
         self._scripts = scripts
         self._limits = limits
+        self._meter = meter
 
-    async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
-        """Take up to `wanted` permits of both limits at once."""
+    async def take(
+        self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant, user: str | None = None
+    ) -> Grant:
+        """Take up to `wanted` permits of both limits at once; with `user`, of what one user may hold, too."""
         call = Call(
             "take_permits",
-            [keys.egress(egress), keys.partner(partner), keys.cooldown(), keys.permit_count()],
+            [keys.egress(egress), keys.partner(partner), keys.cooldown(), keys.permit_count(), *_of_user(user)],
             [
                 now,
                 wanted,
@@ -32,11 +39,16 @@ class RedisBudget:
                 self._limits.egress,
                 self._limits.partner,
                 *keys.cooldown_fields(egress, partner),
+                self._limits.user,
+                CLEARED_AFTER,
             ],
         )
         retry_at, ids = await self._scripts.call(call)
+        self._meter.asked(share, wanted=wanted, given=len(ids))
         start_by = self._limits.start_by(now)
-        permits = tuple(Permit(id=str(number), egress=egress, partner=partner, start_by=start_by) for number in ids)
+        permits = tuple(
+            Permit(id=str(number), egress=egress, partner=partner, start_by=start_by, user=user) for number in ids
+        )
         return Grant(permits=permits, retry_at=int(retry_at) or None)
 
     async def answered(self, permits: Sequence[Permit], *, now: Instant) -> None:
@@ -66,7 +78,11 @@ class RedisBudget:
 
 
 def _held(permit: Permit) -> list[str]:
-    return [keys.egress(permit.egress), keys.partner(permit.partner)]
+    return [keys.egress(permit.egress), keys.partner(permit.partner), *_of_user(permit.user)]
+
+
+def _of_user(user: str | None) -> list[str]:
+    return [] if user is None else [keys.user_share(user)]
 
 
 def _usage(name: str, held: int, *, limit: int, cooldown_until: Instant, now: Instant) -> Usage:

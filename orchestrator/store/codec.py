@@ -1,4 +1,4 @@
-"""Documents: how sessions, events, signal records, receipts, endpoints and deliveries are written down.
+"""Documents: how sessions, events, signal records, receipts, sign-ins, endpoints and deliveries are written down.
 
 JSON, so that a person can read it in the store. A document says in `document` which version it is; this release writes
 version 1 and reads version 1.
@@ -6,6 +6,7 @@ version 1 and reads version 1.
 
 from __future__ import annotations
 
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import CallRecord, Receipt, SignalRecord, WorkerReport
 from orchestrator.core.session import DOCUMENT_VERSION, Session
+from orchestrator.core.sign_ins import SignIn
 
 _Document = TypeVar("_Document")
 
@@ -26,6 +28,7 @@ _event = msgspec.json.Decoder(Event)
 _signal = msgspec.json.Decoder(SignalRecord)
 _receipt = msgspec.json.Decoder(Receipt)
 _endpoint = msgspec.json.Decoder(Endpoint)
+_sign_in = msgspec.json.Decoder(SignIn)
 _delivery = msgspec.json.Decoder(Delivery)
 _audit_entry = msgspec.json.Decoder(AuditEntry)
 _call = msgspec.json.Decoder(CallRecord)
@@ -41,6 +44,27 @@ class DocumentError(StoreError):
 def encode(value: object) -> bytes:
     """Write a value of the core as JSON."""
     return _encoder.encode(value)
+
+
+def encode_sparse(value: object) -> bytes:
+    """Write a value of the core without the members that are as they are by default: shorter, read back as the same.
+
+    So a default is part of what a version of a document means; which version it is always stands there.
+    """
+    return _encoder.encode(_sparse(value))
+
+
+def _sparse(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_sparse(one) for one in value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    kept = ((field, getattr(value, field.name)) for field in fields(value))
+    return {field.name: _sparse(found) for field, found in kept if field.name == "document" or found != _default(field)}
+
+
+def _default(field: Field[object]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def decode_session(document: bytes) -> Session:
@@ -71,6 +95,11 @@ def decode_receipt(document: bytes) -> Receipt:
 def decode_endpoint(document: bytes) -> Endpoint:
     """Read an endpoint; its secrets are as they were written. Raises DocumentError."""
     return _decoded(_endpoint, document)
+
+
+def decode_sign_in(document: bytes) -> SignIn:
+    """Read a sign-in. Raises DocumentError."""
+    return _decoded(_sign_in, document)
 
 
 def decode_delivery(document: bytes) -> Delivery:

@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import PAUSED, Credential, CredentialState, CredentialStore, Profile, Standing
+from orchestrator.core.ports import (
+    PAUSED,
+    Credential,
+    CredentialState,
+    CredentialStore,
+    Kept,
+    Profile,
+    Refresh,
+    SignInReason,
+    Standing,
+)
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import STANDING, account_of, masked_email, read_standing
-from orchestrator.store.scripts import Argument, Call, Scripts
+from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 from orchestrator.store.sealing import Seal, SealBrokenError
 
 
 class CredentialUnreadableError(StoreError):
-    """A token was sealed with a key that is not configured, or for somebody else."""
+    """Tokens were sealed with a key that is not configured, or for somebody else."""
 
     code: ClassVar[str] = "credential_unreadable"
 
@@ -30,11 +40,12 @@ class CredentialUnreadableError(StoreError):
 
 
 class _Sealed(msgspec.Struct, frozen=True):
-    """What is sealed: the token together with whose it is, so that it cannot be given to somebody else."""
+    """What is sealed: the tokens together with whose they are, so that they cannot be given to somebody else."""
 
     tenant_id: str
     user_id: str
     access_token: str
+    refresh_token: str | None = None
 
 
 class RedisCredentialStore:
@@ -45,7 +56,7 @@ class RedisCredentialStore:
         self._shards = shards
         self._seal = seal
 
-    async def put(
+    async def put(  # noqa: PLR0913 - what a sign-in brings
         self,
         tenant_id: str,
         user_id: str,
@@ -54,28 +65,22 @@ class RedisCredentialStore:
         profile: Profile | None,
         expires_at: Instant | None,
         now: Instant,
+        refresh_token: str | None = None,
     ) -> Credential:
-        """Store a new access token and return the credential with its new generation.
+        """Store new tokens and return the credential with its new generation.
 
-        The user is counted under the profile before the token can be used, and stays so under earlier ones. Before
-        that, and with the token once more, it is noted which profiles these are, so that erasing the user finds them.
+        The user is counted under the profile before the tokens can be used, and stays so under earlier ones. Before
+        that, and with the tokens once more, it is noted which profiles these are, so that erasing the user finds them.
         """
         if profile is not None:
             profiles = keys.user_profiles(self._shard(tenant_id, user_id), tenant_id, user_id)
             await self._scripts.run(("SADD", profiles, profile.id))
             await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile.id), user_id))
         email = masked_email(profile.email) if profile and profile.email else None
-        sealed = self._seal.close(msgspec.json.encode(_Sealed(tenant_id, user_id, access_token)))
-        arguments: list[Argument] = [
-            sealed,
-            CredentialState.ACTIVE,
-            account_of(profile, generation=""),
-            profile.id if profile else "",
-            email or "",
-            "" if expires_at is None else expires_at,
-            keys.user_member(tenant_id, user_id),
-        ]
-        generation, account = await self._put(tenant_id, user_id, arguments, now=now)
+        new = _Sealed(tenant_id, user_id, access_token, refresh_token)
+        whose = account_of(profile, generation=""), profile.id if profile else "", email or ""
+        reply = await self._put(new, expires_at=expires_at, now=now, whose=whose)
+        _, generation, account = reply
         return Credential(
             tenant_id=tenant_id,
             user_id=user_id,
@@ -85,28 +90,77 @@ class RedisCredentialStore:
             profile_id=profile.id if profile else None,
             email=email,
             expires_at=expires_at,
+            has_refresh_token=refresh_token is not None,
         )
+
+    async def renew(  # noqa: PLR0913 - what a refresh brings
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        refresh_id: str,
+        access_token: str,
+        refresh_token: str,
+        expires_at: Instant | None,
+        now: Instant,
+    ) -> Credential | None:
+        """Store the tokens that a refresh of this generation brought, and return the credential as it is then."""
+        new = _Sealed(tenant_id, user_id, access_token, refresh_token)
+        reply = await self._put(new, expires_at=expires_at, now=now, refreshed=(generation, refresh_id))
+        return None if reply == [b"stale"] else await self.get(tenant_id, user_id)
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
         """Return the credential, None when there never was one. Raises CredentialUnreadableError."""
-        (sealed, *access) = await self._kept("sealed", *STANDING, of=self._key(tenant_id, user_id))
+        kept = await self.kept(tenant_id, user_id)
+        return None if kept is None else kept.credential
+
+    async def kept(self, tenant_id: str, user_id: str) -> Kept | None:
+        """Return the credential with all that refreshing it needs. Raises CredentialUnreadableError."""
+        sealed, refresh, *access = await self._read("sealed", "refresh", *STANDING, of=self._key(tenant_id, user_id))
         standing = read_standing(tenant_id, user_id, access)
         if standing is None or sealed is None:
             return None
         known = {field.name: getattr(standing, field.name) for field in fields(standing)}
-        return Credential(**known, access_token=self._open(sealed.decode(), tenant_id, user_id))
+        opened = self._open(sealed.decode(), tenant_id, user_id)
+        return Kept(
+            credential=Credential(**known, access_token=opened.access_token),
+            refresh_token=opened.refresh_token,
+            refresh=_refresh(refresh),
+        )
 
     async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
-        """Return what is known of it but the token."""
-        return read_standing(tenant_id, user_id, await self._kept(*STANDING, of=self._key(tenant_id, user_id)))
+        """Return what is known of it but the tokens."""
+        return read_standing(tenant_id, user_id, await self._read(*STANDING, of=self._key(tenant_id, user_id)))
 
-    async def _kept(self, *names: str, of: str) -> list[bytes | None]:
+    async def _read(self, *names: str, of: str) -> list[bytes | None]:
         (reply,) = await self._scripts.run(("HMGET", of, *names))
         return list(reply)
 
-    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
-        """Zapier refused this generation's token: mark it."""
-        return await self._noted("mark_credential", tenant_id, user_id, generation, CredentialState.NEEDS_SIGN_IN)
+    async def need_sign_in(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        reason: SignInReason = SignInReason.TOKEN_REFUSED,
+        refresh: Refresh | None = None,
+    ) -> bool:
+        """Nobody gets on with this generation's tokens: mark it, and end its refresh."""
+        return await self._noted(
+            "mark_credential",
+            (tenant_id, user_id),
+            generation,
+            CredentialState.NEEDS_SIGN_IN,
+            more=(reason, _written(refresh)),
+        )
+
+    async def note_refresh(
+        self, tenant_id: str, user_id: str, *, generation: int, before: Refresh | None, after: Refresh
+    ) -> bool:
+        """Write the intent to refresh an active credential of this generation over the latest one."""
+        arguments: list[Argument] = [generation, CredentialState.ACTIVE, _written(before), _written(after)]
+        return bool(await self._scripts.call(Call("note_refresh", [self._key(tenant_id, user_id)], arguments)))
 
     async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
@@ -120,10 +174,19 @@ class RedisCredentialStore:
 
     async def told(self, standing: Standing) -> bool:
         """The user's sessions know that it is as it is here."""
-        return await self._noted("told", standing.tenant_id, standing.user_id, standing.generation, standing.state)
+        return await self._noted("told", (standing.tenant_id, standing.user_id), standing.generation, standing.state)
 
-    async def _put(self, tenant_id: str, user_id: str, arguments: list[Argument], *, now: Instant) -> tuple[int, bytes]:
+    async def _put(
+        self,
+        new: _Sealed,
+        *,
+        expires_at: Instant | None,
+        now: Instant,
+        whose: tuple[str, str, str] = ("", "", ""),
+        refreshed: tuple[int | str, str] = ("", ""),
+    ) -> Reply:
         """Write it together with every watch that may be paused; the script says which those are."""
+        tenant_id, user_id = new.tenant_id, new.user_id
         shard = self._shard(tenant_id, user_id)
         touched = [
             self._key(tenant_id, user_id),
@@ -133,19 +196,37 @@ class RedisCredentialStore:
             keys.strong(shard),
             keys.quiet(shard),
         ]
-        arguments = [*arguments, now, PAUSED, keys.DUE]
+        arguments: list[Argument] = [
+            self._seal.close(msgspec.json.encode(new)),
+            CredentialState.ACTIVE,
+            *whose,
+            "" if expires_at is None else expires_at,
+            keys.user_member(tenant_id, user_id),
+            now,
+            PAUSED,
+            keys.DUE,
+            "1" if new.refresh_token is not None else "",
+            *refreshed,
+        ]
         reply = await self._scripts.call(Call("put_credential", touched, arguments))
         while reply[0] == b"watches":
             watches = [WatchKey(tenant_id=tenant_id, user_id=user_id, app_id=app.decode()) for app in reply[1]]
             both = [part(shard, watch) for watch in watches for part in (keys.watch, keys.waiters)]
             names = [text for watch in watches for text in (watch.app_id, keys.watch_name(watch))]
             reply = await self._scripts.call(Call("put_credential", [*touched, *both], [*arguments, *names]))
-        _, generation, account = reply
-        return generation, account
+        return reply
 
-    async def _noted(self, script: str, tenant_id: str, user_id: str, generation: int, state: CredentialState) -> bool:
-        touched = [self._key(tenant_id, user_id), keys.untold(self._shard(tenant_id, user_id))]
-        arguments: list[Argument] = [generation, state, keys.user_member(tenant_id, user_id)]
+    async def _noted(
+        self,
+        script: str,
+        user: tuple[str, str],
+        generation: int,
+        state: CredentialState,
+        *,
+        more: tuple[str, ...] = (),
+    ) -> bool:
+        touched = [self._key(*user), keys.untold(self._shard(*user))]
+        arguments: list[Argument] = [generation, state, keys.user_member(*user), *more]
         return bool(await self._scripts.call(Call(script, touched, arguments)))
 
     def _shard(self, tenant_id: str, user_id: str) -> int:
@@ -154,14 +235,26 @@ class RedisCredentialStore:
     def _key(self, tenant_id: str, user_id: str) -> str:
         return keys.credential(self._shard(tenant_id, user_id), tenant_id, user_id)
 
-    def _open(self, sealed: str, tenant_id: str, user_id: str) -> str:
+    def _open(self, sealed: str, tenant_id: str, user_id: str) -> _Sealed:
         try:
             opened = msgspec.json.decode(self._seal.open(sealed), type=_Sealed)
         except SealBrokenError as error:
             raise CredentialUnreadableError(user_id=user_id) from error
         if (opened.tenant_id, opened.user_id) != (tenant_id, user_id):
             raise CredentialUnreadableError(user_id=user_id)
-        return opened.access_token
+        return opened
+
+
+def _written(refresh: Refresh | None) -> str:
+    """Write an intent as it is kept; none is empty."""
+    return f"{refresh.id} {refresh.tries} {refresh.until}" if refresh else ""
+
+
+def _refresh(written: bytes | None) -> Refresh | None:
+    if not written:
+        return None
+    refresh_id, tries, until = written.decode().split()
+    return Refresh(id=refresh_id, tries=int(tries), until=int(until))
 
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
-from orchestrator.core.errors import LaneLostError, SessionNotFoundError
+from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
+    Backlog,
     DeliveryPage,
     DeliveryQuery,
     DeliverySearch,
@@ -270,7 +271,9 @@ class RedisDeliveryStore:
         )
         return newest_of(map(decode_delivery, found.values()), limit=limit)
 
-    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant, audit: AuditEntry | None = None) -> None:
+    async def replay(
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
+    ) -> None:
         """Put a delivery into its lane once more."""
         lane = delivery.lane
         shard, session = lane.shard, lane.session_id
@@ -283,11 +286,18 @@ class RedisDeliveryStore:
             keys.audit(shard),
             keys.audit_index(shard),
         ]
-        audited: list[Argument] = ["", "", ""] if audit is None else audit_arguments(audit)
-        arguments: list[Argument] = [keys.lane_name(lane), _endpoint(lane), session, encode(delivery), body, now]
-        arguments += [*audited, keys.dead_member(delivery.created_at, lane, delivery.seq)]
-        if await self._scripts.call(Call("replay_delivery", names, arguments)) == [b"missing"]:
-            raise SessionNotFoundError(session_id=session)
+        arguments: list[Argument] = [keys.lane_name(lane), _endpoint(lane), session, encode(delivery), body, now, was]
+        arguments += ["", "", ""] if audit is None else audit_arguments(audit)
+        arguments.append(keys.dead_member(delivery.created_at, lane, delivery.seq))
+        match await self._scripts.call(Call("replay_delivery", names, arguments)):
+            case [b"missing"]:
+                raise SessionNotFoundError(session_id=session)
+            case [b"stale"]:
+                raise StaleVersionError(session_id=session)
+            case [b"held"]:
+                raise DeliveryUnderWayError(endpoint_id=lane.endpoint_id, session_id=session, seq=delivery.seq)
+            case _:
+                return
 
     async def wake(self, tenant_id: str, endpoint_id: str, *, now: Instant) -> None:
         """Look now at every lane of the endpoint in which something is pending."""
@@ -312,9 +322,22 @@ class RedisDeliveryStore:
         found = await self._scripts.run(*(("HGET", keys.received(shard), name) for shard in range(self._shards)))
         return any(at is not None and int(at) >= since for at in found)
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
-        return sum(await self._scripts.run(*(("XLEN", keys.outbox(shard)) for shard in shards)))
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
+        reads: list[tuple[Argument, ...]] = []
+        for shard in shards:
+            outbox, lanes = keys.outbox(shard), keys.lanes(shard)
+            reads += [
+                ("XLEN", outbox),
+                ("XRANGE", outbox, "-", "+", "COUNT", 1),
+                ("ZCARD", lanes),
+                ("ZCOUNT", lanes, "-inf", now),
+            ]
+        found = await self._scripts.run(*reads)
+        oldest = [decode_event(fields[b"event"]).at for entries in found[1::4] for _, fields in entries]
+        return Backlog(
+            events=sum(found[0::4]), oldest=min(oldest, default=None), lanes=sum(found[2::4]), due=sum(found[3::4])
+        )
 
     async def _unfinished(self, query: DeliveryQuery, shard: int) -> list[LanePlace]:
         """Return places of a shard's pending deliveries, at least one more than a page holds if there are more."""

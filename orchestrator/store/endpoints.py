@@ -15,7 +15,7 @@ from orchestrator.core.errors import (
     TooManyEndpointsError,
 )
 from orchestrator.core.ports import EndpointStore
-from orchestrator.core.session import session_shard
+from orchestrator.core.session import Instant, session_shard
 from orchestrator.store import keys
 from orchestrator.store.codec import decode_endpoint, encode
 from orchestrator.store.scripts import Call, Reply, Scripts
@@ -34,7 +34,7 @@ class RedisEndpointStore:
 
     async def create(self, endpoint: Endpoint) -> None:
         """Keep a new endpoint."""
-        await self._write(endpoint, read=0)
+        await self._write(endpoint, read=0, now=endpoint.created_at)
 
     async def get(self, tenant_id: str, endpoint_id: str) -> Endpoint | None:
         """Return the tenant's endpoint, if there is one."""
@@ -76,18 +76,20 @@ class RedisEndpointStore:
         await self._write(changed, read=endpoint.version)
         return changed
 
-    async def delete(self, endpoint: Endpoint) -> None:
-        """Forget the endpoint."""
-        await self._scripts.run(("HDEL", _owner(endpoint.tenant_id, endpoint.session_id), endpoint.id))
+    async def delete(self, endpoint: Endpoint, *, now: Instant, until: Instant) -> None:
+        """Forget the endpoint, and until then make none of its id."""
+        names = [_owner(endpoint.tenant_id, endpoint.session_id), _deleted(endpoint)]
+        await self._scripts.call(Call("delete_endpoint", names, [endpoint.id, now, until]))
 
-    async def _write(self, endpoint: Endpoint, *, read: int) -> None:
+    async def _write(self, endpoint: Endpoint, *, read: int, now: Instant = 0) -> None:
         owner = _owner(endpoint.tenant_id, endpoint.session_id)
         session_id = endpoint.session_id
         session = owner if session_id is None else keys.session(session_shard(session_id), session_id)
         most = MOST_OF_TENANT if session_id is None else MOST_OF_SESSION
         sealed = tuple(self._seal.close(secret.encode()).decode() for secret in endpoint.secrets)
         document = encode(replace(endpoint, secrets=sealed))
-        match await self._scripts.call(Call("write_endpoint", [owner, session], [endpoint.id, document, read, most])):
+        names = [owner, session, _deleted(endpoint)]
+        match await self._scripts.call(Call("write_endpoint", names, [endpoint.id, document, read, most, now])):
             case [b"stale"]:
                 raise StaleVersionError(session_id=endpoint.id)
             case [b"missing"]:
@@ -115,6 +117,12 @@ def _owner(tenant_id: str, session_id: str | None) -> str:
     if session_id is None:
         return keys.tenant_endpoints(tenant_id)
     return keys.session_endpoints(session_shard(session_id), session_id)
+
+
+def _deleted(endpoint: Endpoint) -> str:
+    if endpoint.session_id is None:
+        return keys.deleted_endpoints(endpoint.tenant_id)
+    return keys.session_deleted_endpoints(session_shard(endpoint.session_id), endpoint.session_id)
 
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ part of a name.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -56,6 +57,7 @@ def session(shard: int, session_id: str) -> str:
     """hash: `document` (JSON), `version`, `commit_id`, and by line `index` (its members there) and `errors`.
 
     `stages` are those it came to, each with a semicolon. `errors` are the references that are in `quoted`.
+    In a trimmed session's `index` "@" stands for its place, with which the first line ends.
     """
     return _shard(shard, "session", _quoted(session_id))
 
@@ -271,6 +273,16 @@ def session_endpoints(shard: int, session_id: str) -> str:
     return _shard(shard, "session", _quoted(session_id), "endpoints")
 
 
+def deleted_endpoints(tenant_id: str) -> str:
+    """zset: ids of endpoints of the tenant that were deleted, by until when none of that id may be made."""
+    return f"zw:{{tenant:{_quoted(tenant_id)}}}:endpoints:deleted"
+
+
+def session_deleted_endpoints(shard: int, session_id: str) -> str:
+    """zset: the same for endpoints of a session."""
+    return _shard(shard, "session", _quoted(session_id), "endpoints", "deleted")
+
+
 def all_endpoints() -> tuple[str, str]:
     """Patterns of the hashes that hold endpoints, and of nothing else."""
     return "zw:{tenant:*}:endpoints", "zw:{*}:session:*:endpoints"
@@ -420,6 +432,11 @@ def partner(name: str) -> str:
     return f"zw:{{budget}}:partner:{_quoted(name)}"
 
 
+def user_share(name: str) -> str:
+    """zset: permits held by what one user does, like `egress`; the name is not legible in it."""
+    return f"zw:{{budget}}:user:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
 def cooldown() -> str:
     """hash: `egress:<name>` or `partner:<name>` → until when no permit is given."""
     return "zw:{budget}:cooldown"
@@ -443,6 +460,16 @@ def credential(shard: int, tenant_id: str, user_id: str) -> str:
 def untold(shard: int) -> str:
     """set: users, as `user_member`, whose sessions may not know yet how the credential is."""
     return _shard(shard, "untold")
+
+
+def sign_ins(shard: int) -> str:
+    """hash: id → sign-in (JSON)."""
+    return _shard(shard, "signins")
+
+
+def kept_sign_ins(shard: int) -> str:
+    """zset: ids of sign-ins, by until when they are kept."""
+    return _shard(shard, "signins", "kept")
 
 
 def user_member(tenant_id: str, user_id: str) -> str:

@@ -19,13 +19,15 @@ class Limits:
     `egress` and `partner` are permits per `window` (0: no limit on that side). A permit is not used later than
     `start_delay` after it was taken, and its call takes at most `call_limit`: so an unanswered one may count at Zapier
     until `start_delay + call_limit + window`. The reserves are what `Share.STRONG` and `Share.QUIET` leave to takers
-    more urgent than themselves.
+    more urgent than themselves. `user` is how many permits what one user does may hold, so that no page can use up what
+    others wait on (0: as many as there are).
 
     Raises ValueError when a reserve leaves nothing, or quiet checks would be served before strong ones.
     """
 
     egress: int = 60
     partner: int = 150
+    user: int = 30
     window: Millis = MINUTE
     start_delay: Millis = 15 * SECOND
     call_limit: Millis = 10 * SECOND

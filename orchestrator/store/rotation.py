@@ -92,9 +92,8 @@ async def _reseal_endpoint(scripts: Scripts, name: str, endpoint_id: bytes, seal
             secret if new is None else new.decode() for secret, new in zip(endpoint.secrets, anew, strict=True)
         )
         changed = encode(replace(endpoint, secrets=secrets, version=endpoint.version + 1))
-        if await scripts.call(Call("write_endpoint", [name, name], [endpoint_id, changed, endpoint.version, 0])) != [
-            b"stale"
-        ]:
+        write = Call("write_endpoint", [name, name, name], [endpoint_id, changed, endpoint.version, 0, 0])
+        if await scripts.call(write) != [b"stale"]:
             return _RESEALED
 
 

@@ -14,7 +14,7 @@ from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import AuditQuery, Commit, SessionQuery
-from orchestrator.core.session import ENDED, Instant, Session, SessionKey, session_shard, shard_of
+from orchestrator.core.session import ENDED, Instant, Session, SessionKey, WatchKey, session_shard, shard_of
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
 
@@ -54,6 +54,12 @@ def whole(session: Session, events: Sequence[Event], *, after: int) -> tuple[Eve
     """Return those events up to the session's own `seq`, or none when they are not all that come after `after`."""
     found = tuple(event for event in events if event.seq <= session.seq)
     return found if len(found) == session.seq - after else ()
+
+
+def watches_of(session: Session) -> tuple[WatchKey, ...]:
+    """Return the watches that the session's steps wait on, or waited on, with the apps they have now."""
+    apps = dict.fromkeys(step.app.id for step in session.steps if step.app is not None)
+    return tuple(WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id) for app_id in apps)
 
 
 def is_ended(session: Session) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import structlog
+
 from orchestrator.core.errors import (
     GuardFailedError,
     LeaseLostError,
@@ -26,12 +28,14 @@ from orchestrator.core.ports import (
 from orchestrator.core.session import Instant, Session, SessionKey, session_shard, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import read_standing
-from orchestrator.store.codec import decode_event, decode_receipt, decode_session, decode_signal, encode
+from orchestrator.store.codec import decode_event, decode_receipt, decode_session, decode_signal, encode, encode_sparse
 from orchestrator.store.commits import apps_of, commit_call
-from orchestrator.store.rules import KEPT_ERRORS, KEPT_SIGNALS, check_commit, matches, owned, whole
+from orchestrator.store.rules import KEPT_ERRORS, KEPT_SIGNALS, check_commit, matches, owned, watches_of, whole
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 from orchestrator.store.searching import find_places
 from orchestrator.store.watches import sooner
+
+log = structlog.get_logger(__name__)
 
 
 class RedisSessionStore:
@@ -68,7 +72,11 @@ class RedisSessionStore:
         """Write one decision whole or not at all."""
         check_commit(commit, shards=self._shards)
         match await self._scripts.call(commit_call(commit)):
-            case [b"done" | b"repeated", access, next_checks]:
+            case [b"done", access, next_checks, lost]:
+                if lost:
+                    log.error("outbox_overflowed", shard=_shard(commit.session.id), events_lost=lost)
+                return _written(commit, access, next_checks)
+            case [b"repeated", access, next_checks]:
                 return _written(commit, access, next_checks)
             case [b"receipt", receipt]:
                 return decode_receipt(receipt)
@@ -109,7 +117,9 @@ class RedisSessionStore:
             ("XRANGE", stream, "-", "+", "COUNT", 1),
             ("XRANGE", stream, f"({max(after, 0)}-0", "+", "COUNT", limit),
         )
-        first = next((int(entry.partition(b"-")[0]) for entry, _ in oldest), 0)
+        if not oldest:  # every session has events until it is trimmed
+            return EventPage(events=(), truncated=(await self.load_any(session_id)).seq > max(after, 0))
+        first = int(oldest[0][0].partition(b"-")[0])
         return EventPage(
             events=tuple(decode_event(fields[b"event"]) for _, fields in found), truncated=first > max(after, 0) + 1
         )
@@ -160,6 +170,29 @@ class RedisSessionStore:
         await self._scripts.run(("XDEL", outbox, *old))
         return len(old)
 
+    async def trim(self, session: Session, *, now: Instant, wake_at: Instant, if_pending_at: Instant) -> bool:
+        """Erase an ended session's history, and write it as it is given, unless a delivery of it is pending."""
+        shard = _shard(session.id)
+        names = [
+            keys.session(shard, session.id),
+            keys.events(shard, session.id),
+            keys.signals(shard, session.id),
+            keys.wake(shard),
+            keys.delivery_index(shard),
+            keys.session_lanes(shard, session.id),
+            keys.session_deliveries(shard, session.id),
+            keys.session_messages(shard, session.id),
+            *(keys.popups(shard, watch) for watch in watches_of(session)),
+        ]
+        document = encode_sparse(session)
+        arguments: list[Argument] = [session.id, session.version - 1, document, wake_at, if_pending_at, now]
+        reply = await self._scripts.call(Call("trim", names, arguments))
+        if reply == [b"stale"]:
+            raise StaleVersionError(session_id=session.id)
+        if reply == [b"missing"]:
+            raise SessionNotFoundError(session_id=session.id)
+        return bool(reply == [b"done"])
+
     async def purge(self, session: Session) -> None:
         """Erase an ended session with all that is kept beside it."""
         shard = _shard(session.id)
@@ -177,6 +210,7 @@ class RedisSessionStore:
             keys.session_deliveries(shard, session.id),
             keys.session_messages(shard, session.id),
             keys.session_endpoints(shard, session.id),
+            keys.session_deleted_endpoints(shard, session.id),
             keys.quoted(shard),
         ]
         arguments: list[Argument] = [session.id, session.version, session.reference or ""]

@@ -46,6 +46,7 @@ class _Known:
                 keys.session_lanes,
                 keys.session_deliveries,
                 keys.session_messages,
+                keys.session_deleted_endpoints,
             )
         ]
         of_watches = [
@@ -66,6 +67,7 @@ class _Known:
             keys.credential(shard, *user),
             keys.untold(shard),
             *(name(shard) for name in (keys.lanes, keys.lane_holders, keys.lanes_held, keys.delivery_index)),
+            *(name(shard) for name in (keys.sign_ins, keys.kept_sign_ins)),
             keys.calls(shard, *user),
             keys.waiting(shard, self.tenant_id),
             keys.quoted(shard),
@@ -80,6 +82,7 @@ class _Known:
             encode([{"name": keys.watch_name(watch), "app": watch.app_id} for watch in self.watches]),
             encode(self.profiles),
             keys.user_member(*user),
+            *user,
         ]
         return Call("erase", names, arguments)
 

@@ -2,5 +2,6 @@
 
 from orchestrator.zapier.client import ZapierClient
 from orchestrator.zapier.limits import Limits
+from orchestrator.zapier.oauth import ZapierOAuth
 
-__all__ = ["Limits", "ZapierClient"]
+__all__ = ["Limits", "ZapierClient", "ZapierOAuth"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Final, Self, assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -17,7 +17,8 @@ from orchestrator.core.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from orchestrator.core.ports import CallLog, CallRecord, Clock, Credential, CredentialStore, Permit
+from orchestrator.core.metering import UNMETERED, Meter
+from orchestrator.core.ports import Access, CallLog, CallRecord, Clock, Credential, Permit
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.permits import Purse
@@ -33,26 +34,6 @@ _PASSING: Final = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """On whose behalf a call is made. Without a `generation` the token is not a kept one, and a 401 marks nothing."""
-
-    tenant_id: str
-    user_id: str
-    token: str = field(repr=False)
-    generation: int | None = None
-
-    @classmethod
-    def of(cls, credential: Credential) -> Self:
-        """Return the user the credential belongs to."""
-        return cls(
-            tenant_id=credential.tenant_id,
-            user_id=credential.user_id,
-            token=credential.access_token,
-            generation=credential.generation,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """The body of a successful answer, and when the request it answers was begun."""
 
@@ -60,60 +41,36 @@ class Reading:
     begun_at: Instant
 
 
-class Calls:
-    """Makes requests, each under one permit, and judges what came of them."""
+class Requests:
+    """Makes requests, each under one permit, and tells the budget what came of them; and the log of users' calls."""
 
-    def __init__(self, exchange: Exchange, *, clock: Clock, credentials: CredentialStore, log: CallLog) -> None:
+    def __init__(
+        self, exchange: Exchange, *, clock: Clock, log: CallLog | None = None, meter: Meter = UNMETERED
+    ) -> None:
         self._exchange = exchange
+        self._meter = meter
         self._clock = clock
-        self._credentials = credentials
         self._log = log
 
-    async def read(self, request: Request, *, caller: Caller, purse: Purse) -> Reading:
-        """Make a request that changes nothing, and return what was read.
-
-        When a user waits for it, a passing failure (a dropped connection, 502, 503 without Retry-After, 504) is met by
-        one repetition under a new permit; a check's never is. Raises as the port `Upstream` promises of reads.
-        """
-        begun_at, outcome = await self.make(request, caller=caller, purse=purse)
-        if purse.is_awaited and is_passing(outcome):
-            begun_at, outcome = await self.make(request, caller=caller, purse=purse)
-        if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
-            await self.mark(caller)
-            raise SignInRequiredError(user_id=caller.user_id)
-        return Reading(body=body_of(outcome, token=request.token, now=self._clock.now()), begun_at=begun_at)
-
-    async def make(self, request: Request, *, caller: Caller, purse: Purse) -> tuple[Instant, Outcome]:
+    async def make(self, request: Request, *, purse: Purse, user: Credential | None = None) -> tuple[Instant, Outcome]:
         """Make one request, tell the budget what came of it, and return when it was begun with its outcome.
 
-        It is noted among the calls made for the user, too; a store that does not take the note spoils nothing.
-
-        A token that no header can hold is refused here, as Zapier would. Raises what drawing a permit raises, and
-        nothing once the request is begun.
+        It is noted among the calls made for the user, too; a store that does not take the note spoils nothing. Raises
+        what drawing a permit raises, and nothing once the request is begun.
         """
-        if not _SENDABLE_TOKEN.fullmatch(request.token):
-            return self._clock.now(), Answer(status=HTTPStatus.UNAUTHORIZED, headers={})
         permit = await purse.draw()
         begun_at = self._clock.now()
         outcome = await self._exchange.send(request)
         record = _recorded(request, outcome, begun_at=begun_at, took=self._clock.now() - begun_at)
-        await asyncio.gather(self._settle(outcome, permit, purse), self._note(caller, record))
+        self._meter.called(record.endpoint, status=record.status, took=record.took)
+        await asyncio.gather(self._settle(outcome, permit, purse), self._note(user, record))
         return begun_at, outcome
 
-    def now(self) -> Instant:
-        """Return the present moment, by the clock that calls are made by."""
-        return self._clock.now()
-
-    async def mark(self, caller: Caller) -> None:
-        """Zapier refused the caller's token: let nobody use this generation of it again."""
-        if caller.generation is not None:
-            await self._credentials.need_sign_in(caller.tenant_id, caller.user_id, generation=caller.generation)
-
-    async def _note(self, caller: Caller, record: CallRecord) -> None:
-        if not caller.user_id:
+    async def _note(self, user: Credential | None, record: CallRecord) -> None:
+        if user is None or self._log is None:
             return
         try:
-            await self._log.note(caller.tenant_id, caller.user_id, record)
+            await self._log.note(user.tenant_id, user.user_id, record)
         except StoreError as error:
             log.warning("call_not_noted", problem=str(error))
 
@@ -125,7 +82,7 @@ class Calls:
             case Answer():
                 if outcome.status == HTTPStatus.TOO_MANY_REQUESTS:
                     now = self._clock.now()
-                    await purse.cool_down(permit, until=now + _wait(outcome, now))
+                    await purse.cool_down(permit, until=now + wait_of(outcome, now))
                 await purse.answered(permit)
             case Unanswered():
                 pass
@@ -133,10 +90,85 @@ class Calls:
                 assert_never(outcome)
 
 
+class Calls:
+    """Makes requests with users' tokens, each under one permit, and judges what came of them."""
+
+    def __init__(self, requests: Requests, *, clock: Clock, access: Access) -> None:
+        self._requests = requests
+        self._clock = clock
+        self._access = access
+
+    async def read(self, request: Request, *, credential: Credential, purse: Purse) -> Reading:
+        """Make a request that changes nothing with the user's newest token, and return what was read.
+
+        When a user waits for it, a passing failure (a dropped connection, 502, 503 without Retry-After, 504) is met by
+        one repetition under a new permit; a check's never is. A token that Zapier refuses is met by one repetition with
+        another one. Raises as the port `Upstream` promises of reads.
+        """
+        credential = await self._access.newest(credential)
+        begun_at, outcome = await self._made(request, credential, purse)
+        if _is_refused(outcome):
+            credential = await self._access.after_refusal(credential)
+            begun_at, outcome = await self._made(request, credential, purse)
+            if _is_refused(outcome):
+                await self._access.mark(credential)
+                raise SignInRequiredError(user_id=credential.user_id)
+        return self._reading(outcome, begun_at, credential.access_token)
+
+    async def read_as(self, token: str, request: Request, *, purse: Purse) -> Reading:
+        """Read with a token that is nobody's yet. A 401 raises SignInRequiredError, which names no user."""
+        begun_at, outcome = await self._tried(replace(request, token=token), purse, user=None)
+        if _is_refused(outcome):
+            raise SignInRequiredError(user_id="")
+        return self._reading(outcome, begun_at, token)
+
+    async def newest(self, credential: Credential) -> Credential:
+        """Return the credential with the user's newest token. Raises as the port `Access` promises."""
+        return await self._access.newest(credential)
+
+    async def act(self, request: Request, *, credential: Credential, purse: Purse) -> Outcome:
+        """Make a request that may change something, once, with exactly this token."""
+        _, outcome = await self._make(replace(request, token=credential.access_token), purse, user=credential)
+        return outcome
+
+    async def after_refusal(self, credential: Credential) -> None:
+        """Zapier refused this token for what must not be repeated: have another one for the next call.
+
+        Raises as the port `Access` promises.
+        """
+        await self._access.after_refusal(credential)
+
+    def now(self) -> Instant:
+        """Return the present moment, by the clock that calls are made by."""
+        return self._clock.now()
+
+    async def _made(self, request: Request, credential: Credential, purse: Purse) -> tuple[Instant, Outcome]:
+        return await self._tried(replace(request, token=credential.access_token), purse, user=credential)
+
+    async def _tried(self, request: Request, purse: Purse, *, user: Credential | None) -> tuple[Instant, Outcome]:
+        begun_at, outcome = await self._make(request, purse, user=user)
+        if purse.is_awaited and is_passing(outcome):
+            begun_at, outcome = await self._make(request, purse, user=user)
+        return begun_at, outcome
+
+    async def _make(self, request: Request, purse: Purse, *, user: Credential | None) -> tuple[Instant, Outcome]:
+        """Make one request; a token that no header can hold is refused here, as Zapier would."""
+        if not _SENDABLE_TOKEN.fullmatch(request.token):
+            return self._clock.now(), Answer(status=HTTPStatus.UNAUTHORIZED, headers={})
+        return await self._requests.make(request, purse=purse, user=user)
+
+    def _reading(self, outcome: Outcome, begun_at: Instant, token: str) -> Reading:
+        return Reading(body=body_of(outcome, token=token, now=self._clock.now()), begun_at=begun_at)
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    return isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED
+
+
 def is_passing(outcome: Outcome) -> bool:
     """Tell whether the same request may well succeed a moment later."""
     if isinstance(outcome, Answer) and outcome.status not in _SUCCESS:
-        return outcome.status in _PASSING and not _asks_to_wait(outcome)
+        return outcome.status in _PASSING and not asks_to_wait(outcome)
     return outcome.flaw is Flaw.DROPPED
 
 
@@ -147,8 +179,8 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
             raise UpstreamUnavailableError(problem=f"not reached: {flaw}")
         case Unanswered(flaw=flaw):
             raise UpstreamUnavailableError(problem=f"no answer: {flaw}")
-        case Answer() if _asks_to_wait(outcome):
-            raise UpstreamBusyError(retry_after=_wait(outcome, now))
+        case Answer() if asks_to_wait(outcome):
+            raise UpstreamBusyError(retry_after=wait_of(outcome, now))
         case Answer(status=status) if status in _REFUSAL:
             raise UpstreamRefusedError(status=status, problem=problem_of(outcome.body, token=token))
         case Answer(status=status) if status not in _SUCCESS:
@@ -161,12 +193,14 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
             assert_never(outcome)
 
 
-def _asks_to_wait(answer: Answer) -> bool:
+def asks_to_wait(answer: Answer) -> bool:
+    """Tell whether Zapier refuses everything for a while."""
     is_unavailable = answer.status == HTTPStatus.SERVICE_UNAVAILABLE
     return answer.status == HTTPStatus.TOO_MANY_REQUESTS or (is_unavailable and _RETRY_AFTER in answer.headers)
 
 
-def _wait(answer: Answer, now: Instant) -> Millis:
+def wait_of(answer: Answer, now: Instant) -> Millis:
+    """Return how long Zapier asks us to wait."""
     return retry_after(answer.headers.get(_RETRY_AFTER), now=now)
 
 

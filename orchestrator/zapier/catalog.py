@@ -3,12 +3,13 @@
 What one user reads serves every user of the tenant where it is a fact about the app: a page of the catalogue, the
 actions of an app. The popup address that a browser will be sent to is not: whether it belongs to the user whose token
 read it is undocumented, so the details of one app are kept for each user alone, and the links on a page of the
-catalogue only tell which apps need an authentication. Nothing here is read by client id: such answers have no connect
+catalogue serve nobody but that user. Nothing here is read by client id: such answers have no connect
 links, and would make every app look as if it needed no authentication (Zapier docs: get-apps).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ import msgspec
 
 from orchestrator.core.errors import AppNotFoundError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.ports import AppPage, CatalogAction, CatalogApp, Credential
-from orchestrator.core.session import Instant
+from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress, offset_of
-from orchestrator.zapier.calls import Caller, Calls, Reading
+from orchestrator.zapier.calls import Calls, Reading
 from orchestrator.zapier.exchange import Request
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import Trail
@@ -55,8 +56,10 @@ class Catalog:
     async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:
         """Return one page of the apps whose titles match, or of all.
 
-        An app whose popup address Zapier does not state is left out: nobody could choose it. A page whose next link
-        cannot be followed is the last one. Raises ValueError for a cursor that is not ours, and what reads raise.
+        An app whose popup address Zapier does not state is left out: nobody could choose it. Whoever has it read may
+        choose from it without a further call. A page whose next link cannot be followed is the last one.
+
+        Raises ValueError for a cursor that is not ours, and what reads raise.
         """
         offset = _offset(cursor)
         words = " ".join((query or "").encode("utf-8", "replace").decode().split())
@@ -66,11 +69,15 @@ class Catalog:
             url = self._address.endpoint("/v2/apps", **(asked | {"query": words} if words else asked))
             reading = await self._read("GET /v2/apps", url, credential)
             page = wire.apps(reading.body)
-            found = (row.at(reading.begun_at) for row in page.rows)
-            return AppPage(apps=tuple(app for app in found if app is not None), cursor=self._cursor(page, url))
+            found = [app for row in page.rows if (app := row.at(reading.begun_at)) is not None]
+            until = reading.begun_at + self._limits.link_age
+            await asyncio.gather(
+                *(self._shelf.keep(_app_key(credential, app.app.id), app, until=until) for app in found)
+            )
+            return AppPage(apps=tuple(found), cursor=self._cursor(page, url))
 
         key = key_of("apps", credential.tenant_id, words, str(offset))
-        return await self._shelf.kept(key, AppPage, read, age=self._limits.link_age)
+        return await self._shelf.kept(key, AppPage, read, age=self._limits.catalogue_age)
 
     def _cursor(self, page: wire.Page[wire.AppRow], url: httpx.URL) -> str | None:
         following = self._address.own(page.next_link, seen_on=url) if page.next_link and page.rows else None
@@ -96,15 +103,13 @@ class Catalog:
                 raise
             return _only(reading, app_id)
 
-        key = key_of("app", credential.tenant_id, credential.user_id, app_id)
-        return await self._shelf.kept(key, CatalogApp, read, age=self._limits.link_age)
+        return await self._shelf.kept(_app_key(credential, app_id), CatalogApp, read, age=self._limits.link_age)
 
     async def actions(
-        self, credential: Credential, app_id: str, *, fresh: bool, for_use: bool = False
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
     ) -> tuple[CatalogAction, ...]:
-        """Return every action of the app, at most `actions_age` old, or as they are now if `fresh`.
+        """Return every action of the app, read at most `age` ago, by default `catalogue_age`; 0 reads them now.
 
-        `for_use`: their ids are about to be used, so they are at most `link_age` old.
         A list that breaks off raises UpstreamUnavailableError: a missing action would look like one that is gone.
         """
 
@@ -122,18 +127,19 @@ class Catalog:
             return _ListedActions(actions=tuple(actions), read_at=started)
 
         key = key_of("listed_actions", credential.tenant_id, app_id)
-        age = self._limits.actions_age
-        listed = await self._shelf.kept(key, _ListedActions, read, age=age, fresh=fresh)
-        if for_use and self._calls.now() - listed.read_at > self._limits.link_age:
-            listed = await self._shelf.kept(key, _ListedActions, read, age=age, fresh=True)
+        longest = self._limits.catalogue_age
+        since = self._calls.now() - (longest if age is None else age)
+        listed = await self._shelf.kept(
+            key, _ListedActions, read, age=longest, serves=lambda kept: kept.read_at > since
+        )
         return listed.actions
 
     async def _read(
         self, endpoint: str, url: httpx.URL, credential: Credential, *, app_id: str | None = None
     ) -> Reading:
-        request = Request(endpoint=endpoint, method="GET", url=url, token=credential.access_token, app_id=app_id)
-        async with self._permits.purse(credential.tenant_id) as purse:
-            return await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+        request = Request(endpoint=endpoint, method="GET", url=url, app_id=app_id)
+        async with self._permits.purse(credential.tenant_id, credential.user_id) as purse:
+            return await self._calls.read(request, credential=credential, purse=purse)
 
 
 def _only(reading: Reading, app_id: str) -> CatalogApp:
@@ -154,6 +160,10 @@ def _offset(cursor: str | None) -> int:
     if match is None:
         raise ValueError(f"not a cursor of a search: {cursor[:40]!r}")
     return int(match[1])
+
+
+def _app_key(credential: Credential, app_id: str) -> str:
+    return key_of("app", credential.tenant_id, credential.user_id, app_id)
 
 
 def key_of(kind: str, *parts: str) -> str:

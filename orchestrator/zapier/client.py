@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -10,6 +10,7 @@ import httpx
 import structlog
 
 from orchestrator.core.errors import (
+    SignInRequiredError,
     StoreError,
     UpstreamBusyError,
     UpstreamRefusedError,
@@ -17,9 +18,14 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.fields import Form
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import (
+    Access,
     ActionUse,
     AppPage,
+    AuthenticationMade,
+    AuthenticationNotMade,
+    AuthenticationUnknown,
     Budget,
     Cache,
     CallLog,
@@ -28,7 +34,6 @@ from orchestrator.core.ports import (
     ChoicePage,
     Clock,
     Credential,
-    CredentialStore,
     Output,
     Permit,
     Profile,
@@ -40,17 +45,17 @@ from orchestrator.core.ports import (
     ZapUnknown,
 )
 from orchestrator.core.recognition import ListedZap, ZapListing
-from orchestrator.core.session import Listing
+from orchestrator.core.session import Instant, Listing, Millis
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress
-from orchestrator.zapier.calls import Caller, Calls
+from orchestrator.zapier.calls import Calls, Requests, wait_of
 from orchestrator.zapier.catalog import Catalog
 from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.forms import Forms
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import ListingDraft, Trail
 from orchestrator.zapier.permits import PartnerOf, PermitSource
-from orchestrator.zapier.refusals import problem_of
+from orchestrator.zapier.refusals import problem_of, without
 from orchestrator.zapier.shelf import Shelf
 
 log = structlog.get_logger(__name__)
@@ -79,18 +84,20 @@ class ZapierClient:
         base_url: str,
         http: httpx.AsyncClient,
         budget: Budget,
-        credentials: CredentialStore,
+        access: Access,
         calls: CallLog,
         cache: Cache,
         clock: Clock,
         egress: str,
         partner_of: PartnerOf,
         limits: Limits | None = None,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._limits = limits or Limits()
         self._address = ApiAddress(base_url)
         self._clock = clock
-        self._calls = Calls(Exchange(http, limits=self._limits), clock=clock, credentials=credentials, log=calls)
+        requests = Requests(Exchange(http, limits=self._limits), clock=clock, log=calls, meter=meter)
+        self._calls = Calls(requests, clock=clock, access=access)
         self._permits = PermitSource(
             budget=budget,
             clock=clock,
@@ -115,9 +122,9 @@ class ZapierClient:
             limits=self._limits,
         )
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
-        return await self._permits.purse(tenant_id).draw()
+        return await self._permits.permit(tenant_id, user_id)
 
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Give back permits that will not be used; twice is fine."""
@@ -129,11 +136,10 @@ class ZapierClient:
         The e-mail address is as Zapier writes it. Raises what reads raise; the SignInRequiredError names no user, as
         the token is nobody's yet.
         """
-        caller = Caller(tenant_id=tenant_id, user_id="", token=access_token)
-        request = _get("/v1/profiles/me", self._address.endpoint("/v1/profiles/me"), access_token)
+        request = _get("/v1/profiles/me", self._address.endpoint("/v1/profiles/me"))
         try:
             async with self._permits.purse(tenant_id) as purse:
-                reading = await self._calls.read(request, caller=caller, purse=purse)
+                reading = await self._calls.read_as(access_token, request, purse=purse)
         except UpstreamRefusedError as error:
             if error.facts["status"] in _UNREADABLE_PROFILE:
                 return None
@@ -148,13 +154,15 @@ class ZapierClient:
         """Return one app, its popup address at most a minute old. Raises AppNotFoundError."""
         return await self._catalog.app(credential, app_id)
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
-        """List the app's actions; `fresh` asks Zapier now, for ids that are about to be used."""
-        return await self._catalog.actions(credential, app_id, fresh=fresh)
+    async def actions(
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
+    ) -> tuple[CatalogAction, ...]:
+        """List the app's actions, read at most `age` ago; by default they may be ten minutes old."""
+        return await self._catalog.actions(credential, app_id, age=age)
 
-    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
-        """Return what the action asks for, at most a minute old unless `fresh`."""
-        return await self._forms.fields(credential, use, fresh=fresh)
+    async def fields(self, credential: Credential, use: ActionUse) -> Form:
+        """Return what the action asks for, at most a minute old."""
+        return await self._forms.fields(credential, use)
 
     async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
         """Return one page of a field's choices. Raises ValueError for a cursor that is not ours."""
@@ -179,13 +187,13 @@ class ZapierClient:
         trail = Trail(first, address=self._address, max_pages=self._limits.max_pages)
         draft = ListingDraft(app_id, trail)
         share = Share.STRONG if permits else Share.INTERACTIVE
-        async with self._permits.purse(credential.tenant_id, given=permits, share=share) as purse:
+        async with self._permits.purse(credential.tenant_id, credential.user_id, given=permits, share=share) as purse:
             while trail.here is not None:
-                request = _get("/v2/authentications", trail.here, credential.access_token, app_id=app_id)
+                request = _get("/v2/authentications", trail.here, app_id=app_id)
                 try:
-                    reading = await self._calls.read(request, caller=Caller.of(credential), purse=purse)
+                    reading = await self._calls.read(request, credential=credential, purse=purse)
                 except UpstreamBusyError as busy:
-                    raise UpstreamBusyError(retry_after=busy.retry_after, pages=draft.pages) from busy
+                    raise UpstreamBusyError(retry_after=busy.retry_after, pages=draft.pages, why=busy.why) from busy
                 draft.add(wire.authentications(reading.body), begun_at=reading.begun_at)
         listing = draft.listing(account=credential.account)
         if not listing.complete:
@@ -200,8 +208,8 @@ class ZapierClient:
         is_whole = True
         async with self._permits.purse(credential.tenant_id, share=Share.STRONG) as purse:
             while trail.here is not None:
-                request = _get("/v2/zaps", trail.here, credential.access_token)
-                page = wire.zaps((await self._calls.read(request, caller=Caller.of(credential), purse=purse)).body)
+                request = _get("/v2/zaps", trail.here)
+                page = wire.zaps((await self._calls.read(request, credential=credential, purse=purse)).body)
                 found += [zap for zap in page.rows if zap is not None]
                 is_whole = is_whole and None not in page.rows
                 trail.turn(page)
@@ -212,37 +220,73 @@ class ZapierClient:
     ) -> ZapMade | ZapNotMade | ZapUnknown:
         """Make one call, never repeated, and say what is known of the Zap; raises nothing.
 
-        It was made: 201 with an id. It was surely not: never connected, or 400, 401 (which marks the credential), 403,
-        404, 429 (which cools the budget down). Whatever else comes of it: nobody knows. When the permit came too late
-        there is no call, nor one under another permit: meanwhile the wish may have been given up and made again.
+        It was made: 201 with an id. It was surely not: never connected, or 400, 401 (after which the next call has
+        another token, or a sign-in is needed), 403, 404, 429 (which cools the budget down). Whatever else comes of it:
+        nobody knows. When the permit came too late there is no call, nor one under another permit: meanwhile the wish
+        may have been given up and made again.
         """
         async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
             try:
                 body = wire.zap_request(draft)
-            except ValueError as error:
+                newest = await self._calls.newest(credential)
+            except (ValueError, ZapwrightError) as error:
                 return ZapNotMade(status=None, problem=str(error))
             if self._clock.now() > permit.start_by:
                 return ZapNotMade(status=None, problem="too late: the call could not begin in time")
-            url, token = self._address.endpoint("/v2/zaps"), credential.access_token
-            request = Request(endpoint="POST /v2/zaps", method="POST", url=url, token=token, body=body)
+            request = Request(
+                endpoint="POST /v2/zaps", method="POST", url=self._address.endpoint("/v2/zaps"), body=body
+            )
             try:
-                _, outcome = await self._calls.make(request, caller=Caller.of(credential), purse=purse)
+                outcome = await self._calls.act(request, credential=newest, purse=purse)
             except (StoreError, UpstreamBusyError) as error:
                 return ZapNotMade(status=None, problem=f"no permit: {error}")
         if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
-            await self._mark(Caller.of(credential))
-        return _zap(outcome, token=token)
+            await self._after_refusal(newest)
+        return _zap(outcome, token=newest.access_token)
 
-    async def _mark(self, caller: Caller) -> None:
-        """Mark the credential; a failure of that must not hide what became of the Zap (the next call marks it)."""
+    async def make_authentication(
+        self, credential: Credential, app_id: str, *, title: str, fields: Mapping[str, str], permit: Permit
+    ) -> AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown:
+        """Make one call, never repeated, and say what is known of the authentication; raises nothing.
+
+        It was made: 201 with a usable one for this app. When it surely was not is said as of a Zap's. What Zapier says
+        is not passed on when it repeats what a field holds.
+        """
+        async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
+            try:
+                body = wire.authentication_request(app_id, title=title, fields=fields)
+                newest = await self._calls.newest(credential)
+            except (ValueError, ZapwrightError) as error:
+                return AuthenticationNotMade(status=None, problem=str(error))
+            if self._clock.now() > permit.start_by:
+                return AuthenticationNotMade(status=None, problem="too late: the call could not begin in time")
+            request = Request(
+                endpoint="POST /v2/authentications",
+                method="POST",
+                url=self._address.endpoint("/v2/authentications"),
+                body=body,
+                app_id=app_id,
+            )
+            try:
+                outcome = await self._calls.act(request, credential=newest, purse=purse)
+            except (StoreError, UpstreamBusyError) as error:
+                return AuthenticationNotMade(status=None, problem=f"no permit: {error}")
+        if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
+            await self._after_refusal(newest)
+        return _authentication(outcome, app_id, token=newest.access_token, fields=fields, now=self._clock.now())
+
+    async def _after_refusal(self, credential: Credential) -> None:
+        """Have another token for the next call; a failure of that must not hide what became of the call."""
         try:
-            await self._calls.mark(caller)
+            await self._calls.after_refusal(credential)
+        except SignInRequiredError:
+            pass  # that is said where the credential is
         except ZapwrightError as error:
-            log.warning("credential_not_marked", problem=str(error))
+            log.warning("token_not_replaced", problem=str(error))
 
 
-def _get(path: str, url: httpx.URL, token: str, *, app_id: str | None = None) -> Request:
-    return Request(endpoint=f"GET {path}", method="GET", url=url, token=token, app_id=app_id)
+def _get(path: str, url: httpx.URL, *, app_id: str | None = None) -> Request:
+    return Request(endpoint=f"GET {path}", method="GET", url=url, app_id=app_id)
 
 
 def _zap(outcome: Outcome, *, token: str) -> ZapMade | ZapNotMade | ZapUnknown:
@@ -259,6 +303,36 @@ def _zap(outcome: Outcome, *, token: str) -> ZapMade | ZapNotMade | ZapUnknown:
             return ZapUnknown(problem=f"status {status}" if flaw is None else f"status {status}, {flaw}")
         case _:
             assert_never(outcome)
+
+
+def _authentication(
+    outcome: Outcome, app_id: str, *, token: str, fields: Mapping[str, str], now: Instant
+) -> AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown:
+    match outcome:
+        case NotSent(flaw=flaw):
+            return AuthenticationNotMade(status=None, problem=f"not reached: {flaw}")
+        case Unanswered(flaw=flaw):
+            return AuthenticationUnknown(problem=f"no answer: {flaw}")
+        case Answer(status=status) if status in _NOT_MADE:
+            problem = without(problem_of(outcome.body, token=token), fields.values())
+            wait = wait_of(outcome, now) if status == HTTPStatus.TOO_MANY_REQUESTS else None
+            return AuthenticationNotMade(status=status, problem=problem, retry_after=wait)
+        case Answer(status=HTTPStatus.CREATED, flaw=None):
+            return _supplied(outcome.body, app_id)
+        case Answer(status=status, flaw=flaw):
+            return AuthenticationUnknown(problem=f"status {status}" if flaw is None else f"status {status}, {flaw}")
+        case _:
+            assert_never(outcome)
+
+
+def _supplied(body: bytes, app_id: str) -> AuthenticationMade | AuthenticationUnknown:
+    try:
+        row = wire.made_authentication(body)
+    except UpstreamUnavailableError as error:
+        return AuthenticationUnknown(problem=f"status 201 that names none: {error.facts['problem']}")
+    if row.app_id != app_id or row.authentication.is_expired:
+        return AuthenticationUnknown(problem="status 201 with another app's, or an expired one")
+    return AuthenticationMade(authentication=row.authentication)
 
 
 def _made(body: bytes) -> ZapMade | ZapUnknown:

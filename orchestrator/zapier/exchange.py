@@ -30,14 +30,16 @@ _HEADERS: Final = {
 class Request:
     """A request. `endpoint` (`GET /v2/apps`) is its name in logs; the token and the query are in none.
 
-    `app_id`: the app that it is about, if it is about one.
+    With an empty token there is no `Authorization`. `app_id`: the app that it is about, if it is about one.
     """
 
     endpoint: str
     method: str
     url: httpx.URL = field(repr=False)
-    token: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    scheme: str = "Bearer"
     body: bytes | None = field(default=None, repr=False)
+    media_type: str = "application/json"
     app_id: str | None = None
 
 
@@ -111,9 +113,9 @@ class Exchange:
         return Unanswered(flaw=flaw) if head is None else _flawed(head, flaw)
 
     def _on_the_wire(self, request: Request) -> httpx.Request:
-        headers = _HEADERS | {"Authorization": f"Bearer {request.token}"}
+        headers = _HEADERS | ({"Authorization": f"{request.scheme} {request.token}"} if request.token else {})
         if request.body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = request.media_type
         timeouts = {"timeout": self._timeouts}
         return httpx.Request(request.method, request.url, headers=headers, content=request.body, extensions=timeouts)
 

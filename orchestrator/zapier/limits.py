@@ -14,8 +14,9 @@ class Limits:
     `call_limit`: one request, from its start to the last byte of its answer. `interactive_wait`: how long a call that a
     user waits on may wait for each permit. `max_pages`: how many pages one list is followed. `max_body`: the size of
     one answer in bytes. `page_size`, `search_size`: how many rows a page of authentications, and one of a search, is
-    asked to have; Zapier need not honour it. `link_age`: how old a popup address, and with it a page of the catalogue,
-    may be when it is handed out. `actions_age`: the same for an app's actions.
+    asked to have; Zapier need not honour it. `link_age`: how old a popup address may be when it is handed out, and
+    everything else that is about to be used. `catalogue_age`: the same for what is only shown, a page of the catalogue
+    or an app's actions. `live_age`: the same for live samples.
     """
 
     call_limit: Millis = 10 * SECOND
@@ -25,4 +26,5 @@ class Limits:
     page_size: int = 100
     search_size: int = 20
     link_age: Millis = MINUTE
-    actions_age: Millis = 10 * MINUTE
+    catalogue_age: Millis = 10 * MINUTE
+    live_age: Millis = 10 * SECOND

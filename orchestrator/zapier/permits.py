@@ -35,9 +35,24 @@ class PermitSource:
     partner_of: PartnerOf
     patience: Millis
 
-    def purse(self, tenant_id: str, *, given: Sequence[Permit] = (), share: Share = Share.INTERACTIVE) -> Purse:
-        """Return an open purse with the given permits; more are taken of `share`."""
-        return Purse(self, tenant_id=tenant_id, given=given, share=share)
+    def purse(
+        self,
+        tenant_id: str,
+        user_id: str | None = None,
+        *,
+        given: Sequence[Permit] = (),
+        share: Share = Share.INTERACTIVE,
+    ) -> Purse:
+        """Return an open purse with the given permits; more are taken of `share`.
+
+        What a user waits on, and names that user, is also bounded by what one user may hold.
+        """
+        user = f"{tenant_id} {user_id}" if user_id is not None and share is Share.INTERACTIVE else None
+        return Purse(self, tenant_id=tenant_id, user=user, given=given, share=share)
+
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
+        """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
+        return await self.purse(tenant_id, user_id).draw()
 
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """Free permits that will not be used; twice is fine, and so is a budget that cannot be reached."""
@@ -54,9 +69,12 @@ class Purse:
     answer: the permit stays held until its own time, which is the safe side.
     """
 
-    def __init__(self, source: PermitSource, *, tenant_id: str, given: Sequence[Permit], share: Share) -> None:
+    def __init__(
+        self, source: PermitSource, *, tenant_id: str, user: str | None, given: Sequence[Permit], share: Share
+    ) -> None:
         self._source = source
         self._tenant_id = tenant_id
+        self._user = user
         self._given = deque(given)
         self._share = share
 
@@ -92,7 +110,7 @@ class Purse:
         patient_until = now + (self._source.patience if self.is_awaited else 0)
         while True:
             grant = await self._source.budget.take(
-                1, egress=self._source.egress, partner=partner, share=self._share, now=now
+                1, egress=self._source.egress, partner=partner, share=self._share, now=now, user=self._user
             )
             if grant.permits:
                 return grant.permits[0]

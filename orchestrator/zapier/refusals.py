@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -13,7 +16,10 @@ from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 
 NO_REASON: Final = "no reason given"
 
+NOT_REPEATED: Final = "its reason repeats what was sent, so it is not shown"
+
 _LONGEST_PROBLEM: Final = 200
+_TELLING: Final = 4
 _BEARER: Final = re.compile(r"bearer\s+\S+", re.IGNORECASE)
 _LIKE_A_SECRET: Final = re.compile(r"[A-Za-z0-9_~+/=.-]{40,}")
 _NO_TEXT: Final = re.compile(r"[\s\x00-\x1f\x7f]+")
@@ -32,6 +38,28 @@ def problem_of(body: bytes, *, token: str) -> str:
     errors = found.get("errors") if isinstance(found, dict) else None
     said = _said(errors[0]) if isinstance(errors, list) and errors else ""
     return _safe(said, token) or NO_REASON
+
+
+def without(text: str, values: Iterable[str]) -> str:
+    """Return what Zapier said, unless it repeats any of these values, in one of the ways in which texts are written.
+
+    A short one must stand there as a word of its own: an `a` is in every sentence.
+    """
+    heard = text.casefold()
+    ways = {way.casefold() for value in values if value.strip() for way in _written(value)}
+    if any(way in heard if len(way) >= _TELLING else _as_a_word(way).search(heard) for way in ways):
+        return NOT_REPEATED
+    return text
+
+
+def _written(value: str) -> Iterator[str]:
+    yield from (value, value.strip(), quote(value), quote_plus(value), repr(value)[1:-1])
+    yield msgspec.json.encode(value).decode()[1:-1]
+    yield base64.b64encode(value.encode()).decode().rstrip("=")
+
+
+def _as_a_word(way: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(way)}(?!\w)")
 
 
 def _said(error: object) -> str:

@@ -12,11 +12,15 @@ import structlog
 
 from orchestrator.core.errors import StoreError
 from orchestrator.core.ports import Cache, Clock
-from orchestrator.core.session import Millis
+from orchestrator.core.session import Instant, Millis
 
 log = structlog.get_logger(__name__)
 
 Value = TypeVar("Value")
+
+
+def _any(_: object) -> bool:
+    return True
 
 
 class Shelf:
@@ -34,24 +38,25 @@ class Shelf:
         read: Callable[[], Awaitable[Value]],
         *,
         age: Millis,
-        fresh: bool = False,
+        serves: Callable[[Value], bool] = _any,
     ) -> Value:
         """Return the value kept under `key`, else what `read` returns, which is then kept until `age` after its start.
 
-        `fresh` reads whatever is kept. A failed reading is kept nowhere: the next who waits reads for itself. What was
-        read is returned even when the cache cannot be told.
+        What is kept and does not serve is read anew, by one for all who wait. A failed reading is kept nowhere: the
+        next who waits reads for itself. What was read is returned even when the cache cannot be told.
         """
-        if not fresh and (found := await self._find(key, kind)) is not None:
+        if (found := await self.find(key, kind)) is not None and serves(found):
             return found
         async with self._turns.setdefault(key, asyncio.Lock()):
-            if not fresh and (found := await self._find(key, kind)) is not None:
+            if (found := await self.find(key, kind)) is not None and serves(found):
                 return found
             started = self._clock.now()
             value = await read()
-            await self._keep(key, value, until=started + age)
+            await self.keep(key, value, until=started + age)
             return value
 
-    async def _find(self, key: str, kind: type[Value]) -> Value | None:
+    async def find(self, key: str, kind: type[Value]) -> Value | None:
+        """Return what is kept under `key`, None when that is nothing, or nothing that can be read."""
         kept = await self._cache.get(key, now=self._clock.now())
         if kept is None:
             return None
@@ -61,7 +66,8 @@ class Shelf:
             log.warning("cache_unreadable", key=key)
             return None
 
-    async def _keep(self, key: str, value: object, *, until: Millis) -> None:
+    async def keep(self, key: str, value: object, *, until: Instant) -> None:
+        """Keep a value that was read for another reason; a cache that is away is only noted."""
         try:
             await self._cache.put(key, msgspec.json.encode(value), now=self._clock.now(), until=until)
         except StoreError as error:

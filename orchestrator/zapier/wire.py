@@ -8,7 +8,7 @@ counts and next links. What cannot be read raises UpstreamUnavailableError with 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final, Generic, TypeAlias, TypeVar
@@ -296,6 +296,29 @@ def zap(body: bytes) -> ZapMade:
     """Read the Zap in the answer to `POST /v2/zaps` (Zapier docs: create-a-zap). Raises UpstreamUnavailableError."""
     found = _read_one(body, _Zap)
     return ZapMade(zap_id=found.id, editor_url=_editor(found.links))
+
+
+def made_authentication(body: bytes) -> AuthenticationRow:
+    """Read the answer to `POST /v2/authentications`: a list of what was made (Zapier docs: create-authentication).
+
+    Raises UpstreamUnavailableError.
+    """
+    found = read(body, object)
+    data = found.get("data") if isinstance(found, dict) and "id" not in found else found
+    if isinstance(data, list) and len(data) == 1:
+        data = data[0]
+    try:
+        return _authentication(msgspec.convert(data, _AuthenticationRow))
+    except msgspec.ValidationError as error:
+        raise malformed(error) from error
+
+
+def authentication_request(app_id: str, *, title: str, fields: Mapping[str, str]) -> bytes:
+    """Write the body of `POST /v2/authentications`. Raises ValueError when it holds what JSON cannot."""
+    try:
+        return msgspec.json.encode({"data": {"title": title, "app": app_id, "authentication_fields": dict(fields)}})
+    except (TypeError, ValueError) as error:
+        raise ValueError("the fields hold what JSON cannot") from error
 
 
 def zap_request(draft: ZapDraft) -> bytes:

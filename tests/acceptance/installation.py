@@ -42,7 +42,8 @@ class Installation:
     def up(self, *options: str) -> None:
         """Run everything, and return when it does its work; at first at ports that nothing else is likely to choose."""
         if not self.variables:
-            options = (*options, "--api-port", str(free_port([])), "--simulator-port", str(free_port([])))
+            ports = ("--api-port", "--simulator-port", "--dashboard-port")
+            options = (*options, *(word for option in ports for word in (option, str(free_port([])))))
         process = self.command("up", "--data-dir", str(self.folder), *options)
         self.supervisor = process
         eventually(lambda: _runs(process), within_s=READY_WITHIN_S, what="up")

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from cli.walking import browser_in
 from clients.generate import is_stream
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.support.browsers import come_by
@@ -79,6 +80,12 @@ def connect(up: Installation, user: str, app_id: str) -> str:
     return str(answer.raise_for_status().json()["id"])
 
 
+def browser_name(up: Installation) -> str:
+    """Be a browser, and return the name it has for pages of the API's own origin."""
+    url = up.variables["ZAPWRIGHT_API_URL"]
+    return browser_in(httpx.get(f"{url}/zapier-sign-in", params={"origin": url}, trust_env=False))
+
+
 def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     client: Driver, operator: Driver, up: Installation, request: pytest.FixtureRequest
 ) -> None:
@@ -100,6 +107,10 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     step = here | {"step_id": session["steps"][0]["id"]}
     call("choose_app", **step, app_id=app["id"])
     assert call("list_authentications", **step, refresh=True)["authentications"] == []
+    browser = browser_name(up)
+    ways = {"begin_sign_in": {"user_id": user}, "begin_session_sign_in": here}
+    for begun in [call(way, **given, browser=browser) for way, given in ways.items()]:
+        assert begun["url"].startswith(f"{up.variables['ZAPWRIGHT_API_URL']}/zapier-sign-in/")
     link = call("create_connect_link", **step, user_id=user, ttl_s=600)
     for _ in range(2):
         come_by(link["url"])
@@ -125,6 +136,10 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     call("change_step", **second, alias="first", position=0)
     call("choose_app", **second, app_id=app["id"])
     call("reset_step", **second)
+    (own,) = call("search_apps", **here, query="acme orders")["apps"]
+    call("choose_app", **second, app_id=own["id"])
+    asked = call("list_authentications", **second)["own_app"]["fields"]
+    supplied = call("supply_authentication", **second, title="Ours", fields=dict.fromkeys(asked, "of-a-client"))
     call("remove_step", **second)
     call("select_authentication", **step, authentication_id=authentication)
     actions = {action["key"]: action["action_type"] for action in call("list_actions", **step)["actions"]}
@@ -145,7 +160,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     made = call("create_zap", **here)
     while not (sent := call("list_deliveries", **hook, limit=5)["deliveries"]):
         client.call("wait_for", **here, after_seq=made["seq"], within_s=1)
-    event = {"session_id": session["id"], "seq": str(sent[0]["seq"])}
+    event = {"session_id": session["id"], "seq": sent[0]["seq"]}
     delivery = call("read_delivery", **hook, **event)
     call("replay_delivery", **hook, **event)
     paused = call("change_webhook", **hook, paused=True)
@@ -168,6 +183,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     left = call("list_sessions", user_id=user)["sessions"]
 
     assert made["zap"]["state"] == "created"
+    assert supplied["steps"][0]["evidence"]["channels"] == ["supplied"]
     assert (allowed["state"], allowed["waiting"]) == ("opened", [])
     assert (webhook["secret"] == renewed["secret"], tested["received"], tested["status"]) == (False, False, None)
     assert [one["event"] for one in sent] == [delivery["event"]] == ["zap_created"]

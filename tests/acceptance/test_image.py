@@ -32,7 +32,7 @@ SERVICES: Final[dict[str, dict[str, Any]]] = yaml.safe_load((ROOT / "docker-comp
 ENDED: Final = {0, -signal.SIGTERM}
 """How a process leaves that was asked to: uvicorn passes the signal on when all is closed."""
 
-PACKAGES: Final = ("api", "bench", "cli", "orchestrator", "simulator", "workers")
+PACKAGES: Final = ("api", "bench", "cli", "dashboard", "orchestrator", "simulator", "workers")
 
 
 class Image:
@@ -106,8 +106,8 @@ def test_each_service_becomes_healthy_and_ends_when_told_to(image: Image) -> Non
 
     Only addresses and the place of the worker's file differ here.
     """
-    api_port, simulator_port = str(free_port([])), str(free_port([]))
-    here = {"8000": api_port, "8100": simulator_port, "/tmp/alive": str(image.folder / "alive")}  # noqa: S108
+    api_port, simulator_port, dashboard_port = str(free_port([])), str(free_port([])), str(free_port([]))
+    here = {"8000": api_port, "8010": dashboard_port, "8100": simulator_port, "/tmp/alive": str(image.folder / "alive")}  # noqa: S108
     here |= {"/var/lib/zapwright": str(image.folder)}
     with running_valkey("--appendonly", "yes") as store:
         given = {
@@ -117,8 +117,9 @@ def test_each_service_becomes_healthy_and_ends_when_told_to(image: Image) -> Non
             "ZAPWRIGHT_TOKEN_KEYS": "t" * 32,
             "ZAPWRIGHT_ZAPIER_API_URL": f"http://127.0.0.1:{simulator_port}",
             "ZAPWRIGHT_API_PORT": api_port,
+            "ZAPWRIGHT_DASHBOARD_PORT": dashboard_port,
         }
-        for name in ("simulator", "api", "worker"):
+        for name in ("simulator", "api", "worker", "dashboard"):
             command = _replaced(["zapwright", *SERVICES[name]["command"]], here)
             check = _replaced(_health_check(name), here)
             assert image.run(*check).returncode != 0

@@ -119,6 +119,13 @@ async def walk_through(popup: Page) -> None:
     await popup.locator("#allow").click()
 
 
+async def sign_in(page: Page, account: str, *, answer: str = "#allow") -> None:
+    """Go through the pages on which a user lets a client act for them."""
+    await page.fill("#account", account)
+    await page.click("#sign-in")
+    await page.click(answer)
+
+
 async def tab_to(page: Page, target: Locator, *, backwards: bool = False) -> None:
     """Move the focus by the Tab key until it is there."""
     for _ in range(MOST_STOPS):

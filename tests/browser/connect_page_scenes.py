@@ -182,3 +182,16 @@ async def connect_unknown(stage: Stage) -> Shown:
     page = await stage.context.new_page()
     await page.goto(link.url[:-4])
     return page, None
+
+
+@scene
+async def connect_sign_in(stage: Stage) -> Shown:
+    """The user's token is no longer good, and must be replaced before anything can be connected."""
+    link = await _linked(stage)
+    page = await _ready(stage, link)
+    rule = {"fault": "status", "status": 401, "user": stage.user, "times": 1}
+    async with httpx.AsyncClient(base_url=stage.variables["SIMULATOR_URL"], trust_env=False) as simulator:
+        await simulator.patch("/_control/faults", json={"rules": {f"signed-out-{stage.user}": rule}})
+    await stage.api.get(f"/v1/sessions/{link.session['id']}/apps", params={"query": "slack"})
+    await expect(page.get_by_role("button", name="Sign in to Zapier")).to_be_visible()
+    return page, None

@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.async_api import Browser, Locator, Page
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
-from tests.browser import builder_scenes, comparison_scenes, connect_page_scenes  # noqa: F401 - they put scenes in
+from tests.browser import builder_scenes, comparison_scenes, connect_page_scenes, sign_in_scenes  # noqa: F401 - they put scenes in
 from tests.browser.chromium import launched
 from tests.browser.stages import ATTEMPT_S, SCENES, TOKEN_S, USERS, Stage
 
@@ -34,6 +34,7 @@ PAGES: Final = {
     "builder": ("The demo builder", "`/demo`: a Zap of several steps, with a menu of what may go wrong."),
     "compare": ("The comparison", "`/demo/compare`: the published snippet and connect.js, with the same popup."),
     "connect": ("The connect page", "[One step, by a link](hosted-page.md)."),
+    "signin": ("Signing in", "[Around the way to Zapier](sign-in.md)."),
 }
 """By what the names of their scenes begin with."""
 AT_ONCE: Final = 4

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from orchestrator.core.events import EventName
 from orchestrator.core.session import Reason
 from tests.acceptance.installation import Installation
-from tests.browser.builder import Builder, press, tab_to, walk_through
+from tests.browser.builder import Builder, press, sign_in, tab_to, walk_through
 
 pytestmark = pytest.mark.browser
 
@@ -185,7 +185,9 @@ async def test_a_user_whom_zapier_forgot_signs_in_and_goes_on(builder: Builder) 
     await builder.patch_faults({"rules": {"iris": rule}})
     await builder.button(1, "I’ve finished").click()
     await builder.shows(1, "sign-in-needed", within_s=20)
-    await builder.page.get_by_role("button", name="Sign in again").click()
+    async with builder.page.expect_popup() as opening:
+        await builder.page.get_by_role("button", name="Sign in to Zapier").click()
+    await sign_in(await opening.value, "iris")
     await builder.shows(1, "waiting")
     await walk_through(popup)
 

@@ -150,3 +150,12 @@ async def test_listing_zaps_is_a_valid_request(stage: Stage, credential: Credent
     await stage.client.zaps(credential)
 
     assert validated(stage.zapier) == ["GET /v2/zaps"]
+
+
+async def test_making_an_authentication_is_a_valid_request(stage: Stage, credential: Credential) -> None:
+    """With whatever fields the app asks for."""
+    stage.zapier.answers(answer(page([connection("a1")]), status=201))
+    fields = {"username": "ann", "password": "x", "a b[]$": ""}
+    await stage.client.make_authentication(credential, APP, title="Ours", fields=fields, permit=permit("given"))
+
+    assert validated(stage.zapier) == ["POST /v2/authentications"]

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from simulator.routes import ROUTES
+from simulator.supplies import SUPPLIES
 from simulator.uses import USES
 from simulator.world import COLLECTED_APP
 from tests.support.partner_schema import (
@@ -28,6 +29,11 @@ def use(authentication: str | None, **inputs: str) -> dict[str, Any]:
     return {"data": {"authentication": authentication, "inputs": inputs}}
 
 
+def supply(app_id: str, **fields: str) -> dict[str, Any]:
+    """Return the body of a request for an authentication of these fields."""
+    return {"data": {"title": "Ours", "app": app_id, "authentication_fields": fields}}
+
+
 def judged(answer: httpx.Response) -> int:
     """Check an answer and the request that led to it, and return the status."""
     method, path = answer.request.method, answer.request.url.path
@@ -45,7 +51,7 @@ async def sim() -> Simulation:
     return sim
 
 
-@pytest.mark.parametrize("endpoint", [*ROUTES, *USES])
+@pytest.mark.parametrize("endpoint", [*ROUTES, *USES, *SUPPLIES])
 def test_every_endpoint_that_is_served_is_published(endpoint: str) -> None:
     """Under the same method and path."""
     method, path = endpoint.split(" ")
@@ -72,6 +78,23 @@ async def test_every_kind_of_answer_is_as_published(sim: Simulation) -> None:
     ]
 
     assert [judged(answer) for answer in answers] == [200] * len(answers)
+
+
+async def test_an_authentication_made_of_fields_is_answered_as_published(sim: Simulation) -> None:
+    """And so are those that are refused."""
+    made, *refused = [
+        await sim.post("/v2/authentications", supply(sim.app_id(app), **fields))
+        for app, fields in (
+            ("Acme Orders", {"username": "ann", "password": "right"}),
+            ("Acme Orders", {"username": "ann", "password": "wrong"}),
+            ("Acme Orders", {"username": "ann"}),
+            ("Slack", {"username": "ann", "password": "right"}),
+        )
+    ]
+
+    assert [judged(answer) for answer in (made, *refused)] == [201, 400, 400, 400]
+    body = supply(sim.app_id("Acme Orders"), username="a", password="b")
+    validate_request("POST", "/v2/authentications", {}, body)
 
 
 async def test_what_actions_ask_for_and_give_is_as_published(sim: Simulation) -> None:

@@ -21,8 +21,8 @@ OURS: Final = sorted(name for name, service in SERVICES.items() if "build" in se
 
 
 def test_the_parts_of_a_deployment_are_there() -> None:
-    """Store, API and worker always; the simulator only when asked for."""
-    assert set(SERVICES) == {"valkey", "api", "worker", "simulator"}
+    """Store, API, worker and dashboard always; the simulator only when asked for."""
+    assert set(SERVICES) == {"valkey", "api", "worker", "dashboard", "simulator"}
     assert [name for name, service in SERVICES.items() if "profiles" in service] == ["simulator"]
 
 
@@ -52,6 +52,12 @@ def test_only_this_machine_reaches_what_is_published() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
 
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+def test_the_dashboard_is_given_no_secret() -> None:
+    """Whoever breaks into it finds what operators see, and no key of the deployment."""
+    assert SERVICES["dashboard"]["environment"].keys() == {"ZAPWRIGHT_API_URL", "ZAPWRIGHT_PUBLIC_DASHBOARD_URL"}
+    assert SERVICES["dashboard"]["env_file"] == []
 
 
 def test_volumes_that_are_used_are_declared() -> None:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from api.routes import health
 from api.schemas.fields import LONGEST_WAIT_S
 from api.server import GRACE_S
+from dashboard import server
 from orchestrator.core.session import SECOND
 from orchestrator.settings import Settings
 from orchestrator.store.limits import Limits
@@ -30,6 +31,7 @@ VERSIONS: Final = ("1.30", major_minor(all_versions()[-1]))
 """The first that can wait before an end without a shell (`preStop.sleep`), and the newest there is a schema of."""
 
 SECRET: Final = "zapwright"
+HTTP: Final = 80
 STRICT: Final[Manifest] = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -73,8 +75,8 @@ def container(name: str) -> Manifest:
 
 def from_secrets(name: str) -> dict[str, str]:
     """Give the variables of a container that come from the Secret, with their keys in it."""
-    references = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container(name)["env"]}
-    assert {reference["name"] for reference in references.values()} == {SECRET}
+    references = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container(name).get("env", [])}
+    assert {reference["name"] for reference in references.values()} <= {SECRET}
     return {variable: reference["key"] for variable, reference in references.items()}
 
 
@@ -192,7 +194,7 @@ def test_a_pod_may_do_nothing_but_its_work(name: str) -> None:
 def test_a_pod_may_finish_what_is_under_way(name: str) -> None:
     """Kubernetes kills nothing that would still end by itself, the wait before the end included."""
     before = container(name).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    longest = {"api": GRACE_S, "worker": check_limit(Limits(), pages=2) // SECOND}[name]
+    longest = {"api": GRACE_S, "worker": check_limit(Limits(), pages=2) // SECOND, "dashboard": server.GRACE_S}[name]
 
     assert pod(name)["terminationGracePeriodSeconds"] >= before + longest + 5
 
@@ -242,7 +244,20 @@ def test_traffic_finds_its_way() -> None:
     assert MANIFESTS["PodDisruptionBudget zapwright-api"]["spec"]["selector"]["matchLabels"] == labels
 
 
-@every_deployment
+def test_the_dashboard_has_no_secret_and_finds_the_api() -> None:
+    """By the API's Service; its own Service leads to the port that the image listens at."""
+    (port,) = container("dashboard")["ports"]
+    services = {name: MANIFESTS[f"Service {name}"]["spec"] for name in ("zapwright-api", "zapwright-dashboard")}
+    host = SETTINGS["ZAPWRIGHT_API_URL"].removeprefix("http://")
+
+    assert from_secrets("dashboard") == {}
+    assert services[host]["ports"][0]["port"] == HTTP
+    assert services["zapwright-dashboard"]["ports"][0]["targetPort"] == port["name"]
+    assert str(port["containerPort"]) == stages()[1].environment["ZAPWRIGHT_DASHBOARD_PORT"]
+    assert services["zapwright-dashboard"]["selector"] == DEPLOYMENTS["dashboard"]["spec"]["selector"]["matchLabels"]
+
+
+@pytest.mark.parametrize("name", sorted(DEPLOYMENTS.keys() - {"dashboard"}))
 def test_pods_spread_over_hosts(name: str) -> None:
     """One host's end is not the end of all of them."""
     labels = DEPLOYMENTS[name]["spec"]["template"]["metadata"]["labels"]
@@ -261,7 +276,7 @@ def test_streams_pass_unbuffered_and_only_what_others_use_is_published() -> None
 
     assert {value for name, value in annotations.items() if name.endswith("proxy-buffering")} == {"off", "false"}
     assert all(int(value.rstrip("s")) > LONGEST_WAIT_S for name, value in annotations.items() if "timeout" in name)
-    assert paths == ["/v1", "/web", "/connect"]
+    assert paths == ["/v1", "/web", "/connect", "/zapier-sign-in"]
 
 
 def test_pages_are_told_the_address_that_is_published() -> None:

@@ -23,10 +23,16 @@ class BusyLife:
         """Sign in twice, and build Zaps that end, wait, and resolve."""
         for token in ("sim-elsewhere", "sim-erin"):
             await self._api.ok("PUT", f"/v1/users/{self._user}/credential", {"access_token": token})
+        await self._sign_in()
         await self._create()
         await self._cancel()
         await self._be_found()
         await self._wait()
+
+    async def _sign_in(self) -> None:
+        newcomer = {"email": "erin@example.test", "first_name": "Erin", "last_name": "E"}
+        wish = {"browser": "0" * 64, "newcomer": newcomer}
+        await self._api.ok("POST", f"/v1/users/{self._user}/zapier-sign-in", wish, status=201)
 
     async def _create(self) -> None:
         step = await self._begin("Schedule", title="Every hour")

@@ -56,6 +56,24 @@ def validate_request(method: str, path_template: str, query: Mapping[str, str], 
         _refuse(f"the body of {method} {path_template}", differences)
 
 
+def examples(method: str, path_template: str) -> list[tuple[int, Json]]:
+    """Return every example answer that the schema has for an endpoint, each with its status.
+
+    Lists are shown as arrays of one envelope, where the schema describes them so: see `_lists_are_one_envelope`.
+    """
+    return [
+        (int(status), _without_its_array(example.get("value", example)))
+        for status, response in _operation(method, path_template)["responses"].items()
+        for content in response.get("content", {}).values()
+        for example in content.get("examples", {}).values()
+    ]
+
+
+def _without_its_array(example: Json) -> Json:
+    is_envelope = isinstance(example, list) and len(example) == 1 and "data" in example[0]
+    return example[0] if is_envelope else example
+
+
 def template_of(method: str, path: str) -> str:
     """Return the path template that a path belongs to. Raises SchemaMismatchError if the schema has none."""
     segments = path.split("/")

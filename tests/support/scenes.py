@@ -37,17 +37,21 @@ from orchestrator.core.session import (
     WatchKey,
 )
 from orchestrator.core.signals import ActionChosen, Hinted, MessageReceived
+from orchestrator.core.tenants import Tenant
 from orchestrator.creation import LOOK_LIMIT, Creator
 from orchestrator.credentials import ToldCredentials
 from orchestrator.engine import Engine, NewSession, NewStep, OpenedPopup
+from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.queries import Queries
 from orchestrator.store.limits import Limits
 from orchestrator.store.memory import MemoryStore
+from orchestrator.supplying import Supplier
 from orchestrator.sweeping import Sweeper
 from tests.support.clocks import CountedIds, ManualClock
 from tests.support.interference import Around, undisturbed, wrapped
 from tests.support.upstreams import EGRESS, PARTNER, MemoryUpstream, Zapier
+from tests.support.zapier import a_client
 
 TENANT: Final = "default"
 SHARDS: Final = 2
@@ -70,6 +74,8 @@ class Process:
     following: Following
     checker: Checker
     creator: Creator
+    filler: Filler
+    supplier: Supplier
     sweeper: Sweeper
     clock: ManualClock
     ids: CountedIds
@@ -137,6 +143,20 @@ class Scene:
             policy=policy,
             look_limit=look_limit,
         )
+        engine = Engine(
+            commits=commits,
+            sessions=sessions,
+            receipts=receipts,
+            watches=watches,
+            credentials=credentials,
+            users=users,
+            upstream=upstream,
+            client_of=a_client,
+            clock=clock,
+            ids=ids,
+            policy=policy,
+            shards=SHARDS,
+        )
         return Process(
             sessions=sessions,
             watches=watches,
@@ -144,19 +164,7 @@ class Scene:
             credentials=credentials,
             upstream=upstream,
             commits=commits,
-            engine=Engine(
-                commits=commits,
-                sessions=sessions,
-                receipts=receipts,
-                watches=watches,
-                credentials=credentials,
-                users=users,
-                upstream=upstream,
-                clock=clock,
-                ids=ids,
-                policy=policy,
-                shards=SHARDS,
-            ),
+            engine=engine,
             queries=queries,
             following=Following(queries=queries, commits=commits, changes=self.store.changes, clock=clock),
             checker=Checker(
@@ -169,6 +177,18 @@ class Scene:
                 chance=lambda: 0.5,
             ),
             creator=creator,
+            filler=Filler(commits=commits, sessions=sessions, credentials=credentials, upstream=upstream, ids=ids),
+            supplier=Supplier(
+                engine=engine,
+                commits=commits,
+                sessions=sessions,
+                watches=watches,
+                credentials=credentials,
+                upstream=upstream,
+                tenant_of=self.tenant_of,
+                clock=clock,
+                ids=ids,
+            ),
             sweeper=Sweeper(
                 audit=wrapped(self.store.audit, "audit", around),
                 creator=creator,
@@ -177,6 +197,7 @@ class Scene:
                 receipts=receipts,
                 watches=watches,
                 credentials=credentials,
+                sign_ins=self.store.sign_ins,
                 clock=clock,
                 policy=policy,
             ),
@@ -185,6 +206,10 @@ class Scene:
         )
 
     # --- users ---
+
+    async def tenant_of(self, tenant_id: str) -> Tenant:
+        """Return the tenant, whose own app is `slack`."""
+        return Tenant(id=tenant_id, name=tenant_id, own_apps=("slack=username+password",), created_at=0)
 
     async def sign_in(
         self, user: str, *, token: str | None = None, account: str | None = None, profile: bool = True

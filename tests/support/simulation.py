@@ -64,12 +64,16 @@ class Simulation:
         assert app is not None
         return app.id
 
+    def transport(self, *, address: str = "127.0.0.1") -> InProcessTransport:
+        """Return a way to it for whoever comes from this address."""
+        return InProcessTransport(self._app, address=address)
+
     def client(
         self, token: str | None = None, *, address: str = "127.0.0.1", timeout_s: float | None = None
     ) -> httpx.AsyncClient:
         """Return a client with this token, coming from this address."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        transport = InProcessTransport(self._app, address=address)
+        transport = self.transport(address=address)
         return httpx.AsyncClient(transport=transport, base_url="http://sim.test", headers=headers, timeout=timeout_s)
 
     async def get(self, path: str, *, token: str | None = "sim-alice", **query: str | int) -> httpx.Response:

@@ -33,7 +33,15 @@ from orchestrator.core.effects import (
 )
 from orchestrator.core.errors import NotFoundError, SignalRefusedError
 from orchestrator.core.events import CATALOGUE, Event, EventName
-from orchestrator.core.ports import Claim, Outcome, Popup, Waiter
+from orchestrator.core.ports import (
+    AuthenticationMade,
+    AuthenticationNotMade,
+    AuthenticationUnknown,
+    Claim,
+    Outcome,
+    Popup,
+    Waiter,
+)
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,
@@ -57,6 +65,8 @@ from orchestrator.core.signals import (
     AuthenticationsListed,
     AuthenticationsRefreshed,
     Context,
+    FieldsAnswered,
+    FieldsSent,
     Hinted,
     MessageReceived,
     PopupBlocked,
@@ -139,6 +149,11 @@ class Watch:
                 return version == self.version
             case _:
                 assert_never(guard)
+
+
+def made(authentication_id: str) -> AuthenticationMade:
+    """Give Zapier's answer that there is a new authentication of this id."""
+    return AuthenticationMade(authentication=Authentication(id=authentication_id, title=authentication_id.title()))
 
 
 def app(app_id: str) -> App:
@@ -345,6 +360,25 @@ class Story:
     def opened(self, attempt_id: str = "a1", *, step_id: str | None = None) -> PopupOpened:
         """The popup opens."""
         return PopupOpened(step_id=self.step(step_id).id, attempt_id=attempt_id)
+
+    def sent(self, attempt_id: str = "f1", *, app_id: str = "slack", step_id: str | None = None) -> FieldsSent:
+        """The fields of an authentication are about to be sent to Zapier."""
+        return FieldsSent(step_id=self.step(step_id).id, app_id=app_id, attempt_id=attempt_id)
+
+    def answered(
+        self,
+        answer: str | AuthenticationNotMade | AuthenticationUnknown,
+        attempt_id: str = "f1",
+        *,
+        step_id: str | None = None,
+    ) -> FieldsAnswered:
+        """Zapier has made the authentication of this id, or not, or nobody knows."""
+        return FieldsAnswered(
+            step_id=self.step(step_id).id,
+            attempt_id=attempt_id,
+            answer=made(answer) if isinstance(answer, str) else answer,
+            claims=dict(self.watches["slack"].claims),
+        )
 
     def message(
         self,

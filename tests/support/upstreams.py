@@ -12,7 +12,7 @@ Every request takes a permit, takes time by the clock, and is kept in `requests`
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -21,6 +21,9 @@ from orchestrator.core.fields import Form, InputField
 from orchestrator.core.ports import (
     ActionUse,
     AppPage,
+    AuthenticationMade,
+    AuthenticationNotMade,
+    AuthenticationUnknown,
     Budget,
     CatalogAction,
     CatalogApp,
@@ -40,7 +43,18 @@ from orchestrator.core.ports import (
     ZapUnknown,
 )
 from orchestrator.core.recognition import ZapListing
-from orchestrator.core.session import MINUTE, SECOND, Action, App, Authentication, Connect, Instant, Listing, Millis
+from orchestrator.core.session import (
+    MINUTE,
+    SECOND,
+    Action,
+    App,
+    Authentication,
+    Connect,
+    Instant,
+    JsonObject,
+    Listing,
+    Millis,
+)
 
 EGRESS: Final = "here"
 PARTNER: Final = "partner"
@@ -88,13 +102,17 @@ class Zapier:
         self.accounts: dict[str, Account] = {}
         self.catalog: dict[str, CatalogApp] = {}
         self.actions: dict[str, tuple[CatalogAction, ...]] = {}
-        self.forms: dict[tuple[str, Action], Form] = {}
+        self.forms: dict[tuple[str, Action], Callable[[JsonObject], Form]] = {}
         self.takes: Millis = 200
         self.truncates = False
+        self.lag: Millis = 0
         self.zap_answer: ZapMade | ZapNotMade | ZapUnknown = ZapMade(zap_id="zap-1", editor_url=None)
+        self.supplied: list[tuple[str, str, Mapping[str, str]]] = []
+        self.supply_answers: deque[AuthenticationNotMade | AuthenticationUnknown | None] = deque()
         self.zaps: list[ZapDraft] = []
         self.listed_zaps = ZapListing(zaps=())
         self.requests: list[Sent] = []
+        self.ages: list[Millis | None] = []
         for app_id in ("slack", "gmail"):
             self.offer(app_id)
         self.offer("clock", needs_auth=False)
@@ -156,6 +174,10 @@ class Zapier:
     def account(self, token: str) -> Account | None:
         """Return the account a token opens, None when Zapier refuses it."""
         return None if token in self._refused or token not in self._tokens else self.accounts[self._tokens[token]]
+
+    def name_of(self, token: str) -> str | None:
+        """Return the name of the account a token opens, None when Zapier refuses it."""
+        return None if self.account(token) is None else self._tokens[token]
 
     def listed(self, token: str, app_id: str) -> tuple[Authentication, ...]:
         """Return what a listing shows now."""
@@ -225,16 +247,20 @@ class MemoryUpstream:
             pages=pages,
         )
 
-    async def actions(self, credential: Credential, app_id: str, *, fresh: bool = False) -> tuple[CatalogAction, ...]:
-        """List the app's actions; nothing is kept, so all of it is fresh."""
+    async def actions(
+        self, credential: Credential, app_id: str, *, age: Millis | None = None
+    ) -> tuple[CatalogAction, ...]:
+        """List the app's actions; nothing is kept, so all of it is read now."""
+        self._zapier.ages.append(age)
         await self._asked("actions", credential)
         return self._zapier.actions.get(app_id, ())
 
-    async def fields(self, credential: Credential, use: ActionUse, *, fresh: bool = False) -> Form:
+    async def fields(self, credential: Credential, use: ActionUse) -> Form:
         """Return the form that was made for the action, by default one optional text; nothing is kept."""
         await self._asked("fields", credential)
         self._find(use)
-        return self._zapier.forms.get((use.app_id, use.action), PLAIN)
+        drawn = self._zapier.forms.get((use.app_id, use.action))
+        return PLAIN if drawn is None else drawn(use.inputs)
 
     async def choices(self, credential: Credential, use: ActionUse, field_id: str, *, cursor: str | None) -> ChoicePage:
         """Return no choices."""
@@ -265,6 +291,23 @@ class MemoryUpstream:
         await self._request("zaps", permit=permit)
         return self._zapier.zap_answer
 
+    async def make_authentication(
+        self, credential: Credential, app_id: str, *, title: str, fields: Mapping[str, str], permit: Permit
+    ) -> AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown:
+        """Make one call, if it is not too late. An unknown answer is that of an authentication that was made."""
+        if self._clock.now() > permit.start_by:
+            await self.give_back([permit])
+            return AuthenticationNotMade(status=None, problem="too late")
+        account = self._zapier.name_of(credential.access_token)
+        self._zapier.supplied.append((app_id, title, fields))
+        answers = self._zapier.supply_answers
+        answer = answers.popleft() if answers else None
+        made: Authentication | None = None
+        if account is not None and not isinstance(answer, AuthenticationNotMade):
+            made = self._zapier.connect(account, app_id, f"own-{len(self._zapier.supplied)}", lag=self._zapier.lag)
+        await self._request("supply", permit=permit)
+        return answer or AuthenticationMade(authentication=made or Authentication(id="nobody's", title=title))
+
     def _find(self, use: ActionUse) -> None:
         names = use.action.key, use.action.action_type
         if not any((found.key, found.action_type) == names for found in self._zapier.actions.get(use.app_id, ())):
@@ -275,7 +318,7 @@ class MemoryUpstream:
         await self._asked("listed zaps", credential, permit=await self._draw(deque(), share=Share.STRONG))
         return self._zapier.listed_zaps
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         """Take one permit for a call a user waits on."""
         return await self._draw(deque(), share=Share.INTERACTIVE)
 

@@ -10,15 +10,35 @@ from typing import Any, Final, TypeAlias
 
 import httpx
 
-from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import Budget, Credential, Grant, Permit, Share, Usage
+from orchestrator.core.errors import StoreUnavailableError, UpstreamBusyError
+from orchestrator.core.ports import (
+    Budget,
+    Client,
+    Clock,
+    Credential,
+    CredentialStore,
+    Grant,
+    Ids,
+    OAuth,
+    Permit,
+    Permits,
+    Profile,
+    Share,
+    Tokens,
+    TokensOver,
+    TokensRefused,
+    TokensUnknown,
+    Usage,
+)
 from orchestrator.core.session import Instant, Millis
 from orchestrator.store.memory.around import MemoryCache
 from orchestrator.store.memory.audit import MemoryCallLog
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import State
 from orchestrator.store.switchboard import Switchboard
+from orchestrator.upkeep import Upkeep
 from orchestrator.zapier import Limits, ZapierClient
+from tests.support.clocks import CountedIds
 
 NOON: Final[Instant] = 1_790_000_000_000
 BASE: Final = "https://zapier.test"
@@ -27,6 +47,7 @@ APP: Final = "11111111-2222-3333-4444-555555555555"
 OTHER_APP: Final = "99999999-2222-3333-4444-555555555555"
 CONNECT: Final = "https://zapier.com/engine/auth/start/ChatCLIAPI@1.0.0?redirect=x"
 
+RefreshAnswer: TypeAlias = Tokens | TokensOver | TokensRefused | TokensUnknown
 Scripted: TypeAlias = httpx.Response | Exception | Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
@@ -54,13 +75,17 @@ class RecordingBudget:
         self.is_away = False
         self.taken: list[Permit] = []
         self.shares: list[Share] = []
+        self.users: list[str | None] = []
         self.told: list[tuple[str, str, Instant | None]] = []
         self.cooled: list[tuple[str, str, Instant]] = []
 
-    async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
+    async def take(
+        self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant, user: str | None = None
+    ) -> Grant:
         if self.is_away:
             raise StoreUnavailableError(problem="away")
         self.shares.append(share)
+        self.users.append(user)
         if self.refusals:
             return Grant(permits=(), retry_at=self.refusals.popleft())
         if self.room < wanted:
@@ -143,10 +168,79 @@ async def own_client_id(tenant_id: str) -> str:
     return f"client-of-{tenant_id}"
 
 
+class ScriptedOAuth:
+    """A token endpoint that gives the answers of a script in order, and knows what it was asked for."""
+
+    def __init__(self, *script: RefreshAnswer) -> None:
+        self.used: list[str] = []
+        self.clients: list[Client] = []
+        self._script = deque(script)
+
+    def answers(self, *script: RefreshAnswer) -> None:
+        """Add to what will be answered."""
+        self._script.extend(script)
+
+    async def exchange_code(
+        self, client: Client, code: str, *, redirect_uri: str, limit: Millis, permit: Permit
+    ) -> RefreshAnswer:
+        raise NotImplementedError
+
+    async def refresh(self, client: Client, refresh_token: str, *, limit: Millis, permit: Permit) -> RefreshAnswer:
+        self.clients.append(client)
+        self.used.append(refresh_token)
+        assert self._script, "nobody expected a refresh"
+        return self._script.popleft()
+
+
+class FreePermits:
+    """Permits for everybody, as long as there is `room`; `held` are those that nobody gave back."""
+
+    def __init__(self, *, room: int = 1_000) -> None:
+        self.room = room
+        self.held: list[Permit] = []
+
+    async def permit(self, tenant_id: str) -> Permit:
+        if not self.room:
+            raise UpstreamBusyError(retry_after=4_000)
+        self.room -= 1
+        self.held.append(permit(f"r{self.room}", start_by=NOON + 10**9))
+        return self.held[-1]
+
+    async def give_back(self, permits: Sequence[Permit]) -> None:
+        for one in permits:
+            self.held.remove(one)
+
+
+async def a_client(tenant_id: str) -> Client | None:
+    """Return as whom a tenant is known."""
+    return Client(id=await own_client_id(tenant_id), secret="hush")
+
+
+def an_access(
+    credentials: CredentialStore,
+    clock: Clock,
+    *,
+    oauth: OAuth | None = None,
+    permits: Permits | None = None,
+    ids: Ids | None = None,
+    patience: Millis = 3_000,
+) -> Upkeep:
+    """Return who looks after the tokens; without `oauth` nobody may need it."""
+    return Upkeep(
+        credentials=credentials,
+        oauth=oauth or ScriptedOAuth(),
+        permits=permits or FreePermits(),
+        client_of=a_client,
+        clock=clock,
+        ids=ids or CountedIds(),
+        patience=patience,
+    )
+
+
 class UnwritableCredentials(MemoryCredentialStore):
     """Credentials that cannot be marked."""
 
-    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
+    async def need_sign_in(self, *_: object, **__: object) -> bool:
         raise StoreUnavailableError(problem="away")
 
 
@@ -166,13 +260,14 @@ class Stage:
         state = State(shards=1)
         self.credentials = credentials(state, Switchboard())
         self.calls = calls(state)
+        self.oauth = ScriptedOAuth()
         self.cache = NotingCache()
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self.zapier.handle))
         self.client = ZapierClient(
             base_url=BASE,
             http=self.http,
             budget=self.budget,
-            credentials=self.credentials,
+            access=an_access(self.credentials, self.clock, oauth=self.oauth),
             calls=self.calls,
             cache=self.cache,
             clock=self.clock,
@@ -181,10 +276,24 @@ class Stage:
             limits=limits,
         )
 
-    async def sign_in(self, user_id: str = "ann", *, token: str = TOKEN) -> Credential:
+    async def sign_in(
+        self,
+        user_id: str = "ann",
+        *,
+        token: str = TOKEN,
+        profile: Profile | None = None,
+        refresh_token: str | None = None,
+        expires_at: Instant | None = None,
+    ) -> Credential:
         """Keep a token for a user of the tenant `acme`."""
         return await self.credentials.put(
-            "acme", user_id, access_token=token, profile=None, expires_at=None, now=self.clock.now()
+            "acme",
+            user_id,
+            access_token=token,
+            profile=profile,
+            expires_at=expires_at,
+            now=self.clock.now(),
+            refresh_token=refresh_token,
         )
 
 

@@ -88,11 +88,11 @@ def new_key() -> str:
     return secrets.token_urlsafe(18)
 
 
-def part(value: str) -> str:
+def part(value: str | int) -> str:
     """Write one part of a path. Raises ValueError for what cannot be one."""
     if value in {"", ".", ".."}:
         raise ValueError(f"{value!r} cannot stand in a path")
-    return quote(value, safe="")
+    return quote(str(value), safe="")
 
 
 def decoded(kind: Any, value: Any) -> Any:  # noqa: ANN401 - JSON is of any type, and so is what it becomes

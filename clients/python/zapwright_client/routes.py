@@ -39,6 +39,7 @@ from zapwright_client.shapes import (
     HeardSignal,
     Intervened,
     Intervention,
+    Newcomer,
     NewStep,
     OpenedPopup,
     OperatorsDeliveryPage,
@@ -53,6 +54,7 @@ from zapwright_client.shapes import (
     SessionPage,
     SessionStatus,
     SignalLog,
+    SignIn,
     StepState,
     StepTestRun,
     Story,
@@ -272,6 +274,30 @@ def list_authentications(step_id: str, session_id: str, *, refresh: bool | None 
         path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/authentications",
         kind=Picker,
         query={"refresh": refresh},
+    )
+
+
+def supply_authentication(
+    step_id: str,
+    session_id: str,
+    *,
+    title: str,
+    fields: Mapping[str, Any],
+    idempotency_key: str | None = None,
+    if_match: int | None = None,
+) -> Call[Session]:
+    """Settle the step on a new authentication, made of what its user filled in: for the tenant's own apps alone.
+
+    201 when Zapier made it. When its answer is lost, 202: it is not asked to make another; what it lists tells what
+    came of it. What the fields hold is sent on, once, and kept nowhere.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/steps/{part(step_id)}/authentications",
+        kind=Session,
+        body={"title": title, "fields": fields},
+        key=idempotency_key or new_key(),
+        if_match=if_match,
     )
 
 
@@ -511,13 +537,58 @@ def revoke_connect_link(
     )
 
 
-def put_credential(user_id: str, *, access_token: str, expires_in: int | None = None) -> Call[Credential]:
-    """Keep the user's access token, encrypted and never shown again; what waited for it goes on."""
+def put_credential(
+    user_id: str, *, access_token: str, expires_in: int | None = None, refresh_token: str | None = None
+) -> Call[Credential]:
+    """Keep the user's tokens, encrypted and never shown again; what waited for them goes on."""
     return Call(
         method="PUT",
         path=f"/v1/users/{part(user_id)}/credential",
         kind=Credential,
-        body={"access_token": access_token, "expires_in": expires_in},
+        body={"access_token": access_token, "expires_in": expires_in, "refresh_token": refresh_token},
+    )
+
+
+def begin_session_sign_in(
+    session_id: str,
+    *,
+    browser: str,
+    return_url: str | None = None,
+    newcomer: Newcomer | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SignIn]:
+    """Begin a sign-in to Zapier of the session's user, in the browser that `browser` names.
+
+    Only that browser can open the address, once and at once, and only it can come back with what Zapier says. The
+    session's `credential` then shows it, and whoever follows the session is told. A repeat gives another address.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/sessions/{part(session_id)}/zapier-sign-in",
+        kind=SignIn,
+        body={"browser": browser, "return_url": return_url, "newcomer": newcomer},
+        key=idempotency_key or new_key(),
+    )
+
+
+def begin_sign_in(
+    user_id: str,
+    *,
+    browser: str,
+    return_url: str | None = None,
+    newcomer: Newcomer | None = None,
+    idempotency_key: str | None = None,
+) -> Call[SignIn]:
+    """Begin a sign-in to Zapier of one of your users, in the browser that `browser` names: theirs, as you know them.
+
+    A repeat gives another address.
+    """
+    return Call(
+        method="POST",
+        path=f"/v1/users/{part(user_id)}/zapier-sign-in",
+        kind=SignIn,
+        body={"browser": browser, "return_url": return_url, "newcomer": newcomer},
+        key=idempotency_key or new_key(),
     )
 
 
@@ -634,7 +705,7 @@ def list_deliveries(
     )
 
 
-def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
+def read_delivery(webhook_id: str, session_id: str, seq: int) -> Call[Delivery]:
     """Return the delivery of one event."""
     return Call(
         method="GET",
@@ -644,9 +715,12 @@ def read_delivery(webhook_id: str, session_id: str, seq: str) -> Call[Delivery]:
 
 
 def replay_delivery(
-    webhook_id: str, session_id: str, seq: str, *, idempotency_key: str | None = None
+    webhook_id: str, session_id: str, seq: int, *, idempotency_key: str | None = None
 ) -> Call[Delivery]:
-    """Send one event once more, under the same message id, with all its tries before it."""
+    """Send one event once more, under the same message id, with all its tries before it.
+
+    It waits behind what is being tried of its session; one that may be what is being tried is refused.
+    """
     return Call(
         method="POST",
         path=f"/v1/webhooks/{part(webhook_id)}/deliveries/{part(session_id)}/{part(seq)}/replay",
@@ -904,7 +978,7 @@ def restart_step(
 
 
 def send_again(
-    webhook_id: str, seq: str, session_id: str, *, reason: str, idempotency_key: str | None = None
+    webhook_id: str, seq: int, session_id: str, *, reason: str, idempotency_key: str | None = None
 ) -> Call[StoryDelivery]:
     """Send an event to an endpoint once more, under the same message id."""
     return Call(
@@ -962,6 +1036,7 @@ class Routes(Sender):
     choose_app = sent(choose_app)
     reset_step = sent(reset_step)
     list_authentications = sent(list_authentications)
+    supply_authentication = sent(supply_authentication)
     select_authentication = sent(select_authentication)
     open_popup = sent(open_popup)
     send_popup_signal = sent(send_popup_signal)
@@ -978,6 +1053,8 @@ class Routes(Sender):
     allow_browser = sent(allow_browser)
     revoke_connect_link = sent(revoke_connect_link)
     put_credential = sent(put_credential)
+    begin_session_sign_in = sent(begin_session_sign_in)
+    begin_sign_in = sent(begin_sign_in)
     erase_user = sent(erase_user)
     create_webhook = sent(create_webhook)
     list_webhooks = sent(list_webhooks)
@@ -1032,6 +1109,7 @@ class AsyncRoutes(AsyncSender):
     choose_app = sent_async(choose_app)
     reset_step = sent_async(reset_step)
     list_authentications = sent_async(list_authentications)
+    supply_authentication = sent_async(supply_authentication)
     select_authentication = sent_async(select_authentication)
     open_popup = sent_async(open_popup)
     send_popup_signal = sent_async(send_popup_signal)
@@ -1048,6 +1126,8 @@ class AsyncRoutes(AsyncSender):
     allow_browser = sent_async(allow_browser)
     revoke_connect_link = sent_async(revoke_connect_link)
     put_credential = sent_async(put_credential)
+    begin_session_sign_in = sent_async(begin_session_sign_in)
+    begin_sign_in = sent_async(begin_sign_in)
     erase_user = sent_async(erase_user)
     create_webhook = sent_async(create_webhook)
     list_webhooks = sent_async(list_webhooks)

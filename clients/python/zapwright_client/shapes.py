@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 AttemptEnd = Literal["superseded", "cancelled", "blocked", "offered", "timed_out", "settled"]
 BrowserFamily = Literal["chrome", "edge", "firefox", "safari", "other"]
-Channel = Literal["message", "difference", "selection", "operator"]
+Channel = Literal["message", "difference", "selection", "operator", "supplied"]
 CredentialState = Literal["missing", "active", "needs_sign_in"]
 DeliveryState = Literal["pending", "delivered", "dead"]
 EventName = Literal[
@@ -33,6 +33,7 @@ EventName = Literal[
     "connect_link_allowed",
     "connect_link_revoked",
     "candidates_found",
+    "fields_sent",
     "auth_needed",
     "auth_resolved",
     "action_chosen",
@@ -51,7 +52,7 @@ EventName = Literal[
     "signed_in",
 ]
 Format = Literal["DATETIME", "MULTILINE", "PASSWORD", "CODE", "READONLY", "FILE", "SELECT"]
-HintKind = Literal["message", "finished", "focus", "closed", "operator"]
+HintKind = Literal["message", "finished", "focus", "closed", "operator", "answer_lost"]
 Intervention = Literal["check_now", "extend", "bind", "reset", "cancel", "replay"]
 LinkState = Literal["new", "opened", "done", "expired", "revoked", "replaced", "session_over"]
 Outcome = Literal["applied", "duplicate", "stale", "refused"]
@@ -66,8 +67,11 @@ Reason = Literal[
     "expired",
     "revoked",
     "claimed_elsewhere",
+    "unanswered",
+    "not_made",
 ]
 SessionStatus = Literal["building", "ready", "creating", "created", "create_unknown", "expired", "cancelled"]
+SignInReason = Literal["token_refused", "refresh_refused", "refresh_outcome_lost"]
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
 Trouble = Literal["pending", "failing", "dead"]
 ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
@@ -77,6 +81,7 @@ Code = Literal[
     "action_not_found",
     "alias_taken",
     "app_not_found",
+    "app_not_own",
     "attempt_stale",
     "attempt_taken",
     "authentication_not_usable",
@@ -85,15 +90,19 @@ Code = Literal[
     "body_unreadable",
     "browser_not_found",
     "candidates_found",
+    "client_missing",
     "connect_link_not_found",
     "connect_link_over",
     "create_unknown",
     "credential_refused",
     "deadline_final",
     "delivery_not_found",
+    "delivery_under_way",
     "endpoint_not_found",
     "endpoint_url_refused",
     "field_not_found",
+    "fields_refused",
+    "fields_unanswered",
     "guard_failed",
     "idempotency_in_flight",
     "idempotency_key_reused",
@@ -139,6 +148,13 @@ class SignalLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnApp:
+    """An app of the tenant's own: `fields` are what its authentications are made of, as far as the tenant says them."""
+
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActionList:
     """Everything an app can do."""
 
@@ -178,14 +194,6 @@ class Health:
     """The process answers."""
 
     status: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionCredential:
-    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address."""
-
-    state: CredentialState
-    account: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +274,14 @@ class WaitingBrowser:
 
     code: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """The address at which the named browser, and no other, signs its user in to Zapier. It is good once."""
+
+    url: str
+    opens_until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,6 +389,18 @@ class AuditPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCredential:
+    """Whether Zapier may be called for the session's user, and as whom: `account` is a masked e-mail address.
+
+    `reason` says why a sign-in is needed, where it is.
+    """
+
+    state: CredentialState
+    account: str | None
+    reason: SignInReason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ZapMatch:
     """A Zap of the user's that may be the session's."""
 
@@ -415,15 +443,6 @@ class FieldFlaw:
     field: str
     code: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picker:
-    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session."""
-
-    authentications: tuple[Authentication, ...]
-    listed_at: datetime | None
-    session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -537,6 +556,19 @@ class ClientToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picker:
+    """The authentications to choose from, as Zapier listed them at `listed_at`; reading them may change the session.
+
+    `own_app`: the step's app is the tenant's own, so that an authentication can be made of fields; null where not.
+    """
+
+    authentications: tuple[Authentication, ...]
+    listed_at: datetime | None
+    own_app: OwnApp | None
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """Something a step gives to later ones; `reference` is what their fields are filled with."""
 
@@ -544,16 +576,6 @@ class Output:
     title: str
     sample: str | None
     reference: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """A user's access to Zapier, without the token; `account` is a masked e-mail address where Zapier told it."""
-
-    user_id: str
-    state: CredentialState
-    account: str | None
-    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -623,6 +645,20 @@ class FoundAction(Action):
     title: str
     description: str
     is_instant: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A user's access to Zapier, without the tokens; `account` is a masked e-mail address where Zapier told it.
+
+    What has a refresh token is refreshed here.
+    """
+
+    user_id: str
+    state: CredentialState
+    account: str | None
+    expires_at: datetime | None
+    has_refresh_token: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1133,3 +1169,11 @@ class PopupContext(TypedDict, total=False):
     focused: bool | None
     gone: bool
     elapsed_ms: int | None
+
+
+class Newcomer(TypedDict, total=False):
+    """Whom Zapier may make an account for, if they have none: it needs all three."""
+
+    email: Required[str]
+    first_name: Required[str]
+    last_name: Required[str]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from orchestrator.core.decide import creation, links, listing, popups, steps, time
+from orchestrator.core.decide import creation, links, listing, popups, steps, supplying, time
 from orchestrator.core.decide.draft import Decision, Draft
 from orchestrator.core.errors import SessionLockedError
 from orchestrator.core.events import EventName
@@ -18,6 +18,7 @@ from orchestrator.core.signals import (
     ActionChosen,
     AppChosen,
     AuthenticationSelected,
+    AuthenticationSignal,
     AuthenticationsListed,
     AuthenticationsRefreshed,
     BuilderSignal,
@@ -30,6 +31,8 @@ from orchestrator.core.signals import (
     ConnectLinkRevoked,
     CredentialChanged,
     DeadlinesExtended,
+    FieldsAnswered,
+    FieldsSent,
     Hinted,
     InputsGiven,
     LinkSignal,
@@ -131,6 +134,18 @@ def _about_a_step(draft: Draft, signal: StepSignal) -> None:
             _about_a_link(draft, step, signal)
         case CheckWanted():
             popups.check_wanted(draft, step)
+        case FieldsSent():
+            supplying.sent(draft, step, signal)
+        case FieldsAnswered():
+            supplying.answered(draft, step, signal)
+        case AuthenticationsRefreshed() | AuthenticationSelected() | ClaimContested() | ClaimDoubted():
+            _about_its_authentication(draft, step, signal)
+        case _:
+            _about_its_building(draft, step, signal)
+
+
+def _about_its_authentication(draft: Draft, step: Step, signal: AuthenticationSignal) -> None:
+    match signal:
         case AuthenticationsRefreshed():
             listing.refreshed(draft, step, signal)
         case AuthenticationSelected():
@@ -138,7 +153,7 @@ def _about_a_step(draft: Draft, signal: StepSignal) -> None:
         case ClaimContested() | ClaimDoubted():
             listing.taken_back(draft, step, signal)
         case _:
-            _about_its_building(draft, step, signal)
+            assert_never(signal)
 
 
 def _about_its_building(draft: Draft, step: Step, signal: BuilderSignal) -> None:

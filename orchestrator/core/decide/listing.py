@@ -66,9 +66,10 @@ def listed(draft: Draft, signal: AuthenticationsListed) -> None:
 
 
 def refreshed(draft: Draft, step: Step, signal: AuthenticationsRefreshed) -> None:
-    """Offer what is new, then let the listing be the baseline. While a popup is waited for, nothing changes."""
+    """Offer what is new, then let the listing be the baseline. While an attempt is waited for, nothing changes."""
     listing = signal.listing
-    if step.app is None or step.app.id != listing.app_id or step.state not in _AT_REST:
+    is_at_rest = step.state in _AT_REST and step.live_attempt is None
+    if step.app is None or step.app.id != listing.app_id or not is_at_rest:
         return draft.nothing(Outcome.STALE)
     draft.claims |= signal.claims
     if (confirmed := _confirmed(step, listing)) is not None:
@@ -78,7 +79,7 @@ def refreshed(draft: Draft, step: Step, signal: AuthenticationsRefreshed) -> Non
     else:
         _offer(draft, step, listing)
     step = draft.step(step.id)
-    draft.put(replace(step, baseline=_newer_baseline(step, listing), connect=signal.connect or step.connect))
+    draft.put(replace(_as_listed(step, listing), connect=signal.connect or step.connect))
     return draft.tell(EventName.AUTHENTICATIONS_REFRESHED, step)
 
 
@@ -98,7 +99,7 @@ def selected(draft: Draft, step: Step, signal: AuthenticationSelected) -> None:
         return draft.nothing(Outcome.DUPLICATE)
     draft.claims |= signal.claims
     evidence = Evidence(channels=(signal.channel,), checked_at=listing.begun_at)
-    return _resolve(draft, step, authentication, evidence, trigger=Trigger.SELECTED, listing=listing)
+    return resolve(draft, _as_listed(step, listing), authentication, evidence, trigger=Trigger.SELECTED)
 
 
 def taken_back(draft: Draft, step: Step, signal: ClaimContested | ClaimDoubted) -> None:
@@ -130,10 +131,10 @@ def _unsettled(draft: Draft, step: Step, held: Authentication, evidence: Evidenc
 def _step_listed(draft: Draft, step: Step, signal: AuthenticationsListed) -> None:
     if step.state is StepState.RESOLVED:
         _look_after(draft, step, signal.listing)
+    elif step.live_attempt is not None:
+        _await(draft, step, signal)
     elif step.state is StepState.NEEDS_AUTH and step.app_attempts:
         _offer(draft, step, signal.listing)
-    elif step.state is StepState.AWAITING_POPUP:
-        _await(draft, step, signal)
 
 
 def _confirmed(step: Step, listing: Listing) -> tuple[Attempt, Message, Authentication] | None:
@@ -156,7 +157,7 @@ def _resolve_by_message(
     channels = (Channel.MESSAGE, Channel.DIFFERENCE) if is_new else (Channel.MESSAGE,)
     evidence = Evidence(channels=channels, checked_at=listing.begun_at, attempt_id=attempt.id)
     draft.ask(ClosePopup(app_id=attempt.app_id, step_id=step.id, attempt_id=attempt.id))
-    _resolve(draft, step, authentication, evidence, trigger=Trigger.MESSAGE_CONFIRMED, listing=listing)
+    resolve(draft, _as_listed(step, listing), authentication, evidence, trigger=Trigger.MESSAGE_CONFIRMED)
 
 
 def _look_after(draft: Draft, step: Step, listing: Listing) -> None:
@@ -171,8 +172,12 @@ def _look_after(draft: Draft, step: Step, listing: Listing) -> None:
     if listing.begun_at <= believed_until or found in listing.healthy:
         return
     new = news(step.baseline, listing, draft.claims)
-    step = replace(step, baseline=_newer_baseline(step, listing))
+    step = _as_listed(step, listing)
     _need_auth(draft, step, Trigger.EXPIRED if found else Trigger.REVOKED, candidates=new)
+
+
+def _as_listed(step: Step, listing: Listing) -> Step:
+    return replace(step, baseline=_newer_baseline(step, listing))
 
 
 def _newer_baseline(step: Step, listing: Listing) -> Baseline | None:
@@ -198,7 +203,7 @@ def _offer(draft: Draft, step: Step, listing: Listing) -> None:
 
 
 def _await(draft: Draft, step: Step, signal: AuthenticationsListed) -> None:
-    """Say what a listing means for a step whose popup is open.
+    """Say what a listing means for a step that waits for an attempt.
 
     A message heard since then, of whichever attempt, is waited for; one heard before has had its time.
     """
@@ -247,8 +252,10 @@ def _resolve_by_difference(
     own = [popup for popup in signal.popups if popup.waiter == draft.waiter(step)]
     if len(own) == 1:
         draft.ask(ClosePopup(app_id=app_id, step_id=step.id, attempt_id=own[0].attempt_id))
-    evidence = Evidence(channels=(Channel.DIFFERENCE,), checked_at=listing.begun_at, attempt_id=attempt.id)
-    _resolve(draft, step, authentication, evidence, trigger=Trigger.DIFFERENCE_FOUND, listing=listing)
+    channels = (Channel.SUPPLIED, Channel.DIFFERENCE) if attempt.supplied else (Channel.DIFFERENCE,)
+    evidence = Evidence(channels=channels, checked_at=listing.begun_at, attempt_id=attempt.id)
+    trigger = Trigger.SUPPLIED if attempt.supplied else Trigger.DIFFERENCE_FOUND
+    resolve(draft, _as_listed(step, listing), authentication, evidence, trigger=trigger)
 
 
 def _wait_on(draft: Draft, step: Step, attempt: Attempt, signal: AuthenticationsListed) -> None:
@@ -270,17 +277,11 @@ def _need_auth(draft: Draft, step: Step, trigger: Trigger, *, candidates: tuple[
     draft.tell(EventName.AUTH_NEEDED, step, reason=step.reason, candidates=[found.id for found in candidates])
 
 
-def _resolve(
-    draft: Draft,
-    step: Step,
-    authentication: Authentication,
-    evidence: Evidence,
-    *,
-    trigger: Trigger,
-    listing: Listing,
-) -> None:
+def resolve(draft: Draft, step: Step, authentication: Authentication, evidence: Evidence, *, trigger: Trigger) -> None:
     """Settle the step, whoever spoke for it. After a difference alone, a pending message may still win."""
-    app_id, by_difference = listing.app_id, evidence.is_difference_alone
+    if step.app is None:
+        raise draft.illegal(step, trigger)
+    app_id, by_difference = step.app.id, evidence.is_difference_alone
     if not by_difference:
         claim = draft.claims.get(authentication.id)
         since = claim.at + 1 if claim else 0
@@ -292,7 +293,6 @@ def _resolve(
         authentication=authentication,
         evidence=evidence,
         candidates=(),
-        baseline=_newer_baseline(step, listing),
     )
     step = draft.move(step, trigger)
     draft.tell(

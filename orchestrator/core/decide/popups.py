@@ -22,6 +22,7 @@ from orchestrator.core.session import (
     SECOND,
     Attempt,
     AttemptEnd,
+    BrowserFamily,
     Hint,
     HintKind,
     Message,
@@ -182,22 +183,45 @@ def _doubt_what_was_given(draft: Draft, step: Step, attempt: Attempt, signal: Op
 
 
 def _open(draft: Draft, step: Step, signal: PopupSignal) -> tuple[Step, Attempt]:
-    app, attempt_id = step.app, signal.attempt_id
-    if app is None or not machine.allows(step.state, Trigger.POPUP_OPENED):
-        raise draft.illegal(step, Trigger.POPUP_OPENED)
+    step, attempt = begin(
+        draft,
+        step,
+        signal.attempt_id,
+        trigger=Trigger.POPUP_OPENED,
+        lasts=draft.policy.attempt,
+        browser=signal.context.browser,
+    )
+    draft.tell(EventName.POPUP_OPENED, step, attempt_id=attempt.id, deadline=attempt.deadline)
+    return step, attempt
+
+
+def begin(
+    draft: Draft,
+    step: Step,
+    attempt_id: str,
+    *,
+    trigger: Trigger,
+    lasts: Millis,
+    browser: BrowserFamily = BrowserFamily.OTHER,
+) -> tuple[Step, Attempt]:
+    """Begin an attempt, from which an authentication may arise from now on. Raises IllegalSignalError."""
+    app = step.app
+    if app is None or not machine.allows(step.state, trigger):
+        raise draft.illegal(step, trigger)
     oldest = draft.now - draft.policy.baseline_oldest
     attempt = Attempt(
         id=attempt_id,
         app_id=app.id,
         opened_at=draft.now,
-        deadline=draft.now + draft.policy.attempt,
+        deadline=draft.now + lasts,
         offers_only=step.baseline is None or step.baseline.taken_at < oldest,
-        browser=signal.context.browser,
+        browser=browser,
+        supplied=trigger is Trigger.SUPPLYING,
     )
     step = draft.end_live_attempts(step, AttemptEnd.SUPERSEDED)
     kept = (*step.attempts, attempt)[-MOST_ATTEMPTS_KEPT:]
     step = replace(step, attempts=kept, candidates=(), authentication=None, evidence=None)
-    step = draft.move(step, Trigger.POPUP_OPENED)
+    step = draft.move(step, trigger)
     draft.session = replace(draft.session, deadline=max(draft.session.deadline, attempt.deadline))
     draft.ask(
         OpenPopup(
@@ -207,7 +231,6 @@ def _open(draft: Draft, step: Step, signal: PopupSignal) -> tuple[Step, Attempt]
             until=draft.now + draft.policy.popup_memory,
         )
     )
-    draft.tell(EventName.POPUP_OPENED, step, attempt_id=attempt_id, deadline=attempt.deadline)
     return step, attempt
 
 

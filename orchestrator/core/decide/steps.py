@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import AliasTakenError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import CredentialState, Outcome
+from orchestrator.core.ports import CredentialState, Outcome, SignInReason
 from orchestrator.core.session import ENDED, AttemptEnd, Baseline, LinkEnd, SessionStatus, Step, StepState
 from orchestrator.core.values import replace
 
@@ -56,12 +56,16 @@ def session_cancelled(draft: Draft) -> None:
 
 
 def credential_changed(draft: Draft, signal: CredentialChanged) -> None:
-    """Note that the user must sign in to Zapier again, or has. Ended sessions do not care."""
+    """Note that the user must sign in to Zapier again, or has, also to another account. Ended sessions do not care."""
+    session = draft.session
     signed_out = signal.state is not CredentialState.ACTIVE
-    if draft.session.status in ENDED or draft.session.signed_out == signed_out:
+    is_another = None not in {signal.account, session.account} and signal.account != session.account
+    if session.status in ENDED or (session.signed_out == signed_out and not is_another):
         return draft.nothing(Outcome.DUPLICATE)
-    draft.session = replace(draft.session, signed_out=signed_out)
-    return draft.tell(EventName.SIGN_IN_NEEDED if signed_out else EventName.SIGNED_IN)
+    draft.session = replace(session, signed_out=signed_out, account=signal.account or session.account)
+    if signed_out:
+        return draft.tell(EventName.SIGN_IN_NEEDED, reason=signal.reason or SignInReason.TOKEN_REFUSED)
+    return draft.tell(EventName.SIGNED_IN)
 
 
 def added(draft: Draft, signal: StepAdded) -> None:

@@ -9,7 +9,7 @@ from orchestrator.core.errors import DeadlineFinalError, SessionLockedError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports import Outcome
-from orchestrator.core.session import Attempt, AttemptEnd, SessionStatus, Step, StepState
+from orchestrator.core.session import Attempt, AttemptEnd, SessionStatus, Step
 from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def extended(draft: Draft, signal: DeadlinesExtended) -> None:
 
 def _give_more(draft: Draft, step: Step, signal: DeadlinesExtended) -> None:
     attempt = step.live_attempt
-    if step.state is not StepState.AWAITING_POPUP or attempt is None:
+    if attempt is None:
         return
     latest = attempt.opened_at + draft.policy.attempt_longest
     deadline = min(max(attempt.deadline, draft.now) + signal.by, latest)
@@ -68,7 +68,7 @@ def _give_more(draft: Draft, step: Step, signal: DeadlinesExtended) -> None:
 def _end_or_extend(draft: Draft, step: Step, signal: TimePassed) -> None:
     """A deadline without a complete check after it moves, up to an attempt's longest, then ends unchecked."""
     attempt = step.live_attempt
-    if step.state is not StepState.AWAITING_POPUP or attempt is None or step.app is None:
+    if attempt is None or step.app is None:
         return
     if draft.now < attempt.deadline + draft.policy.deadline_grace:
         return
@@ -91,4 +91,4 @@ def _time_out(draft: Draft, step: Step, attempt: Attempt, *, checked: bool) -> N
 
 
 def _is_waiting(draft: Draft) -> bool:
-    return any(step.state is StepState.AWAITING_POPUP for step in draft.session.steps)
+    return any(step.live_attempt is not None for step in draft.session.steps)

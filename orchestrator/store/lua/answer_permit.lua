@@ -3,13 +3,14 @@
 --
 -- KEYS[1]  egress   zset
 -- KEYS[2]  partner  zset
+-- KEYS[3..] user   zset, where it was taken for what a user does
 --
 -- ARGV[1]  text     permit id
 -- ARGV[2]  ms       until when it is held
 --
 -- Returns {"done"}.
 
-for _, held in ipairs({KEYS[1], KEYS[2]}) do
+for _, held in ipairs(KEYS) do
   redis.call("ZREM", held, ARGV[1])
   redis.call("ZADD", held, "GT", ARGV[2], ARGV[1] .. "!")
 end

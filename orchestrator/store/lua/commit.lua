@@ -57,10 +57,11 @@
 -- ARGV[32] JSON     audit entry: {id, members, entry}, empty for none
 -- ARGV[33..]       seq (integer) and event (JSON) by turns
 --
--- Returns {"done", access, next}; {"repeated", access, next}: the session's last commit was this one, nothing changed;
--- {"receipt", JSON}: the user has a good receipt of this name; {"stale"}: another version; {"guard"}; {"lease", watch}: a
--- guard does not hold; {"taken", id}: the session is new, and that one has its reference. `access` is generation,
--- account, state, profile_id, email and expires_at, `next` strong and quiet of each watch, as they are now.
+-- Returns {"done", access, next, lost}; {"repeated", access, next}: the session's last commit was this one, nothing
+-- changed; {"receipt", JSON}: the user has a good receipt of this name; {"stale"}: another version; {"guard"};
+-- {"lease", watch}: a guard does not hold; {"taken", id}: the session is new, and that one has its reference. `access` is
+-- generation, account, state, profile_id, email and expires_at, `next` strong and quiet of each watch, as they are now;
+-- `lost` is how many events had to leave the outbox unsent to make room.
 
 local now = tonumber(ARGV[4])
 local watches = cjson.decode(ARGV[19])
@@ -84,7 +85,8 @@ local function seen()
     table.insert(next_checks, redis.call("ZSCORE", KEYS[9], watch.name))
     table.insert(next_checks, redis.call("ZSCORE", KEYS[10], watch.name))
   end
-  return redis.call("HMGET", KEYS[16], "generation", "account", "state", "profile_id", "email", "expires_at"), next_checks
+  local fields = {"generation", "account", "state", "profile_id", "email", "expires_at", "reason", "has_refresh_token"}
+  return redis.call("HMGET", KEYS[16], unpack(fields)), next_checks
 end
 
 if before[2] == ARGV[3] then
@@ -144,7 +146,7 @@ for at = 33, #ARGV, 2 do
   redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
 end
 for at = 33, #ARGV, 2 do
-  redis.call("XADD", KEYS[4], "MAXLEN", "~", ARGV[13], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
+  redis.call("XADD", KEYS[4], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
 end
 
 redis.call("HSET", KEYS[1], "document", ARGV[5], "version", ARGV[2] + 1, "commit_id", ARGV[3], "index", ARGV[7])
@@ -325,10 +327,17 @@ for _, watch in ipairs(watches) do
 end
 
 redis.call("PUBLISH", ARGV[14], ARGV[3])
-if #ARGV > 32 and redis.call("XLEN", KEYS[4]) == (#ARGV - 32) / 2 then
-  redis.call("PUBLISH", ARGV[25], "")
+local lost = 0
+if #ARGV > 32 then
+  local waiting = redis.call("XLEN", KEYS[4])
+  if waiting == (#ARGV - 32) / 2 then
+    redis.call("PUBLISH", ARGV[25], "")
+  elseif waiting > tonumber(ARGV[13]) then
+    lost = redis.call("XTRIM", KEYS[4], "MAXLEN", "~", ARGV[13])
+  end
 end
 if due then
   redis.call("PUBLISH", ARGV[15], "")
 end
-return {"done", seen()}
+local access, next_checks = seen()
+return {"done", access, next_checks, lost}

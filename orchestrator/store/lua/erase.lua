@@ -21,11 +21,13 @@
 -- KEYS[18] holders     hash    of the shard
 -- KEYS[19] held        hash    of the shard
 -- KEYS[20] deliveries  zset    of the shard
--- KEYS[21] calls       list    made for the user
--- KEYS[22] waiting     hash    of the tenant in the shard
--- KEYS[23] quoted      hash    of the shard
--- KEYS[24..]           seven for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
---                      lanes, deliveries, messages (hashes);
+-- KEYS[21] sign-ins    hash    of the shard
+-- KEYS[22] kept        zset    sign-ins of the shard
+-- KEYS[23] calls       list    made for the user
+-- KEYS[24] waiting     hash    of the tenant in the shard
+-- KEYS[25] quoted      hash    of the shard
+-- KEYS[26..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
+--                      lanes, deliveries, messages (hashes), deleted endpoints (zset);
 --                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
 --
 -- ARGV[1]  text        beginning of the index members of all sessions of the user
@@ -35,8 +37,15 @@
 -- ARGV[5]  JSON        watches that are known, in the order of KEYS: {name, app}
 -- ARGV[6]  JSON        ids of the profiles that are known
 -- ARGV[7]  text        what names the user inside the shard
+-- ARGV[8]  text        tenant
+-- ARGV[9]  text        user
 --
 -- Returns {"done"}, also when there is nothing; or {"again"}: there is more than what is known, nothing changed.
+
+-- The members in an index; in that of a trimmed session "@" stands for how the first one ends.
+local function members(index)
+  return string.gmatch(string.gsub(index, "@", string.match(index, "^[^:]*:[^:]*:([^\n]*)") or "@"), "[^\n]+")
+end
 
 local session_ids, watches = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 
@@ -83,17 +92,17 @@ local function leave(session_id, lanes, deliveries)
 end
 
 for number, session_id in ipairs(session_ids) do
-  local first = 24 + 7 * (number - 1)
-  for member in string.gmatch(redis.call("HGET", KEYS[first], "index") or "", "[^\n]+") do
+  local first = 26 + 8 * (number - 1)
+  for member in members(redis.call("HGET", KEYS[first], "index") or "") do
     redis.call("ZREM", KEYS[1], member)
   end
   redis.call("ZREM", KEYS[2], session_id)
-  redis.call("HDEL", KEYS[22], session_id)
+  redis.call("HDEL", KEYS[24], session_id)
   for reference in string.gmatch(redis.call("HGET", KEYS[first], "errors") or "", "[^\n]+") do
-    redis.call("HDEL", KEYS[23], reference)
+    redis.call("HDEL", KEYS[25], reference)
   end
   leave(session_id, KEYS[first + 4], KEYS[first + 5])
-  for own = first, first + 6 do
+  for own = first, first + 7 do
     redis.call("DEL", KEYS[own])
   end
 end
@@ -111,7 +120,7 @@ while after do
 end
 
 for number, watch in ipairs(watches) do
-  local first = 24 + 7 * #session_ids + 4 * (number - 1)
+  local first = 26 + 8 * #session_ids + 4 * (number - 1)
   redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   for queue = 4, 7 do
     redis.call("ZREM", KEYS[queue], watch.name)
@@ -125,8 +134,17 @@ end
 for own = 10, 15 do
   redis.call("DEL", KEYS[own])
 end
-redis.call("DEL", KEYS[21])
+redis.call("DEL", KEYS[23])
 redis.call("SREM", KEYS[16], ARGV[7])
+
+local sign_ins = redis.call("HGETALL", KEYS[21])
+for place = 1, #sign_ins, 2 do
+  local sign_in = cjson.decode(sign_ins[place + 1])
+  if sign_in.tenant_id == ARGV[8] and sign_in.user_id == ARGV[9] then
+    redis.call("HDEL", KEYS[21], sign_ins[place])
+    redis.call("ZREM", KEYS[22], sign_ins[place])
+  end
+end
 
 for _, session_id in ipairs(session_ids) do
   redis.call("PUBLISH", ARGV[3] .. session_id, "")

@@ -3,12 +3,13 @@
 --
 -- KEYS[1]  egress   zset
 -- KEYS[2]  partner  zset
+-- KEYS[3..] user   zset, where it was taken for what a user does
 --
 -- ARGV[1]  text     permit id
 --
 -- Returns {"done"}.
 
-for _, held in ipairs({KEYS[1], KEYS[2]}) do
+for _, held in ipairs(KEYS) do
   redis.call("ZREM", held, ARGV[1])
 end
 return {"done"}

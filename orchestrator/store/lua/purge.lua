@@ -17,13 +17,19 @@
 -- KEYS[14] records  hash    deliveries of the session
 -- KEYS[15] messages hash    of the session
 -- KEYS[16] hooks    hash    webhook endpoints of the session
--- KEYS[17] quoted   hash    of the shard
+-- KEYS[17] unhooked zset    those that were deleted
+-- KEYS[18] quoted   hash    of the shard
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read
 -- ARGV[3]  text     reference of the session, empty for none
 --
 -- Returns {"done"}, also when there is no such session; or {"stale"}: it has another version.
+
+-- The members in an index; in that of a trimmed session "@" stands for how the first one ends.
+local function members(index)
+  return string.gmatch(string.gsub(index, "@", string.match(index, "^[^:]*:[^:]*:([^\n]*)") or "@"), "[^\n]+")
+end
 
 local kept = redis.call("HMGET", KEYS[1], "version", "index", "errors")
 if not kept[1] then
@@ -32,11 +38,11 @@ end
 if tonumber(kept[1]) ~= tonumber(ARGV[2]) then
   return {"stale"}
 end
-for member in string.gmatch(kept[2], "[^\n]+") do
+for member in members(kept[2]) do
   redis.call("ZREM", KEYS[5], member)
 end
 for reference in string.gmatch(kept[3] or "", "[^\n]+") do
-  redis.call("HDEL", KEYS[17], reference)
+  redis.call("HDEL", KEYS[18], reference)
 end
 redis.call("ZREM", KEYS[4], ARGV[1])
 redis.call("ZREM", KEYS[6], ARGV[1])
@@ -58,5 +64,5 @@ for place = 1, #records, 2 do
   redis.call("ZREM", KEYS[12], table.concat({endpoint, delivery.state, time, ARGV[1], delivery.seq}, ":"))
   redis.call("ZREM", KEYS[12], table.concat({"!dead", time, endpoint, ARGV[1], string.format("%015d", delivery.seq)}, ":"))
 end
-redis.call("DEL", KEYS[1], KEYS[2], KEYS[3], KEYS[13], KEYS[14], KEYS[15], KEYS[16])
+redis.call("DEL", KEYS[1], KEYS[2], KEYS[3], KEYS[13], KEYS[14], KEYS[15], KEYS[16], KEYS[17])
 return {"done"}

@@ -1,6 +1,7 @@
 #!lua
--- put_credential: keeps a user's new access token under the next generation and unpauses the user's watches; those that
--- somebody waits on are due now. (A paused watch is never leased.)
+-- put_credential: keeps a user's new tokens under the next generation and unpauses the user's watches; those that
+-- somebody waits on are due now. (A paused watch is never leased.) Tokens that a refresh brought belong to the account
+-- of those before, and take the place of no others.
 --
 -- KEYS[1]  credential  hash
 -- KEYS[2]  profiles    set   under which the user is counted
@@ -10,7 +11,7 @@
 -- KEYS[6]  quiet       zset  of the shard
 -- KEYS[7..]           two for each watch: hash, waiters (set)
 --
--- ARGV[1]  bytes  the sealed token
+-- ARGV[1]  bytes  the sealed tokens
 -- ARGV[2]  text   state
 -- ARGV[3]  text   account when the profile is known; otherwise the beginning of a name the generation completes
 -- ARGV[4]  text   profile id, empty when unknown
@@ -20,12 +21,27 @@
 -- ARGV[8]  ms     now
 -- ARGV[9]  ms     a retry_at that means paused
 -- ARGV[10] text   channel of due watches
--- ARGV[11..] text two for each watch: app id, name
+-- ARGV[11] text   "1" when a refresh token is among the tokens, else empty
+-- ARGV[12] integer  generation that was refreshed, empty for tokens that no refresh brought
+-- ARGV[13] text   id of the refresh
+-- ARGV[14..] text two for each watch: app id, name
 --
--- Returns {"done", generation (integer), account}; {"watches", app ids}: nothing is written, these were not all given.
+-- Returns {"done", generation (integer), account}, also for a refresh that was written before; {"stale"}: the generation
+-- is another one; {"watches", app ids}: nothing is written, these were not all given.
+
+local is_refresh = ARGV[12] ~= ""
+if is_refresh then
+  local kept = redis.call("HMGET", KEYS[1], "generation", "refreshed_by", "account")
+  if kept[2] == ARGV[13] then
+    return {"done", tonumber(kept[1]), kept[3]}
+  end
+  if kept[1] ~= ARGV[12] then
+    return {"stale"}
+  end
+end
 
 local given = {}
-for at = 11, #ARGV, 2 do
+for at = 14, #ARGV, 2 do
   given[ARGV[at]] = true
 end
 local apps = redis.call("SMEMBERS", KEYS[4])
@@ -35,28 +51,31 @@ for _, app in ipairs(apps) do
   end
 end
 
-local before = redis.call("HGET", KEYS[1], "state")
-if before and before ~= ARGV[2] then
-  redis.call("SADD", KEYS[3], ARGV[7])
-end
-
+local before = redis.call("HMGET", KEYS[1], "state", "account")
 local generation = redis.call("HINCRBY", KEYS[1], "generation", 1)
-local account = ARGV[4] ~= "" and ARGV[3] or ARGV[3] .. generation
-redis.call("HSET", KEYS[1], "sealed", ARGV[1], "state", ARGV[2], "account", account)
-for field, value in pairs({profile_id = ARGV[4], email = ARGV[5], expires_at = ARGV[6]}) do
+local fields = {expires_at = ARGV[6], has_refresh_token = ARGV[11], refreshed_by = ARGV[13], refresh = "", reason = ""}
+if not is_refresh then
+  fields.account = ARGV[4] ~= "" and ARGV[3] or ARGV[3] .. generation
+  fields.profile_id, fields.email = ARGV[4], ARGV[5]
+end
+redis.call("HSET", KEYS[1], "sealed", ARGV[1], "state", ARGV[2])
+for field, value in pairs(fields) do
   if value ~= "" then
     redis.call("HSET", KEYS[1], field, value)
   else
     redis.call("HDEL", KEYS[1], field)
   end
 end
+if before[1] ~= ARGV[2] or (fields.account and before[2] ~= fields.account) then
+  redis.call("SADD", KEYS[3], ARGV[7])
+end
 if ARGV[4] ~= "" then
   redis.call("SADD", KEYS[2], ARGV[4])
 end
 
 local due = false
-for number = 1, (#ARGV - 10) / 2 do
-  local watch, waiters, name = KEYS[2 * number + 5], KEYS[2 * number + 6], ARGV[2 * number + 10]
+for number = 1, (#ARGV - 13) / 2 do
+  local watch, waiters, name = KEYS[2 * number + 5], KEYS[2 * number + 6], ARGV[2 * number + 13]
   local kept = redis.call("HMGET", watch, "retry_at", "quiet")
   if kept[1] == ARGV[9] then
     redis.call("HDEL", watch, "retry_at", "failures")
@@ -74,4 +93,4 @@ end
 if due then
   redis.call("PUBLISH", ARGV[10], "")
 end
-return {"done", generation, account}
+return {"done", generation, redis.call("HGET", KEYS[1], "account")}

@@ -17,19 +17,29 @@
 -- ARGV[4]  JSON       delivery
 -- ARGV[5]  bytes      message, for when none is kept
 -- ARGV[6]  ms         now
--- ARGV[7]  text       id of the audit entry, empty for none
--- ARGV[8]  JSON       audit entry
--- ARGV[9]  lines      its index members
--- ARGV[10] text       member that the delivery has among all dead ones, if it is dead
+-- ARGV[7]  text       the state it was read in
+-- ARGV[8]  text       id of the audit entry, empty for none
+-- ARGV[9]  JSON       audit entry
+-- ARGV[10] lines      its index members
+-- ARGV[11] text       member that the delivery has among all dead ones, if it is dead
 --
--- Returns {"done"}, or {"missing"}: the session is gone.
+-- Returns {"done"}; or {"missing"}: the session is gone; {"stale"}: its state is another one; {"held"}: it is pending in
+-- a lane that somebody holds.
 
 if redis.call("EXISTS", KEYS[4]) == 0 then
   return {"missing"}
 end
 local delivery = cjson.decode(ARGV[4])
 local field = ARGV[2] .. ":" .. delivery.seq
-local before = cjson.decode(redis.call("HGET", KEYS[6], field) or ARGV[4])
+local kept = redis.call("HGET", KEYS[6], field)
+local before = kept and cjson.decode(kept)
+if not before or before.state ~= ARGV[7] then
+  return {"stale"}
+end
+local is_held = redis.call("HEXISTS", KEYS[2], ARGV[1]) == 1
+if is_held and before.state == "pending" and tonumber(redis.call("ZSCORE", KEYS[1], ARGV[1])) > tonumber(ARGV[6]) then
+  return {"held"}
+end
 
 local function member(state)
   return string.format("%s:%s:%015d:%s:%d", ARGV[2], state, delivery.created_at, ARGV[3], delivery.seq)
@@ -39,7 +49,7 @@ if before.state == "delivered" then
   redis.call("HINCRBY", KEYS[7], delivery.message_id .. "#", 1)
 end
 redis.call("HSETNX", KEYS[7], delivery.message_id, ARGV[5])
-redis.call("ZREM", KEYS[3], member(before.state), ARGV[10])
+redis.call("ZREM", KEYS[3], member(before.state), ARGV[11])
 redis.call("ZADD", KEYS[3], 0, member("pending"))
 redis.call("HSET", KEYS[6], field, ARGV[4])
 
@@ -54,12 +64,12 @@ if not is_there then
   table.insert(pending, {delivery.seq, 0, tonumber(ARGV[6]), delivery.created_at, delivery.message_id})
 end
 redis.call("HSET", KEYS[5], ARGV[2], cjson.encode(pending))
-if redis.call("HEXISTS", KEYS[2], ARGV[1]) == 0 then
+if not is_held then
   redis.call("ZADD", KEYS[1], ARGV[6], ARGV[1])
 end
-if ARGV[7] ~= "" then
-  redis.call("HSET", KEYS[8], ARGV[7], ARGV[8])
-  for audited in string.gmatch(ARGV[9], "[^\n]+") do
+if ARGV[8] ~= "" then
+  redis.call("HSET", KEYS[8], ARGV[8], ARGV[9])
+  for audited in string.gmatch(ARGV[10], "[^\n]+") do
     redis.call("ZADD", KEYS[9], 0, audited)
   end
 end

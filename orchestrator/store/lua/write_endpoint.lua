@@ -3,11 +3,13 @@
 --
 -- KEYS[1]  endpoints  hash     of its tenant, or of its session
 -- KEYS[2]  session    hash     its session's; the endpoints again for one of a tenant
+-- KEYS[3]  deleted    zset     endpoints of its tenant, or of its session, read only
 --
 -- ARGV[1]  text       id
 -- ARGV[2]  JSON       endpoint
 -- ARGV[3]  integer    version that was read, 0 for a new one
 -- ARGV[4]  integer    how many there may be
+-- ARGV[5]  ms         now, for a new one
 --
 -- Returns {"done"}; or {"stale"}: it has another version; {"missing"}: it is gone; {"full"}; {"no session"}.
 
@@ -18,6 +20,10 @@ if ARGV[3] == "0" then
   end
   if kept then
     return {"stale"}
+  end
+  local deleted_until = redis.call("ZSCORE", KEYS[3], ARGV[1])
+  if deleted_until and tonumber(deleted_until) > tonumber(ARGV[5]) then
+    return {"missing"}
   end
   if redis.call("HLEN", KEYS[1]) >= tonumber(ARGV[4]) then
     return {"full"}

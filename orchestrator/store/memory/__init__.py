@@ -12,6 +12,7 @@ from orchestrator.store.memory.deliveries import MemoryDeliveryStore
 from orchestrator.store.memory.endpoints import MemoryEndpointStore
 from orchestrator.store.memory.receipts import MemoryReceiptStore
 from orchestrator.store.memory.sessions import MemorySessionStore
+from orchestrator.store.memory.sign_ins import MemorySignInStore
 from orchestrator.store.memory.state import State
 from orchestrator.store.memory.tenants import MemoryApiKeyStore, MemoryTenantStore
 from orchestrator.store.memory.users import MemoryUserStore
@@ -33,6 +34,7 @@ class MemoryStore:
         self.receipts = MemoryReceiptStore(state)
         self.watches = MemoryWatchStore(state, switchboard)
         self.budget = MemoryBudget(limits or Limits())
+        self.sign_ins = MemorySignInStore(state)
         self.users = MemoryUserStore(state, self.credentials, switchboard)
         self.tenants = MemoryTenantStore()
         self.api_keys = MemoryApiKeyStore()

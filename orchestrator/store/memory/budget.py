@@ -41,25 +41,29 @@ class MemoryBudget:
         self._limits = limits
         self._egress: dict[str, Side] = {}
         self._partner: dict[str, Side] = {}
+        self._users: dict[str, Side] = {}
         self._given = 0
 
-    async def take(self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant) -> Grant:
-        """Take up to `wanted` permits of both limits at once."""
-        sides = self._sides(egress, partner)
+    async def take(
+        self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant, user: str | None = None
+    ) -> Grant:
+        """Take up to `wanted` permits of both limits at once; with `user`, of what one user may hold, too."""
         reserve = self._limits.reserve(share)
-        for side in sides:
+        reserves = [(side, reserve) for side in self._sides(egress, partner)]
+        reserves += [(side, 0) for side in self._of_user(user)]
+        for side, _ in reserves:
             side.drop_expired(now)
-        is_cool = all(side.cooldown_until <= now for side in sides)
-        room = min(side.room(reserve=reserve, wanted=wanted) for side in sides) if is_cool else 0
-        permits = tuple(self._give(egress, partner, now=now) for _ in range(min(wanted, room)))
+        is_cool = all(side.cooldown_until <= now for side, _ in reserves)
+        room = min(side.room(reserve=left, wanted=wanted) for side, left in reserves) if is_cool else 0
+        permits = tuple(self._give(egress, partner, user, now=now) for _ in range(min(wanted, room)))
         if len(permits) >= wanted:
             return Grant(permits=permits)
-        return Grant(permits=permits, retry_at=max(side.free_at(reserve=reserve) for side in sides))
+        return Grant(permits=permits, retry_at=max(side.free_at(reserve=left) for side, left in reserves))
 
     async def answered(self, permits: Sequence[Permit], *, now: Instant) -> None:
         """The calls were answered: their permits are held for one more window from `now`."""
         for permit in permits:
-            for side in self._sides(permit.egress, permit.partner):
+            for side in self._holding(permit):
                 side.held.pop(permit.id, None)
                 done = f"{permit.id}!"
                 side.held[done] = max(side.held.get(done, 0), self._limits.held_answered(now))
@@ -67,7 +71,7 @@ class MemoryBudget:
     async def give_back(self, permits: Sequence[Permit]) -> None:
         """The calls were never sent: free their permits."""
         for permit in permits:
-            for side in self._sides(permit.egress, permit.partner):
+            for side in self._holding(permit):
                 side.held.pop(permit.id, None)
 
     async def cool_down(self, *, egress: str, partner: str, until: Instant) -> None:
@@ -86,10 +90,17 @@ class MemoryBudget:
             self._partner.setdefault(partner, Side(self._limits.partner)),
         )
 
-    def _give(self, egress: str, partner: str, *, now: Instant) -> Permit:
+    def _of_user(self, user: str | None) -> list[Side]:
+        return [] if user is None else [self._users.setdefault(user, Side(self._limits.user))]
+
+    def _holding(self, permit: Permit) -> list[Side]:
+        return [*self._sides(permit.egress, permit.partner), *self._of_user(permit.user)]
+
+    def _give(self, egress: str, partner: str, user: str | None, *, now: Instant) -> Permit:
         self._given += 1
-        permit = Permit(id=str(self._given), egress=egress, partner=partner, start_by=self._limits.start_by(now))
-        for side in self._sides(egress, partner):
+        start_by = self._limits.start_by(now)
+        permit = Permit(id=str(self._given), egress=egress, partner=partner, start_by=start_by, user=user)
+        for side in self._holding(permit):
             side.held[permit.id] = self._limits.held_unanswered(now)
         return permit
 

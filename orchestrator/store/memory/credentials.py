@@ -7,12 +7,22 @@ from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import PAUSED, Credential, CredentialState, CredentialStore, Profile, Standing
+from orchestrator.core.ports import (
+    PAUSED,
+    Credential,
+    CredentialState,
+    CredentialStore,
+    Kept,
+    Profile,
+    Refresh,
+    SignInReason,
+    Standing,
+)
 from orchestrator.core.session import Instant, shard_of
 from orchestrator.core.values import replace
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
-from orchestrator.store.memory.state import State
+from orchestrator.store.memory.state import KeptState, State
 from orchestrator.store.switchboard import Switchboard
 
 
@@ -24,7 +34,7 @@ class MemoryCredentialStore:
         self._switchboard = switchboard
         self._users: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
-    async def put(
+    async def put(  # noqa: PLR0913 - what a sign-in brings
         self,
         tenant_id: str,
         user_id: str,
@@ -33,9 +43,10 @@ class MemoryCredentialStore:
         profile: Profile | None,
         expires_at: Instant | None,
         now: Instant,
+        refresh_token: str | None = None,
     ) -> Credential:
-        """Store a new access token and return the credential with its new generation."""
-        before = self._state.credentials.get((tenant_id, user_id))
+        """Store new tokens and return the credential with its new generation."""
+        before = await self.get(tenant_id, user_id)
         generation = (before.generation if before else 0) + 1
         credential = Credential(
             tenant_id=tenant_id,
@@ -46,29 +57,94 @@ class MemoryCredentialStore:
             profile_id=profile.id if profile else None,
             email=masked_email(profile.email) if profile and profile.email else None,
             expires_at=expires_at,
+            has_refresh_token=refresh_token is not None,
         )
-        self._keep(credential, is_news=before is not None and before.state is not credential.state)
+        self._keep(KeptState(credential=credential, refresh_token=refresh_token))
         if profile is not None:
             self._users[tenant_id, profile.id].add(user_id)
         self._resume(tenant_id, user_id, now=now)
         return credential
 
+    async def renew(  # noqa: PLR0913 - what a refresh brings
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        refresh_id: str,
+        access_token: str,
+        refresh_token: str,
+        expires_at: Instant | None,
+        now: Instant,
+    ) -> Credential | None:
+        """Store the tokens that a refresh of this generation brought, and return the credential as it is then."""
+        before = self._state.credentials.get((tenant_id, user_id))
+        if before is None:
+            return None
+        if before.refreshed_by == refresh_id:
+            return before.credential
+        if before.credential.generation != generation:
+            return None
+        credential = replace(
+            before.credential,
+            access_token=access_token,
+            generation=generation + 1,
+            state=CredentialState.ACTIVE,
+            reason=None,
+            expires_at=expires_at,
+        )
+        self._keep(KeptState(credential=credential, refresh_token=refresh_token, refreshed_by=refresh_id))
+        self._resume(tenant_id, user_id, now=now)
+        return credential
+
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
         """Return the credential, None when there never was one."""
-        return self._state.credentials.get((tenant_id, user_id))
+        kept = self._state.credentials.get((tenant_id, user_id))
+        return None if kept is None else kept.credential
+
+    async def kept(self, tenant_id: str, user_id: str) -> Kept | None:
+        """Return the credential with all that refreshing it needs."""
+        kept = self._state.credentials.get((tenant_id, user_id))
+        if kept is None:
+            return None
+        return Kept(credential=kept.credential, refresh_token=kept.refresh_token, refresh=kept.refresh)
 
     async def standing(self, tenant_id: str, user_id: str) -> Standing | None:
-        """Return what is known of it but the token."""
+        """Return what is known of it but the tokens."""
         kept = await self.get(tenant_id, user_id)
         return kept and Standing(**{field.name: getattr(kept, field.name) for field in fields(Standing)})
 
-    async def need_sign_in(self, tenant_id: str, user_id: str, *, generation: int) -> bool:
-        """Zapier refused this generation's token: mark it."""
-        kept = self._state.credentials.get((tenant_id, user_id))
-        if kept is None or kept.generation != generation or kept.state is CredentialState.NEEDS_SIGN_IN:
+    async def need_sign_in(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        generation: int,
+        reason: SignInReason = SignInReason.TOKEN_REFUSED,
+        refresh: Refresh | None = None,
+    ) -> bool:
+        """Nobody gets on with this generation's tokens: mark it, and end its refresh."""
+        kept = self._active(tenant_id, user_id, generation)
+        if kept is None or (refresh is not None and kept.refresh != refresh):
             return False
-        self._keep(replace(kept, state=CredentialState.NEEDS_SIGN_IN), is_news=True)
+        marked = replace(kept.credential, state=CredentialState.NEEDS_SIGN_IN, reason=reason)
+        self._keep(replace(kept, credential=marked, refresh=None))
         return True
+
+    async def note_refresh(
+        self, tenant_id: str, user_id: str, *, generation: int, before: Refresh | None, after: Refresh
+    ) -> bool:
+        """Write the intent to refresh an active credential of this generation over the latest one."""
+        kept = self._active(tenant_id, user_id, generation)
+        if kept is None or kept.refresh not in {before, after}:
+            return False
+        self._keep(replace(kept, refresh=after))
+        return True
+
+    def _active(self, tenant_id: str, user_id: str, generation: int) -> KeptState | None:
+        kept = self._state.credentials.get((tenant_id, user_id))
+        is_it = kept is not None and kept.credential.generation == generation
+        return kept if is_it and kept and kept.credential.state is CredentialState.ACTIVE else None
 
     async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
         """Return how many users of the tenant have, or ever had, this Zapier profile."""
@@ -92,16 +168,17 @@ class MemoryCredentialStore:
     async def told(self, standing: Standing) -> bool:
         """The user's sessions know that it is as it is here."""
         user = standing.tenant_id, standing.user_id
-        kept = self._state.credentials.get(user)
+        kept = await self.get(*user)
         if kept is None or (kept.generation, kept.state) != (standing.generation, standing.state):
             return False
         self._state.untold.discard(user)
         return True
 
-    def _keep(self, credential: Credential, *, is_news: bool) -> None:
-        user = credential.tenant_id, credential.user_id
-        self._state.credentials[user] = credential
-        if is_news:
+    def _keep(self, kept: KeptState) -> None:
+        user = kept.credential.tenant_id, kept.credential.user_id
+        before = self._state.credentials.get(user)
+        self._state.credentials[user] = kept
+        if before is None or _told_of(before.credential) != _told_of(kept.credential):
             self._state.untold.add(user)
 
     def _resume(self, tenant_id: str, user_id: str, *, now: Instant) -> None:
@@ -110,6 +187,10 @@ class MemoryCredentialStore:
                 watch.resume(now)
                 if watch.is_due(now):
                     self._switchboard.wake(keys.DUE)
+
+
+def _told_of(credential: Credential) -> tuple[CredentialState, str]:
+    return credential.state, credential.account
 
 
 if TYPE_CHECKING:

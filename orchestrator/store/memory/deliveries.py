@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.core.deliveries import TROUBLED, Delivery, DeliveryState, Lane, Queued, Turn, turn
-from orchestrator.core.errors import LaneLostError, SessionNotFoundError
+from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
+    Backlog,
     DeliveryPage,
     DeliveryQuery,
     DeliverySearch,
@@ -187,11 +188,18 @@ class MemoryDeliveryStore:
         found = (one for (lane, _), one in self._state.deliveries.items() if lane.session_id == session_id)
         return newest_of(found, limit=limit)
 
-    async def replay(self, delivery: Delivery, *, body: bytes, now: Instant, audit: AuditEntry | None = None) -> None:
+    async def replay(
+        self, delivery: Delivery, *, was: DeliveryState, body: bytes, now: Instant, audit: AuditEntry | None = None
+    ) -> None:
         """Put a delivery into its lane once more."""
         lane = delivery.lane
         if lane.session_id not in self._state.sessions:
             raise SessionNotFoundError(session_id=lane.session_id)
+        before, kept = self._state.deliveries.get((lane, delivery.seq)), self._state.lanes.get(lane)
+        if before is None or before.state is not was:
+            raise StaleVersionError(session_id=lane.session_id)
+        if was is DeliveryState.PENDING and kept is not None and kept.token is not None and kept.due > now:
+            raise DeliveryUnderWayError(endpoint_id=lane.endpoint_id, session_id=lane.session_id, seq=delivery.seq)
         self._state.deliveries[lane, delivery.seq] = delivery
         self._state.messages.setdefault((lane.session_id, delivery.message_id), body)
         if lane not in self._state.lanes:
@@ -211,9 +219,16 @@ class MemoryDeliveryStore:
         """Tell whether the endpoint received anything since then."""
         return self._state.received.get((tenant_id, endpoint_id), -1) >= since
 
-    async def backlog(self, shards: Sequence[int]) -> int:
-        """Return how many events wait in the outboxes of these shards."""
-        return sum(session_shard(one.session_id) in shards for one in self._state.outbox.values())
+    async def backlog(self, shards: Sequence[int], *, now: Instant) -> Backlog:
+        """Return what waits in these shards."""
+        outbox = [one for one in self._state.outbox.values() if session_shard(one.session_id) in shards]
+        lanes = [kept for lane, kept in self._state.lanes.items() if lane.shard in shards]
+        return Backlog(
+            events=len(outbox),
+            oldest=min((one.event.at for one in outbox), default=None),
+            lanes=len(lanes),
+            due=sum(kept.due <= now for kept in lanes),
+        )
 
     def _pending(self, lane: Lane) -> list[Queued]:
         return [

@@ -14,6 +14,7 @@ from orchestrator.core.errors import (
     TooManyEndpointsError,
 )
 from orchestrator.core.ports import EndpointStore
+from orchestrator.core.session import Instant
 from orchestrator.store.memory.state import State
 
 
@@ -30,6 +31,8 @@ class MemoryEndpointStore:
             raise SessionNotFoundError(session_id=session_id)
         if (endpoint.tenant_id, endpoint.id) in self._state.endpoints:
             raise StaleVersionError(session_id=endpoint.id)
+        if self._state.deleted.get((endpoint.tenant_id, endpoint.id), 0) > endpoint.created_at:
+            raise EndpointNotFoundError(endpoint_id=endpoint.id)
         most, of = (MOST_OF_TENANT, "tenant") if session_id is None else (MOST_OF_SESSION, "session")
         if len(await self.all(endpoint.tenant_id, session_id=session_id)) >= most:
             raise TooManyEndpointsError(most=most, of=of)
@@ -72,9 +75,11 @@ class MemoryEndpointStore:
         self._state.endpoints[endpoint.tenant_id, endpoint.id] = changed
         return changed
 
-    async def delete(self, endpoint: Endpoint) -> None:
-        """Forget the endpoint."""
-        self._state.endpoints.pop((endpoint.tenant_id, endpoint.id), None)
+    async def delete(self, endpoint: Endpoint, *, now: Instant, until: Instant) -> None:
+        """Forget the endpoint, and until then make none of its id."""
+        self._state.deleted = {name: kept for name, kept in self._state.deleted.items() if kept > now}
+        if self._state.endpoints.pop((endpoint.tenant_id, endpoint.id), None) is not None:
+            self._state.deleted[endpoint.tenant_id, endpoint.id] = until
 
 
 if TYPE_CHECKING:

@@ -37,6 +37,7 @@ from orchestrator.store.rules import (
     is_ended,
     matches,
     owned,
+    watches_of,
     whole,
 )
 from orchestrator.store.switchboard import Switchboard
@@ -112,9 +113,10 @@ class MemorySessionStore:
 
     async def events(self, session_id: str, *, after: int, limit: int = 100) -> EventPage:
         """Return the events with `seq` greater than `after`, oldest first."""
-        kept = self._kept(session_id).events
-        found = tuple(event for event in kept if event.seq > after)[:limit]
-        return EventPage(events=found, truncated=bool(kept) and kept[0].seq > max(after, 0) + 1)
+        state = self._kept(session_id)
+        found = tuple(event for event in state.events if event.seq > after)[:limit]
+        first = state.events[0].seq if state.events else state.session.seq + 1
+        return EventPage(events=found, truncated=first > max(after, 0) + 1)
 
     async def quote(self, session_id: str, reference: str) -> None:
         """Note the reference of an error that was about the session."""
@@ -167,6 +169,21 @@ class MemorySessionStore:
         for place in old[:limit]:
             del outbox[place]
         return len(old[:limit])
+
+    async def trim(self, session: Session, *, now: Instant, wake_at: Instant, if_pending_at: Instant) -> bool:
+        """Erase an ended session's history, and write it as it is given, unless a delivery of it is pending."""
+        kept = self._kept(session.id)
+        if kept.session.version != session.version - 1:
+            raise StaleVersionError(session_id=session.id)
+        if any(lane.session_id == session.id for lane in self._state.lanes):
+            kept.wake_at = if_pending_at
+            return False
+        self._state.sessions[session.id] = SessionState(session, wake_at=wake_at)
+        for key in watches_of(session):
+            watch = self._state.watch(key)
+            watch.popups = {popup: until for popup, until in watch.popups.items() if until > now}
+        self._state.forget_records(session.id)
+        return True
 
     async def purge(self, session: Session) -> None:
         """Erase an ended session with all that is kept beside it."""

@@ -23,7 +23,7 @@ from orchestrator.core.effects import (
     Untouched,
     Wait,
 )
-from orchestrator.core.endpoints import Endpoint
+from orchestrator.core.endpoints import Endpoint, session_of
 from orchestrator.core.events import Event
 from orchestrator.core.health import Fate, Popups, Stage
 from orchestrator.core.interventions import AuditEntry
@@ -36,6 +36,7 @@ from orchestrator.core.ports import (
     Outgoing,
     Popup,
     Receipt,
+    Refresh,
     SignalRecord,
     Urgency,
     Verdict,
@@ -43,6 +44,7 @@ from orchestrator.core.ports import (
     Watch,
 )
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
+from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
 
@@ -57,6 +59,16 @@ class SessionState:
     signals: list[SignalRecord] = field(default_factory=list)
     stages: set[Stage] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptState:
+    """A credential with what refreshing it needs; `refreshed_by`: the refresh that brought its tokens."""
+
+    credential: Credential
+    refresh_token: str | None = field(default=None, repr=False)
+    refresh: Refresh | None = None
+    refreshed_by: str | None = None
 
 
 @dataclass(slots=True)
@@ -198,9 +210,9 @@ class State:
     """Everything, for all shards. References and receipts are by tenant, user and name, credentials by tenant and user.
 
     `untold` are users whose sessions may not know how the credential is. The outbox is one for all shards; messages are
-    by session and id, `received` says when an endpoint (tenant and id) last received something, `troubled` how often in
-    a row it did not, by shard. Stages and titles are counted by the hour, popups and calls by the minute, each by its
-    beginning.
+    by session and id. Endpoints are by tenant and id: `deleted` says until when one may not be made again, `received`
+    when one last received something, `troubled` how often in a row it did not, by shard. Stages and titles are counted
+    by the hour, popups and calls by the minute, each by its beginning.
     """
 
     shards: int
@@ -209,11 +221,13 @@ class State:
     references: dict[tuple[str, str, str], str] = field(default_factory=dict)
     receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     bound: dict[tuple[str, str], tuple[Instant, str]] = field(default_factory=dict)
-    credentials: dict[tuple[str, str], Credential] = field(default_factory=dict)
+    credentials: dict[tuple[str, str], KeptState] = field(default_factory=dict)
     untold: set[tuple[str, str]] = field(default_factory=set)
+    sign_ins: dict[str, SignIn] = field(default_factory=dict)
     outbox: dict[str, Outgoing] = field(default_factory=dict)
     sent: int = 0
     endpoints: dict[tuple[str, str], Endpoint] = field(default_factory=dict)
+    deleted: dict[tuple[str, str], Instant] = field(default_factory=dict)
     lanes: dict[Lane, LaneState] = field(default_factory=dict)
     deliveries: dict[tuple[Lane, int], Delivery] = field(default_factory=dict)
     messages: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -240,7 +254,12 @@ class State:
     def forget_deliveries(self, session_id: str) -> None:
         """Erase a session's deliveries and endpoints."""
         self.endpoints = {name: one for name, one in self.endpoints.items() if one.session_id != session_id}
+        self.deleted = {name: until for name, until in self.deleted.items() if session_of(name[1]) != session_id}
         self.lanes = {lane: one for lane, one in self.lanes.items() if lane.session_id != session_id}
+        self.forget_records(session_id)
+
+    def forget_records(self, session_id: str) -> None:
+        """Erase what is on record of a session's deliveries."""
         self.deliveries = {name: one for name, one in self.deliveries.items() if name[0].session_id != session_id}
         self.messages = {name: one for name, one in self.messages.items() if name[0] != session_id}
 

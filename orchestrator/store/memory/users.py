@@ -35,6 +35,7 @@ class MemoryUserStore:
             state.forget_webhooks(session_id)
         state.references = {name: kept for name, kept in state.references.items() if name[:2] != user}
         state.receipts = {name: kept for name, kept in state.receipts.items() if name[:2] != user}
+        state.sign_ins = {name: one for name, one in state.sign_ins.items() if (one.tenant_id, one.user_id) != user}
         state.calls.pop(user, None)
         for session_id in erased:
             self._switchboard.wake(keys.CHANGED + session_id)

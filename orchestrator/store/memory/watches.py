@@ -116,8 +116,8 @@ class MemoryWatchStore:
     def _retry_at(self, settlement: Settlement) -> Instant | None:
         if settlement.paused_for is None:
             return settlement.retry_at
-        credential = self._state.credentials.get((settlement.key.tenant_id, settlement.key.user_id))
-        return PAUSED if settlement.paused_for == (credential.generation if credential else 0) else None
+        kept = self._state.credentials.get((settlement.key.tenant_id, settlement.key.user_id))
+        return PAUSED if settlement.paused_for == (kept.credential.generation if kept else 0) else None
 
     def _forget(self, key: WatchKey, *, before: Instant) -> int:
         watch = self._state.watches[key]

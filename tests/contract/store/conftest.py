@@ -56,7 +56,7 @@ def server(request: pytest.FixtureRequest) -> ValkeyServer:
 @pytest.fixture
 def limits() -> Limits:
     """Rate limits small enough to be counted by hand."""
-    return Limits(egress=10, partner=20, strong_reserve=2, quiet_reserve=4)
+    return Limits(egress=10, partner=20, user=6, strong_reserve=2, quiet_reserve=4)
 
 
 @pytest.fixture(params=["memory", *SERVERS])

@@ -29,7 +29,7 @@ from orchestrator.core.effects import (
     Wait,
 )
 from orchestrator.core.errors import ZapwrightError
-from orchestrator.core.ports import Permit, Receipt, SessionQuery, Settlement, Share, Standing
+from orchestrator.core.ports import Permit, Receipt, Refresh, SessionQuery, Settlement, Share, Standing
 from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey, shard_of
 from orchestrator.core.terms import Idempotency
 from orchestrator.store.limits import Limits
@@ -59,6 +59,9 @@ spans = st.sampled_from([-20, -5, 0, 1, 10, 40])
 
 
 a_step = st.builds(Step, id=steps, state=st.sampled_from(STATES), app=st.builds(App, id=apps, title=st.just("App")))
+
+
+refreshes = st.builds(Refresh, id=names, tries=st.integers(1, 2), until=st.just(NOON))
 
 
 def instants(now: Instant) -> st.SearchStrategy[Instant]:
@@ -311,16 +314,40 @@ class WatchesAgree(CommitsAgree):
             self.both("users.erase", TENANT, "user-1", now=self.now)
             self.sessions.clear()
 
-    @rule()
-    def sign_in(self) -> None:
+    @rule(refresh_token=st.none() | names)
+    def sign_in(self, refresh_token: str | None) -> None:
         """A new credential is put."""
         put = {"access_token": "t", "profile": None, "expires_at": None, "now": self.now}
-        self.generation = self.both("credentials.put", TENANT, "user-1", **put).generation
+        credential = self.both("credentials.put", TENANT, "user-1", **put, refresh_token=refresh_token)
+        self.generation = credential.generation
 
-    @rule(is_late=st.sampled_from([False, False, True]))
-    def refuse(self, is_late: bool) -> None:
-        """Zapier refuses a token, perhaps one that was replaced."""
-        self.both("credentials.need_sign_in", TENANT, "user-1", generation=self.generation - is_late)
+    @rule(is_late=st.sampled_from([False, False, True]), refresh=st.none() | refreshes)
+    def refuse(self, is_late: bool, refresh: Refresh | None) -> None:
+        """Zapier refuses a token, perhaps one that was replaced, or says that a refresh token is over."""
+        generation = self.generation - is_late
+        self.both("credentials.need_sign_in", TENANT, "user-1", generation=generation, refresh=refresh)
+
+    @rule(is_late=st.sampled_from([False, False, True]), before=st.none() | refreshes, after=refreshes)
+    def want_to_refresh(self, is_late: bool, before: Refresh | None, after: Refresh) -> None:
+        """Somebody writes an intent over one that they read, or over none."""
+        generation = self.generation - is_late
+        self.both("credentials.note_refresh", TENANT, "user-1", generation=generation, before=before, after=after)
+
+    @rule(is_late=st.sampled_from([False, False, True]), refresh=refreshes)
+    def renew(self, is_late: bool, refresh: Refresh) -> None:
+        """A refresh brings tokens."""
+        renewed = self.both(
+            "credentials.renew",
+            TENANT,
+            "user-1",
+            generation=self.generation - is_late,
+            refresh_id=refresh.id,
+            access_token="t",
+            refresh_token="r",
+            expires_at=self.now,
+            now=self.now,
+        )
+        self.generation = renewed.generation if renewed else self.generation
 
     @rule(is_late=st.booleans())
     def tell(self, is_late: bool) -> None:
@@ -342,6 +369,7 @@ class WatchesAgree(CommitsAgree):
             self.both("watches.load", key, now=self.now)
         self.both("watches.next_checks", WATCHES)
         self.both("credentials.untold", shard_of(TENANT, "user-1", shards=SHARDS), limit=1)
+        self.both("credentials.kept", TENANT, "user-1")
         for limit, span in ((1, 0), (9, 0), (9, 30)):
             self.both("watches.peek", now=self.now + span, limit=limit)
 
@@ -356,10 +384,16 @@ class BudgetsAgree(Agreement):
     egress = st.sampled_from(["e1", "e2"])
     partner = st.sampled_from(["p1", "p2"])
 
-    @rule(wanted=st.integers(0, 6), egress=egress, partner=partner, share=st.sampled_from(Share))
-    def take(self, wanted: int, egress: str, partner: str, share: Share) -> None:
+    @rule(
+        wanted=st.integers(0, 6),
+        egress=egress,
+        partner=partner,
+        share=st.sampled_from(Share),
+        user=st.sampled_from([None, "ann", "bob"]),
+    )
+    def take(self, wanted: int, egress: str, partner: str, share: Share, user: str | None) -> None:
         """Somebody wants to call Zapier."""
-        taking = {"egress": egress, "partner": partner, "share": share, "now": self.now}
+        taking = {"egress": egress, "partner": partner, "share": share, "now": self.now, "user": user}
         grant = self.both("budget.take", wanted, **taking)
         self.permits += grant.permits
 

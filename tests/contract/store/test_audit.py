@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.core.deliveries import Delivery, DeliveryState, Lane
+from orchestrator.core.deliveries import Delivery, DeliveryState
 from orchestrator.core.errors import SessionNotFoundError, StaleVersionError
-from orchestrator.core.events import EventName
 from orchestrator.core.interventions import AuditEntry, Intervention
 from orchestrator.core.ports import AuditQuery, CallRecord, Outcome
 from orchestrator.core.session import session_shard
@@ -25,6 +24,7 @@ from tests.support.store_values import (
     next_commit,
     wait,
 )
+from tests.support.webhook_values import a_lane, an_endpoint, told
 
 EVERYTHING = AuditQuery()
 OTHERS = a_session("b", tenant="other")
@@ -148,38 +148,42 @@ async def test_the_audit_outlives_its_session_and_its_user(store: AnyStore) -> N
     assert await audited(store) == [an_entry()]
 
 
-def a_delivery(seq: int, endpoint: str = "wh1", *, state: DeliveryState = DeliveryState.DELIVERED) -> Delivery:
-    """Return one event on its way, or there."""
-    lane = Lane(tenant_id=TENANT, endpoint_id=endpoint, session_id=a_session().id)
-    return Delivery(
-        lane=lane,
-        seq=seq,
-        name=EventName.AUTH_RESOLVED,
-        message_id=f"msg_{seq}",
-        created_at=NOON,
-        state=state,
-    )
-
-
 async def test_a_replay_is_audited_with_what_it_does(store: AnyStore) -> None:
-    """By the same script; of a session that is gone there is neither."""
+    """By the same script; where nothing is put into its lane again there is no entry either."""
+    session = await told(store, events=2)
+    first = await store.deliveries.get(a_lane(session), 1)
+    assert first is not None
+    with pytest.raises(StaleVersionError):
+        await replayed(store, first, was=DeliveryState.DEAD, audit=an_entry("1"))
+    await replayed(store, first, audit=an_entry("2"))
+    await replayed(store, first)
+    await store.sessions.purge(session)
     with pytest.raises(SessionNotFoundError):
-        await store.deliveries.replay(a_delivery(1), body=b"{}", now=NOON, audit=an_entry("1"))
-    await committed(store, a_session())
-    await store.deliveries.replay(a_delivery(1), body=b"{}", now=NOON, audit=an_entry("2"))
-    await store.deliveries.replay(a_delivery(2), body=b"{}", now=NOON)
+        await replayed(store, first, audit=an_entry("3"))
 
     assert await audited(store) == [an_entry("2")]
 
 
+async def replayed(
+    store: AnyStore,
+    delivery: Delivery,
+    *,
+    was: DeliveryState = DeliveryState.PENDING,
+    audit: AuditEntry | None = None,
+) -> None:
+    """Have a delivery made once more."""
+    again = delivery.again(now=NOON, asked_by=None)
+    await store.deliveries.replay(again, was=was, body=b"{}", now=NOON, audit=audit)
+
+
 async def test_a_sessions_deliveries_are_read_together(store: AnyStore) -> None:
     """To whichever endpoint, the newest ones, in order."""
-    await committed(store, a_session())
-    for seq, endpoint in ((3, "wh1"), (1, "wh2"), (2, "wh1")):
-        await store.deliveries.replay(a_delivery(seq, endpoint), body=b"{}", now=NOON)
+    endpoints = [an_endpoint("a"), an_endpoint("b")]
+    session = await told(store, events=3, endpoints=endpoints)
 
-    found = await store.deliveries.of_session(a_session().id, limit=2)
-    assert [(one.seq, one.lane.endpoint_id) for one in found] == [(2, "wh1"), (3, "wh1")]
+    found = await store.deliveries.of_session(session.id, limit=3)
+    ids = sorted(endpoint.id for endpoint in endpoints)
+    assert [(one.seq, one.lane.endpoint_id) for one in found] == [(2, ids[1]), (3, ids[0]), (3, ids[1])]
     assert await store.deliveries.of_session(OTHERS.id, limit=9) == ()
 
 

@@ -11,7 +11,7 @@ from orchestrator.core.session import Instant
 from orchestrator.store.limits import Limits
 from tests.support.store_values import NOON, AnyStore
 
-LIMITS = Limits(egress=10, partner=20, strong_reserve=2, quiet_reserve=4)
+LIMITS = Limits(egress=10, partner=20, user=6, strong_reserve=2, quiet_reserve=4)
 HELD_UNANSWERED = LIMITS.held_unanswered(NOON)
 
 
@@ -23,9 +23,10 @@ async def taken(
     partner: str = "pa",
     share: Share = Share.INTERACTIVE,
     now: Instant = NOON,
+    user: str | None = None,
 ) -> Grant:
     """Take permits."""
-    return await store.budget.take(wanted, egress=egress, partner=partner, share=share, now=now)
+    return await store.budget.take(wanted, egress=egress, partner=partner, share=share, now=now, user=user)
 
 
 async def held(store: AnyStore, *, egress: str = "eg", partner: str = "pa", now: Instant = NOON) -> tuple[int, int]:
@@ -73,6 +74,30 @@ async def test_a_share_is_left_to_more_urgent_takers(store: AnyStore) -> None:
     interactive = await taken(store, 10)
 
     assert [len(grant.permits) for grant in (quiet, strong, interactive)] == [6, 2, 2]
+
+
+async def test_one_user_leaves_room_for_others(store: AnyStore) -> None:
+    """What one does is bounded, however often it is repeated; what another one waits on is not held up."""
+    first = await taken(store, 4, user="ann")
+    again = await taken(store, 4, user="ann")
+    other = await taken(store, 2, user="bob")
+    nobodys = await taken(store, 2)
+
+    assert [len(grant.permits) for grant in (first, again, other, nobodys)] == [4, 2, 2, 2]
+    assert (again.retry_at, {permit.user for permit in again.permits}) == (HELD_UNANSWERED, {"ann"})
+
+
+async def test_what_a_user_holds_is_held_as_long_as_everywhere_else(store: AnyStore) -> None:
+    """A window from the answer; what was given back, not at all."""
+    grant = await taken(store, 6, user="ann")
+    await store.budget.answered(grant.permits[:3], now=NOON + 700)
+    await store.budget.give_back(grant.permits[3:])
+    returned = await taken(store, 4, user="ann", now=NOON + 800)
+    free_at = NOON + 700 + LIMITS.window
+
+    assert (len(returned.permits), returned.retry_at) == (3, free_at)
+    assert (await taken(store, 1, user="ann", now=free_at - 1)).permits == ()
+    assert len((await taken(store, 4, user="ann", now=free_at)).permits) == 3
 
 
 async def test_an_unanswered_permit_is_held_as_long_as_its_call_may_count(store: AnyStore) -> None:

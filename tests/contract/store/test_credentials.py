@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Final
 
 import pytest
 
-from orchestrator.core.ports import Credential, CredentialState, Profile, Standing
+from orchestrator.core.ports import Credential, CredentialState, Kept, Profile, Refresh, SignInReason, Standing
 from orchestrator.core.session import shard_of
 from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore
 
@@ -57,10 +57,11 @@ async def test_how_a_user_stands_is_the_credential_without_its_token(
     assert missing is None
     assert standing is not None
     assert not hasattr(standing, "access_token")
-    assert standing.state is CredentialState.NEEDS_SIGN_IN
+    assert (standing.state, standing.reason) == (CredentialState.NEEDS_SIGN_IN, SignInReason.TOKEN_REFUSED)
     expected = {field.name: getattr(credential, field.name) for field in fields(Standing)}
     assert expected == {field.name: getattr(standing, field.name) for field in fields(Standing)} | {
-        "state": credential.state
+        "state": credential.state,
+        "reason": None,
     }
 
 
@@ -158,10 +159,13 @@ async def untold(store: AnyStore) -> list[tuple[str, str]]:
 
 
 async def test_a_change_is_noted_until_the_sessions_were_told(store: AnyStore) -> None:
-    """In the shard of its user; a token that works after one that did is no news, and neither is a first one."""
+    """In the shard of its user; a first token is news, one that works after one that did is none."""
     first = await put(store)
     await put(store, user="a:b/c", tenant="x:y")
     at_first = await untold(store)
+    for credential in (first, await store.credentials.get("x:y", "a:b/c")):
+        assert credential is not None
+        await store.credentials.told(credential)
     await store.credentials.need_sign_in(TENANT, USER, generation=1)
     refused = await store.credentials.get(TENANT, USER)
     shard = shard_of(TENANT, USER, shards=SHARDS)
@@ -172,7 +176,8 @@ async def test_a_change_is_noted_until_the_sessions_were_told(store: AnyStore) -
     await put(store)
     await put(store)
 
-    assert (at_first, noted) == ([], ([(TENANT, USER)], ((TENANT, USER),)))
+    assert set(at_first) == {(TENANT, USER), ("x:y", "a:b/c")}
+    assert noted == ([(TENANT, USER)], ((TENANT, USER),))
     assert (answers, after, await untold(store)) == ([False, True], [], [(TENANT, USER)])
 
 
@@ -204,3 +209,168 @@ async def test_only_so_many_users_are_named_at_once(store: AnyStore) -> None:
             await store.credentials.told(credential)
             seen.add(user_id)
     assert seen == set(users)
+
+
+# --- refreshing -----------------------------------------------------------------------------------------------
+
+FIRST: Final = Refresh(id="rf1", tries=1, until=NOON + 30)
+SECOND: Final = Refresh(id="rf2", tries=2, until=NOON + 60)
+
+
+async def hand_over(store: AnyStore, token: str = "R1", *, profile: Profile | None = PROFILE) -> Credential:
+    """Put a credential whose tokens are ours to refresh."""
+    return await store.credentials.put(
+        TENANT, USER, access_token="A1", profile=profile, expires_at=NOON, now=NOON, refresh_token=token
+    )
+
+
+async def note(store: AnyStore, after: Refresh, *, before: Refresh | None = None, generation: int = 1) -> bool:
+    """Write an intent."""
+    return await store.credentials.note_refresh(TENANT, USER, generation=generation, before=before, after=after)
+
+
+async def renew(
+    store: AnyStore, *, generation: int = 1, refresh_id: str = "rf1", token: str = "R2", expires_at: int | None = None
+) -> Credential | None:
+    """Store what a refresh brought."""
+    return await store.credentials.renew(
+        TENANT,
+        USER,
+        generation=generation,
+        refresh_id=refresh_id,
+        access_token="A2",
+        refresh_token=token,
+        expires_at=expires_at,
+        now=NOON,
+    )
+
+
+async def kept(store: AnyStore) -> Kept:
+    """Read everything that is kept."""
+    found = await store.credentials.kept(TENANT, USER)
+    assert found is not None
+    return found
+
+
+async def test_a_refresh_token_is_kept_beside_the_credential_and_given_to_refresh_with_alone(store: AnyStore) -> None:
+    """Whoever calls Zapier gets the access token; everybody hears that there is one."""
+    missing = await store.credentials.kept(TENANT, USER)
+    credential = await hand_over(store)
+    standing = await store.credentials.standing(TENANT, USER)
+    found = await kept(store)
+
+    assert (missing, found.refresh_token, found.refresh, found.credential) == (None, "R1", None, credential)
+    assert standing is not None
+    assert (standing.has_refresh_token, credential.has_refresh_token) == (True, True)
+    assert "R1" not in repr((found, credential, standing))
+
+
+async def test_a_put_without_a_refresh_token_takes_refreshing_back(store: AnyStore) -> None:
+    """The one that was kept is forgotten, and with it what was under way."""
+    await hand_over(store)
+    await note(store, FIRST)
+    credential = await put(store)
+    found = await kept(store)
+
+    assert not credential.has_refresh_token
+    assert (found.credential, found.refresh_token, found.refresh) == (credential, None, None)
+
+
+async def test_of_those_who_want_to_refresh_one_writes_the_intent(store: AnyStore) -> None:
+    """The others see that the one they read is not the latest. The same one may be written twice."""
+    await hand_over(store)
+    written = [await note(store, FIRST), await note(store, FIRST), await note(store, SECOND)]
+    taken_over = await note(store, SECOND, before=FIRST)
+    late = await note(store, replace(FIRST, until=NOON + 90), before=FIRST)
+
+    assert (written, taken_over, late) == ([True, True, False], True, False)
+    assert (await kept(store)).refresh == SECOND
+
+
+async def test_an_intent_is_for_an_active_credential_of_its_generation(store: AnyStore) -> None:
+    """Not for one that was replaced, nor where a sign-in is needed, nor for nobody's."""
+    nobodys = await note(store, FIRST)
+    await hand_over(store)
+    await hand_over(store)
+    older = await note(store, FIRST)
+    await store.credentials.need_sign_in(TENANT, USER, generation=2)
+
+    assert [nobodys, older, await note(store, FIRST, generation=2)] == [False, False, False]
+
+
+async def test_what_a_refresh_brought_is_the_next_generation_of_the_same_account(store: AnyStore) -> None:
+    """Also of one whose profile nobody can read, which is not a new sign-in."""
+    for profile in (PROFILE, None):
+        before = await hand_over(store, profile=profile)
+        await note(store, FIRST, generation=before.generation)
+        refresh_id = f"rf-{before.generation}"
+        after = await renew(store, generation=before.generation, refresh_id=refresh_id, expires_at=NOON + 9)
+
+        assert after == replace(before, access_token="A2", generation=before.generation + 1, expires_at=NOON + 9)
+        assert await kept(store) == Kept(credential=after, refresh_token="R2")
+
+
+async def test_storing_the_same_refresh_twice_is_storing_it_once(store: AnyStore) -> None:
+    """The answer to the first time may have been lost."""
+    await hand_over(store)
+    first, second = await renew(store), await renew(store)
+
+    assert first is not None
+    assert (first, first.generation) == (second, 2)
+
+
+async def test_a_refresh_of_tokens_that_were_replaced_brings_nothing(store: AnyStore) -> None:
+    """A sign-in was faster, or another refresh, or the user was erased."""
+    nobodys = await renew(store)
+    await hand_over(store)
+    signed_in = await hand_over(store, "R9")
+    of_before = await renew(store)
+    after_that = await kept(store)
+    await renew(store, generation=2, refresh_id="rf2")
+    by_another = await renew(store, generation=2, refresh_id="rf3", token="R3")
+
+    assert [nobodys, of_before, by_another] == [None, None, None]
+    assert (after_that.credential, after_that.refresh_token) == (signed_in, "R9")
+    assert (await kept(store)).refresh_token == "R2"
+
+
+async def test_a_refresh_that_comes_late_overrides_what_was_said_of_its_generation(store: AnyStore) -> None:
+    """Its holder had been taken for dead; the sessions are to be told."""
+    await hand_over(store)
+    await note(store, FIRST)
+    reason = SignInReason.REFRESH_OUTCOME_LOST
+    await store.credentials.need_sign_in(TENANT, USER, generation=1, reason=reason, refresh=FIRST)
+    marked = await store.credentials.standing(TENANT, USER)
+    assert marked is not None
+    await store.credentials.told(marked)
+    renewed = await renew(store)
+
+    assert (marked.state, marked.reason) == (CredentialState.NEEDS_SIGN_IN, reason)
+    assert renewed is not None
+    assert (renewed.state, renewed.reason) == (CredentialState.ACTIVE, None)
+    assert await untold(store) == [(TENANT, USER)]
+
+
+async def test_only_the_latest_intent_can_say_that_a_sign_in_is_needed(store: AnyStore) -> None:
+    """The one before was taken over; and with that it is over."""
+    await hand_over(store)
+    await note(store, FIRST)
+    await note(store, SECOND, before=FIRST)
+    refused = SignInReason.REFRESH_REFUSED
+    marked = [
+        await store.credentials.need_sign_in(TENANT, USER, generation=1, reason=refused, refresh=refresh)
+        for refresh in (FIRST, SECOND, SECOND)
+    ]
+
+    assert marked == [False, True, False]
+    assert (await kept(store)).refresh is None
+
+
+async def test_nothing_of_a_refresh_outlives_its_user(store: AnyStore) -> None:
+    """Nor does a refresh that is under way bring them back."""
+    await hand_over(store)
+    await note(store, FIRST)
+    await store.users.erase(TENANT, USER, now=NOON)
+
+    assert (await renew(store), await store.credentials.kept(TENANT, USER)) == (None, None)
+    assert not await note(store, SECOND, before=FIRST)

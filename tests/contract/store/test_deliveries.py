@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 
 from orchestrator.core.deliveries import HOLD, Answer, Delivery, DeliveryState, Lane
-from orchestrator.core.errors import LaneLostError, SessionNotFoundError
-from orchestrator.core.ports import DeliverySearch, Held, Parcel
+from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.ports import Backlog, DeliverySearch, Held, Parcel
 from orchestrator.core.session import SECOND, Instant, Session
 from orchestrator.store.memory import MemoryStore
 from tests.support.store_values import NOON, SHARDS, TENANT, AnyStore, a_session, next_commit
@@ -81,8 +81,19 @@ async def test_events_wait_in_the_outbox_in_the_order_of_commits(store: AnyStore
 
     assert [(one.session_id, one.event.seq) for one in found] == [(commit.session.id, seq) for seq in (1, 2, 3)]
     assert found[0].event == commit.events[0]
-    assert await store.deliveries.backlog(range(SHARDS)) == 3
+    assert await store.deliveries.backlog(range(SHARDS), now=NOON) == Backlog(events=3, oldest=NOON)
     assert len(await store.deliveries.outgoing(range(SHARDS), limit=2)) == 2
+
+
+async def test_the_backlog_says_what_waits_and_since_when(store: AnyStore) -> None:
+    """Events that were not relayed, and lanes: those in which something is due, and those that are held or put off."""
+    first = await told(store, a_session("a"))
+    second = await told(store, a_session("b"))
+    await lease(store, a_lane(first))
+    await store.sessions.commit(next_commit(second, now=NOON + 5, events=2))
+
+    assert await store.deliveries.backlog(range(SHARDS), now=NOON + 9) == Backlog(events=2, oldest=NOON, lanes=2, due=1)
+    assert await store.deliveries.backlog([1], now=NOON + 9) == Backlog()
 
 
 async def test_what_was_relayed_once_is_not_relayed_again(store: AnyStore) -> None:
@@ -102,7 +113,7 @@ async def test_an_event_that_nobody_wants_only_leaves_the_outbox(store: AnyStore
     """No lane, no record."""
     await told(store, endpoints=[])
 
-    assert await store.deliveries.backlog(range(SHARDS)) == 0
+    assert await store.deliveries.backlog(range(SHARDS), now=NOON) == Backlog()
     assert await due(store) == []
 
 
@@ -227,13 +238,15 @@ async def test_a_dead_delivery_is_on_record_and_can_be_replayed(store: AnyStore)
         await tried(store, lane, BROKEN, now=now)
         found = await record(store, lane)
     dead = await states(store, state=DeliveryState.DEAD)
-    await store.deliveries.replay(found.again(now=now, asked_by="r"), body=b"anew", now=now)
+    await store.deliveries.replay(found.again(now=now, asked_by="r"), was=DeliveryState.DEAD, body=b"anew", now=now)
     (seq,) = await lease(store, lane, now=now)
     parcel = await begin(store, lane, seq, now=now)
     assert parcel is not None
     await store.deliveries.settle(parcel.delivery.after(OK, at=now, now=now, jitter=0), token="t", now=now, until=None)
     received = await record(store, lane)
-    await store.deliveries.replay(received.again(now=now, asked_by=None), body=b"anew", now=now)
+    await store.deliveries.replay(
+        received.again(now=now, asked_by=None), was=DeliveryState.DELIVERED, body=b"anew", now=now
+    )
     await lease(store, lane, now=now)
     again = await begin(store, lane, 1, now=now)
 
@@ -253,8 +266,54 @@ async def test_only_what_belongs_to_a_session_is_replayed(store: AnyStore) -> No
     await store.sessions.purge(session)
 
     with pytest.raises(SessionNotFoundError):
-        await store.deliveries.replay(found.again(now=NOON, asked_by=None), body=b"", now=NOON)
+        await store.deliveries.replay(
+            found.again(now=NOON, asked_by=None), was=DeliveryState.PENDING, body=b"", now=NOON
+        )
     assert await states(store) == []
+
+
+async def test_what_may_be_on_its_way_is_not_sent_again_beside_that(store: AnyStore) -> None:
+    """A pending one is refused while its lane is held; when the lease is over it is due at once."""
+    session = await told(store, events=2)
+    lane = a_lane(session)
+    await lease(store, lane)
+    again = (await record(store, lane)).again(now=NOON, asked_by=None)
+
+    with pytest.raises(DeliveryUnderWayError):
+        await store.deliveries.replay(again, was=DeliveryState.PENDING, body=b"", now=LATER - 1)
+    await store.deliveries.replay(again, was=DeliveryState.PENDING, body=b"", now=LATER)
+    assert await lease(store, lane, token="next", now=LATER) == [1]
+
+
+async def test_a_replay_of_something_else_waits_for_what_is_being_tried(store: AnyStore) -> None:
+    """One that was received goes into its lane, behind whoever holds that, and is sent when it is free."""
+    session = await told(store, events=2)
+    lane = a_lane(session)
+    await tried(store, lane, OK)
+    await lease(store, lane)
+    received = await record(store, lane)
+    await store.deliveries.replay(
+        received.again(now=NOON, asked_by=None), was=DeliveryState.DELIVERED, body=b"anew", now=NOON
+    )
+
+    assert await due(store) == []
+    parcel = await begin(store, lane, 2)
+    assert parcel is not None
+    after = parcel.delivery.after(OK, at=NOON, now=NOON, jitter=0)
+    following = await store.deliveries.settle(after, token="t", now=NOON, until=LATER)
+    assert following is not None
+    assert (following.delivery.seq, following.body) == (1, b"anew")
+
+
+async def test_a_replay_is_of_the_state_that_was_read(store: AnyStore) -> None:
+    """Of one that was received meanwhile the bytes are gone: whoever thought it pending must write them anew."""
+    lane = a_lane(await told(store))
+    again = (await record(store, lane)).again(now=NOON, asked_by=None)
+    await tried(store, lane, OK)
+
+    with pytest.raises(StaleVersionError):
+        await store.deliveries.replay(again, was=DeliveryState.PENDING, body=b"", now=NOON)
+    assert await states(store) == [(1, "delivered")]
 
 
 async def test_lanes_are_put_off_and_woken(store: AnyStore) -> None:
@@ -331,7 +390,7 @@ async def test_nothing_of_a_session_is_delivered_after_its_end(store: AnyStore, 
     assert parcel is not None
     assert await due(store, now=LATER) == []
     assert await states(store) == []
-    assert await store.deliveries.backlog(range(SHARDS)) == 0
+    assert await store.deliveries.backlog(range(SHARDS), now=NOON) == Backlog()
     with pytest.raises(LaneLostError):
         await store.deliveries.settle(
             parcel.delivery.after(OK, at=NOON, now=NOON, jitter=0), token="t", now=NOON, until=None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from orchestrator.store.codec import (
     decode_session,
     decode_signal,
     encode,
+    encode_sparse,
 )
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -36,6 +38,18 @@ def test_a_session_of_version_1_is_read_without_loss() -> None:
 
     rewritten = json.loads(encode(decode_session(written)))
     assert json.loads(written) == common(json.loads(written), rewritten)
+
+
+def test_a_document_without_what_is_usual_says_the_same() -> None:
+    """And which version it is; what was given by users stays as they gave it."""
+    session = decode_session((FIXTURES / "session-1.json").read_bytes())
+    given = replace(session, metadata={"empty": None, "list": [], "of": {}})
+
+    sparse = encode_sparse(given)
+
+    assert decode_session(sparse) == given
+    assert len(sparse) < len(encode(given))
+    assert json.loads(sparse)["document"] == 1
 
 
 def test_all_that_lies_beside_sessions_is_read_without_loss() -> None:

@@ -98,11 +98,26 @@ async def test_an_endpoint_that_is_gone_is_not_changed(store: AnyStore) -> None:
     """Nor made again by that; deleting it twice is fine."""
     await store.endpoints.create(FULL)
     for _ in range(2):
-        await store.endpoints.delete(FULL)
+        await store.endpoints.delete(FULL, now=NOON, until=NOON + 1)
 
     with pytest.raises(EndpointNotFoundError):
         await store.endpoints.change(FULL)
     assert await store.endpoints.get(TENANT, FULL.id) is None
+
+
+@pytest.mark.parametrize("session_id", [None, a_session().id])
+async def test_a_deleted_endpoint_does_not_come_back_for_a_while(store: AnyStore, session_id: str | None) -> None:
+    """The request that made it may still be repeated by who did not get its answer."""
+    await store.sessions.commit(next_commit(a_session()))
+    endpoint = an_endpoint(session_id=session_id)
+    await store.endpoints.create(endpoint)
+    await store.endpoints.delete(endpoint, now=NOON, until=NOON + 10)
+    await store.endpoints.delete(endpoint, now=NOON + 5, until=NOON + 15)
+
+    with pytest.raises(EndpointNotFoundError):
+        await store.endpoints.create(replace(endpoint, created_at=NOON + 9))
+    assert await store.endpoints.all(TENANT, session_id=session_id) == ()
+    await store.endpoints.create(replace(endpoint, created_at=NOON + 10))
 
 
 async def test_there_is_a_bound_to_their_number(store: AnyStore) -> None:
@@ -115,7 +130,7 @@ async def test_there_is_a_bound_to_their_number(store: AnyStore) -> None:
     for extra in (an_endpoint("x"), an_endpoint("x", session_id=a_session().id)):
         with pytest.raises(TooManyEndpointsError):
             await store.endpoints.create(extra)
-    await store.endpoints.delete(many[0])
+    await store.endpoints.delete(many[0], now=NOON, until=NOON + 1)
     await store.endpoints.create(an_endpoint("x"))
 
 

@@ -24,18 +24,21 @@ async def test_every_secret_comes_under_the_newest_key(server: ValkeyServer) -> 
     """Whatever part of the store it lies in; a second time there is nothing to do."""
     before, during, after = store_with(server, OLD), store_with(server, NEW, OLD), store_with(server, NEW)
     for user in USERS:
-        await before.credentials.put("acme", user, access_token=f"of-{user}", profile=None, expires_at=None, now=NOON)
+        tokens = {"access_token": f"of-{user}", "refresh_token": f"to-refresh-{user}"}
+        await before.credentials.put("acme", user, profile=None, expires_at=None, now=NOON, **tokens)
     await before.tenants.create(Tenant(id="acme", name="", created_at=NOON), client_secret="hush")
     await before.tenants.create(Tenant(id="plain", name="", created_at=NOON))
 
     outcomes = [await during.reseal() for _ in range(2)]
-    kept = [await after.credentials.get("acme", user) for user in USERS]
+    kept = [await after.credentials.kept("acme", user) for user in USERS]
     secret = await after.tenants.client_secret("acme")
     for store in (before, during, after):
         await store.aclose()
 
     assert outcomes == [Resealed(resealed=len(USERS) + 1), Resealed(current=len(USERS) + 1)]
-    assert [credential and credential.access_token for credential in kept] == [f"of-{user}" for user in USERS]
+    assert [one and (one.credential.access_token, one.refresh_token) for one in kept] == [
+        (f"of-{user}", f"to-refresh-{user}") for user in USERS
+    ]
     assert secret == "hush"
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.core.deliveries import Lane
 from orchestrator.core.effects import ClaimAuthentication, LeaseHeld, NoOtherPopup, OpenPopup, Unclaimed
 from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
-from orchestrator.core.ports import Profile, SessionQuery, Written
+from orchestrator.core.ports import DeliverySearch, Profile, SessionQuery, Waiter, Written
 from orchestrator.core.session import (
     App,
     Browser,
@@ -21,8 +22,10 @@ from orchestrator.core.session import (
     SessionStatus,
     Step,
     StepState,
+    WatchKey,
 )
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
+from orchestrator.core.trimming import trimmed
 from tests.support.store_values import (
     APP,
     NOON,
@@ -38,6 +41,7 @@ from tests.support.store_values import (
     session_id,
     wait,
 )
+from tests.support.webhook_values import OK, a_lane, told
 
 CLAIM = ClaimAuthentication(app_id=APP, step_id="st1", authentication_id="77", by_difference=True)
 POPUP = OpenPopup(app_id=APP, step_id="st1", attempt_id="at1", until=NOON + 600_000)
@@ -470,6 +474,108 @@ async def test_the_sweeper_is_told_which_sessions_to_look_at(store: AnyStore) ->
     assert (later.id, late.id) == await store.sessions.to_wake(shard, now=NOON, limit=9)
     assert (later.id,) == await store.sessions.to_wake(shard, now=NOON, limit=1)
     assert await store.sessions.to_wake((shard + 1) % 4, now=NOON, limit=9) == ()
+
+
+async def test_a_trimmed_session_has_no_history(store: AnyStore) -> None:
+    """It is found and read as it is given; its events and signals are gone, and who asks for them is told so."""
+    session = await committed(
+        store, a_session(), events=3, wake_at=NOON, record=a_record(), ended=SessionStatus.CANCELLED
+    )
+    left = trimmed(session, now=NOON + 5)
+
+    assert await store.sessions.trim(left, now=NOON + 5, wake_at=NOON + 9, if_pending_at=NOON + 6)
+
+    assert await store.sessions.load(session.key) == left
+    assert await ids_found(store) == [session.id]
+    assert await store.sessions.signals(session.id) == ()
+    pages = [await store.sessions.events(session.id, after=after) for after in (0, 2, 3)]
+    assert [(page.events, page.truncated) for page in pages] == [((), True), ((), True), ((), False)]
+    assert await store.sessions.load_with_events(session.key, after=1, limit=9) == (left, ())
+    shard = int(session.id[2:4], 16)
+    woken = [await store.sessions.to_wake(shard, now=now, limit=9) for now in (NOON + 8, NOON + 9)]
+    assert woken == [(), (session.id,)]
+
+
+async def test_a_trimmed_session_is_purged_and_erased_like_any_other(store: AnyStore) -> None:
+    """Nothing of it stays in any index."""
+    for name, end in (("a", "purge"), ("b", "erase")):
+        session = await committed(store, a_session(name), ended=SessionStatus.CANCELLED)
+        left = trimmed(session, now=NOON)
+        await store.sessions.trim(left, now=NOON, wake_at=NOON, if_pending_at=NOON)
+        if end == "purge":
+            await store.sessions.purge(left)
+        else:
+            await store.users.erase(TENANT, USER, now=NOON)
+
+        assert await ids_found(store) == []
+        assert await ids_found(store, user_id=USER) == []
+        assert await ids_found(store, status=SessionStatus.CANCELLED) == []
+
+
+async def test_a_trimmed_session_can_be_put_off(store: AnyStore) -> None:
+    """A longer retention moves its time by a commit like any other; then it can be purged without a trace."""
+    session = await committed(store, a_session(), ended=SessionStatus.CANCELLED)
+    left = trimmed(session, now=NOON)
+    await store.sessions.trim(left, now=NOON, wake_at=NOON, if_pending_at=NOON)
+
+    later = await committed(store, left, events=0, wake_at=NOON + 99)
+    found = await ids_found(store)
+    await store.sessions.purge(later)
+
+    assert found == [session.id]
+    assert await ids_found(store) == []
+
+
+async def test_a_session_is_not_trimmed_while_something_of_it_is_on_its_way(store: AnyStore) -> None:
+    """What is pending needs its bytes; it is looked at again soon. Once it has arrived, its record goes too."""
+    session = await told(store, await committed(store, a_session()))
+    lane = a_lane(session)
+    left = trimmed(session, now=NOON)
+
+    assert not await store.sessions.trim(left, now=NOON, wake_at=NOON + 9, if_pending_at=NOON + 1)
+    assert await store.sessions.load(session.key) == session
+    assert await store.sessions.to_wake(int(session.id[2:4], 16), now=NOON + 1, limit=9) == (session.id,)
+    await delivered(store, lane)
+    assert await store.sessions.trim(left, now=NOON, wake_at=NOON + 9, if_pending_at=NOON + 1)
+    page = await store.deliveries.find(DeliverySearch(tenant_id=TENANT, endpoint_id=lane.endpoint_id))
+    assert page.deliveries == ()
+
+
+async def delivered(store: AnyStore, lane: Lane) -> None:
+    """Deliver all that is pending in a lane."""
+    while held := await store.deliveries.lease([lane], token="t", now=NOON, until=NOON + 9, most=9):
+        (parcel,) = await store.deliveries.begin(held, token="t", now=NOON, until=NOON + 9)
+        assert parcel is not None
+        after = parcel.delivery.after(OK, at=NOON, now=NOON, jitter=0)
+        await store.deliveries.settle(after, token="t", now=NOON, until=None)
+
+
+async def test_a_session_that_changed_is_not_trimmed(store: AnyStore) -> None:
+    """Nor one that is gone."""
+    session = await committed(store, a_session())
+    await committed(store, session)
+    left = trimmed(session, now=NOON)
+
+    with pytest.raises(StaleVersionError):
+        await store.sessions.trim(left, now=NOON, wake_at=NOON, if_pending_at=NOON)
+    gone = trimmed(a_session("gone"), now=NOON)
+    with pytest.raises(SessionNotFoundError):
+        await store.sessions.trim(gone, now=NOON, wake_at=NOON, if_pending_at=NOON)
+
+
+async def test_trimming_forgets_popups_that_can_yield_nothing_any_more(store: AnyStore) -> None:
+    """Of the watches its steps had; others stay as long as they are good."""
+    waiter = Waiter(session_id=a_session().id, step_id="st1")
+    step = Step(id="st1", app=App(id=APP, title="App"))
+    opened = [
+        OpenPopup(app_id=APP, step_id="st1", attempt_id=name, until=until) for name, until in (("1", 5), ("2", 7))
+    ]
+    session = await committed(store, replace(a_session(), steps=(step,)), effects=opened, now=1)
+    left = trimmed(session, now=6)
+    await store.sessions.trim(left, now=6, wake_at=9, if_pending_at=9)
+
+    watch = await store.watches.load(WatchKey(tenant_id=TENANT, user_id=USER, app_id=APP), now=0)
+    assert [(popup.waiter, popup.attempt_id) for popup in watch.popups] == [(waiter, "2")]
 
 
 async def test_a_purged_session_leaves_nothing(store: AnyStore) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+import structlog
 from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 
@@ -21,7 +22,7 @@ from orchestrator.store.client import StoreUnfitError, connect
 from orchestrator.store.credentials import CredentialUnreadableError
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
-from orchestrator.store.rules import Place, index_entries
+from orchestrator.store.rules import KEPT_OUTBOX, Place, index_entries
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts, script
 from orchestrator.store.searching import find_places
 from tests.contract.store.conftest import SEALING_KEY
@@ -298,10 +299,11 @@ async def test_the_servers_time_corrects_the_local_clock(store: Store, redis: Re
 async def test_a_token_is_not_readable_in_the_store(store: Store, redis: Redis) -> None:
     """Nor is an e-mail address."""
     profile = Profile(id="pr1", email="alice@example.com")
-    await store.credentials.put(TENANT, USER, access_token="secret-token", profile=profile, expires_at=None, now=NOON)
+    tokens = {"access_token": "secret-token", "refresh_token": "secret-refresh"}
+    await store.credentials.put(TENANT, USER, profile=profile, expires_at=None, now=NOON, **tokens)
 
     kept = await read(redis, "HGETALL", keys.credential(0, TENANT, USER))
-    assert b"secret-token" not in b"".join(kept.values())
+    assert b"secret" not in b"".join(kept.values())
     assert b"alice" not in b"".join(kept.values())
 
 
@@ -351,6 +353,21 @@ async def test_a_rare_match_among_many_is_found(redis: Redis, store: Store, look
     found = await find_places(Scripts(redis), query, shards=SHARDS, looked_at=looked_at)
 
     assert expected[::-1] == found
+
+
+async def test_a_full_outbox_loses_its_oldest_events_and_says_so(store: Store, redis: Redis) -> None:
+    """No worker fetched them for long; the store must not run full of them."""
+    session = await committed(store, a_session())
+    outbox = keys.outbox(session_shard(session.id))
+    fill = f"for _ = 1, {KEPT_OUTBOX + 200} do redis.call('XADD', KEYS[1], '0-*', 'session', 'x', 'event', '{{}}') end"
+    await read(redis, "EVAL", fill, 1, outbox)
+    with structlog.testing.capture_logs() as logs:
+        await committed(store, session)
+
+    kept = await read(redis, "XLEN", outbox)
+    assert KEPT_OUTBOX <= kept < KEPT_OUTBOX + 200
+    (line,) = logs
+    assert (line["event"], line["events_lost"]) == ("outbox_overflowed", KEPT_OUTBOX + 202 - kept)
 
 
 async def test_events_that_nobody_fetched_are_forgotten_in_their_time(store: Store, redis: Redis) -> None:

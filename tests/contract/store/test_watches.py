@@ -436,6 +436,18 @@ async def test_a_new_credential_makes_every_paused_watch_of_its_user_due(store: 
     assert watch == await loaded(store, now=NOON + 6)
 
 
+async def test_a_refresh_that_comes_late_makes_every_paused_watch_of_its_user_due(store: AnyStore) -> None:
+    """They were paused for tokens that are good again."""
+    user, now = (TENANT, USER), NOON + 5
+    tokens = {"access_token": "t", "refresh_token": "r"}
+    await store.credentials.put(*user, profile=None, expires_at=None, now=NOON, **tokens)
+    await paused(store, paused_for=1)
+    held = await due(store, now=now)
+    await store.credentials.renew(*user, generation=1, refresh_id="rf1", expires_at=None, now=now, **tokens)
+
+    assert (held, await due(store, now=now)) == ([], [(APP, "STRONG", now)])
+
+
 async def test_a_resumed_watch_keeps_what_it_wanted(store: AnyStore) -> None:
     """What was due without news while it was paused has been due since then."""
     await paused(store)

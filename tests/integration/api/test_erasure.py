@@ -38,6 +38,7 @@ KINDS: Final = {
     "pages",
     "profile",
     "receipts",
+    "signins",
     "user:profiles",
     "user:receipts",
     "user:references",

@@ -32,6 +32,7 @@ NOT_ENOUGH: Final[Told] = (403, "scope_missing")
 NOT_FROM_THERE: Final[Told] = (403, "origin_refused")
 NOT_THERE: Final[Told] = (404, "session_not_found")
 NO_ENDPOINT: Final[Told] = (404, "endpoint_not_found")
+NO_APP: Final[Told] = (404, "app_not_found")
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "add_step": {},
@@ -39,6 +40,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "allow_browser": {"code": "ABCD-1234"},
     "bind_authentication": {"authentication_id": "some-authentication", "reason": "they named it"},
     "change_session": {"title": "Changed"},
+    "begin_session_sign_in": {"browser": "0" * 64},
+    "begin_sign_in": {"browser": "0" * 64},
     "change_step": {"alias": "changed"},
     "check_now": {"reason": "they wait"},
     "choose_action": {"key": "send", "action_type": "WRITE"},
@@ -60,6 +63,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "send_again": {"reason": "their receiver was down"},
     "run_step_test": {"confirm": True},
     "send_popup_signal": {"attempt_id": AN_ATTEMPT, "kind": "focus"},
+    "supply_authentication": {"title": "Ours", "fields": {"api_key": "x"}},
 }
 
 
@@ -189,9 +193,9 @@ class World:
             "session_id": self.session["id"],
             "step_id": self.step,
             "link_id": self.link,
+            "app_id": self.session["steps"][0]["app"]["id"],
             "user_id": "alice",
             "webhook_id": self.webhook,
-            "app_id": self.session["steps"][0]["app"]["id"],
             "seq": "1",
         }
         address = operation.address(**names)
@@ -273,6 +277,8 @@ def expected(operation: Operation, caller: str) -> Told | None:
         return None
     if "{webhook_id}" in operation.path and operation.scope not in ROLES:
         return NO_ENDPOINT
+    if "{app_id}" in operation.path:
+        return NO_APP
     return NOT_THERE if operation.is_of_a_session else None
 
 
@@ -318,7 +324,9 @@ async def test_who_may_is_let_in(world: World, operation: Operation) -> None:
 
     answer = await world.ask(operation, caller)
 
-    assert told(answer)[1] not in {said[1] for said in (UNKNOWN, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE, NO_ENDPOINT)}
+    assert told(answer)[1] not in {
+        said[1] for said in (UNKNOWN, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE, NO_ENDPOINT, NO_APP)
+    }
 
 
 @pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
@@ -337,6 +345,7 @@ async def test_a_page_may_what_the_description_says_and_nothing_else(world: Worl
 
 
 CONNECTS: Final = {
+    "begin_session_sign_in",
     "list_authentications",
     "open_popup",
     "read_events",
@@ -344,6 +353,7 @@ CONNECTS: Final = {
     "select_authentication",
     "send_popup_signal",
     "stream_session",
+    "supply_authentication",
 }
 """All that our own connect page may do, whose token is for one step."""
 
@@ -362,13 +372,15 @@ async def test_who_has_one_step_may_connect_it_and_nothing_else(world: World, op
         assert told(answer) == told(other) == NOT_ENOUGH
     else:
         assert told(answer)[1] not in {said[1] for said in (UNKNOWN, FORGED, NOT_ENOUGH, NOT_FROM_THERE, NOT_THERE)}
-        assert told(other) == ((404, "step_not_found") if "{step_id}" in operation.path else (200, None))
+        made = (201 if operation.method == "POST" else 200, None)
+        assert told(other) == ((404, "step_not_found") if "{step_id}" in operation.path else made)
 
 
 def test_what_a_page_may_is_what_it_needs() -> None:
     """Whoever lets a page do more says so here."""
     assert {operation.id for operation in ALL if operation.takes_tokens} == {
         "add_step",
+        "begin_session_sign_in",
         "change_step",
         "choose_action",
         "choose_app",
@@ -390,6 +402,7 @@ def test_what_a_page_may_is_what_it_needs() -> None:
         "select_authentication",
         "send_popup_signal",
         "stream_session",
+        "supply_authentication",
     }
 
 

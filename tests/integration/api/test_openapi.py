@@ -29,6 +29,8 @@ SECTIONS: Final = {
 OPERATIONS: Final = {
     "add_step",
     "allow_browser",
+    "begin_session_sign_in",
+    "begin_sign_in",
     "bind_authentication",
     "cancel_session",
     "change_inputs",
@@ -93,6 +95,7 @@ OPERATIONS: Final = {
     "send_again",
     "send_popup_signal",
     "stream_session",
+    "supply_authentication",
 }
 DESCRIPTION: Final = described(Deployment().app)
 
@@ -162,7 +165,7 @@ def test_every_route_says_what_it_needs_and_what_may_go_wrong(route: str, operat
     assert ("security" in operation) == ours
     assert operation["description"]
     assert {400, 413, 415, 500} | ({401, 403, 422, 503} if ours else set()) <= statuses
-    assert statuses | {200, 201, 204, 304} >= {int(status) for status in operation["responses"]}
+    assert statuses | {200, 201, 202, 204, 304} >= {int(status) for status in operation["responses"]}
     for status, code in codes(operation):
         assert status in {status_of(kind).value for kind in classes() if kind.code == code}
 
@@ -178,6 +181,8 @@ def test_answers_that_ask_to_wait_say_so() -> None:
 
 TAKES_SEVERAL_COMMITS: Final = {"create_zap"}
 CHANGES_NO_SESSION: Final = {
+    "begin_session_sign_in",
+    "begin_sign_in",
     "change_webhook",
     "create_client_token",
     "create_session",
@@ -190,7 +195,13 @@ CHANGES_NO_SESSION: Final = {
     "replay_delivery",
     "send_again",
 }
-KEEPS_NOTHING: Final = {"run_step_test", "create_client_token", "fire_webhook"}
+KEEPS_NOTHING: Final = {
+    "begin_session_sign_in",
+    "begin_sign_in",
+    "create_client_token",
+    "fire_webhook",
+    "run_step_test",
+}
 
 
 @pytest.mark.parametrize(("route", "operation"), ALL, ids=[route for route, _ in ALL])

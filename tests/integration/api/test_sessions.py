@@ -16,7 +16,7 @@ async def test_a_session_begins_empty(api: Deployment) -> None:
 
     assert answer.headers["location"] == f"/v1/sessions/{session['id']}"
     assert (session["status"], session["state"], session["steps"]) == ("building", "choose-app", [])
-    assert session["credential"] == {"state": "missing", "account": None}
+    assert session["credential"] == {"state": "missing", "account": None, "reason": None}
 
 
 async def test_what_was_given_is_kept(api: Deployment) -> None:

@@ -125,6 +125,7 @@ async def test_a_created_session_no_longer_changes(api: Deployment) -> None:
 async def test_a_wish_that_finds_no_room_made_no_call(api: Deployment) -> None:
     """The session is as it was."""
     session, zap = await ready(api)
+    api.sim.clock.advance(MINUTE)
     await api.sim.switch(
         {"rules": {"full": {"fault": "status", "status": 429, "times": 1, "endpoint": "GET /v2/actions"}}}
     )
@@ -137,6 +138,29 @@ async def test_a_wish_that_finds_no_room_made_no_call(api: Deployment) -> None:
     assert problem_of(busy) == (503, "upstream_busy")
     assert unchanged["zap"]["state"] == "none"
     assert created.status_code == 201
+
+
+@pytest.mark.parametrize(("most", "state"), [(25, "created"), (2, "failed")])
+async def test_a_zap_of_25_steps_maps_from_first_to_last(api: Deployment, most: int, state: str) -> None:
+    """Each step takes what the one before it gives; where that is too long for Zapier, its refusal is said."""
+    await api.sim.switch({"inputs": {"checked": True}, "zaps": {"most_steps": most}})
+    await api.sign_in()
+    session = await api.session(*["Formatter"] * 25)
+    where = [f"/v1/sessions/{session['id']}/steps/{step['id']}" for step in session["steps"]]
+    for number, address in enumerate(where):
+        await api.ok("PUT", f"{address}/action", {"key": "text", "action_type": "WRITE"})
+        if number:
+            before = {"$ref": {"step": session["steps"][number - 1]["id"], "field": "title"}}
+            await api.ok("PATCH", f"{address}/inputs", {"inputs": {"text": before}})
+    answer = await api.client.post(f"/v1/sessions/{session['id']}/zap", json={})
+
+    assert answer.json()["zap"]["state"] == state
+    if state == "created":
+        (made,) = api.sim.world.zaps()
+        assert [step.inputs for step in made.steps] == [
+            {},
+            *({"text": f"{{{{step_{number}.title}}}}"} for number in range(1, 25)),
+        ]
 
 
 # --- before the call ------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-SMALL = ("--rounds", "1", "--each", "1", "--rate", "20", "--seconds", "2", "--jobs", "10", "--json")
+SMALL = ("--rounds", "1", "--each", "1", "--rate", "20", "--seconds", "2", "--jobs", "10", "--sessions", "50", "--json")
 
 
 @pytest.mark.slow
@@ -20,5 +20,6 @@ def test_every_figure_is_measured() -> None:
 
     assert {"events_per_s", "event_p99_ms", "rq_per_s"} <= figures.keys()
     assert [name for name, value in figures.items() if value <= 0] == []
+    assert figures["bytes_per_trimmed_session"] < figures["bytes_per_session"] / 3
     assert figures["cpu_us_per_event"] < figures["rq_cpu_us_per_message"]
     assert figures["aiohttp_cpu_us_per_post"] < figures["httpx_cpu_us_per_post"]

@@ -44,6 +44,12 @@ class Shell:
         assert result.exit_code == 0, result.output
         return result.stdout
 
+    def tried(self, *arguments: str) -> str:
+        """Run a command that may find something wrong; return what it printed to standard output."""
+        result = CliRunner().invoke(app, arguments, env=self.environment)
+        assert isinstance(result.exception, SystemExit | None), result.output
+        return result.stdout
+
     def json(self, *arguments: str, piped: str | None = None) -> Any:
         """The same for what a program reads."""
         return json.loads(self.run(*arguments, "--json", piped=piped))

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from cli.doctor import Finding, Verdict, examine
-from orchestrator.bootstrap import opened
+from cli.doctor import RELAYED_WITHIN, Finding, Verdict, examine
+from orchestrator.bootstrap import compose, opened
+from orchestrator.core.session import SECOND
+from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.engine import NewSession
 from orchestrator.settings import Settings
+from orchestrator.webhooks import EndpointChange, NewEndpoint
+from tests.support.clocks import ManualClock
 from tests.support.fleets import DURABLE, running_cluster, running_watched
 from tests.support.processes import SEALING_KEY
 from tests.support.valkey import ValkeyServer, running_valkey
@@ -77,6 +82,36 @@ async def test_a_server_that_tells_everything_is_told_apart(managed: ValkeyServe
 
     assert {finding.verdict for finding in found.values()} == {Verdict.OK}
     assert "noeviction" in found["store"].detail
+
+
+async def test_who_hears_nothing_is_named(managed: ValkeyServer) -> None:
+    """How many events wait and for how long; which endpoints are paused, and why; what to do about either."""
+    settings = settings_for(managed.url)
+    async with opened(settings, redis_url=managed.url) as zapwright:
+        new = NewEndpoint(tenant_id=DEFAULT_TENANT, url="https://hooks.example/")
+        endpoint = (await zapwright.webhooks.create(new)).endpoint
+        well = await finding("webhooks", settings)
+        await zapwright.webhooks.change(DEFAULT_TENANT, endpoint.id, EndpointChange(paused=True))
+        paused = await finding("webhooks", settings)
+        clock = ManualClock(at=zapwright.clock.now() - RELAYED_WITHIN - 9 * SECOND)
+        http, ids = zapwright.http, zapwright.ids
+        earlier = compose(settings, store=zapwright.store, http=http, clock=clock, ids=ids)
+        await earlier.engine.create_session(NewSession(tenant_id=DEFAULT_TENANT, user_id="ada"))
+        waiting = await finding("webhooks", settings)
+
+    assert (well.verdict, well.advice) == (Verdict.OK, None)
+    assert "0 events to be relayed; 0 lanes under way; 1 endpoints" in well.detail
+    assert (paused.verdict, f"paused: {endpoint.id} (requested)" in paused.detail) == (Verdict.WARN, True)
+    assert "resume" in (paused.advice or "")
+    assert waiting.verdict is Verdict.FAIL
+    assert "1 events to be relayed, the oldest for 39 s" in waiting.detail
+    assert "worker" in (waiting.advice or "")
+
+
+async def finding(thing: str, settings: Settings) -> Finding:
+    """Return what the doctor finds about one thing."""
+    (found,) = [found async for found in examine(settings) if found.thing == thing]
+    return found
 
 
 async def test_a_watched_primary_that_writes_alone_is_noticed() -> None:

@@ -18,10 +18,13 @@ WEB: Final = ROOT / "api" / "web"
 PACKAGE: Final = ROOT / "clients" / "browser"
 TSC: Final = ROOT / "clients" / "node" / "node_modules" / "typescript" / "bin" / "tsc"
 MOST_BYTES: Final = 8_000
+MOST_BYTES_OF_SIGN_IN: Final = 2_500
 ON_A_SERVER: Final = """
 import { createConnect } from "./connect.js";
 import { hookFor } from "./react.js";
+import { createSignIn } from "./sign-in.js";
 
+createSignIn({ getToken: () => { throw new Error("nor for this") } });
 const connect = createConnect({ getToken: () => { throw new Error("a server asks for no token") } });
 const React = { useSyncExternalStore: (subscribe, read, readOnServer) => (subscribe(() => {})(), readOnServer()) };
 const { status, steps } = hookFor(React)(connect);
@@ -62,7 +65,8 @@ CALLER: Final = """
 import * as React from "./react-stub.js";
 import { ConnectError, createConnect } from "zapwright-connect";
 import { hookFor } from "zapwright-connect/react";
-import type { Show, Snapshot } from "zapwright-connect/types";
+import { createSignIn } from "zapwright-connect/sign-in";
+import type { Show, SignInState, Snapshot } from "zapwright-connect/types";
 
 const connect = createConnect({
   getToken: async () => ({ token: "t", expires_at: "2026-11-25T00:00:00.000Z", api_url: "http://z", session_id: "s" }),
@@ -71,7 +75,9 @@ const useConnect = hookFor(React);
 const snapshot: Snapshot = useConnect(connect);
 const show: Show | undefined = snapshot.steps[0]?.show;
 const title: string | undefined = snapshot.steps[0]?.authentication?.title;
-export { ConnectError, show, title };
+const token = { token: "t", expires_at: "2026-11-25T00:00:00.000Z", api_url: "http://z", session_id: "s" };
+const state: SignInState = createSignIn({ getToken: () => token }).getSnapshot().state;
+export { ConnectError, show, state, title };
 // @ts-expect-error a snapshot is not for changing
 snapshot.steps.push();
 // @ts-expect-error no such thing to show
@@ -101,16 +107,21 @@ def test_it_is_small() -> None:
     assert len(gzip.compress((WEB / "connect.js").read_bytes(), 9)) < MOST_BYTES
 
 
+def test_signing_in_is_small_too() -> None:
+    """A page that has connect.js needs little more."""
+    assert len(gzip.compress((WEB / "sign-in.js").read_bytes(), 9)) < MOST_BYTES_OF_SIGN_IN
+
+
 def test_it_brings_nothing_along() -> None:
-    """One file each: neither imports anything."""
-    texts = [(WEB / name).read_text(encoding="utf-8") for name in ("connect.js", "react.js")]
+    """One file each: none imports anything."""
+    texts = [(WEB / name).read_text(encoding="utf-8") for name in ("connect.js", "react.js", "sign-in.js")]
 
     assert [text for text in texts if "\nimport " in text or "import(" in text] == []
 
 
 def test_a_server_may_import_it_and_render(tmp_path: Path) -> None:
     """Nothing of a browser is touched until a page subscribes in one."""
-    for name in ("connect.js", "react.js"):
+    for name in ("connect.js", "react.js", "sign-in.js"):
         (tmp_path / name).write_bytes((WEB / name).read_bytes())
     (tmp_path / "server.mjs").write_text(ON_A_SERVER, encoding="utf-8")
     (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
@@ -149,10 +160,6 @@ def test_the_package_is_the_served_file_with_types(tmp_path: Path) -> None:
     )
 
     assert checked.returncode == 0, checked.stdout
-    assert {
-        name: (installed / name).read_bytes() == (WEB / name).read_bytes() for name in ("connect.js", "react.js")
-    } == {
-        "connect.js": True,
-        "react.js": True,
-    }
+    names = ("connect.js", "react.js", "sign-in.js")
+    assert [name for name in names if (installed / name).read_bytes() != (WEB / name).read_bytes()] == []
     assert not (PACKAGE / "connect.js").exists()

@@ -24,6 +24,7 @@ const session: Session = await zapwright.createSession({ user_id: "ada", steps: 
 const state: StepState = session.state;
 const newer: Session = await zapwright.waitFor({ session_id: session.id, after_seq: session.seq });
 const code = (error: ProblemError): Code => error.code;
+await zapwright.readDelivery({ webhook_id: "wh1", session_id: session.id, seq: session.seq });
 export { ConflictError, code, newer, state };
 // @ts-expect-error a session is somebody's
 await zapwright.createSession({ title: "Leads" });
@@ -31,6 +32,8 @@ await zapwright.createSession({ title: "Leads" });
 await zapwright.createSession({ user_id: "ada", tilte: "Leads" });
 // @ts-expect-error no such state
 await zapwright.listSessions({ state: "resolvde" });
+// @ts-expect-error a number
+await zapwright.readDelivery({ webhook_id: "wh1", session_id: session.id, seq: "1" });
 """
 STRICT: Final = {
     "compilerOptions": {

@@ -25,6 +25,8 @@ async def both(client: Client, other: AsyncClient) -> StepState:
     client.create_session(title="Leads")  # type: ignore[call-arg]
     client.create_session(user_id="ada", tilte="Leads")  # type: ignore[call-arg]
     client.list_sessions(state="resolvde")  # type: ignore[arg-type]
+    client.read_delivery("wh1", session.id, session.seq)
+    client.read_delivery("wh1", session.id, "1")  # type: ignore[arg-type]
     return newer.state
 """
 

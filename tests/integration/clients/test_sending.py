@@ -236,7 +236,7 @@ def session(seq: int) -> dict[str, Any]:
         "metadata": {"a": [1]},
         "created_at": moment,
         "deadline": moment,
-        "credential": {"state": "missing", "account": None},
+        "credential": {"state": "missing", "account": None, "reason": None},
         "zap": {"state": "none", "id": None, "editor_url": None, "problem": None, "matches": []},
         "steps": [],
     }

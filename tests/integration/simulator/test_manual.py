@@ -13,6 +13,7 @@ import pytest
 
 from simulator.apps import CATALOGUE
 from simulator.control import FinishedPopup
+from simulator.oauth import TOKENS
 from simulator.routes import ROUTES
 from simulator.switches import Fault, Rule, Switches
 from tests.integration.simulator.conftest import Served
@@ -77,14 +78,29 @@ def test_the_example_in_python_runs() -> None:
 
 def test_every_endpoint_is_in_the_manual() -> None:
     """With its scope."""
-    missing = {endpoint for endpoint in ROUTES if f"| `{endpoint}` |" not in MANUAL}
+    missing = {endpoint for endpoint in {**ROUTES, **TOKENS} if f"| `{endpoint}` |" not in MANUAL}
 
     assert missing == set()
 
 
 def test_every_switch_is_in_the_manual() -> None:
     """By its path."""
-    sections = {"limits", "answers", "paging", "actions", "choices", "inputs", "authentications", "popups", "scopes"}
+    sections = {
+        "limits",
+        "answers",
+        "paging",
+        "actions",
+        "choices",
+        "inputs",
+        "outputs",
+        "tests",
+        "zaps",
+        "authentications",
+        "popups",
+        "scopes",
+        "tokens",
+        "sign_in",
+    }
     document = msgspec.to_builtins(Switches())
     paths = {f"{section}.{member}" for section in sections for member in document[section]}
 

@@ -15,7 +15,7 @@ from orchestrator.core.deliveries import Delivery, DeliveryState
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import DeliverySearch
+from orchestrator.core.ports import Backlog, DeliverySearch
 from orchestrator.core.session import Session, SessionKey
 from orchestrator.core.signals import SessionCancelled, SessionChanged
 from orchestrator.core.tenants import DEFAULT_TENANT
@@ -95,8 +95,7 @@ class Station:
     async def is_idle(self) -> bool:
         """Tell whether nothing is on its way to anybody."""
         store, shards = self.zapwright.store.deliveries, range(self.zapwright.settings.shards)
-        far = self.zapwright.clock.now() + 10**12
-        return not await store.backlog(shards) and not await store.due(shards, now=far, limit=1)
+        return await store.backlog(shards, now=self.zapwright.clock.now()) == Backlog()
 
     @contextmanager
     def worker(self, *, is_awaited: bool = True) -> Iterator[Process]:

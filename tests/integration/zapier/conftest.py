@@ -14,7 +14,7 @@ from simulator.inprocess import InProcessTransport
 from simulator.upstream import Upstream
 from simulator.world import World
 from tests.support.simulation import ManualClock
-from tests.support.zapier import own_client_id
+from tests.support.zapier import an_access, own_client_id
 
 ADDRESS = "http://sim.test"
 
@@ -83,7 +83,7 @@ def client_of(
         base_url=base_url,
         http=http,
         budget=store.budget,
-        credentials=store.credentials,
+        access=an_access(store.credentials, clock),
         calls=store.calls,
         cache=store.cache,
         clock=clock,

@@ -37,7 +37,7 @@ async def created(neighbours: Neighbours, credential: Credential) -> ZapMade | Z
     authentication_id = neighbours.connect(credential.user_id, CHAT)
     steps = []
     for app, used in [(CHAT, authentication_id), ("Filter", None)]:
-        found = await neighbours.client.actions(credential, neighbours.app_id(app), fresh=True)
+        found = await neighbours.client.actions(credential, neighbours.app_id(app), age=0)
         action = next(action for action in found if action.action_type != "READ" or used)
         steps.append(ZapStep(action_id=action.id, authentication_id=used, inputs={}))
     permit = await neighbours.client.permit("acme")

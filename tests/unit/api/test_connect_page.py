@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from api.connect_page import LONGEST_NAME, Kind, Page, html
+from api.connect_page import Kind, Page, html
+from api.elements import LONGEST_NAME
 from orchestrator.core.session import App
 
 PLAIN: Final = Page(

@@ -19,6 +19,7 @@ from orchestrator.core.ports import (
     Credential,
     CredentialState,
     EventPage,
+    SignInReason,
 )
 from orchestrator.core.session import (
     MINUTE,
@@ -93,7 +94,7 @@ def test_a_session_is_shown_whole() -> None:
         "metadata": {},
         "created_at": "2026-09-21T14:13:20.000Z",
         "deadline": "2026-09-21T14:14:20.000Z",
-        "credential": {"state": "active", "account": "a•••@example.test"},
+        "credential": {"state": "active", "account": "a•••@example.test", "reason": None},
         "zap": {"state": "none", "id": None, "editor_url": None, "problem": None, "matches": []},
         "steps": [],
     }
@@ -199,10 +200,10 @@ def test_a_step_without_a_connect_link_has_none() -> None:
 @pytest.mark.parametrize(
     ("credential", "state"),
     [
-        (None, {"state": "missing", "account": None}),
+        (None, {"state": "missing", "account": None, "reason": None}),
         (
-            replace(CREDENTIAL, state=CredentialState.NEEDS_SIGN_IN, email=None),
-            {"state": "needs_sign_in", "account": None},
+            replace(CREDENTIAL, state=CredentialState.NEEDS_SIGN_IN, reason=SignInReason.REFRESH_REFUSED, email=None),
+            {"state": "needs_sign_in", "account": None, "reason": "refresh_refused"},
         ),
     ],
     ids=["missing", "refused"],
@@ -271,4 +272,5 @@ def test_a_credential_is_shown_without_its_token() -> None:
         "state": "active",
         "account": "a•••@example.test",
         "expires_at": "2026-09-21T14:13:20.000Z",
+        "has_refresh_token": False,
     }

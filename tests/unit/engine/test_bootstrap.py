@@ -116,6 +116,14 @@ def test_rate_limits_come_from_the_settings() -> None:
     assert (limits.egress, limits.partner, limits.call_limit) == (40, 90, 4 * SECOND)
 
 
+@pytest.mark.parametrize(("egress", "partner", "user"), [(60, 150, 30), (0, 150, 30), (0, 0, 0)])
+def test_what_one_user_does_is_bounded_where_there_is_a_limit(egress: int, partner: int, user: int) -> None:
+    """Where there is none, nobody takes anything from anybody."""
+    limits = rate_limits(SETTINGS.model_copy(update={"rate_limit_egress": egress, "rate_limit_partner": partner}))
+
+    assert limits.user == user
+
+
 @pytest.mark.parametrize(
     ("egress", "partner", "reserves"),
     [(60, 150, (3, 15)), (1_000, 0, (3, 15)), (0, 0, (3, 15)), (20, 150, (1, 5)), (0, 8, (0, 2)), (1, 1, (0, 0))],

@@ -142,6 +142,33 @@ async def test_without_a_working_credential_nothing_is_asked(scene: Scene) -> No
     assert (await status(scene, session), scene.zapier.zaps) == (SessionStatus.READY, [])
 
 
+async def test_what_is_known_of_the_actions_serves_for_a_minute_until_zapier_refuses_the_zap(scene: Scene) -> None:
+    """Then it may have changed, and is read at once."""
+    session = await scene.ready("ann")
+    scene.zapier.ages.clear()
+    scene.zapier.zap_answer = ZapNotMade(status=400, problem="no such action")
+    await scene.here.creator.create(session.key)
+    await scene.here.creator.create(session.key)
+
+    assert scene.zapier.ages == [MINUTE, 0]
+
+
+async def test_what_was_connected_just_now_is_looked_for_again_once_zapier_refused_the_zap(scene: Scene) -> None:
+    """A refusal may mean that it is gone."""
+    scene.zapier.connect("ann", "slack", "old")
+    session = await scene.session("ann", "slack")
+    (step,) = session.steps
+    await scene.here.engine.select(session.key, step.id, "old")
+    await scene.here.engine.apply(session.key, ActionChosen(step_id=step.id, action=SEND))
+    scene.zapier.zap_answer = ZapNotMade(status=400, problem="no such authentication")
+    scene.zapier.disconnect("ann", "slack", "old")
+    await scene.here.creator.create(session.key)
+    with pytest.raises(InputsFlawedError) as refused:
+        await scene.here.creator.create(session.key)
+
+    assert codes(refused.value) == ["authentication_gone"]
+
+
 async def test_an_action_that_is_gone_is_said_before_any_call(scene: Scene) -> None:
     """The app has changed since the action was chosen."""
     session = await scene.ready("ann")

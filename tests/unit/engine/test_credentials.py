@@ -47,11 +47,34 @@ async def signed_out(scene: Scene, *sessions: Session) -> list[bool]:
 
 async def test_a_refused_token_is_told_to_every_open_session_of_its_user(scene: Scene) -> None:
     """And to nobody else's."""
+    await scene.sign_in("bob")
     first, second, other = await scene.session("ann"), await scene.session("ann"), await scene.session("bob")
 
     assert await refuse(scene)
     assert await signed_out(scene, first, second, other) == [True, True, False]
     assert (await scene.told(first))[-1] is EventName.SIGN_IN_NEEDED
+
+
+async def test_a_first_token_is_told_to_the_sessions_that_were_begun_without_one(scene: Scene) -> None:
+    """So that whoever follows them goes on."""
+    early = await scene.session("bob")
+    before = await signed_out(scene, early)
+    await scene.sign_in("bob")
+
+    assert before == [True]
+    assert await signed_out(scene, early) == [False]
+    assert (await scene.told(early))[-1] is EventName.SIGNED_IN
+
+
+async def test_another_account_is_told_to_the_sessions_though_its_token_works(scene: Scene) -> None:
+    """What they show of the account is another one's; a new token of the same is no news."""
+    session = await scene.session("ann")
+    await put(scene)
+    same = await scene.told(session)
+    await scene.sign_in("ann", token="of-bob", account="bob")
+
+    assert EventName.SIGNED_IN not in same
+    assert (await scene.told(session))[len(same) :] == [EventName.SIGNED_IN]
 
 
 async def test_a_new_token_is_told_to_the_sessions_that_waited_for_it(scene: Scene) -> None:

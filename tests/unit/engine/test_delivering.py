@@ -182,6 +182,38 @@ async def test_a_repeated_request_makes_one_endpoint_and_shows_its_secret_again(
     assert "whsec_" not in listed
 
 
+async def test_a_deleted_endpoint_is_not_made_again_by_its_own_request(api: Deployment) -> None:
+    """Within the day that its idempotency key is good for; another key makes another one."""
+    first = await api.client.post("/v1/webhooks", json={"url": URL}, headers={"Idempotency-Key": "one"})
+    await api.ok("DELETE", f"/v1/webhooks/{first.json()['id']}", status=204)
+    again = await api.client.post("/v1/webhooks", json={"url": URL}, headers={"Idempotency-Key": "one"})
+    other = await api.client.post("/v1/webhooks", json={"url": URL}, headers={"Idempotency-Key": "two"})
+
+    assert (again.status_code, again.json()["code"]) == (404, "endpoint_not_found")
+    assert other.status_code == 201
+    assert [one["id"] for one in (await api.ok("GET", "/v1/webhooks")).json()["webhooks"]] == [other.json()["id"]]
+
+
+async def test_a_replay_meets_what_came_of_the_delivery_meanwhile() -> None:
+    """Received after it was read: the bytes that are sent are written anew, and are not empty."""
+    store, script = MemoryStore(), Script()
+    store.deliveries = wrapped(store.deliveries, "deliveries", script)
+    api = Deployment(store=store)
+    endpoint = await hooked(api)
+    session = await api.session()
+    api.posts.answer = Answer(status=500, took=1)
+    await api.deliver()
+    api.posts.answer = Answer(status=200, took=1)
+    api.clock.manual.advance(6 * SECOND)
+    script.goes("deliveries.replay", StaleVersionError(session_id=session["id"]), then=api.deliver)
+    await api.ok("POST", f"/v1/webhooks/{endpoint.id}/deliveries/{session['id']}/1/replay", status=201)
+    await api.deliver()
+    await api.aclose()
+
+    assert len(api.posts.sent) == 3
+    assert {json.loads(one.body)["data"]["seq"] for one in api.posts.sent} == {1}
+
+
 async def test_a_request_repeated_before_its_answer_renews_the_secret_once() -> None:
     """The secret that receivers know stays live: a second renewal would have ended it."""
     store, script = MemoryStore(), Script()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.ports import Client
 from orchestrator.core.session import MINUTE
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Tenant, TenantChange, digest_of, key_text
 from orchestrator.directory import GOOD_FOR, USE_NOTED_EVERY, Directory, Remembered
@@ -45,6 +46,33 @@ async def _place() -> Place:
     )
     await place.store.api_keys.create(KEY)
     return place
+
+
+def directory_of(store: MemoryStore, *, secret: str | None) -> Directory:
+    """Return a directory of a deployment that has this client secret."""
+    return Directory(
+        tenants=store.tenants, api_keys=store.api_keys, default=DEFAULT, clock=ManualClock(), default_secret=secret
+    )
+
+
+async def test_a_tenant_is_known_by_its_own_client_or_by_the_deployments() -> None:
+    """Never by its own id with another's secret."""
+    store = MemoryStore()
+    for tenant_id, client_id, secret in [
+        ("own", "theirs", "hush"),
+        ("secretless", "theirs", None),
+        ("plain", None, None),
+        ("same", "ours", None),
+    ]:
+        tenant = Tenant(id=tenant_id, name="", zapier_client_id=client_id, created_at=1)
+        await store.tenants.create(tenant, client_secret=secret)
+    directory = directory_of(store, secret="deep")
+    ours = Client(id="ours", secret="deep")
+
+    assert await directory.client_of("own") == Client(id="theirs", secret="hush")
+    assert await directory.client_of("secretless") is None
+    assert [await directory.client_of(tenant_id) for tenant_id in ("plain", "same", "default")] == [ours] * 3
+    assert await directory_of(store, secret=None).client_of("default") is None
 
 
 async def test_a_key_is_known_without_asking_again(place: Place) -> None:

@@ -38,7 +38,7 @@ from orchestrator.core.session import (
     shard_of,
 )
 from orchestrator.core.signals import PopupCancelled, SessionCancelled, StepReset
-from orchestrator.engine import NewSession, NewStep
+from orchestrator.engine import PICKED_WITHIN, NewSession, NewStep
 from tests.support.interference import Turns
 from tests.support.scenes import SEND, SHARDS, TENANT, Scene
 
@@ -437,11 +437,46 @@ async def test_a_choice_is_not_made_for_an_app_the_step_no_longer_has(scene: Sce
         await scene.here.engine.choose_app(session.key, step_id, "gmail")
 
     scene.zapier.meanwhile("authentications", choose_other)
+    scene.clock.advance(PICKED_WITHIN)
     with pytest.raises(AuthenticationNotUsableError):
         await scene.here.engine.select(session.key, step_id, "old")
 
     step = await scene.step(session)
     assert (step.state, step.authentication) == (StepState.NEEDS_AUTH, None)
+
+
+async def test_what_was_just_listed_can_be_chosen_without_another_listing(scene: Scene) -> None:
+    """For a minute; the evidence says when Zapier showed it."""
+    session = await scene.session("ann", "slack")
+    (step,) = session.steps
+    scene.zapier.requests.clear()
+    scene.clock.advance(PICKED_WITHIN - SECOND)
+    applied = await scene.here.engine.select(session.key, step.id, "old")
+
+    (settled,) = applied.session.steps
+    assert settled.evidence is not None
+    assert step.baseline is not None
+    assert (names(scene), settled.evidence.checked_at) == ([], step.baseline.taken_at)
+    assert settled.state is StepState.RESOLVED
+
+
+async def test_what_was_listed_a_while_ago_is_looked_for_again(scene: Scene) -> None:
+    """It may be gone, or have expired."""
+    session = await scene.session("ann", "slack")
+    scene.zapier.connect("ann", "slack", "old", is_expired=True)
+    scene.clock.advance(PICKED_WITHIN)
+
+    with pytest.raises(AuthenticationNotUsableError):
+        await scene.here.engine.select(session.key, session.steps[0].id, "old")
+
+
+async def test_what_another_account_was_shown_is_looked_for_in_the_present_one(scene: Scene) -> None:
+    """However young the picker is."""
+    session = await scene.session("ann", "slack")
+    await scene.sign_in("ann", token="other", account="ann-at-work")
+
+    with pytest.raises(AuthenticationNotUsableError):
+        await scene.here.engine.select(session.key, session.steps[0].id, "old")
 
 
 @pytest.mark.parametrize("app", ["clock", None])

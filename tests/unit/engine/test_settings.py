@@ -40,9 +40,14 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 def test_durations_are_seconds_outside_and_milliseconds_inside() -> None:
     """Fractions are meant."""
-    policy = Settings(attempt_s=0.25, baseline_fresh_s=90, retention_s=1).policy()
+    policy = Settings(attempt_s=0.25, baseline_fresh_s=90, retention_s=1, history_s=2).policy()
 
-    assert (policy.attempt, policy.baseline_fresh, policy.retention) == (250, 90 * SECOND, SECOND)
+    assert (policy.attempt, policy.baseline_fresh, policy.history, policy.retention) == (
+        250,
+        90 * SECOND,
+        2 * SECOND,
+        SECOND,
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,3 +169,27 @@ def test_the_default_tenant_is_what_the_settings_say(monkeypatch: pytest.MonkeyP
         created_at=0,
     )
     assert Settings(zapier_client_secret=SecretStr("hush")).default_tenant().has_client_secret
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "https://zapier.com/oauth/token/"),
+        ({"zapier_api_url": "https://api.zapier.com"}, "https://zapier.com/oauth/token/"),
+        ({"zapier_api_url": "http://127.0.0.1:8089/"}, "http://127.0.0.1:8089/oauth/token/"),
+        ({"zapier_api_url": "https://notzapier.com"}, "https://notzapier.com/oauth/token/"),
+        ({"zapier_token_url": "https://proxy.example/token"}, "https://proxy.example/token"),
+    ],
+)
+def test_refresh_tokens_are_sent_to_zapier_or_to_what_stands_in_its_place(given: dict[str, str], expected: str) -> None:
+    """Never a simulator's to Zapier, or the other way round."""
+    assert Settings(**given).token_url() == expected  # type: ignore[arg-type]
+
+
+def test_scopes_are_written_with_commas_and_each_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old names, for whoever needs them."""
+    monkeypatch.setenv("ZAPWRIGHT_ZAPIER_SCOPES", "zap, authentication")
+
+    assert Settings().zapier_scopes == ("zap", "authentication")
+    with pytest.raises(ValidationError):
+        Settings(zapier_scopes=("zap authentication",))

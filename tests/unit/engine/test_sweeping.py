@@ -6,6 +6,7 @@ import asyncio
 from random import Random
 
 import pytest
+import structlog
 
 from orchestrator.core.errors import SessionNotFoundError, StoreError, StoreUnavailableError, UpstreamUnavailableError
 from orchestrator.core.events import EventName
@@ -20,12 +21,14 @@ from orchestrator.core.session import (
     Session,
     SessionStatus,
     StepState,
+    session_shard,
 )
 from orchestrator.core.signals import SessionCancelled, SessionChanged, ZapRequested
-from orchestrator.sweeping import MOST_AT_ONCE
+from orchestrator.sweeping import MOST_AT_ONCE, TRIM_AGAIN
 from tests.support.interference import Fuse, Killed, Script, Turns
 from tests.support.scenes import SHARDS, Scene
 from tests.support.store_values import an_entry
+from tests.support.webhook_values import an_endpoint, relayed
 
 DAY = 24 * 60 * MINUTE
 
@@ -194,6 +197,69 @@ async def test_an_ended_session_is_erased_after_its_retention(scene: Scene) -> N
     assert kept.status is SessionStatus.CANCELLED
     with pytest.raises(SessionNotFoundError):
         await scene.now(session)
+
+
+async def test_events_that_are_given_up_unsent_are_said(scene: Scene) -> None:
+    """In the log: no worker relayed them for longer than anything of their sessions is kept."""
+    session = await scene.session("ann")
+    scene.clock.advance(scene.policy.retention + 1)
+    with structlog.testing.capture_logs() as logs:
+        await scene.here.sweep()
+        await scene.here.sweep()
+
+    lines = [line for line in logs if line["event"] == "outbox_trimmed"]
+    assert [(line["shard"], line["events_lost"]) for line in lines] == [(session_shard(session.id), 1)]
+
+
+async def test_an_ended_session_loses_its_history_first(scene: Scene) -> None:
+    """It is still there, with its end; whoever asks for its events is told that they are gone."""
+    session = await scene.session("ann")
+    await scene.here.engine.apply(session.key, SessionCancelled())
+    scene.clock.advance(scene.policy.history - 1)
+    await scene.here.sweep()
+    before = await scene.store.sessions.events(session.id, after=0)
+    scene.clock.advance(1)
+    looked = [await scene.here.sweep(), await scene.here.sweep()]
+    after = await scene.store.sessions.events(session.id, after=0)
+    kept = await scene.now(session)
+
+    assert looked == [1, 0]
+    assert (len(before.events), before.truncated) == (2, False)
+    assert (after.events, after.truncated) == ((), True)
+    assert (kept.status, kept.trimmed_at) == (SessionStatus.CANCELLED, scene.clock.now())
+    scene.clock.advance(scene.policy.retention - scene.policy.history)
+    assert await overdue(scene) == [session.id]
+
+
+async def test_history_is_never_kept_for_longer_than_its_session(scene: Scene) -> None:
+    """Whose retention is shorter is erased at once."""
+    hasty = scene.process(policy=Policy(history=2 * DAY, retention=DAY))
+    session = await scene.session("ann")
+    await hasty.engine.apply(session.key, SessionCancelled())
+    scene.clock.advance(DAY)
+    await hasty.sweep()
+
+    with pytest.raises(SessionNotFoundError):
+        await scene.now(session)
+
+
+async def test_what_is_still_to_be_sent_keeps_the_history_until_it_arrived(scene: Scene) -> None:
+    """It is looked at again within the hour, and goes with its session at the latest."""
+    session = await scene.session("ann")
+    await scene.here.engine.apply(session.key, SessionCancelled())
+    outgoing = await scene.store.deliveries.outgoing(range(SHARDS), limit=9)
+    now = scene.clock.now()
+    await scene.store.deliveries.relay([relayed(one, an_endpoint(), now=now) for one in outgoing], now=now)
+    scene.clock.advance(scene.policy.history)
+    await scene.here.sweep()
+    waits = (await scene.now(session)).trimmed_at
+    (due,) = await scene.store.deliveries.due(range(SHARDS), now=scene.clock.now(), limit=9)
+    await scene.store.deliveries.drop(due.lane)
+    scene.clock.advance(TRIM_AGAIN)
+    await scene.here.sweep()
+
+    assert waits is None
+    assert (await scene.now(session)).trimmed_at == scene.clock.now()
 
 
 async def test_an_intent_without_an_answer_becomes_unknown(scene: Scene) -> None:

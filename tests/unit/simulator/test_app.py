@@ -10,7 +10,9 @@ import pytest
 import simulator
 from simulator.app import create_app
 from simulator.inprocess import InProcessTransport
+from simulator.oauth import TOKENS
 from simulator.routes import ROUTES
+from simulator.supplies import SUPPLIES
 from simulator.switches import ENDPOINTS, LISTS, OF_ONE_APP, PAGED, REACH, Rule, SwitchError
 from simulator.uses import USES
 from simulator.world import World
@@ -32,7 +34,7 @@ def test_the_simulator_imports_nothing_of_what_it_tests() -> None:
 
 def test_rules_can_name_exactly_the_endpoints_that_are_served() -> None:
     """And what is said about faults is said about faults that exist."""
-    assert set(ENDPOINTS) == {*ROUTES, *USES}
+    assert set(ENDPOINTS) == {*ROUTES, *USES, *SUPPLIES, *TOKENS}
     assert PAGED < LISTS < set(ENDPOINTS)
     assert set(ENDPOINTS) > OF_ONE_APP
     assert REACH.keys() < set(get_args(Rule))

@@ -123,7 +123,7 @@ async def test_apps_are_sorted_by_popularity_and_come_in_pages(sim: Simulation) 
     titles = [app["title"] for answer in answers for app in answer.json()["data"]]
 
     assert [app.title for app in CATALOGUE.apps] == titles
-    assert [len(answer.json()["data"]) for answer in answers] == [10, 10, 10, 8]
+    assert [len(answer.json()["data"]) for answer in answers] == [10, 10, 10, 9]
 
 
 async def test_an_app_that_needs_authentication_links_to_where_one_connects(sim: Simulation) -> None:

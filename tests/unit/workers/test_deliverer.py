@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from orchestrator.core.deliveries import Delivery, Lane
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import DeliveryBatch, Parcel
+from orchestrator.core.ports import DeliveryBatch, Held, Parcel
 from tests.support.store_values import NOON
 from tests.support.webhook_values import an_endpoint
 from workers.deliverer import BatchDeliverer
@@ -20,6 +21,8 @@ class Courier:
 
     def __init__(self, *, fails: Exception | None = None) -> None:
         self.begun: list[int] = []
+        self.leased: list[int] = []
+        self.lost: set[int] = set()
         self.may_end = asyncio.Event()
         self._fails = fails
         self.is_finishing = False
@@ -30,7 +33,8 @@ class Courier:
     async def begin(self, batch: DeliveryBatch) -> tuple[tuple[Parcel, Endpoint], ...]:
         if isinstance(self._fails, StoreUnavailableError):
             raise self._fails
-        return tuple((a_parcel(number), an_endpoint()) for number in range(int(batch.token)))
+        self.leased += [held.seq for held in batch.held]
+        return tuple((a_parcel(held.seq), an_endpoint()) for held in batch.held if held.seq not in self.lost)
 
     async def deliver(self, parcel: Parcel, endpoint: Endpoint, *, token: str) -> None:
         self.begun.append(parcel.delivery.seq)
@@ -39,16 +43,18 @@ class Courier:
         await self.may_end.wait()
 
 
+LANE: Final = Lane(tenant_id="acme", endpoint_id="wha", session_id="zs00abcdefghij")
+
+
 def a_parcel(seq: int) -> Parcel:
     """Give something to be sent."""
-    lane = Lane(tenant_id="acme", endpoint_id="wha", session_id="zs00abcdefghij")
-    delivery = Delivery(lane=lane, seq=seq, name=EventName.ZAP_CREATED, message_id="m", created_at=NOON)
+    delivery = Delivery(lane=LANE, seq=seq, name=EventName.ZAP_CREATED, message_id="m", created_at=NOON)
     return Parcel(delivery=delivery, body=b"")
 
 
 def a_batch(size: int) -> DeliveryBatch:
     """Give a batch of so many lanes."""
-    return DeliveryBatch(token=str(size), held=())
+    return DeliveryBatch(token=str(size), held=tuple(Held(lane=LANE, seq=seq) for seq in range(size)))
 
 
 async def test_a_batch_is_admitted_before_it_ends() -> None:
@@ -85,6 +91,25 @@ async def test_a_full_process_admits_no_more() -> None:
     assert courier.begun == [0, 1, 2]
 
 
+async def test_a_lane_is_begun_when_there_is_a_place_for_it() -> None:
+    """Not while others hang in every place: its lease would run out before its POST, and somebody else make one too."""
+    courier = Courier()
+    deliverer = BatchDeliverer(courier, most_at_once=2)
+    await deliverer.admit(a_batch(2))
+    admitting = asyncio.create_task(deliverer.admit(a_batch(3)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    while_full = list(courier.leased)
+    courier.lost = {1}
+    courier.may_end.set()
+    await admitting
+    await deliverer.drain()
+
+    assert while_full == [0, 1]
+    assert courier.leased == [0, 1, 0, 1, 2]
+    assert courier.begun == [0, 1, 0, 2]
+
+
 async def test_one_that_fails_stops_no_other() -> None:
     """Whatever it is; its lane is due again when its lease is over."""
     for error in (ValueError("odd"), StoreUnavailableError(problem="away")):
@@ -101,6 +126,6 @@ def test_a_job_enters_the_process_it_runs_in() -> None:
     """As it was handed over, through JSON."""
     entered: list[DeliveryBatch] = []
     with deliveries_entrance(entered.append):
-        run_deliveries({"token": "7", "held": []})
+        run_deliveries({"token": "0", "held": []})
 
-    assert entered == [a_batch(7)]
+    assert entered == [a_batch(0)]

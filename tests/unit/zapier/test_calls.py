@@ -17,10 +17,25 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
     ZapwrightError,
 )
-from orchestrator.core.ports import CallRecord, Credential, CredentialState
+from orchestrator.core.ports import CallRecord, Credential, CredentialState, Profile, Tokens
 from orchestrator.core.session import Listing
 from orchestrator.store.memory.audit import MemoryCallLog
-from tests.support.zapier import APP, NOON, TOKEN, Stage, answer, connection, page, permit, raw, refusal, torn
+from tests.support.zapier import (
+    APP,
+    NOON,
+    TOKEN,
+    Stage,
+    answer,
+    connection,
+    page,
+    pages_of,
+    permit,
+    raw,
+    refusal,
+    torn,
+)
+
+ANN = Profile(id="ann")
 
 
 async def listing(stage: Stage, *, is_check: bool = False, credential: Credential | None = None) -> Listing:
@@ -29,10 +44,10 @@ async def listing(stage: Stage, *, is_check: bool = False, credential: Credentia
     return await stage.client.authentications(credential, APP, permits=[permit("given")] if is_check else ())
 
 
-async def failure(stage: Stage, *, is_check: bool = False) -> ZapwrightError:
+async def failure(stage: Stage, *, is_check: bool = False, credential: Credential | None = None) -> ZapwrightError:
     """Return the error that a listing ends in."""
     with pytest.raises(ZapwrightError) as raised:
-        await listing(stage, is_check=is_check)
+        await listing(stage, is_check=is_check, credential=credential)
     return raised.value
 
 
@@ -82,18 +97,74 @@ async def test_a_401_marks_the_credential(stage: Stage) -> None:
     assert stage.budget.fate_of("p1") == ["answered"]
 
 
-async def test_a_401_to_an_old_token_leaves_the_new_one_alone(stage: Stage) -> None:
-    """Only the generation that was refused is marked."""
-    old = await stage.sign_in(token="old")
-    await stage.sign_in(token="new")
+def tokens_sent(stage: Stage) -> list[str]:
+    """Return which tokens Zapier was shown."""
+    return [request.headers["authorization"].removeprefix("Bearer ") for request in stage.zapier.requests]
+
+
+async def test_a_401_to_an_old_token_is_met_with_the_new_one(stage: Stage) -> None:
+    """It says nothing about the new one, which is of the same account; nothing is refreshed, nothing marked."""
+    old = await stage.sign_in(token="old", profile=ANN)
+    await stage.sign_in(token="new", profile=ANN)
+    stage.zapier.answers(refusal(401), answer(page([connection("a1")])))
+    found = await listing(stage, credential=old)
+
+    kept = await stage.credentials.get("acme", "ann")
+    assert kept is not None
+    assert (len(found.authentications), kept.state) == (1, CredentialState.ACTIVE)
+    assert tokens_sent(stage) == ["old", "new"]
+
+
+async def test_nothing_is_read_with_the_token_of_another_account(stage: Stage) -> None:
+    """It would be taken for the first one's: whoever asked begins anew."""
+    old = await stage.sign_in(token="old", profile=ANN)
+    await stage.sign_in(token="new", profile=Profile(id="bob"))
     stage.zapier.answers(refusal(401))
 
-    with pytest.raises(SignInRequiredError):
+    with pytest.raises(UpstreamBusyError):
         await listing(stage, credential=old)
 
     kept = await stage.credentials.get("acme", "ann")
     assert kept is not None
-    assert kept.state is CredentialState.ACTIVE
+    assert (kept.state, tokens_sent(stage)) == (CredentialState.ACTIVE, ["old"])
+
+
+@pytest.mark.parametrize("is_check", [False, True])
+async def test_a_401_to_a_token_that_is_ours_to_refresh_is_met_by_a_refresh(stage: Stage, is_check: bool) -> None:
+    """And by one repetition with the token it brought, for checks too; each request has a permit of its own."""
+    credential = await stage.sign_in(refresh_token="R1")
+    stage.oauth.answers(Tokens(access_token="A2", refresh_token="R2", expires_in=36_000_000))
+    stage.zapier.answers(refusal(401), answer(page([connection("a1")])))
+    found = await listing(stage, is_check=is_check, credential=credential)
+
+    kept = await stage.credentials.kept("acme", "ann")
+    assert kept is not None
+    assert (found.complete, stage.oauth.used, tokens_sent(stage)) == (True, ["R1"], [TOKEN, "A2"])
+    assert (kept.credential.generation, kept.refresh_token, kept.credential.account) == (2, "R2", found.account)
+    assert (kept.credential.expires_at, len(stage.budget.taken)) == (NOON + 36_000_000, 1 if is_check else 2)
+
+
+async def test_a_token_that_is_about_to_end_is_refreshed_before_it_is_used(stage: Stage) -> None:
+    """Zapier never sees the old one."""
+    credential = await stage.sign_in(refresh_token="R1", expires_at=NOON + 60_000)
+    stage.oauth.answers(Tokens(access_token="A2", refresh_token="R2", expires_in=36_000_000))
+    stage.zapier.answers(*pages_of([connection("a1"), connection("a2")], size=1))
+    await listing(stage, credential=credential)
+
+    assert tokens_sent(stage) == ["A2", "A2"]
+
+
+async def test_a_token_that_is_refused_right_after_its_refresh_needs_a_sign_in(stage: Stage) -> None:
+    """It is not refreshed again and again."""
+    credential = await stage.sign_in(refresh_token="R1")
+    stage.oauth.answers(Tokens(access_token="A2", refresh_token="R2", expires_in=None))
+    stage.zapier.answers(refusal(401), refusal(401))
+    error = await failure(stage, credential=credential)
+
+    kept = await stage.credentials.get("acme", "ann")
+    assert kept is not None
+    assert isinstance(error, SignInRequiredError)
+    assert (kept.state, kept.generation, stage.oauth.used) == (CredentialState.NEEDS_SIGN_IN, 2, ["R1"])
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ünïcode", "\ud800"])

@@ -97,6 +97,21 @@ async def test_a_call_that_a_user_waits_on_waits_too(
     assert budget.shares == [Share.INTERACTIVE] * 3
 
 
+async def test_what_a_user_waits_on_is_bounded_by_what_one_user_may_hold(
+    source: PermitSource, budget: RecordingBudget
+) -> None:
+    """Across the user's sessions and pages; the same name at another tenant is somebody else. Checks are nobody's."""
+    for purse in (
+        source.purse("acme", "ann"),
+        source.purse("other", "ann"),
+        source.purse("acme"),
+        source.purse("acme", "ann", share=Share.STRONG),
+    ):
+        await purse.draw()
+
+    assert budget.users == ["acme ann", "other ann", None, None]
+
+
 async def test_patience_ends(source: PermitSource, budget: RecordingBudget, clock: ManualClock) -> None:
     """When the permit would come too late the answer comes at once, and says when."""
     budget.refusals.extend([NOON + 2_000, NOON + 42_000])

@@ -40,9 +40,11 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-async def kept(shelf: Shelf, source: Source, *, key: str = "k", fresh: bool = False) -> tuple[str, ...]:
-    """Ask for a value that is kept for a second."""
-    return await shelf.kept(key, tuple[str, ...], source.read, age=1_000, fresh=fresh)
+async def kept(
+    shelf: Shelf, source: Source, *, key: str = "k", unless: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    """Ask for a value that is kept for a second, and serves unless it is this one."""
+    return await shelf.kept(key, tuple[str, ...], source.read, age=1_000, serves=lambda found: found != unless)
 
 
 async def test_a_value_is_read_once_and_kept_for_its_time(clock: ManualClock) -> None:
@@ -103,13 +105,24 @@ async def test_one_who_gives_up_does_not_take_the_others_along(clock: ManualCloc
     assert await second == ("reading 2",)
 
 
-async def test_fresh_reads_now_and_keeps_that(clock: ManualClock) -> None:
-    """Whatever was kept before."""
+async def test_what_is_kept_and_does_not_serve_is_read_anew(clock: ManualClock) -> None:
+    """Once, however many ask: what was read for one is what the others wait for."""
     shelf, source = Shelf(MemoryCache(), clock=clock), Source()
-    await kept(shelf, source)
-    await kept(shelf, source, fresh=True)
+    first = await kept(shelf, source)
+    asked = await asyncio.gather(*(kept(shelf, source, unless=first) for _ in range(20)))
 
+    assert (source.reads, set(asked)) == (2, {("reading 2",)})
     assert await kept(shelf, source) == ("reading 2",)
+
+
+async def test_what_was_read_by_the_way_is_found(clock: ManualClock) -> None:
+    """Until its time is over."""
+    shelf, source = Shelf(MemoryCache(), clock=clock), Source()
+    await shelf.keep("k", ("by the way",), until=NOON + 500)
+    found = await kept(shelf, source)
+    clock.at = NOON + 500
+
+    assert (found, await kept(shelf, source)) == (("by the way",), ("reading 1",))
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"7", b"[7]", b"\xff"])

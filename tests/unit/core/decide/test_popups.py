@@ -5,17 +5,26 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.core.decide.popups import LONGEST_WAY
-from orchestrator.core.effects import Untouched
+from orchestrator.core.effects import Due, Untouched
 from orchestrator.core.errors import (
     AttemptStaleError,
     AttemptTakenError,
     IllegalSignalError,
+    TooManyChecksError,
 )
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Claim, Outcome, Waiter, Watch
-from orchestrator.core.schedule import VISIBLE_FOR
+from orchestrator.core.schedule import MOST_CHECKS_BY_OPERATORS, VISIBLE_FOR
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState, WatchKey
-from orchestrator.core.signals import ClaimDoubted, Context, OpeningSignal, PageSeen, SessionCancelled, StepReset
+from orchestrator.core.signals import (
+    CheckWanted,
+    ClaimDoubted,
+    Context,
+    OpeningSignal,
+    PageSeen,
+    SessionCancelled,
+    StepReset,
+)
 from tests.support.stories import Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
@@ -151,6 +160,60 @@ def test_an_app_that_needs_no_authentication_any_more_takes_no_message() -> None
     story.feed(story.chosen("slack", needs_auth=False), state=StepState.NO_AUTH_REQUIRED)
 
     story.refuse(story.message("new"), IllegalSignalError)
+
+
+# --- operators ---
+
+
+WANTED = CheckWanted(step_id="s1")
+
+
+def test_an_operator_has_what_is_waited_for_looked_for_at_once() -> None:
+    """And twice a little later, as after a look of the user's; nothing is told, nothing else is taken for it."""
+    story = waiting().later(SECOND)
+    story.feed(WANTED, tells=[], state=AWAITING)
+    first = story.due()
+    story.feed(story.listed("old"), state=AWAITING)
+    story.later(MINUTE).feed(story.listed("old"), state=AWAITING)
+
+    assert first is not None
+    assert first.strong == 0
+    assert [hint.kind for hint in story.step().attempts[-1].hints] == [HintKind.OPERATOR]
+    assert story.due() is not None
+    assert story.due().strong is None  # type: ignore[union-attr]
+
+
+def test_an_operator_finds_what_came_when_nobody_waited_any_more() -> None:
+    """It is offered, as ever; whose it is nobody can know by then."""
+    story = waiting().later(11 * MINUTE)
+    story.feed(story.listed("old"), state=NEEDS, reason=Reason.TIMED_OUT)
+    assert story.due() is None
+    story.later(MINUTE).feed(WANTED, state=NEEDS, reason=Reason.TIMED_OUT)
+
+    assert story.due() == Due(strong=0)
+    story.feed(story.listed("old", "late"), state=NEEDS, reason=Reason.TIMED_OUT)
+    assert story.candidates == ["late"]
+
+
+def test_what_nobody_connects_is_not_looked_for() -> None:
+    """Without an app, before any popup, and once the step is settled."""
+    for story in (Story(), Story().choose("slack", "old"), Story().choose("slack", "old").settle("old")):
+        story.refuse(WANTED, IllegalSignalError)
+
+
+def test_operators_ask_so_often_and_no_more() -> None:
+    """At a time one check is enough; what they use up is not the user's."""
+    story = waiting()
+    story.feed(WANTED)
+    story.feed(WANTED, outcome=Outcome.DUPLICATE)
+    for _ in range(MOST_CHECKS_BY_OPERATORS - 1):
+        story.later(5 * SECOND).feed(WANTED)
+    story.later(5 * SECOND)
+
+    refused = story.refuse(WANTED, TooManyChecksError)
+    assert refused.facts["most"] == MOST_CHECKS_BY_OPERATORS
+    story.feed(story.hint(HintKind.FINISHED), outcome=Outcome.APPLIED)
+    story.open("a2").feed(WANTED)
 
 
 # --- popups of which nobody had heard ---

@@ -1,10 +1,11 @@
 """What time alone does, told as stories."""
 
+from orchestrator.core.errors import DeadlineFinalError, SessionLockedError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Outcome
 from orchestrator.core.session import MINUTE, SECOND, Reason, SessionStatus, StepState
-from orchestrator.core.signals import SessionCancelled, ZapRequested
-from tests.support.stories import Story
+from orchestrator.core.signals import DeadlinesExtended, SessionCancelled, ZapRequested
+from tests.support.stories import NOON, Story
 
 NEEDS, AWAITING, RESOLVED = StepState.NEEDS_AUTH, StepState.AWAITING_POPUP, StepState.RESOLVED
 
@@ -59,3 +60,58 @@ def test_time_changes_nothing_about_an_intent_still_under_way_or_an_ended_sessio
 
     creating.later(SECOND).feed(creating.time_passed(), outcome=Outcome.STALE)
     ended.later(61 * MINUTE).feed(ended.time_passed(), outcome=Outcome.STALE)
+
+
+# --- more of it, by an operator ---
+
+
+MOVED, LATER = EventName.ATTEMPT_DEADLINE_MOVED, EventName.SESSION_DEADLINE_MOVED
+HOUR = 60 * MINUTE
+
+
+def test_an_operator_gives_a_session_and_its_popup_more_time() -> None:
+    """Counted from the deadline; a popup has an hour in all, whoever gives it."""
+    story = Story("s1", "s2").choose("slack", "old").open()
+    ends = story.session.deadline
+    story.feed(DeadlinesExtended(by=20 * MINUTE), tells=[MOVED, LATER])
+    once = story.step().attempts[-1].deadline
+    story.feed(DeadlinesExtended(by=HOUR), tells=[MOVED, LATER])
+    story.feed(DeadlinesExtended(by=HOUR), tells=[LATER])
+
+    assert once == story.now + story.policy.attempt + 20 * MINUTE
+    assert story.step().attempts[-1].deadline == story.now + story.policy.attempt_longest
+    assert story.session.deadline == ends + 20 * MINUTE + 2 * HOUR
+
+
+def test_what_is_overdue_goes_on_from_now() -> None:
+    """Nobody has ended it yet; half an hour means half an hour."""
+    story = Story().later(26 * HOUR)
+    story.feed(DeadlinesExtended(by=30 * MINUTE), tells=[LATER])
+
+    assert story.session.deadline == story.now + 30 * MINUTE
+
+
+def test_a_session_has_a_week_and_no_more() -> None:
+    """Then whoever asks is told."""
+    story = Story()
+    story.feed(DeadlinesExtended(by=30 * 24 * HOUR))
+    refused = story.refuse(DeadlinesExtended(by=HOUR), DeadlineFinalError)
+
+    assert story.session.deadline == NOON + story.policy.session_ttl_longest == refused.facts["deadline_ms"]
+
+
+def test_a_popup_alone_may_get_more_time() -> None:
+    """Where the session has all there is."""
+    story = Story().choose("slack", "old").open()
+    story.feed(DeadlinesExtended(by=30 * 24 * HOUR))
+    story.later(HOUR).open("a2").feed(DeadlinesExtended(by=MINUTE), tells=[MOVED])
+
+    assert story.session.deadline == NOON + story.policy.session_ttl_longest
+
+
+def test_what_is_over_gets_no_more_time() -> None:
+    """It has ended, or is being created."""
+    ended = waiting()
+    ended.feed(SessionCancelled())
+
+    ended.refuse(DeadlinesExtended(by=HOUR), SessionLockedError)

@@ -1,0 +1,292 @@
+// @ts-check
+/**
+ * What a step is filled with: what the API says of its fields, what was changed here and is sent or not yet, what choices there
+ * are and what earlier steps give, and what was found wrong. Nothing here is drawn.
+ */
+
+/**
+ * @import { Choice, FieldFlaw, Form as Answer, FormField, FormPart, Output } from "../../clients/node/shapes.js"
+ * @import { Connect, StepView } from "../../clients/browser/types.js"
+ *
+ * @typedef {object} Picker What is known of a field's choices.
+ * @property {string | null} query as it is being typed; null while nothing is
+ * @property {string | null} open which control shows the list
+ * @property {number} active
+ * @property {Choice[] | null} found
+ * @property {string | null} cursor
+ * @property {string | null} trouble
+ * @property {boolean} looking
+ * @property {number} asked counts questions, so that a late answer to an earlier one is passed over
+ * @property {ReturnType<typeof setTimeout> | undefined} timer
+ */
+
+/**
+ * Begins to fill a step. `changed` is called whenever anything of it has.
+ *
+ * @param {{connect: Connect, stepId: string, words: (error: any) => string, changed: () => void}} settings
+ */
+export function createFilling({ connect, stepId, words, changed }) {
+  const my = {
+    of: "", // which action and account the fields are of
+    version: "", // what they were read for
+    answer: /** @type {Answer | null} */ (null),
+    drafts: /** @type {Map<string, any>} */ (new Map()),
+    unsent: /** @type {Map<string, any>} */ (new Map()),
+    sending: /** @type {Promise<boolean> | null} */ (null),
+    told: /** @type {FieldFlaw[]} */ ([]),
+    touched: /** @type {Set<string>} */ (new Set()),
+    isAsked: false, // whether somebody tried to create the Zap
+    at: /** @type {string | null} */ (null), // the field with the focus
+    pickers: /** @type {Map<string, Picker>} */ (new Map()),
+    labels: /** @type {Map<string, Map<string, string>>} */ (new Map()),
+    outputs: /** @type {Map<string, Output[] | null>} */ (new Map()),
+    trouble: /** @type {string | null} */ (null),
+    said: "",
+    turn: 0,
+  };
+
+  const steps = () => connect.getSnapshot().steps;
+  const step = () => steps().find(({ id }) => id === stepId);
+  const earlier = () => steps().slice(0, steps().findIndex(({ id }) => id === stepId)).filter(({ action }) => action);
+
+  /** @param {StepView} now */
+  const look = (now) => {
+    const of = JSON.stringify([now.action, now.authentication?.id]);
+    const version = versionOf(now);
+    if (of !== my.of) {
+      Object.assign(my, { of, answer: null, told: [], isAsked: false, said: "" });
+      for (const kept of [my.drafts, my.unsent, my.touched, my.pickers, my.labels]) kept.clear();
+    }
+    if (version === my.version || my.sending || my.unsent.size > 0) return;
+    my.version = version;
+    void read();
+  };
+
+  /** @param {StepView} now */
+  const versionOf = (now) => JSON.stringify([now.action, now.authentication?.id, now.inputs, earlier().map(({ id }) => id)]);
+
+  const read = async () => {
+    const turn = ++my.turn;
+    my.trouble = null;
+    try {
+      const answer = await connect.ask(stepId, "GET", "/fields");
+      if (turn !== my.turn) return;
+      for (const id of my.drafts.keys()) if (id !== my.at && !my.unsent.has(id)) my.drafts.delete(id);
+      take(answer);
+    } catch (error) {
+      if (turn !== my.turn) return;
+      my.trouble = words(error);
+    }
+    changed();
+  };
+
+  /** @param {Answer} answer */
+  const take = (answer) => {
+    const before = my.answer?.inputs ?? {};
+    my.answer = answer;
+    if (JSON.stringify(answer.inputs).includes('"$ref"')) void readOutputs();
+    for (const { id, depends_on } of inputsOf(answer.fields)) {
+      const known = my.pickers.get(id);
+      if (!known || depends_on.every((one) => JSON.stringify(before[one]) === JSON.stringify(answer.inputs[one]))) continue;
+      Object.assign(known, { found: null, cursor: null, trouble: null });
+      if (known.open) void find(id, false);
+    }
+  };
+
+  const send = () => {
+    my.sending ??= sendAll().finally(() => {
+      my.sending = null;
+      changed();
+    });
+    return my.sending;
+  };
+
+  const sendAll = async () => {
+    while (my.unsent.size > 0) {
+      const { of } = my;
+      const sent = new Map(my.unsent);
+      const drafts = new Map([...sent.keys()].map((id) => [id, JSON.stringify(my.drafts.get(id))]));
+      my.unsent.clear();
+      my.trouble = null;
+      changed();
+      try {
+        const answer = await connect.ask(stepId, "PATCH", "/inputs", { inputs: Object.fromEntries(sent) });
+        if (of !== my.of) continue;
+        my.turn += 1;
+        for (const [id, draft] of drafts) if (JSON.stringify(my.drafts.get(id)) === draft) my.drafts.delete(id);
+        for (const id of answer.cleared) if (!my.unsent.has(id)) my.drafts.delete(id);
+        const titles = inputsOf([...answer.fields, ...(my.answer?.fields ?? [])]);
+        const cleared = answer.cleared.map((/** @type {string} */ id) => titles.find((one) => one.id === id)?.title ?? id);
+        my.said = cleared.length > 0 ? `Emptied, because it depends on what was changed: ${cleared.join(", ")}` : "";
+        take(answer);
+        const now = step();
+        if (now) my.version = versionOf(now);
+      } catch (error) {
+        if (of !== my.of) continue;
+        my.unsent = new Map([...sent, ...my.unsent]);
+        my.trouble = words(error);
+        return false;
+      }
+    }
+    return true;
+  };
+
+  /** @param {FormField} field @param {any} draft @param {boolean} isDone */
+  const fill = (field, draft, isDone) => {
+    my.drafts.set(field.id, draft);
+    if (!isDone) return;
+    const value = valueOf(field, draft);
+    my.told = my.told.filter(({ field: id }) => id !== field.id);
+    const before = my.answer?.inputs[field.id] ?? null;
+    if (JSON.stringify(value) !== JSON.stringify(before) || my.sending) {
+      my.unsent.set(field.id, value);
+      void send();
+    }
+    changed();
+  };
+
+  const readOutputs = () =>
+    Promise.all(
+      earlier().map(async ({ id, action }) => {
+        const name = `${id} ${JSON.stringify(action)}`;
+        if (my.outputs.has(name)) return;
+        my.outputs.set(name, null);
+        try {
+          my.outputs.set(name, (await connect.ask(id, "GET", "/outputs")).outputs);
+        } catch (error) {
+          my.outputs.delete(name);
+          my.trouble = words(error);
+        }
+        changed();
+      }),
+    );
+
+  /** What earlier steps give. @returns {{title: string, outputs: Output[] | null}[]} */
+  const given = () =>
+    earlier().map(({ id, app, action, position }) => ({
+      title: `${position + 1}. ${app?.title ?? ""}`,
+      outputs: my.outputs.get(`${id} ${JSON.stringify(action)}`) ?? null,
+    }));
+
+  /** @param {any} reference */
+  const nameOf = (reference) => {
+    const wanted = reference?.$ref ?? {};
+    const from = steps().find(({ id }) => id === wanted.step);
+    const outputs = from && my.outputs.get(`${from.id} ${JSON.stringify(from.action)}`);
+    const output = outputs?.find(({ id }) => id === wanted.field);
+    return `${from ? `${from.position + 1}. ${from.app?.title ?? ""}` : "A step that is gone"}: ${output?.title || wanted.field}`;
+  };
+
+  /** @param {string} id of a field */
+  const pickerOf = (id) => {
+    const known = my.pickers.get(id) ?? { query: null, open: null, active: -1, found: null, cursor: null, trouble: null, looking: false, asked: 0, timer: undefined };
+    my.pickers.set(id, known);
+    return known;
+  };
+
+  /** Reads choices from the first page or the next, as they are once everything filled in is known. @param {string} id @param {boolean} isNext */
+  const find = async (id, isNext) => {
+    const found = pickerOf(id);
+    const asked = ++found.asked;
+    const cursor = isNext ? found.cursor : null;
+    Object.assign(found, { looking: true, trouble: null });
+    changed();
+    await my.sending;
+    if (asked !== found.asked) return;
+    try {
+      const query = new URLSearchParams({ field: id, ...(found.query && { query: found.query }), ...(cursor && { cursor }) });
+      const page = await connect.ask(stepId, "GET", `/choices?${query}`);
+      const labels = my.labels.get(id) ?? new Map();
+      my.labels.set(id, labels);
+      for (const choice of page.choices) labels.set(choice.id, choice.label);
+      if (asked !== found.asked) return;
+      found.found = isNext ? [...(found.found ?? []), ...page.choices] : page.choices;
+      found.cursor = page.cursor;
+      if (!isNext) found.active = found.query && page.choices.length > 0 ? 0 : -1;
+    } catch (error) {
+      if (asked !== found.asked) return;
+      found.trouble = words(error);
+    }
+    found.looking = false;
+    changed();
+  };
+
+  /** Shows what creating the Zap, or a test, found wrong. @param {FieldFlaw[]} problems */
+  const flawed = (problems) => {
+    Object.assign(my, { told: problems, isAsked: true });
+    changed();
+  };
+
+  const settled = () => (my.unsent.size > 0 || my.sending ? send() : Promise.resolve(true));
+
+  return { filled: my, step, earlier, look, read, send, fill, given, nameOf, readOutputs, pickerOf, find, flawed, settled };
+}
+
+/** @param {readonly (FormPart | FormField)[]} parts @returns {FormField[]} */
+export function inputsOf(parts) {
+  return parts.flatMap((one) => (one.kind === "fieldset" ? inputsOf(/** @type {FormPart} */ (one).fields) : one.kind === "input" ? [one] : []));
+}
+
+/** @param {any} value */
+export function isMapped(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length === 1 && (typeof value.$ref === "object" || Array.isArray(value.$text));
+}
+
+/** @param {any} value @returns {boolean} */
+export function hasReferences(value) {
+  return isMapped(value) || (typeof value === "object" && value !== null && Object.values(value).some(hasReferences));
+}
+
+/** @param {any} value */
+export function asText(value) {
+  if (value === null || value === undefined) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** What is edited for a value: lists and objects as rows. @param {FormField} field @param {any} value */
+export function draftOf({ value_type }, value) {
+  if (isMapped(value)) return value;
+  if (value_type === "ARRAY") return Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
+  if (value_type === "OBJECT") return value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : [];
+  return value ?? "";
+}
+
+/** What is sent for it; null empties the field. @param {FormField} field @param {any} draft */
+export function valueOf({ value_type }, draft) {
+  if (isMapped(draft)) return draft;
+  if (value_type === "ARRAY" && Array.isArray(draft)) return draft.some((one) => one !== "") ? draft.filter((one) => one !== "") : null;
+  if (value_type === "OBJECT" && Array.isArray(draft)) return draft.some(([key]) => key !== "") ? Object.fromEntries(draft.filter(([key]) => key !== "")) : null;
+  return draft === "" ? null : draft;
+}
+
+/**
+ * A text as what it consists of: text, reference, text, … with text at both ends.
+ *
+ * @param {any} value
+ * @returns {any[]}
+ */
+export function piecesOf(value) {
+  const inside = isMapped(value) ? (value.$text ?? [value]) : [asText(value)];
+  const pieces = [""];
+  for (const piece of inside) {
+    if (typeof piece === "string") pieces.push(`${pieces.pop()}${piece}`);
+    else pieces.push(piece, "");
+  }
+  return pieces;
+}
+
+/** @param {any[]} pieces @returns {any} */
+export function mapped(pieces) {
+  const kept = pieces.filter((piece) => piece !== "");
+  if (kept.every((piece) => typeof piece === "string")) return kept.join("");
+  return kept.length === 1 ? kept[0] : { $text: kept };
+}
+
+/** @param {any} value @param {any} reference @param {{piece: number, place: number} | null} caret */
+export function inserted(value, reference, caret) {
+  const pieces = piecesOf(Array.isArray(value) ? "" : value);
+  const at = caret && typeof pieces[caret.piece] === "string" ? caret.piece : pieces.length - 1;
+  const text = pieces[at];
+  const place = caret?.piece === at ? caret.place : text.length;
+  return { pieces: [...pieces.slice(0, at), text.slice(0, place), reference, text.slice(place), ...pieces.slice(at + 1)], index: at + 1 };
+}

@@ -1,0 +1,164 @@
+"""What operators do from a terminal: see why, help, read the audit; through the API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cli import devenv, tables
+from cli.environment import read_settings
+from cli.errors import CommandError
+from cli.plan import API_URL, OPERATOR_KEY
+from cli.remote import Json, Remote
+
+_OPERATOR: Final = "/v1/operator"
+_VERDICTS: Final = {
+    "over": ("it is over", "dim"),
+    "fine": ("all is well", "green"),
+    "user": ("it is the user's turn", "yellow"),
+    "working": ("it goes on by itself", "green"),
+    "stuck": ("somebody has to help", "bold red"),
+}
+_BY_ITSELF: Final = {"awaiting-popup", "needs-auth"}
+
+
+def why(data_dir: Path | None, session_id: str | None, app_id: str | None, *, as_json: bool) -> int:
+    """Print why a session or an app is as it is, and what to do; 1 when it is stuck. Raises CommandError."""
+    if (session_id is None) == (app_id is None):
+        raise CommandError("name one session, or one app: `zapwright why SESSION` or `zapwright why --app APP`")
+    with operators_api(data_dir) as api:
+        said = api.get(f"{_OPERATOR}/why", session=session_id, app=app_id)
+    console = Console(highlight=False)
+    tables.as_json(console, said) if as_json else console.print(_said(said))
+    return int(said["verdict"] == "stuck")
+
+
+def intervene(data_dir: Path | None, session_id: str, deed: str, wish: Json, *, as_json: bool) -> int:
+    """Do something to a session and print what became of it. Raises CommandError."""
+    with operators_api(data_dir) as api:
+        done = api.ask("POST", f"{_session(session_id)}/{deed}", wish)
+    return _done(done, as_json=as_json)
+
+
+def intervene_at_step(
+    data_dir: Path | None, session_id: str, step: str | None, deed: str, wish: Json, *, as_json: bool
+) -> int:
+    """Do something to a step, by default to the only one that is waited for. Raises CommandError."""
+    with operators_api(data_dir) as api:
+        step_id = _step(api.get(_session(session_id))["session"], step)
+        done = api.ask("POST", f"{_session(session_id)}/steps/{quote(step_id, safe='')}/{deed}", wish)
+    return _done(done, as_json=as_json)
+
+
+def send_again(data_dir: Path | None, delivery: Sequence[str], reason: str, *, as_json: bool) -> int:
+    """Send an event to an endpoint once more. Raises CommandError."""
+    endpoint, session_id, seq = (quote(part, safe="") for part in delivery)
+    with operators_api(data_dir) as api:
+        sent = api.ask("POST", f"{_OPERATOR}/deliveries/{endpoint}/{session_id}/{seq}/replay", {"reason": reason})
+    console = Console(highlight=False)
+    if as_json:
+        tables.as_json(console, sent)
+    else:
+        console.print(tables.plain(f"event {sent['seq']} ({sent['event']}) is sent to {sent['webhook_id']} once more"))
+    return 0
+
+
+def audit(data_dir: Path | None, query: Mapping[str, str | int | None], *, as_json: bool) -> int:
+    """Print one page of what operators did. Raises CommandError."""
+    with operators_api(data_dir) as api:
+        page = api.get(f"{_OPERATOR}/audit", **query)
+    console = Console(highlight=False)
+    if as_json:
+        tables.as_json(console, page)
+        return 0
+    console.print(_entries(page["entries"]) if page["entries"] else "no entries")
+    if page["cursor"]:
+        console.print(f"[dim]more: --cursor {page['cursor']}[/]")
+    return 0
+
+
+def operators_api(data_dir: Path | None) -> Remote:
+    """Return the API that the environment names, else the one `up` runs here, for an operator. Raises CommandError."""
+    data_dir = data_dir or read_settings().data_dir
+    devenv.enter(data_dir)
+    url, key = os.environ.get(API_URL), os.environ.get(OPERATOR_KEY)
+    if not url:
+        raise CommandError(
+            f"no API is known: set {API_URL}, or run `zapwright up` (there is no {devenv.path_in(data_dir)})"
+        )
+    if not key:
+        raise CommandError(
+            f"no operator's key is known: set {OPERATOR_KEY}; who runs the store makes one by "
+            "`zapwright api-keys create --operator --name YOU`"
+        )
+    return Remote(url, api_key=key)
+
+
+def _session(session_id: str) -> str:
+    return f"{_OPERATOR}/sessions/{quote(session_id, safe='')}"
+
+
+def _step(session: Json, wanted: str | None) -> str:
+    """Find a step by its id, its alias or its place, or the only one that somebody waits for. Raises CommandError."""
+    steps = session["steps"]
+    if wanted is not None:
+        named = [step["id"] for step in steps if wanted in {step["id"], step["alias"], str(step["position"] + 1)}]
+        if named:
+            return str(named[0])
+        raise CommandError(f"the session has no step {wanted!r}; it has {_listed(steps)}")
+    waiting = [step["id"] for step in steps if step["state"] in _BY_ITSELF]
+    if len(waiting) == 1:
+        return str(waiting[0])
+    raise CommandError(f"say which step is meant, by --step: {_listed(steps)}")
+
+
+def _listed(steps: Sequence[Json]) -> str:
+    listed = (f"{step['position'] + 1} {(step['app'] or {}).get('title', 'without an app')}" for step in steps)
+    return tables.plain(", ".join(listed)).plain or "none"
+
+
+def _done(done: Json, *, as_json: bool) -> int:
+    console = Console(highlight=False)
+    if as_json:
+        tables.as_json(console, done)
+    else:
+        session = done["session"]
+        style = "green" if done["outcome"] == "applied" else "yellow"
+        console.print(Text.assemble((done["outcome"], style), ": ", tables.plain(done["says"])))
+        console.print(f"[dim]session {session['id']} is {session['status']}, {session['state']}[/]")
+    return 0
+
+
+def _said(said: Json) -> Group:
+    words, style = _VERDICTS[said["verdict"]]
+    lines: list[Text | Padding] = [Text.assemble(tables.plain(said["about"]), ": ", (words, style))]
+    for finding in said["findings"]:
+        lines.append(Padding(Text.assemble("• ", tables.plain(finding["says"], most=1_000)), (0, 0, 0, 2)))
+        if finding["do"] is not None:
+            lines.append(Padding(Text.assemble("→ ", tables.plain(finding["do"], most=1_000)), (0, 0, 0, 4)))
+    return Group(*lines)
+
+
+def _entries(entries: Sequence[Json]) -> Table:
+    table = Table(box=None, header_style="bold")
+    for column in ("when", "who", "what", "to", "why", "outcome"):
+        table.add_column(column, overflow="fold", no_wrap=column == "when")
+    for entry in entries:
+        to = " ".join(str(part) for part in (entry["session_id"], entry["step_id"], entry["about"]) if part)
+        table.add_row(
+            tables.moment(entry["at"]),
+            tables.plain(f"{entry['key_name'] or '–'} ({entry['key_id']})"),
+            entry["action"],
+            tables.plain(to),
+            tables.plain(entry["reason"], most=500),
+            tables.plain(f"{entry['outcome']} {entry['detail'] or ''}".strip()),
+        )
+    return table

@@ -1,0 +1,1 @@
+"""What the pages show: pure functions of what the API answered."""

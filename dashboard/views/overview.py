@@ -1,0 +1,254 @@
+"""Everything at a glance: is something wrong, where, and who waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from dashboard.nodes import Node, h
+from dashboard.sight import Json, Sight
+from dashboard.views.parts import (
+    Column,
+    Row,
+    address,
+    app_link,
+    badge,
+    bars,
+    card,
+    head,
+    listed,
+    meter,
+    nothing,
+    session_link,
+    table,
+)
+from dashboard.words import MINUTE, STATES, clock, count_of, moment, number, percent, plain, since, until
+
+THINGS: Final = {"overview": "/overview", "stuck": "/sessions?stuck=true&limit=6", "apps": "/apps"}
+STAGES: Final = (
+    ("begun", "begun"),
+    ("app_chosen", "app chosen"),
+    ("popup_opened", "popup opened"),
+    ("connected", "connected"),
+    ("ready", "ready"),
+    ("created", "Zap created"),
+)
+FULL: Final = 0.9
+BUSY: Final = 0.6
+MOST_APPS: Final = 6
+WHY: Final = {"signal": "said to be done, and not answered", "check": "a check is overdue"}
+
+
+def view(sight: Sight) -> Sequence[Node]:
+    """Draw the overview."""
+    overview, stuck = sight.data("overview") or {}, sight.data("stuck") or {}
+    return (
+        head("Overview", sight),
+        _verdict(overview, sight.now),
+        h("div", *_tiles(overview), cls="tiles", key="tiles"),
+        h(
+            "div",
+            h(
+                "div",
+                _stuck(listed(stuck, "sessions"), overview, sight.now),
+                _lost(listed(sight.data("apps") or {}, "apps")),
+                cls="stack loose",
+                key="people",
+            ),
+            h("div", _funnel(listed(overview, "funnel")), _budget(overview, sight.now), cls="stack loose", key="flow"),
+            cls="pair",
+            key="pair",
+        ),
+    )
+
+
+def _verdict(overview: Json, now: int) -> Node:
+    """Say in a sentence how things are, the worst first."""
+    jumps = listed(overview, "jumps")
+    if jumps:
+        notes = [_jumped(jump, now) for jump in jumps]
+        return h("div", *notes, cls="stack", key="verdict")
+    if overview.get("stuck"):
+        said = f"{count_of(overview['stuck'], 'session')} stuck"
+        return _note("bad", said, "Somebody waits for what should have come by now. They are listed below.")
+    if any(side.get("cooldown_until") for side in listed(overview, "budget")):
+        return _note("wait", "Zapier refuses calls for a moment", "Nothing is lost: checks go on when that is over.")
+    return _note("good", "All is well", "Nobody is stuck, and no app loses more messages than it usually does.")
+
+
+def _note(tone: str, said: str, text: str) -> Node:
+    return h("div", h("strong", said), h("p", text), cls="note", data_tone=tone, role="status", key="verdict")
+
+
+def _jumped(jumped: Json, now: int) -> Node:
+    jump = jumped["jump"]
+    name = plain(jumped.get("title") or jumped["app_id"])
+    where = f" in {jump['browser']}" if jump.get("browser") else ""
+    usual, since_when = jump["baseline"]["lost_rate"], jump["since"]
+    text = (
+        f"{percent(jump['lost_rate'])} of the popups connected in the last {count_of(jump['minutes'], 'minute')} came "
+        f"without a message; usual is {percent(usual)}. Since {clock(since_when)} UTC, {since(since_when, now)} ago. "
+        "Their users are found by asking Zapier, which takes longer."
+    )
+    look = h("a", f"Look at {name}", href=f"/apps/{jumped['app_id']}", cls="button")
+    waiting = h(
+        "a",
+        "Who waits for it",
+        href=address("/sessions", {"app_id": jumped["app_id"], "state": "awaiting-popup"}),
+        cls="button quiet",
+    )
+    return h(
+        "div",
+        h("strong", f"{name} loses messages{where}"),
+        h("p", text),
+        h("div", look, waiting, cls="row"),
+        cls="note",
+        data_tone="bad",
+        role="alert",
+        key=str(jumped["app_id"]),
+    )
+
+
+def _tiles(overview: Json) -> list[Node]:
+    states = {one["state"]: one["sessions"] for one in listed(overview, "states")}
+    tiles = [
+        _tile(state, states.get(state, 0), said, tone, address("/sessions", {"state": state, "status": "building"}))
+        for state, (tone, said) in STATES.items()
+    ]
+    stuck = int(overview.get("stuck") or 0)
+    tiles.append(_tile("stuck", stuck, "Stuck", "bad" if stuck else "plain", address("/sessions", {"stuck": "true"})))
+    return tiles
+
+
+def _tile(key: str, count: int, said: str, tone: str, href: str) -> Node:
+    return h(
+        "a",
+        h("span", number(count), cls="count"),
+        h("span", said, cls="said"),
+        h("span", key, cls="mono soft") if key != "stuck" else h("span", "over 30 s", cls="soft small"),
+        cls="tile" if count else "tile none",
+        href=href,
+        data_tone=tone,
+        key=key,
+    )
+
+
+def _stuck(sessions: list[Json], overview: Json, now: int) -> Node:
+    every = h("a", "All who wait", href=address("/sessions", {"state": "awaiting-popup"}), cls="push small")
+    if not sessions:
+        oldest = overview.get("oldest_waiting")
+        text = (
+            f"{count_of(overview.get('waiting') or 0, 'popup is', 'popups are')} open. "
+            + (f"The oldest for {since(oldest['since'], now)}." if oldest else "")
+        ).strip()
+        body = nothing("Nobody is stuck", text, session_link(oldest["session_id"], "The oldest") if oldest else None)
+        return card("Stuck", body, key="stuck", beside=every)
+    rows = [
+        Row(
+            key=session["id"],
+            cells=(
+                session_link(session["id"], plain(session.get("title") or session["id"], longest=48)),
+                _apps_of(session),
+                WHY.get((session.get("waiting") or {}).get("stuck") or "", ""),
+                since((session.get("waiting") or {}).get("since"), now),
+            ),
+        )
+        for session in sessions
+    ]
+    columns = (Column("session"), Column("app"), Column("why"), Column("waits", is_number=True))
+    return card("Stuck", table(columns, rows, caption="Stuck sessions"), key="stuck", beside=every)
+
+
+def _apps_of(session: Json) -> str:
+    names = [
+        step["app"]["title"]
+        for step in listed(session, "steps")
+        if step.get("app") and step["state"] == session["state"]
+    ]
+    return plain(", ".join(dict.fromkeys(names)) or "–", longest=48)
+
+
+def _lost(apps: list[Json]) -> Node:
+    every = h("a", "All apps", href="/apps", cls="push small")
+    shown = [app for app in apps if _resolved(app["popups"]) or app.get("jump")][:MOST_APPS]
+    if not shown:
+        body = nothing("No popup was connected today", "What is lost is counted as soon as there is one.")
+        return card("Lost messages by app", body, key="lost", beside=every)
+    return card("Lost messages by app", h("ol", *(_app(app) for app in shown), cls="rates"), key="lost", beside=every)
+
+
+def _app(app: Json) -> Node:
+    jump, popups, baseline = app.get("jump"), app["popups"], app.get("baseline")
+    rate = jump["lost_rate"] if jump else popups["lost_rate"] or 0.0
+    usual = f"usual {percent(baseline['lost_rate'])}" if baseline else f"of {number(_resolved(popups))}"
+    mark = badge("bad", "jumped") if jump else None
+    return h(
+        "li",
+        h("div", app_link(app["app_id"], plain(app.get("title") or app["app_id"], longest=40)), mark, cls="name"),
+        meter(rate, "bad" if jump else "plain", label=f"{percent(rate)} lost"),
+        h("span", h("b", percent(rate)), h("span", usual, cls="soft small"), cls="rate"),
+        key=app["app_id"],
+    )
+
+
+def _resolved(popups: Json) -> int:
+    return int(popups["by_message"]) + int(popups["without_message"])
+
+
+def _funnel(hours: list[Json]) -> Node:
+    totals = {stage: sum(hour[stage] for hour in hours) for stage, _ in STAGES}
+    most = max(totals.values(), default=0)
+    if not most:
+        body = nothing("Nothing was begun today", "Sessions are counted by how far they came, hour by hour.")
+        return card("The last 24 hours", body, key="funnel")
+    steps = [
+        h(
+            "li",
+            h("span", said),
+            meter(totals[stage] / most, "busy", label=f"{said}: {totals[stage]}"),
+            h("b", number(totals[stage])),
+            key=stage,
+        )
+        for stage, said in STAGES
+    ]
+    begun = [hour["begun"] for hour in hours]
+    created = [hour["created"] for hour in hours]
+    label = f"By the hour, begun: {', '.join(map(str, begun))}; Zaps created: {', '.join(map(str, created))}"
+    drawing = bars((("all", begun), ("some", created)), label=label)
+    legend = h(
+        "p",
+        h("span", "begun", cls="key all"),
+        h("span", "Zap created", cls="key some"),
+        h("span", f"{clock(hours[0]['at'])[:5]} – now, UTC", cls="push"),
+        cls="legend small soft",
+    )
+    lost = sum(hour["expired"] + hour["cancelled"] for hour in hours)
+    given_up = h("p", f"{count_of(lost, 'session')} expired or cancelled.", cls="soft small") if lost else None
+    return card("The last 24 hours", h("ol", *steps, cls="funnel"), drawing, legend, given_up, key="funnel")
+
+
+def _budget(overview: Json, now: int) -> Node:
+    sides = listed(overview, "budget")
+    gauges = [_side(side, now) for side in sides]
+    text = "Calls to Zapier that count just now: each until a minute after its answer."
+    more = h("a", "By endpoint", href="/workers#calls", cls="push small")
+    return card(
+        "Zapier's limits", h("p", text, cls="soft small"), h("ol", *gauges, cls="gauges"), key="budget", beside=more
+    )
+
+
+def _side(side: Json, now: int) -> Node:
+    limit, held = side.get("limit"), side["held"]
+    share = held / limit if limit else 0.0
+    tone = "bad" if share >= FULL else "wait" if share >= BUSY else "good"
+    cooling = side.get("cooldown_until")
+    cools = (moment(cooling) or 0) > now - MINUTE if cooling else False
+    said = f"{number(held)} of {number(limit)}" if limit else f"{number(held)}, no limit"
+    kind = "this address" if side["kind"] == "egress" else "partner"
+    return h(
+        "li",
+        h("div", h("span", kind), h("span", plain(side["name"]), cls="mono soft"), h("b", said, cls="push"), cls="row"),
+        meter(share, "bad" if cools else tone, label=said),
+        h("p", f"Zapier refuses calls; they go on {until(cooling, now)}", cls="small wrong") if cools else None,
+        key=f"{side['kind']}-{side['name']}",
+    )

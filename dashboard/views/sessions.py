@@ -1,0 +1,211 @@
+"""Every session, narrowed by filters that stand in the address, so that a link shows the same to somebody else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dashboard.nodes import Node, h
+from dashboard.sight import Json, Sight
+from dashboard.views.parts import (
+    NOBODY,
+    Column,
+    Row,
+    address,
+    badge,
+    card,
+    field,
+    head,
+    listed,
+    nothing,
+    pager,
+    select,
+    session_link,
+    state_badge,
+    status_badge,
+    table,
+)
+from dashboard.words import STATES, STATUSES, plain, since
+
+FILTERS: Final = (
+    "q",
+    "state",
+    "status",
+    "reason",
+    "stuck",
+    "app_id",
+    "user_id",
+    "tenant_id",
+    "older_than",
+    "younger_than",
+    "cursor",
+)
+"""What of the page's address is asked of the API; everything else in it means nothing."""
+
+REASONS: Final = (
+    "ambiguous",
+    "nothing_new",
+    "not_visible",
+    "cancelled",
+    "popup_blocked",
+    "timed_out",
+    "expired",
+    "revoked",
+    "claimed_elsewhere",
+    "unanswered",
+    "not_made",
+)
+AGES: Final = ("older_than", "younger_than")
+ANY: Final = ("", "any")
+_DURATION: Final = re.compile(r"(\d{1,7})\s*([smhd]?)")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+COLUMNS: Final = (
+    Column("session"),
+    Column("user"),
+    Column("app"),
+    Column("state"),
+    Column("status"),
+    Column("waits", is_number=True),
+    Column("age", is_number=True),
+)
+
+
+def things(query: Mapping[str, str]) -> dict[str, str]:
+    """Return what is asked for with these filters."""
+    asked = filters(query)
+    for name in AGES:
+        if name in asked:
+            asked[f"{name}_s"] = seconds_of(asked.pop(name))
+    return {"sessions": address("/sessions", {"limit": 50, **asked})}
+
+
+def seconds_of(text: str) -> str:
+    """Read a duration as people write it: 90s, 15m, 2h, 3d. What is none goes on as it is, for the API to refuse."""
+    found = _DURATION.fullmatch(text)
+    return str(int(found[1]) * _SECONDS[found[2] or "s"]) if found else text
+
+
+def filters(query: Mapping[str, str]) -> dict[str, str]:
+    """Return the filters that an address sets."""
+    return {name: query[name].strip() for name in FILTERS if query.get(name, "").strip()}
+
+
+def view(sight: Sight) -> Sequence[Node]:
+    """Draw the list."""
+    page = sight.data("sessions") or {}
+    found = listed(page, "sessions")
+    narrowed = {name: value for name, value in filters(sight.query).items() if name != "cursor"}
+    rows = [_row(session, sight.now) for session in found]
+    body = table(COLUMNS, rows, caption="Sessions") if rows else _none(narrowed)
+    said = f"{len(found)} shown{', and there are more' if page.get('cursor') else ''}"
+    return (
+        head("Sessions", sight),
+        _form(sight.query, narrowed),
+        card("Found", body, key="found", beside=h("span", said, cls="soft small push") if rows else None),
+        *([more] if (more := pager(sight, page.get("cursor"))) else []),
+    )
+
+
+def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
+    def given(name: str) -> str:
+        return query.get(name, "")
+
+    often = h(
+        "div",
+        field("q", "Quoted text", given("q"), placeholder="session, reference, code or Zap", kind="search"),
+        select("state", "State", (ANY, *((state, state) for state in STATES)), given("state")),
+        select(
+            "status", "Status", (ANY, *((status, status.replace("_", " ")) for status in STATUSES)), given("status")
+        ),
+        select("stuck", "Stuck", (ANY, ("true", "stuck only")), given("stuck")),
+        h("button", "Look", type="submit", cls="button primary"),
+        cls="filters",
+    )
+    seldom = h(
+        "details",
+        h("summary", "More filters"),
+        h(
+            "div",
+            select(
+                "reason", "Reason", (ANY, *((reason, reason.replace("_", " ")) for reason in REASONS)), given("reason")
+            ),
+            field("app_id", "App", given("app_id"), placeholder="its id"),
+            field("user_id", "User", given("user_id"), placeholder="their id"),
+            field("tenant_id", "Tenant", given("tenant_id"), placeholder="its id"),
+            field("older_than", "Older than", given("older_than"), placeholder="90s, 15m, 2h"),
+            field("younger_than", "Younger than", given("younger_than"), placeholder="90s, 15m, 2h"),
+            cls="filters",
+        ),
+        open=any(name in narrowed for name in FILTERS[5:-1]) or "reason" in narrowed,
+    )
+    return h(
+        "form", often, seldom, _narrowed(narrowed), method="get", action="/sessions", cls="card narrowing", key="form"
+    )
+
+
+def _narrowed(narrowed: Mapping[str, str]) -> Node | None:
+    """Name each filter that is set, with a way to be rid of it alone."""
+    if not narrowed:
+        return None
+    chips = [
+        h(
+            "li",
+            h("span", f"{name.removesuffix('_id').replace('_', ' ')}: {plain(value, longest=40)}"),
+            h(
+                "a",
+                "×",
+                href=address("/sessions", {other: kept for other, kept in narrowed.items() if other != name}),
+                aria_label=f"Without {name}",
+            ),
+            cls="chip",
+            key=name,
+        )
+        for name, value in narrowed.items()
+    ]
+    return h("ul", *chips, h("li", h("a", "Without all", href="/sessions"), key="all"), cls="row chips small")
+
+
+def _none(narrowed: Mapping[str, str]) -> Node:
+    if not narrowed:
+        return nothing("There are no sessions", "They appear here as soon as a backend begins one.")
+    text = "Sessions that ended are kept for a week. Take a filter away, or look for less of what was quoted."
+    return nothing("No session is like that", text, h("a", "Without filters", href="/sessions", cls="button"))
+
+
+def _row(session: Json, now: int) -> Row:
+    waiting = session.get("waiting") or {}
+    title = plain(session.get("title") or session["id"], longest=60)
+    name = h("div", session_link(session["id"], title), _under(session), cls="named")
+    state = h("div", state_badge(session["state"]), _reason(session), cls="named")
+    return Row(
+        key=session["id"],
+        cells=(
+            name,
+            h("span", plain(session["user_id"], longest=40), cls="mono"),
+            _apps(session),
+            state,
+            status_badge(session["status"]),
+            h("b", since(waiting["since"], now)) if waiting else NOBODY,
+            since(session["created_at"], now),
+        ),
+        tone="bad" if waiting.get("stuck") else None,
+    )
+
+
+def _under(session: Json) -> Node | None:
+    """Say by what else it is known, if it is."""
+    known = session.get("reference") or (session["id"] if session.get("title") else None)
+    return None if known is None else h("span", plain(known, longest=48), cls="mono soft")
+
+
+def _reason(session: Json) -> Node | None:
+    stuck, reason = (session.get("waiting") or {}).get("stuck"), session.get("reason")
+    if stuck:
+        return badge("bad", "stuck")
+    return h("span", reason.replace("_", " "), cls="soft small") if reason else None
+
+
+def _apps(session: Json) -> str:
+    names = [step["app"]["title"] for step in listed(session, "steps") if step.get("app")]
+    return plain(", ".join(dict.fromkeys(names)) or NOBODY, longest=60)

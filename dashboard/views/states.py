@@ -1,0 +1,103 @@
+"""What stands around every page: what was done, what is old, and what cannot be shown at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from dashboard.nodes import Node, h
+from dashboard.sight import NOT_FOUND, Sight, Trouble
+from dashboard.words import count_of
+
+View = Callable[[Sight], Sequence[Node]]
+
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
+INVALID: Final = frozenset({400, 422})
+
+
+def around(sight: Sight, title: str, view: View) -> Node:
+    """Return a page, or what is to be said in its place."""
+    parts = [_told(sight)]
+    missing = [one for one in sight.seen.values() if one.data is None]
+    if not missing:
+        parts += [_banner(sight), *view(sight)]
+    elif trouble := next((one.trouble for one in missing if one.trouble is not None), None):
+        parts.append(_instead(title, trouble, sight))
+    else:
+        parts += _loading(title)
+    return h("div", *parts, cls="page stack wide", key=title)
+
+
+def broken(title: str) -> Node:
+    """Return what is said when a page cannot be drawn from what the API answered."""
+    text = "The dashboard's log says why. Are dashboard and API of the same version?"
+    note = h("div", h("strong", "This page broke"), h("p", text), cls="note", data_tone="bad", role="alert")
+    return h("div", h("h1", title), note, cls="page stack wide", key=title)
+
+
+def _told(sight: Sight) -> Node | None:
+    told = sight.told
+    if told is None:
+        return None
+    text = h("p", told.text) if told.text else None
+    return h("div", h("strong", told.title), text, cls="note", data_tone=told.tone, role="status", key="told")
+
+
+def _banner(sight: Sight) -> Node | None:
+    trouble = sight.trouble
+    if trouble is None:
+        return None
+    seconds = "It is asked again every few seconds; what you see is as it was before."
+    return h(
+        "div",
+        h("strong", trouble.says),
+        h("p", f"{seconds} {trouble.hint}".strip()),
+        cls="note",
+        data_tone="bad",
+        role="alert",
+        key="banner",
+    )
+
+
+def _instead(title: str, trouble: Trouble, sight: Sight) -> Node:
+    """Say why there is no page."""
+    if trouble.status == NOT_FOUND:
+        return _word(
+            title, "There is no such thing here", "It was never there, is no longer kept, or is not yours to see.", "/"
+        )
+    if trouble.status == FORBIDDEN:
+        return _word(title, "Your key does not open this", trouble.says, "/")
+    if trouble.status in INVALID:
+        return _word(title, "The address says something that cannot be asked", trouble.says, sight.path)
+    hint = f" ({trouble.hint})" if trouble.hint else ""
+    text = f"This page comes by itself as soon as it does: it is asked again every few seconds{hint}."
+    return h(
+        "section",
+        h("h1", title),
+        h("div", h("strong", trouble.says), h("p", text), cls="note", data_tone="bad", role="alert"),
+        cls="stack",
+        key="instead",
+    )
+
+
+def _word(title: str, said: str, why: str, way_out: str) -> Node:
+    return h(
+        "section",
+        h("h1", title),
+        h("div", h("strong", said), h("p", why, cls="soft"), cls="nothing-here"),
+        h("p", h("a", "Begin anew", href=way_out, cls="button")),
+        cls="stack",
+        key="instead",
+    )
+
+
+def _loading(title: str) -> list[Node]:
+    ghosts = [h("div", cls="skeleton", key=f"ghost-{place}") for place in range(3)]
+    said = h("p", f"{title}: asking the API", cls="unseen", role="status", key="loading")
+    return [h("h1", title, key="title"), said, h("div", *ghosts, cls="stack ghosts", aria_hidden="true", key="ghosts")]
+
+
+def more_than_shown(shown: int, what: str) -> str:
+    """Say how many are shown."""
+    return count_of(shown, what)

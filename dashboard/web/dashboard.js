@@ -1,0 +1,67 @@
+// What a page does by itself: dialogs, short cuts, forms without empty fields, and word that somebody is there.
+// @ts-check
+
+const AWAKE_MS = 60_000;
+const PLACES = { o: "/", s: "/sessions", a: "/apps", d: "/deliveries", w: "/workers", u: "/audit" };
+
+let toldAt = Date.now();
+let isGoing = false;
+
+/** @param {Event} event */
+function isWriting(event) {
+  return event.target instanceof Element && event.target.closest("input, select, textarea, dialog") !== null;
+}
+
+function tell() {
+  if (Date.now() - toldAt < AWAKE_MS) return;
+  toldAt = Date.now();
+  fetch("/awake", { method: "POST" }).then((answer) => {
+    if (answer.status === 401 || answer.redirected) location.reload();
+  }, () => undefined);
+}
+
+addEventListener("pointermove", tell, { passive: true });
+addEventListener("keydown", (event) => {
+  tell();
+  if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event)) return;
+  if (event.key === "/") {
+    const search = document.querySelector("input[type=search]");
+    if (search instanceof HTMLElement) {
+      event.preventDefault();
+      search.focus();
+    }
+  } else if (isGoing && event.key in PLACES) {
+    location.assign(PLACES[/** @type {keyof typeof PLACES} */ (event.key)]);
+  }
+  isGoing = event.key === "g";
+});
+
+addEventListener("click", (event) => {
+  if (!(event.target instanceof Element)) return;
+  const opener = event.target.closest("[data-opens]");
+  if (opener instanceof HTMLElement) {
+    const dialog = document.getElementById(opener.dataset.opens ?? "");
+    if (dialog instanceof HTMLDialogElement) {
+      dialog.showModal();
+      dialog.querySelector("input[name=reason]")?.setAttribute("autofocus", "");
+      const reason = dialog.querySelector("input[name=reason]");
+      if (reason instanceof HTMLElement) reason.focus();
+    }
+  }
+  event.target.closest("[data-closes]")?.closest("dialog")?.close();
+});
+
+addEventListener("submit", (event) => {
+  if (!(event.target instanceof HTMLFormElement) || event.target.method !== "get") return;
+  for (const field of event.target.elements) {
+    if ((field instanceof HTMLInputElement || field instanceof HTMLSelectElement) && field.value === "") field.disabled = true;
+  }
+});
+
+addEventListener("change", (event) => {
+  if (event.target instanceof HTMLSelectElement && event.target.form?.method === "get") event.target.form?.requestSubmit();
+});
+
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});

@@ -1,0 +1,181 @@
+"""An authentication for an app of the tenant's own, made of fields its user filled in: intent, one call, its outcome.
+
+The fields are in the call and nowhere else: no document, event, receipt or log has them, so a call can never be made
+again by anybody but who has them. A lost answer is settled by listings instead (ADR 0020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from orchestrator.commits import Applied, Commits
+from orchestrator.core.errors import (
+    AppNotOwnError,
+    FieldsRefusedError,
+    FieldsUnansweredError,
+    IllegalSignalError,
+    SessionLockedError,
+    SignInRequiredError,
+    StepNotFoundError,
+    StoreUnavailableError,
+    UpstreamBusyError,
+    UpstreamRefusedError,
+    UpstreamUnavailableError,
+    ZapwrightError,
+)
+from orchestrator.core.ports import (
+    AuthenticationMade,
+    AuthenticationNotMade,
+    AuthenticationUnknown,
+    Clock,
+    Credential,
+    CredentialState,
+    CredentialStore,
+    Ids,
+    SessionStore,
+    Upstream,
+    WatchStore,
+)
+from orchestrator.core.session import SECOND, Millis, Reason, Session, SessionKey, Step, StepState, WatchKey
+from orchestrator.core.signals import FieldsAnswered, FieldsSent, Signal
+from orchestrator.core.tenants import OwnApp, Tenant
+from orchestrator.core.terms import ANY_TERMS, Terms
+from orchestrator.core.values import replace
+from orchestrator.engine import Engine
+
+ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 5
+"""Waits for a store that is away when there is an answer to note; after them listings tell it."""
+
+
+class Supplier:
+    """Makes authentications of fields. A crash after the intent leaves it to listings what became of the one call."""
+
+    def __init__(  # noqa: PLR0913 - the ports
+        self,
+        *,
+        engine: Engine,
+        commits: Commits,
+        sessions: SessionStore,
+        watches: WatchStore,
+        credentials: CredentialStore,
+        upstream: Upstream,
+        tenant_of: Callable[[str], Awaitable[Tenant | None]],
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._engine = engine
+        self._sessions = sessions
+        self._commits = commits
+        self._watches = watches
+        self._credentials = credentials
+        self._upstream = upstream
+        self._tenant_of = tenant_of
+        self._clock = clock
+        self._ids = ids
+
+    async def own_app(self, session: Session, step: Step) -> OwnApp | None:
+        """Return the step's app as its tenant describes it; None where it is none of the tenant's own."""
+        tenant = await self._tenant_of(session.tenant_id)
+        return None if tenant is None or step.app is None else tenant.own_app(step.app.id)
+
+    async def supply(
+        self, key: SessionKey, step_id: str, *, title: str, fields: Mapping[str, str], terms: Terms = ANY_TERMS
+    ) -> Applied:
+        """Settle a step on a new authentication, which Zapier makes of these fields by one call.
+
+        When the answer is lost the step stays as it is, `unanswered`, and listings tell. What the user has is listed
+        first. A request that comes again makes no second call. Raises AppNotOwnError, IllegalSignalError,
+        FieldsUnansweredError, CandidatesFoundError (something was connected meanwhile: it is offered instead),
+        SignInRequiredError, UpstreamError: no authentication was made then. FieldsRefusedError says that Zapier does
+        not take the fields.
+        """
+        session = await self._sessions.load(key)
+        step = session.step(step_id)
+        if step is None:
+            raise StepNotFoundError(session_id=key.session_id, step_id=step_id)
+        earlier = await self._commits.earlier(session.tenant_id, session.user_id, terms)
+        if earlier is not None:
+            return _replayed(earlier, step_id)
+        terms.check(session)
+        app_id = await self._suppliable(session, step)
+        terms = terms.after(await self._engine.prepare(session, step, terms, anew=True))
+        credential = await self._credential(session)
+        permit = await self._upstream.permit(session.tenant_id, session.user_id)
+        sent = FieldsSent(step_id=step_id, app_id=app_id, attempt_id=self._ids.new("at"))
+        try:
+            intent = await self._commits.apply(key, sent, terms=terms)
+        except ZapwrightError:
+            await self._upstream.give_back([permit])
+            raise
+        if intent.is_replay:
+            await self._upstream.give_back([permit])
+            return _replayed(intent, step_id)
+        answer = await self._upstream.make_authentication(credential, app_id, title=title, fields=fields, permit=permit)
+        noted = await self._note(key, sent, answer)
+        if isinstance(answer, AuthenticationNotMade):
+            raise _refusal(answer, user_id=session.user_id, step_id=step_id)
+        return replace(noted, made=sent.attempt_id)
+
+    async def _suppliable(self, session: Session, step: Step) -> str:
+        """Return the step's app, if an authentication for it can be made of fields now."""
+        if not session.is_open:
+            raise SessionLockedError(session_id=session.id, status=session.status)
+        if step.app is None or step.state is not StepState.NEEDS_AUTH:
+            raise IllegalSignalError(
+                session_id=session.id, step_id=step.id, state=step.state, signal="authentication_supplied"
+            )
+        if await self.own_app(session, step) is None:
+            raise AppNotOwnError(session_id=session.id, step_id=step.id, app_id=step.app.id)
+        if step.live_attempt is not None:
+            raise FieldsUnansweredError(session_id=session.id, step_id=step.id, attempt_id=step.live_attempt.id)
+        return step.app.id
+
+    async def _credential(self, session: Session) -> Credential:
+        credential = await self._credentials.get(session.tenant_id, session.user_id)
+        if credential is None or credential.state is not CredentialState.ACTIVE:
+            raise SignInRequiredError(user_id=session.user_id)
+        return credential
+
+    async def _note(
+        self,
+        key: SessionKey,
+        sent: FieldsSent,
+        answer: AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown,
+    ) -> Applied:
+        async def answered(current: Session) -> Signal:
+            watch_key = WatchKey(tenant_id=current.tenant_id, user_id=current.user_id, app_id=sent.app_id)
+            watch = await self._watches.load(watch_key, now=self._clock.now())
+            return FieldsAnswered(step_id=sent.step_id, attempt_id=sent.attempt_id, answer=answer, claims=watch.claims)
+
+        for wait in ANSWER_PATIENCE:
+            try:
+                return await self._commits.apply(key, answered)
+            except StoreUnavailableError:
+                await self._clock.sleep(wait)
+        return await self._commits.apply(key, answered)
+
+
+def _refusal(answer: AuthenticationNotMade, *, user_id: str, step_id: str) -> ZapwrightError:
+    """Say why nothing was made, as reads say it; what is left is about the fields."""
+    match answer.status:
+        case None:
+            return UpstreamUnavailableError(problem=answer.problem)
+        case 401:
+            return SignInRequiredError(user_id=user_id)
+        case 403:
+            return UpstreamRefusedError(status=answer.status, problem=answer.problem)
+        case 429:
+            return UpstreamBusyError(retry_after=answer.retry_after or 0)
+        case _:
+            return FieldsRefusedError(step_id=step_id, problem=answer.problem)
+
+
+def _replayed(earlier: Applied, step_id: str) -> Applied:
+    """Say what became of the call that was made before; why it was refused is not kept."""
+    step = earlier.session.step(step_id)
+    if step is None:
+        raise StepNotFoundError(session_id=earlier.session.id, step_id=step_id)
+    attempts = [attempt.id for attempt in step.app_attempts if attempt.supplied]
+    if step.reason is Reason.NOT_MADE and attempts[-1:] == [earlier.made]:
+        raise FieldsRefusedError(step_id=step_id, problem="that was when this request came first")
+    return earlier

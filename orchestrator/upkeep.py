@@ -1,0 +1,269 @@
+"""The port `Access`: the tokens that calls are made with, refreshed by one holder at a time over all processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
+
+import structlog
+
+from orchestrator.core.errors import (
+    SignInRequiredError,
+    StoreUnavailableError,
+    UpstreamBusyError,
+    UpstreamUnavailableError,
+)
+from orchestrator.core.ports import (
+    Access,
+    Client,
+    Clock,
+    Credential,
+    CredentialStore,
+    Ids,
+    Kept,
+    OAuth,
+    Permit,
+    Permits,
+    Refresh,
+    SignInReason,
+    Tokens,
+)
+from orchestrator.core.session import SECOND, Instant, Millis
+from orchestrator.core.upkeep import (
+    LONGEST_CALL,
+    Await,
+    Begin,
+    NeedSignIn,
+    PutOff,
+    SignInNeeded,
+    UseNewer,
+    after,
+    intent,
+    is_ending,
+    what_next,
+)
+
+log = structlog.get_logger(__name__)
+
+Value = TypeVar("Value")
+
+GLANCE: Final[Millis] = 100
+"""How often who waits for another's refresh looks whether it has ended."""
+
+SOON: Final[Millis] = SECOND
+"""When to come again where the credential is another Zapier account's by now: what it was for has to begin anew."""
+
+PATIENCE: Final[tuple[Millis, ...]] = (50, 100, 200, 400, 800)
+"""Waits before repeats of a write whose outcome is unknown."""
+
+PATIENCE_WITH_TOKENS: Final[tuple[Millis, ...]] = (*PATIENCE, 1_600, 3_200, 6_400, 12_800, 25_600)
+"""The same for tokens that were just handed out: nobody else has them, and those before are dead."""
+
+
+class Upkeep:
+    """Refreshes, when a call needs it, the tokens that are ours to refresh.
+
+    `patience` is how long a call waits for another's refresh, `call_limit` how long a call to Zapier may take at most.
+    """
+
+    def __init__(  # noqa: PLR0913 - the ports
+        self,
+        *,
+        credentials: CredentialStore,
+        oauth: OAuth,
+        permits: Permits,
+        client_of: Callable[[str], Awaitable[Client | None]],
+        clock: Clock,
+        ids: Ids,
+        patience: Millis,
+        call_limit: Millis = LONGEST_CALL,
+    ) -> None:
+        self._credentials = credentials
+        self._oauth = oauth
+        self._permits = permits
+        self._client_of = client_of
+        self._clock = clock
+        self._ids = ids
+        self._patience = patience
+        self._limit = min(call_limit, LONGEST_CALL)
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def newest(self, credential: Credential) -> Credential:
+        """Return the credential with a token that is good now, refreshed where it was about to end.
+
+        One that ends later, or that is not ours to refresh, is returned as it is. Where a refresh has to wait, a token
+        that has not ended is used.
+        """
+        now = self._clock.now()
+        if not credential.has_refresh_token or (credential.expires_at and not is_ending(credential, now=now)):
+            return credential
+        kept = (await self._kept(credential)).credential
+        if not is_ending(kept, now=now):
+            return _of_the_same_account(kept, credential)
+        has_ended = kept.expires_at is not None and kept.expires_at <= now
+        try:
+            kept = await self._renewed(kept, patience=self._patience if has_ended else 0)
+        except (UpstreamBusyError, UpstreamUnavailableError):
+            if has_ended:
+                raise
+        return _of_the_same_account(kept, credential)
+
+    async def after_refusal(self, credential: Credential) -> Credential:
+        """Return another token than the one that Zapier refused: a newer one that is there, or comes by a refresh."""
+        return _of_the_same_account(await self._renewed(credential, patience=self._patience), credential)
+
+    async def mark(self, credential: Credential) -> None:
+        """Note that a sign-in is needed, unless there are newer tokens."""
+        user = credential.tenant_id, credential.user_id
+        await self._credentials.need_sign_in(*user, generation=credential.generation)
+
+    async def settle(self) -> None:
+        """Wait until every refresh that this process began has ended: what Zapier hands out then is kept by nobody."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _renewed(self, credential: Credential, *, patience: Millis) -> Credential:
+        """Return the credential with tokens of a later generation."""
+        until = self._clock.now() + patience
+        while True:
+            kept = await self._kept(credential)
+            match what_next(kept, generation=credential.generation, now=self._clock.now()):
+                case UseNewer(credential=newer):
+                    return newer
+                case SignInNeeded():
+                    raise SignInRequiredError(user_id=credential.user_id)
+                case NeedSignIn(reason=reason):
+                    await self._need_sign_in(kept.credential, reason, kept.refresh)
+                case Await() | PutOff() as held:
+                    await self._held_back(held, patient_until=until)
+                case Begin() as begin:
+                    await self._refresh(kept, begin)
+                case never:
+                    assert_never(never)
+
+    async def _kept(self, credential: Credential) -> Kept:
+        kept = await self._credentials.kept(credential.tenant_id, credential.user_id)
+        if kept is None:
+            raise SignInRequiredError(user_id=credential.user_id)
+        return kept
+
+    async def _held_back(self, held: Await | PutOff, *, patient_until: Instant) -> None:
+        """Wait a moment for another's refresh. Raises UpstreamBusyError when that is waited for no longer."""
+        now = self._clock.now()
+        if isinstance(held, PutOff) or now >= patient_until:
+            raise UpstreamBusyError(
+                retry_after=max(held.until - now, GLANCE), why="the user's token is being refreshed"
+            )
+        await self._clock.sleep(GLANCE)
+
+    async def _refresh(self, kept: Kept, begin: Begin) -> None:
+        """Use the refresh token, unless others were faster: a permit, then the committed intent, then one request.
+
+        Once the intent is written the rest goes on though the caller is gone: only tokens that are kept are any.
+        """
+        tenant_id = kept.credential.tenant_id
+        client = await self._client_of(tenant_id)
+        if client is None:
+            raise UpstreamUnavailableError(problem="tokens cannot be refreshed without a client secret")
+        permit = await self._permits.permit(tenant_id)
+        refresh = intent(begin, refresh_id=self._ids.new("rf"), now=self._clock.now())
+        is_ours = False
+        try:
+            is_ours = await self._note(kept.credential, before=kept.refresh, after=refresh)
+        finally:
+            if not is_ours:
+                await self._permits.give_back([permit])
+        if is_ours:
+            task = asyncio.create_task(self._use(kept.credential, begin.refresh_token, refresh, client, permit))
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+            await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("refresh_not_settled", problem=str(error))
+
+    async def _use(
+        self, credential: Credential, refresh_token: str, refresh: Refresh, client: Client, permit: Permit
+    ) -> None:
+        asked_at = self._clock.now()
+        answer = await self._oauth.refresh(client, refresh_token, limit=self._limit, permit=permit)
+        match after(answer, refresh, now=self._clock.now()):
+            case Tokens() as tokens:
+                await self._keep(credential, refresh, tokens, refresh_token=refresh_token, asked_at=asked_at)
+            case NeedSignIn(reason=reason):
+                log.warning("refresh_ended", tries=refresh.tries, reason=reason)
+                await self._need_sign_in(credential, reason, refresh)
+            case Refresh() as left:
+                log.warning("refresh_failed", tries=refresh.tries, problem=getattr(answer, "problem", None))
+                await self._note(credential, before=refresh, after=left)
+            case never:
+                assert_never(never)
+
+    async def _keep(
+        self, credential: Credential, refresh: Refresh, tokens: Tokens, *, refresh_token: str, asked_at: Instant
+    ) -> None:
+        """Keep what was handed out, however late, if it still follows what is kept; the store is waited for."""
+        renewed = await self._until_known(
+            lambda: self._credentials.renew(
+                credential.tenant_id,
+                credential.user_id,
+                generation=credential.generation,
+                refresh_id=refresh.id,
+                access_token=tokens.access_token,
+                refresh_token=tokens.refresh_token or refresh_token,
+                expires_at=None if tokens.expires_in is None else asked_at + tokens.expires_in,
+                now=self._clock.now(),
+            ),
+            patience=PATIENCE_WITH_TOKENS,
+        )
+        log.info("refreshed" if renewed else "refresh_superseded", tries=refresh.tries)
+
+    async def _note(self, credential: Credential, *, before: Refresh | None, after: Refresh) -> bool:
+        return await self._until_known(
+            lambda: self._credentials.note_refresh(
+                credential.tenant_id,
+                credential.user_id,
+                generation=credential.generation,
+                before=before,
+                after=after,
+            )
+        )
+
+    async def _need_sign_in(self, credential: Credential, reason: SignInReason, refresh: Refresh | None) -> None:
+        """Note that a sign-in is needed, unless anything about the credential has changed meanwhile."""
+        await self._until_known(
+            lambda: self._credentials.need_sign_in(
+                credential.tenant_id,
+                credential.user_id,
+                generation=credential.generation,
+                reason=reason,
+                refresh=refresh,
+            )
+        )
+
+    async def _until_known(
+        self, write: Callable[[], Awaitable[Value]], *, patience: tuple[Millis, ...] = PATIENCE
+    ) -> Value:
+        """Write, again and again while the store does not say what became of it. Raises StoreError in the end."""
+        for wait in patience:
+            try:
+                return await write()
+            except StoreUnavailableError:
+                await self._clock.sleep(wait)
+        return await write()
+
+
+def _of_the_same_account(kept: Credential, credential: Credential) -> Credential:
+    """Return what is kept, if it is still of the account that the caller believes it to be of.
+
+    What is read with another account's token must not be taken for the first one's. Raises UpstreamBusyError.
+    """
+    if kept.account != credential.account:
+        raise UpstreamBusyError(retry_after=SOON, why="the user has just signed in to Zapier as somebody else")
+    return kept
+
+
+if TYPE_CHECKING:
+    _: type[Access] = Upkeep

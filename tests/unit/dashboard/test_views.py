@@ -1,0 +1,276 @@
+"""What pages show of what the API answered: readable, safe, and with no button for who may only look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dashboard import words
+from dashboard.nodes import Node, html, text_of
+from dashboard.sight import Seen, Trouble
+from dashboard.views import apps, audit, deliveries, overview, session, sessions, states, telling, workers
+from dashboard.views.pages import PAGES
+from orchestrator.core.events import CATALOGUE
+from orchestrator.core.session import Reason, SessionStatus, StepState
+from tests.support import operators
+from tests.support.operators import HOSTILE, JUMP, LARGE, NOW_MS, sight
+
+UNREACHABLE = Trouble(says="The API does not answer.", hint="connection refused")
+
+
+def _all(node: Node) -> Iterator[Node]:
+    yield node
+    for child in node.children:
+        yield from _all(child)
+
+
+def _page(title: str, view: states.View, **seen: Any) -> Node:
+    return states.around(sight(**seen), title, view)
+
+
+def _overview(**changes: Any) -> str:
+    page = _page(
+        "Overview",
+        overview.view,
+        overview=operators.overview(**changes),
+        stuck={"sessions": [operators.session()] if changes.get("stuck") else [], "cursor": None},
+        apps={"apps": [operators.app(jump=JUMP if changes.get("jumps") else None)]},
+    )
+    return text_of(page)
+
+
+def test_an_app_that_jumped_is_the_first_thing_said() -> None:
+    """With its rate, what is usual, since when, and where to look."""
+    said = _overview(jumps=[{"app_id": operators.APP, "title": "HubSpot", "jump": JUMP}], stuck=1)
+
+    assert said.index("HubSpot loses messages") < said.index("Popup open")
+    assert "83 %" in said
+    assert "usual is 8.0 %" in said
+    assert "Since 02:12:45 UTC, 1 min 15 s ago" in said
+    assert "jumped" in said
+
+
+def test_when_all_is_well_it_says_so() -> None:
+    """Nobody has to read numbers to know."""
+    assert "All is well" in _overview()
+    assert "1 session stuck" in _overview(stuck=1)
+    assert "All is well" not in _overview(stuck=1)
+
+
+def test_a_session_says_why_first_and_offers_what_helps() -> None:
+    """The finding, what to do, and the action in one view."""
+    page = _page("Session", session.view, story=operators.story())
+    said = text_of(page)
+
+    assert said.index("Zapier should have been asked") < said.index("What leads on from here")
+    assert "zapwright doctor" in said
+    assert "Check now" in said
+    assert next(node.attributes["action"] for node in _all(page) if node.tag == "form").endswith("/check-now")
+
+
+def test_every_form_asks_for_a_reason_and_is_carried_out_once() -> None:
+    """Sent twice, its wish is the same."""
+    page = _page("Session", session.view, story=operators.story())
+    forms = [node for node in _all(page) if node.tag == "form"]
+    fields = [{one.attributes.get("name") for one in _all(form)} for form in forms]
+
+    assert len(forms) >= 5
+    assert all({"reason", "wish", "back"} <= names for names in fields)
+    assert len({html(form).partition('name="wish" value="')[2].partition('"')[0] for form in forms}) == len(forms)
+
+
+def test_who_may_only_look_sees_no_action() -> None:
+    """Neither on a session's page nor among the deliveries."""
+    dead = {"deliveries": [_delivery(state="dead")], "cursor": None}
+    pages = [
+        states.around(sight(role="viewer", story=operators.story()), "Session", session.view),
+        states.around(sight(role="viewer", endpoints={"webhooks": []}, deliveries=dead), "Deliveries", deliveries.view),
+    ]
+
+    assert [node for page in pages for node in _all(page) if node.tag in {"form", "dialog", "button"}] == []
+    assert "Send again" in text_of(_page("Deliveries", deliveries.view, endpoints={"webhooks": []}, deliveries=dead))
+
+
+def _delivery(**more: Any) -> dict[str, Any]:
+    return {
+        "session_id": operators.SESSION,
+        "seq": 2,
+        "event": "auth_resolved",
+        "message_id": "m",
+        "state": "pending",
+        "created_at": operators.ago(9),
+        "next_try_at": None,
+        "failures": 3,
+        "tries": [{"at": operators.ago(5), "took_ms": 9, "status": None, "problem": HOSTILE, "answer": HOSTILE}],
+        "tenant_id": "default",
+        "webhook_id": "we_1",
+        **more,
+    }
+
+
+@pytest.mark.parametrize("text", [HOSTILE, LARGE], ids=["hostile", "100 kB"])
+def test_what_strangers_wrote_is_text_and_short(text: str) -> None:
+    """Wherever they can write it: no element of theirs, nothing unseen, and never a page of 100 kB."""
+    found = operators.session(title=text, user_id=text, reference=text)
+    told = operators.story(
+        events=[{"seq": 1, "name": text, "at": operators.ago(1), "step_id": None, "data": {"x": text}}]
+    )
+    told["session"] |= {"title": text, "user_id": HOSTILE, "reference": text, "metadata": {text: text}}
+    told["session"]["steps"][0]["app"]["title"] = text
+    told["session"]["steps"][0]["candidates"] = [{"id": "40912355", "title": text, "is_expired": True}]
+    told["audit"] = [operators.entry(reason=text, key_name=text)]
+    told["why"]["findings"][0]["says"] = text
+    pages = [
+        _page("Sessions", sessions.view, sessions={"sessions": [found], "cursor": None}),
+        _page("Session", session.view, story=told),
+        _page("Apps", apps.view, apps={"apps": [operators.app(text)], "unfinished_means": operators.UNFINISHED}),
+        _page(
+            "Audit",
+            audit.view,
+            audit={"entries": [operators.entry(reason=text, key_name=text, about=text)], "cursor": None},
+        ),
+        _page("Deliveries", deliveries.view, endpoints={"webhooks": []}, deliveries={"deliveries": [_delivery()]}),
+    ]
+    written = [html(page) for page in pages]
+
+    assert not any("<img" in one for one in written)
+    assert not any(unseen in one for one in written for unseen in ("\x00", "\x1b", "\u202e"))
+    assert max(map(len, written)) < 60_000
+
+
+def test_filters_that_match_nothing_say_which_and_how_to_be_rid_of_them() -> None:
+    """Each can be taken away alone."""
+    seen = sight("/sessions", query={"q": "order-1", "state": "resolved"}, sessions={"sessions": [], "cursor": None})
+    page = states.around(seen, "Sessions", sessions.view)
+    links = {node.attributes.get("href") for node in _all(page) if node.tag == "a"}
+
+    assert "No session is like that" in text_of(page)
+    assert {"/sessions?q=order-1", "/sessions?state=resolved", "/sessions"} <= links
+
+
+def test_filters_stand_in_the_address_and_only_known_ones_are_asked() -> None:
+    """Ages are asked for in seconds; what is no age goes on as it is, for the API to refuse."""
+    asked = sessions.things({"q": " order-1 ", "older_than": "15m", "younger_than": "soon", "evil": "x", "state": ""})
+
+    assert asked == {"sessions": "/sessions?limit=50&q=order-1&older_than_s=900&younger_than_s=soon"}
+
+
+def test_a_long_list_leads_on_and_keeps_its_filters() -> None:
+    """And back to its beginning."""
+    seen = sight(
+        "/sessions",
+        query={"state": "resolved", "cursor": "a"},
+        sessions={"sessions": [operators.session()], "cursor": "b"},
+    )
+    page = states.around(seen, "Sessions", sessions.view)
+    links = {text_of(node): node.attributes["href"] for node in _all(page) if node.tag == "a"}
+
+    assert links["Go on"] == "/sessions?state=resolved&cursor=b"
+    assert links["Back to the first"] == "/sessions?state=resolved"
+
+
+def test_a_page_that_is_old_says_so_and_stays() -> None:
+    """While the API is down, what was seen is worth more than nothing."""
+    seen = Seen(data={"entries": [operators.entry()], "cursor": None}, at=NOW_MS, trouble=UNREACHABLE)
+    said = text_of(_page("Audit", audit.view, audit=seen))
+
+    assert "The API does not answer." in said
+    assert "connection refused" in said
+    assert "stands still at 02:14:00 UTC" in said
+    assert "the user called" in said
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        (Seen(), "asking the API"),
+        (Seen(trouble=UNREACHABLE), "asked again every few seconds"),
+        (Seen(trouble=Trouble(says="x", status=404)), "no such thing"),
+        (Seen(trouble=Trouble(says="x", status=403)), "Your key does not open this"),
+        (Seen(trouble=Trouble(says="state: unknown", status=422)), "state: unknown"),
+        (Seen(trouble=Trouble(says="Too many.", status=429)), "Too many."),
+    ],
+)
+def test_a_page_without_anything_to_show_says_why(seen: Seen, says: str) -> None:
+    """Loading, unreachable, gone, forbidden, and asked for wrongly are told apart."""
+    assert says in text_of(_page("Audit", audit.view, audit=seen))
+
+
+EMPTY = {
+    "overview": operators.overview(waiting=0, oldest_waiting=None, funnel=[], budget=[], states=[]),
+    "stuck": {"sessions": [], "cursor": None},
+    "apps": {"apps": [], "unfinished_means": operators.UNFINISHED},
+    "app": {**operators.app(), "browsers": [], "hours": [], "states": [], "reasons": [], "unfinished_means": "x"},
+    "sessions": {"sessions": [], "cursor": None},
+    "story": operators.story(events=[], timeline=[], calls=[], deliveries=[], audit=[], watches=[]),
+    "endpoints": {"webhooks": []},
+    "deliveries": {"deliveries": [], "cursor": None},
+    "workers": {"queues": [], "workers": [], "outbox": 0},
+    "budget": {"sides": [], "calls": []},
+    "watches": {"watches": [], "cursor": None},
+    "audit": {"entries": [], "cursor": None},
+}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
+def test_a_new_deployment_has_words_on_every_page(page: Any) -> None:
+    """An empty table says nothing; a sentence does."""
+    seen: Any = {name: EMPTY[name] for name in page.things("x", {})}
+    drawn = states.around(sight(page.path, **seen), page.title, page.view)
+
+    assert text_of(drawn)
+    assert [node for node in _all(drawn) if node.tag == "tbody" and not node.children] == []
+
+
+def test_every_event_and_reason_has_its_words() -> None:
+    """One that is added to the product has to be said here, too."""
+    assert telling.EVENTS.keys() >= set(CATALOGUE)
+    assert telling.REASONS.keys() >= set(Reason)
+    assert set(sessions.REASONS) == set(Reason)
+    assert words.STATES.keys() == set(StepState)
+    assert words.STATUSES.keys() == set(SessionStatus)
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+def test_an_event_is_said_in_a_sentence(name: str) -> None:
+    """From the data that the catalogue gives as an example."""
+    said = telling.said(name, dict(next(kind.data for event, kind in CATALOGUE.items() if event == name)))
+
+    assert said[0].isupper()
+    assert said.endswith(".")
+    assert "None" not in said
+
+
+def test_an_event_of_a_newer_version_is_called_by_its_name() -> None:
+    """It breaks no page."""
+    assert telling.said("something_new", {}) == "Something new."
+
+
+def test_raw_events_are_all_there() -> None:
+    """For who wants to see what the words were made of."""
+    page = _page("Session", session.view, story=operators.story())
+    (raw,) = (node for node in _all(page) if node.attributes.get("aria-label") == "Raw events")
+
+    assert [json.loads(line)["seq"] for line in (raw.text or "").splitlines()] == [1, 2]
+
+
+def test_workers_that_are_silent_stand_out() -> None:
+    """And so does a check that is overdue."""
+    worker = {"id": "w", "host": "a", "pid": 1, "started_at": operators.ago(99), "seen_at": operators.ago(60)}
+    watch: dict[str, Any] = {"tenant_id": "t", "user_id": "u", "app_id": "a", "urgency": "strong"}
+    watch |= {"next_check_at": operators.ago(45)}
+    watch |= {"overdue_ms": 45_000, "last_check_at": None, "checking": False, "paused": False, "failures": 0}
+    page = _page(
+        "Workers",
+        workers.view,
+        workers={"queues": [], "workers": [worker | {"alive": False, "checks": 0, "deliveries": 0}], "outbox": 0},
+        budget={"sides": [], "calls": []},
+        watches={"watches": [watch | {"retry_at": None, "waiters": []}], "cursor": None},
+    )
+    marked = [text_of(node) for node in _all(page) if node.tag == "tr" and node.attributes.get("data-tone") == "bad"]
+
+    assert any("silent" in row for row in marked)
+    assert any("45 s overdue" in row for row in marked)

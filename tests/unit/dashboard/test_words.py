@@ -1,0 +1,66 @@
+"""Times, numbers and strangers' texts are said so that a tired person reads them right."""
+
+import pytest
+
+from dashboard import words
+
+NOON = 1_764_072_000_000
+
+
+@pytest.mark.parametrize(
+    ("millis", "said"),
+    [
+        (-5, "0 s"),
+        (999, "0 s"),
+        (59_000, "59 s"),
+        (60_000, "1 min"),
+        (200_000, "3 min 20 s"),
+        (7_500_000, "2 h 5 min"),
+        (3 * 86_400_000 + 4 * 3_600_000, "3 d 4 h"),
+    ],
+)
+def test_a_span_has_two_units_at_most(millis: int, said: str) -> None:
+    """The smaller one is left out where it is none."""
+    assert words.span(millis) == said
+
+
+def test_what_is_past_is_overdue() -> None:
+    """And what is not planned is said by a dash."""
+    at = "2025-11-25T12:00:00.000Z"
+
+    assert words.until(at, NOON - 12_000) == "in 12 s"
+    assert words.until(at, NOON + 65_000) == "1 min 5 s overdue"
+    assert words.until(None, NOON) == "–"
+    assert words.since(at, NOON + 3_000) == "3 s"
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(None, "–"), (0.0, "0 %"), (0.004, "0.4 %"), (0.081, "8.1 %"), (0.5, "50 %"), (1.0, "100 %")]
+)
+def test_small_shares_keep_a_digit(share: float | None, said: str) -> None:
+    """An app that lost 0.4 % is not one that lost none."""
+    assert words.percent(share) == said
+
+
+@pytest.mark.parametrize("unseen", ["\x00", "\x1b", "\u202e", "\u2066", "\u200b", "\ud800", "\ue000", "\n", "\u2028"])
+def test_what_has_no_shape_is_shown_as_such(unseen: str) -> None:
+    """It neither reverses what stands beside it, nor moves a terminal's cursor, nor hides."""
+    shown = words.plain(f"a{unseen}b")
+
+    assert shown[0] == "a"
+    assert shown[1] == "\ufffd"
+    assert shown.endswith("b")
+
+
+def test_a_text_of_100_kb_costs_its_beginning() -> None:
+    """A page shows as much as a person reads."""
+    shown = words.plain("é" * 100_000, longest=40)
+
+    assert shown == "é" * 40 + "…"
+
+
+def test_one_thing_is_one_thing() -> None:
+    """Numbers of things are said as people say them."""
+    assert words.count_of(1, "session") == "1 session"
+    assert words.count_of(1_234, "session") == "1,234 sessions"
+    assert words.count_of(2, "popup is", "popups are") == "2 popups are"
