@@ -30,11 +30,7 @@ from orchestrator.store import keys
 from orchestrator.store.accounts import read_standing
 from orchestrator.store.codec import decode_event, decode_receipt, decode_session, decode_signal, encode, encode_sparse
 from orchestrator.store.commits import apps_of, commit_call
-<<<<<<< HEAD
-from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches, owned, watches_of, whole
-=======
-from orchestrator.store.rules import KEPT_ERRORS, KEPT_SIGNALS, check_commit, matches, owned, whole
->>>>>>> operators
+from orchestrator.store.rules import KEPT_ERRORS, KEPT_SIGNALS, check_commit, matches, owned, watches_of, whole
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 from orchestrator.store.searching import find_places
 from orchestrator.store.watches import sooner
@@ -214,11 +210,8 @@ class RedisSessionStore:
             keys.session_deliveries(shard, session.id),
             keys.session_messages(shard, session.id),
             keys.session_endpoints(shard, session.id),
-<<<<<<< HEAD
             keys.session_deleted_endpoints(shard, session.id),
-=======
             keys.quoted(shard),
->>>>>>> operators
         ]
         arguments: list[Argument] = [session.id, session.version, session.reference or ""]
         reply = await self._scripts.call(Call("purge", names, arguments))

@@ -26,6 +26,7 @@ from orchestrator.core.session import MINUTE, Instant, Millis
 from orchestrator.relaying import Relay
 from orchestrator.settings import Settings
 from orchestrator.store.memory import MemoryStore
+from simulator.accounts import secret_of
 from tests.support.simulation import ManualClock, Simulation
 
 API_KEY: Final = "key-of-the-tests"
