@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars, unbind_contextvars
 
 from api.errors import InternalError, problem
+from orchestrator.core.errors import SessionNotFoundError, StoreError
+from orchestrator.core.session import SessionKey
 from orchestrator.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -73,6 +75,8 @@ class Trace:
             await problem(InternalError(), scope)(scope, receive, marked)
         finally:
             self._record(scope, status or GONE, time.perf_counter() - begun_at)
+        if status >= HTTPStatus.BAD_REQUEST:
+            await _note_error(scope)
 
     def _record(self, scope: Scope, status: int, duration_s: float) -> None:
         """Count the request and write its line."""
@@ -80,6 +84,20 @@ class Trace:
         self._metrics.request(route=route, method=scope["method"], status=status, duration_s=duration_s)
         record = log.debug if route in _QUIET and status < HTTPStatus.BAD_REQUEST else log.info
         record("request", method=scope["method"], route=route, status=status, duration_ms=round(duration_s * 1000))
+
+
+async def _note_error(scope: Scope) -> None:
+    """Let operators find the session by the reference that its user was shown; of who was let in to it alone."""
+    found, caller = _SESSION.match(scope["path"]), scope["state"].get("caller")
+    if found is None or caller is None or caller.tenant_id is None:
+        return
+    key = SessionKey(tenant_id=caller.tenant_id, session_id=found[1])
+    try:
+        await scope["app"].state.zapwright.engine.note_error(key, scope["state"]["reference"])
+    except SessionNotFoundError:
+        return
+    except StoreError as error:
+        log.warning("error_not_noted", problem=str(error))
 
 
 def _mark(message: Message, scope: Scope) -> None:

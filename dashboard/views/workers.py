@@ -13,7 +13,6 @@ from dashboard.words import SECOND, clock, number, plain, since, span, until
 OVERDUE: Final = 30 * SECOND
 URGENCIES: Final = {
     "strong": ("busy", "the user is back"),
-    "visible": ("plain", "page is open"),
     "quiet": ("plain", "quiet"),
 }
 
@@ -122,12 +121,9 @@ def _watches(sight: Sight) -> Node:
 
 
 def _because(watch: Json) -> Node:
-    if watch["paused"]:
-        return badge("wait", "user must sign in")
     if watch["failures"]:
         return badge("wait", f"{watch['failures']} failed")
-    tone, said = URGENCIES.get(watch.get("urgency") or "", ("plain", "nothing planned"))
-    return badge(tone, said)
+    return badge(*URGENCIES.get(watch["urgency"], ("plain", "quiet")))
 
 
 def _next(watch: Json, now: int) -> str:
