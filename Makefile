@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE := clients/node
 TSC := $(NODE)/node_modules/typescript/bin/tsc
-PROGRAMS := chromium:chromium Xvfb:xvfb openbox:openbox xdotool:xdotool fc-list:fonts-dejavu-core
+PROGRAMS := chromium:chromium Xvfb:xvfb openbox:openbox xdotool:xdotool fc-list:fonts-dejavu-core prometheus:prometheus
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 
@@ -41,7 +41,7 @@ test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
 	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
 
 .PHONY: faults
-faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 50 kills (minutes)
+faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 20 restarts, 50 kills (many minutes)
 	@ZAPWRIGHT_FAULTS=full $(BIN)/python -m pytest -s tests/integration/webhooks/test_faults.py $(ARGS)
 
 .PHONY: check
@@ -93,7 +93,7 @@ coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must 
 # ------------------------------------------------------------------------------------------------ measure
 
 .PHONY: bench
-bench: bench-fallback bench-lifecycle bench-dashboard bench-streams bench-events ## Every benchmark
+bench: bench-fallback bench-lifecycle bench-dashboard bench-streams bench-events bench-reads ## Every benchmark
 
 .PHONY: bench-fallback
 bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
@@ -114,6 +114,10 @@ bench-streams: $(VENV)/.project ## 2,000 streams at one API process, told of one
 .PHONY: bench-events
 bench-events: $(VENV)/.project ## Webhook events from commit to receipt, beside an RQ job for each (JSON=1 ends with one JSON object)
 	@$(BIN)/python -m bench.events $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
+.PHONY: bench-reads
+bench-reads: $(VENV)/.project ## What operators ask, with 100,000 sessions in the store (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.reads $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ build
 

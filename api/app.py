@@ -79,7 +79,7 @@ _RESOURCES = (
 
 def create_app(zapwright: Zapwright) -> FastAPI:
     """Build the application on a Zapwright of the caller's, who closes it. Raises TokenKeysMissingError."""
-    app = _assembled(zapwright.settings, ids=zapwright.ids, lifespan=None)
+    app = _assembled(zapwright.settings, ids=zapwright.ids, lifespan=None, metrics=zapwright.metrics)
     _put_behind(app, zapwright)
     return app
 
@@ -99,12 +99,14 @@ def create_server_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings, redis_url=redis_url, transport=transport, upstream=upstream) as zapwright:
+        opening = opened(settings, redis_url=redis_url, transport=transport, upstream=upstream, metrics=metrics)
+        async with opening as zapwright:
             await _put_behind(app, zapwright).check()
             yield
             await zapwright.directory.settle()
 
-    return _assembled(settings, ids=RandomIds(), lifespan=lifespan)
+    metrics = Metrics()
+    return _assembled(settings, ids=RandomIds(), lifespan=lifespan, metrics=metrics)
 
 
 def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
@@ -120,8 +122,7 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
     return callers
 
 
-def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None) -> FastAPI:
-    metrics = Metrics()
+def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None, metrics: Metrics) -> FastAPI:
     routers = _routers(settings)
     app = Api(
         title="Zapwright",

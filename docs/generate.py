@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import Counter, Gauge, Histogram
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -22,6 +23,7 @@ from api import views
 from orchestrator.core import machine
 from orchestrator.core.events import CATALOGUE, Kind
 from orchestrator.core.session import StepState
+from orchestrator.metrics import CATALOGUE as METRICS
 from orchestrator.settings import Settings
 from orchestrator.zapier.probing import planned
 
@@ -32,7 +34,9 @@ DOCUMENTS = (
     "docs/reference/events.md",
     "docs/reference/settings.md",
     "docs/reference/machine.md",
+    "docs/reference/metrics.md",
 )
+_METRIC_KINDS = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
 _PART = re.compile(r"(?<=<!-- generated: )(\w+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 
 
@@ -80,12 +84,25 @@ def questions() -> str:
     return "\n".join([*header, *rows, ""])
 
 
+def metrics() -> str:
+    """List the metrics."""
+    rows = [
+        f"| `{metric.shown}` | {_METRIC_KINDS[metric.kind]} | {', '.join(f'`{name}`' for name in metric.labels)} | "
+        f"{metric.text} | {', '.join(metric.by)} |"
+        for metric in METRICS
+    ]
+    return "\n".join(
+        ["| metric | kind | labels | what it says | shown by |", "| --- | --- | --- | --- | --- |", *rows, ""]
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "diagram": diagram,
     "transitions": transitions,
     "settings": settings,
     "events": events,
     "questions": questions,
+    "metrics": metrics,
 }
 
 

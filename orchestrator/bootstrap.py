@@ -28,9 +28,11 @@ from orchestrator.filling import Filler
 from orchestrator.following import Following
 from orchestrator.insight import Insight
 from orchestrator.interventions import Interventions
+from orchestrator.metrics import Metrics
 from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
+from orchestrator.sampling import Sampler
 from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
 from orchestrator.signing_in import SignIns
@@ -61,6 +63,8 @@ class Zapwright:
     """Everything a process of ours works with."""
 
     settings: Settings
+    metrics: Metrics
+    sampler: Sampler
     store: Store
     clock: Clock
     ids: Ids
@@ -100,13 +104,15 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
     oauth: OAuth | None = None,
     post: Post | None = None,
     queues: Queues | None = None,
+    metrics: Metrics | None = None,
 ) -> Zapwright:
     """Put a Zapwright together on a store and a clock of the caller's choice; `upstream` and `oauth` in Zapier's place.
 
     Webhook messages go by `post`, by default over sockets, which the caller then closes. How much lies in the queues is
-    told by `queues`, if anybody can tell.
+    told by `queues`, if anybody can tell. What happens is counted by `metrics`; what the store counts itself, by those
+    that it was opened with.
     """
-    policy, limits = settings.policy(), rate_limits(settings)
+    policy, limits, metrics = settings.policy(), rate_limits(settings), metrics or Metrics()
     commits = Commits(
         sessions=store.sessions,
         receipts=store.receipts,
@@ -114,6 +120,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         clock=clock,
         ids=ids,
         policy=policy,
+        meter=metrics,
     )
     credentials = ToldCredentials(store.credentials, sessions=store.sessions, commits=commits)
     secret = settings.zapier_client_secret
@@ -124,7 +131,9 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         clock=clock,
         default_secret=secret.get_secret_value() if secret else None,
     )
-    oauth = oauth or ZapierOAuth(token_url=settings.token_url(), http=http, budget=store.budget, clock=clock)
+    oauth = oauth or ZapierOAuth(
+        token_url=settings.token_url(), http=http, budget=store.budget, clock=clock, meter=metrics
+    )
     permits = PermitSource(
         budget=store.budget,
         clock=clock,
@@ -155,6 +164,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ),
         egress=settings.egress_group,
         partner_of=directory.partner_of,
+        meter=metrics,
     )
     courier = Courier(
         deliveries=store.deliveries,
@@ -163,6 +173,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         clock=clock,
         chance=chance,
         limit=round(settings.webhook_limit_s * 1000),
+        meter=metrics,
     )
     queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
     creator = Creator(
@@ -199,8 +210,33 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         networks=Networks.of(settings.webhook_allowed_networks),
         new_secret=new_secret,
     )
+    oversight = Oversight(
+        sessions=store.sessions,
+        census=store.census,
+        watches=store.watches,
+        budget=store.budget,
+        deliveries=store.deliveries,
+        endpoints=store.endpoints,
+        workers=store.workers,
+        queues=queues,
+        queries=queries,
+        directory=directory,
+        clock=clock,
+        egress=settings.egress_group,
+        shards=settings.shards,
+    )
     return Zapwright(
         settings=settings,
+        metrics=metrics,
+        sampler=Sampler(
+            census=store.census,
+            deliveries=store.deliveries,
+            endpoints=store.endpoints,
+            directory=directory,
+            oversight=oversight,
+            clock=clock,
+            shards=settings.shards,
+        ),
         store=store,
         clock=clock,
         ids=ids,
@@ -226,21 +262,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             shards=settings.shards,
         ),
         queries=queries,
-        oversight=Oversight(
-            sessions=store.sessions,
-            census=store.census,
-            watches=store.watches,
-            budget=store.budget,
-            deliveries=store.deliveries,
-            endpoints=store.endpoints,
-            workers=store.workers,
-            queues=queues,
-            queries=queries,
-            directory=directory,
-            clock=clock,
-            egress=settings.egress_group,
-            shards=settings.shards,
-        ),
+        oversight=oversight,
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,
@@ -288,6 +310,8 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             deliveries=store.deliveries,
             audit=store.audit,
             calls=store.calls,
+            workers=store.workers,
+            oversight=oversight,
             directory=directory,
             clock=clock,
             policy=policy,
@@ -316,20 +340,24 @@ async def opened(
     redis_url: str,
     transport: httpx.AsyncBaseTransport | None = None,
     upstream: Upstream | None = None,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Zapwright]:
     """Open the store and the connections of one process, and close them afterwards.
 
-    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made.
+    Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made. What happens is
+    counted by `metrics`.
 
     Raises StoreUnfitError when the store is not one to trust (evicting, too old, other shards), StoreUnavailableError
     when it does not answer.
     """
+    metrics = metrics or Metrics()
     store = open_store(
         redis_url,
         shards=settings.shards,
         limits=rate_limits(settings),
         credential_keys=tuple(key.get_secret_value() for key in settings.credential_keys),
         replicas=settings.store_replicas,
+        meter=metrics,
     )
     clock = SystemClock()
     post = posting(settings, clock)
@@ -348,6 +376,7 @@ async def opened(
             upstream=upstream,
             post=post,
             queues=queues,
+            metrics=metrics,
         )
         try:
             yield zapwright

@@ -19,6 +19,7 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.interventions import Act
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import (
     Clock,
     Commit,
@@ -77,7 +78,7 @@ class Applied:
 class Commits:
     """Applies signals to sessions. Everything a decision asks for is written by the commit that writes the session."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ports
         self,
         *,
         sessions: SessionStore,
@@ -86,6 +87,7 @@ class Commits:
         clock: Clock,
         ids: Ids,
         policy: Policy,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._sessions = sessions
         self._receipts = receipts
@@ -93,6 +95,7 @@ class Commits:
         self._clock = clock
         self._ids = ids
         self._policy = policy
+        self._meter = meter
 
     async def apply(
         self,
@@ -140,6 +143,7 @@ class Commits:
         found = await self._until_known(replace(commit, receipt=receipt))
         if isinstance(found, Receipt):
             return await self._replay(commit.session.tenant_id, found, idempotency)
+        self._meter.committed(None, commit)
         return Applied(session=commit.session, outcome=decision.outcome, written=found)
 
     async def earlier(self, tenant_id: str, user_id: str, terms: Terms) -> Applied | None:
@@ -194,6 +198,7 @@ class Commits:
         found = await self._until_known(replace(commit, guards=guards, receipt=receipt, audit=audit))
         if isinstance(found, Receipt):
             return await self._replay(before.tenant_id, found, terms.idempotency)
+        self._meter.committed(before, commit)
         return Applied(session=commit.session, outcome=decision.outcome, made=made, written=found, is_committed=True)
 
     async def _until_known(self, commit: Commit) -> Written | Receipt | None:

@@ -12,6 +12,7 @@ import structlog
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState
 from orchestrator.core.endpoints import Endpoint, Pause
 from orchestrator.core.errors import EndpointNotFoundError, LaneLostError, StaleVersionError
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import Clock, DeliveryBatch, DeliveryStore, EndpointStore, Held, Parcel, Post
 from orchestrator.core.session import SECOND, Millis
 from orchestrator.signing import signed
@@ -34,7 +35,7 @@ class Courier:
     not settled is sent again, under the same message id.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ports
         self,
         *,
         deliveries: DeliveryStore,
@@ -43,6 +44,7 @@ class Courier:
         clock: Clock,
         chance: Callable[[], float],
         limit: Millis,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._deliveries = deliveries
         self._endpoints = endpoints
@@ -51,6 +53,7 @@ class Courier:
         self._chance = chance
         self._lease = limit + LEASE_MARGIN
         self._is_finishing = False
+        self._meter = meter
 
     def finish(self) -> None:
         """Go on in no lane: each is given back when its try has ended, to whoever works then."""
@@ -95,12 +98,14 @@ class Courier:
                 return
             at = self._clock.now()
             answer = await self.send(following.delivery.message_id, following.body, endpoint)
-            after = following.delivery.after(answer, at=at, now=self._clock.now(), jitter=self._chance())
+            now = self._clock.now()
+            after = following.delivery.after(answer, at=at, now=now, jitter=self._chance())
+            self._meter.tried(after, answer, age=now - after.created_at)
             goes_on = left > 0 and answer.is_receipt and not self._is_finishing
             try:
                 following = await self._settle(after, token=token, goes_on=goes_on)
             except LaneLostError:
-                log.info("webhook_lane_lost", endpoint=endpoint.id, session=after.lane.session_id, seq=after.seq)
+                log.info("webhook_lane_lost", seq=after.seq)
                 return
             await self._heed(after, answer, endpoint)
 
@@ -120,8 +125,6 @@ class Courier:
             return
         log.info(
             "webhook_not_received",
-            endpoint=after.lane.endpoint_id,
-            session=after.lane.session_id,
             seq=after.seq,
             status=answer.status,
             problem=answer.problem,

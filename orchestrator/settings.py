@@ -158,6 +158,12 @@ class Settings(BaseSettings):
     worker_nice: Annotated[int, Field(ge=0, le=19)] = 5
     """How far workers stand back while processors are short (nice); a user waits for each answer of the API."""
 
+    worker_metrics_host: str = "127.0.0.1"
+    """The address on which a worker shows its metrics."""
+
+    worker_metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """The port on which it does so, at `/metrics`; 0 for any that is free. Without one it shows none."""
+
     session_ttl_s: Seconds = 24 * 3600
     """How long a session lives unless its creator says otherwise."""
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import structlog
 
 from orchestrator.core.errors import StoreError
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import CheckBatch, Clock, Permit, Upstream
 from orchestrator.core.session import SECOND, WatchKey
 from orchestrator.store.limits import Limits
@@ -36,12 +37,20 @@ class BatchChecker:
     """
 
     def __init__(
-        self, checker: Check, *, upstream: Upstream, clock: Clock, limits: Limits, most_at_once: int = MOST_AT_ONCE
+        self,
+        checker: Check,
+        *,
+        upstream: Upstream,
+        clock: Clock,
+        limits: Limits,
+        most_at_once: int = MOST_AT_ONCE,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._checker = checker
         self._upstream = upstream
         self._clock = clock
         self._limits = limits
+        self._meter = meter
         self._places = asyncio.Semaphore(most_at_once)
         self._running: set[asyncio.Task[None]] = set()
 
@@ -80,18 +89,18 @@ class BatchChecker:
             await asyncio.wait(self._running)
 
     async def _check(self, key: WatchKey, token: str, permits: Sequence[Permit]) -> None:
-        with structlog.contextvars.bound_contextvars(
-            tenant=key.tenant_id, user=key.user_id, app=key.app_id, lease=token
-        ):
+        with structlog.contextvars.bound_contextvars(tenant=key.tenant_id, user=key.user_id, app=key.app_id, job=token):
+            is_complete = False
             try:
                 async with asyncio.timeout(check_limit(self._limits, pages=len(permits)) / SECOND):
-                    await self._checker.check(key, token=token, permits=permits)
+                    is_complete = await self._checker.check(key, token=token, permits=permits)
             except TimeoutError:
                 log.warning("check_took_too_long")
             except StoreError as error:
                 log.warning("check_not_kept", problem=str(error))
             except Exception:
                 log.exception("check_failed")
+            self._meter.checked(is_complete=is_complete)
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

@@ -10,6 +10,7 @@ from itertools import count
 import structlog
 
 from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import (
     Budget,
     Changes,
@@ -76,6 +77,7 @@ class Dispatcher:
         queue: CheckQueue,
         egress: str,
         partner_of: Callable[[str], Awaitable[str]],
+        meter: Meter = UNMETERED,
     ) -> None:
         self._watches = watches
         self._budget = budget
@@ -85,6 +87,7 @@ class Dispatcher:
         self._queue = queue
         self._egress = egress
         self._partner_of = partner_of
+        self._meter = meter
         self._served: dict[str, int] = {}
         self._turns = count()
 
@@ -192,8 +195,10 @@ class Dispatcher:
         except NotQueuedError:
             await self._give_back(ours)
             raise
+        now = self._clock.now()
         for one in ours:
             self._served[one.watch.key.tenant_id] = next(self._turns)
+            self._meter.dispatched(one.watch.urgency, late=now - one.watch.due)
         return len(ours)
 
     async def _lease(self, batch: Sequence[Chosen]) -> tuple[str, frozenset[WatchKey]]:

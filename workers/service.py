@@ -21,6 +21,7 @@ from orchestrator.bootstrap import Zapwright, opened, settle_down
 from orchestrator.core.errors import StoreError, StoreUnavailableError
 from orchestrator.core.ports import CheckBatch, CheckQueue, DeliveryBatch, DeliveryQueue, WorkerReport
 from orchestrator.core.session import SECOND
+from orchestrator.metrics import Metrics, Process, serving
 from orchestrator.relaying import Relay, Render
 from orchestrator.settings import Settings
 from workers.checker import BatchChecker
@@ -29,6 +30,7 @@ from workers.dispatcher import Dispatcher
 from workers.heartbeat import Heartbeat
 from workers.patience import Patience, rest
 from workers.relay import ShardRelay
+from workers.sampler import keep_sampling
 from workers.sweeper import ShardSweeper
 from workers.timing import ALIVE_PAUSE
 
@@ -63,6 +65,7 @@ class Service:
         self._ended = ended
         self._alive_file = alive_file
         self._transport = transport
+        self._metrics = Metrics(Process.WORKER)
         self._loop = uvloop.new_event_loop()
         self._stopping = asyncio.Event()
         self._closing = asyncio.Event()
@@ -129,17 +132,23 @@ class Service:
             if zapwright is None:
                 return
             checks = BatchChecker(
-                zapwright.checker, upstream=zapwright.upstream, clock=zapwright.clock, limits=zapwright.limits
+                zapwright.checker,
+                upstream=zapwright.upstream,
+                clock=zapwright.clock,
+                limits=zapwright.limits,
+                meter=self._metrics,
             )
             deliveries = BatchDeliverer(zapwright.courier)
             self._checks, self._deliveries = checks, deliveries
             heartbeat = self._heartbeat(zapwright, checks, deliveries)
+            stack.enter_context(serving(self._metrics, self._settings))
             self._is_open.set()
             settle_down()
             log.info("worker_open", shards=self._settings.shards)
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._dispatcher(zapwright).run(zapwright.store.changes, stopping=self._stopping))
                 loops.create_task(self._sweeper(zapwright).run(stopping=self._stopping))
+                loops.create_task(keep_sampling(zapwright.sampler.sample, self._metrics, stopping=self._stopping))
                 loops.create_task(self._relay(zapwright).run(zapwright.store.changes, stopping=self._stopping))
                 loops.create_task(heartbeat.run(stopping=self._stopping))
             log.info("worker_stopping")
@@ -157,7 +166,9 @@ class Service:
         patience = Patience()
         while not self._stopping.is_set():
             try:
-                opening = opened(self._settings, redis_url=self._redis_url, transport=self._transport)
+                opening = opened(
+                    self._settings, redis_url=self._redis_url, transport=self._transport, metrics=self._metrics
+                )
                 return await stack.enter_async_context(opening)
             except StoreUnavailableError as error:
                 wait = patience.wait()
@@ -185,6 +196,7 @@ class Service:
             queue=self._queue,
             egress=settings.egress_group,
             partner_of=zapwright.directory.partner_of,
+            meter=self._metrics,
         )
 
     def _relay(self, zapwright: Zapwright) -> ShardRelay:

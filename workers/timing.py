@@ -25,6 +25,9 @@ HEARTBEAT: Final[Millis] = 5 * SECOND
 ROLL_KEPT: Final[Millis] = 60 * MINUTE
 """How long a worker that was killed stays on the roll."""
 
+SAMPLE_PAUSE: Final[Millis] = 10 * SECOND
+"""How often what only the store knows is read for the metrics."""
+
 SWEEP_PAUSE: Final[Millis] = 5 * SECOND
 SWEEP_LEASE: Final[Millis] = 30 * SECOND
 

@@ -124,8 +124,8 @@ _FATES: Final[Mapping[object, Fate]] = {
     Reason.CANCELLED: Fate.CANCELLED,
     Reason.POPUP_BLOCKED: Fate.BLOCKED,
 }
-_OF_POPUPS: Final = frozenset({EventName.POPUP_OPENED, EventName.AUTH_RESOLVED, EventName.AUTH_NEEDED})
-_COUNTED: Final = _OF_POPUPS | _STAGES.keys()
+OF_POPUPS: Final = frozenset({EventName.POPUP_OPENED, EventName.AUTH_RESOLVED, EventName.AUTH_NEEDED})
+_COUNTED: Final = OF_POPUPS | _STAGES.keys()
 
 
 def counted(session: Session, events: Iterable[Event]) -> Counted:
@@ -139,7 +139,7 @@ def counted(session: Session, events: Iterable[Event]) -> Counted:
         if (stage := _STAGES.get(event.name)) is not None:
             stages.append(stage)
         step = session.step(event.step_id or "")
-        if event.name in _OF_POPUPS and step is not None and (popup := _popup(session, step, event)):
+        if event.name in OF_POPUPS and step is not None and (popup := _popup(session, step, event)):
             popups.append(popup)
         elif event.name is EventName.APP_CHOSEN and step is not None and step.app is not None:
             apps.append(step.app)
@@ -226,6 +226,8 @@ def jump(
 
     `minutes` are by their beginnings. The shortest time that shows it is told.
     """
+    if not any(rate.lost for rate in minutes.values()):
+        return None
     for length in RECENT_MINUTES:
         begun = now - now % MINUTE - length * MINUTE
         recent = {at: rate for at, rate in minutes.items() if at >= begun}

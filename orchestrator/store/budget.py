@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import Budget, Grant, Permit, Share, Usage
 from orchestrator.core.session import MINUTE, Instant, Millis
 from orchestrator.store import keys
@@ -18,9 +19,10 @@ CLEARED_AFTER: Final[Millis] = 10 * MINUTE
 class RedisBudget:
     """`Budget` on a Redis-protocol server."""
 
-    def __init__(self, scripts: Scripts, limits: Limits) -> None:
+    def __init__(self, scripts: Scripts, limits: Limits, *, meter: Meter = UNMETERED) -> None:
         self._scripts = scripts
         self._limits = limits
+        self._meter = meter
 
     async def take(
         self, wanted: int, *, egress: str, partner: str, share: Share, now: Instant, user: str | None = None
@@ -42,6 +44,7 @@ class RedisBudget:
             ],
         )
         retry_at, ids = await self._scripts.call(call)
+        self._meter.asked(share, wanted=wanted, given=len(ids))
         start_by = self._limits.start_by(now)
         permits = tuple(
             Permit(id=str(number), egress=egress, partner=partner, start_by=start_by, user=user) for number in ids

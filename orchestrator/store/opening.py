@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.session import Instant, Millis
 from orchestrator.store.audit import RedisAuditLog, RedisCallLog
 from orchestrator.store.budget import RedisBudget
@@ -34,17 +35,24 @@ class Store:
     """A Redis-protocol store, with the ports as attributes. `shards` is fixed at the store's first start."""
 
     def __init__(
-        self, redis: Client, *, shards: int, limits: Limits, credential_keys: Sequence[str], replicas: int = 0
+        self,
+        redis: Client,
+        *,
+        shards: int,
+        limits: Limits,
+        credential_keys: Sequence[str],
+        replicas: int = 0,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._redis = redis
         server_of = redis.server_of if isinstance(redis, Cluster) else None
-        self._scripts = Scripts(redis, server_of=server_of, replicas=replicas)
+        self._scripts = Scripts(redis, server_of=server_of, replicas=replicas, meter=meter)
         self.shards = shards
         self.sessions = RedisSessionStore(self._scripts, shards=shards)
         self.census = RedisCensusStore(self._scripts, shards=shards)
         self.receipts = RedisReceiptStore(self._scripts, shards=shards)
         self.watches = RedisWatchStore(self._scripts, shards=shards)
-        self.budget = RedisBudget(self._scripts, limits)
+        self.budget = RedisBudget(self._scripts, limits, meter=meter)
         self._seal = seal = Seal(credential_keys)
         self.credentials = RedisCredentialStore(self._scripts, shards=shards, seal=seal)
         self.sign_ins = RedisSignInStore(self._scripts)
@@ -100,11 +108,19 @@ class Store:
         await self._redis.aclose()
 
 
-def open_store(url: str, *, shards: int, limits: Limits, credential_keys: Sequence[str], replicas: int = 0) -> Store:
+def open_store(
+    url: str,
+    *,
+    shards: int,
+    limits: Limits,
+    credential_keys: Sequence[str],
+    replicas: int = 0,
+    meter: Meter = UNMETERED,
+) -> Store:
     """Return the store at this address; nothing is connected yet.
 
     `credential_keys` are Fernet keys, newest first. What is written counts as answered when so many `replicas` have it.
     Raises ValueError for a key or an address that is none.
     """
     client = connect_store(url)
-    return Store(client, shards=shards, limits=limits, credential_keys=credential_keys, replicas=replicas)
+    return Store(client, shards=shards, limits=limits, credential_keys=credential_keys, replicas=replicas, meter=meter)

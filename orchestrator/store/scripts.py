@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from time import perf_counter
 from typing import Any, Final, Protocol, TypeAlias
 
 from redis.asyncio.client import PubSub
@@ -21,6 +22,7 @@ from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.session import SECOND, Millis
 from orchestrator.store.batches import Batches, UnsendableError
 
@@ -164,11 +166,17 @@ class Scripts:
     """
 
     def __init__(
-        self, redis: Client, *, server_of: Callable[[Command], Hashable] | None = None, replicas: int = 0
+        self,
+        redis: Client,
+        *,
+        server_of: Callable[[Command], Hashable] | None = None,
+        replicas: int = 0,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._redis = redis
         self._replicas = replicas
         self._server_of = server_of
+        self._meter = meter
         self._batches: defaultdict[Hashable, Batches[Command, Reply]] = defaultdict(lambda: Batches(self._send))
         self.in_flight = 0
 
@@ -229,7 +237,12 @@ class Scripts:
         pipeline = self._redis.pipeline(transaction=atomic)
         for command in commands:
             pipeline.execute_command(*command)
-        replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+        began, is_whole = perf_counter(), False
+        try:
+            replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+            is_whole = True
+        finally:
+            self._meter.exchanged(len(commands), took_s=perf_counter() - began, is_whole=is_whole)
         return replies
 
     @contextmanager

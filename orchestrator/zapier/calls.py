@@ -17,6 +17,7 @@ from orchestrator.core.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import Access, CallLog, CallRecord, Clock, Credential, Permit
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
@@ -43,8 +44,11 @@ class Reading:
 class Requests:
     """Makes requests, each under one permit, and tells the budget what came of them; and the log of users' calls."""
 
-    def __init__(self, exchange: Exchange, *, clock: Clock, log: CallLog | None = None) -> None:
+    def __init__(
+        self, exchange: Exchange, *, clock: Clock, log: CallLog | None = None, meter: Meter = UNMETERED
+    ) -> None:
         self._exchange = exchange
+        self._meter = meter
         self._clock = clock
         self._log = log
 
@@ -58,6 +62,7 @@ class Requests:
         begun_at = self._clock.now()
         outcome = await self._exchange.send(request)
         record = _recorded(request, outcome, begun_at=begun_at, took=self._clock.now() - begun_at)
+        self._meter.called(record.endpoint, status=record.status, took=record.took)
         await asyncio.gather(self._settle(outcome, permit, purse), self._note(user, record))
         return begun_at, outcome
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from orchestrator.core.errors import StoreError, UpstreamBusyError
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports import (
     Budget,
     Client,
@@ -65,9 +66,11 @@ class ZapierOAuth:
     Each request is made under a permit: Zapier's limits count all endpoints, and do not say that this one is none.
     """
 
-    def __init__(self, *, token_url: str, http: httpx.AsyncClient, budget: Budget, clock: Clock) -> None:
+    def __init__(
+        self, *, token_url: str, http: httpx.AsyncClient, budget: Budget, clock: Clock, meter: Meter = UNMETERED
+    ) -> None:
         self._url = httpx.URL(token_url)
-        self._requests = Requests(Exchange(http, limits=Limits(call_limit=_NO_LIMIT)), clock=clock)
+        self._requests = Requests(Exchange(http, limits=Limits(call_limit=_NO_LIMIT)), clock=clock, meter=meter)
         self._budget = budget
         self._clock = clock
 

@@ -4,7 +4,8 @@ Tests marked `partner_schema` need the Partner API's published schema, whose pat
 Without it they are deselected, and the header and the summary say so. Where CI is set, a run of the whole suite must
 have collected them, and nothing may be skipped: otherwise the run fails.
 
-Tests marked `redis_server` need Debian's redis-server, those marked `npm_packages` what npm brings to `clients/node`.
+Tests marked `redis_server` need Debian's redis-server, those marked `prometheus` its prometheus (with promtool), those
+marked `npm_packages` what npm brings to `clients/node`.
 Without it they are deselected too, and the summary says so; where CI is set they run all the same, and fail.
 
 Tests marked `browser` need Debian's Chromium and what moves its windows. `make test` installs them where it can;
@@ -24,6 +25,8 @@ SCHEMA_VARIABLE = "ZAPWRIGHT_PARTNER_SCHEMA"
 SCHEMA_MARKER = "partner_schema"
 SERVER_MARKER = "redis_server"
 SERVER_PROGRAM = "redis-server"
+PROMETHEUS_MARKER = "prometheus"
+PROMETHEUS_PROGRAMS = ("prometheus", "promtool")
 PACKAGES_MARKER = "npm_packages"
 PACKAGES_STAMP = Path("clients", "node", "node_modules", ".installed")
 """There once npm has brought all of them, and not only some."""
@@ -93,6 +96,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _leave_out(SCHEMA_MARKER, config, items, why=f"{SCHEMA_VARIABLE} is not set")
     if not in_ci() and shutil.which(SERVER_PROGRAM) is None:
         _leave_out(SERVER_MARKER, config, items, why=f"{SERVER_PROGRAM} is not installed")
+    if not in_ci() and None in map(shutil.which, PROMETHEUS_PROGRAMS):
+        _leave_out(PROMETHEUS_MARKER, config, items, why="prometheus is not installed")
     if not in_ci() and not (config.rootpath / PACKAGES_STAMP).is_file():
         _leave_out(PACKAGES_MARKER, config, items, why="npm brought no packages")
     yield

@@ -1,7 +1,7 @@
 #!lua
 -- commit: writes one decision (session, events, log, indexes, watches, receipt) whole or not at all.
 --
--- KEYS[1]  session  hash    document, version, commit_id, index, stages
+-- KEYS[1]  session  hash    document, version, commit_id, index, stages, errors
 -- KEYS[2]  events   stream  of the session
 -- KEYS[3]  signals  list    of the session
 -- KEYS[4]  outbox   stream  of the shard

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dashboard import words
 from dashboard.nodes import Node, html, text_of
 from dashboard.sight import Seen, Trouble
 from dashboard.views import apps, audit, deliveries, overview, session, sessions, states, telling, workers
@@ -217,7 +218,7 @@ EMPTY = {
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 def test_a_new_deployment_has_words_on_every_page(page: Any) -> None:
     """An empty table says nothing; a sentence does."""
-    seen = {name: EMPTY[name] for name in page.things("x", {})}
+    seen: Any = {name: EMPTY[name] for name in page.things("x", {})}
     drawn = states.around(sight(page.path, **seen), page.title, page.view)
 
     assert text_of(drawn)
@@ -229,8 +230,8 @@ def test_every_event_and_reason_has_its_words() -> None:
     assert telling.EVENTS.keys() >= set(CATALOGUE)
     assert telling.REASONS.keys() >= set(Reason)
     assert set(sessions.REASONS) == set(Reason)
-    assert sessions.STATES.keys() == set(StepState)
-    assert sessions.STATUSES.keys() == set(SessionStatus)
+    assert words.STATES.keys() == set(StepState)
+    assert words.STATUSES.keys() == set(SessionStatus)
 
 
 @pytest.mark.parametrize("name", list(CATALOGUE))
@@ -259,7 +260,8 @@ def test_raw_events_are_all_there() -> None:
 def test_workers_that_are_silent_stand_out() -> None:
     """And so does a check that is overdue."""
     worker = {"id": "w", "host": "a", "pid": 1, "started_at": operators.ago(99), "seen_at": operators.ago(60)}
-    watch = {"tenant_id": "t", "user_id": "u", "app_id": "a", "urgency": "strong", "next_check_at": operators.ago(45)}
+    watch: dict[str, Any] = {"tenant_id": "t", "user_id": "u", "app_id": "a", "urgency": "strong"}
+    watch |= {"next_check_at": operators.ago(45)}
     watch |= {"overdue_ms": 45_000, "last_check_at": None, "checking": False, "paused": False, "failures": 0}
     page = _page(
         "Workers",
