@@ -93,7 +93,7 @@ coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must 
 # ------------------------------------------------------------------------------------------------ measure
 
 .PHONY: bench
-bench: bench-fallback bench-lifecycle bench-streams bench-events ## Every benchmark
+bench: bench-fallback bench-lifecycle bench-dashboard bench-streams bench-events bench-reads ## Every benchmark
 
 .PHONY: bench-fallback
 bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
@@ -103,6 +103,10 @@ bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1
 bench-lifecycle: $(VENV)/.project ## A session's life beside a floor and a naive design (JSON=1 ends with one JSON object)
 	@$(BIN)/python -m bench.lifecycle $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
+.PHONY: bench-dashboard
+bench-dashboard: $(VENV)/.project ## The same, ours alone, without and with the dashboard open (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.lifecycle --dashboard $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
 .PHONY: bench-streams
 bench-streams: $(VENV)/.project ## 2,000 streams at one API process, told of one change each (JSON=1 ends with one JSON object)
 	@$(BIN)/python -m bench.streams $(if $(filter 1,$(JSON)),--json) $(ARGS)
@@ -110,6 +114,10 @@ bench-streams: $(VENV)/.project ## 2,000 streams at one API process, told of one
 .PHONY: bench-events
 bench-events: $(VENV)/.project ## Webhook events from commit to receipt, beside an RQ job for each (JSON=1 ends with one JSON object)
 	@$(BIN)/python -m bench.events $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
+.PHONY: bench-reads
+bench-reads: $(VENV)/.project ## What operators ask, with 100,000 sessions in the store (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.reads $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ build
 

@@ -344,6 +344,14 @@ class Engine:
         opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=context)
         return _opened(await self.apply(key, opening, terms=terms), step_id)
 
+    async def note_error(self, key: SessionKey, reference: str) -> None:
+        """Note by what reference somebody may quote an error of this session.
+
+        Raises SessionNotFoundError, also for another tenant's.
+        """
+        await self._sessions.load(key)
+        await self._sessions.quote(key.session_id, reference)
+
     # --- users ---
 
     async def put_credential(
@@ -454,6 +462,7 @@ class Engine:
             return []
         credential = await self._credential(session)
         app_ids = sorted({app_id for _, app_id in wanted})
+        await self._upstream.learn_apps(credential, app_ids)
         first = {app_id: await self._app_chosen(credential, "", app_id) for app_id in app_ids}
         return [replace(first[app_id], step_id=step_id) for step_id, app_id in wanted]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from orchestrator.core.endpoints import Endpoint
@@ -57,6 +57,7 @@ from orchestrator.core.session import (
     SessionStatus,
     StepState,
     WatchKey,
+    session_shard,
 )
 from orchestrator.core.waiting import STUCK_AFTER, Waiting, waiting
 from orchestrator.directory import Directory
@@ -67,7 +68,7 @@ ALIVE_FOR: Final[Millis] = 30 * SECOND
 
 FUNNEL_HOURS: Final = 24
 SETTLED_AFTER: Final[Millis] = 10 * MINUTE
-"""So long after its end nobody counts anything in an hour any more: clocks differ by less."""
+"""So long after its end nobody counts anything in an hour, or a minute, any more: clocks differ by less."""
 
 WAITING: Final = Situation(status=SessionStatus.BUILDING, state=StepState.AWAITING_POPUP)
 NO_SESSIONS: Final = AppSessions(sessions=0, waiting=0)
@@ -250,15 +251,35 @@ class Oversight:
         self._directory = directory
         self._clock = clock
         self._egress = egress
-        self._past: Mapping[Instant, Counts] = {}
-        self._added_up: tuple[tuple[Instant, ...], Mapping[Popups, Mapping[Fate, int]]] = ((), {})
+        self._hours = _Ledger(census.hours, length=HOUR)
+        self._minutes = _Ledger(census.minutes, length=MINUTE)
 
     # --- sessions ---
 
     async def sessions(self, query: SessionQuery) -> tuple[tuple[Seen, ...], str | None]:
-        """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours."""
-        page = await self._sessions.find(query)
-        return await self._seen(page.sessions), page.cursor
+        """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours.
+
+        What is quoted may also be a session's id, or the reference of an error that was about it.
+        """
+        named = await self._named(query.quoted)
+        if named is None:
+            page = await self._sessions.find(query)
+            return await self._seen(page.sessions), page.cursor
+        page = await self._sessions.find(replace(query, quoted=None, session_id=named))
+        now, seen = self._clock.now(), await self._seen(page.sessions)
+        if query.stuck_at is not None:
+            seen = tuple(one for one in seen if stuck_by(one.waiting, is_overdue=one.is_overdue, now=now) is not None)
+        return seen, None
+
+    async def _named(self, quoted: str | None) -> str | None:
+        """Return the id of the one session that is meant, if it is one."""
+        if quoted is None:
+            return None
+        try:
+            session_shard(quoted)
+        except ValueError:
+            return await self._sessions.quoted(quoted)
+        return quoted
 
     async def _seen(self, sessions: Sequence[Session]) -> tuple[Seen, ...]:
         snapshots = await asyncio.gather(*map(self._queries.snapshot, sessions))
@@ -348,14 +369,14 @@ class Oversight:
     async def calls(self, sees: Sees) -> tuple[Called, ...]:
         """Return what was asked of Zapier in the last hour, by tenant and endpoint."""
         now, tenants = self._clock.now(), await self._tenants(sees)
-        begun = _last_hour(now)
+        minutes = await self._minutes.latest(RECENT_MINUTES[-1], now=now)
         hour: defaultdict[CallKind, Counter[Verdict]] = defaultdict(Counter)
         lately: Counter[CallKind] = Counter()
-        for at, counts in zip(begun, await self._census.minutes(begun), strict=True):
+        for at, counts in minutes.items():
             for kind, verdicts in counts.calls.items():
                 if kind.tenant_id in tenants:
                     hour[kind].update(verdicts)
-                    lately[kind] += sum(verdicts.values()) if at >= begun[-2] else 0
+                    lately[kind] += sum(verdicts.values()) if at > now - 2 * MINUTE else 0
         return tuple(Called(kind=kind, lately=lately[kind], hour=verdicts) for kind, verdicts in sorted(hour.items()))
 
     # --- watches ---
@@ -402,49 +423,54 @@ class Oversight:
         known = (tenant.id for tenant in await self._directory.tenants())
         return tuple(tenant_id for tenant_id in known if sees is None or tenant_id in sees)
 
-    async def _day(self, now: Instant) -> Mapping[Instant, Counts]:
-        """Return the counts of the last hours, the present one last; what is over is read once."""
-        hour = now - now % HOUR
-        wanted = [hour - back * HOUR for back in reversed(range(BASELINE_HOURS + 1))]
-        missing = [at for at in wanted if at not in self._past]
-        found = dict(zip(missing, await self._census.hours(missing), strict=True))
-        day = {at: found[at] if at in found else self._past[at] for at in wanted}
-        self._past = {at: counts for at, counts in day.items() if at + HOUR + SETTLED_AFTER <= now}
-        return day
-
     async def _lately(self, tenants: Sequence[str], *, now: Instant) -> _Lately:
-        begun = _last_hour(now)
-        hours, minutes = await asyncio.gather(self._day(now), self._census.minutes(begun))
+        hours, minutes = await asyncio.gather(
+            self._hours.latest(BASELINE_HOURS, now=now), self._minutes.latest(RECENT_MINUTES[-1], now=now)
+        )
         by_minute: defaultdict[str, dict[Instant, ByBrowser]] = defaultdict(dict)
-        for at, counts in zip(begun, minutes, strict=True):
+        for at, counts in minutes.items():
             for app_id, browsers in _by_app([counts.popups], tenants).items():
                 by_minute[app_id][at] = browsers
-        present = [counts.popups for at, counts in hours.items() if at not in self._past]
-        titles = {app_id: title for counts in hours.values() for app_id, title in counts.titles.items()}
+        present = [counts.popups for at, counts in hours.items() if at not in self._hours.past]
         return _Lately(
             now=now,
             hours=hours,
-            day=_by_app([self._popups_past(), *present], tenants),
+            day=_by_app([self._hours.popups_past(), *present], tenants),
             minutes=by_minute,
-            titles=titles,
+            titles={app_id: title for counts in hours.values() for app_id, title in counts.titles.items()},
         )
 
-    def _popups_past(self) -> Mapping[Popups, Mapping[Fate, int]]:
-        """Return the popups of the hours that are over, added up once."""
-        hours = tuple(self._past)
-        if self._added_up[0] != hours:
+
+class _Ledger:
+    """Counts by the hour, or by the minute. Those that are over are read once, and added up once."""
+
+    def __init__(self, read: Callable[[Sequence[Instant]], Awaitable[tuple[Counts, ...]]], *, length: Millis) -> None:
+        self._read = read
+        self._length = length
+        self._added_up: tuple[tuple[Instant, ...], Mapping[Popups, Mapping[Fate, int]]] = ((), {})
+        self.past: Mapping[Instant, Counts] = {}
+        """Those that nobody adds to any more."""
+
+    async def latest(self, number: int, *, now: Instant) -> Mapping[Instant, Counts]:
+        """Return so many of them by their beginnings, oldest first, and the present one."""
+        present = now - now % self._length
+        wanted = [present - back * self._length for back in reversed(range(number + 1))]
+        missing = [at for at in wanted if at not in self.past]
+        found = dict(zip(missing, await self._read(missing), strict=True))
+        latest = {at: found[at] if at in found else self.past[at] for at in wanted}
+        self.past = {at: counts for at, counts in latest.items() if at + self._length + SETTLED_AFTER <= now}
+        return latest
+
+    def popups_past(self) -> Mapping[Popups, Mapping[Fate, int]]:
+        """Return the popups of those that are over."""
+        begun = tuple(self.past)
+        if self._added_up[0] != begun:
             total: defaultdict[Popups, Counter[Fate]] = defaultdict(Counter)
-            for counts in self._past.values():
+            for counts in self.past.values():
                 for of, fates in counts.popups.items():
                     total[of].update(fates)
-            self._added_up = (hours, total)
+            self._added_up = (begun, total)
         return self._added_up[1]
-
-
-def _last_hour(now: Instant) -> list[Instant]:
-    """Return when each of its minutes began, the present one last."""
-    minute = now - now % MINUTE
-    return [minute - back * MINUTE for back in reversed(range(RECENT_MINUTES[-1] + 1))]
 
 
 def stuck_by(waits: Waiting | None, *, is_overdue: bool, now: Instant) -> Literal["signal", "check"] | None:

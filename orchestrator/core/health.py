@@ -226,6 +226,8 @@ def jump(
 
     `minutes` are by their beginnings. The shortest time that shows it is told.
     """
+    if not any(rate.lost for rate in minutes.values()):
+        return None
     for length in RECENT_MINUTES:
         begun = now - now % MINUTE - length * MINUTE
         recent = {at: rate for at, rate in minutes.items() if at >= begun}

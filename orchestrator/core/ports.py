@@ -139,8 +139,9 @@ class SessionQuery:
     """Which sessions to list: those that match every given value, youngest first.
 
     `tenant_id` None: every tenant's, but where `within` is given only those of its tenants. `app_id`: a step has it.
-    `quoted`: this is its reference, its Zap's id or the code of a browser at one of its connect links. `stuck_at`:
-    somebody was heard, or should have been checked, not later than this, and waits still.
+    `session_id`: it is this one; then nobody looks whether somebody is stuck. `quoted`: this is its reference, its
+    Zap's id or the code of a browser at one of its connect links. `stuck_at`: somebody was heard, or should have been
+    checked, not later than this, and waits still.
     """
 
     tenant_id: str | None
@@ -150,6 +151,7 @@ class SessionQuery:
     reason: Reason | None = None
     app_id: str | None = None
     user_id: str | None = None
+    session_id: str | None = None
     quoted: str | None = None
     begun_from: Instant | None = None
     begun_before: Instant | None = None
@@ -225,6 +227,17 @@ class SessionStore(Protocol):
 
         Raises SessionNotFoundError.
         """
+        ...
+
+    async def quote(self, session_id: str, reference: str) -> None:
+        """Note the reference of an error that was about the session; the newest 20 are kept, as long as it is.
+
+        Raises SessionNotFoundError.
+        """
+        ...
+
+    async def quoted(self, reference: str) -> str | None:
+        """Return the id of the session that an error of this reference was about, if it is kept."""
         ...
 
     async def find(self, query: SessionQuery) -> SessionPage:
@@ -1388,6 +1401,10 @@ class Upstream(Protocol):
 
     async def app(self, credential: Credential, app_id: str) -> CatalogApp:
         """Return one app. Raises AppNotFoundError."""
+        ...
+
+    async def learn_apps(self, credential: Credential, app_ids: Collection[str]) -> None:
+        """Read several apps with one call where that is possible, so that `app` need not read each."""
         ...
 
     async def authentications(self, credential: Credential, app_id: str, *, permits: Sequence[Permit] = ()) -> Listing:

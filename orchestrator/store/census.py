@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ class RedisCensusStore:
         counts: Counter[Situation] = Counter()
         for reply in await self._scripts.call_each(calls):
             for status, state, reason, count in _by(4, reply):
-                counts[situation(status.decode(), state.decode(), reason.decode())] += count
+                counts[_situation(status, state, reason)] += count
         return counts
 
     async def apps(self, tenants: Sequence[str]) -> Mapping[str, AppSessions]:
@@ -83,10 +84,13 @@ class RedisCensusStore:
         return tuple(_sum(replies[number : number + self._shards]) for number in range(0, len(replies), self._shards))
 
 
-def situation(status: str, state: str, reason: str) -> Situation:
-    """Read back where sessions stand, as `index_situation` writes it."""
+@cache
+def _situation(status: bytes, state: bytes, reason: bytes) -> Situation:
+    """Read back where sessions stand, as `index_situation` writes it; there are not many such places."""
     return Situation(
-        status=SessionStatus(status), state=StepState(state), reason=None if reason == "-" else Reason(reason)
+        status=SessionStatus(status.decode()),
+        state=StepState(state.decode()),
+        reason=None if reason == b"-" else Reason(reason.decode()),
     )
 
 

@@ -54,8 +54,9 @@ def _quoted(*ids: str) -> str:
 
 
 def session(shard: int, session_id: str) -> str:
-    """hash: `document` (JSON), `version`, `commit_id`, `index` (its members in the index, one per line).
+    """hash: `document` (JSON), `version`, `commit_id`, and by line `index` (its members there) and `errors`.
 
+    `stages` are those it came to, each with a semicolon. `errors` are the references that are in `quoted`.
     In a trimmed session's `index` "@" stands for its place, with which the first line ends.
     """
     return _shard(shard, "session", _quoted(session_id))
@@ -89,6 +90,11 @@ def hour(shard: int, begun: Instant) -> str:
 def minute(shard: int, begun: Instant) -> str:
     """hash: `popup_field`, `call_field` → how often. It expires by itself."""
     return _shard(shard, "minute", str(begun))
+
+
+def quoted(shard: int) -> str:
+    """hash: reference of an error → id of the session that it was about; of each session the newest."""
+    return _shard(shard, "quoted")
 
 
 def open_sessions(shard: int, tenant_id: str, user_id: str) -> str:

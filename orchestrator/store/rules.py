@@ -23,6 +23,7 @@ KEPT_SIGNALS: Final = 200
 KEPT_CHECKS: Final = 16
 KEPT_CALLS: Final = 50
 KEPT_OUTBOX: Final = 100_000
+KEPT_ERRORS: Final = 20
 KEPT_HOURS_S: Final = 3 * 24 * 3600
 KEPT_MINUTES_S: Final = 2 * 3600
 
@@ -75,6 +76,7 @@ def matches(session: Session, query: SessionQuery) -> bool:
         and query.status in {None, session.status}
         and query.reason in {None, session.reason}
         and query.user_id in {None, session.user_id}
+        and query.session_id in {None, session.id}
         and (query.app_id is None or any(step.app and step.app.id == query.app_id for step in session.steps))
         and (query.quoted is None or query.quoted in quotable(session))
         and (query.begun_from is None or session.created_at >= query.begun_from)

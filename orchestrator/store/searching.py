@@ -15,6 +15,9 @@ from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 LOOKED_AT: Final = 2_000
 """Places one run of `lua/find_sessions.lua` looks at, so that it never holds the server up."""
 
+SPARE: Final = 4
+"""How many more than its share each shard is asked for at first."""
+
 _TOP: Final = b"\xff"
 
 
@@ -24,11 +27,11 @@ class _Walk:
 
     shard: int
     tenant_id: str
-    below: Argument
-    found: list[Place] = field(default_factory=list)
+    below: bytes
+    found: list[bytes] = field(default_factory=list)
     goes_on: bool = True
 
-    def call(self, query: SessionQuery, *, looked_at: int) -> Call:
+    def call(self, query: SessionQuery, *, wanted: int, looked_at: int) -> Call:
         """Return the call that walks on."""
         names = [
             keys.index(self.shard, self.tenant_id),
@@ -39,7 +42,7 @@ class _Walk:
         arguments: list[Argument] = [
             self.below,
             "" if query.begun_from is None else keys.index_place(query.begun_from, ""),
-            query.limit + 1 - len(self.found),
+            wanted,
             looked_at,
             query.status or "",
             query.state or "",
@@ -52,32 +55,39 @@ class _Walk:
         """Take what the call found."""
         tag, self.below, places = reply
         self.goes_on = tag == b"more"
-        self.found += [Place.from_index(place.decode()) for place in places]
+        self.found += places
 
 
 async def find_places(scripts: Scripts, query: SessionQuery, *, shards: int, looked_at: int = LOOKED_AT) -> list[Place]:
-    """Return the places of the youngest sessions that match, at least one more than the page holds if there are more.
+    """Return the places of the youngest sessions that match, one more than the page holds if there are more.
 
-    Raises ValueError for a cursor that is not ours.
+    No shard is asked for all of them: each for its share and a few more, and once more where that may not have been
+    enough. Raises ValueError for a cursor that is not ours.
     """
-    below = _below(query)
+    below, most = _below(query), query.limit + 1
     walks = [
         _Walk(shard, tenant_id, below)
         for tenant_id in await _tenants(scripts, query)
         for shard in _shards_of(tenant_id, query, shards=shards)
     ]
-    while going := [walk for walk in walks if walk.goes_on and len(walk.found) <= query.limit]:
-        calls = [walk.call(query, looked_at=looked_at) for walk in going]
+    wanted = min(most, SPARE + 2 * most // max(1, len(walks)))
+    going, found = walks, list[bytes]()
+    while going:
+        calls = [walk.call(query, wanted=wanted, looked_at=looked_at) for walk in going]
         for walk, reply in zip(going, await scripts.call_each(calls), strict=True):
             walk.advance(reply)
-    return sorted((place for walk in walks for place in walk.found), reverse=True)
+        found = sorted((place for walk in walks for place in walk.found), reverse=True)[:most]
+        last = found[-1] if len(found) == most else b""
+        going = [walk for walk in walks if walk.goes_on and walk.below > last]
+        wanted = most
+    return [Place.from_index(place.decode()) for place in found]
 
 
-def _below(query: SessionQuery) -> Argument:
+def _below(query: SessionQuery) -> bytes:
     """Return where to begin."""
     begun_before = [] if query.begun_before is None else [keys.index_place(query.begun_before, "")]
     cursor = [] if query.cursor is None else [Place.from_cursor(query.cursor).index_place]
-    return min([*begun_before, *cursor], default=_TOP)
+    return min((place.encode() for place in (*begun_before, *cursor)), default=_TOP)
 
 
 async def _tenants(scripts: Scripts, query: SessionQuery) -> list[str]:

@@ -30,7 +30,7 @@ from orchestrator.store import keys
 from orchestrator.store.accounts import read_standing
 from orchestrator.store.codec import decode_event, decode_receipt, decode_session, decode_signal, encode, encode_sparse
 from orchestrator.store.commits import apps_of, commit_call
-from orchestrator.store.rules import KEPT_SIGNALS, check_commit, matches, owned, watches_of, whole
+from orchestrator.store.rules import KEPT_ERRORS, KEPT_SIGNALS, check_commit, matches, owned, watches_of, whole
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 from orchestrator.store.searching import find_places
 from orchestrator.store.watches import sooner
@@ -124,8 +124,22 @@ class RedisSessionStore:
             events=tuple(decode_event(fields[b"event"]) for _, fields in found), truncated=first > max(after, 0) + 1
         )
 
+    async def quote(self, session_id: str, reference: str) -> None:
+        """Note the reference of an error that was about the session."""
+        shard = _shard(session_id)
+        names = [keys.session(shard, session_id), keys.quoted(shard)]
+        if await self._scripts.call(Call("quote", names, [session_id, reference, KEPT_ERRORS])) == [b"missing"]:
+            raise SessionNotFoundError(session_id=session_id)
+
+    async def quoted(self, reference: str) -> str | None:
+        """Return the id of the session that an error of this reference was about."""
+        found = await self._scripts.run(*(("HGET", keys.quoted(shard), reference) for shard in range(self._shards)))
+        return next((session_id.decode() for session_id in found if session_id is not None), None)
+
     async def find(self, query: SessionQuery) -> SessionPage:
         """Return one page of the sessions that match."""
+        if query.session_id is not None:
+            return await self._find_one(query, query.session_id)
         places = await find_places(self._scripts, query, shards=self._shards)
         page = places[: query.limit]
         found = await self._load_all([place.session_id for place in page])
@@ -197,11 +211,19 @@ class RedisSessionStore:
             keys.session_messages(shard, session.id),
             keys.session_endpoints(shard, session.id),
             keys.session_deleted_endpoints(shard, session.id),
+            keys.quoted(shard),
         ]
         arguments: list[Argument] = [session.id, session.version, session.reference or ""]
         reply = await self._scripts.call(Call("purge", names, arguments))
         if reply == [b"stale"]:
             raise StaleVersionError(session_id=session.id)
+
+    async def _find_one(self, query: SessionQuery, session_id: str) -> SessionPage:
+        try:
+            session = await self.load_any(session_id)
+        except SessionNotFoundError:
+            return SessionPage(sessions=())
+        return SessionPage(sessions=(session,) if matches(session, query) else ())
 
     async def _existing(self, session_id: str, *reads: tuple[Argument, ...]) -> list[Reply]:
         """Read, at one moment, what is kept beside a session. Raises SessionNotFoundError."""

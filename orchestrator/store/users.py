@@ -70,6 +70,7 @@ class _Known:
             *(name(shard) for name in (keys.sign_ins, keys.kept_sign_ins)),
             keys.calls(shard, *user),
             keys.waiting(shard, self.tenant_id),
+            keys.quoted(shard),
             *of_sessions,
             *of_watches,
         ]

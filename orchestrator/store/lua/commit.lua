@@ -1,7 +1,7 @@
 #!lua
 -- commit: writes one decision (session, events, log, indexes, watches, receipt) whole or not at all.
 --
--- KEYS[1]  session  hash    document, version, commit_id, index, stages
+-- KEYS[1]  session  hash    document, version, commit_id, index, stages, errors
 -- KEYS[2]  events   stream  of the session
 -- KEYS[3]  signals  list    of the session
 -- KEYS[4]  outbox   stream  of the shard
@@ -85,8 +85,9 @@ local function seen()
     table.insert(next_checks, redis.call("ZSCORE", KEYS[9], watch.name))
     table.insert(next_checks, redis.call("ZSCORE", KEYS[10], watch.name))
   end
-  local fields = {"generation", "account", "state", "profile_id", "email", "expires_at", "reason", "has_refresh_token"}
-  return redis.call("HMGET", KEYS[16], unpack(fields)), next_checks
+  local standing = redis.call("HMGET", KEYS[16], "generation", "account", "state", "profile_id", "email", "expires_at",
+    "reason", "has_refresh_token")
+  return standing, next_checks
 end
 
 if before[2] == ARGV[3] then

@@ -25,7 +25,8 @@
 -- KEYS[22] kept        zset    sign-ins of the shard
 -- KEYS[23] calls       list    made for the user
 -- KEYS[24] waiting     hash    of the tenant in the shard
--- KEYS[25..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
+-- KEYS[25] quoted      hash    of the shard
+-- KEYS[26..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
 --                      lanes, deliveries, messages (hashes), deleted endpoints (zset);
 --                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
 --
@@ -91,12 +92,15 @@ local function leave(session_id, lanes, deliveries)
 end
 
 for number, session_id in ipairs(session_ids) do
-  local first = 25 + 8 * (number - 1)
+  local first = 26 + 8 * (number - 1)
   for member in members(redis.call("HGET", KEYS[first], "index") or "") do
     redis.call("ZREM", KEYS[1], member)
   end
   redis.call("ZREM", KEYS[2], session_id)
   redis.call("HDEL", KEYS[24], session_id)
+  for reference in string.gmatch(redis.call("HGET", KEYS[first], "errors") or "", "[^\n]+") do
+    redis.call("HDEL", KEYS[25], reference)
+  end
   leave(session_id, KEYS[first + 4], KEYS[first + 5])
   for own = first, first + 7 do
     redis.call("DEL", KEYS[own])
@@ -116,7 +120,7 @@ while after do
 end
 
 for number, watch in ipairs(watches) do
-  local first = 25 + 8 * #session_ids + 4 * (number - 1)
+  local first = 26 + 8 * #session_ids + 4 * (number - 1)
   redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   for queue = 4, 7 do
     redis.call("ZREM", KEYS[queue], watch.name)

@@ -18,6 +18,7 @@
 -- KEYS[15] messages hash    of the session
 -- KEYS[16] hooks    hash    webhook endpoints of the session
 -- KEYS[17] unhooked zset    those that were deleted
+-- KEYS[18] quoted   hash    of the shard
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read
@@ -30,7 +31,7 @@ local function members(index)
   return string.gmatch(string.gsub(index, "@", string.match(index, "^[^:]*:[^:]*:([^\n]*)") or "@"), "[^\n]+")
 end
 
-local kept = redis.call("HMGET", KEYS[1], "version", "index")
+local kept = redis.call("HMGET", KEYS[1], "version", "index", "errors")
 if not kept[1] then
   return {"done"}
 end
@@ -39,6 +40,9 @@ if tonumber(kept[1]) ~= tonumber(ARGV[2]) then
 end
 for member in members(kept[2]) do
   redis.call("ZREM", KEYS[5], member)
+end
+for reference in string.gmatch(kept[3] or "", "[^\n]+") do
+  redis.call("HDEL", KEYS[18], reference)
 end
 redis.call("ZREM", KEYS[4], ARGV[1])
 redis.call("ZREM", KEYS[6], ARGV[1])

@@ -29,6 +29,7 @@ from orchestrator.store import keys
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import SessionState, State, WatchState
 from orchestrator.store.rules import (
+    KEPT_ERRORS,
     KEPT_EVENTS,
     KEPT_SIGNALS,
     Place,
@@ -116,6 +117,15 @@ class MemorySessionStore:
         found = tuple(event for event in state.events if event.seq > after)[:limit]
         first = state.events[0].seq if state.events else state.session.seq + 1
         return EventPage(events=found, truncated=first > max(after, 0) + 1)
+
+    async def quote(self, session_id: str, reference: str) -> None:
+        """Note the reference of an error that was about the session."""
+        kept = self._kept(session_id)
+        kept.errors = [*kept.errors, reference][-KEPT_ERRORS:]
+
+    async def quoted(self, reference: str) -> str | None:
+        """Return the id of the session that an error of this reference was about."""
+        return next((state.session.id for state in self._state.sessions.values() if reference in state.errors), None)
 
     async def find(self, query: SessionQuery) -> SessionPage:
         """Return one page of the sessions that match."""

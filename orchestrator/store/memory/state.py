@@ -58,6 +58,7 @@ class SessionState:
     events: list[Event] = field(default_factory=list)
     signals: list[SignalRecord] = field(default_factory=list)
     stages: set[Stage] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.health import HOUR, Fate, Popups, Stage
 from orchestrator.core.ports import (
@@ -133,6 +134,34 @@ async def test_sessions_are_found_by_what_people_quote(store: AnyStore) -> None:
     assert await found(store, quoted="K7Q2MX4D") == await found(store, quoted="W8T1NG00") == ["u1"]
     assert await found(store, quoted="zap-1", status=SessionStatus.CREATED) == ["u2"]
     assert await found(store, quoted="order") == await found(store, quoted="zap-1", user_id="u0") == []
+
+
+async def test_an_error_leads_to_its_session(store: AnyStore) -> None:
+    """By its reference; of each session the newest twenty, until it is purged or its user erased."""
+    sessions = [await committed(store, a_session(f"s{number}", user=f"u{number}")) for number in range(3)]
+    for number in range(21):
+        await store.sessions.quote(sessions[0].id, f"error-{number}")
+    for session in sessions[1:]:
+        await store.sessions.quote(session.id, f"of-{session.user_id}")
+    ended = await committed(store, sessions[1], ended=SessionStatus.CANCELLED)
+
+    assert [await store.sessions.quoted(f"error-{number}") for number in (0, 1, 20)] == [None, *[sessions[0].id] * 2]
+    assert await store.sessions.quoted("of-u1") == sessions[1].id
+    await store.sessions.purge(ended)
+    await store.users.erase(TENANT, "u2", now=NOON)
+    assert [await store.sessions.quoted(f"of-u{number}") for number in (1, 2)] == [None, None]
+    with pytest.raises(SessionNotFoundError):
+        await store.sessions.quote(sessions[2].id, "late")
+
+
+async def test_one_session_is_found_if_it_is_all_that_is_asked_for(store: AnyStore) -> None:
+    """And under no other tenant."""
+    session = await committed(store, a_session("a", user="u0"), steps=(CHOSEN,))
+
+    assert await found(store, session_id=session.id, app_id=APP) == ["u0"]
+    assert await found(store, session_id=session.id, app_id=OTHER) == []
+    assert await found(store, session_id=session.id, tenant_id="other") == []
+    assert await found(store, session_id="zs00nobody00000000") == []
 
 
 async def test_whoever_sees_some_tenants_finds_nothing_of_others(store: AnyStore) -> None:
