@@ -321,10 +321,32 @@ class Popups(RuleBasedStateMachine):
         assert step.app is not None
         if is_fresh:
             self.refresh(session, step, self.world.look(step.app.id, lag=lag))
+        self.send_fields(session, step)
+
+    def send_fields(self, session: Session, step: Step) -> Supply | None:
+        assert step.app is not None
         sent = FieldsSent(step_id=step.id, app_id=step.app.id, attempt_id=f"f{self.world.number()}")
-        if self.world.apply(session.id, lambda _: sent) is Outcome.APPLIED:
-            waiter = Waiter(session_id=session.id, step_id=step.id)
-            self.world.supplies.append(Supply(waiter, sent.attempt_id, sent.app_id, self.world.now))
+        if self.world.apply(session.id, lambda _: sent) is not Outcome.APPLIED:
+            return None
+        waiter = Waiter(session_id=session.id, step_id=step.id)
+        self.world.supplies.append(Supply(waiter, sent.attempt_id, sent.app_id, self.world.now))
+        return self.world.supplies[-1]
+
+    @precondition(lambda self: self.rivals())
+    @rule(which=ANY, duration=DURATIONS, is_first=st.booleans())
+    def fields_are_taken_while_another_waits(self, which: int, duration: int, is_first: bool) -> None:
+        """The other's popup made nothing, and what is new is no popup's."""
+        sending, waiting = one_of(which, self.rivals())
+        app_id = waiting[1].app.id if waiting[1].app else ""
+        supply = self.send_fields(*sending) if is_first else None
+        self.refresh(*waiting, self.world.look(app_id))
+        self.open(*waiting)
+        supply = supply or self.send_fields(*sending)
+        if supply is not None and supply in self.under_way():
+            supply.made = f"auth-{self.world.number()}"
+            self.world.store(app_id, supply.made, owner=supply.waiter)
+        self.world.now += duration
+        self.world.check(self.world.look(app_id))
 
     @precondition(lambda self: self.under_way())
     @rule(which=ANY, what=st.sampled_from(["made", "made", "refused"]))
