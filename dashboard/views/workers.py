@@ -141,7 +141,7 @@ def _calls(budget: Json) -> Node:
     columns = (
         Column("endpoint"),
         Column("tenant"),
-        Column("last minute", is_number=True),
+        Column("lately", is_number=True),
         Column("last hour", is_number=True),
         Column("refused", is_number=True),
         Column("failed", is_number=True),
@@ -154,10 +154,10 @@ def _calls(budget: Json) -> Node:
                 plain(call["tenant_id"]),
                 *(
                     number(call[name]) if call[name] else NOBODY
-                    for name in ("last_minute", "last_hour", "refused_last_hour", "failed_last_hour")
+                    for name in ("lately", "last_hour", "refused", "failed")
                 ),
             ),
-            tone="bad" if call["refused_last_hour"] else None,
+            tone="bad" if call["refused"] else None,
         )
         for call in calls
     ]
