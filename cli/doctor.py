@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from api.routes.sign_in_page import CALLBACK
 from api.tokens import HOW_TO_MAKE_A_KEY
 from cli import devenv, tables
 from cli.environment import queue_url, read_settings, store_url
@@ -34,7 +35,7 @@ from orchestrator.core.errors import SignInRequiredError, StoreError, UpstreamBu
 from orchestrator.core.ports import Tokens, TokensOver, TokensRefused, TokensUnknown, Usage
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT
-from orchestrator.settings import Settings
+from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.reports import ServerReport
 from orchestrator.zapier.probing import probe
@@ -135,6 +136,16 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     else:
         yield _fail("token keys", "ZAPWRIGHT_TOKEN_KEYS is not set: the API does not start", HOW_TO_MAKE_A_KEY)
     yield _upstream_settings(settings)
+    yield _redirect_uri(settings)
+
+
+def _redirect_uri(settings: Settings) -> Finding:
+    """Say what must be registered at Zapier, to the letter, before anybody can sign in."""
+    if not (host := _upstream_host(settings)).endswith("zapier.com"):
+        return _ok("redirect URI", f"any, at {host} (not Zapier)")
+    if settings.public_api_url is None:
+        return _warn("redirect URI", "it depends on how the API is reached", "set ZAPWRIGHT_PUBLIC_API_URL")
+    return _ok("redirect URI", f"to be registered at Zapier: {settings.public_api_url.rstrip('/')}{CALLBACK}")
 
 
 def _credential_keys(settings: Settings) -> Finding:
@@ -153,14 +164,17 @@ def _upstream_settings(settings: Settings) -> Finding:
     limits = (
         f"{settings.rate_limit_egress or 'no limit'} per address, {settings.rate_limit_partner or 'none'} per partner"
     )
-    host = urlsplit(settings.zapier_api_url or "https://api.zapier.com").hostname or ""
-    if not host.endswith("zapier.com"):
+    if not (host := _upstream_host(settings)).endswith("zapier.com"):
         return _ok("limits", f"{limits} at {host} (not Zapier)")
     if not settings.rate_limit_egress or not settings.rate_limit_partner:
         return _fail("limits", limits, "set ZAPWRIGHT_RATE_LIMIT_EGRESS and _PARTNER: Zapier has limits")
     if settings.zapier_client_id == Settings.model_fields["zapier_client_id"].default:
         return _warn("limits", limits, "set ZAPWRIGHT_ZAPIER_CLIENT_ID to your client id: limits are kept under it")
     return _ok("limits", limits)
+
+
+def _upstream_host(settings: Settings) -> str:
+    return urlsplit(settings.zapier_api_url or ZAPIERS_API_URL).hostname or ""
 
 
 # --- what needs the store ---------------------------------------------------------------------------------------------

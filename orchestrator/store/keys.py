@@ -56,8 +56,8 @@ def _quoted(*ids: str) -> str:
 def session(shard: int, session_id: str) -> str:
     """hash: `document` (JSON), `version`, `commit_id`, and by line `index` (its members there) and `errors`.
 
-    `stages` are those it came to, each with a semicolon. `errors` are the references that are in `quoted`. In a trimmed
-    session's `index` "@" stands for its place, with which the first line ends.
+    `stages` are those it came to, each with a semicolon. `errors` are the references that are in `quoted`.
+    In a trimmed session's `index` "@" stands for its place, with which the first line ends.
     """
     return _shard(shard, "session", _quoted(session_id))
 

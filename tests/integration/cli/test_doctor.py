@@ -209,3 +209,22 @@ async def test_a_secret_that_cannot_be_read_or_asked_about_is_named(simulated: t
 
     assert unread["client secret of acme"][0] is Verdict.FAIL
     assert unheard["client secret"] == (Verdict.WARN, "Zapier does not say: not reached: connection dropped")
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict", "said"),
+    [
+        ({}, Verdict.WARN, "how the API is reached"),
+        ({"public_api_url": "https://z.example/api/"}, Verdict.OK, "https://z.example/api/zapier-sign-in/callback"),
+        ({"zapier_api_url": NOWHERE}, Verdict.OK, "not Zapier"),
+    ],
+    ids=["no address", "an address", "elsewhere"],
+)
+async def test_what_zapier_must_know_before_anybody_can_sign_in_is_said(
+    settings: dict[str, Any], verdict: Verdict, said: str
+) -> None:
+    """The redirect URI to the letter, which must be registered there."""
+    found = {finding.thing: finding async for finding in examine(Settings(**settings))}
+
+    assert found["redirect URI"].verdict is verdict
+    assert said in found["redirect URI"].detail

@@ -12,6 +12,7 @@ from orchestrator.core.ports import (
     PAUSED,
     CredentialState,
     Outcome,
+    SignInReason,
     Standing,
     Usage,
     Waiter,
@@ -197,6 +198,21 @@ def test_who_is_signed_out_is_told_so_instead_of_checks() -> None:
     assert codes(story.session, refused) == ["awaiting_popup", "sign_in_needed"]
     assert "Zapier refuses the user's token" in told(story.session, refused)[1][1]
     assert "has no Zapier credential" in told(story.session, nobody)[1][1]
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        (SignInReason.TOKEN_REFUSED, "none to follow it"),
+        (SignInReason.REFRESH_REFUSED, "used elsewhere"),
+        (SignInReason.REFRESH_OUTCOME_LOST, "answer was lost"),
+    ],
+)
+def test_why_a_user_has_to_sign_in_is_said(reason: SignInReason, word: str) -> None:
+    """It tells an operator whether somebody else uses the token."""
+    signed_out = replace(ACTIVE, state=CredentialState.NEEDS_SIGN_IN, reason=reason)
+
+    assert word in told(waiting().session, Known(credential=signed_out))[1][1]
 
 
 def test_a_deadline_that_is_near_or_past_is_said() -> None:
