@@ -253,6 +253,7 @@ const EVENTS = {
   step_tested: () => ["plain", "Tried out"],
   session_ready: () => ["good", "Everything is ready"],
   session_expired: () => ["bad", "Time is up for this Zap"],
+  session_deadline_moved: () => ["plain", "Given more time"],
   session_cancelled: () => ["plain", "Zap given up"],
   zap_requested: () => ["busy", "Creating the Zap"],
   zap_created: () => ["good", "Zap created"],

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate
-from orchestrator.core.ports import PAUSED, CredentialState, Standing, Usage, Watch
+from orchestrator.core.ports import PAUSED, CredentialState, SignInReason, Standing, Usage, Watch
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     SECOND,
@@ -242,11 +242,19 @@ def _open(facts: SessionFacts) -> Iterator[Finding]:
 _BUILD: Final = "The user goes on building in your product's page."
 
 
+_REFUSED: Final = {
+    None: "Zapier refuses the user's token",
+    SignInReason.TOKEN_REFUSED: "Zapier refuses the user's token, and there is none to follow it",
+    SignInReason.REFRESH_REFUSED: "Zapier knows the user's refresh token no more: it was used elsewhere, or withdrawn",
+    SignInReason.REFRESH_OUTCOME_LOST: "Zapier's answer was lost when the user's token was refreshed",
+}
+
+
 def _signed_out(credential: Standing | None) -> Finding:
     if credential is None or credential.state is CredentialState.MISSING:
         says = "The user has no Zapier credential: nothing can be asked of Zapier in their name."
     else:
-        says = "Zapier refuses the user's token: nothing is asked or checked in their name until they sign in."
+        says = f"{_REFUSED[credential.reason]}: nothing is asked or checked in their name until they sign in."
     return Finding(
         code="sign_in_needed",
         says=says,
@@ -454,7 +462,15 @@ def _check(watch: Watch, step: Step, conditions: Conditions) -> Finding:
             f"Zapier has asked us to wait, so nothing is asked before {clock(max(cooldown, due), now)}.",
             "Nothing: it goes on by itself. If it happens often, see who else uses this address (budget).",
         )
-    if watch.retry_at is not None and watch.retry_at > now:
+    is_held = watch.retry_at is not None and watch.retry_at > now
+    if is_held and not watch.failures:
+        return _checks(
+            step,
+            "check_put_off",
+            f"there was no room under Zapier's limits, or no good token yet; next at {clock(due, now)}.",
+            "Nothing: it goes on by itself. If it happens often, look at the budget.",
+        )
+    if is_held:
         return _checks(
             step,
             "zapier_fails",

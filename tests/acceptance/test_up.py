@@ -120,6 +120,7 @@ def test_the_doctor_finds_everything_well(installation: Installation) -> None:
             "upstream",
             "client secret",
             "workers",
+            "webhooks",
             "API",
         ],
         "ok",

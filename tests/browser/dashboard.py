@@ -47,6 +47,7 @@ class Dashboard:
         await self.page.goto(f"{self.url}{path}")
         heads = self.page.locator("#board h1")
         await (expect(heads).to_be_visible() if heading is None else expect(heads).to_have_text(heading))
+        await expect(self.page.get_by_text("This page broke")).to_have_count(0)
 
     async def act(self, button: str, reason: str) -> None:
         """Do something that asks for a reason."""

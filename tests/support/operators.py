@@ -113,7 +113,7 @@ def session(**more: Any) -> Json:
         "metadata": {},
         "created_at": ago(300),
         "deadline": ago(-80_000),
-        "credential": {"state": "active", "account": "a•••@example.com"},
+        "credential": {"state": "active", "account": "a•••@example.com", "reason": None},
         "zap": {"state": "none", "id": None, "editor_url": None, "problem": None, "matches": []},
         "reason": None,
         "waiting": {"since": ago(140), "heard_at": ago(60), "stuck": "signal"},
@@ -159,7 +159,7 @@ def story(**more: Any) -> Json:
         "timeline": [
             {
                 "at": ago(60),
-                "signal": "hinted",
+                "signal": "finished",
                 "outcome": "applied",
                 "step_id": found["steps"][0]["id"],
                 "attempt_id": "a",

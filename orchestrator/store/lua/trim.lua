@@ -45,7 +45,8 @@ for watch = 9, #KEYS do
 end
 -- Every line of the index ends with the session's place; once is enough, after that "@" stands for it.
 local first, rest = string.match(redis.call("HGET", KEYS[1], "index"), "^([^\n]*)(.*)$")
-local index = first .. string.gsub(rest, string.match(first, "^[^:]*:[^:]*:(.*)$"), "@")
+local place = string.gsub(string.match(first, "^[^:]*:[^:]*:(.*)$"), "%p", "%%%0")
+local index = first .. string.gsub(rest, place, "@")
 redis.call("HSET", KEYS[1], "document", ARGV[3], "version", ARGV[2] + 1, "index", index)
 redis.call("HDEL", KEYS[1], "commit_id")
 redis.call("ZADD", KEYS[4], ARGV[4], ARGV[1])

@@ -410,3 +410,14 @@ def test_every_scope_is_of_use() -> None:
     assert {operation.scope for operation in ALL} == set(Scope)
     assert reading & may_write == {"list_authentications"}
     assert may_read - reading == set()
+
+
+def test_who_looks_changes_nothing_and_nobody_changes_the_audit() -> None:
+    """Of operators' routes those that read are viewers', and all others operators' alone."""
+    of_operators = [operation for operation in ALL if operation.path.startswith("/v1/operator/")]
+    audit = {operation.method for operation in of_operators if "audit" in operation.path}
+
+    assert {operation.scope for operation in of_operators if operation.method == "GET"} == {Scope.VIEWER}
+    assert {operation.scope for operation in of_operators if operation.method != "GET"} == {Scope.OPERATOR}
+    assert {operation.id for operation in ALL if operation.scope in ROLES} == {one.id for one in of_operators}
+    assert audit == {"GET"}

@@ -12,6 +12,7 @@ from orchestrator.core.ports import (
     PAUSED,
     CredentialState,
     Outcome,
+    SignInReason,
     Standing,
     Usage,
     Waiter,
@@ -199,6 +200,21 @@ def test_who_is_signed_out_is_told_so_instead_of_checks() -> None:
     assert "has no Zapier credential" in told(story.session, nobody)[1][1]
 
 
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        (SignInReason.TOKEN_REFUSED, "none to follow it"),
+        (SignInReason.REFRESH_REFUSED, "used elsewhere"),
+        (SignInReason.REFRESH_OUTCOME_LOST, "answer was lost"),
+    ],
+)
+def test_why_a_user_has_to_sign_in_is_said(reason: SignInReason, word: str) -> None:
+    """It tells an operator whether somebody else uses the token."""
+    signed_out = replace(ACTIVE, state=CredentialState.NEEDS_SIGN_IN, reason=reason)
+
+    assert word in told(waiting().session, Known(credential=signed_out))[1][1]
+
+
 def test_a_deadline_that_is_near_or_past_is_said() -> None:
     """Past it, somebody should have ended the session, unless a popup is waited for."""
     story = Story().choose("slack", "old")
@@ -301,6 +317,7 @@ DUE = NOON + MINUTE
         ({"next_check_at": None}, Known(), "no_check_planned", Verdict.WORKING),
         ({}, Known(cooldown_until=NOON + SECOND), "cooldown", Verdict.WORKING),
         ({"retry_at": DUE, "failures": 2}, Known(), "zapier_fails", Verdict.WORKING),
+        ({"retry_at": DUE, "failures": 0}, Known(), "check_put_off", Verdict.WORKING),
         ({}, Known(now=DUE + SECOND), "check_due", Verdict.WORKING),
         ({}, Known(now=DUE + MINUTE), "worker_missing", Verdict.STUCK),
         ({}, Known(now=DUE + SECOND, workers=0), "worker_missing", Verdict.STUCK),
