@@ -50,7 +50,7 @@ MOST_FORMS_KEPT: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ReadForm:
-    """What an action asked for with these inputs."""
+    """What an action asked for with inputs of these digests: what a user fills in is not kept."""
 
     inputs: JsonObject
     body: str
@@ -63,7 +63,7 @@ class _ReadForm:
     def form_with(self, inputs: JsonObject) -> Form | None:
         """Return the form if it is the one with other inputs, too."""
         form = self.form
-        return None if invalidates(form, self.inputs, inputs) else form
+        return None if invalidates(form, self.inputs, _digests(inputs)) else form
 
 
 class Forms:
@@ -102,7 +102,7 @@ class Forms:
         async def read() -> tuple[_ReadForm, ...]:
             reading = await self._read(credential, use, _FIELDS)
             fieldwire.form(reading.body)
-            now = _ReadForm(inputs=use.inputs, body=reading.body.decode(), begun_at=reading.begun_at)
+            now = _ReadForm(inputs=_digests(use.inputs), body=reading.body.decode(), begun_at=reading.begun_at)
             earlier = await self._shelf.find(key, tuple[_ReadForm, ...]) or ()
             return (now, *earlier[: MOST_FORMS_KEPT - 1])
 
@@ -229,6 +229,10 @@ class Forms:
             return None
         (named,) = parse_qs(urlsplit(str(url)).query).get("page", [""])[-1:]
         return f"p{named}" if named and named != page and len(named) <= _LONGEST_PAGE else None
+
+
+def _digests(inputs: JsonObject) -> JsonObject:
+    return {name: key_of("input", fieldwire.sorted_json({name: value})) for name, value in inputs.items()}
 
 
 def _page(cursor: str | None) -> str:

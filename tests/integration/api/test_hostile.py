@@ -61,7 +61,7 @@ JSON: Final = st.recursive(
     ),
     max_leaves=12,
 )
-OTHERS: Final = {"user_id": "alice", "webhook_id": "we1", "link_id": "cl1", "seq": "1"}
+OTHERS: Final = {"user_id": "alice", "webhook_id": "we1", "link_id": "cl1", "seq": "1", "app_id": "Slack"}
 """What else addresses name."""
 
 PATHS: Final = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).map(lambda text: quote(text, safe="/"))

@@ -85,6 +85,16 @@ async def test_another_authentication_has_forms_of_its_own(stage: Stage) -> None
     assert found == [[], ["sheet"]]
 
 
+async def test_what_a_user_fills_in_is_not_kept_with_the_form(stage: Stage) -> None:
+    """Whoever is erased is not remembered by it for another minute."""
+    stage.zapier.answers(answer(page([action_row()])), answer(page([SHEET, field("text")])))
+    found = await asked(stage, use(sheet="of-ann", text="to-bob"), use(sheet="of-ann", text="to-eve"))
+    kept = [await stage.cache.get(key, now=NOON) or b"" for key in stage.cache.keys]
+
+    assert (found, forms_read(stage)) == ([["sheet", "text"]] * 2, 1)
+    assert [text for text in (b"of-ann", b"to-bob", b"to-eve") if any(text in value for value in kept)] == []
+
+
 async def test_a_form_serves_for_a_minute_however_often_it_is_asked_for(stage: Stage) -> None:
     """Being used makes it no younger."""
     stage.zapier.answers(
