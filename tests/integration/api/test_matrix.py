@@ -194,6 +194,7 @@ class World:
             "link_id": self.link,
             "user_id": "alice",
             "webhook_id": self.webhook,
+            "app_id": self.session["steps"][0]["app"]["id"],
             "seq": "1",
         }
         address = operation.address(**names)
