@@ -566,7 +566,8 @@ def _of_app(facts: AppFacts) -> Iterator[Finding]:
     elif facts.waiting:
         yield Finding(
             code="awaiting_popups",
-            says=f"{name}: {_waiting(facts)} for a popup, and checks are made in time.",
+            says=f"{name}: {_number(facts, 'session')} {'waits' if len(facts.waiting) == 1 else 'wait'} for a popup, "
+            "and checks are made in time.",
             verdict=Verdict.WORKING,
         )
     else:
@@ -611,7 +612,7 @@ def _held_up(facts: AppFacts, name: str) -> list[Finding]:
         replace(
             finding,
             step_id=None,
-            says=f"{name}: {count} of {_waiting(facts)} for a popup. {finding.says[0].upper()}{finding.says[1:]}",
+            says=f"{name}: {count} of {_number(facts, 'waiting session')}: {finding.says}",
         )
         for finding, count in found.values()
     ]
@@ -632,10 +633,8 @@ def _holdups(facts: SessionFacts, app_id: str) -> Iterator[Finding]:
 _HOLDS_UP: Final = frozenset({"cooldown", "zapier_fails", "budget_used_up", "worker_missing"})
 
 
-def _waiting(facts: AppFacts) -> str:
-    count = len(facts.waiting)
-    more = "more than " if facts.more_wait else ""
-    return f"{more}{_many(count, 'session')} that {'waits' if count == 1 else 'wait'}"
+def _number(facts: AppFacts, thing: str) -> str:
+    return f"{'more than ' if facts.more_wait else ''}{_many(len(facts.waiting), thing)}"
 
 
 # --- words ----------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_an_operator_finds_out_why_helps_and_is_on_record(up: Installation) -> N
     assert (said.returncode, said.stderr) == (0, "")
     assert f"{session['id']}: it goes on by itself" in said.stdout
     assert "Step 1 (HubSpot) waits for the popup opened at" in said.stdout
-    assert "1 session waits for popups of HubSpot" in said.stdout
+    assert "HubSpot: 1 session waits for a popup, and checks are made in time." in said.stdout
     assert checked.stdout.startswith("applied: Zapier is asked now, as soon as a call is free.")
     assert evidence == ["difference"]
     assert "check_now" in audited.stdout

@@ -92,6 +92,7 @@ class MemoryCredentialStore:
             state=CredentialState.ACTIVE,
             reason=None,
             expires_at=expires_at,
+            has_refresh_token=True,
         )
         self._keep(KeptState(credential=credential, refresh_token=refresh_token, refreshed_by=refresh_id))
         self._resume(tenant_id, user_id, now=now)

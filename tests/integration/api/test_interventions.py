@@ -242,7 +242,7 @@ async def test_who_waits_for_nothing_is_told_so(desk: Desk) -> None:
     assert of_session["verdict"] == of_app["verdict"] == "stuck"
     assert of_session["findings"][0]["code"] == of_app["findings"][0]["code"] == "worker_missing"
     assert "zapwright worker" in of_app["findings"][0]["do"]
-    assert of_app["findings"][0]["says"].startswith("Slack: 1 of 1 session that waits for a popup. A check")
+    assert of_app["findings"][0]["says"].startswith("Slack: 1 of 1 waiting session: a check has been due")
 
 
 async def test_a_session_tells_what_its_webhooks_lack(desk: Desk) -> None:

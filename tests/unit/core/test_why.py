@@ -423,12 +423,9 @@ def test_what_holds_an_apps_users_up_is_said_once_with_how_many() -> None:
     stuck = why_app(app(*two, out, well, more_wait=True))
     assert stuck.verdict is Verdict.STUCK
     assert [finding.code for finding in stuck.findings] == ["worker_missing", "sign_in_needed"]
-    assert (
-        "Slack: 2 of more than 4 sessions that wait for a popup. A check has been due for 60 s"
-        in stuck.findings[0].says
-    )
+    assert "Slack: 2 of more than 4 waiting sessions: a check has been due for 60 s" in stuck.findings[0].says
     assert of_app(app(well)) == [
-        ("awaiting_popups", "Slack: 1 session that waits for a popup, and checks are made in time.")
+        ("awaiting_popups", "Slack: 1 session waits for a popup, and checks are made in time.")
     ]
     assert of_app(app(elsewhere))[0][0] == "awaiting_popups"
 
