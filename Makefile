@@ -93,7 +93,7 @@ coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must 
 # ------------------------------------------------------------------------------------------------ measure
 
 .PHONY: bench
-bench: bench-fallback bench-lifecycle bench-streams bench-events bench-reads ## Every benchmark
+bench: bench-fallback bench-lifecycle bench-dashboard bench-streams bench-events bench-reads ## Every benchmark
 
 .PHONY: bench-fallback
 bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
@@ -102,6 +102,10 @@ bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1
 .PHONY: bench-lifecycle
 bench-lifecycle: $(VENV)/.project ## A session's life beside a floor and a naive design (JSON=1 ends with one JSON object)
 	@$(BIN)/python -m bench.lifecycle $(if $(filter 1,$(JSON)),--json) $(ARGS)
+
+.PHONY: bench-dashboard
+bench-dashboard: $(VENV)/.project ## The same, ours alone, without and with the dashboard open (JSON=1 ends with one JSON object)
+	@$(BIN)/python -m bench.lifecycle --dashboard $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 .PHONY: bench-streams
 bench-streams: $(VENV)/.project ## 2,000 streams at one API process, told of one change each (JSON=1 ends with one JSON object)

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
+from structlog.contextvars import bind_contextvars
 
 from api.cors import ALLOWED
 from api.errors import OriginRefusedError, ScopeMissingError, UnauthorizedError
@@ -169,6 +170,8 @@ class Needs:
             raise ScopeMissingError(scope=self.scope)
         _check_step(caller, request)
         request.state.caller = caller
+        if caller.tenant_id is not None:
+            bind_contextvars(tenant=caller.tenant_id)
 
     def _is_met_by(self, caller: Caller) -> bool:
         if caller.session_id is None:

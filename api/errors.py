@@ -278,7 +278,9 @@ def problem(error: ZapwrightError, scope: Scope) -> Response:
     """Return the answer for an error, and log it under the request's reference."""
     status = status_of(type(error))
     record = log.warning if status >= HTTPStatus.INTERNAL_SERVER_ERROR else log.info
-    record("problem", code=error.code, status=status.value, detail=error.message)
+    # An address that leads nowhere is shown to who asked for it alone: it may be a link, or a token, that went astray.
+    detail = {} if isinstance(error, RouteNotFoundError) else {"detail": error.message}
+    record("problem", code=error.code, status=status.value, **detail)
     document = Problem(
         type=type_of(type(error)),
         title=title_of(type(error)),

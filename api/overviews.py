@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from api import views
 from api.schemas import operators as shapes
@@ -14,11 +14,20 @@ from orchestrator.core.deliveries import Delivery
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate, Stage
 from orchestrator.core.ports import Reception, Situation, Verdict, WorkerReport
-from orchestrator.core.session import SECOND, Instant, Millis, SessionStatus
-from orchestrator.oversight import AppDetails, AppHealth, Called, Overview, Planned, Seen, Side, Staff, oldest, stuck_by
-
-ALIVE_FOR: Final[Millis] = 30 * SECOND
-"""How long a worker is taken to live that was not heard of."""
+from orchestrator.core.session import Instant, SessionStatus
+from orchestrator.oversight import (
+    ALIVE_FOR,
+    AppDetails,
+    AppHealth,
+    Called,
+    Overview,
+    Planned,
+    Seen,
+    Side,
+    Staff,
+    oldest,
+    stuck_by,
+)
 
 
 def session(seen: Seen, views: Views, *, now: Instant) -> shapes.FoundSession:

@@ -62,7 +62,7 @@ _ELSEWHERE: Final = (
 
 _WORDS: Final[Mapping[Kind, tuple[str, str, tuple[str, ...]]]] = {
     Kind.GREETING: ("One moment", "plain", ("You are on your way to Zapier.",)),
-    Kind.SIGNED_IN: ("You are signed in to Zapier", "good", ("You can close this window.",)),
+    Kind.SIGNED_IN: ("You are signed in to Zapier", "good", ()),
     Kind.UNSURE: (
         "This may have worked",
         "wait",
@@ -122,7 +122,7 @@ def html(page: Page, *, root: str = "") -> str:
     said = [element("p", sentence.format(**names)) for sentence in sentences]
     if page.account is not None:
         said.insert(0, element("p", "The account is ", element("b", page.account), "."))
-    noted = said if tone == "plain" else [element("div", *said, **{"class": "note", "data-tone": tone})]
+    noted = said if tone == "plain" or not said else [element("div", *said, **{"class": "note", "data-tone": tone})]
     waits = element("span", **{"class": "spinner", "aria-hidden": "true"}) if page.kind is Kind.GREETING else None
     card = element(
         "section",
@@ -138,6 +138,7 @@ def html(page: Page, *, root: str = "") -> str:
         "data-kind": page.kind.value,
         "data-tells": " ".join(page.tells) or None,
         "data-browser": page.browser,
+        "data-back": page.back if page.kind is Kind.SIGNED_IN else None,
     }
     main = element("main", card, id="sign-in", **{"class": "page narrow"}, **facts)
     script = "sign-in-page.js" if page.kind in _BY_SCRIPT else None

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars, unbind_contextvars
 
 from api.errors import InternalError, problem
 from orchestrator.core.errors import SessionNotFoundError, StoreError
@@ -27,7 +27,10 @@ GONE: Final = 499
 _REFERENCE: Final = REFERENCE.lower().encode()
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _NO_STORE: Final = (b"cache-control", b"no-store")
-_SESSION: Final = re.compile(r"/v1/sessions/([A-Za-z0-9]{1,64})(?:/|$)")
+_SESSION: Final = re.compile(r"/v1/(?:operator/)?sessions/([A-Za-z0-9]{1,64})(?:/steps/([A-Za-z0-9]{1,64}))?(?:/|$)")
+BOUND_LATER: Final = ("tenant", "attempt")
+"""What a request turns out to be about only on its way."""
+
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -45,11 +48,12 @@ class Trace:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})["reference"] = reference = self._new_reference()
-        bound = bind_contextvars(reference=reference, **_session_of(scope["path"]))
+        bound = bind_contextvars(reference=reference, **_of_path(scope["path"]))
         try:
             await self._follow(scope, receive, send)
         finally:
             reset_contextvars(**bound)
+            unbind_contextvars(*BOUND_LATER)
 
     async def _follow(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun_at = time.perf_counter()
@@ -103,6 +107,9 @@ def _mark(message: Message, scope: Scope) -> None:
         headers.append(_NO_STORE)
 
 
-def _session_of(path: str) -> dict[str, str]:
+def _of_path(path: str) -> dict[str, str]:
+    """Read out of a path what it is about, for the log."""
     found = _SESSION.match(path)
-    return {"session_id": found[1]} if found else {}
+    if found is None:
+        return {}
+    return {"session": found[1]} if found[2] is None else {"session": found[1], "step": found[2]}

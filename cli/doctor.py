@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from api.routes.sign_in_page import CALLBACK
 from api.tokens import HOW_TO_MAKE_A_KEY
 from cli import devenv, tables
 from cli.environment import queue_url, read_settings, store_url
@@ -31,10 +32,10 @@ from orchestrator.addresses import OneServer, read_address
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import SignInRequiredError, StoreError, UpstreamBusyError, UpstreamError
-from orchestrator.core.ports import Usage
+from orchestrator.core.ports import Tokens, TokensOver, TokensRefused, TokensUnknown, Usage
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT
-from orchestrator.settings import Settings
+from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.reports import ServerReport
 from orchestrator.zapier.probing import probe
@@ -46,6 +47,7 @@ SKEW_ABSURD: Final[Millis] = 60 * SECOND
 RELAYED_WITHIN: Final[Millis] = 30 * SECOND
 """A relay takes an event within moments of its commit."""
 
+MOST_SECRETS: Final = 4
 SEEN_WITHIN: Final = timedelta(seconds=60)
 
 _PROBE_LIMIT_S: Final = 5.0
@@ -96,7 +98,7 @@ async def _gathered(settings: Settings, token: SecretStr | None) -> list[Finding
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Look at one thing after the other; makes one call to Zapier, with a token that opens nothing."""
+    """Look at one thing after the other; calls Zapier with tokens that open nothing, and once for each secret."""
     yield _versions()
     for finding in _settings(settings):
         yield finding
@@ -134,6 +136,16 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     else:
         yield _fail("token keys", "ZAPWRIGHT_TOKEN_KEYS is not set: the API does not start", HOW_TO_MAKE_A_KEY)
     yield _upstream_settings(settings)
+    yield _redirect_uri(settings)
+
+
+def _redirect_uri(settings: Settings) -> Finding:
+    """Say what must be registered at Zapier, to the letter, before anybody can sign in."""
+    if not (host := _upstream_host(settings)).endswith("zapier.com"):
+        return _ok("redirect URI", f"any, at {host} (not Zapier)")
+    if settings.public_api_url is None:
+        return _warn("redirect URI", "it depends on how the API is reached", "set ZAPWRIGHT_PUBLIC_API_URL")
+    return _ok("redirect URI", f"to be registered at Zapier: {settings.public_api_url.rstrip('/')}{CALLBACK}")
 
 
 def _credential_keys(settings: Settings) -> Finding:
@@ -152,14 +164,17 @@ def _upstream_settings(settings: Settings) -> Finding:
     limits = (
         f"{settings.rate_limit_egress or 'no limit'} per address, {settings.rate_limit_partner or 'none'} per partner"
     )
-    host = urlsplit(settings.zapier_api_url or "https://api.zapier.com").hostname or ""
-    if not host.endswith("zapier.com"):
+    if not (host := _upstream_host(settings)).endswith("zapier.com"):
         return _ok("limits", f"{limits} at {host} (not Zapier)")
     if not settings.rate_limit_egress or not settings.rate_limit_partner:
         return _fail("limits", limits, "set ZAPWRIGHT_RATE_LIMIT_EGRESS and _PARTNER: Zapier has limits")
     if settings.zapier_client_id == Settings.model_fields["zapier_client_id"].default:
         return _warn("limits", limits, "set ZAPWRIGHT_ZAPIER_CLIENT_ID to your client id: limits are kept under it")
     return _ok("limits", limits)
+
+
+def _upstream_host(settings: Settings) -> str:
+    return urlsplit(settings.zapier_api_url or ZAPIERS_API_URL).hostname or ""
 
 
 # --- what needs the store ---------------------------------------------------------------------------------------------
@@ -198,6 +213,8 @@ async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> Asyn
         yield _fail("store", error.message, _unless_ours("see REDIS_URL and the server's configuration"))
         return
     yield await _upstream(zapwright, settings)
+    for tenant_id in await _tenants_with_secrets(zapwright):
+        yield await _client_secret(zapwright, tenant_id)
 
 
 def _servers(reports: Sequence[ServerReport], settings: Settings) -> Finding:
@@ -308,6 +325,35 @@ async def _upstream(zapwright: Zapwright, settings: Settings) -> Finding:
     except UpstreamError as error:
         return _fail("upstream", f"{where}: {error.message}", "see ZAPWRIGHT_ZAPIER_API_URL and the network")
     return _ok("upstream", f"{where} answers")
+
+
+async def _tenants_with_secrets(zapwright: Zapwright) -> list[str]:
+    """Return the tenants whose client secret is asked for: the default one, and a few of those with their own."""
+    own = [tenant.id for tenant in await zapwright.store.tenants.all() if tenant.has_client_secret]
+    return [DEFAULT_TENANT, *own[:MOST_SECRETS]]
+
+
+async def _client_secret(zapwright: Zapwright, tenant_id: str) -> Finding:
+    """Ask for a refresh of a token that nobody has: Zapier looks at the client first, and hands out nothing."""
+    thing = "client secret" if tenant_id == DEFAULT_TENANT else f"client secret of {tenant_id}"
+    try:
+        client = await zapwright.directory.client_of(tenant_id)
+        if client is None:
+            return _ok(thing, "not set: users sign in, and tokens are refreshed, elsewhere")
+        permit = await zapwright.upstream.permit(tenant_id)
+    except UpstreamBusyError as error:
+        return _warn(thing, error.message, "ask again later")
+    except StoreError as error:
+        return _fail(thing, error.message, "see ZAPWRIGHT_CREDENTIAL_KEYS, or set the secret again")
+    limit = round(_PROBE_LIMIT_S * SECOND)
+    match await zapwright.oauth.refresh(client, _NOBODYS_TOKEN, limit=limit, permit=permit):
+        case TokensOver() | Tokens():
+            return _ok(thing, f"Zapier knows it, with the client id {client.id}")
+        case TokensRefused(is_client_wrong=True, problem=problem):
+            advice = "set client id and secret as Zapier shows them now: a new secret ends the one before"
+            return _fail(thing, f"Zapier refuses it, with the client id {client.id} ({problem})", advice)
+        case TokensRefused(problem=problem) | TokensUnknown(problem=problem):
+            return _warn(thing, f"Zapier does not say: {problem}", "see ZAPWRIGHT_ZAPIER_TOKEN_URL and the network")
 
 
 # --- what runs --------------------------------------------------------------------------------------------------------

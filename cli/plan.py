@@ -36,6 +36,7 @@ TOKEN_KEYS: Final = "ZAPWRIGHT_TOKEN_KEYS"  # noqa: S105 - the name of a setting
 REDIS_URL: Final = "REDIS_URL"
 QUEUE_REDIS_URL: Final = "QUEUE_REDIS_URL"
 UPSTREAM_URL: Final = "ZAPWRIGHT_ZAPIER_API_URL"
+CLIENT_SECRET: Final = "ZAPWRIGHT_ZAPIER_CLIENT_SECRET"  # noqa: S105 - the name of a setting
 MESSAGE_ORIGIN: Final = "ZAPWRIGHT_ZAPIER_MESSAGE_ORIGIN"
 OWN_APPS: Final = ("af2c7fed-ce06-59d2-ae96-40bf9d642757=username+password",)
 """The app of its own that the simulator's partner has, Acme Orders."""
@@ -45,7 +46,10 @@ SIMULATOR_PORT: Final = 8089
 HERE: Final = ("127.0.0.0/8", "::1/128")
 """Where webhook receivers are while one develops: on this machine."""
 
-_FOUND_BY: Final = {STORE: (REDIS_URL, QUEUE_REDIS_URL), SIMULATOR: (UPSTREAM_URL, MESSAGE_ORIGIN, SIMULATOR_URL)}
+_FOUND_BY: Final = {
+    STORE: (REDIS_URL, QUEUE_REDIS_URL),
+    SIMULATOR: (UPSTREAM_URL, MESSAGE_ORIGIN, SIMULATOR_URL, CLIENT_SECRET),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,7 @@ class Plan:
             UPSTREAM_URL: settings.zapier_api_url or "",
             MESSAGE_ORIGIN: settings.zapier_message_origin,
             SIMULATOR_URL: self.simulator_url or "",
+            CLIENT_SECRET: _secret(settings.zapier_client_secret) if self.simulator_url else "",
             STARTED: " ".join(started),
         }
         return {name: value for name, value in found.items() if value}
@@ -111,7 +116,6 @@ class Plan:
             "ZAPWRIGHT_ORIGINS": ",".join(self.settings.origins),
         }
         if self.simulator_url is not None:
-            own["ZAPWRIGHT_ZAPIER_CLIENT_SECRET"] = _secret(self.settings.zapier_client_secret)
             own["ZAPWRIGHT_OWN_APPS"] = ",".join(self.settings.own_apps)
             own["ZAPWRIGHT_WEBHOOK_ALLOWED_NETWORKS"] = ",".join(self.settings.webhook_allowed_networks or HERE)
         if self.settings.simulator_url is not None:
@@ -218,6 +222,8 @@ def _given(settings: Settings, former: Mapping[str, str]) -> Settings:
         forgotten |= {"redis_url": None, "queue_redis_url": None}
     if UPSTREAM_URL in echoed:
         forgotten |= {"zapier_api_url": None}
+    if CLIENT_SECRET in echoed:
+        forgotten |= {"zapier_client_secret": None}
     return settings.model_copy(update=forgotten)
 
 

@@ -165,8 +165,14 @@ def switches_of(findings: list[Finding]) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for found in findings:
         for section, switches in found.switches.items():
-            document[section] = document.get(section, {}) | switches
+            before = document.get(section, {})
+            document[section] = before | {name: _both(before.get(name), value) for name, value in switches.items()}
     return document
+
+
+def _both(one: object, other: object) -> object:
+    """Return what was found last; of lists, all that was found."""
+    return [*one, *other] if isinstance(one, list) and isinstance(other, list) else other
 
 
 def settings_of(findings: list[Finding]) -> Mapping[str, str]:

@@ -59,14 +59,21 @@ class Board:
     async def open(self, things: Mapping[str, str]) -> None:
         """Follow the addresses of things by their names, and draw what is there within a moment."""
         self._seen = dict.fromkeys(things, Seen())
+        self._client.on_connect(partial(self._follow, things))
+        self._client.on_disconnect(self._leave)
         self._client.on_delete(self._leave)
-        for name, address in things.items():
-            follow = self._desk.feeds.follow
-            self._leaving.append(follow(self._sight.visit, address, partial(self._hear, name)))
+        self._follow(things)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._is_complete.wait(), PATIENCE_S)
         self._is_drawing = True
         self._draw()
+
+    def _follow(self, things: Mapping[str, str]) -> None:
+        """Have what is shown kept new, from when the page is asked for until its browser goes, and when it is back."""
+        if not self._leaving and not self._client.is_deleted:
+            for name, address in things.items():
+                follow = self._desk.feeds.follow
+                self._leaving.append(follow(self._sight.visit, address, partial(self._hear, name)))
 
     def _hear(self, name: str, seen: Seen) -> None:
         self._seen[name] = seen

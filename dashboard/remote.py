@@ -12,7 +12,7 @@ import httpx
 
 from dashboard.sight import Json, Trouble
 
-LIMIT_S: Final = 10.0
+LIMIT_S: Final = 5.0
 _CONNECTIONS: Final = 16
 
 

@@ -310,6 +310,8 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             deliveries=store.deliveries,
             audit=store.audit,
             calls=store.calls,
+            workers=store.workers,
+            oversight=oversight,
             directory=directory,
             clock=clock,
             policy=policy,

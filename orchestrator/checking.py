@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import reduce
 
+from structlog.contextvars import bound_contextvars
+
 from orchestrator.commits import Commits
 from orchestrator.core import schedule
 from orchestrator.core.effects import Due, LeaseHeld
@@ -140,7 +142,8 @@ class Checker:
             )
 
         guards = (LeaseHeld(app_id=key.app_id, token=token),)
-        await self._commits.apply(session.key, listed, guards=guards, read=session)
+        with bound_contextvars(session=session.id):
+            await self._commits.apply(session.key, listed, guards=guards, read=session)
 
     async def _back_off(self, watch: Watch, token: str) -> None:
         failures = watch.failures + 1

@@ -105,7 +105,7 @@ class Courier:
             try:
                 following = await self._settle(after, token=token, goes_on=goes_on)
             except LaneLostError:
-                log.info("webhook_lane_lost", endpoint=endpoint.id, session=after.lane.session_id, seq=after.seq)
+                log.info("webhook_lane_lost", seq=after.seq)
                 return
             await self._heed(after, answer, endpoint)
 
@@ -125,8 +125,6 @@ class Courier:
             return
         log.info(
             "webhook_not_received",
-            endpoint=after.lane.endpoint_id,
-            session=after.lane.session_id,
             seq=after.seq,
             status=answer.status,
             problem=answer.problem,

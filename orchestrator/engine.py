@@ -462,6 +462,7 @@ class Engine:
             return []
         credential = await self._credential(session)
         app_ids = sorted({app_id for _, app_id in wanted})
+        await self._upstream.learn_apps(credential, app_ids)
         first = {app_id: await self._app_chosen(credential, "", app_id) for app_id in app_ids}
         return [replace(first[app_id], step_id=step_id) for step_id, app_id in wanted]
 

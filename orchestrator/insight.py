@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.core.deliveries import Delivery, DeliveryState
+from orchestrator.core.health import Jump
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports import (
     AuditLog,
@@ -27,11 +29,13 @@ from orchestrator.core.ports import (
     Standing,
     Watch,
     WatchStore,
+    WorkerRoll,
 )
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import App, Session, StepState, WatchKey
 from orchestrator.core.why import AppFacts, Conditions, Diagnosis, SessionFacts, Undelivered, why_app, why_session
 from orchestrator.directory import Directory
+from orchestrator.oversight import ALIVE_FOR, Oversight
 
 MOST_DELIVERIES: Final = 200
 MOST_ENTRIES: Final = 100
@@ -68,6 +72,8 @@ class Insight:
         deliveries: DeliveryStore,
         audit: AuditLog,
         calls: CallLog,
+        workers: WorkerRoll,
+        oversight: Oversight,
         directory: Directory,
         clock: Clock,
         policy: Policy,
@@ -81,6 +87,8 @@ class Insight:
         self._deliveries = deliveries
         self._audit = audit
         self._calls = calls
+        self._workers = workers
+        self._oversight = oversight
         self._directory = directory
         self._clock = clock
         self._policy = policy
@@ -124,16 +132,19 @@ class Insight:
         query = SessionQuery(
             tenant_id=None, within=within, state=StepState.AWAITING_POPUP, app_id=app_id, limit=MOST_WAITING
         )
-        page = await self._sessions.find(query)
-        waiting = [session for session in page.sessions if _waits(session, app_id)]
+        page, (now, app) = await asyncio.gather(self._sessions.find(query), self._oversight.app(within, app_id))
+        waiting = [session for session in page.sessions if app_id in _awaited(session)]
         facts = await asyncio.gather(*(self._facts(session) for session in waiting))
+        titles = (one.title for session in waiting for one in _apps(session) if one.id == app_id)
         return why_app(
             AppFacts(
                 app_id=app_id,
-                title=next((app.title for session in waiting for app in _apps(session) if app.id == app_id), app_id),
-                conditions=await self._conditions(),
+                title=next(titles, None) or app.health.title or app_id,
+                now=now,
                 waiting=tuple(facts),
                 more_wait=page.cursor is not None,
+                popups=app.health.popups,
+                jump=app.health.jump,
             )
         )
 
@@ -147,10 +158,11 @@ class Insight:
             WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
             for app_id in dict.fromkeys(app.id for app in _apps(session))
         ]
-        conditions, credential, undelivered = await asyncio.gather(
+        conditions, credential, undelivered, jumps = await asyncio.gather(
             self._conditions(session.tenant_id),
             self._credentials.standing(session.tenant_id, session.user_id),
             self._undelivered(session),
+            self._jumps(session),
         )
         watches = await asyncio.gather(*(self._watches.load(key, now=now) for key in keys))
         return SessionFacts(
@@ -159,13 +171,25 @@ class Insight:
             credential=credential,
             watches={watch.key.app_id: watch for watch in watches},
             undelivered=undelivered,
+            jumps=jumps,
         )
 
-    async def _conditions(self, tenant_id: str | None = None) -> Conditions:
+    async def _conditions(self, tenant_id: str) -> Conditions:
         now = self._clock.now()
-        partner = await self._directory.partner_of(tenant_id or self._directory.default.id)
-        budget = await self._budget.usage(egress=self._egress, partner=partner, now=now)
-        return Conditions(now=now, policy=self._policy, budget=budget)
+        partner = await self._directory.partner_of(tenant_id)
+        budget, workers = await asyncio.gather(
+            self._budget.usage(egress=self._egress, partner=partner, now=now), self._workers.all()
+        )
+        alive = sum(now - worker.seen_at < ALIVE_FOR for worker in workers)
+        return Conditions(now=now, policy=self._policy, budget=budget, workers=alive)
+
+    async def _jumps(self, session: Session) -> Mapping[str, Jump]:
+        """Return of which awaited apps the messages get lost more often than usual, for the session's tenant."""
+        sees = frozenset({session.tenant_id})
+        awaited = _awaited(session) if session.is_open else ()
+        found = await asyncio.gather(*(self._oversight.app(sees, app_id) for app_id in awaited))
+        jumps = {app.health.app_id: app.health.jump for _, app in found}
+        return {app_id: jump for app_id, jump in jumps.items() if jump is not None}
 
     async def _undelivered(self, session: Session) -> tuple[Undelivered, ...]:
         """Return which endpoints have not received what, those first that hear of every session."""
@@ -199,9 +223,7 @@ def _apps(session: Session) -> tuple[App, ...]:
     return tuple(step.app for step in session.steps if step.app is not None)
 
 
-def _waits(session: Session, app_id: str) -> bool:
-    return any(
-        step.app is not None and step.app.id == app_id
-        for step in session.steps
-        if step.state is StepState.AWAITING_POPUP
-    )
+def _awaited(session: Session) -> tuple[str, ...]:
+    """Return the apps for whose popups somebody waits."""
+    waiting = (step for step in session.steps if step.state is StepState.AWAITING_POPUP)
+    return tuple(dict.fromkeys(step.app.id for step in waiting if step.app is not None))

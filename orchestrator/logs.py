@@ -10,28 +10,36 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Final, TextIO
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from orchestrator.core.endpoints import SECRET_PREFIX
+from orchestrator.core.tenants import KEY_PREFIX
 from orchestrator.settings import Settings
 
 REDACTED: Final = "…"
+SHORTEST_SECRET: Final = 8
 
 _SECRET_NAME: Final = re.compile(r"token|secret|passw|authorization|cookie|(api|access|credential|fernet|private)_?key")
 _BEARER: Final = re.compile(r"\b(bearer\s+)\S+", re.IGNORECASE)
 _SECRET_OF_LINK: Final = re.compile(r"(?<=[0-9a-z]-)[2-7a-z]{32}(?![0-9a-z])", re.IGNORECASE)
+_BEGINNINGS: Final = (KEY_PREFIX, SECRET_PREFIX, "eyJ")
+_SHAPES: Final = re.compile(rf"(?:{KEY_PREFIX}|{SECRET_PREFIX})[\w+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+"""API keys, webhook secrets, client tokens."""
+
 _USER_OF_URL: Final = re.compile(r"(?<=://)[^/\s@]+@")
 
 
 def configure(settings: Settings, *, stream: TextIO | None = None) -> None:
     """Log as the settings say, to standard error by default. The last call counts."""
     stream = stream or sys.stderr
-    chain, renderer = _chain(), _renderer(settings, stream)
+    chain, renderer = _chain(), _guarded(_renderer(settings, stream), secrets_of(settings))
     structlog.configure(
         processors=[*chain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
@@ -71,6 +79,38 @@ class Lines:
 def redacted(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Take out what looks like a secret: by its name, after the word bearer, a user in an address, a connect link's."""
     return {name: _clean(name, value) for name, value in line.items()}
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """Return what this process must never print: its keys, and the addresses of its stores where these hold a password.
+
+    What is shorter than a secret can be is left out, or half of every line would be.
+    """
+    kept = (
+        settings.api_key,
+        settings.zapier_client_secret,
+        *settings.credential_keys,
+        *settings.token_keys,
+    )
+    found = [secret.get_secret_value() for secret in kept if secret is not None]
+    addresses = (url.get_secret_value() for url in (settings.redis_url, settings.queue_redis_url) if url is not None)
+    found.extend(urlsplit(address).password or "" for address in addresses)
+    return tuple(secret for secret in found if len(secret) >= SHORTEST_SECRET)
+
+
+def _guarded(renderer: Processor, secrets: Sequence[str]) -> Processor:
+    """Let nothing through that is a secret of ours by its shape, or one of those, wherever in a line it came to be."""
+
+    def guarded(logger: WrappedLogger, method: str, line: EventDict) -> str:
+        text = str(renderer(logger, method, line))
+        if any(beginning in text for beginning in _BEGINNINGS):
+            text = _SHAPES.sub(REDACTED, text)
+        for secret in secrets:
+            if secret in text:
+                text = text.replace(secret, REDACTED)
+        return text
+
+    return guarded
 
 
 def _chain() -> list[Processor]:

@@ -27,6 +27,7 @@ from prometheus_client import (
 from prometheus_client.metrics import MetricWrapperBase
 
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState
+from orchestrator.core.events import EventName
 from orchestrator.core.health import OF_POPUPS, counted
 from orchestrator.core.metering import Meter, resolutions, transition
 from orchestrator.core.ports import Commit, Share, Urgency
@@ -60,7 +61,7 @@ SERVING: Final = (Process.API, Process.DASHBOARD)
 WORKING: Final = (Process.API, Process.WORKER)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metric:
     """One metric. `text` says what it counts, of the processes `by`; `buckets` make it a histogram."""
 
@@ -223,20 +224,21 @@ class Metrics:
 
     def committed(self, before: Session | None, commit: Commit) -> None:
         """Count the events of a commit, where they brought their steps, and which popups they resolved."""
+        is_of_popup = is_resolved = False
         for event in commit.events:
             self._counter(EVENTS, event.name).inc()
             moved = transition(event)
             if moved is not None:
                 self._counter(TRANSITIONS, moved.state, moved.reason or "none").inc()
-        if not OF_POPUPS.isdisjoint(event.name for event in commit.events):
-            self._popups(before, commit)
-
-    def _popups(self, before: Session | None, commit: Commit) -> None:
-        for popups, fate in counted(commit.session, commit.events).popups:
-            self._counter(POPUPS, self._app(popups.app_id), popups.browser, fate).inc()
-        for resolution in resolutions(before, commit):
-            if resolution.wait is not None:
-                self._histogram(RETURN_TO_RESOLVED, resolution.channel).observe(resolution.wait / SECOND)
+                is_of_popup = is_of_popup or event.name in OF_POPUPS
+                is_resolved = is_resolved or event.name is EventName.AUTH_RESOLVED
+        if is_of_popup:
+            for popups, fate in counted(commit.session, commit.events).popups:
+                self._counter(POPUPS, self._app(popups.app_id), popups.browser, fate).inc()
+        if is_resolved:
+            for resolution in resolutions(before, commit):
+                if resolution.wait is not None:
+                    self._histogram(RETURN_TO_RESOLVED, resolution.channel).observe(resolution.wait / SECOND)
 
     def called(self, endpoint: str, *, status: int | None, took: Millis) -> None:
         """Count a call to Zapier."""

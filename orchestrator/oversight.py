@@ -49,6 +49,7 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.session import (
     MINUTE,
+    SECOND,
     BrowserFamily,
     Instant,
     Millis,
@@ -61,6 +62,9 @@ from orchestrator.core.session import (
 from orchestrator.core.waiting import STUCK_AFTER, Waiting, waiting
 from orchestrator.directory import Directory
 from orchestrator.queries import Queries, Snapshot
+
+ALIVE_FOR: Final[Millis] = 30 * SECOND
+"""How long a worker is taken to live that was not heard of."""
 
 FUNNEL_HOURS: Final = 24
 SETTLED_AFTER: Final[Millis] = 10 * MINUTE

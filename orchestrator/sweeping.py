@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
@@ -92,6 +93,10 @@ class Sweeper:
         return len(session_ids)
 
     async def _wake(self, session_id: str) -> None:
+        with bound_contextvars(session=session_id):
+            await self._look_at(session_id)
+
+    async def _look_at(self, session_id: str) -> None:
         session = await self._sessions.load_any(session_id)
         due = wake_at(session, self._policy)
         if due is None or due > self._clock.now():

@@ -28,8 +28,9 @@ from orchestrator.core.ports import (
     Refresh,
     SignInReason,
     Tokens,
+    TokensRefused,
 )
-from orchestrator.core.session import SECOND, Instant, Millis
+from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.upkeep import (
     LONGEST_CALL,
     Await,
@@ -53,6 +54,9 @@ GLANCE: Final[Millis] = 100
 
 SOON: Final[Millis] = SECOND
 """When to come again where the credential is another Zapier account's by now: what it was for has to begin anew."""
+
+CLIENT_REFUSED_FOR: Final[Millis] = MINUTE
+"""How long a process asks nothing for a client that Zapier does not know: it would cost every user's call a permit."""
 
 PATIENCE: Final[tuple[Millis, ...]] = (50, 100, 200, 400, 800)
 """Waits before repeats of a write whose outcome is unknown."""
@@ -88,6 +92,7 @@ class Upkeep:
         self._patience = patience
         self._limit = min(call_limit, LONGEST_CALL)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._refused_until: dict[Client, Instant] = {}
 
     async def newest(self, credential: Credential) -> Credential:
         """Return the credential with a token that is good now, refreshed where it was about to end.
@@ -162,9 +167,7 @@ class Upkeep:
         Once the intent is written the rest goes on though the caller is gone: only tokens that are kept are any.
         """
         tenant_id = kept.credential.tenant_id
-        client = await self._client_of(tenant_id)
-        if client is None:
-            raise UpstreamUnavailableError(problem="tokens cannot be refreshed without a client secret")
+        client = await self._client(tenant_id)
         permit = await self._permits.permit(tenant_id)
         refresh = intent(begin, refresh_id=self._ids.new("rf"), now=self._clock.now())
         is_ours = False
@@ -179,6 +182,15 @@ class Upkeep:
             task.add_done_callback(self._ended)
             await asyncio.shield(task)
 
+    async def _client(self, tenant_id: str) -> Client:
+        """Return as whom the tenant asks. Raises UpstreamUnavailableError for one that Zapier surely refuses."""
+        client = await self._client_of(tenant_id)
+        if client is None:
+            raise UpstreamUnavailableError(problem="tokens cannot be refreshed without a client secret")
+        if self._clock.now() < self._refused_until.get(client, 0):
+            raise UpstreamUnavailableError(problem="Zapier refuses our client id and secret: tokens are not refreshed")
+        return client
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -189,6 +201,9 @@ class Upkeep:
     ) -> None:
         asked_at = self._clock.now()
         answer = await self._oauth.refresh(client, refresh_token, limit=self._limit, permit=permit)
+        if isinstance(answer, TokensRefused) and answer.is_client_wrong:
+            self._refused_until[client] = self._clock.now() + CLIENT_REFUSED_FOR
+            log.error("client_refused", tenant_id=credential.tenant_id, client_id=client.id, problem=answer.problem)
         match after(answer, refresh, now=self._clock.now()):
             case Tokens() as tokens:
                 await self._keep(credential, refresh, tokens, refresh_token=refresh_token, asked_at=asked_at)

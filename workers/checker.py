@@ -89,9 +89,7 @@ class BatchChecker:
             await asyncio.wait(self._running)
 
     async def _check(self, key: WatchKey, token: str, permits: Sequence[Permit]) -> None:
-        with structlog.contextvars.bound_contextvars(
-            tenant=key.tenant_id, user=key.user_id, app=key.app_id, lease=token
-        ):
+        with structlog.contextvars.bound_contextvars(tenant=key.tenant_id, user=key.user_id, app=key.app_id, job=token):
             is_complete = False
             try:
                 async with asyncio.timeout(check_limit(self._limits, pages=len(permits)) / SECOND):

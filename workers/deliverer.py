@@ -96,12 +96,16 @@ class BatchDeliverer:
             await asyncio.wait(self._running)
 
     async def _deliver(self, parcel: Parcel, endpoint: Endpoint, token: str) -> None:
-        try:
-            await self._courier.deliver(parcel, endpoint, token=token)
-        except StoreError as error:
-            log.warning("delivery_not_kept", problem=str(error))
-        except Exception:
-            log.exception("delivery_failed", endpoint=endpoint.id, session=parcel.delivery.lane.session_id)
+        lane = parcel.delivery.lane
+        with structlog.contextvars.bound_contextvars(
+            tenant=lane.tenant_id, endpoint=lane.endpoint_id, session=lane.session_id, job=token
+        ):
+            try:
+                await self._courier.deliver(parcel, endpoint, token=token)
+            except StoreError as error:
+                log.warning("delivery_not_kept", problem=str(error))
+            except Exception:
+                log.exception("delivery_failed")
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from structlog.contextvars import bind_contextvars
 
 from api.auth import STEP_WRITES, SessionDep
 from api.deps import BrowserDep, EngineDep, MetricsDep, ShowDep
@@ -58,6 +59,7 @@ async def open_popup(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     """
     context = Context(elapsed_ms=opening.elapsed_ms, browser=browser)
     opened = await engine.open_popup(key, step_id, opening.attempt_id, context=context, terms=terms)
+    bind_contextvars(attempt=opened.attempt.id)
     mark_replay(response, is_replay=opened.is_replay)
     response.status_code = 200 if opened.outcome is Outcome.DUPLICATE else 201
     return popup(opened)
@@ -75,6 +77,7 @@ async def send_popup_signal(  # noqa: PLR0913, PLR0917 - what FastAPI gives by n
     terms: KeyedConditional,
 ) -> answers.HeardSignal:
     """Say what a page saw of a popup, or its user said. A signal with an unused attempt id opens that attempt."""
+    bind_contextvars(attempt=given.attempt_id)
     try:
         applied = await engine.apply(key, given.meant(step_id, browser), terms=terms)
     except SignalRefusedError:

@@ -190,12 +190,15 @@ async def come_back(visit: VisitDep, state: str = "", code: str | None = None, e
 
 @router.get("/result/{sign_in_id}")
 async def show_result(visit: VisitDep, sign_in_id: str) -> Response:
-    """Say what came of a sign-in; who was led here with their whole page is led back when they are signed in."""
+    """Say what came of a sign-in.
+
+    Who came with their whole page goes back from there, by the page's script or its button: a redirect would be one of
+    the form by which they answered Zapier, and where such a form may lead to is up to Zapier's page.
+    """
 
     async def result() -> Response:
         sign_in = await visit.here.sign_ins.read(sign_in_id, browser_secret=visit.secret)
-        page = await visit.shown(sign_in)
-        return visit.to(page.back) if page.kind is Kind.SIGNED_IN and page.back is not None else visit.page(page)
+        return visit.page(await visit.shown(sign_in))
 
     return await visit.tried(result)
 

@@ -34,7 +34,7 @@ import { icon } from "./icons.js";
  * @property {() => void} finished
  * @property {() => void} cancel
  * @property {(account: Account) => void} choose
- * @property {(title: string, fields: Record<string, string>) => void} supply connects an app of one's own by its fields
+ * @property {(title: string, fields: Record<string, string>, sent: () => void) => void} supply connects an app of one's own by its fields
  * @property {() => void} insert puts a step in before this one
  * @property {(action: {key: string, action_type: string}) => void} chooseAction
  * @property {(by: number) => void} move
@@ -136,11 +136,11 @@ export function stepCard(step, { index, count, locked, desk, wishes }) {
       !HALTED.has(step.show) &&
       h(
         "div",
-        { class: "note", "data-tone": "bad", role: "alert" },
+        { key: "problem", class: "note", "data-tone": "bad", role: "alert" },
         h("p", {}, desk.problem),
         desk.loading.size > 0 && h("div", { class: "row" }, button("Try again", wishes.again)),
       ),
-    h("div", { class: "body stack" }, body(step, { words, locked, desk, wishes })),
+    h("div", { key: "body", class: "body stack" }, body(step, { words, locked, desk, wishes })),
   );
 }
 
@@ -178,7 +178,7 @@ function body(step, { words, locked, desk, wishes }) {
   const settled = SETTLED.has(step.show);
   return [
     settled ? account(step, words, locked, desk, wishes) : telling(step, words, desk, wishes),
-    (CHOOSING.has(step.show) || (settled && desk.picking) || desk.busy === "supply") && accounts(step, desk, wishes),
+    (CHOOSING.has(step.show) || (settled && desk.picking) || (step.show === "preparing" && desk.asks.length > 0)) && accounts(step, desk, wishes),
     settled && action(step, locked, desk, wishes),
     settled && desk.form?.describe({ locked }),
   ];
@@ -302,7 +302,7 @@ function accounts(step, desk, wishes) {
           key: "connect",
         }),
     ),
-    desk.asks.length > 0 && !SETTLED.has(step.show) && step.show !== "unanswered" && ownForm(step, desk, wishes),
+    desk.asks.length > 0 && !SETTLED.has(step.show) && ownForm(step, desk, wishes),
   );
 }
 
@@ -311,13 +311,15 @@ function ownForm(step, desk, wishes) {
   const app = step.app.title;
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const given = new FormData(/** @type {HTMLFormElement} */ (event.target));
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    const given = new FormData(form);
     if (desk.busy !== null) return;
-    wishes.supply(String(given.get("title")), Object.fromEntries(desk.asks.map((name, index) => [name, String(given.get(`field-${index}`))])));
+    const fields = Object.fromEntries(desk.asks.map((name, index) => [name, String(given.get(`field-${index}`))]));
+    wishes.supply(String(given.get("title")), fields, () => form.reset());
   };
   return h(
     "form",
-    { key: "own", class: "stack own", "aria-label": `Connect ${app} by its fields`, autocomplete: "off", on: { submit } },
+    { key: "own", class: "stack own", hidden: step.show === "unanswered" && desk.busy !== "supply", "aria-label": `Connect ${app} by its fields`, autocomplete: "off", on: { submit } },
     h("h3", { class: "soft small" }, "Or fill in what it asks for"),
     h("label", { class: "field" }, h("span", {}, "What to call this account"), h("input", { type: "text", name: "title", required: true, maxlength: "255", autocomplete: "off", value: `${app} of mine` })),
     desk.asks.map((name, index) =>

@@ -109,8 +109,8 @@ const SHOWS = {
   unanswered: (app) => ({
     tone: "busy",
     badge: "Still checking",
-    title: "Zapier’s answer did not arrive",
-    text: `What you filled in was sent once, and is not sent again. Zapier is asked whether it has the ${app} account; you may also choose another.`,
+    title: "Waiting for Zapier’s answer",
+    text: `What you filled in was sent, once. Should no answer come, it is not sent again: Zapier is asked whether it has the ${app} account.`,
   }),
   "not-made": (app) => ({
     tone: "bad",
@@ -211,6 +211,7 @@ const REASONS = {
   expired: "the account has expired",
   revoked: "the account is gone",
   claimed_elsewhere: "the account belongs to another step",
+  unanswered: "Zapier’s answer is awaited",
   not_made: "Zapier did not take what was filled in",
 };
 
@@ -252,13 +253,14 @@ const EVENTS = {
   step_tested: () => ["plain", "Tried out"],
   session_ready: () => ["good", "Everything is ready"],
   session_expired: () => ["bad", "Time is up for this Zap"],
+  session_deadline_moved: () => ["plain", "Given more time"],
   session_cancelled: () => ["plain", "Zap given up"],
   zap_requested: () => ["busy", "Creating the Zap"],
   zap_created: () => ["good", "Zap created"],
   zap_failed: ({ problem }) => ["bad", `Zapier refused: ${problem}`],
   zap_create_unknown: () => ["bad", "No answer: the Zap may exist"],
   zap_looked_for: () => ["wait", "Looked for it among the user’s Zaps"],
-  sign_in_needed: ({ reason }) => ["bad", SIGN_IN_NEEDED[reason] ?? SIGN_IN_NEEDED.token_refused],
+  sign_in_needed: ({ reason }) => ["bad", SIGN_IN_NEEDED[reason] ?? "Zapier wants the user to sign in again"],
   signed_in: () => ["good", "Signed in to Zapier again"],
 };
 

@@ -236,9 +236,10 @@ function wishesOf(step, index, connect) {
         await connect.choose(step.id, account.id);
         desk.picking = false;
       }),
-    supply: (title, fields) =>
+    supply: (title, fields, sent) =>
       act(desk, "supply", async () => {
         await connect.ask(step.id, "POST", "/authentications", { title, fields });
+        sent();
         desk.picking = false;
       }),
     insert: () =>
@@ -343,7 +344,8 @@ function listenTo(step, connect) {
   if (before !== step.show && step.show !== "preparing") {
     said.set(step.id, step.show);
     const desk = deskOf(step.id);
-    Object.assign(desk, { accounts: null, problem: null });
+    // Why fields were not taken is told to whoever sent them, perhaps before everybody hears that they were not.
+    Object.assign(desk, { accounts: null, ...(step.show !== "not-made" && { problem: null }) });
     desk.loading.clear();
     if (before !== undefined) {
       announce(step);

@@ -11,6 +11,7 @@ const CLOSED_AFTER_MS = 3_000;
 const PAUSE_MS = 1_000;
 const FIRST_FRAME_MS = 10_000;
 const SILENCE_MS = 40_000;
+const SPREAD_S = 2;
 const WAITS_MS = [100, 500, 2_000, 4_000, 8_000, 15_000];
 const HIDDEN_TRIES = 4;
 const LONGEST_POLL_S = 10;
@@ -652,6 +653,7 @@ const followerOf = (api, page) => {
       const signal = AbortSignal.any([turn, connection.signal]);
       const cut = () => connection.abort();
       let isMute = false;
+      let isCut = false;
       let hasSpoken = false;
       let silence = setTimeout(() => {
         isMute = true;
@@ -681,8 +683,10 @@ const followerOf = (api, page) => {
         else if (!signal.aborted && !hasSpoken) throw error;
       } finally {
         clearTimeout(silence);
+        isCut = signal.aborted;
         cut();
       }
+      if (!isCut && my.canStream) return { retryAfterS: SPREAD_S * Math.random() };
     },
   };
   return follower;

@@ -9,10 +9,11 @@ import argparse
 import asyncio
 import json
 import logging
+import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,9 @@ from bench.lifecycle.processes import Process
 from orchestrator.store import embedded
 
 CLIENTS = 32
+BROWSERS = 4
+"""Operators' browsers that have every page of the dashboard open."""
+
 NAIVE_SHARE = 4
 """The naive design is so much slower that it is given a part of the sessions, so that it takes about as long."""
 
@@ -69,6 +73,17 @@ class Arena:
         self.worker = stack.enter_context(processes.worker(log=folder / "worker.log", environment=environment))
         self._lives = ours.Lives()
         self._next = 0
+
+    @contextmanager
+    def watched(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+        """Have a dashboard for ours; what is given opens the pages of operators' browsers in it, for a while."""
+        key = asyncio.run(ours.operator_key(redis_url=self._redis_url, credential_key=self._credential_key))
+        port = processes.free_port()
+        environment = {"ZAPWRIGHT_API_URL": f"http://127.0.0.1:{self._servers[ALWAYS].port}"}
+        folder = self._folder.parent
+        with processes.dashboard(port=port, log=folder / "dashboard.log", environment=environment):
+            url = f"http://127.0.0.1:{port}"
+            yield lambda: processes.watchers(url, BROWSERS, key=key, log=folder / "watchers.log")
 
     async def measure(self, name: str, *, sessions: int, clients: int) -> Measurement:
         """Put the load on one contestant; of ours every step is afterwards found resolved."""
@@ -121,6 +136,24 @@ async def run(where: Arena, plan: Plan, console: Console) -> Figures:
     return Figures(rounds)
 
 
+async def run_watched(
+    where: Arena, plan: Plan, console: Console, opened: Callable[[], AbstractContextManager[None]]
+) -> list[float]:
+    """Measure ours without and with the dashboard open, by turns; return what share of the sessions each round kept."""
+    kept = []
+    for number in range(plan.rounds + 1):
+        sessions = plan.sessions if number else max(plan.clients, plan.sessions // 8)
+        rates = {}
+        for is_open in (False, True) if number % 2 else (True, False):
+            with opened() if is_open else nullcontext():
+                one = await where.measure(ALWAYS, sessions=sessions, clients=plan.clients)
+            rates[is_open] = one.load.sessions_per_s
+        if number:  # the first warms up
+            kept.append(rates[True] / rates[False])
+            console.print(f"  round {number}: {rates[False]:.0f} sessions a second without, {rates[True]:.0f} with")
+    return kept
+
+
 def compared(figures: Figures) -> Table:
     """Draw everybody side by side."""
     table = Table(
@@ -154,12 +187,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.lifecycle", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sessions", type=int, default=1600, help="sessions a round, of each but the naive design")
+    parser.add_argument("--dashboard", action="store_true", help="ours alone, without and with the dashboard open")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     console = Console()
     plan = Plan(rounds=arguments.rounds, sessions=arguments.sessions)
     console.print(f"{CLIENTS} clients, {plan.rounds} rounds of {plan.sessions} sessions")
+    if arguments.dashboard:
+        return _main_watched(plan, console, as_json=arguments.json)
     for _ in range(RUNS):
         with arena() as where, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             figures = runner.run(run(where, plan, console))
@@ -172,6 +208,17 @@ def main() -> int:
             f"void: floor ÷ hello is {figures.ratio(FLOOR, HELLO):.2f}, outside {SOUND[0]:.2f}–{SOUND[1]:.2f}"
         )
     return 2
+
+
+def _main_watched(plan: Plan, console: Console, *, as_json: bool) -> int:
+    with arena() as where, where.watched() as opened, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        kept = runner.run(run_watched(where, plan, console, opened))
+    console.print(
+        f"with {BROWSERS} browsers at every page of the dashboard: {statistics.median(kept):.2f} of the sessions"
+    )
+    if as_json:
+        print(json.dumps({"dashboard_kept": round(statistics.median(kept), 3), "worst": round(min(kept), 3)}))
+    return 0
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import msgspec
 from bench.lifecycle.load import Client, Connection
 from bench.lifecycle.upstream import APP, ORIGIN, made, token
 from orchestrator.clock import SystemClock
-from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.core.tenants import DEFAULT_TENANT, ApiKey, Scope, digest_of, key_text
 from orchestrator.settings import Settings
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import open_store
@@ -57,6 +57,26 @@ def environment(*, redis_url: str, credential_key: str) -> dict[str, str]:
         "ZAPWRIGHT_RATE_LIMIT_EGRESS": "1000000",
         "ZAPWRIGHT_RATE_LIMIT_PARTNER": "1000000",
     }
+
+
+async def operator_key(*, redis_url: str, credential_key: str) -> str:
+    """Make an operator's key, as `zapwright api-keys create --operator` does, and return it."""
+    store = open_store(redis_url, shards=Settings().shards, limits=Limits(), credential_keys=(credential_key,))
+    secret = "s" * 43
+    key = ApiKey(
+        id="akbenchmark",
+        tenant_id=None,
+        name="benchmark",
+        scopes=frozenset({Scope.OPERATOR}),
+        digest=digest_of(secret),
+        created_at=SystemClock().now(),
+    )
+    try:
+        await store.check()
+        await store.api_keys.create(key)
+    finally:
+        await store.aclose()
+    return key_text(key.id, secret)
 
 
 async def sign_in(numbers: range, *, redis_url: str, credential_key: str) -> None:

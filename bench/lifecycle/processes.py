@@ -58,6 +58,50 @@ def worker(*, log: Path, environment: Mapping[str, str]) -> Iterator[Process]:
 
 
 @contextmanager
+def dashboard(*, port: int, log: Path, environment: Mapping[str, str]) -> Iterator[Process]:
+    """Have the dashboard at a port until the block ends. Raises StartFailedError."""
+    with _running(["dashboard"], log, {**environment, "ZAPWRIGHT_DASHBOARD_PORT": str(port)}, pass_fds=[]) as running:
+        _wait_until_it_listens(running, port, log)
+        yield Process(pid=running.pid, port=port)
+
+
+@contextmanager
+def watchers(url: str, browsers: int, *, key: str, log: Path) -> Iterator[None]:
+    """Have operators' browsers open at a dashboard until the block ends. Raises StartFailedError."""
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "bench.lifecycle.watching", url, str(browsers)],
+            env={"PATH": os.environ["PATH"], "ZAPWRIGHT_OPERATOR_KEY": key},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=output,
+        )
+    try:
+        if running.stdout is None or running.stdout.readline() != b"open\n":
+            raise StartFailedError(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+        yield
+    finally:
+        running.kill()
+        running.wait()
+
+
+def free_port() -> int:
+    """Return a port at which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _wait_until_it_listens(running: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while running.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
+            return
+        time.sleep(0.05)
+    raise StartFailedError(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+
+
+@contextmanager
 def _running(
     arguments: list[str], log: Path, environment: Mapping[str, str], *, pass_fds: list[int]
 ) -> Iterator[subprocess.Popen[bytes]]:

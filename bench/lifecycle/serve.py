@@ -1,4 +1,4 @@
-"""`python -m bench.lifecycle.serve hello|floor|naive|ours|calling|worker [fd]`: one process of the benchmark.
+"""`python -m bench.lifecycle.serve hello|floor|naive|ours|calling|worker|dashboard [fd]`: one process of the benchmark.
 
 Servers listen on the socket of this descriptor; the store's address and our settings come from the environment.
 """
@@ -17,6 +17,7 @@ from api.server import serve
 from api.views import rendering
 from bench.lifecycle import floor, hello, naive
 from bench.lifecycle.upstream import Answers, Zapier
+from dashboard.server import serve as show
 from orchestrator import logs
 from orchestrator.clock import SystemClock
 from orchestrator.core.ports import Upstream
@@ -47,6 +48,9 @@ def main(name: str, descriptor: int | None = None) -> int:
             logs.configure(settings)
             zapier = Zapier(is_connected=True)
             return run_worker(settings, redis_url=url, queue_url=url, render=rendering(settings), transport=zapier)
+        case "dashboard":
+            show(Settings())
+            return 0
         case _:
             raise ValueError(name)
 

@@ -10,7 +10,7 @@ catalogue's cache, requests written, answers read and judged. Only the way there
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import httpx
@@ -63,6 +63,9 @@ class Answers:
         """Return the app."""
         connect = Connect(url=_CONNECT, read_at=self._clock.now())
         return CatalogApp(app=App(id=app_id, title="HubSpot"), connect=connect)
+
+    async def learn_apps(self, _: Credential, app_ids: Collection[str]) -> None:
+        """Know all of them."""
 
     async def authentications(self, credential: Credential, app_id: str, *, permits: Sequence[Permit] = ()) -> Listing:
         """Return an empty listing."""

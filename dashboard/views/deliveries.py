@@ -34,7 +34,7 @@ TONES: Final = {"pending": "busy", "delivered": "good", "dead": "bad"}
 
 def things(query: Mapping[str, str]) -> dict[str, str]:
     """Return what is asked for."""
-    asked = {"state": state_of(query), "cursor": query.get("cursor"), "limit": 50}
+    asked = {"trouble": state_of(query), "cursor": query.get("cursor"), "limit": 50}
     return {"endpoints": "/endpoints", "deliveries": address("/deliveries", asked)}
 
 
@@ -75,7 +75,6 @@ def _endpoints(sight: Sight) -> Node:
         Column("tenant"),
         Column("how it is"),
         Column("pending", is_number=True),
-        Column("failing", is_number=True),
         Column("given up", is_number=True),
         Column("received", is_number=True),
     )
@@ -86,7 +85,7 @@ def _endpoints(sight: Sight) -> Node:
                 h("div", h("span", plain(one["url"], longest=80)), h("span", one["id"], cls="mono soft"), cls="named"),
                 plain(one["tenant_id"]),
                 _health(one),
-                *(number(one[name]) if one[name] else NOBODY for name in ("pending", "failing", "dead")),
+                *(number(one[name]) if one[name] else NOBODY for name in ("pending", "dead")),
                 f"{since(one['received_at'], sight.now)} ago" if one.get("received_at") else "never",
             ),
             tone="bad" if one.get("paused") in {"gone", "dead"} else None,

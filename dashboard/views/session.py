@@ -278,7 +278,11 @@ def _about(session: Json, now: int) -> Node:
             h(
                 "span",
                 badge(tone, credential["state"].replace("_", " ")),
-                h("span", plain(credential.get("account") or ""), cls="soft"),
+                h(
+                    "span",
+                    plain((credential.get("reason") or credential.get("account") or "").replace("_", " ")),
+                    cls="soft",
+                ),
                 cls="row",
             ),
         ),

@@ -41,7 +41,9 @@ def _told(sight: Sight) -> Node | None:
     if told is None:
         return None
     text = h("p", told.text) if told.text else None
-    return h("div", h("strong", told.title), text, cls="note", data_tone=told.tone, role="status", key="told")
+    return h(
+        "div", h("strong", told.title), text, cls="note", data_tone=told.tone, role="status", id="told", key="told"
+    )
 
 
 def _banner(sight: Sight) -> Node | None:

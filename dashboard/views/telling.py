@@ -44,8 +44,11 @@ REASONS: Final = {
     "not_made": "Zapier made no account of the fields",
 }
 SIGNALS: Final = {
-    "hinted": "The page gave a reason to look",
-    "message_received": "A message came from the popup",
+    "finished": "The user said that they have finished",
+    "focus": "The page is in front of the user again",
+    "closed": "The popup's window reads as closed, which by itself means nothing",
+    "message": "The popup sent a message that names no account",
+    "message_received": "The popup sent a message that names an account",
     "popup_opened": "The page opened a popup",
     "popup_cancelled": "The user cancelled the popup",
     "popup_blocked": "The browser blocked the popup",

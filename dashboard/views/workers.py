@@ -13,7 +13,6 @@ from dashboard.words import SECOND, clock, number, plain, since, span, until
 OVERDUE: Final = 30 * SECOND
 URGENCIES: Final = {
     "strong": ("busy", "the user is back"),
-    "visible": ("plain", "page is open"),
     "quiet": ("plain", "quiet"),
 }
 
@@ -122,12 +121,9 @@ def _watches(sight: Sight) -> Node:
 
 
 def _because(watch: Json) -> Node:
-    if watch["paused"]:
-        return badge("wait", "user must sign in")
     if watch["failures"]:
         return badge("wait", f"{watch['failures']} failed")
-    tone, said = URGENCIES.get(watch.get("urgency") or "", ("plain", "nothing planned"))
-    return badge(tone, said)
+    return badge(*URGENCIES.get(watch["urgency"], ("plain", "quiet")))
 
 
 def _next(watch: Json, now: int) -> str:
@@ -145,7 +141,7 @@ def _calls(budget: Json) -> Node:
     columns = (
         Column("endpoint"),
         Column("tenant"),
-        Column("last minute", is_number=True),
+        Column("lately", is_number=True),
         Column("last hour", is_number=True),
         Column("refused", is_number=True),
         Column("failed", is_number=True),
@@ -158,10 +154,10 @@ def _calls(budget: Json) -> Node:
                 plain(call["tenant_id"]),
                 *(
                     number(call[name]) if call[name] else NOBODY
-                    for name in ("last_minute", "last_hour", "refused_last_hour", "failed_last_hour")
+                    for name in ("lately", "last_hour", "refused", "failed")
                 ),
             ),
-            tone="bad" if call["refused_last_hour"] else None,
+            tone="bad" if call["refused"] else None,
         )
         for call in calls
     ]

@@ -669,7 +669,7 @@ class FieldsRefusedError(UpstreamError):
 
     def __init__(self, *, step_id: str, problem: str) -> None:
         super().__init__(
-            f"Zapier made no authentication for step {step_id} ({problem}): correct the fields, then send them anew",
+            f"Zapier made no authentication of these fields ({problem}): correct them, then send them anew",
             step_id=step_id,
             problem=problem,
         )

@@ -1403,6 +1403,10 @@ class Upstream(Protocol):
         """Return one app. Raises AppNotFoundError."""
         ...
 
+    async def learn_apps(self, credential: Credential, app_ids: Collection[str]) -> None:
+        """Read several apps with one call where that is possible, so that `app` need not read each."""
+        ...
+
     async def authentications(self, credential: Credential, app_id: str, *, permits: Sequence[Permit] = ()) -> Listing:
         """List the user's authentications for the app: every page. Never cached."""
         ...

@@ -193,9 +193,8 @@ def _planned(attempt: Attempt, state: StepState, since: Instant) -> Due:
 def _strong(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
     """Return the first instant after `since` for everything that was heard."""
     heard = [at for message in attempt.messages for at in _first_after(since, message.at, _STRONG_AT)]
-    is_waited_for = attempt.ended is None and state in _WAITED_FOR
     for hint in attempt.hints:
-        if is_waited_for or (hint.kind is HintKind.OPERATOR and state in _WAITED_FOR):
+        if state in _WAITED_FOR and (attempt.ended is None or hint.kind is HintKind.OPERATOR):
             heard += _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])
     return heard
 

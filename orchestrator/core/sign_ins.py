@@ -105,9 +105,12 @@ class SignIn:
         return self.made_at + KEPT_FOR
 
     def is_of(self, browser_secret: str) -> bool:
-        """Tell whether it belongs to the browser with this secret, in a time that tells nothing about the name."""
+        """Tell whether it belongs to the browser with this secret, in a time that tells nothing about the name.
+
+        A browser without one has no name, though anybody could say what it would be.
+        """
         known = [hmac.compare_digest(name_for(origin, browser_secret), self.browser) for origin in self.origins]
-        return any(known)
+        return bool(browser_secret) and any(known)
 
 
 def name_for(origin: str, browser_secret: str) -> str:

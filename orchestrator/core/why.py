@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
-from orchestrator.core.ports import PAUSED, CredentialState, Standing, Usage, Watch
+from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate
+from orchestrator.core.ports import PAUSED, CredentialState, SignInReason, Standing, Usage, Watch
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     SECOND,
@@ -24,12 +26,11 @@ from orchestrator.core.session import (
     Zap,
     ZapState,
 )
+from orchestrator.core.values import replace
+from orchestrator.core.waiting import STUCK_AFTER
 
 if TYPE_CHECKING:
     from orchestrator.core.endpoints import Endpoint
-
-STUCK_AFTER: Final[Millis] = 30 * SECOND
-"""A check overdue by this is stuck: something that should act by itself does not."""
 
 
 class Verdict(StrEnum):
@@ -94,48 +95,30 @@ class Conditions:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionFacts:
-    """All that is known of a session; `watches` are by app id."""
+    """All that is known of a session; `watches` are by app id, and so are `jumps` of its tenant's popups."""
 
     session: Session
     conditions: Conditions
     credential: Standing | None
     watches: Mapping[str, Watch]
     undelivered: tuple[Undelivered, ...] = ()
-    lossy: Mapping[str, Lossy] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lossy:
-    """How an app's popups did of late: how many ended how, and the share found without a message as it usually is."""
-
-    by_message: int = 0
-    by_difference: int = 0
-    unfinished: int = 0
-    blocked: int = 0
-    usually: float | None = None
-    has_jumped: bool = False
-
-    @property
-    def resolved(self) -> int:
-        """How many popups yielded an authentication."""
-        return self.by_message + self.by_difference
-
-    @property
-    def rate(self) -> float:
-        """Which share of these was found without a message; 0 where there are none."""
-        return self.by_difference / self.resolved if self.resolved else 0.0
+    jumps: Mapping[str, Jump] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppFacts:
-    """What is known of one app: `waiting` are the sessions whose popups for it are open, with what is known of them."""
+    """What is known of one app: `waiting` are the sessions whose popups for it are open, with what is known of them.
+
+    `popups` says what became of those of the last day, `jump` that their messages get lost more often than usual.
+    """
 
     app_id: str
     title: str
-    conditions: Conditions
+    now: Instant
     waiting: tuple[SessionFacts, ...] = ()
-    lossy: Lossy | None = None
     more_wait: bool = False
+    popups: Mapping[Fate, int] = field(default_factory=dict)
+    jump: Jump | None = None
 
 
 def why_session(facts: SessionFacts) -> Diagnosis:
@@ -259,11 +242,19 @@ def _open(facts: SessionFacts) -> Iterator[Finding]:
 _BUILD: Final = "The user goes on building in your product's page."
 
 
+_REFUSED: Final = {
+    None: "Zapier refuses the user's token",
+    SignInReason.TOKEN_REFUSED: "Zapier refuses the user's token, and there is none to follow it",
+    SignInReason.REFRESH_REFUSED: "Zapier knows the user's refresh token no more: it was used elsewhere, or withdrawn",
+    SignInReason.REFRESH_OUTCOME_LOST: "Zapier's answer was lost when the user's token was refreshed",
+}
+
+
 def _signed_out(credential: Standing | None) -> Finding:
     if credential is None or credential.state is CredentialState.MISSING:
         says = "The user has no Zapier credential: nothing can be asked of Zapier in their name."
     else:
-        says = "Zapier refuses the user's token: nothing is asked or checked in their name until they sign in."
+        says = f"{_REFUSED[credential.reason]}: nothing is asked or checked in their name until they sign in."
     return Finding(
         code="sign_in_needed",
         says=says,
@@ -274,7 +265,7 @@ def _signed_out(credential: Standing | None) -> Finding:
 
 def _deadline(facts: SessionFacts) -> Iterator[Finding]:
     session, now = facts.session, facts.conditions.now
-    is_waiting = any(step.state is StepState.AWAITING_POPUP for step in session.steps)
+    is_waiting = any(step.live_attempt is not None for step in session.steps)
     if now > session.deadline + STUCK_AFTER and not is_waiting:
         yield Finding(
             code="expiry_overdue",
@@ -299,7 +290,7 @@ _SOON: Final[Millis] = 600 * SECOND
 
 def _of_step(facts: SessionFacts, step: Step, name: str) -> Iterator[Finding]:
     if step.app is not None:
-        name = f"{name} ({step.app.title})"
+        name = f"{name} ({_named(step.app.title)})"
     match step.state:
         case StepState.CHOOSE_APP:
             yield _user(step, "choose_app", f"{name} has no app yet.", _BUILD)
@@ -332,7 +323,13 @@ def _needs_auth(step: Step, name: str) -> Finding:
         )
     says, do = _TRIED[step.reason]
     candidates = f" {_many(len(step.candidates), 'candidate')} can be chosen." if step.candidates else ""
-    return _user(step, step.reason.value, f"{name}: {says}{candidates}", do)
+    return Finding(
+        code=step.reason.value,
+        step_id=step.id,
+        says=f"{name}: {says}{candidates}",
+        do=do,
+        verdict=Verdict.USER if step.live_attempt is None else Verdict.WORKING,
+    )
 
 
 _TRIED: Final[Mapping[Reason, tuple[str, str]]] = {
@@ -357,7 +354,7 @@ _TRIED: Final[Mapping[Reason, tuple[str, str]]] = {
         "Have the user allow popups for the page, then press the button again.",
     ),
     Reason.TIMED_OUT: (
-        "unfinished: the user left, or the site failed; we cannot see which.",
+        f"{UNFINISHED}.",
         "If the user says that they connected, check now: what appeared is offered. Otherwise they try again.",
     ),
     Reason.EXPIRED: (
@@ -367,6 +364,14 @@ _TRIED: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.REVOKED: (
         "the authentication it had is gone from Zapier.",
         "Have the user connect the account again, or choose another.",
+    ),
+    Reason.UNANSWERED: (
+        "the fields of its account were sent to Zapier; the answer is to come, or lost: what it made is looked for.",
+        "Wait for what is found, before the user sends the fields again: they might make a second account.",
+    ),
+    Reason.NOT_MADE: (
+        "Zapier made no account of the fields that the user gave.",
+        "Have the user correct the fields, and send them again.",
     ),
     Reason.CLAIMED_ELSEWHERE: (
         "it was given an authentication by difference alone, which turned out to be another step's.",
@@ -415,6 +420,7 @@ _HINTS: Final[Mapping[HintKind, str]] = {
     HintKind.FINISHED: "the user said that they have finished",
     HintKind.FOCUS: "the user was back",
     HintKind.CLOSED: "the window read as closed (which means nothing by itself)",
+    HintKind.ANSWER_LOST: "the answer to what was sent got lost",
     HintKind.OPERATOR: "an operator wanted a check",
 }
 
@@ -425,10 +431,11 @@ def _of_its_checks(facts: SessionFacts, step: Step, name: str) -> Iterator[Findi
     is_active = facts.credential is not None and facts.credential.state is CredentialState.ACTIVE
     if watch is None or not is_active or not _is_waited_for(facts.session, step, watch):
         return
-    yield _check(watch, step, name, facts.conditions)
-    lossy = facts.lossy.get(watch.key.app_id)
-    if lossy is not None and lossy.has_jumped and step.state is StepState.AWAITING_POPUP:
-        yield _jumped(lossy, name, step_id=step.id)
+    checked = _check(watch, step, facts.conditions)
+    yield replace(checked, says=f"{name}: {checked.says}")
+    jump = facts.jumps.get(watch.key.app_id)
+    if jump is not None and step.state is StepState.AWAITING_POPUP:
+        yield _jumped(jump, name, facts.conditions.now, step_id=step.id)
 
 
 def _is_waited_for(session: Session, step: Step, watch: Watch) -> bool:
@@ -438,38 +445,47 @@ def _is_waited_for(session: Session, step: Step, watch: Watch) -> bool:
     )
 
 
-def _check(watch: Watch, step: Step, name: str, conditions: Conditions) -> Finding:
+def _check(watch: Watch, step: Step, conditions: Conditions) -> Finding:
+    """Say of what is waited for when Zapier is asked, or what holds that up; the sentence has no beginning yet."""
     now, due = conditions.now, watch.next_check_at
     cooldown = max(side.cooldown_until for side in conditions.budget)
     if watch.lease_token is not None and watch.lease_until > now:
-        return _checks(step, "checking", f"{name}: a worker is asking Zapier just now.")
+        return _checks(step, "checking", "a worker is asking Zapier just now.")
     if watch.retry_at == PAUSED:
-        return _checks(step, "resuming", f"{name}: checks begin again now that the user has signed in.")
+        return _checks(step, "resuming", "checks begin again now that the user has signed in.")
     if due is None:
-        return _checks(step, "no_check_planned", f"{name}: no check is planned; the next news of the page plans one.")
+        return _checks(step, "no_check_planned", "no check is planned; the next news of the page plans one.")
     if cooldown > now:
         return _checks(
             step,
             "cooldown",
-            f"{name}: Zapier has asked us to wait, so nothing is asked before {clock(max(cooldown, due), now)}.",
+            f"Zapier has asked us to wait, so nothing is asked before {clock(max(cooldown, due), now)}.",
             "Nothing: it goes on by itself. If it happens often, see who else uses this address (budget).",
         )
-    if watch.retry_at is not None and watch.retry_at > now:
+    is_held = watch.retry_at is not None and watch.retry_at > now
+    if is_held and not watch.failures:
+        return _checks(
+            step,
+            "check_put_off",
+            f"there was no room under Zapier's limits, or no good token yet; next at {clock(due, now)}.",
+            "Nothing: it goes on by itself. If it happens often, look at the budget.",
+        )
+    if is_held:
         return _checks(
             step,
             "zapier_fails",
-            f"{name}: Zapier gave no usable answer, {_times(watch.failures)} in a row; next at {clock(due, now)}.",
+            f"Zapier gave no usable answer, {_times(watch.failures)} in a row; next at {clock(due, now)}.",
             "If it goes on, look at Zapier's status page; nothing is lost meanwhile.",
         )
     if due > now:
-        return _checks(step, "check_planned", f"{name}: Zapier is asked next at {clock(due, now)}.")
-    return _overdue(step, name, now - due, conditions)
+        return _checks(step, "check_planned", f"Zapier is asked next at {clock(due, now)}.")
+    return _overdue(step, now - due, conditions)
 
 
-def _overdue(step: Step, name: str, late: Millis, conditions: Conditions) -> Finding:
+def _overdue(step: Step, late: Millis, conditions: Conditions) -> Finding:
     full = next((side for side in conditions.budget if side.limit and side.held >= side.limit), None)
     verdict = Verdict.STUCK if late > STUCK_AFTER else Verdict.WORKING
-    says = f"{name}: a check has been due for {late // SECOND} s"
+    says = f"a check has been due for {late // SECOND} s"
     if conditions.workers == 0:
         return Finding(
             code="worker_missing",
@@ -497,15 +513,16 @@ def _overdue(step: Step, name: str, late: Millis, conditions: Conditions) -> Fin
     return _checks(step, "check_due", f"{says}; a worker takes it any moment.")
 
 
-def _jumped(lossy: Lossy, name: str, *, step_id: str | None) -> Finding:
-    usually = "" if lossy.usually is None else f", usually {_percent(lossy.usually)}"
+def _jumped(jump: Jump, name: str, now: Instant, *, step_id: str | None = None) -> Finding:
+    within = "" if jump.browser is None else f" in {jump.browser.value.title()}"
+    recent = f"{jump.recent.lost} of {_many(jump.recent.resolved, 'account')} connected{within}"
     return Finding(
         code="messages_lost",
         step_id=step_id,
-        says=f"{name}: of {_many(lossy.resolved, 'popup')} of late that connected an account, {lossy.by_difference} "
-        f"({_percent(lossy.rate)}{usually}) came without their message: a page of its login seems to cut popups off.",
-        do="Nothing is lost: checks find what was connected, a little later. Tell users to come back to your page; "
-        "tell Zapier or the app's developer that its pages send a Cross-Origin-Opener-Policy.",
+        says=f"{name}: since {clock(jump.since, now)} {recent} came without their message "
+        f"({_percent(jump.recent)}, usually {_percent(jump.usual)}): a page of the login seems to cut popups off.",
+        do="Nothing is lost: checks find what was connected, a little later. Tell users to come back to your page, and "
+        "the app's developer that a page of theirs sends a Cross-Origin-Opener-Policy.",
         verdict=Verdict.WORKING,
     )
 
@@ -541,80 +558,84 @@ def _not_delivered(undelivered: Undelivered, now: Instant) -> Finding:
 
 
 def _of_app(facts: AppFacts) -> Iterator[Finding]:
-    name = facts.title
-    if facts.lossy is not None:
-        yield from _health(facts.lossy, name)
-    held = _held_up(facts)
+    name = _named(facts.title)
+    yield from _health(facts, name)
+    held = _held_up(facts, name)
     if held:
         yield from held
     elif facts.waiting:
         yield Finding(
             code="awaiting_popups",
-            says=f"{_waiting(facts)} for popups of {name}, and checks are made in time.",
+            says=f"{name}: {_waiting(facts)} for a popup, and checks are made in time.",
             verdict=Verdict.WORKING,
         )
     else:
         yield Finding(code="nobody_waits", says=f"Nobody waits for a popup of {name}.", verdict=Verdict.FINE)
 
 
-def _health(lossy: Lossy, name: str) -> Iterator[Finding]:
-    if lossy.has_jumped:
-        yield _jumped(lossy, name, step_id=None)
-    elif lossy.resolved:
+def _health(facts: AppFacts, name: str) -> Iterator[Finding]:
+    popups, rate = facts.popups, Rate.of(facts.popups)
+    if facts.jump is not None:
+        yield _jumped(facts.jump, name, facts.now)
+    elif rate.resolved:
         yield Finding(
             code="popups_work",
-            says=f"{name}: {_many(lossy.resolved, 'popup')} of late connected an account, {lossy.by_difference} of "
-            f"these ({_percent(lossy.rate)}) without their message.",
+            says=f"{name}: {_many(rate.resolved, 'popup')} connected an account in the last day, {rate.lost} of these "
+            f"({_percent(rate)}) without their message.",
             verdict=Verdict.FINE,
         )
-    if lossy.unfinished > lossy.resolved:
+    if (unfinished := popups.get(Fate.UNFINISHED, 0)) > rate.resolved:
         yield Finding(
             code="unfinished",
-            says=f"{name}: {_many(lossy.unfinished, 'popup')} of late stayed unfinished: the user left, or the site "
-            "failed; we cannot see which.",
-            do="Try to connect the app yourself, and see whether its login works.",
+            says=f"{name}: {_many(unfinished, 'popup')} of the last day stayed {UNFINISHED}.",
+            do="Connect the app yourself, to see whether its login works.",
             verdict=Verdict.USER,
         )
-    if lossy.blocked > lossy.resolved:
+    if (blocked := popups.get(Fate.BLOCKED, 0)) > rate.resolved:
         yield Finding(
             code="blocked",
-            says=f"{name}: {_many(lossy.blocked, 'popup')} of late were blocked by the browser.",
+            says=f"{name}: {_many(blocked, 'popup')} of the last day were blocked by the browser.",
             do="See that your page opens the popup inside the click (connect.js does).",
             verdict=Verdict.USER,
         )
 
 
-def _held_up(facts: AppFacts) -> list[Finding]:
+def _held_up(facts: AppFacts, name: str) -> list[Finding]:
     """Return what holds the waiting sessions up, each kind once, with how many of them it concerns."""
     found: dict[str, tuple[Finding, int]] = {}
     for waiting in facts.waiting:
-        for finding in why_session(waiting).findings:
-            if finding.code in _HOLDS_UP:
-                first, count = found.get(finding.code, (finding, 0))
-                found[finding.code] = (first, count + 1)
+        for finding in {one.code: one for one in _holdups(waiting, facts.app_id)}.values():
+            first, count = found.get(finding.code, (finding, 0))
+            found[finding.code] = (first, count + 1)
     return [
-        Finding(
-            code=finding.code,
-            says=f"{_many(count, 'session')} of {_waiting_number(facts)} that wait for {facts.title}: "
-            f"{finding.says.rpartition('): ')[2]}",
-            do=finding.do,
-            verdict=finding.verdict,
+        replace(
+            finding,
+            step_id=None,
+            says=f"{name}: {count} of {_waiting(facts)} for a popup. {finding.says[0].upper()}{finding.says[1:]}",
         )
         for finding, count in found.values()
     ]
 
 
-_HOLDS_UP: Final = frozenset({"cooldown", "zapier_fails", "budget_used_up", "worker_missing", "sign_in_needed"})
+def _holdups(facts: SessionFacts, app_id: str) -> Iterator[Finding]:
+    if facts.credential is None or facts.credential.state is not CredentialState.ACTIVE:
+        yield _signed_out(facts.credential)
+        return
+    for step in facts.session.steps:
+        watch = facts.watches.get(app_id)
+        if watch is not None and step.app is not None and step.app.id == app_id:
+            finding = _check(watch, step, facts.conditions)
+            if finding.code in _HOLDS_UP:
+                yield finding
+
+
+_HOLDS_UP: Final = frozenset({"cooldown", "zapier_fails", "budget_used_up", "worker_missing"})
 
 
 def _waiting(facts: AppFacts) -> str:
     count = len(facts.waiting)
     more = "more than " if facts.more_wait else ""
-    return f"{more.capitalize()}{_many(count, 'session')} {'waits' if count == 1 and not more else 'wait'}"
-
-
-def _waiting_number(facts: AppFacts) -> str:
-    return f"{'more than ' if facts.more_wait else ''}{len(facts.waiting)}"
+    return f"{more}{_many(count, 'session')} that {'waits' if count == 1 else 'wait'}"
 
 
 # --- words ----------------------------------------------------------------------------------------------------
@@ -654,5 +675,15 @@ def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.0f} %"
+def _percent(rate: Rate) -> str:
+    return f"{(rate.value or 0) * 100:.0f} %"
+
+
+def _named(title: str) -> str:
+    """Return a name that somebody else gave so that a sentence can bear it."""
+    name = " ".join(_UNSPEAKABLE.sub(" ", title).split())
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+
+
+_LONGEST_NAME: Final = 60
+_UNSPEAKABLE: Final = re.compile("[^\\w -~]")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +34,7 @@ from orchestrator.zapier.shelf import Shelf
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CURSOR: Final = re.compile(r"o([0-9]{1,9})")
 _UNKNOWN_APP: Final = {400, 404}
+_SEVERAL: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,7 @@ class Catalog:
             url = self._address.endpoint("/v2/apps", **(asked | {"query": words} if words else asked))
             reading = await self._read("GET /v2/apps", url, credential)
             page = wire.apps(reading.body)
-            found = [app for row in page.rows if (app := row.at(reading.begun_at)) is not None]
-            until = reading.begun_at + self._limits.link_age
-            await asyncio.gather(
-                *(self._shelf.keep(_app_key(credential, app.app.id), app, until=until) for app in found)
-            )
+            found = await self._learnt(credential, page, reading.begun_at)
             return AppPage(apps=tuple(found), cursor=self._cursor(page, url))
 
         key = key_of("apps", credential.tenant_id, words, str(offset))
@@ -104,6 +102,32 @@ class Catalog:
             return _only(reading, app_id)
 
         return await self._shelf.kept(_app_key(credential, app_id), CatalogApp, read, age=self._limits.link_age)
+
+    async def learn_apps(self, credential: Credential, app_ids: Collection[str]) -> None:
+        """Read with one call those that are not known, if they are several.
+
+        What Zapier refuses to answer for all of them is left for `app` to ask for, which says what is wrong with which.
+        """
+        named = [app_id for app_id in app_ids if _UUID.fullmatch(app_id)]
+        known = [await self._shelf.find(_app_key(credential, app_id), CatalogApp) for app_id in named]
+        unknown = [app_id for app_id, found in zip(named, known, strict=True) if found is None]
+        if len(unknown) < _SEVERAL:
+            return
+        url = self._address.endpoint("/v2/apps", ids=",".join(unknown), limit=len(unknown))
+        try:
+            reading = await self._read("GET /v2/apps", url, credential)
+        except UpstreamRefusedError as error:
+            if error.facts["status"] not in _UNKNOWN_APP:
+                raise
+            return
+        await self._learnt(credential, wire.apps(reading.body), reading.begun_at)
+
+    async def _learnt(self, credential: Credential, page: wire.Page[wire.AppRow], read_at: Instant) -> list[CatalogApp]:
+        """Keep what a page says of each app for the user whose token read it, and return the apps."""
+        found = [app for row in page.rows if (app := row.at(read_at)) is not None]
+        until = read_at + self._limits.link_age
+        await asyncio.gather(*(self._shelf.keep(_app_key(credential, one.app.id), one, until=until) for one in found))
+        return found
 
     async def actions(
         self, credential: Credential, app_id: str, *, age: Millis | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -153,6 +153,10 @@ class ZapierClient:
     async def app(self, credential: Credential, app_id: str) -> CatalogApp:
         """Return one app, its popup address at most a minute old. Raises AppNotFoundError."""
         return await self._catalog.app(credential, app_id)
+
+    async def learn_apps(self, credential: Credential, app_ids: Collection[str]) -> None:
+        """Read the apps that are not known with one call; those that Zapier does not give `app` will ask for."""
+        await self._catalog.learn_apps(credential, app_ids)
 
     async def actions(
         self, credential: Credential, app_id: str, *, age: Millis | None = None

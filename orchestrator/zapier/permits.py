@@ -19,6 +19,8 @@ PartnerOf: TypeAlias = Callable[[str], Awaitable[str]]
 
 log = structlog.get_logger(__name__)
 
+NO_ROOM: Final = "Zapier's rate limit leaves no room for this call"
+NO_ROOM_FOR_ONE: Final = "Zapier's rate limit, or what one user may use of it, leaves no room for this call"
 _SHORTEST_PAUSE: Final[Millis] = 50
 
 
@@ -116,7 +118,8 @@ class Purse:
                 return grant.permits[0]
             again_at = max(now + SECOND if grant.retry_at is None else grant.retry_at, now + _SHORTEST_PAUSE)
             if again_at > patient_until:
-                raise UpstreamBusyError(retry_after=again_at - now)
+                why = NO_ROOM if self._user is None else NO_ROOM_FOR_ONE
+                raise UpstreamBusyError(retry_after=again_at - now, why=why)
             await self._source.clock.sleep(again_at - now)
             now = self._source.clock.now()
 

@@ -199,3 +199,15 @@ def test_a_holder_stopped_past_its_lease_brings_its_tokens_all_the_same(office: 
     assert (other, said) == (SIGN_IN, LOST)
     assert (outcome, office.stands()) == (DONE, GOOD)
     assert call(office.place) == DONE
+
+
+def test_a_process_that_is_told_to_end_ends_what_it_began(office: Office) -> None:
+    """Whoever called is gone by then; what Zapier hands out is kept."""
+    office.goes(fault="slow", ms=500, when="after")
+    with refreshers(office.place) as (holder,):
+        holder.go()
+        eventually(office.is_asked, what="the holder asks")
+        holder.send(signal.SIGINT)
+        eventually(lambda: not holder.process.is_alive(), what="its end")
+
+    assert (office.stands(), call(office.place), office.exchanges()) == (GOOD, DONE, {"200": 1})

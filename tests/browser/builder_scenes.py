@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from playwright.async_api import expect
 
@@ -286,6 +287,82 @@ async def builder_claimed_elsewhere(stage: Stage) -> Shown:
     await builder.button(2, "Use: ").click()
     await builder.shows(1, "claimed-elsewhere")
     return _shown(builder)
+
+
+OWN: Final = "Acme Orders"
+
+
+async def _own_app(stage: Stage, *, password: str, **rule: object) -> Builder:
+    """Fill in what the tenant's own app asks for; `rule` is what goes wrong then."""
+    builder = await _begun(stage, OWN, "Slack")
+    if rule:
+        lost = {"user": stage.user, "endpoint": "POST /v2/authentications", **rule}
+        await builder.patch_faults({"rules": {f"own-{stage.user}": lost}})
+    form = builder.step(1).get_by_role("form")
+    await form.get_by_label("What to call this account").fill("Our shop")
+    await form.get_by_label("username").fill("ada")
+    await form.get_by_label("password").fill(password)
+    return builder
+
+
+@scene
+async def builder_own_app(stage: Stage) -> Shown:
+    """An app of the tenant's own, which can be connected by its fields."""
+    builder = await _own_app(stage, password="battery-staple")
+    return _shown(builder)
+
+
+@scene
+async def builder_unanswered(stage: Stage) -> Shown:
+    """Zapier's answer to what was filled in is lost, and looked for."""
+    lost = {"fault": "status", "status": 504, "when": "before"}
+    builder = await _own_app(stage, password="battery-staple", **lost)
+    await builder.button(1, "Connect with these").click()
+    await builder.shows(1, "unanswered")
+    await expect(builder.step(1).get_by_role("form")).to_have_count(0)
+    return _shown(builder)
+
+
+@scene
+async def builder_not_made(stage: Stage) -> Shown:
+    """Zapier does not take what was filled in."""
+    builder = await _own_app(stage, password="wrong-horse")
+    await builder.button(1, "Connect with these").click()
+    await builder.shows(1, "not-made")
+    await expect(builder.step(1).get_by_role("alert")).to_be_visible()
+    return _shown(builder)
+
+
+async def _tried(stage: Stage) -> Builder:
+    """Fill a step in, and ask for its test."""
+    builder = await _welcome(stage)
+    await builder.connect_account(stage.user, "HubSpot")
+    await builder.begin(stage.user, "Schedule", "HubSpot")
+    await builder.button(2, "Use: ").click()
+    await builder.choose_action(1, "Every Hour")
+    await builder.choose_action(2, "Create Contact")
+    email = builder.step(2).get_by_role("textbox", name="Email")
+    await email.fill("ada@example.test")
+    await email.blur()
+    await builder.button(2, "Test this step").click()
+    return builder
+
+
+@scene
+async def builder_test(stage: Stage) -> Shown:
+    """Somebody must confirm that a step is really carried out."""
+    builder = await _tried(stage)
+    await expect(builder.button(2, "Carry it out once")).to_be_visible()
+    return builder.page, builder.step(2).locator(".test")
+
+
+@scene
+async def builder_tested(stage: Stage) -> Shown:
+    """What a step gave when it was carried out."""
+    builder = await _tried(stage)
+    await builder.button(2, "Carry it out once").click()
+    await expect(builder.step(2).get_by_label("What the step gave")).to_be_visible()
+    return builder.page, builder.step(2).locator(".test")
 
 
 @scene

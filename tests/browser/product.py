@@ -32,8 +32,8 @@ PATIENT: Final[dict[str, Any]] = {
 class Product:
     """A product's backend, and what it was asked.
 
-    `headers` are its page's own, `files` what else it serves. `alter` says, of a session, what becomes of the token
-    that is given for the nth time.
+    `headers` are its page's own, `files` what else it serves, `answers` what it says where it thinks first. `alter`
+    says, of a session, what becomes of the token that is given for the nth time.
     """
 
     def __init__(self, origin: str, *, api_url: str, api_key: str, simulator_url: str) -> None:
@@ -43,6 +43,7 @@ class Product:
         self.tokens_given: dict[str, int] = {}
         self.headers: dict[str, str] = {}
         self.files: dict[str, str] = {}
+        self.answers: dict[str, Callable[[Request], Response]] = {}
         self.alter: dict[str, Callable[[int, dict[str, Any]], dict[str, Any]]] = {}
         bearer = {"Authorization": f"Bearer {api_key}"}
         self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, **PATIENT)
@@ -114,6 +115,8 @@ class Product:
 
     async def _file(self, request: Request) -> Response:
         name = request.path_params["name"]
+        if name in self.answers:
+            return self.answers[name](request)
         media_type = "text/javascript" if name.endswith(".js") else "text/html"
         return Response(self.files[name], media_type=media_type)
 

@@ -18,7 +18,13 @@ from PIL import Image
 from playwright.async_api import Browser, Locator, Page
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
-from tests.browser import builder_scenes, comparison_scenes, connect_page_scenes, sign_in_scenes  # noqa: F401 - they put scenes in
+from tests.browser import (  # noqa: F401 - they put scenes in
+    builder_scenes,
+    comparison_scenes,
+    connect_page_scenes,
+    dashboard_scenes,
+    sign_in_scenes,
+)
 from tests.browser.chromium import launched
 from tests.browser.stages import ATTEMPT_S, SCENES, TOKEN_S, USERS, Stage
 
@@ -33,6 +39,7 @@ simulator, on a desktop and on a phone, in light and dark. What you see is the t
 PAGES: Final = {
     "builder": ("The demo builder", "`/demo`: a Zap of several steps, with a menu of what may go wrong."),
     "compare": ("The comparison", "`/demo/compare`: the published snippet and connect.js, with the same popup."),
+    "dashboard": ("The dashboard", "[For operators](dashboard.md), in an incident."),
     "connect": ("The connect page", "[One step, by a link](hosted-page.md)."),
     "signin": ("Signing in", "[Around the way to Zapier](sign-in.md)."),
 }

@@ -1,4 +1,4 @@
-"""What docs/browser.md shows, run as it stands."""
+"""What docs/browser.md and docs/sign-in.md show, run as it stands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from typing import Any, Final
 
 import pytest
 from playwright.async_api import Browser, Route, expect
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from tests.acceptance.installation import Installation
+from tests.browser.builder import sign_in
 from tests.browser.product import Product
 from tests.browser.scenes import SOON_MS, scene, walk_to_login
 from tests.support.clients import NODE, ROOT
@@ -20,6 +24,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGE: Final = (ROOT / "docs" / "browser.md").read_text(encoding="utf-8")
 EXAMPLES: Final = re.findall(r"```js\n(.*?)```", PAGE, re.DOTALL)
+SIGN_IN_PAGE: Final = (ROOT / "docs" / "sign-in.md").read_text(encoding="utf-8")
+(SIGN_IN_EXAMPLE,) = re.findall(r"```js\n(.*?)```", SIGN_IN_PAGE, re.DOTALL)
+(BACKEND_EXAMPLE,) = re.findall(r"```python backend\n(.*?)```", SIGN_IN_PAGE, re.DOTALL)
 ELSEWHERE: Final = "https://zapwright.example.com"
 REACT: Final = """
 export const createElement = (type, properties, ...children) => ({ type, properties, children });
@@ -32,6 +39,12 @@ import { fieldsOf } from "/example.js";
 
 const connect = createConnect({ getToken: () => fetch("TOKEN", { method: "POST" }).then((answer) => answer.json()) });
 document.querySelector("#create").onclick = fieldsOf(connect, "STEP", document.querySelector("#form"));
+"""
+BUTTON_PAGE: Final = """
+import { signInButton } from "/example.js";
+
+const getToken = () => fetch("TOKEN", { method: "POST" }).then((answer) => answer.json());
+signInButton(getToken, document.querySelector("#place"));
 """
 RENDERED: Final = """
 import { Steps } from "./example.mjs";
@@ -99,6 +112,51 @@ async def test_the_form_shows_at_the_field_what_keeps_the_zap_from_being_created
 
     assert created["status"] == "created"
     assert created["steps"][1]["inputs"] == {"code": "output = [];"}
+
+
+async def test_the_button_for_signing_in_does_what_its_guide_says(chromium: Browser, product: Product) -> None:
+    """The popup opens in the click, and the page says how far it is."""
+    made = await product.backend.post("/v1/sessions", json={"user_id": "docs-ada", "steps": []})
+    session = made.raise_for_status().json()["id"]
+    product.files["sign-in"] = '<div id="place"></div><script type="module" src="/sign-in-page.js"></script>'
+    product.files["sign-in-page.js"] = BUTTON_PAGE.replace("TOKEN", f"/token?session={session}&user=docs-ada")
+    product.files["example.js"] = SIGN_IN_EXAMPLE.replace(ELSEWHERE, product.api_url)
+    context = await chromium.new_context()
+    page = await context.new_page()
+    await page.goto(f"{product.origin}/sign-in")
+    async with page.expect_popup() as opening:
+        await page.get_by_role("button", name="Sign in to Zapier").click()
+    await sign_in(await opening.value, "docs-ada")
+
+    await expect(page.locator("p")).to_have_text("signed_in", timeout=SOON_MS)
+    await context.close()
+
+
+async def test_a_backend_leads_its_user_to_zapier_and_back(
+    chromium: Browser, product: Product, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By answering three requests for one address of its own."""
+    here = f"{product.origin}/zapier"
+    for name in ("ZAPWRIGHT_API_URL", "ZAPWRIGHT_API_KEY"):
+        monkeypatch.setenv(name, installation.variables[name])
+    guide: dict[str, Any] = {}
+    exec(BACKEND_EXAMPLE.replace("https://app.example.com/zapier", here), guide)  # noqa: S102 - the guide's own
+    asked: list[dict[str, str]] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(dict(request.query_params))
+        where = guide["go_to_zapier"]("docs-bob", asked[-1])
+        return PlainTextResponse(where) if where.startswith("/") else RedirectResponse(where)
+
+    product.answers["zapier"] = answer
+    context = await chromium.new_context()
+    page = await context.new_page()
+    await page.goto(here)
+    await sign_in(page, "docs-bob")
+    await expect(page.locator("body")).to_have_text("/settings?zapier=signed_in", timeout=SOON_MS)
+    await context.close()
+
+    assert [sorted(query) for query in asked] == [[], ["zapwright_browser"], ["zapwright_sign_in"]]
 
 
 def test_the_react_example_renders_without_a_token(tmp_path: Path) -> None:

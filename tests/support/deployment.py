@@ -32,8 +32,6 @@ from tests.support.simulation import ManualClock, Simulation
 API_KEY: Final = "key-of-the-tests"
 TOKEN_KEYS: Final = "token-key-of-the-tests-0123456789"
 ORIGIN: Final = "https://app.example.test"
-"""By which the simulator knows the default client."""
-
 WITH_KEY: Final = {"Authorization": f"Bearer {API_KEY}"}
 UNLIMITED: Final = {"limits": {"ip": 0, "partner": 0}}
 AN_ATTEMPT: Final = "attempt-0001"
@@ -142,10 +140,10 @@ class Deployment:
                 "token_keys": TOKEN_KEYS,
                 "origins": ORIGIN,
                 "zapier_api_url": "http://sim.test",
-                "zapier_client_secret": secret_of("zapwright"),
                 "rate_limit_egress": 0,
                 "rate_limit_partner": 0,
                 "call_limit_s": 5,
+                "zapier_client_secret": secret_of("zapwright"),
                 **settings,
             }
         )

@@ -10,10 +10,11 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from orchestrator.core.health import Jump, Rate
 from orchestrator.core.ports import CredentialState, Standing, Usage, Watch
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis, Session, Step, StepState
-from orchestrator.core.why import Conditions, Diagnosis, Lossy, SessionFacts, Verdict, why_session
+from orchestrator.core.why import Conditions, Diagnosis, SessionFacts, Verdict, why_session
 
 OVER: Final = {"zap_created", "session_cancelled", "session_expired"}
 CREATION: Final = {"creating", "creation_overdue", "create_unknown", "look_overdue", "looking_for_zap"}
@@ -23,6 +24,7 @@ CHECKS: Final = {
     "no_check_planned",
     "cooldown",
     "zapier_fails",
+    "check_put_off",
     "check_planned",
     "budget_used_up",
     "worker_missing",
@@ -45,7 +47,7 @@ class Asked:
         """Return what is known of the session then."""
         held = 60 if self.is_full else 3
         side = Usage(name="default", held=held, limit=60, cooldown_until=now + self.cooldown if self.cooldown else 0)
-        lossy = Lossy(by_message=2, by_difference=8, usually=0.1, has_jumped=self.has_jumped)
+        jump = Jump(since=now - MINUTE, minutes=5, recent=Rate(lost=8, resolved=10), usual=Rate(lost=2, resolved=100))
         standing = None
         if self.credential is not None:
             standing = Standing(
@@ -62,7 +64,7 @@ class Asked:
             ),
             credential=standing,
             watches=watches,
-            lossy=dict.fromkeys(watches, lossy),
+            jumps=dict.fromkeys(watches, jump) if self.has_jumped else {},
         )
 
 

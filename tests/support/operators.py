@@ -113,7 +113,7 @@ def session(**more: Any) -> Json:
         "metadata": {},
         "created_at": ago(300),
         "deadline": ago(-80_000),
-        "credential": {"state": "active", "account": "a•••@example.com"},
+        "credential": {"state": "active", "account": "a•••@example.com", "reason": None},
         "zap": {"state": "none", "id": None, "editor_url": None, "problem": None, "matches": []},
         "reason": None,
         "waiting": {"since": ago(140), "heard_at": ago(60), "stuck": "signal"},
@@ -159,7 +159,7 @@ def story(**more: Any) -> Json:
         "timeline": [
             {
                 "at": ago(60),
-                "signal": "hinted",
+                "signal": "finished",
                 "outcome": "applied",
                 "step_id": found["steps"][0]["id"],
                 "attempt_id": "a",
@@ -245,6 +245,7 @@ class FakeApi:
     answers: dict[str, Callable[[httpx.Request], httpx.Response]] = field(default_factory=dict)
     asked: list[httpx.Request] = field(default_factory=list)
     keys: dict[str, Json] = field(default_factory=lambda: {"good-key": {"role": "operator", "tenants": None}})
+    refusals: dict[str, httpx.Response] = field(default_factory=dict)
     is_down: bool = False
 
     def transport(self) -> httpx.MockTransport:
@@ -259,10 +260,12 @@ class FakeApi:
         self.asked.append(request)
         if self.is_down:
             raise httpx.ConnectError("refused", request=request)
+        path = request.url.path.removeprefix("/v1/operator")
         me = self.keys.get(request.headers["authorization"].removeprefix("Bearer "))
+        if me is None and path in self.refusals:
+            return self.refusals[path]
         if me is None:
             return answer({"code": "unauthorized", "detail": "no key", "status": 401}, status=401)
-        path = request.url.path.removeprefix("/v1/operator")
         if path == "/me":
             return answer(me)
         return self.answers[path](request)

@@ -12,7 +12,7 @@ Every request takes a permit, takes time by the clock, and is kept in `requests`
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -223,6 +223,9 @@ class MemoryUpstream:
         if app_id not in self._zapier.catalog:
             raise AppNotFoundError(app_id=app_id)
         return self._fresh(self._zapier.catalog[app_id])
+
+    async def learn_apps(self, credential: Credential, app_ids: Collection[str]) -> None:
+        """Nothing is kept, so there is nothing to learn."""
 
     async def authentications(self, credential: Credential, app_id: str, *, permits: Sequence[Permit] = ()) -> Listing:
         """List what there is as the first request is sent, at ten a page."""

@@ -45,6 +45,7 @@ BASE: Final = "https://zapier.test"
 TOKEN: Final = "token-of-ann"
 APP: Final = "11111111-2222-3333-4444-555555555555"
 OTHER_APP: Final = "99999999-2222-3333-4444-555555555555"
+THIRD_APP: Final = "55555555-2222-3333-4444-555555555555"
 CONNECT: Final = "https://zapier.com/engine/auth/start/ChatCLIAPI@1.0.0?redirect=x"
 
 RefreshAnswer: TypeAlias = Tokens | TokensOver | TokensRefused | TokensUnknown

@@ -79,6 +79,47 @@ def test_secrets_are_left_out_however_they_come(fact: dict[str, Any]) -> None:
     assert "…" in stream.getvalue()
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize(
+    "secret",
+    ["zwk_5f3a9c-AbCdEf0123456789", "whsec_" + "A" * 43 + "=", "eyJhbGciOiJIUzI1NiJ9.eyJ0aWQiOiJ4In0.c2lnbmF0dXJl"],
+    ids=["API key", "webhook secret", "client token"],
+)
+def test_a_secret_of_ours_is_known_by_its_shape(secret: str, form: str) -> None:
+    """Under whatever name, and in the middle of whatever was said."""
+    log = log_to(stream := StringIO(), log_format=form)
+    log.info("event", said=f"I was given {secret}, and nothing else", nested=[{"a": (secret,)}])
+    logging.getLogger("library").warning("refused %s", secret)
+
+    assert secret not in stream.getvalue()
+    assert "and nothing else" in stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_a_process_was_given_it_does_not_print(form: str) -> None:
+    """Its own keys have no shape; they are known."""
+    keys = {
+        "api_key": "correct horse battery",
+        "zapier_client_secret": "client-hunter2",
+        "credential_keys": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+        "token_keys": "a-signing-key-of-more-than-32-bytes",
+        "redis_url": "redis://:store-hunter2@db.example:6379/0",
+    }
+    log = log_to(stream := StringIO(), log_format=form, **keys)
+    log.info("event", said=[*keys.values(), "store-hunter2"])
+
+    printed = [secret for secret in (*keys.values(), "store-hunter2") if secret in stream.getvalue()]
+    assert printed == []
+
+
+def test_what_is_too_short_to_be_a_secret_garbles_no_line() -> None:
+    """A key of a first try is often a word."""
+    log = log_to(stream := StringIO(), api_key="event")
+    log.info("event_happened")
+
+    assert lines(stream)[0]["event"] == "event_happened"
+
+
 @pytest.mark.parametrize("form", [str, str.upper])
 def test_a_connect_link_that_led_astray_is_not_told(form: Callable[[str], str]) -> None:
     """A proxy left a prefix in place, a mail program changed letters: the link itself is good still."""

@@ -85,8 +85,9 @@ local function seen()
     table.insert(next_checks, redis.call("ZSCORE", KEYS[9], watch.name))
     table.insert(next_checks, redis.call("ZSCORE", KEYS[10], watch.name))
   end
-  local fields = {"generation", "account", "state", "profile_id", "email", "expires_at", "reason", "has_refresh_token"}
-  return redis.call("HMGET", KEYS[16], unpack(fields)), next_checks
+  local standing = redis.call("HMGET", KEYS[16], "generation", "account", "state", "profile_id", "email", "expires_at",
+    "reason", "has_refresh_token")
+  return standing, next_checks
 end
 
 if before[2] == ARGV[3] then

@@ -1,7 +1,7 @@
-#!lua
+#!lua flags=allow-oom
 -- put_credential: keeps a user's new tokens under the next generation and unpauses the user's watches; those that
 -- somebody waits on are due now. (A paused watch is never leased.) Tokens that a refresh brought belong to the account
--- of those before, and take the place of no others.
+-- of those before, and take the place of no others; they are kept in a store that is full, too: nobody else has them.
 --
 -- KEYS[1]  credential  hash
 -- KEYS[2]  profiles    set   under which the user is counted

@@ -141,12 +141,9 @@ async def _token(ground: Ground) -> Found:
         raise HaltedError("the API refuses the token (401): give one of a user who has just signed in")
     if seen.is_good and (seen.document.get("id") or (seen.part("data") or {}).get("id")):
         return Found(found="readable, with an id", holds=True)
-    return Found(
-        found=f"status {seen.status}",
-        holds=False,
-        advice="ask for the scope `profile` at sign-in: without it users of one Zapier account look like several",
-        switches={"scopes": {"missing": ["profile"]}} if seen.status == HTTPStatus.FORBIDDEN else {},
-    )
+    if seen.status == HTTPStatus.FORBIDDEN:
+        return _lacking("profile", "users of one Zapier account look like several")
+    return Found(found=f"status {seen.status}", holds=False, advice="tell us: then the account cannot be told")
 
 
 async def _bad_token(ground: Ground) -> Found:
@@ -231,12 +228,7 @@ async def _listing(ground: Ground) -> Found:
         return Found(found="no app that needs an authentication was found", holds=None, advice=NAME_ONE)
     seen = await ground.lab.get("/v2/authentications", app=str(ground.app["id"]), limit=MANY, offset=0)
     if seen.status == HTTPStatus.FORBIDDEN:
-        return Found(
-            found="status 403",
-            holds=False,
-            advice="ask for the scope `connection:read` (or `authentication`): without it nothing can be resolved",
-            switches={"scopes": {"missing": ["connection:read"]}},
-        )
+        return _lacking("connection:read", "nothing can be resolved (its former name is `authentication`)")
     if not seen.is_good:
         return Found(found=f"status {seen.status}", holds=False, advice="without listings nothing can be resolved")
     count, rows = (seen.part("meta") or {}).get("count"), seen.rows
@@ -265,14 +257,16 @@ async def _unknown_app(ground: Ground) -> Found:
         return Found(found="an empty list", holds=True)
     is_known = seen.status in _UNKNOWN
     return Found(
-        found=_refusal(seen), holds=is_known, switches={"answers": {"unknown": seen.status}} if is_known else {}
+        found=_refusal(seen),
+        holds=_unless_shut(seen, is_known),
+        switches={"answers": {"unknown": seen.status}} if is_known else {},
     )
 
 
 async def _malformed(ground: Ground) -> Found:
     seen = await ground.lab.get("/v2/authentications", app="zapwright", limit=1)
     ground.refusals.append(seen)
-    return Found(found=_refusal(seen), holds=seen.status in _UNKNOWN)
+    return Found(found=_refusal(seen), holds=_unless_shut(seen, seen.status in _UNKNOWN))
 
 
 async def _nowhere(ground: Ground) -> Found:
@@ -344,6 +338,8 @@ async def _older_id(ground: Ground) -> Found:
         return Found(found=NO_SUBJECT, holds=None, advice=NAME_ONE)
     seen = await ground.form(ground.actions[0])
     ground.has_form = seen.is_good
+    if seen.status == HTTPStatus.FORBIDDEN:
+        return _lacking("zap:write", "no step can be filled, and no Zap created")
     return Found(
         found="it serves" if seen.is_good else _refusal(seen),
         holds=seen.is_good,
@@ -352,6 +348,8 @@ async def _older_id(ground: Ground) -> Found:
 
 
 async def _unknown_action(ground: Ground) -> Found:
+    if not ground.has_form:
+        return Found(found="no form could be read", holds=None)
     seen = await ground.form({"id": NOBODYS_ACTION})
     return Found(
         found=_refusal(seen),
@@ -479,20 +477,28 @@ async def _popup(ground: Ground) -> Found:
         waited += wait
         after = await _expired_by_id(ground.lab, app_id)
         repaired = [one for one, is_expired in after.items() if not is_expired and before.get(one) is True]
-        if after.keys() - before.keys() or repaired:
+        new = [one for one in after if one not in before]
+        if new or repaired:
             how = "an expired one was repaired and kept its id" if repaired else "a new id"
             was_expired = any(before.values())
             kept = {"reconnect": "keeps_id" if repaired else "new_id"} if was_expired else {}
             return Found(
                 found=f"{how}, listed within {waited // SECOND} s",
                 holds=True,
-                switches={"authentications": {"listed_after_ms": waited} | kept},
+                switches={"authentications": {"listed_after_ms": waited} | kept | _order(new, list(after))},
             )
     return Found(
         found="nothing new or repaired within 10 s",
         holds=None,
         advice="was the browser signed in to the Zapier account that the token is for?",
     )
+
+
+def _order(new: list[str], listed: list[str]) -> dict[str, str]:
+    """Say where a list shows the one that is new: first, or last; nothing where it does not tell."""
+    if len(new) != 1 or len(listed) == 1:
+        return {}
+    return {"order": "newest"} if listed[0] == new[0] else {"order": "created"} if listed[-1] == new[0] else {}
 
 
 async def _expired_by_id(lab: Lab, app_id: str) -> dict[str, object]:
@@ -557,6 +563,20 @@ WRITING: Final = (
         writes=f"a Zap called {TITLE!r} of two steps that need no authentication; it is switched on",
     ),
 )
+
+
+def _unless_shut(seen: Seen, holds: bool) -> bool | None:  # noqa: FBT001 - what is said of what was seen
+    """Return it, or None where a missing scope kept the answer back."""
+    return None if seen.status == HTTPStatus.FORBIDDEN else holds
+
+
+def _lacking(scope: str, consequence: str) -> Found:
+    return Found(
+        found="status 403",
+        holds=False,
+        advice=f"ask for the scope `{scope}` when users sign in: without it {consequence}",
+        switches={"scopes": {"missing": [scope]}},
+    )
 
 
 # --- parts of answers -----------------------------------------------------------------------------------------

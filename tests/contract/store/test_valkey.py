@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup, StopWaiting
 from orchestrator.core.errors import StoreError, StoreUnavailableError
-from orchestrator.core.ports import Profile, SessionQuery, Settlement, Share
+from orchestrator.core.ports import Profile, Refresh, SessionQuery, Settlement, Share
 from orchestrator.core.session import App, SessionStatus, Step, StepState, session_shard
 from orchestrator.store import keys
 from orchestrator.store.client import StoreUnfitError, connect
@@ -205,6 +205,27 @@ async def test_an_error_of_ours_is_no_silence_of_the_store(store: Store, redis: 
         await store.sessions.load(a_session().key)
 
     assert not isinstance(error.value, StoreUnavailableError)
+
+
+async def test_a_full_store_keeps_what_a_refresh_brought_and_begins_none(store: Store, redis: Redis) -> None:
+    """Nobody else has those tokens; and an intent that cannot be written burns none."""
+    user = (TENANT, USER)
+    tokens = {"access_token": "A", "refresh_token": "R"}
+    await store.credentials.put(*user, profile=None, expires_at=None, now=NOON, **tokens)
+    await redis.config_set("maxmemory", 1)
+    try:
+        renewed = await store.credentials.renew(
+            *user, generation=1, refresh_id="rf1", expires_at=None, now=NOON, **tokens
+        )
+        with pytest.raises(StoreError):
+            await store.credentials.note_refresh(
+                *user, generation=2, before=None, after=Refresh(id="rf2", tries=1, until=NOON)
+            )
+    finally:
+        await redis.config_set("maxmemory", 0)
+
+    assert renewed is not None
+    assert renewed.generation == 2
 
 
 async def test_a_full_store_is_no_error_of_ours(store: Store, redis: Redis) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from api.schemas.fields import timestamp
+from orchestrator.core.deliveries import Answer
+from orchestrator.core.ports import WorkerReport
 from orchestrator.core.session import MINUTE, SECOND
 from orchestrator.core.tenants import ApiKey, Scope, digest_of, key_text
 from tests.support.deployment import AN_ATTEMPT, Deployment, problem_of
@@ -53,6 +56,12 @@ class Desk:
         """Return what the audit says was done, and what became of it, oldest first."""
         entries = (await self.read(f"audit{query}"))["entries"]
         return [(one["action"], one["outcome"], one["detail"]) for one in reversed(entries)]
+
+    async def works(self) -> None:
+        """Have a worker report."""
+        now = self.api.clock.now()
+        report = WorkerReport(id="w1", host="here", pid=1, started_at=now, seen_at=now)
+        await self.api.store.workers.report(report)
 
     async def connected(self, app: str, *, user: str = "alice") -> str:
         """Have a user connect an account at Zapier, without any message; return the authentication's id."""
@@ -203,6 +212,7 @@ async def test_the_story_tells_everything(desk: Desk) -> None:
     """What came, what became of it, what was planned, and why it is as it is."""
     session, address = await desk.api.awaiting()
     await desk.api.signal(address, "focus")
+    await desk.works()
     story = await desk.read(f"sessions/{session['id']}?after=1")
 
     assert story["session"]["tenant_id"] == "default"
@@ -219,6 +229,106 @@ async def test_the_story_tells_everything(desk: Desk) -> None:
     assert "awaiting_popup" in story["diagram"]
     assert story["why"]["verdict"] == "working"
     assert (await desk.read(f"why?session={session['id']}"))["findings"] == story["why"]["findings"]
+
+
+async def test_who_waits_for_nothing_is_told_so(desk: Desk) -> None:
+    """No worker runs: nobody would ever look. Of the session, and of its app."""
+    session, address = await desk.api.awaiting()
+    await desk.api.signal(address, "focus")
+    desk.api.sim.clock.advance(MINUTE)
+    app = session["steps"][0]["app"]
+    of_session, of_app = [await desk.read(f"why?{query}") for query in (f"session={session['id']}", f"app={app['id']}")]
+
+    assert of_session["verdict"] == of_app["verdict"] == "stuck"
+    assert of_session["findings"][0]["code"] == of_app["findings"][0]["code"] == "worker_missing"
+    assert "zapwright worker" in of_app["findings"][0]["do"]
+    assert of_app["findings"][0]["says"].startswith("Slack: 1 of 1 session that waits for a popup. A check")
+
+
+async def test_a_session_tells_what_its_webhooks_lack(desk: Desk) -> None:
+    """Of endpoints that are paused, or cannot receive."""
+    made = (await desk.api.ok("POST", "/v1/webhooks", {"url": "https://hooks.example/"}, status=201)).json()["id"]
+    desk.api.posts.answer = Answer(status=500, took=7)
+    session, address = await desk.api.awaiting()
+    await desk.api.signal(address, "cancelled")
+    await desk.api.deliver()
+    failing = await desk.read(f"why?session={session['id']}")
+    await desk.api.ok("PATCH", f"/v1/webhooks/{made}", {"paused": True})
+    paused = await desk.read(f"why?session={session['id']}")
+
+    assert "deliveries_failing" in [one["code"] for one in failing["findings"]]
+    assert paused["findings"][0]["code"] == "endpoint_paused"
+    assert paused["verdict"] == "stuck"
+
+
+async def test_a_check_in_cooldown_says_when_it_is_made(desk: Desk) -> None:
+    """It waits like any other, and is made then; meanwhile that is what is going on."""
+    session, _ = await desk.api.awaiting()
+    until = desk.api.clock.now() + 40 * SECOND
+    partner = desk.api.settings.zapier_client_id
+    await desk.api.store.budget.cool_down(egress=desk.api.settings.egress_group, partner=partner, until=until)
+
+    answer = (await desk.act(f"sessions/{session['id']}/steps/{session['steps'][0]['id']}/check-now")).json()
+    why = await desk.read(f"why?session={session['id']}")
+
+    assert answer["check_at"] == answer["cooldown_until"] == timestamp(until)
+    assert answer["says"].startswith("Zapier has asked us to wait: it is asked at ")
+    assert "cooldown" in [one["code"] for one in why["findings"]]
+
+
+async def test_a_check_needs_the_user_to_be_signed_in(desk: Desk) -> None:
+    """Who asks is told so, and that is on record."""
+    session, _ = await desk.api.awaiting()
+    await desk.api.store.credentials.need_sign_in("default", "alice", generation=1)
+
+    answer = await desk.act(f"sessions/{session['id']}/steps/{session['steps'][0]['id']}/check-now")
+
+    assert problem_of(answer) == (409, "zapier_sign_in_required")
+    assert await desk.audited() == [("check_now", "refused", "zapier_sign_in_required")]
+
+
+async def test_a_claim_is_taken_from_who_has_it_by_difference_alone(desk: Desk) -> None:
+    """An operator's word counts as the user's: the other step returns to the choice, and says why."""
+    first, _ = await desk.api.awaiting()
+    second = await desk.api.session("Slack")
+    connected = await desk.connected("Slack")
+    await desk.act(f"sessions/{first['id']}/steps/{first['steps'][0]['id']}/check-now")
+    await desk.api.check()
+    held = (await desk.api.read(first))["steps"][0]
+    bound = await desk.act(
+        f"sessions/{second['id']}/steps/{second['steps'][0]['id']}/bind", {"authentication_id": connected}
+    )
+
+    assert held["evidence"]["channels"] == ["difference"]
+    assert bound.json()["session"]["state"] == "resolved"
+    lost = (await desk.api.read(first))["steps"][0]
+    assert (lost["state"], lost["reason"]) == ("needs-auth", "claimed_elsewhere")
+
+
+async def test_what_is_decided_on_an_old_reading_is_not_done(desk: Desk) -> None:
+    """With `If-Match`; the audit has it as refused."""
+    session, address = await desk.api.awaiting()
+    await desk.api.signal(address, "cancelled")
+
+    answer = await desk.act(f"sessions/{session['id']}/cancel", headers={"If-Match": f'"{session["seq"]}"'})
+
+    assert problem_of(answer) == (412, "precondition_failed")
+    assert (await desk.api.read(session))["status"] == "building"
+    assert await desk.audited() == [("cancel", "refused", "precondition_failed")]
+
+
+async def test_a_hostile_title_is_only_shown(desk: Desk) -> None:
+    """Whatever a page would make of it; what is too long never came in."""
+    evil = "<script>alert(1)</script>\u202e"
+    session = await desk.api.session(title=evil, metadata={"note": "<b>" + "x" * 3_000 + "\u0007"})
+    huge = await desk.api.client.post("/v1/sessions", json={"user_id": "alice", "metadata": {"note": "x" * 100_000}})
+
+    story = await desk.read(f"sessions/{session['id']}")
+
+    assert story["session"]["title"] == evil
+    assert story["session"]["metadata"]["note"].endswith("\u0007")
+    assert huge.status_code == 422
+    assert all("script" not in one["says"] for one in story["why"]["findings"])
 
 
 @pytest.mark.parametrize("query", ["", "?session=zs00abcdefghij&app=x"])

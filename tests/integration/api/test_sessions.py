@@ -71,6 +71,21 @@ async def test_a_session_that_cannot_begin_is_not_there(
     assert listed == {"sessions": [], "cursor": None}
 
 
+async def test_a_session_begun_with_its_apps_reads_them_with_one_call(api: Deployment) -> None:
+    """And lists the authentications of each that needs one."""
+    await api.sign_in()
+    before = await api.asked()
+    session = await api.session("Slack", "HubSpot", "Formatter", "Slack")
+
+    assert [step["state"] for step in session["steps"]] == [
+        "needs-auth",
+        "needs-auth",
+        "no-auth-required",
+        "needs-auth",
+    ]
+    assert await api.asked() - before == 1 + 2
+
+
 @pytest.mark.parametrize("app_id", ["00000000-0000-0000-0000-000000000000", "Slack"])
 async def test_an_unknown_app_begins_nothing(api: Deployment, app_id: str) -> None:
     """Also when the first step's app is fine."""

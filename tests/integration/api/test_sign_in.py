@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cli.walking import outcome_in
-from orchestrator.core.sign_ins import OPENS_WITHIN, RETURNS_WITHIN
+from orchestrator.core.sign_ins import OPENS_WITHIN, RETURNS_WITHIN, name_for
 from tests.support.deployment import ORIGIN, Deployment, problem_of
 from tests.support.sign_ins import API, SigningBrowser, query_of
 
@@ -109,10 +109,10 @@ async def test_who_comes_with_their_whole_page_is_led_back_to_it(browser: Signin
     """First with the browser's name, then with what came of it; the rest of the address stays."""
     told = await browser.http.get(f"{API}/zapier-sign-in", params={"return_url": BACK})
     name = query_of(told.headers["location"])["zapwright_browser"]
-    stopped = await browser.take(await browser.begin(browser=name, return_url=BACK), until=ORIGIN)
+    last = await browser.take(await browser.begin(browser=name, return_url=BACK))
 
     assert told.headers["location"] == f"{ORIGIN}/zaps/new?draft=7&zapwright_browser={name}#top"
-    assert stopped.headers["location"] == f"{ORIGIN}/zaps/new?draft=7&zapwright_sign_in=signed_in#top"
+    assert f'data-back="{ORIGIN}/zaps/new?draft=7&amp;zapwright_sign_in=signed_in#top"' in last.text
 
 
 async def test_who_denies_is_told_that_nothing_has_changed(api: Deployment, browser: SigningBrowser) -> None:
@@ -253,6 +253,15 @@ async def test_an_address_is_no_good_in_another_browser(
     assert await other.get(address) == "another_browser"
     assert (await credential(api, session))["state"] == "missing"
     assert await browser.get(address) != "another_browser"
+
+
+async def test_a_browser_without_a_cookie_has_no_name_that_could_be_guessed(api: Deployment) -> None:
+    """An attacker can compute what a name made of nothing would be, and gets nothing by it."""
+    stranger = SigningBrowser(api)
+    address = await stranger.begin(browser=name_for(ORIGIN, ""))
+
+    assert await stranger.get(address) == "another_browser"
+    await stranger.aclose()
 
 
 async def test_what_zapier_said_to_one_browser_is_no_good_in_another(

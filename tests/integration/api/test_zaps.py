@@ -223,6 +223,19 @@ async def test_everything_that_is_wrong_is_said_at_once_and_nothing_was_done(api
     assert (await api.read(session), len(api.sim.world.zaps())) == (before, 0)
 
 
+async def test_a_page_that_asks_for_a_flawed_zap_without_end_asks_zapier_nothing(api: Deployment) -> None:
+    """What was read within the last minute serves each time."""
+    session, where = await mapped(api, steps=3)
+    await api.ok("PATCH", f"{where[0]}/inputs", {"inputs": {"repo": None}})
+    zap = f"/v1/sessions/{session['id']}/zap"
+    first = await api.client.post(zap, json={})
+    before = await api.asked()
+    answers = [await api.client.post(zap, json={}) for _ in range(20)]
+
+    assert {problem_of(answer) for answer in (first, *answers)} == {(409, "inputs_flawed")}
+    assert await api.asked() == before
+
+
 @pytest.mark.parametrize(("change", "code"), [("DELETE", "authentication_gone"), ("PATCH", "authentication_expired")])
 async def test_an_authentication_that_was_not_seen_for_a_while_is_looked_for(
     api: Deployment, change: str, code: str

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 from cli.doctor import RELAYED_WITHIN, Finding, Verdict, examine
 from orchestrator.bootstrap import compose, opened
 from orchestrator.core.session import SECOND
-from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from orchestrator.engine import NewSession
 from orchestrator.settings import Settings
+from orchestrator.store.limits import Limits
+from orchestrator.store.opening import open_store
 from orchestrator.webhooks import EndpointChange, NewEndpoint
+from simulator.accounts import secret_of
 from tests.support.clocks import ManualClock
 from tests.support.fleets import DURABLE, running_cluster, running_watched
-from tests.support.processes import SEALING_KEY
+from tests.support.processes import SEALING_KEY, a_simulator
 from tests.support.valkey import ValkeyServer, running_valkey
 
 NOWHERE = "http://127.0.0.1:1"
@@ -138,3 +143,88 @@ async def test_a_cluster_is_examined_node_by_node() -> None:
     assert before["store"].detail.startswith("3 primaries of valkey 9.")
     assert before["persistence"].verdict is Verdict.OK
     assert after["persistence"].verdict is Verdict.FAIL
+
+
+# --- client secrets -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="simulated", scope="module")
+def _simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The addresses of a store with two tenants, and of a simulator that knows the secret of one of them."""
+    with running_valkey(*DURABLE) as server, a_simulator(tmp_path_factory.mktemp("doctor")) as simulator:
+        asyncio.run(_with_tenants(server.url))
+        yield server.url, simulator
+
+
+async def _with_tenants(redis_url: str) -> None:
+    store = open_store(redis_url, shards=16, limits=Limits(), credential_keys=[SEALING_KEY])
+    for tenant_id, secret in (("acme", secret_of("acme")), ("stale", "of-last-year")):
+        tenant = Tenant(id=tenant_id, name="", zapier_client_id=tenant_id, created_at=1)
+        await store.tenants.create(tenant, client_secret=secret)
+    await store.aclose()
+
+
+async def client_secrets(redis_url: str, **more: Any) -> dict[str, tuple[Verdict, str]]:
+    """Return what the doctor finds about client secrets."""
+    settings = settings_for(redis_url).model_copy(update=more)
+    found = [finding async for finding in examine(settings) if finding.thing.startswith("client secret")]
+    return {finding.thing: (finding.verdict, finding.detail) for finding in found}
+
+
+async def test_zapier_is_asked_whether_it_knows_each_client_secret(simulated: tuple[str, str]) -> None:
+    """And nothing is used up by that."""
+    redis_url, simulator = simulated
+    found = await client_secrets(redis_url, zapier_api_url=simulator, zapier_client_secret=SecretStr("wrong"))
+
+    assert found == {
+        "client secret": (
+            Verdict.FAIL,
+            "Zapier refuses it, with the client id zapwright (status 401: invalid_client)",
+        ),
+        "client secret of acme": (Verdict.OK, "Zapier knows it, with the client id acme"),
+        "client secret of stale": (
+            Verdict.FAIL,
+            "Zapier refuses it, with the client id stale (status 401: invalid_client)",
+        ),
+    }
+
+
+async def test_a_deployment_that_signs_nobody_in_needs_no_secret(simulated: tuple[str, str]) -> None:
+    """Its backends do so."""
+    redis_url, simulator = simulated
+    found = await client_secrets(redis_url, zapier_api_url=simulator)
+
+    assert found["client secret"] == (
+        Verdict.OK,
+        "not set: users sign in, and tokens are refreshed, elsewhere",
+    )
+
+
+async def test_a_secret_that_cannot_be_read_or_asked_about_is_named(simulated: tuple[str, str]) -> None:
+    """By which keys, or why."""
+    redis_url, _ = simulated
+    key = Fernet.generate_key().decode()
+    unread = await client_secrets(redis_url, credential_keys=(SecretStr(key),))
+    unheard = await client_secrets(redis_url, zapier_client_secret=SecretStr("x"))
+
+    assert unread["client secret of acme"][0] is Verdict.FAIL
+    assert unheard["client secret"] == (Verdict.WARN, "Zapier does not say: not reached: connection dropped")
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict", "said"),
+    [
+        ({}, Verdict.WARN, "how the API is reached"),
+        ({"public_api_url": "https://z.example/api/"}, Verdict.OK, "https://z.example/api/zapier-sign-in/callback"),
+        ({"zapier_api_url": NOWHERE}, Verdict.OK, "not Zapier"),
+    ],
+    ids=["no address", "an address", "elsewhere"],
+)
+async def test_what_zapier_must_know_before_anybody_can_sign_in_is_said(
+    settings: dict[str, Any], verdict: Verdict, said: str
+) -> None:
+    """The redirect URI to the letter, which must be registered there."""
+    found = {finding.thing: finding async for finding in examine(Settings(**settings))}
+
+    assert found["redirect URI"].verdict is verdict
+    assert said in found["redirect URI"].detail

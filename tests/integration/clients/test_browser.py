@@ -61,6 +61,45 @@ for (;;) {
 console.log(asked);
 process.exit();
 """
+API_THAT_DIES: Final = """
+const chance = Number(process.argv[2]);
+let now = 0;
+const asked = [];
+const timers = [];
+const page = { hidden: false, addEventListener() {} };
+const sessionStorage = { getItem: () => null, setItem() {} };
+const died = () => new ReadableStream({
+  start: (stream) => stream.enqueue(new TextEncoder().encode(": here\\n\\n")),
+  pull: (stream) => stream.error(new TypeError("the connection broke")),
+});
+const fetch = async (url) => {
+  asked.push(now);
+  return String(url).includes("/stream") ? new Response(died()) : Promise.reject(new TypeError("nobody"));
+};
+const navigator = { locks: { request: (name, how, led) => led() } };
+class BroadcastChannel { postMessage() {} close() {} }
+const addEventListener = () => {};
+const world = { window: page, document: page, addEventListener, sessionStorage, fetch, navigator, BroadcastChannel };
+for (const [name, value] of Object.entries(world))
+  Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+Date.now = () => now;
+Math.random = () => chance;
+globalThis.setTimeout = (then, ms) => timers.push({ then, at: now + ms });
+globalThis.clearTimeout = (number) => number && (timers[number - 1].at = Infinity);
+
+const { createConnect } = await import("./connect.js");
+const token = { token: "t", session_id: "s", api_url: "http://z", expires_at: new Date(600_000).toISOString() };
+createConnect({ getToken: () => token }).subscribe(() => {});
+while (asked.length < 2) {
+  for (let turns = 0; turns < 50; turns += 1) await new Promise(setImmediate);
+  const next = timers.reduce((one, other) => (other.at < one.at ? other : one));
+  now = next.at;
+  next.at = Infinity;
+  next.then();
+}
+console.log(asked[1] - asked[0]);
+process.exit();
+"""
 CALLER: Final = """
 import * as React from "./react-stub.js";
 import { ConnectError, createConnect } from "zapwright-connect";
@@ -138,6 +177,20 @@ def test_a_backend_that_gives_no_new_token_is_asked_a_few_times(tmp_path: Path) 
     done = subprocess.run([NODE, "page.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
 
     assert (done.stdout, done.stderr) == ("6\n", "")
+
+
+@pytest.mark.parametrize(("chance", "wait"), [("0", 50), ("0.5", 1_000), ("0.99", 1_980)])
+def test_pages_whose_api_dies_without_a_word_do_not_come_back_all_at_once(
+    tmp_path: Path, chance: str, wait: int
+) -> None:
+    """Each tries again within two seconds, at a moment of its own."""
+    (tmp_path / "connect.js").write_bytes((WEB / "connect.js").read_bytes())
+    (tmp_path / "page.mjs").write_text(API_THAT_DIES, encoding="utf-8")
+    (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    command = [NODE, "page.mjs", chance]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+
+    assert (done.stdout, done.stderr) == (f"{wait}\n", "")
 
 
 @pytest.mark.npm_packages

@@ -46,6 +46,12 @@ CHARACTERS: dict[str, dict[str, Any]] = {
         "paging": {"max": 30},
     },
     "countless": {"answers": {"meta": False}, "paging": {"max": 12}},
+    "shut": {"scopes": {"missing": ["profile", "connection:read", "zap:write"]}},
+}
+
+DIFFERENCES = {
+    "terse": ["whose token it is"],
+    "shut": ["whose token it is", "a listing of authentications", "an id of an earlier look-up"],
 }
 
 
@@ -93,8 +99,7 @@ async def test_each_character_is_recognised(lab: Lab, neighbours: Neighbours, ch
 
     switches = switches_of(list(found.values()))
     assert is_part(CHARACTERS[character], switches), switches
-    differs = [one.question for one in found.values() if one.holds is False]
-    assert differs == (["whose token it is"] if character == "terse" else [])
+    assert [one.question for one in found.values() if one.holds is False] == DIFFERENCES.get(character, [])
 
 
 @pytest.mark.parametrize("character", CHARACTERS)
@@ -148,15 +153,19 @@ async def test_a_zap_that_must_be_refused_is_not_created(lab: Lab, neighbours: N
 
 
 @pytest.mark.parametrize(
-    ("reconnect", "after", "said"),
-    [("keeps_id", 0, "an expired one was repaired and kept its id"), ("new_id", 2_000, "a new id")],
+    ("switches", "said"),
+    [
+        ({"listed_after_ms": 0, "reconnect": "keeps_id"}, "an expired one was repaired and kept its id"),
+        ({"listed_after_ms": 2_000, "reconnect": "new_id", "order": "created"}, "a new id"),
+        ({"listed_after_ms": 10_000, "reconnect": "new_id", "order": "newest"}, "a new id"),
+    ],
 )
 async def test_what_a_person_connects_is_watched(
-    lab: Lab, neighbours: Neighbours, reconnect: str, after: int, said: str
+    lab: Lab, neighbours: Neighbours, switches: dict[str, Any], said: str
 ) -> None:
-    """When it is listed, and whether what had expired kept its id."""
+    """When and where it is listed, and whether what had expired kept its id."""
     upstream = neighbours.upstream
-    neighbours.switch(authentications={"listed_after_ms": after, "reconnect": reconnect})
+    neighbours.switch(authentications=switches)
     (existing,) = upstream.world.owned("alice", neighbours.app_id("Google Sheets"))
     expired = upstream.world.amend(existing, is_expired=True)
     app = upstream.world.catalogue.by_id[existing.app]
@@ -168,8 +177,8 @@ async def test_what_a_person_connects_is_watched(
 
     found = (await asked(lab, allows=lambda one: "popup" in one.name, person=person))["what a popup makes"]
 
-    assert (found.found, found.holds) == (f"{said}, listed within {after // 1000} s", True)
-    assert found.switches == {"authentications": {"listed_after_ms": after, "reconnect": reconnect}}
+    assert (found.found, found.holds) == (f"{said}, listed within {switches['listed_after_ms'] // 1000} s", True)
+    assert found.switches == {"authentications": switches}
     assert opened[0].startswith(f"{ADDRESS}/engine/auth/start/")
 
 

@@ -70,8 +70,24 @@ async def test_the_reference_is_in_the_answer_and_on_every_line() -> None:
         sent = await ask(answers, Metrics())
 
     assert (b"zapwright-reference", b"ref1") in sent[0]["headers"]
-    found = [(line["event"], line["reference"], line["session_id"]) for line in lines]
+    found = [(line["event"], line["reference"], line["session"]) for line in lines]
     assert found == [("at_work", "ref1", "zs1"), ("request", "ref1", "zs1")]
+
+
+async def test_what_a_request_is_about_is_on_every_line() -> None:
+    """The session and the step of its path, and what is found out on its way; nothing of it on another's."""
+
+    async def works(scope: Scope, receive: Receive, send: Send) -> None:
+        structlog.contextvars.bind_contextvars(tenant="acme", attempt="at1")
+        await answers(scope, receive, send)
+
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        await ask(works, Metrics(), path="/v1/sessions/zs1/steps/st1/popup")
+        await ask(answers, Metrics(), path="/v1/users/ada")
+
+    names = ("session", "step", "tenant", "attempt")
+    found = [tuple(line.get(name) for name in names) for line in lines]
+    assert found == [("zs1", "st1", "acme", "at1")] * 2 + [(None,) * 4] * 2
 
 
 async def test_answers_are_not_kept_and_not_guessed_at() -> None:

@@ -80,6 +80,7 @@ def test_a_browser_goes_to_zapier_and_comes_back() -> None:
     [
         (lambda: opened(begun(), browser="another"), Refusal.ANOTHER_BROWSER),
         (lambda: opened(begun(), browser=""), Refusal.ANOTHER_BROWSER),
+        (lambda: opened(replace(begun(), browser=name_for(HERE, "")), browser=""), Refusal.ANOTHER_BROWSER),
         (lambda: opened(begun(origin="https://evil.example")), Refusal.ANOTHER_BROWSER),
         (lambda: opened(begun(origins=())), Refusal.ANOTHER_BROWSER),
         (lambda: opened(begun(), secret="guessed"), Refusal.UNKNOWN),
@@ -94,6 +95,7 @@ def test_a_browser_goes_to_zapier_and_comes_back() -> None:
     ids=[
         "another browser",
         "no cookie",
+        "no cookie, and the name that this would have",
         "named to a page of another origin",
         "no origin",
         "wrong secret",

@@ -101,3 +101,11 @@ def test_what_cannot_be_a_tenants_id_is_refused(text: str) -> None:
     """In words."""
     with pytest.raises(ValueError, match="is no id of a tenant"):
         tenant_id_of(text)
+
+
+def test_who_may_act_may_look() -> None:
+    """And who may only look may not act."""
+    operators, viewers = (replace(KEY, tenant_id=None, scopes=frozenset({role})) for role in sorted(ROLES))
+
+    assert (operators.allowed, viewers.allowed) == (ROLES, frozenset({Scope.VIEWER}))
+    assert KEY.allowed == TENANT_SCOPES

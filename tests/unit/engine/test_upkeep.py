@@ -9,7 +9,13 @@ from random import Random
 import pytest
 
 from orchestrator.commits import Commits
-from orchestrator.core.errors import SignInRequiredError, StoreUnavailableError, UpstreamBusyError, ZapwrightError
+from orchestrator.core.errors import (
+    SignInRequiredError,
+    StoreUnavailableError,
+    UpstreamBusyError,
+    UpstreamUnavailableError,
+    ZapwrightError,
+)
 from orchestrator.core.events import EventName
 from orchestrator.core.ports import Credential, CredentialState, Profile, SignInReason
 from orchestrator.core.schedule import Policy
@@ -271,12 +277,11 @@ async def test_a_refusal_needs_a_sign_in_and_says_so(office: Office) -> None:
     assert await office.events(session) == [(EventName.SIGN_IN_NEEDED, "refresh_refused")]
 
 
-@pytest.mark.parametrize(("how", "wait"), [("busy", 5 * SECOND), ("wrong client", PAUSE)])
-async def test_a_refusal_for_now_is_asked_again_later_and_loses_nothing(office: Office, how: str, wait: int) -> None:
+async def test_a_refusal_for_now_is_asked_again_later_and_loses_nothing(office: Office) -> None:
     """As often as it takes; until then nobody asks."""
-    credential = await office.hand_over()
+    credential, wait = await office.hand_over(), 5 * SECOND
     for number in range(1, 4):
-        office.endpoint.goes(how)  # type: ignore[arg-type]
+        office.endpoint.goes("busy")
         waits = []
         for _ in range(2):
             with pytest.raises(UpstreamBusyError) as busy:
@@ -286,6 +291,22 @@ async def test_a_refusal_for_now_is_asked_again_later_and_loses_nothing(office: 
         office.scene.clock.advance(wait)
 
     assert (await office.here.after_refusal(credential)).access_token == "A2"
+
+
+async def test_a_client_that_zapier_refuses_is_asked_for_once_a_minute(office: Office) -> None:
+    """Whichever user needs it: each request would cost a permit, and only who runs the deployment can mend it."""
+    credential = await office.hand_over()
+    office.endpoint.goes("wrong client")
+    with pytest.raises(UpstreamBusyError):
+        await office.here.after_refusal(credential)
+    office.scene.clock.advance(PAUSE)
+    with pytest.raises(UpstreamUnavailableError, match="client id and secret"):
+        await office.here.after_refusal(credential)
+    asked = len(office.endpoint.uses), len(office.permits.held)
+    office.scene.clock.advance(MINUTE)
+    renewed = await office.here.after_refusal(credential)
+
+    assert (asked, renewed.access_token) == ((1, 1), "A2")
 
 
 async def test_an_answer_that_is_lost_is_asked_for_once_more_and_then_said_to_be_lost(office: Office) -> None:

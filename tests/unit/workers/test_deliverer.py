@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import structlog
+
 from orchestrator.core.deliveries import Delivery, Lane
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreUnavailableError
@@ -120,6 +122,19 @@ async def test_one_that_fails_stops_no_other() -> None:
         await deliverer.drain()
 
         assert courier.begun == ([] if isinstance(error, StoreUnavailableError) else [0, 1, 2])
+
+
+async def test_every_line_of_a_delivery_says_whose_it_is() -> None:
+    """Tenant, endpoint, session and job."""
+    courier = Courier(fails=ValueError("odd"))
+    courier.may_end.set()
+    deliverer = BatchDeliverer(courier)
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        await deliverer.admit(a_batch(1))
+        await deliverer.drain()
+
+    (line,) = lines
+    assert (line["tenant"], line["endpoint"], line["session"], line["job"]) == ("acme", "wha", LANE.session_id, "1")
 
 
 def test_a_job_enters_the_process_it_runs_in() -> None:

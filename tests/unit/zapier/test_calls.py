@@ -157,14 +157,26 @@ async def test_a_token_that_is_about_to_end_is_refreshed_before_it_is_used(stage
 async def test_a_token_that_is_refused_right_after_its_refresh_needs_a_sign_in(stage: Stage) -> None:
     """It is not refreshed again and again."""
     credential = await stage.sign_in(refresh_token="R1")
-    stage.oauth.answers(Tokens(access_token="A2", refresh_token="R2", expires_in=None))
-    stage.zapier.answers(refusal(401), refusal(401))
+    for number in (2, 3):
+        stage.oauth.answers(Tokens(access_token=f"A{number}", refresh_token=f"R{number}", expires_in=None))
+    stage.zapier.answers(refusal(401), refusal(401), refusal(401))
     error = await failure(stage, credential=credential)
 
     kept = await stage.credentials.get("acme", "ann")
     assert kept is not None
     assert isinstance(error, SignInRequiredError)
-    assert (kept.state, kept.generation, stage.oauth.used) == (CredentialState.NEEDS_SIGN_IN, 2, ["R1"])
+    assert (kept.state, kept.generation, stage.oauth.used) == (CredentialState.NEEDS_SIGN_IN, 3, ["R1", "R2"])
+
+
+async def test_a_newer_token_that_is_dead_as_well_is_refreshed(stage: Stage) -> None:
+    """What others put meanwhile is no better for being newer."""
+    old = await stage.sign_in(token="old", profile=ANN)
+    await stage.sign_in(token="new", profile=ANN, refresh_token="R1")
+    stage.oauth.answers(Tokens(access_token="A2", refresh_token="R2", expires_in=None))
+    stage.zapier.answers(refusal(401), refusal(401), answer(page([connection("a1")])))
+    found = await listing(stage, credential=old)
+
+    assert (found.complete, tokens_sent(stage)) == (True, ["old", "new", "A2"])
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ünïcode", "\ud800"])

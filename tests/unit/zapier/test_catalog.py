@@ -15,6 +15,7 @@ from tests.support.zapier import (
     CONNECT,
     NOON,
     OTHER_APP,
+    THIRD_APP,
     Stage,
     action_row,
     answer,
@@ -62,6 +63,32 @@ async def test_one_users_connect_link_is_not_another_users(stage: Stage) -> None
         Connect(url=f"{CONNECT}&for=ann", read_at=NOON),
         Connect(url=f"{CONNECT}&for=bob", read_at=NOON),
     )
+
+
+async def test_several_apps_are_read_with_one_call(stage: Stage) -> None:
+    """Those that are known already are not asked for, nor is what is no id; one alone is left for when it is wanted."""
+    stage.zapier.answers(answer(page([app_row()])), answer(page([app_row(OTHER_APP), app_row(THIRD_APP, link=None)])))
+    credential = await stage.sign_in()
+    await stage.client.app(credential, APP)
+    await stage.client.learn_apps(credential, [APP, OTHER_APP, THIRD_APP, "chat"])
+    found = [await stage.client.app(credential, app_id) for app_id in (APP, OTHER_APP, THIRD_APP)]
+    stage.clock.at = NOON + 60_000
+    await stage.client.learn_apps(credential, [APP])
+
+    assert [one.connect is None for one in found] == [False, False, True]
+    assert stage.zapier.urls[1:] == [f"{BASE}/v2/apps?ids={OTHER_APP}%2C{THIRD_APP}&limit=2"]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_what_cannot_be_read_together_is_read_one_by_one(stage: Stage, status: int) -> None:
+    """So that the one that is not there is known by its id."""
+    stage.zapier.answers(refusal(status), answer(page([app_row()])), refusal(status))
+    credential = await stage.sign_in()
+    await stage.client.learn_apps(credential, [APP, OTHER_APP])
+
+    assert (await stage.client.app(credential, APP)).app.id == APP
+    with pytest.raises(AppNotFoundError):
+        await stage.client.app(credential, OTHER_APP)
 
 
 @pytest.mark.parametrize("app_id", ["", "chat", f"{APP},{OTHER_APP}", f" {APP}", APP.replace("-", ""), "../zaps"])
