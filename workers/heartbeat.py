@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
 from orchestrator.core.errors import StoreError
 from orchestrator.core.ports import Clock, WorkerReport, WorkerRoll
-from workers.checker import BatchChecker
-from workers.deliverer import BatchDeliverer
 from workers.patience import rest
 from workers.timing import HEARTBEAT, ROLL_KEPT
 
 log = structlog.get_logger(__name__)
+
+
+class Busy(Protocol):
+    """Something that has work in hand."""
+
+    @property
+    def under_way(self) -> int:
+        """How much that is now."""
+        ...
 
 
 class Heartbeat:
@@ -25,8 +33,8 @@ class Heartbeat:
         report: WorkerReport,
         *,
         roll: WorkerRoll,
-        checks: BatchChecker,
-        deliveries: BatchDeliverer,
+        checks: Busy,
+        deliveries: Busy,
         clock: Clock,
     ) -> None:
         self._report = report

@@ -37,6 +37,7 @@ KINDS: Final = {
     "outbox",
     "pages",
     "profile",
+    "quoted",
     "receipts",
     "signins",
     "user:profiles",
@@ -44,6 +45,7 @@ KINDS: Final = {
     "user:references",
     "user:sessions",
     "user:watches",
+    "waiting",
     "wake",
 }
 """Where a busy user is mentioned, beside keys of their own."""
@@ -82,6 +84,7 @@ async def test_nothing_in_the_store_mentions_an_erased_user(valkey: ValkeyServer
     async with on(valkey) as api:
         others = [OTHER, *await a_busy_life(api, user=OTHER)]
         names = [USER, *await a_busy_life(api, user=USER)]
+        await api.client.put(f"/v1/sessions/{names[-1]}/steps/none/app", json={"app_id": "any"})
         busy, before = mentions(redis, names), mentions(redis, others)
         answers = [await api.client.delete(PATH) for _ in range(2)]
         read = await api.client.get(f"/v1/sessions/{names[-1]}")
