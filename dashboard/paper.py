@@ -80,7 +80,8 @@ def sign_in(*, following: str, note: Node | None = None) -> str:
         h("p", "Somebody with a shell on the deployment makes one:"),
         h("pre", "zapwright api-keys create --operator", cls="mono", tabindex=0),
     )
-    card = h("section", h("h1", "Operations"), note, form, hint, cls="card stack entrance")
+    name = h("p", "Zapwright", cls="brand")
+    card = h("section", name, h("h1", "Operations"), note, form, hint, cls="card stack entrance")
     return _document("Sign in", card)
 
 

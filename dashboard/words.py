@@ -102,5 +102,10 @@ def count_of(count: int, one: str, many: str = "") -> str:
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
+def last_minutes(minutes: int) -> str:
+    """Say of when: in the last minute, in the last 5 minutes."""
+    return "the last minute" if minutes == 1 else f"the last {minutes} minutes"
+
+
 def _pair(large: int, unit: str, small: int, smaller: str) -> str:
     return f"{large} {unit} {small} {smaller}" if small else f"{large} {unit}"

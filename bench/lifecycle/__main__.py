@@ -74,16 +74,21 @@ class Arena:
         self._lives = ours.Lives()
         self._next = 0
 
+    @property
+    def api_port(self) -> int:
+        """Where ours listens."""
+        return self._servers[ALWAYS].port
+
     @contextmanager
-    def watched(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    def watched(self, *, browsers: int = BROWSERS) -> Iterator[Callable[[], AbstractContextManager[None]]]:
         """Have a dashboard for ours; what is given opens the pages of operators' browsers in it, for a while."""
         key = asyncio.run(ours.operator_key(redis_url=self._redis_url, credential_key=self._credential_key))
         port = processes.free_port()
-        environment = {"ZAPWRIGHT_API_URL": f"http://127.0.0.1:{self._servers[ALWAYS].port}"}
+        environment = {"ZAPWRIGHT_API_URL": f"http://127.0.0.1:{self.api_port}"}
         folder = self._folder.parent
         with processes.dashboard(port=port, log=folder / "dashboard.log", environment=environment):
             url = f"http://127.0.0.1:{port}"
-            yield lambda: processes.watchers(url, BROWSERS, key=key, log=folder / "watchers.log")
+            yield lambda: processes.watchers(url, browsers, key=key, log=folder / "watchers.log")
 
     async def measure(self, name: str, *, sessions: int, clients: int) -> Measurement:
         """Put the load on one contestant; of ours every step is afterwards found resolved."""

@@ -83,6 +83,8 @@ def watchers(url: str, browsers: int, *, key: str, log: Path) -> Iterator[None]:
     finally:
         running.kill()
         running.wait()
+        if running.stdout is not None:
+            running.stdout.close()
 
 
 def free_port() -> int:

@@ -22,7 +22,7 @@ from dashboard.views.parts import (
     state_badge,
     table,
 )
-from dashboard.words import clock, count_of, number, percent, plain, since
+from dashboard.words import clock, count_of, last_minutes, number, percent, plain, since
 
 COUNTED: Final = (
     Column("opened", is_number=True),
@@ -117,9 +117,9 @@ def story(sight: Sight) -> Sequence[Node]:
 def _jump(name: str, jump: Json, now: int) -> Node:
     where = f" in {jump['browser']}" if jump.get("browser") else ""
     rate, usual = percent(jump["lost_rate"]), jump["baseline"]
-    of, span = count_of(jump["resolved"], "connected popup"), count_of(jump["minutes"], "minute")
+    of, when = count_of(jump["resolved"], "connected popup"), last_minutes(jump["minutes"])
     text = (
-        f"In the last {span} {rate} of {of} came without a message. Usual for this app is "
+        f"In {when} {rate} of {of} came without a message. Usual for this app is "
         f"{percent(usual['lost_rate'])}, of {number(usual['resolved'])}. "
         f"The first was lost at {clock(jump['since'])} UTC, {since(jump['since'], now)} ago."
     )

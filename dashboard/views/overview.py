@@ -22,7 +22,7 @@ from dashboard.views.parts import (
     session_link,
     table,
 )
-from dashboard.words import MINUTE, STATES, clock, count_of, moment, number, percent, plain, since, until
+from dashboard.words import MINUTE, STATES, clock, count_of, last_minutes, moment, number, percent, plain, since, until
 
 THINGS: Final = {"overview": "/overview", "stuck": "/sessions?stuck=true&limit=6", "apps": "/apps"}
 STAGES: Final = (
@@ -86,7 +86,7 @@ def _jumped(jumped: Json, now: int) -> Node:
     where = f" in {jump['browser']}" if jump.get("browser") else ""
     usual, since_when = jump["baseline"]["lost_rate"], jump["since"]
     text = (
-        f"{percent(jump['lost_rate'])} of the popups connected in the last {count_of(jump['minutes'], 'minute')} came "
+        f"{percent(jump['lost_rate'])} of the popups connected in {last_minutes(jump['minutes'])} came "
         f"without a message; usual is {percent(usual)}. Since {clock(since_when)} UTC, {since(since_when, now)} ago. "
         "Their users are found by asking Zapier, which takes longer."
     )

@@ -7,7 +7,20 @@ from typing import Final
 
 from dashboard.nodes import Node, h
 from dashboard.sight import Json, Sight
-from dashboard.views.parts import NOBODY, Column, Row, address, badge, card, head, listed, nothing, session_link, table
+from dashboard.views.parts import (
+    NOBODY,
+    Column,
+    Row,
+    address,
+    app_link,
+    badge,
+    card,
+    head,
+    listed,
+    nothing,
+    session_link,
+    table,
+)
 from dashboard.words import SECOND, clock, number, plain, since, span, until
 
 OVERDUE: Final = 30 * SECOND
@@ -107,7 +120,7 @@ def _watches(sight: Sight) -> Node:
             key=f"{watch['tenant_id']}-{watch['user_id']}-{watch['app_id']}",
             cells=(
                 h("span", plain(watch["user_id"], longest=40), cls="mono"),
-                h("span", plain(watch["app_id"], longest=24), cls="mono"),
+                h("span", app_link(watch["app_id"], plain(watch["app_id"], longest=24)), cls="mono"),
                 _because(watch),
                 _next(watch, sight.now),
                 clock(watch.get("last_check_at")),

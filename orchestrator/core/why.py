@@ -462,7 +462,15 @@ def _check(watch: Watch, step: Step, conditions: Conditions) -> Finding:
             f"Zapier has asked us to wait, so nothing is asked before {clock(max(cooldown, due), now)}.",
             "Nothing: it goes on by itself. If it happens often, see who else uses this address (budget).",
         )
-    if watch.retry_at is not None and watch.retry_at > now:
+    is_held = watch.retry_at is not None and watch.retry_at > now
+    if is_held and not watch.failures:
+        return _checks(
+            step,
+            "check_put_off",
+            f"there was no room under Zapier's limits, or no good token yet; next at {clock(due, now)}.",
+            "Nothing: it goes on by itself. If it happens often, look at the budget.",
+        )
+    if is_held:
         return _checks(
             step,
             "zapier_fails",

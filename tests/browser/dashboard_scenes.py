@@ -99,6 +99,9 @@ async def _stuck(stage: Stage, path: str) -> tuple[Page, Waiting]:
     found = await _incident(stage)
     dashboard = await _dashboard(stage)
     await expect(dashboard.page.get_by_role("link", name=STUCK[0])).to_be_visible(timeout=STUCK_WITHIN_MS)
+    await expect(dashboard.page.locator(".tile", has_text="over 30 s").locator(".count")).to_have_text(
+        str(len(STUCK)), timeout=SOON_MS
+    )
     if path != "/":
         await dashboard.open(path)
     return dashboard.page, found

@@ -24,6 +24,7 @@ CHECKS: Final = {
     "no_check_planned",
     "cooldown",
     "zapier_fails",
+    "check_put_off",
     "check_planned",
     "budget_used_up",
     "worker_missing",

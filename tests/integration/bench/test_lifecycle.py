@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from rich.console import Console
 
 from bench.lifecycle import processes
-from bench.lifecycle.__main__ import Plan, arena, compared, run
+from bench.lifecycle.__main__ import Arena, Plan, arena, compared, run, run_watched
 from bench.lifecycle.figures import ALWAYS, CALLING, EVERYSEC, FLOOR, HELLO, NAIVE, NAMES, OURS, Figures, Measurement
 from bench.lifecycle.load import TRANSITIONS, Client, Connection, Load, UnexpectedAnswerError, put_on
 from bench.lifecycle.ours import Lives, NotResolvedError, Walked
@@ -20,12 +22,18 @@ from bench.lifecycle.ours import Lives, NotResolvedError, Walked
 QUIET = Console(quiet=True)
 
 
-@pytest.mark.slow
-def test_everybody_walks_sessions_through_their_lives() -> None:
-    """Real processes and stores; each step of ours is found resolved, with what its own user connected."""
+@pytest.fixture(scope="module", name="where")
+def running() -> Iterator[Arena]:
+    """Everything that is measured, running."""
     with arena() as where:
-        figures = asyncio.run(run(where, Plan(rounds=1, sessions=16, clients=4), QUIET))
-        worker_cpu_s = where.worker.cpu_s()
+        yield where
+
+
+@pytest.mark.slow
+def test_everybody_walks_sessions_through_their_lives(where: Arena) -> None:
+    """Real processes and stores; each step of ours is found resolved, with what its own user connected."""
+    figures = asyncio.run(run(where, Plan(rounds=1, sessions=16, clients=4), QUIET))
+    worker_cpu_s = where.worker.cpu_s()
 
     (one,) = figures.rounds
     assert {name: 16 if name != NAIVE else 4 for name in NAMES} == {name: one[name].load.sessions for name in NAMES}
@@ -33,6 +41,18 @@ def test_everybody_walks_sessions_through_their_lives() -> None:
     assert all(one[name].cpu_s > 0 for name in OURS)
     assert worker_cpu_s > 0
     assert compared(figures).row_count == len(NAMES)
+
+
+@pytest.mark.slow
+def test_the_dashboard_is_open_while_it_is_measured(where: Arena) -> None:
+    """Real pages over real sockets, whose readings reach the API; each round yields what was kept."""
+    with where.watched(browsers=1) as opened:
+        kept = asyncio.run(run_watched(where, Plan(rounds=1, sessions=16, clients=4), QUIET, opened))
+        counted = httpx.get(f"http://127.0.0.1:{where.api_port}/metrics", trust_env=False).text
+
+    assert len(kept) == 1
+    assert kept[0] > 0
+    assert re.search(r'zapwright_http_requests_total\{.*route="/v1/operator/overview".*\} [1-9]', counted)
 
 
 def figures_of(**sessions_per_s: float) -> Figures:

@@ -317,6 +317,7 @@ DUE = NOON + MINUTE
         ({"next_check_at": None}, Known(), "no_check_planned", Verdict.WORKING),
         ({}, Known(cooldown_until=NOON + SECOND), "cooldown", Verdict.WORKING),
         ({"retry_at": DUE, "failures": 2}, Known(), "zapier_fails", Verdict.WORKING),
+        ({"retry_at": DUE, "failures": 0}, Known(), "check_put_off", Verdict.WORKING),
         ({}, Known(now=DUE + SECOND), "check_due", Verdict.WORKING),
         ({}, Known(now=DUE + MINUTE), "worker_missing", Verdict.STUCK),
         ({}, Known(now=DUE + SECOND, workers=0), "worker_missing", Verdict.STUCK),
