@@ -1,7 +1,7 @@
 """Every request has a reference, a line in the log and its measures, and ends in an answer (ASGI middleware).
 
-What a request is about is bound to its lines: by its path here, and by routes as it turns out. A server runs each request
-in a task, and so in a context, of its own: nothing of one stands on another's lines.
+What a request is about is bound to its lines: by its path here, and by routes as it turns out. A server runs each
+request in a task, and so in a context, of its own: nothing of one stands on another's lines.
 """
 
 from __future__ import annotations
