@@ -1,4 +1,8 @@
-"""Every request has a reference, a line in the log and its measures, and ends in an answer (ASGI middleware)."""
+"""Every request has a reference, a line in the log and its measures, and ends in an answer (ASGI middleware).
+
+What a request is about is bound to its lines: by its path here, and by routes as it turns out. A server runs each
+request in a task, and so in a context, of its own: nothing of one stands on another's lines.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars, reset_contextvars, unbind_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from api.errors import InternalError, problem
 from orchestrator.core.errors import SessionNotFoundError, StoreError
@@ -28,9 +32,6 @@ _REFERENCE: Final = REFERENCE.lower().encode()
 _NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _SESSION: Final = re.compile(r"/v1/(?:operator/)?sessions/([A-Za-z0-9]{1,64})(?:/steps/([A-Za-z0-9]{1,64}))?(?:/|$)")
-BOUND_LATER: Final = ("tenant", "attempt")
-"""What a request turns out to be about only on its way."""
-
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -53,7 +54,6 @@ class Trace:
             await self._follow(scope, receive, send)
         finally:
             reset_contextvars(**bound)
-            unbind_contextvars(*BOUND_LATER)
 
     async def _follow(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun_at = time.perf_counter()

@@ -29,8 +29,8 @@ SHORTEST_SECRET: Final = 8
 _SECRET_NAME: Final = re.compile(r"token|secret|passw|authorization|cookie|(api|access|credential|fernet|private)_?key")
 _BEARER: Final = re.compile(r"\b(bearer\s+)\S+", re.IGNORECASE)
 _SECRET_OF_LINK: Final = re.compile(r"(?<=[0-9a-z]-)[2-7a-z]{32}(?![0-9a-z])", re.IGNORECASE)
-_BEGINNINGS: Final = (KEY_PREFIX, SECRET_PREFIX, "eyJ")
-_SHAPES: Final = re.compile(rf"(?:{KEY_PREFIX}|{SECRET_PREFIX})[\w+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+_SIGNED: Final = "eyJ"
+_SHAPES: Final = re.compile(rf"(?:{KEY_PREFIX}|{SECRET_PREFIX})[\w+/=-]+|{_SIGNED}[\w-]+\.[\w-]+\.[\w-]+")
 """API keys, webhook secrets, client tokens."""
 
 _USER_OF_URL: Final = re.compile(r"(?<=://)[^/\s@]+@")
@@ -103,7 +103,7 @@ def _guarded(renderer: Processor, secrets: Sequence[str]) -> Processor:
 
     def guarded(logger: WrappedLogger, method: str, line: EventDict) -> str:
         text = str(renderer(logger, method, line))
-        if any(beginning in text for beginning in _BEGINNINGS):
+        if KEY_PREFIX in text or SECRET_PREFIX in text or _SIGNED in text:
             text = _SHAPES.sub(REDACTED, text)
         for secret in secrets:
             if secret in text:

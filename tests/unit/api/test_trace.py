@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import count
 
@@ -82,8 +83,8 @@ async def test_what_a_request_is_about_is_on_every_line() -> None:
         await answers(scope, receive, send)
 
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
-        await ask(works, Metrics(), path="/v1/sessions/zs1/steps/st1/popup")
-        await ask(answers, Metrics(), path="/v1/users/ada")
+        for app, path in ((works, "/v1/sessions/zs1/steps/st1/popup"), (answers, "/v1/users/ada")):
+            await asyncio.create_task(ask(app, Metrics(), path=path))
 
     names = ("session", "step", "tenant", "attempt")
     found = [tuple(line.get(name) for name in names) for line in lines]
