@@ -12,12 +12,13 @@ from nicegui import ui
 from starlette.middleware import Middleware
 
 from dashboard import boards, routes
+from dashboard.counting import Counting
 from dashboard.desk import Desk
 from dashboard.door import Door, is_secure
 from dashboard.feeds import Feeds
 from dashboard.remote import Remote
 from dashboard.visits import Visits
-from orchestrator.metrics import Metrics
+from orchestrator.metrics import Metrics, Process
 from orchestrator.settings import Settings
 
 RECONNECT_S: Final = 15
@@ -32,7 +33,7 @@ def create_app(settings: Settings) -> FastAPI:
         remote=remote,
         visits=visits,
         feeds=Feeds(remote, visits),
-        metrics=Metrics(),
+        metrics=Metrics(Process.DASHBOARD),
         is_secure=is_secure(settings.public_dashboard_url),
     )
 
@@ -47,7 +48,10 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        middleware=[Middleware(Door, visits=visits, public_url=settings.public_dashboard_url)],
+        middleware=[
+            Middleware(Counting, metrics=desk.metrics),
+            Middleware(Door, visits=visits, public_url=settings.public_dashboard_url),
+        ],
     )
     app.state.desk = desk
     app.include_router(routes.router)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from prometheus_client import (
@@ -170,8 +170,6 @@ SAMPLED: Final = _gauge("sampled_timestamp_seconds", "When the gauges above were
 CATALOGUE: Final[tuple[Metric, ...]] = tuple(one for one in list(globals().values()) if isinstance(one, Metric))
 """Every metric there is."""
 
-Kind = TypeVar("Kind", Counter, Gauge, Histogram)
-
 
 class Metrics:
     """What one process counts, in a registry of its own: a `Meter`, and gauges for what only the store knows.
@@ -188,6 +186,7 @@ class Metrics:
             registry = self._registry if process in metric.by else None
             self._made[metric.name] = metric.kind(metric.name, metric.text, metric.labels, registry=registry, **more)
         self._apps: set[str] = set()
+        self._shown: dict[str, set[str]] = {}
         self._exchanges, self._commands = self._histogram(EXCHANGES), self._histogram(EXCHANGE_COMMANDS)
         self._broken = self._counter(EXCHANGES_BROKEN)
 
@@ -282,12 +281,10 @@ class Metrics:
             if not isinstance(value, Mapping):
                 self._gauge(metric).set(value)
                 continue
-            gauge = cast("Gauge", self._made[metric.name])
-            for (label,) in list(gauge._metrics):  # noqa: SLF001 - it tells nobody otherwise
-                if label not in value:
-                    gauge.labels(label).set(0)
-            for label, one in value.items():
-                gauge.labels(label).set(one)
+            gauge, shown = self._gauge(metric), self._shown.setdefault(metric.name, set())
+            shown.update(value)
+            for label in shown:
+                gauge.labels(label).set(value.get(label, 0))
 
     # --- label values ---
 

@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Self, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.session import (
     MINUTE,
     App,
-    Attempt,
     BrowserFamily,
     Channel,
     Instant,
@@ -86,8 +85,7 @@ class Stage(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
-class Popups:
+class Popups(NamedTuple):
     """Popups of one kind: of a tenant, for an app, in a family of browsers."""
 
     tenant_id: str
@@ -95,8 +93,7 @@ class Popups:
     browser: BrowserFamily
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(NamedTuple):
     """What a commit's events add to the counts, and the apps that were chosen."""
 
     stages: tuple[Stage, ...] = ()
@@ -129,47 +126,39 @@ _COUNTED: Final = OF_POPUPS | _STAGES.keys()
 
 
 def counted(session: Session, events: Iterable[Event]) -> Counted:
-    """Return what is to be counted of these events; `session` is the one after them."""
-    stages: list[Stage] = []
-    popups: list[tuple[Popups, Fate]] = []
-    apps: list[App] = []
+    """Return what is to be counted of these events; `session` is the one after them. Every commit asks."""
+    found = NOTHING_COUNTED
     for event in events:
-        if event.name not in _COUNTED:
+        stage = _STAGES.get(event.name)
+        if stage is None and event.name is not EventName.AUTH_NEEDED:
             continue
-        if (stage := _STAGES.get(event.name)) is not None:
-            stages.append(stage)
-        step = session.step(event.step_id or "")
-        if event.name in OF_POPUPS and step is not None and (popup := _popup(session, step, event)):
-            popups.append(popup)
-        elif event.name is EventName.APP_CHOSEN and step is not None and step.app is not None:
-            apps.append(step.app)
-    return Counted(tuple(stages), tuple(popups), tuple(apps)) if stages or popups else NOTHING_COUNTED
+        step = session.step(event.step_id) if event.step_id is not None else None
+        popup = None if step is None else _popup(session, step, event)
+        found = Counted(
+            found.stages if stage is None else (*found.stages, stage),
+            found.popups if popup is None else (*found.popups, popup),
+            (*found.apps, step.app) if stage is Stage.APP_CHOSEN and step and step.app else found.apps,
+        )
+    return found
 
 
 def _popup(session: Session, step: Step, event: Event) -> tuple[Popups, Fate] | None:
-    fate, attempt = _fate(step, event), _attempt(step, event)
-    if fate is None or attempt is None:
-        return None
-    return Popups(tenant_id=session.tenant_id, app_id=attempt.app_id, browser=attempt.browser), fate
-
-
-def _fate(step: Step, event: Event) -> Fate | None:
+    """Say what became of whose popup. A choice of the user's is nobody's."""
+    named = event.data.get("attempt_id")
     match event.name:
         case EventName.POPUP_OPENED:
-            return Fate.OPENED
-        case EventName.AUTH_NEEDED:
-            return _FATES.get(event.data.get("reason"))
+            fate = Fate.OPENED
+        case EventName.AUTH_NEEDED if (ended := _FATES.get(event.data.get("reason"))) is not None:
+            fate, named = ended, named or (step.attempts[-1:] and step.attempts[-1].id)
+        case EventName.AUTH_RESOLVED if step.evidence is not None:
+            fate = Fate.BY_MESSAGE if Channel.MESSAGE in step.evidence.channels else Fate.WITHOUT_MESSAGE
+            named = step.evidence.attempt_id
         case _:
-            channels = step.evidence.channels if step.evidence is not None else ()
-            return Fate.BY_MESSAGE if Channel.MESSAGE in channels else Fate.WITHOUT_MESSAGE
-
-
-def _attempt(step: Step, event: Event) -> Attempt | None:
-    """Return whose popup it was. A choice of the user's is nobody's."""
-    if event.name is EventName.AUTH_RESOLVED:
-        return step.attempt((step.evidence.attempt_id if step.evidence else None) or "")
-    named = event.data.get("attempt_id")
-    return step.attempt(str(named)) if named is not None else next(iter(step.attempts[-1:]), None)
+            return None
+    attempt = step.attempt(str(named)) if named else None
+    if attempt is None:
+        return None
+    return Popups(tenant_id=session.tenant_id, app_id=attempt.app_id, browser=attempt.browser), fate
 
 
 # --- what the counts say --------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,40 +24,37 @@ class Waiting:
 
 
 def waiting(session: Session) -> Waiting | None:
-    """Tell who waits in a session, None when nobody does."""
-    if not any(step.attempts for step in session.steps) or not session.is_open:
+    """Tell who waits in a session, None when nobody does. Every commit asks."""
+    since: Instant | None = None
+    heard_at: Instant | None = None
+    apps: tuple[str, ...] = ()
+    for step in session.steps:
+        if step.attempts and step.app is not None and (waits := _waits(step, step.app.id)) is not None:
+            since = waits[0] if since is None else min(since, waits[0])
+            heard_at = waits[1] if heard_at is None else min(heard_at, waits[1] or heard_at)
+            apps = apps if step.app.id in apps else (*apps, step.app.id)
+    if since is None or not session.is_open:
         return None
-    steps = [step for step in session.steps if step.attempts and _waits(step)]
-    if not steps:
+    return Waiting(since=since, heard_at=heard_at, apps=apps)
+
+
+def _waits(step: Step, app_id: str) -> tuple[Instant, Instant | None] | None:
+    """Say since when the step's user waits, and when they were first heard to be through; None when they do not wait.
+
+    Who was told that nothing is to be seen of what a message named does not.
+    """
+    is_open = step.state is StepState.AWAITING_POPUP
+    if not (is_open or step.state is StepState.NEEDS_AUTH) or step.reason is Reason.NOT_VISIBLE:
         return None
-    heard = [at for step in steps for at in _heard(step)]
-    since = [at for step in steps for at in _since(step)]
-    return Waiting(
-        since=min(since),
-        heard_at=min(heard, default=None),
-        apps=tuple(sorted({step.app.id for step in steps if step.app is not None})),
-    )
-
-
-def _waits(step: Step) -> bool:
-    """Whether the step's user waits. Who was told that nothing is to be seen of what a message named does not."""
-    if step.state is StepState.AWAITING_POPUP:
-        return step.live_attempt is not None
-    is_told = step.reason is Reason.NOT_VISIBLE
-    return step.state is StepState.NEEDS_AUTH and not is_told and any(one.messages for one in step.app_attempts)
-
-
-def _since(step: Step) -> Iterator[Instant]:
-    live = step.live_attempt
-    if step.state is StepState.AWAITING_POPUP and live is not None:
-        yield live.opened_at
-    else:
-        yield from _heard(step)
-
-
-def _heard(step: Step) -> Iterator[Instant]:
-    """Say when each signal came that the user is through, and that nothing has answered."""
-    for attempt in step.app_attempts:
-        yield from (message.at for message in attempt.messages)
-        if attempt.ended is None and step.state is StepState.AWAITING_POPUP:
-            yield from (hint.at for hint in attempt.hints if hint.kind in _DONE)
+    since: Instant | None = None
+    heard: list[Instant] = []
+    for attempt in step.attempts:
+        if attempt.app_id != app_id:
+            continue
+        heard += [message.at for message in attempt.messages]
+        if is_open and attempt.ended is None:
+            since = attempt.opened_at
+            heard += [hint.at for hint in attempt.hints if hint.kind in _DONE]
+    heard_at = min(heard) if heard else None
+    begun = since if is_open else heard_at
+    return None if begun is None else (begun, heard_at)

@@ -116,7 +116,7 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         *_receipt(commit),
         session.reference or "",
         keys.OUTGOING,
-        "" if waits is None else keys.waiting_value(waits, [_watch_key(commit, app_id) for app_id in waits.apps]),
+        "" if waits is None else keys.waiting_value(waits, session.tenant_id, session.user_id),
         *_counts(commit),
         KEPT_HOURS_S,
         KEPT_MINUTES_S,
@@ -131,9 +131,9 @@ def _counts(commit: Commit) -> tuple[str, str, str]:
     if found is NOTHING_COUNTED:
         return "", "", ""
     tenant_id = commit.session.tenant_id
-    stages = [line for stage in found.stages for line in (stage, keys.stage_field(tenant_id, stage))]
+    stages = [f"{stage}\n{keys.stage_field(tenant_id, stage)}" for stage in found.stages]
     popups = [keys.popup_field(popups, fate) for popups, fate in found.popups]
-    titles = [line for app in found.apps for line in (keys.title_field(app.id), " ".join(app.title.split()))]
+    titles = [f"{keys.title_field(app.id)}\n{' '.join(app.title.split())}" for app in found.apps]
     return "\n".join(stages), "\n".join(popups), "\n".join(titles)
 
 

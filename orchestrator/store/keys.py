@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
@@ -377,9 +376,10 @@ def index_situation(status: str, state: str, reason: str | None) -> str:
     return f"{status}:{state}:{reason or '-'}:"
 
 
-def waiting_value(waiting: Waiting, watches: Iterable[WatchKey]) -> str:
+def waiting_value(waiting: Waiting, tenant_id: str, user_id: str) -> str:
     """Write down who waits: since when, heard when (0: not), and the names of the watches they wait on."""
-    return " ".join((str(waiting.since), str(waiting.heard_at or 0), *map(watch_name, watches)))
+    names = [_quoted(tenant_id, user_id, app_id) for app_id in waiting.apps]
+    return f"{waiting.since} {waiting.heard_at or 0} {' '.join(names)}"
 
 
 def value_waiting(value: str) -> tuple[Waiting, tuple[str, ...]]:

@@ -90,6 +90,18 @@ class OpenPopup:
 
 
 @dataclass(slots=True)
+class Supply:
+    """Fields that were sent. What they `made` may be there at any time until then, or never; its answer too."""
+
+    waiter: Waiter
+    attempt_id: str
+    app_id: str
+    sent_at: Instant
+    made: str | None = None
+    is_refused: bool = False
+
+
+@dataclass(slots=True)
 class Post:
     """A message that a popup may send: at any time, never, or more than once."""
 
@@ -117,6 +129,7 @@ class World:
     stored: dict[str, dict[str, Stored]] = field(default_factory=dict)
     popups: list[OpenPopup] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
+    supplies: list[Supply] = field(default_factory=list)
     sessions: dict[str, Session] = field(default_factory=dict)
     watches: dict[str, Watch] = field(default_factory=dict)
     given: set[tuple[str, int]] = field(default_factory=set)
@@ -382,7 +395,7 @@ class World:
 
     def _check_expiry(self, before: Session, decision: Decision) -> None:
         if any(event.name is EventName.SESSION_EXPIRED for event in decision.events):
-            live = [step.live_attempt for step in before.steps if step.state is StepState.AWAITING_POPUP]
+            live = [step.live_attempt for step in before.steps]
             deadlines = [attempt.deadline for attempt in live if attempt is not None]
             assert self.now >= max([before.deadline, *deadlines])
 
@@ -442,7 +455,8 @@ def _check_step(step: Step) -> None:
         assert step.evidence.channels
         assert step.evidence.checked_at >= NOON
     live = [attempt for attempt in step.attempts if attempt.ended is None]
-    assert len(live) == (step.state is StepState.AWAITING_POPUP)
+    is_supplying = step.state is StepState.NEEDS_AUTH and [attempt.supplied for attempt in live] == [True]
+    assert len(live) == (step.state is StepState.AWAITING_POPUP or is_supplying)
     assert step.live_attempt == (live[0] if live else None)
     assert (step.app is None) == (step.state is StepState.CHOOSE_APP)
     assert step.reason is None or (step.state is StepState.NEEDS_AUTH and step.reason in _REASONS)

@@ -71,7 +71,7 @@ for number, watch in ipairs(watches) do
   watch.hash, watch.waiters, watch.popups, watch.claims = KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3]
 end
 
-local before = redis.call("HMGET", KEYS[1], "version", "commit_id", "index")
+local before = redis.call("HMGET", KEYS[1], "version", "commit_id", "index", "stages")
 -- Whoever repeats a commit waits for replicas anew, and these are only waited for by who writes.
 local function written_again()
   if before[1] then
@@ -150,7 +150,20 @@ for at = 33, #ARGV, 2 do
   redis.call("XADD", KEYS[4], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
 end
 
-redis.call("HSET", KEYS[1], "document", ARGV[5], "version", ARGV[2] + 1, "commit_id", ARGV[3], "index", ARGV[7])
+local function count(counts, field, kept_s)
+  if redis.call("HINCRBY", counts, field, 1) == 1 then
+    redis.call("EXPIRE", counts, kept_s)
+  end
+end
+
+local stages = before[4] or ""
+for stage, field in string.gmatch(ARGV[27], "([^\n]+)\n([^\n]+)") do
+  if not string.find(stages, stage .. ";", 1, true) then
+    stages = stages .. stage .. ";"
+    count(KEYS[18], field, ARGV[30])
+  end
+end
+redis.call("HSET", KEYS[1], "document", ARGV[5], "version", ARGV[2] + 1, "commit_id", ARGV[3], "index", ARGV[7], "stages", stages)
 
 if ARGV[10] ~= "" then
   redis.call("RPUSH", KEYS[3], ARGV[10])
@@ -186,22 +199,6 @@ elseif string.find(before[3] or "", "waiting:", 1, true) then
   redis.call("HDEL", KEYS[17], ARGV[1])
 end
 
-local function count(counts, field, kept_s)
-  if redis.call("HINCRBY", counts, field, 1) == 1 then
-    redis.call("EXPIRE", counts, kept_s)
-  end
-end
-
-if ARGV[27] ~= "" then
-  local stages = redis.call("HGET", KEYS[1], "stages") or ""
-  for stage, field in string.gmatch(ARGV[27], "([^\n]+)\n([^\n]+)") do
-    if not string.find(stages, stage .. ";", 1, true) then
-      stages = stages .. stage .. ";"
-      count(KEYS[18], field, ARGV[30])
-    end
-  end
-  redis.call("HSET", KEYS[1], "stages", stages)
-end
 for field in string.gmatch(ARGV[28], "[^\n]+") do
   count(KEYS[18], field, ARGV[30])
   count(KEYS[19], field, ARGV[31])

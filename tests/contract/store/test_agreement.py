@@ -29,7 +29,17 @@ from orchestrator.core.effects import (
     Wait,
 )
 from orchestrator.core.errors import ZapwrightError
-from orchestrator.core.ports import Permit, Receipt, Refresh, SessionQuery, Settlement, Share, Standing
+from orchestrator.core.ports import (
+    Permit,
+    Receipt,
+    Refresh,
+    SessionQuery,
+    Settlement,
+    Share,
+    Standing,
+    WatchQuery,
+    Written,
+)
 from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey, shard_of
 from orchestrator.core.terms import Idempotency
 from orchestrator.store.limits import Limits
@@ -167,7 +177,7 @@ class CommitsAgree(Agreement):
         before = self.sessions.get((name, user)) or a_session(name, user=user, created_at=self.now)
         commit = next_commit(before, commit_id=f"commit-{self.commits}", now=self.now, **parts)  # type: ignore[arg-type]
         answers = [self.both("sessions.commit", commit) for _ in range(1 + repeat)]
-        if answers[0] is None:
+        if isinstance(answers[0], Written):
             self.sessions[name, user] = commit.session
 
 
@@ -235,11 +245,13 @@ class SessionsAgree(CommitsAgree):
         state=st.none() | st.sampled_from(STATES),
         status=st.none() | st.sampled_from([SessionStatus.BUILDING, SessionStatus.EXPIRED]),
         user_id=st.none() | st.sampled_from(USERS),
+        app_id=st.none() | apps,
+        quoted=st.none() | st.sampled_from(REFERENCES),
         limit=st.integers(1, 4),
     )
-    def find(self, state: StepState | None, status: SessionStatus | None, user_id: str | None, limit: int) -> None:
+    def find(self, limit: int, **wanted: Any) -> None:
         """An operator reads a list to its end."""
-        query = SessionQuery(tenant_id=TENANT, state=state, status=status, user_id=user_id, limit=limit)
+        query = SessionQuery(tenant_id=TENANT, limit=limit, **wanted)
         page = self.both("sessions.find", query)
         while page.cursor is not None:
             rest = replace(query, cursor=page.cursor)
@@ -247,7 +259,9 @@ class SessionsAgree(CommitsAgree):
 
     @invariant()
     def everything_is_equal(self) -> None:
-        """All that can be read of every session."""
+        """All that can be read of every session, and of all together."""
+        self.both("census.situations", [TENANT])
+        self.both("census.apps", [TENANT])
         for user in sorted(set(USERS)):
             self.both("sessions.of_user", TENANT, user)
         for shard in range(SHARDS):
@@ -368,6 +382,8 @@ class WatchesAgree(CommitsAgree):
         for key in WATCHES:
             self.both("watches.load", key, now=self.now)
         self.both("watches.next_checks", WATCHES)
+        self.both("watches.find", WatchQuery(limit=1))
+        self.both("watches.find", WatchQuery())
         self.both("credentials.untold", shard_of(TENANT, "user-1", shards=SHARDS), limit=1)
         self.both("credentials.kept", TENANT, "user-1")
         for limit, span in ((1, 0), (9, 0), (9, 30)):

@@ -95,6 +95,7 @@ UNSAYABLE: Final = (
     "at most 65536 bytes of JSON",
     "Input should be a valid integer",  # 1.0 is one, for JSON Schema
     "this is no cursor of ours; begin without one",
+    "ask about one session, or about one app",
 )
 """What is refused of a request that is as the description's schemas want it: they have no way to say it."""
 

@@ -11,11 +11,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orchestrator.core import ports
-from orchestrator.core.ports import PAUSED, CredentialState, Outcome, Waiter, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.ports import (
+    PAUSED,
+    AuthenticationMade,
+    AuthenticationNotMade,
+    AuthenticationUnknown,
+    CredentialState,
+    Outcome,
+    Waiter,
+    ZapMade,
+    ZapNotMade,
+    ZapUnknown,
+)
 from orchestrator.core.schedule import wake_at
 from orchestrator.core.session import (
     MINUTE,
     SECOND,
+    Authentication,
     Channel,
     Connect,
     HintKind,
@@ -33,6 +45,8 @@ from orchestrator.core.signals import (
     Context,
     CredentialChanged,
     DeadlinesExtended,
+    FieldsAnswered,
+    FieldsSent,
     Hinted,
     MessageReceived,
     PopupBlocked,
@@ -48,7 +62,7 @@ from orchestrator.core.signals import (
 )
 from tests.support.diagnoses import CONDITIONS, Asked, check_diagnosis
 from tests.support.stories import ACTION, app
-from tests.support.world import LONGEST_LAG, YIELDS_FOR, OpenPopup, Post, Sight, World
+from tests.support.world import LONGEST_LAG, YIELDS_FOR, OpenPopup, Post, Sight, Supply, World
 
 T = TypeVar("T")
 
@@ -290,6 +304,79 @@ class Popups(RuleBasedStateMachine):
     def finish(self, popup: OpenPopup, *, repairs: bool = False, elsewhere: bool = False) -> Post:
         expired = [stored.id for stored in self.world.stored[popup.app_id].values() if stored.is_expired]
         return self.world.finish(popup, repairs=expired[0] if repairs and expired else None, elsewhere=elsewhere)
+
+    # --- fields ---
+
+    def under_way(self) -> list[Supply]:
+        return [
+            supply
+            for supply in self.world.supplies
+            if supply.made is None and not supply.is_refused and self.world.now <= supply.sent_at + YIELDS_FOR
+        ]
+
+    @precondition(lambda self: self.with_app())
+    @rule(which=ANY, is_fresh=st.booleans(), lag=LAGS)
+    def sends_fields(self, which: int, is_fresh: bool, lag: int) -> None:
+        session, step = one_of(which, self.with_app())
+        assert step.app is not None
+        if is_fresh:
+            self.refresh(session, step, self.world.look(step.app.id, lag=lag))
+        self.send_fields(session, step)
+
+    def send_fields(self, session: Session, step: Step) -> Supply | None:
+        assert step.app is not None
+        sent = FieldsSent(step_id=step.id, app_id=step.app.id, attempt_id=f"f{self.world.number()}")
+        if self.world.apply(session.id, lambda _: sent) is not Outcome.APPLIED:
+            return None
+        waiter = Waiter(session_id=session.id, step_id=step.id)
+        self.world.supplies.append(Supply(waiter, sent.attempt_id, sent.app_id, self.world.now))
+        return self.world.supplies[-1]
+
+    @precondition(lambda self: self.rivals())
+    @rule(which=ANY, duration=DURATIONS, is_first=st.booleans())
+    def fields_are_taken_while_another_waits(self, which: int, duration: int, is_first: bool) -> None:
+        """The other's popup made nothing, and what is new is no popup's."""
+        sending, waiting = one_of(which, self.rivals())
+        app_id = waiting[1].app.id if waiting[1].app else ""
+        supply = self.send_fields(*sending) if is_first else None
+        self.refresh(*waiting, self.world.look(app_id))
+        self.open(*waiting)
+        supply = supply or self.send_fields(*sending)
+        if supply is not None and supply in self.under_way():
+            supply.made = f"auth-{self.world.number()}"
+            self.world.store(app_id, supply.made, owner=supply.waiter)
+        self.world.now += duration
+        self.world.check(self.world.look(app_id))
+
+    @precondition(lambda self: self.under_way())
+    @rule(which=ANY, what=st.sampled_from(["made", "made", "refused"]))
+    def takes_fields_or_not(self, which: int, what: str) -> None:
+        """Zapier makes something of them, or refuses to; whether its answer arrives is another matter."""
+        supply = one_of(which, self.under_way())
+        if what == "refused":
+            supply.is_refused = True
+        else:
+            supply.made = f"auth-{self.world.number()}"
+            self.world.store(supply.app_id, supply.made, owner=supply.waiter)
+
+    @precondition(lambda self: self.world.supplies)
+    @rule(which=ANY, is_lost=st.booleans())
+    def hears_what_came_of_fields(self, which: int, is_lost: bool) -> None:
+        supply = one_of(which, self.world.supplies)
+        answer: AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown = AuthenticationUnknown(problem="")
+        if supply.made is not None and not is_lost:
+            answer = AuthenticationMade(authentication=Authentication(id=supply.made, title=supply.made))
+        elif supply.is_refused and not is_lost:
+            answer = AuthenticationNotMade(status=400, problem="no")
+        self.world.apply(
+            supply.waiter.session_id,
+            lambda _: FieldsAnswered(
+                step_id=supply.waiter.step_id,
+                attempt_id=supply.attempt_id,
+                answer=answer,
+                claims=dict(self.world.watch(supply.app_id).claims),
+            ),
+        )
 
     @precondition(lambda self: self.world.posts)
     @rule(which=ANY, context=CONTEXTS)
