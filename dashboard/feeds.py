@@ -17,8 +17,14 @@ from dashboard.visits import Scope, Visit, Visits
 
 PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 8.0
+QUICK: Final = ("/overview", "/sessions/", "/sessions?stuck")
+"""What somebody watches: the overview, and one session. Lists are read less often."""
+
+SLOWER: Final = 2.5
+"""By how much."""
+
 SHARE: Final = 9
-"""A pause is at least so many times as long as the reading before it: a slow API is asked less often."""
+"""A pause is at least so many times as long as reading and drawing took: what is slow is done less often."""
 
 AT_ONCE: Final = 4
 """Readings of all feeds together that are under way at any moment."""
@@ -94,10 +100,11 @@ class Feeds:
             if visit.ended:  # nobody else is told of a key that opens nothing any more
                 continue
             feed.seen = seen
-            took_s = asyncio.get_running_loop().time() - began_s
             feed.tell()
+            took_s = asyncio.get_running_loop().time() - began_s
             failures = failures + 1 if feed.is_unanswered else 0
-            pause_s = max(self._pause_s * (1 + failures), took_s * SHARE)
+            usual_s = self._pause_s * (1 if feed.address.startswith(QUICK) else SLOWER)
+            pause_s = max(usual_s * (1 + failures), took_s * SHARE)
             with suppress(TimeoutError):
                 await asyncio.wait_for(feed.due.wait(), min(pause_s, LONGEST_PAUSE_S))
         if self._feeds.get(place) is feed:

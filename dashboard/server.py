@@ -11,6 +11,7 @@ import uvicorn
 
 from dashboard.app import create_app
 from orchestrator import logs
+from orchestrator.priority import stand_back
 from orchestrator.settings import Settings
 
 GRACE_S: Final = 5
@@ -22,9 +23,10 @@ START_FAILED: Final = 3
 def serve(settings: Settings) -> None:
     """Serve the pages on the settings' address until the process is asked to end (SIGTERM, SIGINT).
 
-    Leaves the process with status 3 when it cannot start.
+    The process stands back behind the API as workers do. Leaves it with status 3 when it cannot start.
     """
     logs.configure(settings)
+    stand_back(settings.worker_nice)
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings),

@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     """How long a request waits for room under the rate limit before it answers `upstream_busy`."""
 
     worker_nice: Annotated[int, Field(ge=0, le=19)] = 5
-    """How far workers stand back while processors are short (nice); a user waits for each answer of the API."""
+    """How far workers and dashboard stand back while processors are short (nice): users wait for the API."""
 
     worker_metrics_host: str = "127.0.0.1"
     """The address on which a worker shows its metrics."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final
 
 import httpx
 import structlog
@@ -16,6 +14,7 @@ from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
 from orchestrator.core.session import SECOND
+from orchestrator.priority import stand_back
 from orchestrator.relaying import Render
 from orchestrator.settings import Settings
 from workers.jobs import entrance
@@ -25,8 +24,6 @@ from workers.queues import BatchWorker, RqCheckQueue, connect
 from workers.service import Service
 
 log = structlog.get_logger(__name__)
-
-_AUTOGROUP: Final = Path("/proc/self/autogroup")
 
 
 def run_worker(
@@ -46,7 +43,7 @@ def run_worker(
     `render`. To be called on the main thread, before there are others: the process stands back behind those that answer
     users, as the settings say.
     """
-    _stand_back(settings.worker_nice)
+    stand_back(settings.worker_nice)
     return WorkerProcess(
         settings,
         redis_url=redis_url,
@@ -55,14 +52,6 @@ def run_worker(
         alive_file=alive_file,
         transport=transport,
     ).run()
-
-
-def _stand_back(nice: int) -> None:
-    """Lower this process's priority; also that of its session, if it has its own: Linux may weigh these as wholes."""
-    os.nice(nice)
-    if os.getsid(0) == os.getpid():
-        with suppress(OSError):
-            _AUTOGROUP.write_text(str(nice), encoding="ascii")
 
 
 class WorkerProcess:

@@ -77,7 +77,7 @@ def things(query: Mapping[str, str]) -> dict[str, str]:
     for name in AGES:
         if name in asked:
             asked[f"{name}_s"] = seconds_of(asked.pop(name))
-    return {"sessions": address("/sessions", {"limit": 50, **asked})}
+    return {"sessions": address("/sessions", {"limit": 25, **asked})}
 
 
 def seconds_of(text: str) -> str:

@@ -36,7 +36,13 @@ def test_what_is_needed_to_speak_to_it_is_in_dev_env(installation: Installation)
     found = installation.variables
     mode = (installation.folder / "dev.env").stat().st_mode & 0o777
 
-    assert {"ZAPWRIGHT_API_URL", "ZAPWRIGHT_API_KEY", "SIMULATOR_URL", "REDIS_URL"} <= found.keys()
+    assert {
+        "ZAPWRIGHT_API_URL",
+        "ZAPWRIGHT_API_KEY",
+        "ZAPWRIGHT_DASHBOARD_URL",
+        "SIMULATOR_URL",
+        "REDIS_URL",
+    } <= found.keys()
     assert {"ZAPWRIGHT_CREDENTIAL_KEYS", "ZAPWRIGHT_TOKEN_KEYS"} <= found.keys()
     assert installation.supervisor is not None
     said = " ".join(installation.supervisor.output.split())
@@ -77,6 +83,8 @@ def test_workers_stand_back_behind_the_api(installation: Installation) -> None:
     weighed = {pid: Path(f"/proc/{pid}/autogroup") for pid in (worker, api)}
     of_sessions = [group.read_text().split()[-1] for group in weighed.values() if group.exists()]
 
+    dashboard = installation.pids["dashboard"]
+    assert os.getpriority(os.PRIO_PROCESS, dashboard) == os.getpriority(os.PRIO_PROCESS, worker)
     assert os.getpriority(os.PRIO_PROCESS, worker) == os.getpriority(os.PRIO_PROCESS, api) + 5
     assert of_sessions in (["5", "0"], [])
 

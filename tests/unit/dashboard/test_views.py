@@ -155,7 +155,7 @@ def test_filters_stand_in_the_address_and_only_known_ones_are_asked() -> None:
     """Ages are asked for in seconds; what is no age goes on as it is, for the API to refuse."""
     asked = sessions.things({"q": " order-1 ", "older_than": "15m", "younger_than": "soon", "evil": "x", "state": ""})
 
-    assert asked == {"sessions": "/sessions?limit=50&q=order-1&older_than_s=900&younger_than_s=soon"}
+    assert asked == {"sessions": "/sessions?limit=25&q=order-1&older_than_s=900&younger_than_s=soon"}
 
 
 def test_a_long_list_leads_on_and_keeps_its_filters() -> None:
