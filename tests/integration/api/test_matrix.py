@@ -195,7 +195,6 @@ class World:
             "app_id": self.session["steps"][0]["app"]["id"],
             "user_id": "alice",
             "webhook_id": self.webhook,
-            "app_id": self.session["steps"][0]["app"]["id"],
             "seq": "1",
         }
         address = operation.address(**names)
