@@ -1,9 +1,12 @@
 """What every test may rely on: one event loop, bounded chance, and the rules of the whole run."""
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 pytest_plugins = ["tests.support.suite_rules", "tests.support.tables"]
@@ -16,6 +19,17 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts to interrupt it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a test, or a command that it runs in this process, sets for logging is gone after it."""
+    root, chatty = logging.getLogger(), logging.getLogger("httpx")
+    handlers, levels = list(root.handlers), (root.level, chatty.level)
+    yield
+    root.handlers = handlers
+    root.level, chatty.level = levels
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

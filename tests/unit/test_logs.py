@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -15,17 +15,6 @@ from structlog.contextvars import bound_contextvars
 from api.links import LinkTokens
 from orchestrator.logs import configure
 from orchestrator.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """What these tests set is gone after them."""
-    root = logging.getLogger()
-    handlers, level, ours = list(root.handlers), root.level, logging.getLogger("orchestrator").level
-    yield
-    root.handlers, root.level = handlers, level
-    logging.getLogger("orchestrator").setLevel(ours)
-    structlog.reset_defaults()
 
 
 def log_to(stream: StringIO, **settings: Any) -> Any:

@@ -2,11 +2,8 @@
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from orchestrator import logs
 from orchestrator.settings import Settings
@@ -14,16 +11,11 @@ from tests.integration.zapier.conftest import Neighbours
 
 
 @pytest.fixture
-def written() -> Iterator[io.StringIO]:
+def written() -> io.StringIO:
     """Everything that is logged while a test runs, in JSON and in every detail."""
-    root, httpx = logging.getLogger(), logging.getLogger("httpx")
-    before = (root.handlers, root.level, httpx.level)
     stream = io.StringIO()
     logs.configure(Settings(log_level="debug", log_format="json"), stream=stream)
-    yield stream
-    root.handlers, root.level = before[:2]
-    httpx.setLevel(before[2])
-    structlog.reset_defaults()
+    return stream
 
 
 async def test_a_log_shows_calls_and_never_what_they_were_about(neighbours: Neighbours, written: io.StringIO) -> None:
