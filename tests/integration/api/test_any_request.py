@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case as AnyCase
 from schemathesis import GenerationMode
@@ -338,6 +338,7 @@ def test_every_other_request_is_answered_as_described(world: World, name: str, c
     @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     @given(case=cases, state=st.sampled_from(list(world.states)), known=st.sets(st.sampled_from(sorted(KNOWN))))
     def ask(case: Case, state: str, known: set[str]) -> None:
+        assume([] not in case.query.values())  # an address has no way to say it
         asked(world, case, caller, state, known=known)
 
     ask()
