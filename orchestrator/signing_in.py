@@ -191,7 +191,7 @@ class SignIns:
     async def _exchanged(self, sign_in: SignIn, code: str) -> Tokens | Failure:
         try:
             client = await self._client(sign_in.tenant_id)
-            permit = await self._upstream.permit(sign_in.tenant_id)
+            permit = await self._upstream.permit(sign_in.tenant_id, sign_in.user_id)
         except ClientMissingError:
             return Failure.CLIENT_REFUSED
         except UpstreamBusyError:

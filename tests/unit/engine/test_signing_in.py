@@ -51,8 +51,10 @@ class Zapier:
     profile_or_trouble: Profile | Exception | None = ANN
     busy: bool = False
     exchanged: list[tuple[str, str, str]] = field(default_factory=list)
+    counted_for: list[tuple[str, str | None]] = field(default_factory=list)
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
+        self.counted_for.append((tenant_id, user_id))
         if self.busy:
             raise UpstreamBusyError(retry_after=1_000)
         return Permit(id="1", egress="e", partner="p", start_by=NOON + MINUTE)
@@ -129,6 +131,15 @@ class Scene:
     async def credential(self) -> Credential | None:
         """Return what is kept of Ann's access."""
         return await self.store.credentials.get("acme", "ann")
+
+
+async def test_what_somebody_brings_back_counts_for_them() -> None:
+    """Zapier is asked about any code, real or made up: whoever makes them up uses no more than one user may."""
+    scene = Scene()
+    scene.zapier.answer = TokensOver()
+    await scene.sign_in()
+
+    assert scene.zapier.counted_for == [("acme", "ann")]
 
 
 async def test_a_code_becomes_the_users_credential() -> None:
