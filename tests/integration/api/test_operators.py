@@ -148,6 +148,19 @@ async def test_the_reference_of_an_error_finds_its_session(company: Company) -> 
     assert [one["id"] for one in await company.found(f"?q={other['id']}")] == [other["id"]]
 
 
+async def test_a_page_of_one_session_writes_no_references_of_another(company: Company) -> None:
+    """Or it could push those out by which that one's own user is found."""
+    mine, other = await company.api.session(), await company.api.session()
+    made = await company.api.client.post(f"/v1/sessions/{mine['id']}/client-tokens", json={"user_id": "alice"})
+    async with company.api.caller({"Authorization": f"Bearer {made.json()['token']}"}) as page:
+        strange = await page.get(f"/v1/sessions/{other['id']}")
+        own = await page.get(f"/v1/sessions/{mine['id']}/steps/st404/authentications")
+
+    assert (strange.status_code, own.status_code) == (404, 404)
+    assert await company.found(f"?q={strange.headers['Zapwright-Reference']}") == []
+    assert [one["id"] for one in await company.found(f"?q={own.headers['Zapwright-Reference']}")] == [mine["id"]]
+
+
 # --- at a glance ----------------------------------------------------------------------------------------------
 
 
