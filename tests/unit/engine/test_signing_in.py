@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 
@@ -80,6 +80,9 @@ class Clock:
 
     def now(self) -> Instant:
         return self.at
+
+    async def sleep(self, duration: Millis) -> None:
+        self.at += duration
 
 
 class Scene:
@@ -278,6 +281,24 @@ async def test_a_store_that_is_away_changes_nothing() -> None:
 
     assert scene.zapier.exchanged == []
     assert (await scene.finish(state)).state is SignInState.SIGNED_IN
+
+
+@pytest.mark.parametrize("when", ["instead", "after"])
+async def test_tokens_that_were_handed_out_are_kept_though_the_store_is_away_just_then(
+    when: Literal["instead", "after"],
+) -> None:
+    """The code is used up: without them the user would have to allow it once more."""
+    script = Script()
+    scene = Scene(script)
+    state = await scene.away()
+    script.goes("credentials.put", StoreUnavailableError(problem="away"), when=when, times=3)
+    over = await scene.finish(state)
+    credential = await scene.credential()
+
+    assert over.state is SignInState.SIGNED_IN
+    assert credential is not None
+    assert credential.access_token == "at"
+    assert len(scene.zapier.exchanged) == 1
 
 
 async def test_what_came_of_it_is_shown_to_its_browser_alone() -> None:
