@@ -149,8 +149,8 @@ class SignIns:
         """Take what a browser brought back from Zapier, a code or none, and return the sign-in with what came of it.
 
         The user is signed in by the commit of `CredentialStore.put`, which resumes what waited; a store that is away
-        just then is waited for. Who dies in between leaves a sign-in that can be tried again, like every one that failed. Raises
-        SignInRefusedError, and then nothing has changed; StoreError.
+        just then is waited for. Who dies in between leaves a sign-in that can be tried again, like every one that
+        failed. Raises SignInRefusedError, and then nothing has changed; StoreError.
         """
         sign_in, secret = await self._found(state)
         returned = take_back(sign_in, secret=secret, browser_secret=browser_secret, now=self._clock.now())

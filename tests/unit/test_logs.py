@@ -204,9 +204,9 @@ def test_what_would_command_a_terminal_is_only_shown() -> None:
     log.info("acted", path="\x1b]0;owned\x07", title="abc\u202ecba", more="\x9b31m")
     logging.getLogger("library").warning("said %s", "\x1b[2J")
     try:
-        raise ValueError("\x1b[2Jgone")
-    except ValueError:
-        log.exception("request_failed")
+        int("\x1b[2Jgone")
+    except ValueError as error:
+        log.exception("request_failed", problem=str(error), exc_info=ValueError("\x1b[2Jgone"))
 
     text = stream.getvalue()
     assert [char for char in text if not char.isprintable() and char != "\n"] == []

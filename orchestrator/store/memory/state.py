@@ -209,9 +209,9 @@ class LaneState:
 class State:
     """Everything, for all shards. References and receipts are by tenant, user and name, credentials by tenant and user.
 
-    `erased` is the highest generation of any credential that was erased, by shard; `untold` are users whose sessions may
-    not know how the credential is. The outbox is one for all shards; messages are by session and id. Endpoints are by
-    tenant and id: `deleted` says until when one may not be made again, `received` when one last received something,
+    `erased` is the highest generation of any credential that was erased, by shard; `untold` are users whose sessions
+    may not know how the credential is. The outbox is one for all shards; messages are by session and id. Endpoints are
+    by tenant and id: `deleted` says until when one may not be made again, `received` when one last received something,
     `troubled` how often in a row it did not, by shard. Stages and titles are counted by the hour, popups and calls by
     the minute, each by its beginning.
     """
