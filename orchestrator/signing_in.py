@@ -183,9 +183,11 @@ class SignIns:
         expires_at = None if tokens.expires_in is None else asked_at + tokens.expires_in
         for wait in PATIENCE:
             with suppress(StoreUnavailableError):
-                return await self._keep(sign_in, tokens, profile, expires_at=expires_at)
+                await self._keep(sign_in, tokens, profile, expires_at=expires_at)
+                return None
             await self._clock.sleep(wait)
-        return await self._keep(sign_in, tokens, profile, expires_at=expires_at)
+        await self._keep(sign_in, tokens, profile, expires_at=expires_at)
+        return None
 
     async def _keep(
         self, sign_in: SignIn, tokens: Tokens, profile: Profile | None, *, expires_at: Instant | None
