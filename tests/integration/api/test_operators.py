@@ -230,6 +230,18 @@ async def test_the_overview_counts_what_is_there(company: Company) -> None:
     assert (narrow["sessions"], narrow["waiting"], narrow["funnel"][-1]["begun"]) == (1, 0, 1)
 
 
+async def test_who_may_not_see_a_tenant_is_not_told_which_apps_it_uses(company: Company) -> None:
+    """Not even by a title."""
+    session, _ = await company.api.step("Slack", user="ann")
+    slack = session["steps"][0]["app"]["id"]
+    everybody = await company.read(f"/apps/{slack}")
+    narrow = await company.read(f"/apps/{slack}", by=company.of_acme)
+    nobodys = await company.read("/apps/00000000-0000-4000-8000-000000000000", by=company.of_acme)
+
+    assert everybody["title"] == "Slack"
+    assert narrow == {**nobodys, "app_id": slack}
+
+
 async def test_watches_and_the_budget_say_what_zapier_is_asked(company: Company) -> None:
     """Who waits, until when; what was asked by tenant and endpoint; nothing of it to who may not see the tenant."""
     await company.api.awaiting(user="ben")
