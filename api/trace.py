@@ -96,6 +96,8 @@ async def _note_error(scope: Scope) -> None:
         return
     except StoreError as error:
         log.warning("error_not_noted", problem=str(error))
+    except Exception:
+        log.exception("error_not_noted")
 
 
 def _mark(message: Message, scope: Scope) -> None:

@@ -242,5 +242,5 @@ async def test_what_nobody_foresaw_is_our_fault_and_keeps_its_insides() -> None:
 
     assert problem_of(answer) == (500, "internal_error")
     assert "insides" not in answer.text
-    assert [line["event"] for line in lines] == ["request_failed", "problem", "request"]
+    assert [line["event"] for line in lines] == ["request_failed", "problem", "request", "error_not_noted"]
     await api.aclose()

@@ -11,15 +11,19 @@ from redis import Redis
 from orchestrator.core.session import MINUTE
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.settings import Settings
+from orchestrator.store.audit import CALLS_KEPT_FOR
 from orchestrator.store.limits import UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from tests.support.busy import a_busy_life
 from tests.support.deployment import Deployment
 from tests.support.processes import SEALING_KEY
-from tests.support.traces import mentions
+from tests.support.traces import kind_of, mentions
 from tests.support.valkey import running_valkey
 
 LEFT: Final = ("credential", "profile", "user:profiles")
+EXPIRING: Final = "user:calls"
+"""What the server removes by its own clock, which no test turns forward."""
+
 USER: Final = "erin:the/retired"
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
@@ -51,10 +55,12 @@ async def test_in_time_only_the_credential_is_left(redis_url: str) -> None:
             for shard in range(shards):
                 await api.zapwright.sweeper.sweep(shard)
         found = mentions(redis, [USER, *sessions])
+        calls = [redis.pttl(key) for key in redis.scan_iter(match="*") if kind_of(key.decode()) == EXPIRING]
         credential = await store.credentials.get(DEFAULT_TENANT, USER)
     await api.aclose()
     await store.aclose()
 
     assert credential is not None
     assert set(before) > {"outbox", "receipts", "kept", "index", "wake", *LEFT}
-    assert found == {name: {USER} for name in LEFT}
+    assert found == {name: {USER} for name in (EXPIRING, *LEFT)}
+    assert all(0 < remaining <= CALLS_KEPT_FOR for remaining in calls)

@@ -61,11 +61,15 @@ class Victim:
 
 @pytest.fixture(scope="module")
 async def victims(site: Site) -> AsyncIterator[dict[str, Victim]]:
-    """Two users of whom nothing is heard any more; one user per place, whose worker died there; a worker that lives."""
-    found = {SILENT: await _fallen_silent(site, SILENT), GONE: await _fallen_silent(site, GONE, is_gone=True)}
+    """Two users of whom nothing is heard any more; one user per place, whose worker died there; a worker that lives.
+
+    It has to be there when the first of the two is looked for, so that one comes last.
+    """
+    found = {SILENT: await _fallen_silent(site, SILENT)}
     for number, (name, place) in enumerate(PLACES.items()):
         found[name] = await _killed_at(place, site, user=f"user{number}")
     found[IN_THE_CALL] = await _killed_in_the_call(site)
+    found[GONE] = await _fallen_silent(site, GONE, is_gone=True)
     with site.worker():
         yield found
 
