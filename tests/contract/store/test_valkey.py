@@ -403,3 +403,16 @@ async def test_events_that_nobody_fetched_are_forgotten_in_their_time(store: Sto
         kept.append(await store.sessions.forget_outbox(shard, before=before, limit=limit))
 
     assert kept == [8, 0, 3, 5, 0]
+
+
+async def test_what_one_user_held_of_the_budget_is_cleared_away_by_the_server(store: Store, redis: Redis) -> None:
+    """Also once their one call was answered: there are as many users as there were calls of any."""
+    taken = await store.budget.take(
+        1, egress="e", partner="p", share=Share.INTERACTIVE, now=NOON, user=f"{TENANT} {USER}"
+    )
+    held = keys.user_share(f"{TENANT} {USER}")
+    before = await redis.pttl(held)
+    await store.budget.answered(taken.permits, now=NOON)
+
+    assert before > 0
+    assert 0 < await redis.pttl(held) <= before
