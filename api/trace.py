@@ -18,7 +18,6 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from api.errors import InternalError, problem
 from orchestrator.core.errors import SessionNotFoundError, StoreError
-from orchestrator.core.session import SessionKey
 from orchestrator.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -89,11 +88,10 @@ class Trace:
 async def _note_error(scope: Scope) -> None:
     """Let operators find the session by the reference that its user was shown; of who was let in to it alone."""
     found, caller = _SESSION.match(scope["path"]), scope["state"].get("caller")
-    if found is None or caller is None or caller.tenant_id is None:
+    if found is None or caller is None:
         return
-    key = SessionKey(tenant_id=caller.tenant_id, session_id=found[1])
     try:
-        await scope["app"].state.zapwright.engine.note_error(key, scope["state"]["reference"])
+        await scope["app"].state.zapwright.engine.note_error(caller.key(found[1]), scope["state"]["reference"])
     except SessionNotFoundError:
         return
     except StoreError as error:

@@ -111,13 +111,19 @@ class Feeds:
             del self._feeds[place]
 
     def _reader(self, feed: _Feed) -> Visit | None:
-        """Return somebody whose key may be used; those whose visit has ended are told so and left out."""
+        """Return somebody whose key may be used; those whose visit has ended are told so and left out.
+
+        They take turns: a key that was revoked is found out though others read the same.
+        """
         for number, follower in list(feed.followers.items()):
-            if self._visits.is_live(follower.visit):
-                return follower.visit
-            del feed.followers[number]
-            follower.hear(feed.seen)
-        return None
+            if not self._visits.is_live(follower.visit):
+                del feed.followers[number]
+                follower.hear(feed.seen)
+        if not feed.followers:
+            return None
+        number = next(iter(feed.followers))
+        feed.followers[number] = follower = feed.followers.pop(number)
+        return follower.visit
 
     async def _read(self, feed: _Feed, visit: Visit) -> Seen:
         path, _, query = feed.address.partition("?")

@@ -94,7 +94,7 @@ class Creator:
         draft = await self._preflight.draft(session, credential)
 
         async def requested(current: Session) -> Signal:
-            if (current.steps, current.title) != (session.steps, session.title):
+            if (current.steps, current.title, current.account) != (session.steps, session.title, session.account):
                 raise StaleVersionError(session_id=session.id)
             return request
 

@@ -33,6 +33,7 @@ _SIGNED: Final = "eyJ"
 _SHAPES: Final = re.compile(rf"(?:{KEY_PREFIX}|{SECRET_PREFIX})[\w+/=-]+|{_SIGNED}[\w-]+\.[\w-]+\.[\w-]+")
 """API keys, webhook secrets, client tokens."""
 
+_COMMANDS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _USER_OF_URL: Final = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -128,9 +129,21 @@ def _chain() -> list[Processor]:
 def _renderer(settings: Settings, stream: TextIO) -> Processor:
     if settings.log_format == "json":
         return _json
-    return structlog.dev.ConsoleRenderer(
+    console = structlog.dev.ConsoleRenderer(
         colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
     )
+
+    def shown(logger: WrappedLogger, method: str, line: EventDict) -> str:
+        return str(console(logger, method, {name: _printable(value) for name, value in line.items()}))
+
+    return shown
+
+
+def _printable(value: object) -> object:
+    """Write what would command a terminal, as others may wish to, so that it is only shown."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return _COMMANDS.sub(lambda found: repr(found[0])[1:-1], value)
 
 
 def _json(_logger: WrappedLogger, _method: str, line: EventDict) -> str:

@@ -181,9 +181,10 @@ class _Lately:
         browsers = self.day.get(app_id, {})
         rates = {browser: Rate.of(fates) for browser, fates in browsers.items()}
         day = sum_of(rates.values())
+        is_theirs = bool(browsers) or sessions.sessions > 0
         return AppHealth(
             app_id=app_id,
-            title=self.titles.get(app_id),
+            title=self.titles.get(app_id) if is_theirs else None,  # or it would tell that somebody else has it
             sessions=sessions,
             browsers=browsers,
             usual=baseline(day),

@@ -93,10 +93,8 @@ class Preflight:
         self, session: Session, step: Step, authentication: Authentication, credential: Credential, found: _Found
     ) -> tuple[str, str] | None:
         app, _ = _chosen(step)
-        seen_at = step.evidence.checked_at if step.evidence else 0
         if app.id not in found.listings:
-            is_known = self._clock.now() - seen_at <= self._policy.baseline_fresh
-            if is_known and not _was_refused(session):
+            if self._is_known(step, credential) and not _was_refused(session):
                 return None
             found.listings[app.id] = await self._upstream.authentications(credential, app.id)
         listing = found.listings[app.id]
@@ -106,6 +104,12 @@ class Preflight:
             return gone if listing.complete else None
         expired = "authentication_expired", f"{authentication.title} must be connected again"
         return expired if listed.is_expired else None
+
+    def _is_known(self, step: Step, credential: Credential) -> bool:
+        """Whether it was seen a short while ago, in the Zapier account that the Zap will be in."""
+        seen_at = step.evidence.checked_at if step.evidence else 0
+        is_of_account = step.baseline is not None and step.baseline.account == credential.account
+        return is_of_account and self._clock.now() - seen_at <= self._policy.baseline_fresh
 
     async def _judge(self, session: Session, step: Step, credential: Credential, found: _Found) -> None:
         app, action = _chosen(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, assert_never
 from urllib.parse import quote, urlencode
@@ -13,6 +14,7 @@ from orchestrator.core.errors import (
     ClientMissingError,
     SignInRefusedError,
     SignInRequiredError,
+    StoreUnavailableError,
     UpstreamBusyError,
     UpstreamError,
 )
@@ -49,6 +51,9 @@ log = structlog.get_logger(__name__)
 
 _UNMENDABLE: Final = frozenset({Failure.CLIENT_REFUSED})
 """What no user can do anything about."""
+
+PATIENCE: Final[tuple[Millis, ...]] = (50, 100, 200, 400, 800, 1_600, 3_200)
+"""Waits for a store that is away when there are tokens to keep: nobody else has them, and the code is used up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +148,9 @@ class SignIns:
     async def finish(self, state: str, *, browser_secret: str, brought: str | Failure) -> SignIn:
         """Take what a browser brought back from Zapier, a code or none, and return the sign-in with what came of it.
 
-        The user is signed in by the commit of `CredentialStore.put`, which resumes
-        what waited. Who dies in between leaves a sign-in that can be tried again, like every one that failed. Raises
-        SignInRefusedError, and then nothing has changed; StoreError.
+        The user is signed in by the commit of `CredentialStore.put`, which resumes what waited; a store that is away
+        just then is waited for. Who dies in between leaves a sign-in that can be tried again, like every one that
+        failed. Raises SignInRefusedError, and then nothing has changed; StoreError.
         """
         sign_in, secret = await self._found(state)
         returned = take_back(sign_in, secret=secret, browser_secret=browser_secret, now=self._clock.now())
@@ -175,23 +180,35 @@ class SignIns:
             profile = await self._profile(tenant_id, tokens.access_token)
         except SignInRequiredError:
             return Failure.TOKEN_REFUSED
+        expires_at = None if tokens.expires_in is None else asked_at + tokens.expires_in
+        for wait in PATIENCE:
+            with suppress(StoreUnavailableError):
+                await self._keep(sign_in, tokens, profile, expires_at=expires_at)
+                return None
+            await self._clock.sleep(wait)
+        await self._keep(sign_in, tokens, profile, expires_at=expires_at)
+        return None
+
+    async def _keep(
+        self, sign_in: SignIn, tokens: Tokens, profile: Profile | None, *, expires_at: Instant | None
+    ) -> None:
+        """Make the tokens the user's. Twice is a later generation of the same ones."""
         if await self._store.get(sign_in.id) is None:
             raise SignInRefusedError(why=Refusal.UNKNOWN)  # its user was erased, and stays so
         await self._credentials.put(
-            tenant_id,
+            sign_in.tenant_id,
             sign_in.user_id,
             access_token=tokens.access_token,
             profile=profile,
             refresh_token=tokens.refresh_token,
-            expires_at=None if tokens.expires_in is None else asked_at + tokens.expires_in,
+            expires_at=expires_at,
             now=self._clock.now(),
         )
-        return None
 
     async def _exchanged(self, sign_in: SignIn, code: str) -> Tokens | Failure:
         try:
             client = await self._client(sign_in.tenant_id)
-            permit = await self._upstream.permit(sign_in.tenant_id)
+            permit = await self._upstream.permit(sign_in.tenant_id, sign_in.user_id)
         except ClientMissingError:
             return Failure.CLIENT_REFUSED
         except UpstreamBusyError:

@@ -195,6 +195,7 @@ class RedisCredentialStore:
             keys.user_watches(shard, tenant_id, user_id),
             keys.strong(shard),
             keys.quiet(shard),
+            keys.last_generation(shard),
         ]
         arguments: list[Argument] = [
             self._seal.close(msgspec.json.encode(new)),

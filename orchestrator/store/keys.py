@@ -462,6 +462,11 @@ def untold(shard: int) -> str:
     return _shard(shard, "untold")
 
 
+def last_generation(shard: int) -> str:
+    """string: the highest generation of any credential that was erased; later ones begin above it."""
+    return _shard(shard, "generation")
+
+
 def sign_ins(shard: int) -> str:
     """hash: id → sign-in (JSON)."""
     return _shard(shard, "signins")

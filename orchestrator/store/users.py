@@ -71,6 +71,7 @@ class _Known:
             keys.calls(shard, *user),
             keys.waiting(shard, self.tenant_id),
             keys.quoted(shard),
+            keys.last_generation(shard),
             *of_sessions,
             *of_watches,
         ]

@@ -187,6 +187,21 @@ def test_the_console_is_for_people() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+def test_what_would_command_a_terminal_is_only_shown() -> None:
+    """A title, an address or an error may come from anybody, and a log is read in a terminal."""
+    log = log_to(stream := StringIO(), log_format="console")
+    log.info("acted", path="\x1b]0;owned\x07", title="abc\u202ecba", more="\x9b31m")
+    logging.getLogger("library").warning("said %s", "\x1b[2J")
+    try:
+        int("\x1b[2Jgone")
+    except ValueError as error:
+        log.exception("request_failed", problem=str(error), exc_info=ValueError("\x1b[2Jgone"))
+
+    text = stream.getvalue()
+    assert [char for char in text if not char.isprintable() and char != "\n"] == []
+    assert r"path=\x1b]0;owned\x07" in text
+
+
 def test_the_last_call_counts() -> None:
     """A command may configure again, and nothing is said twice."""
     log_to(before := StringIO())

@@ -11,7 +11,8 @@
 -- Returns {"done"}.
 
 for _, held in ipairs(KEYS) do
-  redis.call("ZREM", held, ARGV[1])
+  -- In this order: a set that is empty for a moment forgets when the server may clear it away.
   redis.call("ZADD", held, "GT", ARGV[2], ARGV[1] .. "!")
+  redis.call("ZREM", held, ARGV[1])
 end
 return {"done"}

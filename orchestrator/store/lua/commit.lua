@@ -205,6 +205,7 @@ for field in string.gmatch(ARGV[28], "[^\n]+") do
 end
 for field, title in string.gmatch(ARGV[29], "([^\n]+)\n([^\n]*)") do
   redis.call("HSET", KEYS[18], field, title)
+  redis.call("EXPIRE", KEYS[18], ARGV[30], "NX")
 end
 
 if ARGV[20] ~= "" then

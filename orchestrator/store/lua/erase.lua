@@ -26,7 +26,8 @@
 -- KEYS[23] calls       list    made for the user
 -- KEYS[24] waiting     hash    of the tenant in the shard
 -- KEYS[25] quoted      hash    of the shard
--- KEYS[26..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
+-- KEYS[26] generation  string  of the shard: the highest of the credentials that were erased
+-- KEYS[27..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
 --                      lanes, deliveries, messages (hashes), deleted endpoints (zset);
 --                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
 --
@@ -92,7 +93,7 @@ local function leave(session_id, lanes, deliveries)
 end
 
 for number, session_id in ipairs(session_ids) do
-  local first = 26 + 8 * (number - 1)
+  local first = 27 + 8 * (number - 1)
   for member in members(redis.call("HGET", KEYS[first], "index") or "") do
     redis.call("ZREM", KEYS[1], member)
   end
@@ -120,7 +121,7 @@ while after do
 end
 
 for number, watch in ipairs(watches) do
-  local first = 26 + 8 * #session_ids + 4 * (number - 1)
+  local first = 27 + 8 * #session_ids + 4 * (number - 1)
   redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   for queue = 4, 7 do
     redis.call("ZREM", KEYS[queue], watch.name)
@@ -130,6 +131,11 @@ end
 
 for _, name in ipairs(redis.call("HKEYS", KEYS[10])) do
   redis.call("ZREM", KEYS[9], ARGV[2] .. name)
+end
+-- Whoever still has tokens of this credential in hand must not take a later one, of the same user, for it.
+local generation = tonumber(redis.call("HGET", KEYS[15], "generation") or 0)
+if generation > tonumber(redis.call("GET", KEYS[26]) or 0) then
+  redis.call("SET", KEYS[26], generation)
 end
 for own = 10, 15 do
   redis.call("DEL", KEYS[own])

@@ -9,7 +9,8 @@
 -- KEYS[4]  apps        set   app ids of the user's watches
 -- KEYS[5]  strong      zset  of the shard
 -- KEYS[6]  quiet       zset  of the shard
--- KEYS[7..]           two for each watch: hash, waiters (set)
+-- KEYS[7]  erased      string  of the shard: the highest generation of a credential that was erased
+-- KEYS[8..]           two for each watch: hash, waiters (set)
 --
 -- ARGV[1]  bytes  the sealed tokens
 -- ARGV[2]  text   state
@@ -52,6 +53,9 @@ for _, app in ipairs(apps) do
 end
 
 local before = redis.call("HMGET", KEYS[1], "state", "account")
+if not before[1] then
+  redis.call("HSET", KEYS[1], "generation", redis.call("GET", KEYS[7]) or 0)
+end
 local generation = redis.call("HINCRBY", KEYS[1], "generation", 1)
 local fields = {expires_at = ARGV[6], has_refresh_token = ARGV[11], refreshed_by = ARGV[13], refresh = "", reason = ""}
 if not is_refresh then
@@ -75,7 +79,7 @@ end
 
 local due = false
 for number = 1, (#ARGV - 13) / 2 do
-  local watch, waiters, name = KEYS[2 * number + 5], KEYS[2 * number + 6], ARGV[2 * number + 13]
+  local watch, waiters, name = KEYS[2 * number + 6], KEYS[2 * number + 7], ARGV[2 * number + 13]
   local kept = redis.call("HMGET", watch, "retry_at", "quiet")
   if kept[1] == ARGV[9] then
     redis.call("HDEL", watch, "retry_at", "failures")

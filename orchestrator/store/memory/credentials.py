@@ -47,7 +47,8 @@ class MemoryCredentialStore:
     ) -> Credential:
         """Store new tokens and return the credential with its new generation."""
         before = await self.get(tenant_id, user_id)
-        generation = (before.generation if before else 0) + 1
+        shard = shard_of(tenant_id, user_id, shards=self._state.shards)
+        generation = (before.generation if before else self._state.erased.get(shard, 0)) + 1
         credential = Credential(
             tenant_id=tenant_id,
             user_id=user_id,
@@ -153,7 +154,10 @@ class MemoryCredentialStore:
 
     def forget(self, tenant_id: str, user_id: str, *, yields_until: Instant | None) -> None:
         """Forget a user; while a popup of theirs may yield something, a nameless one is counted for them."""
-        self._state.credentials.pop((tenant_id, user_id), None)
+        kept = self._state.credentials.pop((tenant_id, user_id), None)
+        if kept is not None:
+            shard = shard_of(tenant_id, user_id, shards=self._state.shards)
+            self._state.erased[shard] = max(self._state.erased.get(shard, 0), kept.credential.generation)
         self._state.untold.discard((tenant_id, user_id))
         for (tenant, _), members in self._users.items():
             if tenant == tenant_id and user_id in members:

@@ -209,10 +209,11 @@ class LaneState:
 class State:
     """Everything, for all shards. References and receipts are by tenant, user and name, credentials by tenant and user.
 
-    `untold` are users whose sessions may not know how the credential is. The outbox is one for all shards; messages are
-    by session and id. Endpoints are by tenant and id: `deleted` says until when one may not be made again, `received`
-    when one last received something, `troubled` how often in a row it did not, by shard. Stages and titles are counted
-    by the hour, popups and calls by the minute, each by its beginning.
+    `erased` is the highest generation of any credential that was erased, by shard; `untold` are users whose sessions
+    may not know how the credential is. The outbox is one for all shards; messages are by session and id. Endpoints are
+    by tenant and id: `deleted` says until when one may not be made again, `received` when one last received something,
+    `troubled` how often in a row it did not, by shard. Stages and titles are counted by the hour, popups and calls by
+    the minute, each by its beginning.
     """
 
     shards: int
@@ -222,6 +223,7 @@ class State:
     receipts: dict[tuple[str, str, str], Receipt] = field(default_factory=dict)
     bound: dict[tuple[str, str], tuple[Instant, str]] = field(default_factory=dict)
     credentials: dict[tuple[str, str], KeptState] = field(default_factory=dict)
+    erased: dict[int, int] = field(default_factory=dict)
     untold: set[tuple[str, str]] = field(default_factory=set)
     sign_ins: dict[str, SignIn] = field(default_factory=dict)
     outbox: dict[str, Outgoing] = field(default_factory=dict)

@@ -334,6 +334,23 @@ async def test_a_refresh_of_tokens_that_were_replaced_brings_nothing(store: AnyS
     assert (await kept(store)).refresh_token == "R2"
 
 
+async def test_what_was_under_way_for_an_erased_user_reaches_nobody_who_has_the_id_now(store: AnyStore) -> None:
+    """Tokens of the account before would be used in the name of the one after."""
+    first = await hand_over(store, profile=None)
+    await note(store, FIRST)
+    await store.users.erase(TENANT, USER, now=NOON)
+    second = await hand_over(store, "R9", profile=None)
+    late = [
+        await renew(store, generation=first.generation),
+        await note(store, SECOND, generation=first.generation),
+        await store.credentials.need_sign_in(TENANT, USER, generation=first.generation),
+    ]
+
+    assert late == [None, False, False]
+    assert await kept(store) == Kept(credential=second, refresh_token="R9")
+    assert second.account != first.account
+
+
 async def test_a_refresh_that_comes_late_overrides_what_was_said_of_its_generation(store: AnyStore) -> None:
     """Its holder had been taken for dead; the sessions are to be told."""
     await hand_over(store)

@@ -169,16 +169,18 @@ async def test_nobody_is_to_be_told_of_an_erased_users_credential(store: AnyStor
 
 
 async def test_an_erased_user_may_come_back(store: AnyStore) -> None:
-    """As somebody new: nothing of before is theirs."""
+    """As somebody new: nothing of before is theirs, and what was under way for it is not taken for theirs."""
     await a_life(store, USER)
+    before = await store.credentials.get(TENANT, USER)
     await erase(store)
     sessions = await a_life(store, USER)
 
     assert await store.sessions.of_user(TENANT, USER) == (sessions[0].id,)
     assert (await store.watches.load(WATCH, now=NOON)).version == 1
     credential = await store.credentials.get(TENANT, USER)
+    assert before is not None
     assert credential is not None
-    assert credential.generation == 2
+    assert credential.generation == before.generation + 2
 
 
 async def test_an_erased_user_is_counted_while_a_popup_may_yield_something(store: AnyStore) -> None:

@@ -15,6 +15,8 @@ from redis.asyncio import Redis
 
 from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup, StopWaiting
 from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.events import Event, EventName
+from orchestrator.core.health import HOUR
 from orchestrator.core.ports import Profile, Refresh, SessionQuery, Settlement, Share
 from orchestrator.core.session import App, SessionStatus, Step, StepState, session_shard
 from orchestrator.store import keys
@@ -403,3 +405,30 @@ async def test_events_that_nobody_fetched_are_forgotten_in_their_time(store: Sto
         kept.append(await store.sessions.forget_outbox(shard, before=before, limit=limit))
 
     assert kept == [8, 0, 3, 5, 0]
+
+
+async def test_what_one_user_held_of_the_budget_is_cleared_away_by_the_server(store: Store, redis: Redis) -> None:
+    """Also once their one call was answered: there are as many users as there were calls of any."""
+    taken = await store.budget.take(
+        1, egress="e", partner="p", share=Share.INTERACTIVE, now=NOON, user=f"{TENANT} {USER}"
+    )
+    held = keys.user_share(f"{TENANT} {USER}")
+    before = await redis.pttl(held)
+    await store.budget.answered(taken.permits, now=NOON)
+
+    assert before > 0
+    assert 0 < await redis.pttl(held) <= before
+
+
+async def test_an_hour_in_which_nothing_but_an_app_was_named_is_cleared_away_too(store: Store, redis: Redis) -> None:
+    """A session counts once for each stage; the title of its second app may be all there is to an hour."""
+    session = a_session()
+    for at in (NOON, NOON + HOUR):
+        commit = next_commit(session, now=at, steps=(STEP,))
+        events = (Event(seq=commit.session.seq, name=EventName.APP_CHOSEN, at=at, step_id=STEP.id, data={}),)
+        await store.sessions.commit(replace(commit, events=events))
+        session = commit.session
+    later = keys.hour(session_shard(session.id), NOON - NOON % HOUR + HOUR)
+
+    assert await redis.exists(later) == 1
+    assert await redis.ttl(later) > 0

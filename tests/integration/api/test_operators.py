@@ -148,6 +148,19 @@ async def test_the_reference_of_an_error_finds_its_session(company: Company) -> 
     assert [one["id"] for one in await company.found(f"?q={other['id']}")] == [other["id"]]
 
 
+async def test_a_page_of_one_session_writes_no_references_of_another(company: Company) -> None:
+    """Or it could push those out by which that one's own user is found."""
+    mine, other = await company.api.session(), await company.api.session()
+    made = await company.api.client.post(f"/v1/sessions/{mine['id']}/client-tokens", json={"user_id": "alice"})
+    async with company.api.caller({"Authorization": f"Bearer {made.json()['token']}"}) as page:
+        strange = await page.get(f"/v1/sessions/{other['id']}")
+        own = await page.get(f"/v1/sessions/{mine['id']}/steps/st404/authentications")
+
+    assert (strange.status_code, own.status_code) == (404, 404)
+    assert await company.found(f"?q={strange.headers['Zapwright-Reference']}") == []
+    assert [one["id"] for one in await company.found(f"?q={own.headers['Zapwright-Reference']}")] == [mine["id"]]
+
+
 # --- at a glance ----------------------------------------------------------------------------------------------
 
 
@@ -215,6 +228,18 @@ async def test_the_overview_counts_what_is_there(company: Company) -> None:
     assert (late["waiting"], late["stuck"]) == (1, 1)
     assert (seen["id"], seen["waiting"]["stuck"]) == (waiting["id"], "signal")
     assert (narrow["sessions"], narrow["waiting"], narrow["funnel"][-1]["begun"]) == (1, 0, 1)
+
+
+async def test_who_may_not_see_a_tenant_is_not_told_which_apps_it_uses(company: Company) -> None:
+    """Not even by a title."""
+    session, _ = await company.api.step("Slack", user="ann")
+    slack = session["steps"][0]["app"]["id"]
+    everybody = await company.read(f"/apps/{slack}")
+    narrow = await company.read(f"/apps/{slack}", by=company.of_acme)
+    nobodys = await company.read("/apps/00000000-0000-4000-8000-000000000000", by=company.of_acme)
+
+    assert everybody["title"] == "Slack"
+    assert narrow == {**nobodys, "app_id": slack}
 
 
 async def test_watches_and_the_budget_say_what_zapier_is_asked(company: Company) -> None:

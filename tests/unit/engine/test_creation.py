@@ -169,6 +169,40 @@ async def test_what_was_connected_just_now_is_looked_for_again_once_zapier_refus
     assert codes(refused.value) == ["authentication_gone"]
 
 
+async def settled(scene: Scene) -> Session:
+    """Begin a session of one step that is settled on an account of Ann's, and lacks nothing."""
+    scene.zapier.connect("ann", "slack", "anns")
+    session = await scene.session("ann", "slack")
+    (step,) = session.steps
+    await scene.here.engine.select(session.key, step.id, "anns")
+    return (await scene.here.engine.apply(session.key, ActionChosen(step_id=step.id, action=SEND))).session
+
+
+async def test_what_was_seen_in_one_zapier_account_is_looked_for_in_the_one_the_zap_will_be_in(scene: Scene) -> None:
+    """A moment ago is no excuse: the user has signed in as somebody else since."""
+    session = await settled(scene)
+    await scene.sign_in("ann", token="another", account="work")
+    with pytest.raises(InputsFlawedError) as refused:
+        await scene.here.creator.create(session.key)
+
+    assert codes(refused.value) == ["authentication_gone"]
+    assert scene.zapier.zaps == []
+
+
+async def test_a_user_who_signs_in_as_somebody_else_while_the_zap_is_drafted_gets_none(scene: Scene) -> None:
+    """It would be made in the account of before."""
+    session = await settled(scene)
+
+    async def sign_in() -> None:
+        await scene.sign_in("ann", token="another", account="work")
+
+    scene.zapier.meanwhile("actions", sign_in)
+    with pytest.raises(StaleVersionError):
+        await scene.here.creator.create(session.key)
+
+    assert scene.zapier.zaps == []
+
+
 async def test_an_action_that_is_gone_is_said_before_any_call(scene: Scene) -> None:
     """The app has changed since the action was chosen."""
     session = await scene.ready("ann")

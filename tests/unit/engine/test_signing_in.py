@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 
@@ -51,8 +51,10 @@ class Zapier:
     profile_or_trouble: Profile | Exception | None = ANN
     busy: bool = False
     exchanged: list[tuple[str, str, str]] = field(default_factory=list)
+    counted_for: list[tuple[str, str | None]] = field(default_factory=list)
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
+        self.counted_for.append((tenant_id, user_id))
         if self.busy:
             raise UpstreamBusyError(retry_after=1_000)
         return Permit(id="1", egress="e", partner="p", start_by=NOON + MINUTE)
@@ -78,6 +80,9 @@ class Clock:
 
     def now(self) -> Instant:
         return self.at
+
+    async def sleep(self, duration: Millis) -> None:
+        self.at += duration
 
 
 class Scene:
@@ -129,6 +134,15 @@ class Scene:
     async def credential(self) -> Credential | None:
         """Return what is kept of Ann's access."""
         return await self.store.credentials.get("acme", "ann")
+
+
+async def test_what_somebody_brings_back_counts_for_them() -> None:
+    """Zapier is asked about any code, real or made up: whoever makes them up uses no more than one user may."""
+    scene = Scene()
+    scene.zapier.answer = TokensOver()
+    await scene.sign_in()
+
+    assert scene.zapier.counted_for == [("acme", "ann")]
 
 
 async def test_a_code_becomes_the_users_credential() -> None:
@@ -267,6 +281,24 @@ async def test_a_store_that_is_away_changes_nothing() -> None:
 
     assert scene.zapier.exchanged == []
     assert (await scene.finish(state)).state is SignInState.SIGNED_IN
+
+
+@pytest.mark.parametrize("when", ["instead", "after"])
+async def test_tokens_that_were_handed_out_are_kept_though_the_store_is_away_just_then(
+    when: Literal["instead", "after"],
+) -> None:
+    """The code is used up: without them the user would have to allow it once more."""
+    script = Script()
+    scene = Scene(script)
+    state = await scene.away()
+    script.goes("credentials.put", StoreUnavailableError(problem="away"), when=when, times=3)
+    over = await scene.finish(state)
+    credential = await scene.credential()
+
+    assert over.state is SignInState.SIGNED_IN
+    assert credential is not None
+    assert credential.access_token == "at"
+    assert len(scene.zapier.exchanged) == 1
 
 
 async def test_what_came_of_it_is_shown_to_its_browser_alone() -> None:
