@@ -48,6 +48,6 @@ local first, rest = string.match(redis.call("HGET", KEYS[1], "index"), "^([^\n]*
 local place = string.gsub(string.match(first, "^[^:]*:[^:]*:(.*)$"), "%p", "%%%0")
 local index = first .. string.gsub(rest, place, "@")
 redis.call("HSET", KEYS[1], "document", ARGV[3], "version", ARGV[2] + 1, "index", index)
-redis.call("HDEL", KEYS[1], "commit_id")
+redis.call("HDEL", KEYS[1], "commit_id", "stages")
 redis.call("ZADD", KEYS[4], ARGV[4], ARGV[1])
 return {"done"}
