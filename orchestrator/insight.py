@@ -145,6 +145,7 @@ class Insight:
                 more_wait=page.cursor is not None,
                 popups=app.health.popups,
                 jump=app.health.jump,
+                is_known=bool(waiting or app.health.sessions.sessions or app.health.popups),
             )
         )
 

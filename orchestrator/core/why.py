@@ -41,9 +41,10 @@ class Verdict(StrEnum):
     USER = "user"
     WORKING = "working"
     STUCK = "stuck"
+    UNKNOWN = "unknown"
 
 
-_GRAVEST: Final = (Verdict.STUCK, Verdict.WORKING, Verdict.USER, Verdict.FINE, Verdict.OVER)
+_GRAVEST: Final = (Verdict.UNKNOWN, Verdict.STUCK, Verdict.WORKING, Verdict.USER, Verdict.FINE, Verdict.OVER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,7 @@ class AppFacts:
     """What is known of one app: `waiting` are the sessions whose popups for it are open, with what is known of them.
 
     `popups` says what became of those of the last day, `jump` that their messages get lost more often than usual.
+    `is_known`: there is a session that has it, or there was a popup of it.
     """
 
     app_id: str
@@ -119,6 +121,7 @@ class AppFacts:
     more_wait: bool = False
     popups: Mapping[Fate, int] = field(default_factory=dict)
     jump: Jump | None = None
+    is_known: bool = True
 
 
 def why_session(facts: SessionFacts) -> Diagnosis:
@@ -558,6 +561,15 @@ def _not_delivered(undelivered: Undelivered, now: Instant) -> Finding:
 
 
 def _of_app(facts: AppFacts) -> Iterator[Finding]:
+    if not facts.is_known:
+        yield Finding(
+            code="app_unknown",
+            says=f"No such app has been seen here: no session has {_named(facts.app_id)!r}, and no popup of the last "
+            "day was for it.",
+            do="Ask by the app's id, as the dashboard has it, or `zapwright sessions show SESSION --json`.",
+            verdict=Verdict.UNKNOWN,
+        )
+        return
     name = _named(facts.title)
     yield from _health(facts, name)
     held = _held_up(facts, name)

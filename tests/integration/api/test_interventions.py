@@ -331,6 +331,17 @@ async def test_a_hostile_title_is_only_shown(desk: Desk) -> None:
     assert all("script" not in one["says"] for one in story["why"]["findings"])
 
 
+async def test_an_app_nobody_has_used_is_not_known(desk: Desk) -> None:
+    """Until a session has it."""
+    await desk.api.sign_in()
+    session = await desk.api.session("Slack")
+    app = session["steps"][0]["app"]
+    known, unknown = [await desk.read(f"why?app={app_id}") for app_id in (app["id"], "salck")]
+
+    assert known["verdict"] == "fine"
+    assert (unknown["verdict"], unknown["findings"][0]["code"]) == ("unknown", "app_unknown")
+
+
 @pytest.mark.parametrize("query", ["", "?session=zs00abcdefghij&app=x"])
 async def test_one_thing_is_asked_about(desk: Desk, query: str) -> None:
     """Neither nothing nor two."""

@@ -411,6 +411,15 @@ def test_an_app_nobody_waits_for_is_fine() -> None:
     assert of_app(app(popups=popups, jump=JUMP))[0][0] == "messages_lost"
 
 
+def test_an_app_that_was_never_seen_is_not_said_to_be_well() -> None:
+    """Its name may be misspelt: what to ask by is said, and nothing else."""
+    (finding,) = why_app(app(app_id="salck", is_known=False)).findings
+
+    assert (finding.code, finding.verdict) == ("app_unknown", Verdict.UNKNOWN)
+    assert finding.says.startswith("No such app has been seen here: no session has 'salck'")
+    assert finding.do is not None
+
+
 def test_what_holds_an_apps_users_up_is_said_once_with_how_many() -> None:
     """Whatever else is true of their sessions."""
     story = waiting()
