@@ -660,22 +660,26 @@ def _checks(step: Step, code: str, says: str, do: str | None = None) -> Finding:
     return Finding(code=code, step_id=step.id, says=says, do=do, verdict=Verdict.WORKING)
 
 
-def of_check(check_at: Instant | None, cooldown_until: Instant | None, held_until: Instant | None) -> str:
+def of_check(
+    check_at: Instant | None, cooldown_until: Instant | None, held_until: Instant | None, *, now: Instant
+) -> str:
     """Say when a check that an operator wanted is made."""
     if check_at is None:
         return "No check is planned: what the step waited for has come meanwhile."
     if cooldown_until is not None:
-        return f"Zapier has asked us to wait: it is asked at {clock(check_at)}, not before."
+        return f"Zapier has asked us to wait: it is asked at {clock(check_at, now)}, not before."
     if held_until is not None:
-        return f"Zapier gave no usable answer of late: it is asked again at {clock(check_at)}."
+        return f"Zapier gave no usable answer of late: it is asked again at {clock(check_at, now)}."
     return "Zapier is asked now, as soon as a call is free."
 
 
-def clock(at: Instant | None, now: Instant | None = None) -> str:
-    """Write a moment as people read it in a sentence: with its day, unless that is the same as now's."""
-    moment = datetime.fromtimestamp((at or 0) / SECOND, UTC)
-    is_today = now is None or datetime.fromtimestamp(now / SECOND, UTC).date() == moment.date()
-    return moment.strftime("%H:%M:%S UTC" if is_today else "%Y-%m-%d %H:%M:%S UTC")
+def clock(at: Instant | None, now: Instant) -> str:
+    """Write a moment as people read it in a sentence: with its day, and its year, unless that is the same as now's."""
+    moment, today = (datetime.fromtimestamp((one or 0) / SECOND, UTC) for one in (at, now))
+    if moment.date() == today.date():
+        return f"{moment:%H:%M:%S} UTC"
+    year = "" if moment.year == today.year else f" {moment.year}"
+    return f"{moment.day} {moment:%b}{year} {moment:%H:%M} UTC"
 
 
 def _many(count: int, thing: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -155,12 +156,14 @@ async def test_a_session_is_given_more_time_and_ended(desk: Desk) -> None:
     session, _ = await desk.api.awaiting()
     path = f"sessions/{session['id']}"
 
-    longer = (await desk.act(f"{path}/extend", {"by_s": 3600})).json()["session"]
+    extended = (await desk.act(f"{path}/extend", {"by_s": 3600})).json()
+    longer = extended["session"]
     attempt = longer["steps"][0]["attempt"]
     reset = await desk.act(f"{path}/steps/{session['steps'][0]['id']}/reset")
     ended = await desk.act(f"{path}/cancel")
     late = await desk.act(f"{path}/extend")
 
+    assert re.fullmatch(r"The session goes on until 22 Sep \d\d:\d\d UTC\.", extended["says"])
     assert longer["deadline"] > session["deadline"]
     assert attempt["deadline"] > attempt["opened_at"]
     assert reset.json()["session"]["state"] == "choose-app"

@@ -135,7 +135,7 @@ def test_what_is_over_is_said_to_be_over() -> None:
     assert told(cancelled.session) == [("session_cancelled", "The session was cancelled at 08:00:00 UTC.")]
     assert told(no_moment) == [("session_cancelled", "The session was cancelled.")]
     assert codes(expired.session) == ["session_expired"]
-    assert "2027-01-16" in told(expired.session)[0][1]
+    assert "16 Jan" in told(expired.session)[0][1]
     assert why_session(WELL.of(expired.session)).verdict is Verdict.OVER
 
 
@@ -456,16 +456,22 @@ def test_a_name_somebody_else_gave_cannot_do_anything_in_a_sentence() -> None:
 
 def test_a_check_that_was_wanted_is_said_to_come() -> None:
     """When, and what it waits for until then."""
-    assert of_check(None, None, None).startswith("No check is planned")
-    assert of_check(NOON, NOON, None) == "Zapier has asked us to wait: it is asked at 08:00:00 UTC, not before."
-    assert of_check(NOON, None, NOON).endswith("it is asked again at 08:00:00 UTC.")
-    assert of_check(NOON, None, None) == "Zapier is asked now, as soon as a call is free."
+    assert of_check(None, None, None, now=NOON).startswith("No check is planned")
+    assert (
+        of_check(NOON, NOON, None, now=NOON) == "Zapier has asked us to wait: it is asked at 08:00:00 UTC, not before."
+    )
+    assert of_check(NOON, None, NOON, now=NOON).endswith("it is asked again at 08:00:00 UTC.")
+    assert of_check(NOON, None, None, now=NOON) == "Zapier is asked now, as soon as a call is free."
 
 
 def test_moments_of_other_days_have_their_day() -> None:
-    """Others do not need it."""
+    """Others do not need it; of other years, those too."""
+    day = 24 * 60 * MINUTE
+
     assert clock(NOON, NOON + MINUTE) == "08:00:00 UTC"
-    assert clock(NOON, NOON + 24 * 60 * MINUTE) == "2027-01-15 08:00:00 UTC"
+    assert clock(NOON, NOON + day) == clock(NOON, NOON - day) == "15 Jan 08:00 UTC"
+    assert clock(NOON, NOON - 30 * day) == "15 Jan 2027 08:00 UTC"
+    assert "it is asked again at 15 Jan 08:00 UTC." in of_check(NOON, None, NOON, now=NOON - day)
 
 
 def test_a_session_that_was_given_more_time_is_not_near_its_end() -> None:
