@@ -30,6 +30,7 @@ from orchestrator.core.values import replace
 from orchestrator.core.waiting import STUCK_AFTER
 
 if TYPE_CHECKING:
+    from orchestrator.core.deliveries import Delivery
     from orchestrator.core.endpoints import Endpoint
 
 
@@ -77,11 +78,15 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True)
 class Undelivered:
-    """Events of the session that an endpoint has not received: `pending` come by themselves, `dead` do not."""
+    """Events of the session that an endpoint has not received: `pending` come by themselves, `dead` do not.
+
+    `failing` is the pending one that was tried in vain most often, if any was.
+    """
 
     endpoint: Endpoint
     pending: int = 0
     dead: int = 0
+    failing: Delivery | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +155,8 @@ def _of_session(facts: SessionFacts) -> Iterator[Finding]:
             yield from _open(facts)
         case _:
             assert_never(session.status)
-    yield from (_not_delivered(undelivered, facts.conditions.now) for undelivered in facts.undelivered)
+    for undelivered in facts.undelivered:
+        yield _not_delivered(undelivered, facts.conditions.now, is_over=session.ended is not None)
 
 
 def _ended(session: Session, now: Instant) -> Finding:
@@ -530,14 +536,15 @@ def _jumped(jump: Jump, name: str, now: Instant, *, step_id: str | None = None) 
     )
 
 
-def _not_delivered(undelivered: Undelivered, now: Instant) -> Finding:
+def _not_delivered(undelivered: Undelivered, now: Instant, *, is_over: bool) -> Finding:
     endpoint = undelivered.endpoint
+    pending = f"{_many(undelivered.pending, 'event')} of this session"
     if endpoint.paused is not None:
         since = f" since {clock(endpoint.paused_at, now)}" if endpoint.paused_at is not None else ""
         return Finding(
             code="endpoint_paused",
-            says=f"Webhook endpoint {endpoint.id} is paused{since} ({endpoint.paused}): "
-            f"{_many(undelivered.pending, 'event')} of this session wait for it.",
+            says=f"Webhook endpoint {endpoint.id} is paused{since} ({endpoint.paused}): {pending} "
+            f"{'waits' if undelivered.pending == 1 else 'wait'} for it.",
             do=f"When its receiver works, resume it: `zapwright webhooks resume {endpoint.id}`.",
             verdict=Verdict.STUCK if undelivered.pending else Verdict.FINE,
         )
@@ -551,10 +558,20 @@ def _not_delivered(undelivered: Undelivered, now: Instant) -> Finding:
         )
     return Finding(
         code="deliveries_failing",
-        says=f"{_many(undelivered.pending, 'event')} of this session wait for webhook endpoint {endpoint.id}; "
-        "each is tried again by itself.",
-        verdict=Verdict.WORKING,
+        says=f"Webhook endpoint {endpoint.id} has not received {pending} yet: {_tried(undelivered.failing, now)}.",
+        do=f"Look at the endpoint: `zapwright webhooks deliveries {endpoint.id}` has every try.",
+        verdict=Verdict.WORKING if is_over else Verdict.FINE,  # an open session does not wait for its webhooks
     )
+
+
+def _tried(failing: Delivery | None, now: Instant) -> str:
+    if failing is None:
+        return "each is tried again by itself"
+    last = failing.tries[-1] if failing.tries else None
+    what = "no answer" if last is None else f"it answered {last.status}" if last.status else last.problem or "no answer"
+    at = failing.next_at
+    following = f"next at {clock(at, now)}" if at is not None and at > now else "next any moment"
+    return f"tried {_times(failing.failures)}, last: {_named(what)}; {following}"
 
 
 # --- apps -----------------------------------------------------------------------------------------------------

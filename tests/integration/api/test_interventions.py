@@ -260,6 +260,7 @@ async def test_a_session_tells_what_its_webhooks_lack(desk: Desk) -> None:
     paused = await desk.read(f"why?session={session['id']}")
 
     assert "deliveries_failing" in [one["code"] for one in failing["findings"]]
+    assert " yet: tried once, last: it answered 500; next " in failing["findings"][-1]["says"]
     assert paused["findings"][0]["code"] == "endpoint_paused"
     assert paused["verdict"] == "stuck"
 

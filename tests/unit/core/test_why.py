@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from orchestrator.core.deliveries import Answer, Delivery, Lane
 from orchestrator.core.endpoints import Pause
+from orchestrator.core.events import EventName
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate
 from orchestrator.core.ports import (
     PAUSED,
@@ -380,7 +382,46 @@ def test_what_webhooks_have_not_received_is_said() -> None:
     assert said(Undelivered(endpoint=paused, pending=1)) == ("endpoint_paused", Verdict.STUCK)
     assert said(Undelivered(endpoint=replace(paused, paused_at=None))) == ("endpoint_paused", Verdict.FINE)
     assert said(Undelivered(endpoint=an_endpoint(), dead=2)) == ("deliveries_dead", Verdict.STUCK)
-    assert said(Undelivered(endpoint=an_endpoint(), pending=1)) == ("deliveries_failing", Verdict.WORKING)
+    assert said(Undelivered(endpoint=an_endpoint(), pending=1)) == ("deliveries_failing", Verdict.FINE)
+
+
+def test_how_often_an_event_was_sent_in_vain_is_said_with_what_came_of_it() -> None:
+    """And when it is tried next."""
+    lane = Lane(tenant_id="default", endpoint_id="a", session_id="zs00")
+    failing = untried = Delivery(
+        lane=lane, seq=1, name=EventName.SESSION_CREATED, message_id="m", created_at=NOON, next_at=NOON
+    )
+    nobody, broken = (
+        Answer(status=status, took=3, problem=problem)
+        for status, problem in ((None, "nobody has this name"), (500, None))
+    )
+
+    def says(pending: int, failing: Delivery | None) -> str:
+        undelivered = Undelivered(endpoint=an_endpoint("a"), pending=pending, failing=failing)
+        found = dict(told(Story().session, Known(undelivered=(undelivered,))))
+        return found["deliveries_failing"].removeprefix(f"Webhook endpoint {an_endpoint('a').id} has not received ")
+
+    for _ in range(3):
+        failing = failing.after(nobody, at=NOON, now=NOON, jitter=0.5)
+    broke = untried.after(broken, at=NOON, now=NOON - MINUTE, jitter=0.5)
+
+    assert says(1, failing) == (
+        "1 event of this session yet: "
+        f"tried 3 times, last: nobody has this name; next at {clock(failing.next_at, NOON)}."
+    )
+    assert says(2, broke) == ("2 events of this session yet: tried once, last: it answered 500; next any moment.")
+    assert "last: no answer; " in says(1, replace(failing, tries=()))
+    assert says(2, None).endswith("each is tried again by itself.")
+
+
+def test_who_has_to_go_on_is_the_user_whatever_webhooks_wait() -> None:
+    """Of a session that is over, they are all that still goes on."""
+    undelivered = (Undelivered(endpoint=an_endpoint(), pending=1),)
+    building, over = Story(), Story()
+    over.feed(SessionCancelled())
+
+    assert why_session(Known(undelivered=undelivered).of(building.session)).verdict is Verdict.USER
+    assert why_session(Known(undelivered=undelivered).of(over.session)).verdict is Verdict.WORKING
 
 
 # --- apps -----------------------------------------------------------------------------------------------------
