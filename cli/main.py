@@ -181,7 +181,9 @@ def show_session(session_id: str, data_dir: DataDir = None, as_json: AsJson = Fa
 Why = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")]
 OfStep = Annotated[
     str | None,
-    typer.Option("--step", help="Its place, alias or id.", show_default="the only one that is waited for"),
+    typer.Option(
+        "--step", help="Its place, alias or id.", show_default="the only one, or the only one that is waited for"
+    ),
 ]
 
 

@@ -30,6 +30,7 @@ _VERDICTS: Final = {
     "unknown": ("nothing is known of it", "yellow"),
 }
 _BY_ITSELF: Final = {"awaiting-popup", "needs-auth"}
+_OVER: Final = {"created": "its Zap was created", "cancelled": "it was cancelled", "expired": "it expired"}
 
 
 def why(data_dir: Path | None, session_id: str | None, app_id: str | None, *, as_json: bool) -> int:
@@ -68,7 +69,7 @@ def intervene(data_dir: Path | None, session_id: str, deed: str, wish: Json, *, 
 def intervene_at_step(
     data_dir: Path | None, session_id: str, step: str | None, deed: str, wish: Json, *, as_json: bool
 ) -> int:
-    """Do something to a step, by default to the only one that is waited for. Raises CommandError."""
+    """Do something to a step, by default to the only one that there is, or that is waited for. Raises CommandError."""
     with operators_api(data_dir) as api:
         step_id = _step(api.get(_session(session_id))["session"], step)
         done = api.ask("POST", f"{_session(session_id)}/steps/{quote(step_id, safe='')}/{deed}", wish)
@@ -124,7 +125,12 @@ def _session(session_id: str) -> str:
 
 
 def _step(session: Json, wanted: str | None) -> str:
-    """Find a step by its id, its alias or its place, or the only one that somebody waits for. Raises CommandError."""
+    """Find a step by its id, its alias or its place, or the only one, or the only one that somebody waits for.
+
+    Raises CommandError.
+    """
+    if session["status"] in _OVER:
+        raise CommandError(f"the session is over: {_OVER[session['status']]}")
     steps = session["steps"]
     if wanted is not None:
         named = [step["id"] for step in steps if wanted in {step["id"], step["alias"], str(step["position"] + 1)}]
@@ -134,6 +140,10 @@ def _step(session: Json, wanted: str | None) -> str:
     waiting = [step["id"] for step in steps if step["state"] in _BY_ITSELF]
     if len(waiting) == 1:
         return str(waiting[0])
+    if len(steps) == 1:
+        return str(steps[0]["id"])
+    if not steps:
+        raise CommandError("the session has no steps yet")
     raise CommandError(f"say which step is meant, by --step: {_listed(steps)}")
 
 

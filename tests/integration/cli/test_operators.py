@@ -109,3 +109,58 @@ def test_an_app_that_nobody_knows_is_not_said_to_be_well(api: Api, desk: Shell) 
     assert "Salck: nothing is known of it" in unknown.stdout
     assert "No such app has been seen here." in unknown.stdout
     assert "name one by its id: a-1, a-2" in desk.refused("why", "--app", "Slack")
+
+
+# --- help -----------------------------------------------------------------------------------------------------
+
+
+def a_session(*states: str, status: str = "building") -> dict[str, Any]:
+    """Return a session as operators see it, with a step in each of these states."""
+    steps = [
+        {"id": f"s{place}", "alias": None, "position": place, "state": state, "app": {"title": "Slack"}}
+        for place, state in enumerate(states)
+    ]
+    return {"session": {"id": "zs00", "status": status, "state": "resolved", "steps": steps}}
+
+
+@pytest.mark.parametrize(
+    ("states", "meant"),
+    [
+        (("resolved",), "s0"),
+        (("awaiting-popup",), "s0"),
+        (("resolved", "awaiting-popup"), "s1"),
+        (("needs-auth", "choose-app"), "s0"),
+    ],
+)
+def test_the_step_that_can_be_meant_needs_no_name(api: Api, desk: Shell, states: tuple[str, ...], meant: str) -> None:
+    """It is the only one, or the only one that is waited for; what the server makes of it is its to say."""
+    session = a_session(*states)
+    api.says("GET /sessions/zs00", session)
+    api.says(f"POST /sessions/zs00/steps/{meant}/check-now", session | {"outcome": "applied", "says": "It is asked."})
+
+    assert "applied: It is asked." in desk.run("sessions", "check-now", "zs00", "--reason", "she rang")
+
+
+def test_what_the_server_refuses_for_an_only_step_is_said(api: Api, desk: Shell) -> None:
+    """Nobody waits for it."""
+    api.says("GET /sessions/zs00", a_session("resolved"))
+    refusal = {"detail": "the step is in resolved, which does not take check_wanted"}
+    api.says("POST /sessions/zs00/steps/s0/check-now", refusal, status=409)
+
+    assert "is in resolved" in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
+
+
+@pytest.mark.parametrize(
+    ("session", "words"),
+    [
+        (a_session("resolved", status="created"), "the session is over: its Zap was created"),
+        (a_session("needs-auth", status="expired"), "the session is over: it expired"),
+        (a_session("needs-auth", "needs-auth"), "say which step is meant, by --step: 1 Slack, 2 Slack"),
+        (a_session(), "the session has no steps yet"),
+    ],
+)
+def test_where_no_step_can_be_meant_it_is_said_why(api: Api, desk: Shell, session: dict[str, Any], words: str) -> None:
+    """Rather than asked for one."""
+    api.says("GET /sessions/zs00", session)
+
+    assert words in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
