@@ -402,13 +402,19 @@ def _awaiting(facts: SessionFacts, step: Step, name: str) -> Finding:
     now = facts.conditions.now
     opened, until = clock(attempt.opened_at, now), clock(attempt.deadline, now)
     says = f"{name} waits for the popup opened at {opened}, until {until}. "
+    is_quiet = attempt.visible_until > now and not attempt.messages and not attempt.hints
+    is_young = is_quiet and now - attempt.opened_at < _YOUNG
     return Finding(
         code="awaiting_popup",
         step_id=step.id,
-        says=says + _heard(attempt, now),
+        says=says + ("The user is probably in it just now." if is_young else _heard(attempt, now)),
         verdict=Verdict.WORKING,
-        do="Ask the user to come back to your page when they have finished, or check now.",
+        do=None if is_young else "Ask the user to come back to your page when they have finished, or check now.",
     )
+
+
+_YOUNG: Final[Millis] = 60 * SECOND
+"""In so little time hardly anybody is through with a popup."""
 
 
 def _heard(attempt: Attempt, now: Instant) -> str:

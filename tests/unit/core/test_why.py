@@ -31,6 +31,7 @@ from orchestrator.core.session import (
     Hint,
     HintKind,
     Instant,
+    Millis,
     Reason,
     Session,
     StepState,
@@ -256,6 +257,29 @@ def test_time_outs_are_not_explained_by_what_nobody_can_see() -> None:
     assert UNFINISHED in told(story.session, Known(now=story.now))[0][1]
 
 
+def in_front(until: Millis) -> Story:
+    """Begin with a step whose popup is open, and whose page is in front of the user for so long."""
+    story = waiting()
+    attempt = replace(story.step().attempts[0], visible_until=NOON + until)
+    story.session = replace(story.session, steps=(replace(story.step(), attempts=(attempt,)),))
+    return story
+
+
+def test_who_opened_a_popup_just_now_is_left_alone() -> None:
+    """They are in it; asked back are those of whom something was heard, or whose popup is open for a minute."""
+    story = in_front(2 * MINUTE)
+    known = Known(now=NOON + 59 * SECOND, watch=watch(story))
+    young = why_session(known.of(story.session)).findings[0]
+    old = why_session(replace(known, now=NOON + MINUTE).of(story.session)).findings[0]
+    story.feed(story.hint(HintKind.FOCUS, context=Context(visible=True)))
+    back = why_session(known.of(story.session)).findings[0]
+
+    assert young.says.endswith(". The user is probably in it just now.")
+    assert (young.code, young.do) == ("awaiting_popup", None)
+    assert old.do is not None
+    assert back.do is not None
+
+
 def test_what_was_heard_of_a_popup_is_told() -> None:
     """Nothing, what the page said, that it was left, or a message that is still to be confirmed."""
     story = waiting()
@@ -267,19 +291,11 @@ def test_what_was_heard_of_a_popup_is_told() -> None:
     left = told(story.session, Known(now=story.now, watch=watch(story)))[0][1]
     story.feed(story.message("new"))
     message = told(story.session, Known(now=story.now, watch=watch(story)))[0][1]
-    visible = waiting()
-    visible.session = replace(
-        visible.session,
-        steps=(
-            replace(
-                visible.step(),
-                attempts=(replace(visible.step().attempts[0], visible_until=NOON + MINUTE),),
-            ),
-        ),
-    )
+    visible = in_front(2 * MINUTE)
+    after_a_minute = dict(told(visible.session, Known(now=NOON + MINUTE, watch=watch(story))))["awaiting_popup"]
 
     assert "No message came, and nothing was heard of it yet." in silent
-    assert "the page is in front of the user" in told(visible.session, Known(watch=watch(story)))[0][1]
+    assert "No message came, and the page is in front of the user." in after_a_minute
     assert "the user was back at 08:00:00 UTC" in seen
     assert "an operator wanted a check at 08:00:01 UTC" in left
     assert left.endswith("the page was left.")
