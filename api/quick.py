@@ -162,7 +162,7 @@ class Plan:
         self.given = [part[1:-1] for part in self.path if part.startswith(_GIVEN)]
         self._parameters = draft.parameters
         self._steps = draft.steps()
-        self._status = route.status_code or HTTPStatus.OK
+        self._status = int(route.status_code or HTTPStatus.OK)  # logs write it as it is
         self._written = (
             msgspec.json.encode if is_dataclass(route.response_model) else route.response_field.serialize_json
         )

@@ -181,7 +181,9 @@ def show_session(session_id: str, data_dir: DataDir = None, as_json: AsJson = Fa
 Why = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")]
 OfStep = Annotated[
     str | None,
-    typer.Option("--step", help="Its place, alias or id.", show_default="the only one that is waited for"),
+    typer.Option(
+        "--step", help="Its place, alias or id.", show_default="the only one, or the only one that is waited for"
+    ),
 ]
 
 
@@ -259,11 +261,13 @@ def replay_event(
 @app.command()
 def why(
     session_id: Annotated[str | None, typer.Argument(metavar="SESSION", show_default=False)] = None,
-    app_id: Annotated[str | None, typer.Option("--app", help="An app instead, by its id at Zapier.")] = None,
+    app_id: Annotated[
+        str | None, typer.Option("--app", help="An app instead, by its id at Zapier, or its title.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is going on with a session or an app, and what to do; the exit status is 1 when it is stuck."""
+    """Say what goes on with a session or an app, and what to do; the exit status is 1 when it is stuck or unknown."""
     from cli.operators import why
 
     raise typer.Exit(why(data_dir, session_id, app_id, as_json=as_json))

@@ -20,25 +20,43 @@ from cli.plan import API_URL, OPERATOR_KEY
 from cli.remote import Json, Remote
 
 _OPERATOR: Final = "/v1/operator"
+_WHY: Final = f"{_OPERATOR}/why"
 _VERDICTS: Final = {
     "over": ("it is over", "dim"),
     "fine": ("all is well", "green"),
     "user": ("it is the user's turn", "yellow"),
     "working": ("it goes on by itself", "green"),
     "stuck": ("somebody has to help", "bold red"),
+    "unknown": ("nothing is known of it", "yellow"),
 }
 _BY_ITSELF: Final = {"awaiting-popup", "needs-auth"}
+_OVER: Final = {"created": "its Zap was created", "cancelled": "it was cancelled", "expired": "it expired"}
 
 
 def why(data_dir: Path | None, session_id: str | None, app_id: str | None, *, as_json: bool) -> int:
-    """Print why a session or an app is as it is, and what to do; 1 when it is stuck. Raises CommandError."""
+    """Print why a session or an app is as it is, and what to do; 1 when it is stuck, or not known.
+
+    Raises CommandError.
+    """
     if (session_id is None) == (app_id is None):
         raise CommandError("name one session, or one app: `zapwright why SESSION` or `zapwright why --app APP`")
     with operators_api(data_dir) as api:
-        said = api.get(f"{_OPERATOR}/why", session=session_id, app=app_id)
+        said = _why_app(api, app_id) if app_id is not None else api.get(_WHY, session=session_id)
     console = Console(highlight=False)
     tables.as_json(console, said) if as_json else console.print(_said(said))
-    return int(said["verdict"] == "stuck")
+    return int(said["verdict"] in {"stuck", "unknown"})
+
+
+def _why_app(api: Remote, named: str) -> Json:
+    """Ask about an app by its id, or else by its title. Raises CommandError when several have that."""
+    said = api.get(_WHY, app=named)
+    if said["verdict"] != "unknown":
+        return said
+    apps = api.get(f"{_OPERATOR}/apps")["apps"]
+    titled = [str(app["app_id"]) for app in apps if (app["title"] or "").casefold() == named.casefold()]
+    if len(titled) > 1:
+        raise CommandError(f"several apps have this title, name one by its id: {tables.plain(', '.join(titled)).plain}")
+    return api.get(_WHY, app=titled[0]) if titled else said
 
 
 def intervene(data_dir: Path | None, session_id: str, deed: str, wish: Json, *, as_json: bool) -> int:
@@ -51,7 +69,7 @@ def intervene(data_dir: Path | None, session_id: str, deed: str, wish: Json, *, 
 def intervene_at_step(
     data_dir: Path | None, session_id: str, step: str | None, deed: str, wish: Json, *, as_json: bool
 ) -> int:
-    """Do something to a step, by default to the only one that is waited for. Raises CommandError."""
+    """Do something to a step, by default to the only one that there is, or that is waited for. Raises CommandError."""
     with operators_api(data_dir) as api:
         step_id = _step(api.get(_session(session_id))["session"], step)
         done = api.ask("POST", f"{_session(session_id)}/steps/{quote(step_id, safe='')}/{deed}", wish)
@@ -107,7 +125,12 @@ def _session(session_id: str) -> str:
 
 
 def _step(session: Json, wanted: str | None) -> str:
-    """Find a step by its id, its alias or its place, or the only one that somebody waits for. Raises CommandError."""
+    """Find a step by its id, its alias or its place, or the only one, or the only one that somebody waits for.
+
+    Raises CommandError.
+    """
+    if session["status"] in _OVER:
+        raise CommandError(f"the session is over: {_OVER[session['status']]}")
     steps = session["steps"]
     if wanted is not None:
         named = [step["id"] for step in steps if wanted in {step["id"], step["alias"], str(step["position"] + 1)}]
@@ -117,6 +140,10 @@ def _step(session: Json, wanted: str | None) -> str:
     waiting = [step["id"] for step in steps if step["state"] in _BY_ITSELF]
     if len(waiting) == 1:
         return str(waiting[0])
+    if len(steps) == 1:
+        return str(steps[0]["id"])
+    if not steps:
+        raise CommandError("the session has no steps yet")
     raise CommandError(f"say which step is meant, by --step: {_listed(steps)}")
 
 

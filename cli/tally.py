@@ -53,7 +53,8 @@ class Tally:
         for name in builder.apps:
             with self._entry(f"{name}: what it can do"):
                 builder.choose_action(name)
-            with self._entry(f"{name}: what it asks for, as it is filled"):
+            sample = f"{builder.apps[0]}: a sample of what it gives"
+            with self._entry(f"{name}: what it asks for, as it is filled", outputs=sample):
                 builder.fill(name)
         with self._entry("the Zap"):
             builder.create()
@@ -77,12 +78,21 @@ class Tally:
             builder.await_resolution(name)
 
     @contextmanager
-    def _entry(self, what_for: str) -> Iterator[None]:
+    def _entry(self, what_for: str, *, outputs: str | None = None) -> Iterator[None]:
+        """Note what is asked meanwhile; `outputs` says what those are read for, if not for the same."""
         before = _by_endpoint(self.builder.stats())
         yield
         after = _by_endpoint(self.builder.stats())
         counted = ((endpoint, count - before.get(endpoint, 0)) for endpoint, count in after.items())
-        self.entries += [Entry(what_for=what_for, endpoint=name, calls=count) for name, count in counted if count]
+        self.entries += [
+            Entry(
+                what_for=outputs if outputs is not None and endpoint.endswith("/outputs") else what_for,
+                endpoint=endpoint,
+                calls=count,
+            )
+            for endpoint, count in counted
+            if count
+        ]
 
 
 def _by_endpoint(stats: Json) -> dict[str, int]:

@@ -145,6 +145,7 @@ class Insight:
                 more_wait=page.cursor is not None,
                 popups=app.health.popups,
                 jump=app.health.jump,
+                is_known=bool(waiting or app.health.sessions.sessions or app.health.popups),
             )
         )
 
@@ -202,12 +203,15 @@ class Insight:
         names = sorted({endpoint_id for endpoint_id, _ in counts})
         (listening,) = await self._endpoints.listening([(session.tenant_id, session.id)])
         endpoints = {one.id: one for one in listening if one.id in names or one.paused is not None}
-        pending = Counter(one.lane.endpoint_id for one in deliveries if one.state is DeliveryState.PENDING)
+        waiting = [one for one in deliveries if one.state is DeliveryState.PENDING]
+        pending = Counter(one.lane.endpoint_id for one in waiting)
+        failing = {one.lane.endpoint_id: one for one in sorted(waiting, key=lambda one: one.failures) if one.failures}
         return tuple(
             Undelivered(
                 endpoint=endpoint,
                 pending=pending[endpoint_id],
                 dead=counts[endpoint_id, DeliveryState.DEAD],
+                failing=failing.get(endpoint_id),
             )
             for endpoint_id, endpoint in endpoints.items()
         )

@@ -22,6 +22,7 @@ from orchestrator.core.health import (
     jump,
     sum_of,
 )
+from orchestrator.core.links import code_meant
 from orchestrator.core.ports import (
     AppSessions,
     Budget,
@@ -260,11 +261,15 @@ class Oversight:
     async def sessions(self, query: SessionQuery) -> tuple[tuple[Seen, ...], str | None]:
         """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours.
 
-        What is quoted may also be a session's id, or the reference of an error that was about it.
+        What is quoted may also be a session's id, or the reference of an error that was about it. A browser's code is
+        found however it is written.
         """
         named = await self._named(query.quoted)
         if named is None:
             page = await self._sessions.find(query)
+            code = None if query.quoted is None else code_meant(query.quoted)
+            if code not in {None, query.quoted} and not page.sessions and page.cursor is None:
+                page = await self._sessions.find(replace(query, quoted=code))
             return await self._seen(page.sessions), page.cursor
         page = await self._sessions.find(replace(query, quoted=None, session_id=named))
         now, seen = self._clock.now(), await self._seen(page.sessions)

@@ -89,7 +89,8 @@ async def list_audit(search: AuditSearch, operator: OperatorDep, insight: Insigh
     dependencies=[OPERATORS],
     responses={**_SHOWN, **problems(*_SESSION, DeadlineFinalError)},
 )
-async def extend_session(
+async def extend_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
+    here: Here,
     session: SeenSession,
     wish: requests.Extension,
     operator: OperatorDep,
@@ -99,7 +100,9 @@ async def extend_session(
 ) -> answers.Intervened:
     """Give a session, and the popups it waits for, more time."""
     applied = await interventions.extend(session, wish.by_s * SECOND, _wish(operator, wish, terms))
-    return await show.intervened(applied, says=f"The session goes on until {clock(applied.session.deadline)}.")
+    return await show.intervened(
+        applied, says=f"The session goes on until {clock(applied.session.deadline, here.clock.now())}."
+    )
 
 
 @router.post("/sessions/{session_id}/cancel", dependencies=[OPERATORS], responses={**_SHOWN, **problems(*_SESSION)})
@@ -122,6 +125,7 @@ async def end_session(
     responses={**_SHOWN, **problems(*_STEP, IllegalSignalError, SignInRequiredError, TooManyChecksError)},
 )
 async def check_now(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
+    here: Here,
     session: SeenSession,
     step_id: StepId,
     wish: requests.InterventionWish,
@@ -135,7 +139,7 @@ async def check_now(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     It is a check like any other: what it finds, it finds by the same rules.
     """
     looked = await interventions.check_now(session, step_id, _wish(operator, wish, terms))
-    says = of_check(looked.check_at, looked.cooldown_until, looked.held_until)
+    says = of_check(looked.check_at, looked.cooldown_until, looked.held_until, now=here.clock.now())
     shown = await show.intervened(looked.applied, says=says)
     return answers.CheckPlanned(
         **vars(shown), check_at=moment(looked.check_at), cooldown_until=moment(looked.cooldown_until)

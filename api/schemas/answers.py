@@ -444,8 +444,8 @@ class Finding(Shape):
 class Why(Shape):
     """What is going on with a session or an app, the most important first.
 
-    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself) or `stuck` (somebody has
-    to help).
+    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has
+    to help) or `unknown` (no such app has been seen here).
     """
 
     about: str

@@ -18,7 +18,7 @@
 /** @typedef {"choose-app" | "needs-auth" | "awaiting-popup" | "resolved" | "no-auth-required"} StepState */
 /** @typedef {"pending" | "failing" | "dead"} Trouble */
 /** @typedef {"STRING" | "NUMBER" | "INTEGER" | "BOOLEAN" | "ARRAY" | "OBJECT"} ValueType */
-/** @typedef {"over" | "fine" | "user" | "working" | "stuck"} Verdict */
+/** @typedef {"over" | "fine" | "user" | "working" | "stuck" | "unknown"} Verdict */
 /** @typedef {"none" | "creating" | "created" | "failed" | "unknown"} ZapState */
 /** @typedef {"action_not_found" | "alias_taken" | "app_not_found" | "app_not_own" | "attempt_stale" | "attempt_taken" | "authentication_not_usable" | "body_late" | "body_too_large" | "body_unreadable" | "browser_not_found" | "candidates_found" | "client_missing" | "connect_link_not_found" | "connect_link_over" | "create_unknown" | "credential_refused" | "deadline_final" | "delivery_not_found" | "delivery_under_way" | "endpoint_not_found" | "endpoint_url_refused" | "field_not_found" | "fields_refused" | "fields_unanswered" | "guard_failed" | "idempotency_in_flight" | "idempotency_key_reused" | "illegal_signal" | "inputs_flawed" | "internal_error" | "media_type_unsupported" | "not_ready" | "origin_refused" | "precondition_failed" | "request_invalid" | "scope_missing" | "session_locked" | "session_not_found" | "stale_version" | "step_not_found" | "step_not_usable" | "store_unavailable" | "test_failed" | "test_repeated" | "test_unknown" | "token_expired" | "token_invalid" | "too_many_checks" | "too_many_endpoints" | "too_many_steps" | "too_many_streams" | "unauthorized" | "upstream_busy" | "upstream_refused" | "upstream_unavailable" | "zap_not_matched" | "zapier_sign_in_required"} Code What a problem may be. */
 
@@ -291,7 +291,7 @@
  */
 
 /**
- * @typedef {object} Why What is going on with a session or an app, the most important first. `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself) or `stuck` (somebody has to help).
+ * @typedef {object} Why What is going on with a session or an app, the most important first. `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has to help) or `unknown` (no such app has been seen here).
  * @property {string} about
  * @property {Verdict} verdict
  * @property {Array<Finding>} findings

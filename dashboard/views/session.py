@@ -35,6 +35,7 @@ VERDICTS: Final = {
     "user": ("wait", "It is the user's turn"),
     "fine": ("good", "All is well"),
     "over": ("plain", "It is over"),
+    "unknown": ("plain", "Nothing is known of it"),
 }
 OPEN: Final = frozenset({"building", "ready"})
 EXTENSIONS: Final = (("3600", "an hour"), ("14400", "four hours"), ("86400", "a day"))

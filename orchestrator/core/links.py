@@ -16,6 +16,7 @@ _LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's 32, of which none is easily taken for another."""
 
 _LENGTH_OF_CODE: Final = 8
+_MISREAD: Final = str.maketrans("OIL", "011", "- ")
 
 
 class LinkState(StrEnum):
@@ -56,3 +57,12 @@ def code_of(random_id: str) -> str:
     """Make the code of a browser out of an id nobody could guess."""
     number = int.from_bytes(hashlib.sha256(random_id.encode()).digest())
     return "".join(_LETTERS[number >> 5 * place & 31] for place in range(_LENGTH_OF_CODE))
+
+
+def code_meant(text: str) -> str | None:
+    """Return the code that somebody who writes this may mean, None when it is none.
+
+    Pages show it in two halves with a dash between them, and people write it as they please.
+    """
+    code = text.upper().translate(_MISREAD)
+    return code if len(code) == _LENGTH_OF_CODE and {*code} <= {*_LETTERS} else None

@@ -30,6 +30,7 @@ from orchestrator.core.values import replace
 from orchestrator.core.waiting import STUCK_AFTER
 
 if TYPE_CHECKING:
+    from orchestrator.core.deliveries import Delivery
     from orchestrator.core.endpoints import Endpoint
 
 
@@ -41,9 +42,10 @@ class Verdict(StrEnum):
     USER = "user"
     WORKING = "working"
     STUCK = "stuck"
+    UNKNOWN = "unknown"
 
 
-_GRAVEST: Final = (Verdict.STUCK, Verdict.WORKING, Verdict.USER, Verdict.FINE, Verdict.OVER)
+_GRAVEST: Final = (Verdict.UNKNOWN, Verdict.STUCK, Verdict.WORKING, Verdict.USER, Verdict.FINE, Verdict.OVER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +78,15 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True)
 class Undelivered:
-    """Events of the session that an endpoint has not received: `pending` come by themselves, `dead` do not."""
+    """Events of the session that an endpoint has not received: `pending` come by themselves, `dead` do not.
+
+    `failing` is the pending one that was tried in vain most often, if any was.
+    """
 
     endpoint: Endpoint
     pending: int = 0
     dead: int = 0
+    failing: Delivery | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +116,7 @@ class AppFacts:
     """What is known of one app: `waiting` are the sessions whose popups for it are open, with what is known of them.
 
     `popups` says what became of those of the last day, `jump` that their messages get lost more often than usual.
+    `is_known`: there is a session that has it, or there was a popup of it.
     """
 
     app_id: str
@@ -119,6 +126,7 @@ class AppFacts:
     more_wait: bool = False
     popups: Mapping[Fate, int] = field(default_factory=dict)
     jump: Jump | None = None
+    is_known: bool = True
 
 
 def why_session(facts: SessionFacts) -> Diagnosis:
@@ -147,7 +155,8 @@ def _of_session(facts: SessionFacts) -> Iterator[Finding]:
             yield from _open(facts)
         case _:
             assert_never(session.status)
-    yield from (_not_delivered(undelivered, facts.conditions.now) for undelivered in facts.undelivered)
+    for undelivered in facts.undelivered:
+        yield _not_delivered(undelivered, facts.conditions.now, is_over=session.ended is not None)
 
 
 def _ended(session: Session, now: Instant) -> Finding:
@@ -393,13 +402,19 @@ def _awaiting(facts: SessionFacts, step: Step, name: str) -> Finding:
     now = facts.conditions.now
     opened, until = clock(attempt.opened_at, now), clock(attempt.deadline, now)
     says = f"{name} waits for the popup opened at {opened}, until {until}. "
+    is_quiet = attempt.visible_until > now and not attempt.messages and not attempt.hints
+    is_young = is_quiet and now - attempt.opened_at < _YOUNG
     return Finding(
         code="awaiting_popup",
         step_id=step.id,
-        says=says + _heard(attempt, now),
+        says=says + ("The user is probably in it just now." if is_young else _heard(attempt, now)),
         verdict=Verdict.WORKING,
-        do="Ask the user to come back to your page when they have finished, or check now.",
+        do=None if is_young else "Ask the user to come back to your page when they have finished, or check now.",
     )
+
+
+_YOUNG: Final[Millis] = 60 * SECOND
+"""In so little time hardly anybody is through with a popup."""
 
 
 def _heard(attempt: Attempt, now: Instant) -> str:
@@ -527,14 +542,15 @@ def _jumped(jump: Jump, name: str, now: Instant, *, step_id: str | None = None) 
     )
 
 
-def _not_delivered(undelivered: Undelivered, now: Instant) -> Finding:
+def _not_delivered(undelivered: Undelivered, now: Instant, *, is_over: bool) -> Finding:
     endpoint = undelivered.endpoint
+    pending = f"{_many(undelivered.pending, 'event')} of this session"
     if endpoint.paused is not None:
         since = f" since {clock(endpoint.paused_at, now)}" if endpoint.paused_at is not None else ""
         return Finding(
             code="endpoint_paused",
-            says=f"Webhook endpoint {endpoint.id} is paused{since} ({endpoint.paused}): "
-            f"{_many(undelivered.pending, 'event')} of this session wait for it.",
+            says=f"Webhook endpoint {endpoint.id} is paused{since} ({endpoint.paused}): {pending} "
+            f"{'waits' if undelivered.pending == 1 else 'wait'} for it.",
             do=f"When its receiver works, resume it: `zapwright webhooks resume {endpoint.id}`.",
             verdict=Verdict.STUCK if undelivered.pending else Verdict.FINE,
         )
@@ -548,16 +564,35 @@ def _not_delivered(undelivered: Undelivered, now: Instant) -> Finding:
         )
     return Finding(
         code="deliveries_failing",
-        says=f"{_many(undelivered.pending, 'event')} of this session wait for webhook endpoint {endpoint.id}; "
-        "each is tried again by itself.",
-        verdict=Verdict.WORKING,
+        says=f"Webhook endpoint {endpoint.id} has not received {pending} yet: {_tried(undelivered.failing, now)}.",
+        do=f"Look at the endpoint: `zapwright webhooks deliveries {endpoint.id}` has every try.",
+        verdict=Verdict.WORKING if is_over else Verdict.FINE,  # an open session does not wait for its webhooks
     )
+
+
+def _tried(failing: Delivery | None, now: Instant) -> str:
+    if failing is None:
+        return "each is tried again by itself"
+    last = failing.tries[-1] if failing.tries else None
+    what = "no answer" if last is None else f"it answered {last.status}" if last.status else last.problem or "no answer"
+    at = failing.next_at
+    following = f"next at {clock(at, now)}" if at is not None and at > now else "next any moment"
+    return f"tried {_times(failing.failures)}, last: {_named(what)}; {following}"
 
 
 # --- apps -----------------------------------------------------------------------------------------------------
 
 
 def _of_app(facts: AppFacts) -> Iterator[Finding]:
+    if not facts.is_known:
+        yield Finding(
+            code="app_unknown",
+            says=f"No such app has been seen here: no session has {_named(facts.app_id)!r}, and no popup of the last "
+            "day was for it.",
+            do="Ask by the app's id, as the dashboard has it, or `zapwright sessions show SESSION --json`.",
+            verdict=Verdict.UNKNOWN,
+        )
+        return
     name = _named(facts.title)
     yield from _health(facts, name)
     held = _held_up(facts, name)
@@ -648,22 +683,26 @@ def _checks(step: Step, code: str, says: str, do: str | None = None) -> Finding:
     return Finding(code=code, step_id=step.id, says=says, do=do, verdict=Verdict.WORKING)
 
 
-def of_check(check_at: Instant | None, cooldown_until: Instant | None, held_until: Instant | None) -> str:
+def of_check(
+    check_at: Instant | None, cooldown_until: Instant | None, held_until: Instant | None, *, now: Instant
+) -> str:
     """Say when a check that an operator wanted is made."""
     if check_at is None:
         return "No check is planned: what the step waited for has come meanwhile."
     if cooldown_until is not None:
-        return f"Zapier has asked us to wait: it is asked at {clock(check_at)}, not before."
+        return f"Zapier has asked us to wait: it is asked at {clock(check_at, now)}, not before."
     if held_until is not None:
-        return f"Zapier gave no usable answer of late: it is asked again at {clock(check_at)}."
+        return f"Zapier gave no usable answer of late: it is asked again at {clock(check_at, now)}."
     return "Zapier is asked now, as soon as a call is free."
 
 
-def clock(at: Instant | None, now: Instant | None = None) -> str:
-    """Write a moment as people read it in a sentence: with its day, unless that is the same as now's."""
-    moment = datetime.fromtimestamp((at or 0) / SECOND, UTC)
-    is_today = now is None or datetime.fromtimestamp(now / SECOND, UTC).date() == moment.date()
-    return moment.strftime("%H:%M:%S UTC" if is_today else "%Y-%m-%d %H:%M:%S UTC")
+def clock(at: Instant | None, now: Instant) -> str:
+    """Write a moment as people read it in a sentence: with its day, and its year, unless that is the same as now's."""
+    moment, today = (datetime.fromtimestamp((one or 0) / SECOND, UTC) for one in (at, now))
+    if moment.date() == today.date():
+        return f"{moment:%H:%M:%S} UTC"
+    year = "" if moment.year == today.year else f" {moment.year}"
+    return f"{moment.day} {moment:%b}{year} {moment:%H:%M} UTC"
 
 
 def _many(count: int, thing: str) -> str:

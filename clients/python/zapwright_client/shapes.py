@@ -75,7 +75,7 @@ SignInReason = Literal["token_refused", "refresh_refused", "refresh_outcome_lost
 StepState = Literal["choose-app", "needs-auth", "awaiting-popup", "resolved", "no-auth-required"]
 Trouble = Literal["pending", "failing", "dead"]
 ValueType = Literal["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"]
-Verdict = Literal["over", "fine", "user", "working", "stuck"]
+Verdict = Literal["over", "fine", "user", "working", "stuck", "unknown"]
 ZapState = Literal["none", "creating", "created", "failed", "unknown"]
 Code = Literal[
     "action_not_found",
@@ -507,8 +507,8 @@ class AppHealthList:
 class Why:
     """What is going on with a session or an app, the most important first.
 
-    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself) or `stuck` (somebody has
-    to help).
+    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has
+    to help) or `unknown` (no such app has been seen here).
     """
 
     about: str

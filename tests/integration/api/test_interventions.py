@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -155,12 +156,14 @@ async def test_a_session_is_given_more_time_and_ended(desk: Desk) -> None:
     session, _ = await desk.api.awaiting()
     path = f"sessions/{session['id']}"
 
-    longer = (await desk.act(f"{path}/extend", {"by_s": 3600})).json()["session"]
+    extended = (await desk.act(f"{path}/extend", {"by_s": 3600})).json()
+    longer = extended["session"]
     attempt = longer["steps"][0]["attempt"]
     reset = await desk.act(f"{path}/steps/{session['steps'][0]['id']}/reset")
     ended = await desk.act(f"{path}/cancel")
     late = await desk.act(f"{path}/extend")
 
+    assert re.fullmatch(r"The session goes on until 22 Sep \d\d:\d\d UTC\.", extended["says"])
     assert longer["deadline"] > session["deadline"]
     assert attempt["deadline"] > attempt["opened_at"]
     assert reset.json()["session"]["state"] == "choose-app"
@@ -257,6 +260,7 @@ async def test_a_session_tells_what_its_webhooks_lack(desk: Desk) -> None:
     paused = await desk.read(f"why?session={session['id']}")
 
     assert "deliveries_failing" in [one["code"] for one in failing["findings"]]
+    assert " yet: tried once, last: it answered 500; next " in failing["findings"][-1]["says"]
     assert paused["findings"][0]["code"] == "endpoint_paused"
     assert paused["verdict"] == "stuck"
 
@@ -329,6 +333,17 @@ async def test_a_hostile_title_is_only_shown(desk: Desk) -> None:
     assert story["session"]["metadata"]["note"].endswith("\u0007")
     assert huge.status_code == 422
     assert all("script" not in one["says"] for one in story["why"]["findings"])
+
+
+async def test_an_app_nobody_has_used_is_not_known(desk: Desk) -> None:
+    """Until a session has it."""
+    await desk.api.sign_in()
+    session = await desk.api.session("Slack")
+    app = session["steps"][0]["app"]
+    known, unknown = [await desk.read(f"why?app={app_id}") for app_id in (app["id"], "salck")]
+
+    assert known["verdict"] == "fine"
+    assert (unknown["verdict"], unknown["findings"][0]["code"]) == ("unknown", "app_unknown")
 
 
 @pytest.mark.parametrize("query", ["", "?session=zs00abcdefghij&app=x"])

@@ -9,9 +9,11 @@ import httpx
 import pytest
 
 from orchestrator.core.deliveries import Answer
+from orchestrator.core.links import code_of
 from orchestrator.core.ports import WorkerReport
-from orchestrator.core.session import MINUTE
-from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
+from orchestrator.core.session import MINUTE, SessionKey
+from orchestrator.core.signals import ConnectLinkOpened
+from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
 from tests.support.deployment import AN_ATTEMPT, WITH_KEY, Deployment, problem_of
 
 SECRET = "s" * 40
@@ -159,6 +161,24 @@ async def test_a_page_of_one_session_writes_no_references_of_another(company: Co
     assert (strange.status_code, own.status_code) == (404, 404)
     assert await company.found(f"?q={strange.headers['Zapwright-Reference']}") == []
     assert [one["id"] for one in await company.found(f"?q={own.headers['Zapwright-Reference']}")] == [mine["id"]]
+
+
+async def test_a_browsers_code_finds_its_session_however_it_is_written(company: Company) -> None:
+    """As its page shows it, in two halves, or as somebody types it; a reference that looks like it comes first."""
+    session, address = await company.api.step()
+    link = (await company.api.ok("POST", f"{address}/connect-links", {"user_id": "alice"}, status=201)).json()
+    key = SessionKey(tenant_id=DEFAULT_TENANT, session_id=session["id"])
+    code = code_of("a browser")
+    signal = ConnectLinkOpened(step_id=link["step_id"], link_id=link["id"], browser="a browser", code=code)
+    await company.api.zapwright.engine.apply(key, signal)
+    halves = f"{code[:4]}-{code[4:]}"
+
+    for text in (code, halves, code.lower(), halves.lower(), f"{code[:4]} {code[4:]}"):
+        assert [one["id"] for one in await company.found(f"?q={text}")] == [session["id"]]
+    assert await company.found(f"?q={halves}&user_id=bob") == []
+    assert await company.found("?q=0000-0000") == []
+    named = (await company.acme.post("/v1/sessions", json={"user_id": "bob", "reference": halves})).json()
+    assert [one["id"] for one in await company.found(f"?q={halves}")] == [named["id"]]
 
 
 # --- at a glance ----------------------------------------------------------------------------------------------

@@ -216,6 +216,16 @@ async def test_what_is_plain_goes_the_quick_way(request_of: tuple[str, str, dict
     assert left == []
 
 
+@pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS)
+async def test_a_status_is_a_plain_number(request_of: tuple[str, str, dict[str, Any]]) -> None:
+    """As the log writes it."""
+    method, url, given = request_of
+    app, _ = an_app()
+    status, _, _ = await ask(app, method, url, **given)
+
+    assert type(status) is int
+
+
 @pytest.mark.parametrize("request_of", LEFT.values(), ids=LEFT)
 async def test_what_is_not_plain_is_left_to_fastapi(request_of: tuple[str, str, dict[str, Any]]) -> None:
     """With its body, though that was read."""

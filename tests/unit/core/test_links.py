@@ -2,8 +2,10 @@
 
 import re
 
+import pytest
+
 from orchestrator.core.decide import decide
-from orchestrator.core.links import code_of, find
+from orchestrator.core.links import code_meant, code_of, find
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE
 from orchestrator.core.signals import ConnectLinkMade
@@ -28,3 +30,15 @@ def test_codes_can_be_read_out() -> None:
 
     assert len(codes) == 200
     assert all(re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{8}", code) for code in codes)
+
+
+@pytest.mark.parametrize("text", ["3S1A-T0FH", "3s1at0fh", " 3S1A T0FH ", "3siat0fh", "3SLA-TOFH"])
+def test_a_code_is_understood_however_it_is_written(text: str) -> None:
+    """With the dash of the page or without, in any case, and with the letters that look like what it has."""
+    assert code_meant(text) == "3S1AT0FH"
+
+
+@pytest.mark.parametrize("text", ["", "order-7", "3S1A-T0F", "3S1A-T0FU", "3S1A-T0FHH"])
+def test_what_cannot_be_a_code_is_not_taken_for_one(text: str) -> None:
+    """It is looked for as it is alone."""
+    assert code_meant(text) is None

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from orchestrator.core.deliveries import Answer, Delivery, Lane
 from orchestrator.core.endpoints import Pause
+from orchestrator.core.events import EventName
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate
 from orchestrator.core.ports import (
     PAUSED,
@@ -29,6 +31,7 @@ from orchestrator.core.session import (
     Hint,
     HintKind,
     Instant,
+    Millis,
     Reason,
     Session,
     StepState,
@@ -135,7 +138,7 @@ def test_what_is_over_is_said_to_be_over() -> None:
     assert told(cancelled.session) == [("session_cancelled", "The session was cancelled at 08:00:00 UTC.")]
     assert told(no_moment) == [("session_cancelled", "The session was cancelled.")]
     assert codes(expired.session) == ["session_expired"]
-    assert "2027-01-16" in told(expired.session)[0][1]
+    assert "16 Jan" in told(expired.session)[0][1]
     assert why_session(WELL.of(expired.session)).verdict is Verdict.OVER
 
 
@@ -254,6 +257,29 @@ def test_time_outs_are_not_explained_by_what_nobody_can_see() -> None:
     assert UNFINISHED in told(story.session, Known(now=story.now))[0][1]
 
 
+def in_front(until: Millis) -> Story:
+    """Begin with a step whose popup is open, and whose page is in front of the user for so long."""
+    story = waiting()
+    attempt = replace(story.step().attempts[0], visible_until=NOON + until)
+    story.session = replace(story.session, steps=(replace(story.step(), attempts=(attempt,)),))
+    return story
+
+
+def test_who_opened_a_popup_just_now_is_left_alone() -> None:
+    """They are in it; asked back are those of whom something was heard, or whose popup is open for a minute."""
+    story = in_front(2 * MINUTE)
+    known = Known(now=NOON + 59 * SECOND, watch=watch(story))
+    young = why_session(known.of(story.session)).findings[0]
+    old = why_session(replace(known, now=NOON + MINUTE).of(story.session)).findings[0]
+    story.feed(story.hint(HintKind.FOCUS, context=Context(visible=True)))
+    back = why_session(known.of(story.session)).findings[0]
+
+    assert young.says.endswith(". The user is probably in it just now.")
+    assert (young.code, young.do) == ("awaiting_popup", None)
+    assert old.do is not None
+    assert back.do is not None
+
+
 def test_what_was_heard_of_a_popup_is_told() -> None:
     """Nothing, what the page said, that it was left, or a message that is still to be confirmed."""
     story = waiting()
@@ -265,19 +291,11 @@ def test_what_was_heard_of_a_popup_is_told() -> None:
     left = told(story.session, Known(now=story.now, watch=watch(story)))[0][1]
     story.feed(story.message("new"))
     message = told(story.session, Known(now=story.now, watch=watch(story)))[0][1]
-    visible = waiting()
-    visible.session = replace(
-        visible.session,
-        steps=(
-            replace(
-                visible.step(),
-                attempts=(replace(visible.step().attempts[0], visible_until=NOON + MINUTE),),
-            ),
-        ),
-    )
+    visible = in_front(2 * MINUTE)
+    after_a_minute = dict(told(visible.session, Known(now=NOON + MINUTE, watch=watch(story))))["awaiting_popup"]
 
     assert "No message came, and nothing was heard of it yet." in silent
-    assert "the page is in front of the user" in told(visible.session, Known(watch=watch(story)))[0][1]
+    assert "No message came, and the page is in front of the user." in after_a_minute
     assert "the user was back at 08:00:00 UTC" in seen
     assert "an operator wanted a check at 08:00:01 UTC" in left
     assert left.endswith("the page was left.")
@@ -380,7 +398,46 @@ def test_what_webhooks_have_not_received_is_said() -> None:
     assert said(Undelivered(endpoint=paused, pending=1)) == ("endpoint_paused", Verdict.STUCK)
     assert said(Undelivered(endpoint=replace(paused, paused_at=None))) == ("endpoint_paused", Verdict.FINE)
     assert said(Undelivered(endpoint=an_endpoint(), dead=2)) == ("deliveries_dead", Verdict.STUCK)
-    assert said(Undelivered(endpoint=an_endpoint(), pending=1)) == ("deliveries_failing", Verdict.WORKING)
+    assert said(Undelivered(endpoint=an_endpoint(), pending=1)) == ("deliveries_failing", Verdict.FINE)
+
+
+def test_how_often_an_event_was_sent_in_vain_is_said_with_what_came_of_it() -> None:
+    """And when it is tried next."""
+    lane = Lane(tenant_id="default", endpoint_id="a", session_id="zs00")
+    failing = untried = Delivery(
+        lane=lane, seq=1, name=EventName.SESSION_CREATED, message_id="m", created_at=NOON, next_at=NOON
+    )
+    nobody, broken = (
+        Answer(status=status, took=3, problem=problem)
+        for status, problem in ((None, "nobody has this name"), (500, None))
+    )
+
+    def says(pending: int, failing: Delivery | None) -> str:
+        undelivered = Undelivered(endpoint=an_endpoint("a"), pending=pending, failing=failing)
+        found = dict(told(Story().session, Known(undelivered=(undelivered,))))
+        return found["deliveries_failing"].removeprefix(f"Webhook endpoint {an_endpoint('a').id} has not received ")
+
+    for _ in range(3):
+        failing = failing.after(nobody, at=NOON, now=NOON, jitter=0.5)
+    broke = untried.after(broken, at=NOON, now=NOON - MINUTE, jitter=0.5)
+
+    assert says(1, failing) == (
+        "1 event of this session yet: "
+        f"tried 3 times, last: nobody has this name; next at {clock(failing.next_at, NOON)}."
+    )
+    assert says(2, broke) == ("2 events of this session yet: tried once, last: it answered 500; next any moment.")
+    assert "last: no answer; " in says(1, replace(failing, tries=()))
+    assert says(2, None).endswith("each is tried again by itself.")
+
+
+def test_who_has_to_go_on_is_the_user_whatever_webhooks_wait() -> None:
+    """Of a session that is over, they are all that still goes on."""
+    undelivered = (Undelivered(endpoint=an_endpoint(), pending=1),)
+    building, over = Story(), Story()
+    over.feed(SessionCancelled())
+
+    assert why_session(Known(undelivered=undelivered).of(building.session)).verdict is Verdict.USER
+    assert why_session(Known(undelivered=undelivered).of(over.session)).verdict is Verdict.WORKING
 
 
 # --- apps -----------------------------------------------------------------------------------------------------
@@ -409,6 +466,15 @@ def test_an_app_nobody_waits_for_is_fine() -> None:
     )
     assert UNFINISHED in said["unfinished"]
     assert of_app(app(popups=popups, jump=JUMP))[0][0] == "messages_lost"
+
+
+def test_an_app_that_was_never_seen_is_not_said_to_be_well() -> None:
+    """Its name may be misspelt: what to ask by is said, and nothing else."""
+    (finding,) = why_app(app(app_id="salck", is_known=False)).findings
+
+    assert (finding.code, finding.verdict) == ("app_unknown", Verdict.UNKNOWN)
+    assert finding.says.startswith("No such app has been seen here: no session has 'salck'")
+    assert finding.do is not None
 
 
 def test_what_holds_an_apps_users_up_is_said_once_with_how_many() -> None:
@@ -447,16 +513,22 @@ def test_a_name_somebody_else_gave_cannot_do_anything_in_a_sentence() -> None:
 
 def test_a_check_that_was_wanted_is_said_to_come() -> None:
     """When, and what it waits for until then."""
-    assert of_check(None, None, None).startswith("No check is planned")
-    assert of_check(NOON, NOON, None) == "Zapier has asked us to wait: it is asked at 08:00:00 UTC, not before."
-    assert of_check(NOON, None, NOON).endswith("it is asked again at 08:00:00 UTC.")
-    assert of_check(NOON, None, None) == "Zapier is asked now, as soon as a call is free."
+    assert of_check(None, None, None, now=NOON).startswith("No check is planned")
+    assert (
+        of_check(NOON, NOON, None, now=NOON) == "Zapier has asked us to wait: it is asked at 08:00:00 UTC, not before."
+    )
+    assert of_check(NOON, None, NOON, now=NOON).endswith("it is asked again at 08:00:00 UTC.")
+    assert of_check(NOON, None, None, now=NOON) == "Zapier is asked now, as soon as a call is free."
 
 
 def test_moments_of_other_days_have_their_day() -> None:
-    """Others do not need it."""
+    """Others do not need it; of other years, those too."""
+    day = 24 * 60 * MINUTE
+
     assert clock(NOON, NOON + MINUTE) == "08:00:00 UTC"
-    assert clock(NOON, NOON + 24 * 60 * MINUTE) == "2027-01-15 08:00:00 UTC"
+    assert clock(NOON, NOON + day) == clock(NOON, NOON - day) == "15 Jan 08:00 UTC"
+    assert clock(NOON, NOON - 30 * day) == "15 Jan 2027 08:00 UTC"
+    assert "it is asked again at 15 Jan 08:00 UTC." in of_check(NOON, None, NOON, now=NOON - day)
 
 
 def test_a_session_that_was_given_more_time_is_not_near_its_end() -> None:

@@ -1,0 +1,166 @@
+"""What operators ask for from a terminal, of an API that answers as it is told to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from tests.integration.cli.conftest import Shell
+
+
+class Api(ThreadingHTTPServer):
+    """It has an answer for each request that it knows, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.answers: dict[str, tuple[int, Any]] = {}
+        self.asked: list[str] = []
+
+    def says(self, request: str, document: Any, *, status: int = 200) -> None:
+        """Answer a request below /v1/operator with this."""
+        self.answers[request] = (status, document)
+
+
+class _Answering(BaseHTTPRequestHandler):
+    server: Api
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        request = f"{self.command} {unquote(self.path.removeprefix('/v1/operator'))}"
+        self.server.asked.append(request)
+        status, document = self.server.answers[request]
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - as its base calls it
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture(name="api")
+def _api() -> Iterator[Api]:
+    with Api() as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(name="desk")
+def _desk(api: Api, tmp_path: Path) -> Shell:
+    """A terminal that knows the API, and no store."""
+    shell = Shell("redis://127.0.0.1:9", tmp_path)
+    shell.environment |= {
+        "ZAPWRIGHT_API_URL": f"http://127.0.0.1:{api.server_port}",
+        "ZAPWRIGHT_OPERATOR_KEY": "of-an-operator",
+    }
+    return shell
+
+
+# --- why ------------------------------------------------------------------------------------------------------
+
+
+def said(about: str, verdict: str, says: str) -> dict[str, Any]:
+    """Return what the API says of something."""
+    return {
+        "about": about,
+        "verdict": verdict,
+        "findings": [{"code": "x", "step_id": None, "says": says, "do": None, "verdict": verdict}],
+    }
+
+
+def test_an_app_is_asked_about_by_its_id_or_its_title(api: Api, desk: Shell) -> None:
+    """In any case; what is both is an id."""
+    apps = [{"app_id": "a-1", "title": "Slack"}, {"app_id": "a-2", "title": None}]
+    api.says("GET /apps", {"apps": apps})
+    api.says("GET /why?app=a-1", said("a-1", "fine", "Nobody waits for a popup of Slack."))
+    api.says("GET /why?app=slack", said("slack", "unknown", "No such app has been seen here."))
+
+    assert "a-1: all is well" in desk.run("why", "--app", "a-1")
+    assert api.asked == ["GET /why?app=a-1"]
+    assert "Nobody waits for a popup of Slack." in desk.run("why", "--app", "slack")
+
+
+def test_an_app_that_nobody_knows_is_not_said_to_be_well(api: Api, desk: Shell) -> None:
+    """Nor is one picked of several that have the title."""
+    apps = [{"app_id": "a-1", "title": "Slack"}, {"app_id": "a-2", "title": "Slack"}]
+    api.says("GET /apps", {"apps": apps})
+    for name in ("Slack", "Salck"):
+        api.says(f"GET /why?app={name}", said(name, "unknown", "No such app has been seen here."))
+
+    unknown = CliRunner().invoke(app, ["why", "--app", "Salck"], env=desk.environment)
+
+    assert unknown.exit_code == 1
+    assert "Salck: nothing is known of it" in unknown.stdout
+    assert "No such app has been seen here." in unknown.stdout
+    assert "name one by its id: a-1, a-2" in desk.refused("why", "--app", "Slack")
+
+
+# --- help -----------------------------------------------------------------------------------------------------
+
+
+def a_session(*states: str, status: str = "building") -> dict[str, Any]:
+    """Return a session as operators see it, with a step in each of these states."""
+    steps = [
+        {"id": f"s{place}", "alias": None, "position": place, "state": state, "app": {"title": "Slack"}}
+        for place, state in enumerate(states)
+    ]
+    return {"session": {"id": "zs00", "status": status, "state": "resolved", "steps": steps}}
+
+
+@pytest.mark.parametrize(
+    ("states", "meant"),
+    [
+        (("resolved",), "s0"),
+        (("awaiting-popup",), "s0"),
+        (("resolved", "awaiting-popup"), "s1"),
+        (("needs-auth", "choose-app"), "s0"),
+    ],
+)
+def test_the_step_that_can_be_meant_needs_no_name(api: Api, desk: Shell, states: tuple[str, ...], meant: str) -> None:
+    """It is the only one, or the only one that is waited for; what the server makes of it is its to say."""
+    session = a_session(*states)
+    api.says("GET /sessions/zs00", session)
+    api.says(f"POST /sessions/zs00/steps/{meant}/check-now", session | {"outcome": "applied", "says": "It is asked."})
+
+    assert "applied: It is asked." in desk.run("sessions", "check-now", "zs00", "--reason", "she rang")
+
+
+def test_what_the_server_refuses_for_an_only_step_is_said(api: Api, desk: Shell) -> None:
+    """Nobody waits for it."""
+    api.says("GET /sessions/zs00", a_session("resolved"))
+    refusal = {"detail": "the step is in resolved, which does not take check_wanted"}
+    api.says("POST /sessions/zs00/steps/s0/check-now", refusal, status=409)
+
+    assert "is in resolved" in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
+
+
+@pytest.mark.parametrize(
+    ("session", "words"),
+    [
+        (a_session("resolved", status="created"), "the session is over: its Zap was created"),
+        (a_session("needs-auth", status="expired"), "the session is over: it expired"),
+        (a_session("needs-auth", "needs-auth"), "say which step is meant, by --step: 1 Slack, 2 Slack"),
+        (a_session(), "the session has no steps yet"),
+    ],
+)
+def test_where_no_step_can_be_meant_it_is_said_why(api: Api, desk: Shell, session: dict[str, Any], words: str) -> None:
+    """Rather than asked for one."""
+    api.says("GET /sessions/zs00", session)
+
+    assert words in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
