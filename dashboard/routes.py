@@ -151,6 +151,13 @@ async def act(path: str, request: Request) -> Response:
     return answer
 
 
+async def show_missing(request: Request, _: Exception) -> Response:
+    """Return the page for an address that nothing has; NiceGUI's own draws itself by what our policy forbids."""
+    if request.url.path.startswith("/_nicegui"):
+        return PlainTextResponse("There is no such file.", HTTPStatus.NOT_FOUND)
+    return HTMLResponse(paper.missing(request.url.path, request.state.visit), HTTPStatus.NOT_FOUND)
+
+
 async def form_of(request: Request) -> dict[str, str]:
     """Return what a form of ours was filled with; of more than a form can have, nothing."""
     body = b""

@@ -125,6 +125,20 @@ async def test_pages_lead_to_each_other_by_keyboard(dashboard: Dashboard) -> Non
     assert page.url == f"{dashboard.url}/sessions?q=nobody-has-this"
 
 
+async def test_an_address_without_a_page_says_so(dashboard: Dashboard) -> None:
+    """By a page that our policy lets be drawn, with the bar and a way to the overview."""
+    page = dashboard.page
+    answer = await page.goto(f"{dashboard.url}/nonsense")
+    await expect(page.get_by_role("heading", name="There is no such page here")).to_be_visible()
+    await page.get_by_role("link", name="To the overview").click()
+    await expect(page.locator("#board h1")).to_have_text("Overview")
+
+    assert answer is not None
+    assert answer.status == 404
+    assert dashboard.complaints == ["Failed to load resource: the server responded with a status of 404 (Not Found)"]
+    dashboard.complaints.clear()
+
+
 async def test_filters_stand_in_the_address_and_a_shared_link_shows_the_same(
     incident: Incident, dashboard: Dashboard, chromium: Browser, installation: Installation
 ) -> None:

@@ -274,3 +274,13 @@ def test_workers_that_are_silent_stand_out() -> None:
 
     assert any("silent" in row for row in marked)
     assert any("45 s overdue" in row for row in marked)
+
+
+@pytest.mark.parametrize(
+    ("path", "called"), [("/sessions/zs0nonsense", "All sessions"), ("/audit", "Back to the overview")]
+)
+def test_where_nothing_is_a_way_back_is_called_by_where_it_leads(path: str, called: str) -> None:
+    """Of a session to all sessions, otherwise to the overview."""
+    seen = sight(path, audit=Seen(trouble=Trouble(says="x", status=404)))
+
+    assert called in text_of(states.around(seen, "Audit", audit.view))
