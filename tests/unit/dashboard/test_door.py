@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -287,3 +288,18 @@ async def test_an_address_that_nothing_has_is_answered_by_a_page_of_ours(house: 
     assert ("There is no such page here" in answer.text) is is_page
     assert ('<a href="/" class="button primary">To the overview</a>' in answer.text) is is_page
     assert ("Sign out" in answer.text) is is_page
+
+
+async def test_a_choice_counts_before_the_free_field_that_stands_after_it(house: House) -> None:
+    """Both bear one name; what is blank is neither."""
+    await house.sign_in()
+    house.api.says(f"/sessions/{SESSION}/steps/s/bind", {"says": "Done."})
+    for typed in ("authentication_id=1&authentication_id=", "authentication_id=1&authentication_id=2"):
+        await house.browser.post(
+            f"/act/sessions/{SESSION}/steps/s/bind",
+            content=f"wish={len(typed)}&reason=x&{typed}",
+            headers={"Origin": HERE},
+        )
+    sent = [json.loads(request.content)["authentication_id"] for request in house.api.asked if request.content]
+
+    assert sent == ["1", "1"]

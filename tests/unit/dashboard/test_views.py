@@ -284,3 +284,31 @@ def test_where_nothing_is_a_way_back_is_called_by_where_it_leads(path: str, call
     seen = sight(path, audit=Seen(trouble=Trouble(says="x", status=404)))
 
     assert called in text_of(states.around(seen, "Audit", audit.view))
+
+
+def test_the_accounts_that_are_known_can_be_given_without_knowing_an_id() -> None:
+    """What was offered for the step, and what other steps have of its app; of another app's, none."""
+    account = {"title": "Sales", "is_expired": False}
+    told = operators.story()
+    other_app = {"id": "x", "title": "Slack", "image": None, "hex_color": None}
+    told["session"]["steps"] = [
+        operators.step("needs-auth", candidates=[account | {"id": "1"}, account | {"id": "2"}]),
+        operators.step("resolved", id="s2", authentication=account | {"id": "3"}),
+        operators.step("resolved", id="s3", authentication=account | {"id": "4"}, app=other_app),
+    ]
+    page = _page("Session", session.view, story=told)
+    form = next(node for node in _all(page) if node.tag == "form" and node.attributes["action"].endswith("/bind"))
+    given = [node.attributes for node in _all(form) if node.attributes.get("name") == "authentication_id"]
+
+    assert [one["value"] for one in given if one["type"] == "radio"] == ["1", "2", "3"]
+    assert given[-1]["type"] == "text"
+    assert "required" not in given[-1]
+    assert "Check now" in text_of(form)
+
+
+def test_without_a_known_account_an_id_is_asked_for() -> None:
+    """With what it looks like."""
+    page = _page("Session", session.view, story=operators.story())
+    (given,) = (node.attributes for node in _all(page) if node.attributes.get("name") == "authentication_id")
+
+    assert (given["type"], given["required"], given["placeholder"]) == ("text", "", "40912355")
