@@ -24,7 +24,16 @@ from dashboard.views.parts import (
 )
 from dashboard.words import MINUTE, STATES, clock, count_of, last_minutes, moment, number, percent, plain, since, until
 
-THINGS: Final = {"overview": "/overview", "stuck": "/sessions?stuck=true&limit=6", "apps": "/apps"}
+COUNTED: Final = 50
+"""Of so many messages that fail, or were given up, it is said how many there are; of more, that there are more."""
+
+THINGS: Final = {
+    "overview": "/overview",
+    "stuck": "/sessions?stuck=true&limit=6",
+    "apps": "/apps",
+    "failing": address("/deliveries", {"trouble": "failing", "limit": COUNTED}),
+    "dead": address("/deliveries", {"trouble": "dead", "limit": COUNTED}),
+}
 STAGES: Final = (
     ("begun", "begun"),
     ("app_chosen", "app chosen"),
@@ -44,7 +53,7 @@ def view(sight: Sight) -> Sequence[Node]:
     overview, stuck = sight.data("overview") or {}, sight.data("stuck") or {}
     return (
         head("Overview", sight),
-        _verdict(overview, sight.now),
+        _verdict(overview, sight.data("failing") or {}, sight.data("dead") or {}, sight.now),
         h("div", *_tiles(overview), cls="tiles", key="tiles"),
         h(
             "div",
@@ -62,22 +71,58 @@ def view(sight: Sight) -> Sequence[Node]:
     )
 
 
-def _verdict(overview: Json, now: int) -> Node:
+def _verdict(overview: Json, failing: Json, dead: Json, now: int) -> Node:
     """Say in a sentence how things are, the worst first."""
-    jumps = listed(overview, "jumps")
-    if jumps:
-        notes = [_jumped(jump, now) for jump in jumps]
-        return h("div", *notes, cls="stack", key="verdict")
-    if overview.get("stuck"):
+    notes = [_jumped(jump, now) for jump in listed(overview, "jumps")]
+    if overview.get("stuck") and not notes:
         said = f"{count_of(overview['stuck'], 'session')} stuck"
-        return _note("bad", said, "Somebody waits for what should have come by now. They are listed below.")
-    if any(side.get("cooldown_until") for side in listed(overview, "budget")):
-        return _note("wait", "Zapier refuses calls for a moment", "Nothing is lost: checks go on when that is over.")
-    return _note("good", "All is well", "Nobody is stuck, and no app loses more messages than it usually does.")
+        text = "Somebody waits for what should have come by now. They are listed below."
+        notes.append(_note("bad", said, text, key="stuck"))
+    if any(side.get("cooldown_until") for side in listed(overview, "budget")) and not notes:
+        text = "Nothing is lost: checks go on when that is over."
+        notes.append(_note("wait", "Zapier refuses calls for a moment", text, key="refused"))
+    if undelivered := _undelivered(failing, dead):
+        notes.append(undelivered)
+    if not notes:
+        text = "Nobody is stuck, messages arrive, and no app loses more of them than it usually does."
+        notes.append(_note("good", "All is well", text, key="well"))
+    return h("div", *notes, cls="stack", key="verdict")
 
 
-def _note(tone: str, said: str, text: str) -> Node:
-    return h("div", h("strong", said), h("p", text), cls="note", data_tone=tone, role="status", key="verdict")
+def _undelivered(failing: Json, dead: Json) -> Node | None:
+    """Say that backends do not receive, if one does not."""
+    fail, gone = len(listed(failing, "deliveries")), len(listed(dead, "deliveries"))
+    if not fail and not gone:
+        return None
+    counts = (_counted(failing, "fail" if fail != 1 else "fails"), _counted(dead, "given up"))
+    said = " and ".join(part for part in counts if part)
+    text = (
+        "Their backends do not receive: each is sent again, more and more rarely, for three days."
+        if fail
+        else "Their backends did not receive them in time. They can be sent again."
+    )
+    way = h(
+        "a", "Look at them", href=address("/deliveries", {"state": "failing" if fail else "dead"}), cls="button quiet"
+    )
+    return _note("wait", f"Webhook messages: {said}", text, way, key="undelivered")
+
+
+def _counted(page: Json, what: str) -> str:
+    found = len(listed(page, "deliveries"))
+    return f"{number(found)}{' or more' if page.get('cursor') else ''} {what}" if found else ""
+
+
+def _note(tone: str, said: str, text: str, way: Node | None = None, *, key: str) -> Node:
+    return h(
+        "div",
+        h("strong", said),
+        h("p", text),
+        h("div", way, cls="row") if way else None,
+        cls="note",
+        data_tone=tone,
+        role="status",
+        key=key,
+    )
 
 
 def _jumped(jumped: Json, now: int) -> Node:

@@ -184,6 +184,15 @@ def said(event: str, data: Json) -> str:
     return words if isinstance(words, str) else words(data)
 
 
+def last_answer(delivery: Json) -> str | None:
+    """Say what the last try of a delivery came to."""
+    tries = listed(delivery, "tries")
+    if not tries:
+        return None
+    status, problem = tries[-1].get("status"), tries[-1].get("problem")
+    return f"answered {status}" if status else plain(problem or "no answer", longest=60)
+
+
 def _event(event: Json, names: Mapping[str, str]) -> Happening:
     return Happening(
         at=event["at"],
@@ -224,13 +233,18 @@ def _call(call: Json, place: int) -> Happening:
 def _delivery(delivery: Json) -> Happening:
     tries = listed(delivery, "tries")
     at = tries[-1]["at"] if tries else delivery["created_at"]
+    is_failing = delivery["state"] == "pending" and bool(delivery["failures"])
     says = {"delivered": "was received", "dead": "was given up"}.get(delivery["state"], "is on its way")
+    if is_failing:
+        says = f"failed {count_of(delivery['failures'], 'time')}, next try at {clock(delivery.get('next_try_at'))} UTC"
+    last = last_answer(delivery) if is_failing or delivery["state"] == "dead" else None
+    parts = (last, f"{delivery['event']}, seq {delivery['seq']}", f"to {delivery['webhook_id']}")
     return Happening(
         at=at,
         key=f"delivery-{delivery['webhook_id']}-{delivery['seq']}",
-        tone={"delivered": "plain", "dead": "bad"}.get(delivery["state"], "busy"),
+        tone="wait" if is_failing else {"delivered": "plain", "dead": "bad"}.get(delivery["state"], "busy"),
         says=f"A webhook message {says}.",
-        under=f"{delivery['event']}, seq {delivery['seq']} · to {delivery['webhook_id']}",
+        under=" · ".join(part for part in parts if part),
     )
 
 

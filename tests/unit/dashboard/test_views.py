@@ -31,13 +31,15 @@ def _page(title: str, view: states.View, **seen: Any) -> Node:
     return states.around(sight(**seen), title, view)
 
 
-def _overview(**changes: Any) -> str:
+def _overview(*, failing: int = 0, dead: int = 0, **changes: Any) -> str:
     page = _page(
         "Overview",
         overview.view,
         overview=operators.overview(**changes),
         stuck={"sessions": [operators.session()] if changes.get("stuck") else [], "cursor": None},
         apps={"apps": [operators.app(jump=JUMP if changes.get("jumps") else None)]},
+        failing={"deliveries": [_delivery()] * failing, "cursor": None},
+        dead={"deliveries": [_delivery(state="dead")] * dead, "cursor": "more" if dead else None},
     )
     return text_of(page)
 
@@ -58,6 +60,30 @@ def test_when_all_is_well_it_says_so() -> None:
     assert "All is well" in _overview()
     assert "1 session stuck" in _overview(stuck=1)
     assert "All is well" not in _overview(stuck=1)
+
+
+def test_messages_that_do_not_arrive_are_said_on_the_overview() -> None:
+    """Beside whatever else is wrong; then not all is well."""
+    said = _overview(failing=2, dead=3)
+
+    assert "Webhook messages: 2 fail and 3 or more given up" in said
+    assert "All is well" not in said
+    assert "1 fails" in _overview(failing=1, stuck=1)
+    assert "1 session stuck" in _overview(failing=1, stuck=1)
+
+
+def test_a_message_that_failed_is_told_with_its_failures_and_its_next_try() -> None:
+    """In the list and in the story alike, with what the last try came to; it is not merely on its way."""
+    tries = [{"at": operators.ago(5), "took_ms": 9, "status": 503, "problem": None, "answer": ""}]
+    failing = _delivery(next_try_at=operators.ago(-30), tries=tries)
+    (told,) = telling.happenings(operators.story(events=[], timeline=[], audit=[], deliveries=[failing]), {})
+    page = _page("Deliveries", deliveries.view, endpoints={"webhooks": []}, deliveries={"deliveries": [failing]})
+    marks = [node for node in _all(page) if node.attributes.get("class") == "badge"]
+
+    assert (told.says, told.tone) == ("A webhook message failed 3 times, next try at 02:14:30 UTC.", "wait")
+    assert told.under.startswith("answered 503")
+    assert [(text_of(mark), mark.attributes["data-tone"]) for mark in marks] == [("failed 3 times", "wait")]
+    assert "answered 503" in text_of(page)
 
 
 def test_a_session_says_why_first_and_offers_what_helps() -> None:
@@ -208,6 +234,8 @@ EMPTY = {
     "story": operators.story(events=[], timeline=[], calls=[], deliveries=[], audit=[], watches=[]),
     "endpoints": {"webhooks": []},
     "deliveries": {"deliveries": [], "cursor": None},
+    "failing": {"deliveries": [], "cursor": None},
+    "dead": {"deliveries": [], "cursor": None},
     "workers": {"queues": [], "workers": [], "outbox": 0},
     "budget": {"sides": [], "calls": []},
     "watches": {"watches": [], "cursor": None},
