@@ -55,10 +55,11 @@ SIGNALS: Final = {
     "check_wanted": "An operator wanted a check",
     "page_seen": "The page told whether it is in front of the user",
     "authentications_listed": "Zapier listed the user's authentications",
-    "authentication_selected": "The user chose an account",
+    "authentication_selected": "An account was chosen",
     "authentications_refreshed": "The picker asked for a newer listing",
     "app_chosen": "An app was chosen",
     "time_passed": "A deadline passed",
+    "deadlines_extended": "An operator gave the session more time",
 }
 DOINGS: Final = {
     "check_now": "asked for a check",
@@ -68,6 +69,16 @@ DOINGS: Final = {
     "cancel": "ended the session",
     "replay": "sent an event again",
 }
+RETOLD: Final[Mapping[str, frozenset[str]]] = {
+    "check_now": frozenset({"check_wanted"}),
+    "extend": frozenset({"deadlines_extended", "session_deadline_moved", "attempt_deadline_moved"}),
+    "bind": frozenset({"authentication_selected"}),
+    "reset": frozenset({"step_reset"}),
+    "cancel": frozenset({"session_cancelled"}),
+}
+"""What signals and events tell again of an operator's act."""
+AT_ONCE: Final = 250
+"""What one request did is stamped within so many milliseconds."""
 OUTCOMES: Final = {
     "applied": "",
     "duplicate": "nothing new: it had come before",
@@ -142,22 +153,33 @@ TONES: Final = {
 def happenings(story: Json, names: Mapping[str, str]) -> list[Happening]:
     """Return everything that happened, the newest first; `names` are of steps, by their ids.
 
-    A signal that an event of the same name tells of already is left out.
+    Each is told once: a signal not beside the event of the same name, neither of them beside the operator's act that
+    they are of.
     """
-    events = listed(story, "events")
-    told = {(one["name"], one["at"]) for one in events}
+    audit, events = listed(story, "audit"), listed(story, "events")
+    acts = [
+        (name, moment(one["at"]) or 0)
+        for one in audit
+        if one["outcome"] == "applied"
+        for name in RETOLD.get(one["action"], ())
+    ]
+    told = [*acts, *((one["name"], moment(one["at"]) or 0) for one in events)]
     found = [
-        *(_event(one, names) for one in events),
+        *(_event(one, names) for one in events if not _is_told(one["name"], one["at"], acts)),
         *(
             _signal(one, place, names)
             for place, one in enumerate(listed(story, "timeline"))
-            if one["outcome"] != "applied" or (one["signal"], one["at"]) not in told
+            if one["outcome"] != "applied" or not _is_told(one["signal"], one["at"], told)
         ),
         *(_call(one, place) for place, one in enumerate(listed(story, "calls"))),
         *(_delivery(one) for one in listed(story, "deliveries")),
-        *(_doing(one, names) for one in listed(story, "audit")),
+        *(_doing(one, names) for one in audit),
     ]
     return sorted(found, key=lambda one: moment(one.at) or 0, reverse=True)
+
+
+def _is_told(name: str, at: str, told: list[tuple[str, int]]) -> bool:
+    return any(name == other and abs((moment(at) or 0) - when) <= AT_ONCE for other, when in told)
 
 
 def drawn(story: list[Happening]) -> Node:

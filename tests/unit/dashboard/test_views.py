@@ -340,3 +340,32 @@ def test_without_a_known_account_an_id_is_asked_for() -> None:
     (given,) = (node.attributes for node in _all(page) if node.attributes.get("name") == "authentication_id")
 
     assert (given["type"], given["required"], given["placeholder"]) == ("text", "", "40912355")
+
+
+@pytest.mark.parametrize("action", list(telling.RETOLD))
+def test_an_operators_act_is_told_once(action: str) -> None:
+    """By who did it; what the user does at another time is told beside it."""
+    names = telling.RETOLD[action]
+    events: list[dict[str, Any]] = [
+        {"seq": seq, "name": name, "at": operators.ago(20), "step_id": None, "data": {}}
+        for seq, name in enumerate(sorted(names & set(CATALOGUE)))
+    ]
+    signals = [
+        {"at": operators.ago(ago), "signal": name, "outcome": "applied", "step_id": None, "detail": None}
+        for name in names
+        for ago in (19.999, 5)
+    ]
+    audit = [operators.entry(action=action)]
+    found = telling.happenings(operators.story(events=events, timeline=signals, audit=audit), {})
+
+    assert [one.says for one in found if one.key.startswith("audit")] == [f"night shift {telling.DOINGS[action]}."]
+    assert sum(one.key.startswith("signal") for one in found) == len(names)
+    assert not any(one.key.startswith("event") for one in found)
+
+
+def test_an_account_that_was_given_is_not_told_as_the_users_choice() -> None:
+    """Nor where the act is no longer kept: who chose, the signal does not say."""
+    chosen = {"at": operators.ago(5), "signal": "authentication_selected", "outcome": "applied"}
+    story = operators.story(events=[], timeline=[chosen | {"step_id": None, "detail": None}], audit=[])
+
+    assert [one.says for one in telling.happenings(story, {})] == ["An account was chosen."]
