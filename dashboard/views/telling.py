@@ -132,7 +132,7 @@ EVENTS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     "zap_create_unknown": lambda data: f"Whether the Zap was created is not known: {plain(data.get('problem') or '')}.",
     "zap_looked_for": "The user's Zaps were looked through for it.",
     "sign_in_needed": "Zapier takes the user's token no more.",
-    "signed_in": "There is a token for the user again.",
+    "signed_in": "The user is signed in to Zapier.",
 }
 TONES: Final = {
     "auth_resolved": "good",

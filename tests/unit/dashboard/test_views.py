@@ -369,3 +369,8 @@ def test_an_account_that_was_given_is_not_told_as_the_users_choice() -> None:
     story = operators.story(events=[], timeline=[chosen | {"step_id": None, "detail": None}], audit=[])
 
     assert [one.says for one in telling.happenings(story, {})] == ["An account was chosen."]
+
+
+def test_signing_in_is_told_alike_for_the_first_time_and_again() -> None:
+    """The event does not say which it is."""
+    assert telling.said("signed_in", {}) == "The user is signed in to Zapier."
