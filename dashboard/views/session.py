@@ -347,9 +347,12 @@ def _zap(zap: Json) -> Node:
 
 def _watches(story: Json, now: int) -> list[Node]:
     cards = []
-    apps = [step["app"] for step in listed(story["session"], "steps") if step.get("app")]
-    titles = {app["id"]: app["title"] for app in apps}
+    having = [step for step in listed(story["session"], "steps") if step.get("app")]
+    titles = {step["app"]["id"]: step["app"]["title"] for step in having}
+    needless = titles.keys() - {step["app"]["id"] for step in having if step["state"] != "no-auth-required"}
     for watch in listed(story, "watches"):
+        if watch["app_id"] in needless:
+            continue
         checks = watch.get("checks") or ()
         pairs: list[tuple[str, Content]] = [
             (
@@ -357,7 +360,7 @@ def _watches(story: Json, now: int) -> list[Node]:
                 "paused: the user must sign in" if watch["paused"] else until(watch.get("next_check_at"), now),
             ),
             ("A worker has it", f"until {clock(watch['leased_until'])} UTC" if watch.get("leased_until") else None),
-            ("Last listings", ", ".join(map(clock, checks)) if checks else "none since it was begun"),
+            ("By workers", ", ".join(map(clock, checks)) if checks else "none since a step began to wait"),
             (
                 "Failures",
                 f"{watch['failures']}, next try {until(watch.get('retry_at'), now)}" if watch["failures"] else None,

@@ -374,3 +374,16 @@ def test_an_account_that_was_given_is_not_told_as_the_users_choice() -> None:
 def test_signing_in_is_told_alike_for_the_first_time_and_again() -> None:
     """The event does not say which it is."""
     assert telling.said("signed_in", {}) == "The user is signed in to Zapier."
+
+
+def test_checks_are_said_to_be_workers_and_only_of_apps_that_need_an_account() -> None:
+    """What a page asked Zapier for is no worker's check, and stands in the story."""
+    told = operators.story()
+    told["watches"][0]["checks"] = []
+    waits = text_of(_page("Session", session.view, story=told))
+    told["session"]["steps"] = [operators.step("no-auth-required")]
+    needs_none = text_of(_page("Session", session.view, story=told))
+
+    assert "Checks of HubSpot" in waits
+    assert "By workers none since a step began to wait" in waits
+    assert "Checks of HubSpot" not in needs_none
