@@ -16,7 +16,7 @@ from dashboard.views.pages import PAGES
 from orchestrator.core.events import CATALOGUE
 from orchestrator.core.session import Reason, SessionStatus, StepState
 from tests.support import operators
-from tests.support.operators import HOSTILE, JUMP, LARGE, NOW_MS, sight
+from tests.support.operators import HOSTILE, JUMP, LARGE, NOW_MS, SESSION, sight
 
 UNREACHABLE = Trouble(says="The API does not answer.", hint="connection refused")
 
@@ -387,3 +387,13 @@ def test_checks_are_said_to_be_workers_and_only_of_apps_that_need_an_account() -
     assert "Checks of HubSpot" in waits
     assert "By workers none since a step began to wait" in waits
     assert "Checks of HubSpot" not in needs_none
+
+
+@pytest.mark.parametrize("title", ["Leads to deals", None])
+def test_a_session_is_listed_with_its_id_and_with_what_its_reference_is(title: str | None) -> None:
+    """The id is there once, with a title or without."""
+    found = {"sessions": [operators.session(title=title)], "cursor": None}
+    said = text_of(_page("Sessions", sessions.view, sessions=found))
+
+    assert said.count(SESSION) == 1
+    assert "reference order-1001" in said
