@@ -297,10 +297,11 @@ def test_workers_that_are_silent_stand_out() -> None:
         workers={"queues": [], "workers": [worker | {"alive": False, "checks": 0, "deliveries": 0}], "outbox": 0},
         budget={"sides": [], "calls": []},
         watches={"watches": [watch | {"retry_at": None, "waiters": []}], "cursor": None},
+        apps={"apps": []},
     )
     marked = [text_of(node) for node in _all(page) if node.tag == "tr" and node.attributes.get("data-tone") == "bad"]
 
-    assert any("silent" in row for row in marked)
+    assert any("silent" in row and row.endswith("ran 39 s") for row in marked)
     assert any("45 s overdue" in row for row in marked)
 
 
@@ -397,3 +398,22 @@ def test_a_session_is_listed_with_its_id_and_with_what_its_reference_is(title: s
 
     assert said.count(SESSION) == 1
     assert "reference order-1001" in said
+
+
+def test_next_checks_name_their_app() -> None:
+    """By its title where one is known, else by its id."""
+    watch: dict[str, Any] = {"tenant_id": "t", "user_id": "u", "urgency": "strong", "next_check_at": operators.ago(-5)}
+    watch |= {"overdue_ms": 0, "last_check_at": None, "checking": False, "failures": 0, "retry_at": None, "waiters": []}
+    watches = [watch | {"app_id": operators.APP}, watch | {"app_id": "unheard-of"}]
+    page = _page(
+        "Workers",
+        workers.view,
+        workers={"queues": [], "workers": [], "outbox": 0},
+        budget={"sides": [], "calls": []},
+        watches={"watches": watches, "cursor": None},
+        apps={"apps": [operators.app("HubSpot")]},
+    )
+    links = {node.attributes["href"]: text_of(node) for node in _all(page) if node.tag == "a"}
+
+    assert links[f"/apps/{operators.APP}"] == "HubSpot"
+    assert links["/apps/unheard-of"] == "unheard-of"
