@@ -189,6 +189,18 @@ async def test_what_somebody_types_stays_while_the_page_renews_itself(incident: 
     await expect(reason).to_be_focused()
 
 
+async def test_on_a_phone_the_lit_state_is_in_view(incident: Incident, dashboard: Dashboard) -> None:
+    """However far to the right of the machine it stands."""
+    page = dashboard.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await dashboard.open(f"/sessions/{incident.stuck.id}")
+    lit = page.locator(".machine .state.lit rect")
+    await expect(lit).to_be_visible(timeout=SOON_MS)
+    await page.locator(".drawing").evaluate("drawing => scrollTo(0, drawing.getBoundingClientRect().top)")
+
+    await expect(lit).to_be_in_viewport(ratio=0.99)
+
+
 async def test_a_viewer_sees_no_action(incident: Incident, chromium: Browser, installation: Installation) -> None:
     """On the page where an operator has five."""
     key = a_key(installation, "--viewer", "--name", "looks on")
