@@ -22,7 +22,20 @@ from dashboard.views.parts import (
     session_link,
     table,
 )
-from dashboard.words import MINUTE, STATES, clock, count_of, last_minutes, moment, number, percent, plain, since, until
+from dashboard.words import (
+    MINUTE,
+    STATES,
+    clock,
+    count_of,
+    last_minutes,
+    moment,
+    number,
+    percent,
+    plain,
+    since,
+    until,
+    until_now,
+)
 
 COUNTED: Final = 50
 """Of so many messages that fail, or were given up, it is said how many there are; of more, that there are more."""
@@ -64,7 +77,13 @@ def view(sight: Sight) -> Sequence[Node]:
                 cls="stack loose",
                 key="people",
             ),
-            h("div", _funnel(listed(overview, "funnel")), _budget(overview, sight.now), cls="stack loose", key="flow"),
+            h(
+                "div",
+                _funnel(listed(overview, "funnel"), sight.now),
+                _budget(overview, sight.now),
+                cls="stack loose",
+                key="flow",
+            ),
             cls="pair",
             key="pair",
         ),
@@ -240,7 +259,7 @@ def _resolved(popups: Json) -> int:
     return int(popups["by_message"]) + int(popups["without_message"])
 
 
-def _funnel(hours: list[Json]) -> Node:
+def _funnel(hours: list[Json], now: int) -> Node:
     totals = {stage: sum(hour[stage] for hour in hours) for stage, _ in STAGES}
     most = max(totals.values(), default=0)
     if not most:
@@ -264,7 +283,7 @@ def _funnel(hours: list[Json]) -> Node:
         "p",
         h("span", "begun", cls="key all"),
         h("span", "Zap created", cls="key some"),
-        h("span", f"{clock(hours[0]['at'])[:5]} – now, UTC", cls="push"),
+        h("span", until_now(hours[0]["at"], now), cls="push"),
         cls="legend small soft",
     )
     lost = sum(hour["expired"] + hour["cancelled"] for hour in hours)

@@ -417,3 +417,12 @@ def test_next_checks_name_their_app() -> None:
 
     assert links[f"/apps/{operators.APP}"] == "HubSpot"
     assert links["/apps/unheard-of"] == "unheard-of"
+
+
+def test_an_app_that_nobody_has_is_said_to_be_unseen() -> None:
+    """Instead of a page of dashes; one without a popup today has its page."""
+    app = {**operators.app(title=None), "browsers": [], "hours": [], "states": [], "reasons": []}
+    unseen = app | {"sessions": 0, "popups": operators.popups()}
+
+    assert "No such app has been seen" in text_of(_page("App", apps.story, app=unseen))
+    assert "No such app has been seen" not in text_of(_page("App", apps.story, app=unseen | {"sessions": 1}))
