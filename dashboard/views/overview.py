@@ -63,7 +63,8 @@ WHY: Final = {"signal": "said to be done, and not answered", "check": "a check i
 
 def view(sight: Sight) -> Sequence[Node]:
     """Draw the overview."""
-    overview, stuck = sight.data("overview") or {}, sight.data("stuck") or {}
+    stuck = sight.data("stuck") or {}
+    overview = _agreeing(sight.data("overview") or {}, stuck)
     return (
         head("Overview", sight),
         _verdict(overview, sight.data("failing") or {}, sight.data("dead") or {}, sight.now),
@@ -88,6 +89,16 @@ def view(sight: Sight) -> Sequence[Node]:
             key="pair",
         ),
     )
+
+
+def _agreeing(overview: Json, stuck: Json) -> Json:
+    """Return the overview with as many stuck as are listed: the list is another reading, of another moment.
+
+    Where the list goes on, it is short of them all, and the overview's count holds.
+    """
+    listed_here = len(listed(stuck, "sessions"))
+    count = max(listed_here, int(overview.get("stuck") or 0)) if stuck.get("cursor") else listed_here
+    return {**overview, "stuck": count}
 
 
 def _verdict(overview: Json, failing: Json, dead: Json, now: int) -> Node:

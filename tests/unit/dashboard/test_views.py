@@ -426,3 +426,23 @@ def test_an_app_that_nobody_has_is_said_to_be_unseen() -> None:
 
     assert "No such app has been seen" in text_of(_page("App", apps.story, app=unseen))
     assert "No such app has been seen" not in text_of(_page("App", apps.story, app=unseen | {"sessions": 1}))
+
+
+@pytest.mark.parametrize(
+    ("counted", "rows", "cursor", "said"), [(0, 1, None, "1"), (1, 0, None, "0"), (9, 6, "more", "9")]
+)
+def test_as_many_are_said_to_be_stuck_as_are_listed(counted: int, rows: int, cursor: str | None, said: str) -> None:
+    """Both are readings of their own moment; of more than are listed, the overview's count is said."""
+    page = _page(
+        "Overview",
+        overview.view,
+        overview=operators.overview(stuck=counted),
+        stuck={"sessions": [operators.session(id=f"zs{place}") for place in range(rows)], "cursor": cursor},
+        apps={"apps": []},
+        failing={"deliveries": [], "cursor": None},
+        dead={"deliveries": [], "cursor": None},
+    )
+    (tile,) = (node for node in _all(page) if node.key == "stuck" and node.tag == "a")
+
+    assert text_of(tile).startswith(f"{said} Stuck")
+    assert ("All is well" in text_of(page)) is (said == "0")
