@@ -8,16 +8,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 import structlog
 from fastapi import Request
 from nicegui import Client, ui
+from nicegui import app as nicegui_app
 
 from dashboard import paper
 from dashboard.desk import Desk
 from dashboard.mirror import Mirror
 from dashboard.nodes import Node
+from dashboard.routes import show_missing
 from dashboard.sight import Seen, Sight
 from dashboard.views import states
 from dashboard.views.pages import PAGES, Page
@@ -106,7 +109,8 @@ class Board:
 
 
 def install(desk: Desk) -> None:
-    """Put every live page into NiceGUI's application, of which there is one a process."""
+    """Put every live page, and ours for no page, into NiceGUI's application, of which there is one a process."""
+    nicegui_app.add_exception_handler(HTTPStatus.NOT_FOUND, show_missing)
     for page in PAGES:
         ui.page(page.path, title=f"{page.title} · {paper.TITLE}", language="en-US")(_shown(desk, page))
 

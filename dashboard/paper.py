@@ -90,6 +90,20 @@ def sign_in_note(tone: str, title: str, text: str) -> Node:
     return h("div", h("strong", title), h("p", text), cls="note", data_tone=tone, role="alert")
 
 
+def missing(path: str, visit: Visit | None) -> str:
+    """Return what stands at an address that no page has, with the bar for who is signed in."""
+    word = h(
+        "section",
+        h("h1", "There is no such page here"),
+        h("p", "Nothing of the dashboard's has this address: ", h("code", plain(path, longest=80), cls="mono")),
+        h("p", h("a", "To the overview", href="/", cls="button primary")),
+        cls="stack",
+    )
+    if visit is None:
+        return _document("No such page", word)
+    return _document("No such page", h("div", word, id="board", tabindex=-1), above=top(path, visit))
+
+
 def step_inside() -> str:
     """Return a page that asks for itself again: come from another site, a browser keeps a strict cookie back."""
     return (
@@ -98,7 +112,8 @@ def step_inside() -> str:
     )
 
 
-def _document(title: str, body: Node) -> str:
+def _document(title: str, body: Node, *, above: str = "") -> str:
+    """Write a page; `above` is HTML that stands before it, over the page's whole width."""
     meta = (
         h("meta", charset="utf-8"),
         h("meta", name="viewport", content="width=device-width, initial-scale=1"),
@@ -107,8 +122,10 @@ def _document(title: str, body: Node) -> str:
         h("link", rel="icon", href="/web/mark.svg", type="image/svg+xml"),
         *STYLES,
     )
-    main = h("main", body, cls="page narrow")
-    return "<!doctype html>" + html(h("html", h("head", *meta), h("body", main, cls="outside"), lang="en"))
+    main = h("main", body, cls="page wide" if above else "page narrow")
+    script = '<script defer src="/web/dashboard.js"></script>' if above else ""
+    inner = f'<head>{"".join(map(html, meta))}{script}</head><body class="outside">{above}{html(main)}</body>'
+    return f'<!doctype html><html lang="en">{inner}</html>'
 
 
 def _is_within(path: str, address: str) -> bool:

@@ -151,14 +151,27 @@ async def act(path: str, request: Request) -> Response:
     return answer
 
 
+async def show_missing(request: Request, _: Exception) -> Response:
+    """Return the page for an address that nothing has; NiceGUI's own draws itself by what our policy forbids."""
+    if request.url.path.startswith("/_nicegui"):
+        return PlainTextResponse("There is no such file.", HTTPStatus.NOT_FOUND)
+    return HTMLResponse(paper.missing(request.url.path, request.state.visit), HTTPStatus.NOT_FOUND)
+
+
 async def form_of(request: Request) -> dict[str, str]:
-    """Return what a form of ours was filled with; of more than a form can have, nothing."""
+    """Return what a form of ours was filled with; of more than a form can have, nothing.
+
+    What was left blank is left out; of a choice and a free field of one name, the first that is filled counts.
+    """
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > LONGEST_FORM:
             return {}
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    form: dict[str, str] = {}
+    for name, value in parse_qsl(body.decode("utf-8", "replace")):
+        form.setdefault(name, value)
+    return form
 
 
 async def _scope_of(desk: Desk, key: str) -> Scope:

@@ -58,6 +58,13 @@ def day_and_clock(text: str | None) -> str:
     return "–" if at is None else f"{datetime.fromtimestamp(at / SECOND, UTC):%d %b %H:%M:%S}"
 
 
+def until_now(text: str | None, now: int) -> str:
+    """Say from when to now a drawing of hours reaches: yesterday 19:00 – now, UTC."""
+    at = moment(text)
+    is_earlier_day = at is not None and at // DAY < now // DAY
+    return f"{'yesterday ' if is_earlier_day else ''}{clock(text)[:5]} – now, UTC"
+
+
 def span(millis: float) -> str:
     """Say how long something is: 8 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     whole = max(0, int(millis))

@@ -22,7 +22,7 @@ from dashboard.views.parts import (
     state_badge,
     table,
 )
-from dashboard.words import clock, count_of, last_minutes, number, percent, plain, since
+from dashboard.words import clock, count_of, last_minutes, number, percent, plain, since, until_now
 
 COUNTED: Final = (
     Column("opened", is_number=True),
@@ -83,6 +83,8 @@ def story(sight: Sight) -> Sequence[Node]:
     """Draw one app."""
     app = sight.data("app") or {}
     name = plain(app.get("title") or app.get("app_id"))
+    if not (app.get("title") or app.get("sessions") or (app.get("popups") or {}).get("opened")):
+        return _unseen(name, sight)
     jump = app.get("jump")
     columns = (Column("browser"), *COUNTED)
     rows = [
@@ -107,11 +109,18 @@ def story(sight: Sight) -> Sequence[Node]:
             lead=h("p", str(app.get("app_id")), cls="mono soft"),
         ),
         *([_jump(name, jump, sight.now)] if jump else []),
-        card("By the hour", *_hours(app), key="hours"),
+        card("By the hour", *_hours(app, sight.now), key="hours"),
         card("By browser", body, key="browsers"),
         _now(app),
         _legend(app),
     )
+
+
+def _unseen(app_id: str, sight: Sight) -> Sequence[Node]:
+    """Say that there is nothing to draw: no session has it, and none had lately."""
+    why = "No session has an app with this id, and no popup was opened for one in the last day."
+    word = nothing("No such app has been seen", why, h("a", "All apps", href="/apps", cls="button"))
+    return (head("App", sight, lead=h("p", app_id, cls="mono soft")), card("Not seen", word, key="unseen"))
 
 
 def _jump(name: str, jump: Json, now: int) -> Node:
@@ -140,7 +149,7 @@ def _jump(name: str, jump: Json, now: int) -> Node:
     )
 
 
-def _hours(app: Json) -> tuple[Content, ...]:
+def _hours(app: Json, now: int) -> tuple[Content, ...]:
     hours = listed(app, "hours")
     opened = [hour["opened"] for hour in hours]
     lost = [hour["without_message"] for hour in hours]
@@ -155,7 +164,7 @@ def _hours(app: Json) -> tuple[Content, ...]:
         "p",
         h("span", "opened", cls="key all"),
         h("span", "connected without a message", cls="key lost"),
-        h("span", f"{clock(hours[0]['at'])[:5]} – now, UTC", cls="push"),
+        h("span", until_now(hours[0]["at"], now), cls="push"),
         cls="legend small soft",
     )
     return bars((("all", opened), ("lost", lost)), label=label), legend

@@ -22,7 +22,8 @@ from dashboard.views.parts import (
     session_link,
     table,
 )
-from dashboard.words import number, plain, since, until
+from dashboard.views.telling import last_answer
+from dashboard.words import count_of, number, plain, since, until
 
 STATES: Final = (
     ("pending", "On their way"),
@@ -30,6 +31,7 @@ STATES: Final = (
     ("dead", "Given up"),
 )
 TONES: Final = {"pending": "busy", "delivered": "good", "dead": "bad"}
+SAID: Final = {"pending": "on its way", "delivered": "received", "dead": "given up"}
 
 
 def things(query: Mapping[str, str]) -> dict[str, str]:
@@ -149,7 +151,7 @@ def _message(one: Json, sight: Sight) -> Row:
             ),
             session_link(one["session_id"]),
             h("span", one["webhook_id"], cls="mono"),
-            h("div", badge(TONES.get(one["state"], "plain"), one["state"]), _last(one), cls="named"),
+            _standing(one),
             until(one.get("next_try_at"), sight.now),
             replay,
         ),
@@ -157,12 +159,11 @@ def _message(one: Json, sight: Sight) -> Row:
     )
 
 
-def _last(one: Json) -> Node | None:
-    tries = listed(one, "tries")
-    if not tries:
-        return None
-    last = tries[-1]
-    answered = (
-        f"answered {last['status']}" if last.get("status") else plain(last.get("problem") or "no answer", longest=60)
-    )
-    return h("span", f"{number(one['failures'])} failed; {answered}", cls="soft small")
+def _standing(one: Json) -> Node:
+    """Tell how it is, with what the last try came to."""
+    if one["state"] == "pending" and one["failures"]:
+        mark = badge("wait", f"failed {count_of(one['failures'], 'time')}")
+    else:
+        mark = badge(TONES.get(one["state"], "plain"), SAID.get(one["state"], str(one["state"])))
+    last = last_answer(one)
+    return h("div", mark, h("span", last, cls="soft small") if last else None, cls="named")

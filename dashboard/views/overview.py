@@ -22,9 +22,31 @@ from dashboard.views.parts import (
     session_link,
     table,
 )
-from dashboard.words import MINUTE, STATES, clock, count_of, last_minutes, moment, number, percent, plain, since, until
+from dashboard.words import (
+    MINUTE,
+    STATES,
+    clock,
+    count_of,
+    last_minutes,
+    moment,
+    number,
+    percent,
+    plain,
+    since,
+    until,
+    until_now,
+)
 
-THINGS: Final = {"overview": "/overview", "stuck": "/sessions?stuck=true&limit=6", "apps": "/apps"}
+COUNTED: Final = 50
+"""Of so many messages that fail, or were given up, it is said how many there are; of more, that there are more."""
+
+THINGS: Final = {
+    "overview": "/overview",
+    "stuck": "/sessions?stuck=true&limit=6",
+    "apps": "/apps",
+    "failing": address("/deliveries", {"trouble": "failing", "limit": COUNTED}),
+    "dead": address("/deliveries", {"trouble": "dead", "limit": COUNTED}),
+}
 STAGES: Final = (
     ("begun", "begun"),
     ("app_chosen", "app chosen"),
@@ -41,10 +63,11 @@ WHY: Final = {"signal": "said to be done, and not answered", "check": "a check i
 
 def view(sight: Sight) -> Sequence[Node]:
     """Draw the overview."""
-    overview, stuck = sight.data("overview") or {}, sight.data("stuck") or {}
+    stuck = sight.data("stuck") or {}
+    overview = _agreeing(sight.data("overview") or {}, stuck)
     return (
         head("Overview", sight),
-        _verdict(overview, sight.now),
+        _verdict(overview, sight.data("failing") or {}, sight.data("dead") or {}, sight.now),
         h("div", *_tiles(overview), cls="tiles", key="tiles"),
         h(
             "div",
@@ -55,29 +78,81 @@ def view(sight: Sight) -> Sequence[Node]:
                 cls="stack loose",
                 key="people",
             ),
-            h("div", _funnel(listed(overview, "funnel")), _budget(overview, sight.now), cls="stack loose", key="flow"),
+            h(
+                "div",
+                _funnel(listed(overview, "funnel"), sight.now),
+                _budget(overview, sight.now),
+                cls="stack loose",
+                key="flow",
+            ),
             cls="pair",
             key="pair",
         ),
     )
 
 
-def _verdict(overview: Json, now: int) -> Node:
+def _agreeing(overview: Json, stuck: Json) -> Json:
+    """Return the overview with as many stuck as are listed: the list is another reading, of another moment.
+
+    Where the list goes on, it is short of them all, and the overview's count holds.
+    """
+    listed_here = len(listed(stuck, "sessions"))
+    count = max(listed_here, int(overview.get("stuck") or 0)) if stuck.get("cursor") else listed_here
+    return {**overview, "stuck": count}
+
+
+def _verdict(overview: Json, failing: Json, dead: Json, now: int) -> Node:
     """Say in a sentence how things are, the worst first."""
-    jumps = listed(overview, "jumps")
-    if jumps:
-        notes = [_jumped(jump, now) for jump in jumps]
-        return h("div", *notes, cls="stack", key="verdict")
-    if overview.get("stuck"):
+    notes = [_jumped(jump, now) for jump in listed(overview, "jumps")]
+    if overview.get("stuck") and not notes:
         said = f"{count_of(overview['stuck'], 'session')} stuck"
-        return _note("bad", said, "Somebody waits for what should have come by now. They are listed below.")
-    if any(side.get("cooldown_until") for side in listed(overview, "budget")):
-        return _note("wait", "Zapier refuses calls for a moment", "Nothing is lost: checks go on when that is over.")
-    return _note("good", "All is well", "Nobody is stuck, and no app loses more messages than it usually does.")
+        text = "Somebody waits for what should have come by now. They are listed below."
+        notes.append(_note("bad", said, text, key="stuck"))
+    if any(side.get("cooldown_until") for side in listed(overview, "budget")) and not notes:
+        text = "Nothing is lost: checks go on when that is over."
+        notes.append(_note("wait", "Zapier refuses calls for a moment", text, key="refused"))
+    if undelivered := _undelivered(failing, dead):
+        notes.append(undelivered)
+    if not notes:
+        text = "Nobody is stuck, messages arrive, and no app loses more of them than it usually does."
+        notes.append(_note("good", "All is well", text, key="well"))
+    return h("div", *notes, cls="stack", key="verdict")
 
 
-def _note(tone: str, said: str, text: str) -> Node:
-    return h("div", h("strong", said), h("p", text), cls="note", data_tone=tone, role="status", key="verdict")
+def _undelivered(failing: Json, dead: Json) -> Node | None:
+    """Say that backends do not receive, if one does not."""
+    fail, gone = len(listed(failing, "deliveries")), len(listed(dead, "deliveries"))
+    if not fail and not gone:
+        return None
+    counts = (_counted(failing, "fail" if fail != 1 else "fails"), _counted(dead, "given up"))
+    said = " and ".join(part for part in counts if part)
+    text = (
+        "Their backends do not receive: each is sent again, more and more rarely, for three days."
+        if fail
+        else "Their backends did not receive them in time. They can be sent again."
+    )
+    way = h(
+        "a", "Look at them", href=address("/deliveries", {"state": "failing" if fail else "dead"}), cls="button quiet"
+    )
+    return _note("wait", f"Webhook messages: {said}", text, way, key="undelivered")
+
+
+def _counted(page: Json, what: str) -> str:
+    found = len(listed(page, "deliveries"))
+    return f"{number(found)}{' or more' if page.get('cursor') else ''} {what}" if found else ""
+
+
+def _note(tone: str, said: str, text: str, way: Node | None = None, *, key: str) -> Node:
+    return h(
+        "div",
+        h("strong", said),
+        h("p", text),
+        h("div", way, cls="row") if way else None,
+        cls="note",
+        data_tone=tone,
+        role="status",
+        key=key,
+    )
 
 
 def _jumped(jumped: Json, now: int) -> Node:
@@ -195,7 +270,7 @@ def _resolved(popups: Json) -> int:
     return int(popups["by_message"]) + int(popups["without_message"])
 
 
-def _funnel(hours: list[Json]) -> Node:
+def _funnel(hours: list[Json], now: int) -> Node:
     totals = {stage: sum(hour[stage] for hour in hours) for stage, _ in STAGES}
     most = max(totals.values(), default=0)
     if not most:
@@ -219,7 +294,7 @@ def _funnel(hours: list[Json]) -> Node:
         "p",
         h("span", "begun", cls="key all"),
         h("span", "Zap created", cls="key some"),
-        h("span", f"{clock(hours[0]['at'])[:5]} – now, UTC", cls="push"),
+        h("span", until_now(hours[0]["at"], now), cls="push"),
         cls="legend small soft",
     )
     lost = sum(hour["expired"] + hour["cancelled"] for hour in hours)

@@ -38,6 +38,7 @@ VERDICTS: Final = {
     "unknown": ("plain", "Nothing is known of it"),
 }
 OPEN: Final = frozenset({"building", "ready"})
+ID_LIKE: Final = "40912355"
 EXTENSIONS: Final = (("3600", "an hour"), ("14400", "four hours"), ("86400", "a day"))
 
 
@@ -194,7 +195,7 @@ def _helps(sight: Sight, session: Json, step: Json) -> Node | None:
     waits = step["state"] in {"awaiting-popup", "needs-auth"} and step.get("app")
     offers = [
         _check(sight, path, step) if step["state"] == "awaiting-popup" or (waits and step.get("reason")) else None,
-        _bind(sight, path, step) if waits else None,
+        _bind(sight, path, step, _seen_of(session, step)) if waits else None,
         action(
             sight,
             f"{path}/reset",
@@ -217,18 +218,46 @@ def _check(sight: Sight, path: str, step: Json) -> Node | None:
     return action(sight, f"{path}/check-now", "Check now", about, name=f"check-{step['id']}", tone="primary")
 
 
-def _bind(sight: Sight, path: str, step: Json) -> Node | None:
-    candidates = listed(step, "candidates")
-    if candidates:
-        options = [h("option", f"{plain(one['title'])} ({plain(one['id'])})", value=one["id"]) for one in candidates]
-        given: Node = h("select", *options, name="authentication_id")
-    else:
-        given = h(
-            "input", type="text", name="authentication_id", required=True, autocomplete="off", inputmode="numeric"
-        )
+def _seen_of(session: Json, step: Json) -> list[Json]:
+    """Return the accounts that the session's steps know of a step's app: what was offered, and what others have."""
+    found = [
+        one
+        for other in (step, *listed(session, "steps"))
+        if (other.get("app") or {}).get("id") == step["app"]["id"]
+        for one in (*listed(other, "candidates"), other.get("authentication"))
+        if one
+    ]
+    return list({one["id"]: one for one in reversed(found)}.values())[::-1]
+
+
+def _bind(sight: Sight, path: str, step: Json, seen: list[Json]) -> Node | None:
     about = "The step gets an account that Zapier lists as the user's for this app. Ask the user which one is meant."
-    field = h("label", h("span", "Authentication"), given, cls="field")
-    return action(sight, f"{path}/bind", "Give it an account", about, field, name=f"bind-{step['id']}")
+    hint = (
+        f"As Zapier's Partner API calls it: {ID_LIKE}. Not known? Press “Check now” first: when Zapier lists accounts "
+        "that may be meant, they are offered here."
+    )
+    written = h(
+        "label",
+        h("span", "Another, by its id" if seen else "Its id"),
+        h(
+            "input",
+            type="text",
+            name="authentication_id",
+            required=not seen,
+            autocomplete="off",
+            inputmode="numeric",
+            placeholder=ID_LIKE,
+        ),
+        h("span", hint, cls="soft small"),
+        cls="field",
+    )
+    known = h("fieldset", h("legend", "Which account?"), *map(_choice, seen), cls="known") if seen else None
+    return action(sight, f"{path}/bind", "Give it an account", about, known, written, name=f"bind-{step['id']}")
+
+
+def _choice(account: Json) -> Node:
+    given = h("input", type="radio", name="authentication_id", value=account["id"])
+    return h("label", given, _account(account), key=account["id"])
 
 
 def _doing(sight: Sight, session: Json) -> Node | None:
@@ -319,9 +348,12 @@ def _zap(zap: Json) -> Node:
 
 def _watches(story: Json, now: int) -> list[Node]:
     cards = []
-    apps = [step["app"] for step in listed(story["session"], "steps") if step.get("app")]
-    titles = {app["id"]: app["title"] for app in apps}
+    having = [step for step in listed(story["session"], "steps") if step.get("app")]
+    titles = {step["app"]["id"]: step["app"]["title"] for step in having}
+    needless = titles.keys() - {step["app"]["id"] for step in having if step["state"] != "no-auth-required"}
     for watch in listed(story, "watches"):
+        if watch["app_id"] in needless:
+            continue
         checks = watch.get("checks") or ()
         pairs: list[tuple[str, Content]] = [
             (
@@ -329,7 +361,7 @@ def _watches(story: Json, now: int) -> list[Node]:
                 "paused: the user must sign in" if watch["paused"] else until(watch.get("next_check_at"), now),
             ),
             ("A worker has it", f"until {clock(watch['leased_until'])} UTC" if watch.get("leased_until") else None),
-            ("Last listings", ", ".join(map(clock, checks)) if checks else "none since it was begun"),
+            ("By workers", ", ".join(map(clock, checks)) if checks else "none since a step began to wait"),
             (
                 "Failures",
                 f"{watch['failures']}, next try {until(watch.get('retry_at'), now)}" if watch["failures"] else None,

@@ -176,7 +176,7 @@ def _none(narrowed: Mapping[str, str]) -> Node:
 def _row(session: Json, now: int) -> Row:
     waiting = session.get("waiting") or {}
     title = plain(session.get("title") or session["id"], longest=60)
-    name = h("div", session_link(session["id"], title), _under(session), cls="named")
+    name = h("div", session_link(session["id"], title), *_under(session), cls="named")
     state = h("div", state_badge(session["state"]), _reason(session), cls="named")
     return Row(
         key=session["id"],
@@ -193,10 +193,13 @@ def _row(session: Json, now: int) -> Row:
     )
 
 
-def _under(session: Json) -> Node | None:
-    """Say by what else it is known, if it is."""
-    known = session.get("reference") or (session["id"] if session.get("title") else None)
-    return None if known is None else h("span", plain(known, longest=48), cls="mono soft")
+def _under(session: Json) -> list[Node]:
+    """Say by what it is known: its id, and its reference by name, which opens nothing in an id's place."""
+    id_, reference = session["id"] if session.get("title") else None, session.get("reference")
+    return [
+        *([h("span", id_, cls="mono soft")] if id_ else []),
+        *([h("span", f"reference {plain(reference, longest=48)}", cls="soft small")] if reference else []),
+    ]
 
 
 def _reason(session: Json) -> Node | None:

@@ -13,6 +13,8 @@ View = Callable[[Sight], Sequence[Node]]
 
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
+OVERVIEW: Final = ("/", "Back to the overview")
+LISTS: Final = (("/sessions", "All sessions"), ("/apps", "All apps"))
 INVALID: Final = frozenset({400, 422})
 
 
@@ -65,13 +67,13 @@ def _banner(sight: Sight) -> Node | None:
 def _instead(title: str, trouble: Trouble, sight: Sight) -> Node:
     """Say why there is no page."""
     if trouble.status == NOT_FOUND:
-        return _word(
-            title, "There is no such thing here", "It was never there, is no longer kept, or is not yours to see.", "/"
-        )
+        why = "It was never there, is no longer kept, or is not yours to see."
+        return _word(title, "There is no such thing here", why, *_up(sight))
     if trouble.status == FORBIDDEN:
-        return _word(title, "Your key does not open this", trouble.says, "/")
+        return _word(title, "Your key does not open this", trouble.says, *OVERVIEW)
     if trouble.status in INVALID:
-        return _word(title, "The address says something that cannot be asked", trouble.says, sight.path)
+        said = "The address says something that cannot be asked"
+        return _word(title, said, trouble.says, sight.path, "Without filters")
     hint = f" ({trouble.hint})" if trouble.hint else ""
     text = f"This page comes by itself as soon as it does: it is asked again every few seconds{hint}."
     return h(
@@ -83,12 +85,17 @@ def _instead(title: str, trouble: Trouble, sight: Sight) -> Node:
     )
 
 
-def _word(title: str, said: str, why: str, way_out: str) -> Node:
+def _up(sight: Sight) -> tuple[str, str]:
+    """Return where the list is that a page is of, and what to call it."""
+    return next((way for way in LISTS if sight.path.startswith(f"{way[0]}/")), OVERVIEW)
+
+
+def _word(title: str, said: str, why: str, way_out: str, called: str) -> Node:
     return h(
         "section",
         h("h1", title),
         h("div", h("strong", said), h("p", why, cls="soft"), cls="nothing-here"),
-        h("p", h("a", "Begin anew", href=way_out, cls="button")),
+        h("p", h("a", called, href=way_out, cls="button")),
         cls="stack",
         key="instead",
     )

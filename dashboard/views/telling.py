@@ -55,10 +55,11 @@ SIGNALS: Final = {
     "check_wanted": "An operator wanted a check",
     "page_seen": "The page told whether it is in front of the user",
     "authentications_listed": "Zapier listed the user's authentications",
-    "authentication_selected": "The user chose an account",
+    "authentication_selected": "An account was chosen",
     "authentications_refreshed": "The picker asked for a newer listing",
     "app_chosen": "An app was chosen",
     "time_passed": "A deadline passed",
+    "deadlines_extended": "An operator gave the session more time",
 }
 DOINGS: Final = {
     "check_now": "asked for a check",
@@ -68,6 +69,16 @@ DOINGS: Final = {
     "cancel": "ended the session",
     "replay": "sent an event again",
 }
+RETOLD: Final[Mapping[str, frozenset[str]]] = {
+    "check_now": frozenset({"check_wanted"}),
+    "extend": frozenset({"deadlines_extended", "session_deadline_moved", "attempt_deadline_moved"}),
+    "bind": frozenset({"authentication_selected"}),
+    "reset": frozenset({"step_reset"}),
+    "cancel": frozenset({"session_cancelled"}),
+}
+"""What signals and events tell again of an operator's act."""
+AT_ONCE: Final = 250
+"""What one request did is stamped within so many milliseconds."""
 OUTCOMES: Final = {
     "applied": "",
     "duplicate": "nothing new: it had come before",
@@ -121,7 +132,7 @@ EVENTS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     "zap_create_unknown": lambda data: f"Whether the Zap was created is not known: {plain(data.get('problem') or '')}.",
     "zap_looked_for": "The user's Zaps were looked through for it.",
     "sign_in_needed": "Zapier takes the user's token no more.",
-    "signed_in": "There is a token for the user again.",
+    "signed_in": "The user is signed in to Zapier.",
 }
 TONES: Final = {
     "auth_resolved": "good",
@@ -142,22 +153,33 @@ TONES: Final = {
 def happenings(story: Json, names: Mapping[str, str]) -> list[Happening]:
     """Return everything that happened, the newest first; `names` are of steps, by their ids.
 
-    A signal that an event of the same name tells of already is left out.
+    Each is told once: a signal not beside the event of the same name, neither of them beside the operator's act that
+    they are of.
     """
-    events = listed(story, "events")
-    told = {(one["name"], one["at"]) for one in events}
+    audit, events = listed(story, "audit"), listed(story, "events")
+    acts = [
+        (name, moment(one["at"]) or 0)
+        for one in audit
+        if one["outcome"] == "applied"
+        for name in RETOLD.get(one["action"], ())
+    ]
+    told = [*acts, *((one["name"], moment(one["at"]) or 0) for one in events)]
     found = [
-        *(_event(one, names) for one in events),
+        *(_event(one, names) for one in events if not _is_told(one["name"], one["at"], acts)),
         *(
             _signal(one, place, names)
             for place, one in enumerate(listed(story, "timeline"))
-            if one["outcome"] != "applied" or (one["signal"], one["at"]) not in told
+            if one["outcome"] != "applied" or not _is_told(one["signal"], one["at"], told)
         ),
         *(_call(one, place) for place, one in enumerate(listed(story, "calls"))),
         *(_delivery(one) for one in listed(story, "deliveries")),
-        *(_doing(one, names) for one in listed(story, "audit")),
+        *(_doing(one, names) for one in audit),
     ]
     return sorted(found, key=lambda one: moment(one.at) or 0, reverse=True)
+
+
+def _is_told(name: str, at: str, told: list[tuple[str, int]]) -> bool:
+    return any(name == other and abs((moment(at) or 0) - when) <= AT_ONCE for other, when in told)
 
 
 def drawn(story: list[Happening]) -> Node:
@@ -182,6 +204,15 @@ def said(event: str, data: Json) -> str:
     if words is None:
         return f"{plain(event).replace('_', ' ').capitalize()}."
     return words if isinstance(words, str) else words(data)
+
+
+def last_answer(delivery: Json) -> str | None:
+    """Say what the last try of a delivery came to."""
+    tries = listed(delivery, "tries")
+    if not tries:
+        return None
+    status, problem = tries[-1].get("status"), tries[-1].get("problem")
+    return f"answered {status}" if status else plain(problem or "no answer", longest=60)
 
 
 def _event(event: Json, names: Mapping[str, str]) -> Happening:
@@ -224,13 +255,18 @@ def _call(call: Json, place: int) -> Happening:
 def _delivery(delivery: Json) -> Happening:
     tries = listed(delivery, "tries")
     at = tries[-1]["at"] if tries else delivery["created_at"]
+    is_failing = delivery["state"] == "pending" and bool(delivery["failures"])
     says = {"delivered": "was received", "dead": "was given up"}.get(delivery["state"], "is on its way")
+    if is_failing:
+        says = f"failed {count_of(delivery['failures'], 'time')}, next try at {clock(delivery.get('next_try_at'))} UTC"
+    last = last_answer(delivery) if is_failing or delivery["state"] == "dead" else None
+    parts = (last, f"{delivery['event']}, seq {delivery['seq']}", f"to {delivery['webhook_id']}")
     return Happening(
         at=at,
         key=f"delivery-{delivery['webhook_id']}-{delivery['seq']}",
-        tone={"delivered": "plain", "dead": "bad"}.get(delivery["state"], "busy"),
+        tone="wait" if is_failing else {"delivered": "plain", "dead": "bad"}.get(delivery["state"], "busy"),
         says=f"A webhook message {says}.",
-        under=f"{delivery['event']}, seq {delivery['seq']} · to {delivery['webhook_id']}",
+        under=" · ".join(part for part in parts if part),
     )
 
 

@@ -21,7 +21,7 @@ from dashboard.views.parts import (
     session_link,
     table,
 )
-from dashboard.words import SECOND, clock, number, plain, since, span, until
+from dashboard.words import SECOND, clock, moment, number, plain, since, span, until
 
 OVERDUE: Final = 30 * SECOND
 URGENCIES: Final = {
@@ -33,7 +33,7 @@ URGENCIES: Final = {
 def things(query: Mapping[str, str]) -> dict[str, str]:
     """Return what is asked for."""
     watches = address("/watches", {"limit": 25, "cursor": query.get("cursor")})
-    return {"workers": "/workers", "budget": "/budget", "watches": watches}
+    return {"workers": "/workers", "budget": "/budget", "watches": watches, "apps": "/apps"}
 
 
 def view(sight: Sight) -> Sequence[Node]:
@@ -82,8 +82,8 @@ def _processes(document: Json, now: int) -> Node:
     columns = (
         Column("process"),
         Column("how it is"),
-        Column("checks", is_number=True),
-        Column("deliveries", is_number=True),
+        Column("checks now", is_number=True),
+        Column("deliveries now", is_number=True),
         Column("heard of", is_number=True),
         Column("runs", is_number=True),
     )
@@ -101,26 +101,33 @@ def _processes(document: Json, now: int) -> Node:
                 number(worker["checks"]) if worker["checks"] else NOBODY,
                 number(worker["deliveries"]) if worker["deliveries"] else NOBODY,
                 f"{since(worker['seen_at'], now)} ago",
-                since(worker["started_at"], now),
+                since(worker["started_at"], now) if worker["alive"] else _ran(worker),
             ),
             tone=None if worker["alive"] else "bad",
         )
         for worker in workers
     ]
-    return table(columns, rows, caption="Worker processes")
+    held = "Checks and deliveries: what each process has in hand now, not how many it has made."
+    return h("div", table(columns, rows, caption="Worker processes"), h("p", held, cls="soft small"), cls="stack")
+
+
+def _ran(worker: Json) -> str:
+    """Say for how long it ran, for all that was heard of it."""
+    return f"ran {span((moment(worker['seen_at']) or 0) - (moment(worker['started_at']) or 0))}"
 
 
 def _watches(sight: Sight) -> Node:
     watches = listed(sight.data("watches") or {}, "watches")
     if not watches:
         return nothing("Nothing is to be checked", "A check is planned as soon as somebody opens a popup.")
+    titles = {app["app_id"]: app.get("title") for app in listed(sight.data("apps") or {}, "apps")}
     columns = (Column("user"), Column("app"), Column("because"), Column("next"), Column("last"), Column("who waits"))
     rows = [
         Row(
             key=f"{watch['tenant_id']}-{watch['user_id']}-{watch['app_id']}",
             cells=(
                 h("span", plain(watch["user_id"], longest=40), cls="mono"),
-                h("span", app_link(watch["app_id"], plain(watch["app_id"], longest=24)), cls="mono"),
+                _app(watch["app_id"], titles),
                 _because(watch),
                 _next(watch, sight.now),
                 clock(watch.get("last_check_at")),
@@ -131,6 +138,12 @@ def _watches(sight: Sight) -> Node:
         for watch in watches
     ]
     return table(columns, rows, caption="Next checks")
+
+
+def _app(app_id: str, titles: Mapping[str, str | None]) -> Node:
+    """Name an app by its title, or by its id where none is known."""
+    title = titles.get(app_id)
+    return app_link(app_id, title) if title else h("span", app_link(app_id, plain(app_id, longest=24)), cls="mono")
 
 
 def _because(watch: Json) -> Node:

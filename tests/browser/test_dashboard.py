@@ -125,6 +125,20 @@ async def test_pages_lead_to_each_other_by_keyboard(dashboard: Dashboard) -> Non
     assert page.url == f"{dashboard.url}/sessions?q=nobody-has-this"
 
 
+async def test_an_address_without_a_page_says_so(dashboard: Dashboard) -> None:
+    """By a page that our policy lets be drawn, with the bar and a way to the overview."""
+    page = dashboard.page
+    answer = await page.goto(f"{dashboard.url}/nonsense")
+    await expect(page.get_by_role("heading", name="There is no such page here")).to_be_visible()
+    await page.get_by_role("link", name="To the overview").click()
+    await expect(page.locator("#board h1")).to_have_text("Overview")
+
+    assert answer is not None
+    assert answer.status == 404
+    assert dashboard.complaints == ["Failed to load resource: the server responded with a status of 404 (Not Found)"]
+    dashboard.complaints.clear()
+
+
 async def test_filters_stand_in_the_address_and_a_shared_link_shows_the_same(
     incident: Incident, dashboard: Dashboard, chromium: Browser, installation: Installation
 ) -> None:
@@ -173,6 +187,18 @@ async def test_what_somebody_types_stays_while_the_page_renews_itself(incident: 
 
     await expect(reason).to_have_value("half a sen")
     await expect(reason).to_be_focused()
+
+
+async def test_on_a_phone_the_lit_state_is_in_view(incident: Incident, dashboard: Dashboard) -> None:
+    """However far to the right of the machine it stands."""
+    page = dashboard.page
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await dashboard.open(f"/sessions/{incident.stuck.id}")
+    lit = page.locator(".machine .state.lit rect")
+    await expect(lit).to_be_visible(timeout=SOON_MS)
+    await page.locator(".drawing").evaluate("drawing => scrollTo(0, drawing.getBoundingClientRect().top)")
+
+    await expect(lit).to_be_in_viewport(ratio=0.99)
 
 
 async def test_a_viewer_sees_no_action(incident: Incident, chromium: Browser, installation: Installation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -35,7 +36,7 @@ class House:
         self.visits = Visits(idle_s=IDLE_S, clock=self.clock)
         remote = Remote("http://api.test", transport=self.api.transport())
         door = Middleware(Door, visits=self.visits, public_url=public_url)
-        app = FastAPI(middleware=[door])
+        self.app = app = FastAPI(middleware=[door])
         app.state.desk = Desk(
             remote=remote,
             visits=self.visits,
@@ -272,3 +273,33 @@ async def test_a_form_of_any_size_is_read_to_its_limit(house: House) -> None:
 
     assert answer.status_code == 401
     assert "kkkk" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/nonsense", "/session", "/_nicegui/nothing"])
+async def test_an_address_that_nothing_has_is_answered_by_a_page_of_ours(house: House, path: str) -> None:
+    """With the bar for who is signed in, and a way to the overview; NiceGUI's own would stay blank."""
+    house.app.router.routes.pop()
+    house.app.add_exception_handler(404, routes.show_missing)
+    await house.sign_in()
+    answer = await house.browser.get(path)
+    is_page = not path.startswith("/_nicegui/")
+
+    assert answer.status_code == 404
+    assert ("There is no such page here" in answer.text) is is_page
+    assert ('<a href="/" class="button primary">To the overview</a>' in answer.text) is is_page
+    assert ("Sign out" in answer.text) is is_page
+
+
+async def test_a_choice_counts_before_the_free_field_that_stands_after_it(house: House) -> None:
+    """Both bear one name; what is blank is neither."""
+    await house.sign_in()
+    house.api.says(f"/sessions/{SESSION}/steps/s/bind", {"says": "Done."})
+    for typed in ("authentication_id=1&authentication_id=", "authentication_id=1&authentication_id=2"):
+        await house.browser.post(
+            f"/act/sessions/{SESSION}/steps/s/bind",
+            content=f"wish={len(typed)}&reason=x&{typed}",
+            headers={"Origin": HERE},
+        )
+    sent = [json.loads(request.content)["authentication_id"] for request in house.api.asked if request.content]
+
+    assert sent == ["1", "1"]

@@ -16,7 +16,7 @@ from dashboard.views.pages import PAGES
 from orchestrator.core.events import CATALOGUE
 from orchestrator.core.session import Reason, SessionStatus, StepState
 from tests.support import operators
-from tests.support.operators import HOSTILE, JUMP, LARGE, NOW_MS, sight
+from tests.support.operators import HOSTILE, JUMP, LARGE, NOW_MS, SESSION, sight
 
 UNREACHABLE = Trouble(says="The API does not answer.", hint="connection refused")
 
@@ -31,13 +31,15 @@ def _page(title: str, view: states.View, **seen: Any) -> Node:
     return states.around(sight(**seen), title, view)
 
 
-def _overview(**changes: Any) -> str:
+def _overview(*, failing: int = 0, dead: int = 0, **changes: Any) -> str:
     page = _page(
         "Overview",
         overview.view,
         overview=operators.overview(**changes),
         stuck={"sessions": [operators.session()] if changes.get("stuck") else [], "cursor": None},
         apps={"apps": [operators.app(jump=JUMP if changes.get("jumps") else None)]},
+        failing={"deliveries": [_delivery()] * failing, "cursor": None},
+        dead={"deliveries": [_delivery(state="dead")] * dead, "cursor": "more" if dead else None},
     )
     return text_of(page)
 
@@ -58,6 +60,30 @@ def test_when_all_is_well_it_says_so() -> None:
     assert "All is well" in _overview()
     assert "1 session stuck" in _overview(stuck=1)
     assert "All is well" not in _overview(stuck=1)
+
+
+def test_messages_that_do_not_arrive_are_said_on_the_overview() -> None:
+    """Beside whatever else is wrong; then not all is well."""
+    said = _overview(failing=2, dead=3)
+
+    assert "Webhook messages: 2 fail and 3 or more given up" in said
+    assert "All is well" not in said
+    assert "1 fails" in _overview(failing=1, stuck=1)
+    assert "1 session stuck" in _overview(failing=1, stuck=1)
+
+
+def test_a_message_that_failed_is_told_with_its_failures_and_its_next_try() -> None:
+    """In the list and in the story alike, with what the last try came to; it is not merely on its way."""
+    tries = [{"at": operators.ago(5), "took_ms": 9, "status": 503, "problem": None, "answer": ""}]
+    failing = _delivery(next_try_at=operators.ago(-30), tries=tries)
+    (told,) = telling.happenings(operators.story(events=[], timeline=[], audit=[], deliveries=[failing]), {})
+    page = _page("Deliveries", deliveries.view, endpoints={"webhooks": []}, deliveries={"deliveries": [failing]})
+    marks = [node for node in _all(page) if node.attributes.get("class") == "badge"]
+
+    assert (told.says, told.tone) == ("A webhook message failed 3 times, next try at 02:14:30 UTC.", "wait")
+    assert told.under.startswith("answered 503")
+    assert [(text_of(mark), mark.attributes["data-tone"]) for mark in marks] == [("failed 3 times", "wait")]
+    assert "answered 503" in text_of(page)
 
 
 def test_a_session_says_why_first_and_offers_what_helps() -> None:
@@ -208,6 +234,8 @@ EMPTY = {
     "story": operators.story(events=[], timeline=[], calls=[], deliveries=[], audit=[], watches=[]),
     "endpoints": {"webhooks": []},
     "deliveries": {"deliveries": [], "cursor": None},
+    "failing": {"deliveries": [], "cursor": None},
+    "dead": {"deliveries": [], "cursor": None},
     "workers": {"queues": [], "workers": [], "outbox": 0},
     "budget": {"sides": [], "calls": []},
     "watches": {"watches": [], "cursor": None},
@@ -269,8 +297,152 @@ def test_workers_that_are_silent_stand_out() -> None:
         workers={"queues": [], "workers": [worker | {"alive": False, "checks": 0, "deliveries": 0}], "outbox": 0},
         budget={"sides": [], "calls": []},
         watches={"watches": [watch | {"retry_at": None, "waiters": []}], "cursor": None},
+        apps={"apps": []},
     )
     marked = [text_of(node) for node in _all(page) if node.tag == "tr" and node.attributes.get("data-tone") == "bad"]
 
-    assert any("silent" in row for row in marked)
+    assert any("silent" in row and row.endswith("ran 39 s") for row in marked)
     assert any("45 s overdue" in row for row in marked)
+
+
+@pytest.mark.parametrize(
+    ("path", "called"), [("/sessions/zs0nonsense", "All sessions"), ("/audit", "Back to the overview")]
+)
+def test_where_nothing_is_a_way_back_is_called_by_where_it_leads(path: str, called: str) -> None:
+    """Of a session to all sessions, otherwise to the overview."""
+    seen = sight(path, audit=Seen(trouble=Trouble(says="x", status=404)))
+
+    assert called in text_of(states.around(seen, "Audit", audit.view))
+
+
+def test_the_accounts_that_are_known_can_be_given_without_knowing_an_id() -> None:
+    """What was offered for the step, and what other steps have of its app; of another app's, none."""
+    account = {"title": "Sales", "is_expired": False}
+    told = operators.story()
+    other_app = {"id": "x", "title": "Slack", "image": None, "hex_color": None}
+    told["session"]["steps"] = [
+        operators.step("needs-auth", candidates=[account | {"id": "1"}, account | {"id": "2"}]),
+        operators.step("resolved", id="s2", authentication=account | {"id": "3"}),
+        operators.step("resolved", id="s3", authentication=account | {"id": "4"}, app=other_app),
+    ]
+    page = _page("Session", session.view, story=told)
+    form = next(node for node in _all(page) if node.tag == "form" and node.attributes["action"].endswith("/bind"))
+    given = [node.attributes for node in _all(form) if node.attributes.get("name") == "authentication_id"]
+
+    assert [one["value"] for one in given if one["type"] == "radio"] == ["1", "2", "3"]
+    assert given[-1]["type"] == "text"
+    assert "required" not in given[-1]
+    assert "Check now" in text_of(form)
+
+
+def test_without_a_known_account_an_id_is_asked_for() -> None:
+    """With what it looks like."""
+    page = _page("Session", session.view, story=operators.story())
+    (given,) = (node.attributes for node in _all(page) if node.attributes.get("name") == "authentication_id")
+
+    assert (given["type"], given["required"], given["placeholder"]) == ("text", "", "40912355")
+
+
+@pytest.mark.parametrize("action", list(telling.RETOLD))
+def test_an_operators_act_is_told_once(action: str) -> None:
+    """By who did it; what the user does at another time is told beside it."""
+    names = telling.RETOLD[action]
+    events: list[dict[str, Any]] = [
+        {"seq": seq, "name": name, "at": operators.ago(20), "step_id": None, "data": {}}
+        for seq, name in enumerate(sorted(names & set(CATALOGUE)))
+    ]
+    signals = [
+        {"at": operators.ago(ago), "signal": name, "outcome": "applied", "step_id": None, "detail": None}
+        for name in names
+        for ago in (19.999, 5)
+    ]
+    audit = [operators.entry(action=action)]
+    found = telling.happenings(operators.story(events=events, timeline=signals, audit=audit), {})
+
+    assert [one.says for one in found if one.key.startswith("audit")] == [f"night shift {telling.DOINGS[action]}."]
+    assert sum(one.key.startswith("signal") for one in found) == len(names)
+    assert not any(one.key.startswith("event") for one in found)
+
+
+def test_an_account_that_was_given_is_not_told_as_the_users_choice() -> None:
+    """Nor where the act is no longer kept: who chose, the signal does not say."""
+    chosen = {"at": operators.ago(5), "signal": "authentication_selected", "outcome": "applied"}
+    story = operators.story(events=[], timeline=[chosen | {"step_id": None, "detail": None}], audit=[])
+
+    assert [one.says for one in telling.happenings(story, {})] == ["An account was chosen."]
+
+
+def test_signing_in_is_told_alike_for_the_first_time_and_again() -> None:
+    """The event does not say which it is."""
+    assert telling.said("signed_in", {}) == "The user is signed in to Zapier."
+
+
+def test_checks_are_said_to_be_workers_and_only_of_apps_that_need_an_account() -> None:
+    """What a page asked Zapier for is no worker's check, and stands in the story."""
+    told = operators.story()
+    told["watches"][0]["checks"] = []
+    waits = text_of(_page("Session", session.view, story=told))
+    told["session"]["steps"] = [operators.step("no-auth-required")]
+    needs_none = text_of(_page("Session", session.view, story=told))
+
+    assert "Checks of HubSpot" in waits
+    assert "By workers none since a step began to wait" in waits
+    assert "Checks of HubSpot" not in needs_none
+
+
+@pytest.mark.parametrize("title", ["Leads to deals", None])
+def test_a_session_is_listed_with_its_id_and_with_what_its_reference_is(title: str | None) -> None:
+    """The id is there once, with a title or without."""
+    found = {"sessions": [operators.session(title=title)], "cursor": None}
+    said = text_of(_page("Sessions", sessions.view, sessions=found))
+
+    assert said.count(SESSION) == 1
+    assert "reference order-1001" in said
+
+
+def test_next_checks_name_their_app() -> None:
+    """By its title where one is known, else by its id."""
+    watch: dict[str, Any] = {"tenant_id": "t", "user_id": "u", "urgency": "strong", "next_check_at": operators.ago(-5)}
+    watch |= {"overdue_ms": 0, "last_check_at": None, "checking": False, "failures": 0, "retry_at": None, "waiters": []}
+    watches = [watch | {"app_id": operators.APP}, watch | {"app_id": "unheard-of"}]
+    page = _page(
+        "Workers",
+        workers.view,
+        workers={"queues": [], "workers": [], "outbox": 0},
+        budget={"sides": [], "calls": []},
+        watches={"watches": watches, "cursor": None},
+        apps={"apps": [operators.app("HubSpot")]},
+    )
+    links = {node.attributes["href"]: text_of(node) for node in _all(page) if node.tag == "a"}
+
+    assert links[f"/apps/{operators.APP}"] == "HubSpot"
+    assert links["/apps/unheard-of"] == "unheard-of"
+
+
+def test_an_app_that_nobody_has_is_said_to_be_unseen() -> None:
+    """Instead of a page of dashes; one without a popup today has its page."""
+    app = {**operators.app(title=None), "browsers": [], "hours": [], "states": [], "reasons": []}
+    unseen = app | {"sessions": 0, "popups": operators.popups()}
+
+    assert "No such app has been seen" in text_of(_page("App", apps.story, app=unseen))
+    assert "No such app has been seen" not in text_of(_page("App", apps.story, app=unseen | {"sessions": 1}))
+
+
+@pytest.mark.parametrize(
+    ("counted", "rows", "cursor", "said"), [(0, 1, None, "1"), (1, 0, None, "0"), (9, 6, "more", "9")]
+)
+def test_as_many_are_said_to_be_stuck_as_are_listed(counted: int, rows: int, cursor: str | None, said: str) -> None:
+    """Both are readings of their own moment; of more than are listed, the overview's count is said."""
+    page = _page(
+        "Overview",
+        overview.view,
+        overview=operators.overview(stuck=counted),
+        stuck={"sessions": [operators.session(id=f"zs{place}") for place in range(rows)], "cursor": cursor},
+        apps={"apps": []},
+        failing={"deliveries": [], "cursor": None},
+        dead={"deliveries": [], "cursor": None},
+    )
+    (tile,) = (node for node in _all(page) if node.key == "stuck" and node.tag == "a")
+
+    assert text_of(tile).startswith(f"{said} Stuck")
+    assert ("All is well" in text_of(page)) is (said == "0")

@@ -64,3 +64,11 @@ def test_one_thing_is_one_thing() -> None:
     assert words.count_of(1, "session") == "1 session"
     assert words.count_of(1_234, "session") == "1,234 sessions"
     assert words.count_of(2, "popup is", "popups are") == "2 popups are"
+
+
+def test_hours_that_began_yesterday_are_said_to() -> None:
+    """At 18:53, “19:00 – now” would read like the future."""
+    now = words.moment("2026-11-25T18:53:00Z") or 0
+
+    assert words.until_now("2026-11-24T19:00:00Z", now) == "yesterday 19:00 – now, UTC"
+    assert words.until_now("2026-11-25T00:00:00Z", now) == "00:00 – now, UTC"
