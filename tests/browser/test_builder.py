@@ -15,6 +15,7 @@ from orchestrator.core.events import EventName
 from orchestrator.core.session import Reason
 from tests.acceptance.installation import Installation
 from tests.browser.builder import Builder, press, sign_in, tab_to, walk_through
+from tests.browser.scenes import found_by_operators
 
 pytestmark = pytest.mark.browser
 
@@ -111,6 +112,19 @@ async def test_a_reload_in_the_middle_of_a_popup_loses_nothing(builder: Builder)
 
     await builder.shows(1, "resolved")
     await expect(builder.step(1)).to_contain_text("HubSpot (rea@example.test)")
+
+
+async def test_a_waiting_page_has_its_user_quote_what_operators_find(
+    builder: Builder, installation: Installation
+) -> None:
+    """Where nothing went wrong, it is the Zap as a whole."""
+    await builder.begin("quo", "HubSpot")
+    await builder.open_popup(1)
+    await builder.page.reload()
+    await builder.shows(1, "checking")
+    quoted = await builder.step(1).locator(".quote .mono").inner_text()
+
+    assert await found_by_operators(installation, quoted) == builder.session_id
 
 
 async def test_a_second_tab_shows_the_same_and_goes_along(
