@@ -2,7 +2,7 @@
 /** One step of the Zap as a card: its app, its account with everything that can become of a popup, and its action. */
 
 import { appSearch, newSearch, picture } from "./app-search.js";
-import { evidenceInWords, wordsOf } from "./builder-words.js";
+import { evidenceInWords, fieldInWords, isSecret, wordsOf } from "./builder-words.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
@@ -326,11 +326,11 @@ function ownForm(step, desk, wishes) {
       h(
         "label",
         { key: name, class: "field" },
-        h("span", {}, name),
-        h("input", { type: desk.isTyped ? "text" : "password", name: `field-${index}`, required: true, maxlength: "8192", autocomplete: "off", autocapitalize: "off", spellcheck: "false" }),
+        h("span", {}, fieldInWords(name)),
+        h("input", { type: desk.isTyped || !isSecret(name) ? "text" : "password", name: `field-${index}`, required: true, maxlength: "8192", autocomplete: "off", autocapitalize: "off", spellcheck: "false" }),
       ),
     ),
-    h(
+    desk.asks.some(isSecret) && h(
       "label",
       { class: "check" },
       h("input", { type: "checkbox", checked: desk.isTyped, on: { change: () => ((desk.isTyped = !desk.isTyped), wishes.redraw()) } }),
