@@ -276,7 +276,7 @@ const EVENTS = {
   zap_create_unknown: () => ["bad", "No answer: the Zap may exist"],
   zap_looked_for: () => ["wait", "Looked for it among the user’s Zaps"],
   sign_in_needed: ({ reason }) => ["bad", SIGN_IN_NEEDED[reason] ?? "Zapier wants the user to sign in again"],
-  signed_in: () => ["good", "Signed in to Zapier again"],
+  signed_in: () => ["good", "Signed in to Zapier"],
 };
 
 /**
