@@ -720,7 +720,8 @@ function missingIn(step, index) {
   const name = `Step ${index + 1}`;
   if (step.app === null) return [`${name}: choose an app`];
   if (!SETTLED.has(step.state)) return [`${name}: connect ${step.app.title}`];
-  return step.action === null ? [`${name}: choose what ${step.app.title} should do`] : [];
+  if (step.action !== null) return [];
+  return [index === 0 ? `${name}: choose what starts the Zap` : `${name}: choose what ${step.app.title} should do`];
 }
 
 window.addEventListener("popstate", () => void open());

@@ -40,7 +40,7 @@ async def _fill_in(builder: Builder, password: str) -> None:
 
 
 async def test_an_own_app_is_connected_by_its_fields(builder: Builder) -> None:
-    """What was wrong is said and stays to be corrected; what is secret is masked, and what was typed kept nowhere afterwards."""
+    """What was wrong stays to be corrected; what is secret is masked, and nothing typed is kept anywhere afterwards."""
     await builder.begin("own", "Acme Orders")
     form = builder.step(1).get_by_role("form", name="Connect Acme Orders by its fields")
     await expect(form.get_by_label("Password", exact=True)).to_have_attribute("type", "password")
