@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from cli import devenv, ports
 from cli.errors import CommandError
 from orchestrator.clock import RandomIds
-from orchestrator.core.tenants import key_text, origin_of
+from orchestrator.core.tenants import DEFAULT_TENANT, key_text, origin_of
 from orchestrator.settings import Settings
 from simulator.accounts import secret_of
 
@@ -38,6 +38,9 @@ QUEUE_REDIS_URL: Final = "QUEUE_REDIS_URL"
 UPSTREAM_URL: Final = "ZAPWRIGHT_ZAPIER_API_URL"
 CLIENT_SECRET: Final = "ZAPWRIGHT_ZAPIER_CLIENT_SECRET"  # noqa: S105 - the name of a setting
 MESSAGE_ORIGIN: Final = "ZAPWRIGHT_ZAPIER_MESSAGE_ORIGIN"
+DEMO_NAME: Final = "Zapwright demo"
+"""Who asks users for accounts where nobody else is named."""
+
 OWN_APPS: Final = ("af2c7fed-ce06-59d2-ae96-40bf9d642757=username+password",)
 """The app of its own that the simulator's partner has, Acme Orders."""
 SIMULATOR_URL: Final = "SIMULATOR_URL"
@@ -116,6 +119,7 @@ class Plan:
             "ZAPWRIGHT_ORIGINS": ",".join(self.settings.origins),
         }
         if self.simulator_url is not None:
+            own["ZAPWRIGHT_TENANT_NAME"] = self.settings.tenant_name
             own["ZAPWRIGHT_OWN_APPS"] = ",".join(self.settings.own_apps)
             own["ZAPWRIGHT_WEBHOOK_ALLOWED_NETWORKS"] = ",".join(self.settings.webhook_allowed_networks or HERE)
         if self.settings.simulator_url is not None:
@@ -182,6 +186,7 @@ def plan(wishes: Wishes, *, settings: Settings, data_dir: Path) -> Plan:
             "zapier_client_secret": SecretStr(secret_of(settings.zapier_client_id)),
             "origins": _with_own(settings.origins, api_url),
             "own_apps": settings.own_apps or OWN_APPS,
+            "tenant_name": DEMO_NAME if settings.tenant_name == DEFAULT_TENANT else settings.tenant_name,
         }
     return Plan(
         data_dir=data_dir,

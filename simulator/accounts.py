@@ -13,8 +13,9 @@ from msgspec import Meta
 
 from simulator.ids import keyed_digest
 
-#: What an account may be called. Not `sim-…`: that is the beginning of a token, and given by mistake.
-ACCOUNT_NAME: Final = r"(?!sim-)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
+#: What an account may be called, for us and for browsers (whose `v` flag wants the hyphen escaped). Not `sim-…`: that
+#: is the beginning of a token, and given by mistake.
+ACCOUNT_NAME: Final = r"(?!sim-)[A-Za-z0-9](?:[A-Za-z0-9._\-]{0,62}[A-Za-z0-9])?"
 AccountName: TypeAlias = Annotated[str, Meta(pattern=rf"^{ACCOUNT_NAME}$")]
 DEFAULT_PARTNER: Final = "demo-partner"
 

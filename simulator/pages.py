@@ -52,6 +52,7 @@ def page_routes(upstream: Upstream) -> list[BaseRoute]:
     """Return the routes of the pages and pictures."""
     pages = Pages(upstream)
     return [
+        Route("/", pages.root),
         Route("/editor/{number:int}", pages.editor),
         Route("/images/{slug}.svg", pages.picture),
         Mount("/web", StaticFiles(directory=Path(__file__).with_name("web"))),
@@ -63,6 +64,17 @@ class Pages:
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
+
+    async def root(self, _request: Request) -> Response:
+        """Say what this is to whoever opens its address."""
+        body = (
+            "<p>A simulator of Zapier’s Partner API, for development and tests. Whoever builds on it has their pages "
+            "elsewhere; here are the pages that they lead to.</p>"
+            '<p><a href="/engine/account">Sign in to Zapier as somebody</a></p>'
+            '<p class="aside"><a href="/_control/stats">What it holds</a> · <a href="/_control/faults">What it does '
+            "wrong</a></p>"
+        )
+        return page("Zapier, simulated", f"<h1>Zapier, simulated</h1>{body}")
 
     async def editor(self, request: Request) -> Response:
         """Say that a Zap exists, as its editor link promises."""

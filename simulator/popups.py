@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -90,20 +90,31 @@ class PopupPages:
     async def account(self, request: Request) -> Response:
         """Ask whom the browser is signed in to Zapier as."""
         account = signed_in(request)
-        state = f"This browser is signed in as <b>{escape(account)}</b>." if account else "No account is chosen."
+        back = request.query_params.get("next", "")
+        state = f"This browser is signed in as <b>{escape(account)}</b>." if account else "Nobody is signed in here."
+        way_out = (
+            '<button class="button plain" id="sign-out" name="sign_out" value="1" formnovalidate>Sign out</button>'
+            if account
+            else ""
+        )
         body = (
-            f"<h1>Sign in to Zapier</h1><p>{state} Every name is an account, and needs no password.</p>"
+            f"<h1>Sign in to Zapier</h1><p>{state} Any name will do, without a password: this is the simulator.</p>"
             f'<form method="post" action="/engine/account">'
-            f'<input type="hidden" name="next" value="{escape(request.query_params.get("next", ""))}">'
-            f'<label for="account">Account</label>'
+            f'<input type="hidden" name="next" value="{escape(back)}">'
+            f'<label for="account">Name</label>'
             f'<input id="account" name="account" required pattern="{escape(ACCOUNT_NAME)}" autocomplete="username" '
-            f'autocapitalize="none" spellcheck="false" value="{escape(account or "")}">'
-            f'<p><button class="button" id="sign-in">Sign in</button> '
-            f'<button class="button plain" id="sign-out" name="sign_out" value="1" formnovalidate>Sign out</button></p>'
-            f'<p class="aside">Signed out, a popup is taken to be that of the account which last asked for its app.</p>'
+            f'title="Letters and digits, with . _ - between them" placeholder="ada" '
+            f'autocapitalize="none" spellcheck="false" value="{escape(account or self._suggested(back))}">'
+            f'<p><button class="button" id="sign-in">Sign in</button> {way_out}</p>'
             f"</form>"
         )
         return page("Sign in to Zapier", body)
+
+    def _suggested(self, back: str) -> str:
+        """Return who last asked for the app to which the page leads back, or nothing."""
+        implementation = urlsplit(back).path.removeprefix(_LEAD_BACK[0])
+        app = self._upstream.world.catalogue.implemented_by(unquote(implementation))
+        return (app and self._upstream.visits.expected(app.id)) or ""
 
     async def sign_in(self, request: Request) -> Response:
         """Sign the browser in, or out, and go back to where it came from."""

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from api.elements import document, element
 from api.errors import RouteNotFoundError
 from orchestrator.bootstrap import Zapwright
 
@@ -33,6 +35,23 @@ PAGE_HEADERS: Final = {
 """No Cross-Origin-Opener-Policy: one of ours would cut the popup off."""
 
 _FILES: Final = StaticFiles(directory=Path(__file__).parents[1] / "web")
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def show_root(request: Request) -> Response:
+    """Say what this is to whoever opens its address."""
+    here: Zapwright = request.app.state.zapwright
+    has_demo = here.settings.simulator_url is not None
+    links = {"openapi.json": "What it can be asked"} | ({"demo": "The demo"} if has_demo else {})
+    card = element(
+        "section",
+        element("h1", "Zapwright’s API"),
+        element("p", "It answers backends and their pages, in which users build Zaps."),
+        *(element("p", element("a", words, href=path)) for path, words in links.items()),
+        **{"class": "card stack"},
+    )
+    body = element("body", element("main", card, **{"class": "page narrow"}))
+    return HTMLResponse(document("Zapwright", body, files="web", styles=("look.css",)), headers=page_headers(request))
 
 
 @router.api_route("/web/{name}", methods=["GET", "HEAD"])

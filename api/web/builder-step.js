@@ -2,7 +2,7 @@
 /** One step of the Zap as a card: its app, its account with everything that can become of a popup, and its action. */
 
 import { appSearch, newSearch, picture } from "./app-search.js";
-import { evidenceInWords, wordsOf } from "./builder-words.js";
+import { evidenceInWords, fieldInWords, isSecret, wordsOf } from "./builder-words.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
@@ -140,7 +140,7 @@ export function stepCard(step, { index, count, locked, desk, wishes }) {
         h("p", {}, desk.problem),
         desk.loading.size > 0 && h("div", { class: "row" }, button("Try again", wishes.again)),
       ),
-    h("div", { key: "body", class: "body stack" }, body(step, { words, locked, desk, wishes })),
+    h("div", { key: "body", class: "body stack" }, body(step, { words, index, locked, desk, wishes })),
   );
 }
 
@@ -172,14 +172,14 @@ function tool(kind, label, click, possible) {
   );
 }
 
-/** @param {any} step @param {{words: import("./builder-words.js").Words, locked: boolean, desk: Desk, wishes: Wishes}} view */
-function body(step, { words, locked, desk, wishes }) {
+/** @param {any} step @param {{words: import("./builder-words.js").Words, index: number, locked: boolean, desk: Desk, wishes: Wishes}} view */
+function body(step, { words, index, locked, desk, wishes }) {
   if (step.app === null || desk.changing) return !locked && appChoice(step, desk, wishes);
   const settled = SETTLED.has(step.show);
   return [
     settled ? account(step, words, locked, desk, wishes) : telling(step, words, desk, wishes),
     (CHOOSING.has(step.show) || (settled && desk.picking) || (step.show === "preparing" && desk.asks.length > 0)) && accounts(step, desk, wishes),
-    settled && action(step, locked, desk, wishes),
+    settled && action(step, index === 0, locked, desk, wishes),
     settled && desk.form?.describe({ locked }),
   ];
 }
@@ -326,11 +326,11 @@ function ownForm(step, desk, wishes) {
       h(
         "label",
         { key: name, class: "field" },
-        h("span", {}, name),
-        h("input", { type: desk.isTyped ? "text" : "password", name: `field-${index}`, required: true, maxlength: "8192", autocomplete: "off", autocapitalize: "off", spellcheck: "false" }),
+        h("span", {}, fieldInWords(name)),
+        h("input", { type: desk.isTyped || !isSecret(name) ? "text" : "password", name: `field-${index}`, required: true, maxlength: "8192", autocomplete: "off", autocapitalize: "off", spellcheck: "false" }),
       ),
     ),
-    h(
+    desk.asks.some(isSecret) && h(
       "label",
       { class: "check" },
       h("input", { type: "checkbox", checked: desk.isTyped, on: { change: () => ((desk.isTyped = !desk.isTyped), wishes.redraw()) } }),
@@ -367,15 +367,20 @@ function choices(id, label, found, verb, desk, wishes) {
   );
 }
 
-/** @param {any} step @param {boolean} locked @param {Desk} desk @param {Wishes} wishes */
-function action(step, locked, desk, wishes) {
+/** What starts the Zap, in its first step, and what it does then, in the others. @param {any} step @param {boolean} isFirst @param {boolean} locked @param {Desk} desk @param {Wishes} wishes */
+function action(step, isFirst, locked, desk, wishes) {
   const known = desk.actions ?? (step.action ? [{ ...step.action, title: step.action.key, description: "" }] : []);
-  const chosen = step.action ? `${step.action.action_type} ${step.action.key}` : "";
-  const description = known.find((one) => `${one.action_type} ${one.key}` === chosen)?.description;
+  const chosen = step.action ? nameOf(step.action) : "";
+  const fitting = known.filter((one) => isTrigger(one) === isFirst);
+  const isMisplaced = step.action !== null && isTrigger(step.action) !== isFirst;
+  const offered = known.filter((one) => fitting.includes(one) || nameOf(one) === chosen);
+  const description = known.find((one) => nameOf(one) === chosen)?.description;
+  const wanted = isFirst ? "Choose what starts it" : "Choose what it should do";
+  const isEmpty = desk.actions !== null && fitting.length === 0;
   return h(
     "label",
     { class: "field", key: "action" },
-    h("span", {}, "Action"),
+    h("span", {}, isFirst ? "Trigger" : "Action"),
     h(
       "select",
       {
@@ -389,21 +394,33 @@ function action(step, locked, desk, wishes) {
           },
         },
       },
-      h("option", { value: "", disabled: chosen !== "" }, desk.actions === null ? "Loading what it can do …" : "Choose what it should do"),
-      grouped(known).map(([kind, actions]) =>
+      h("option", { value: "", disabled: chosen !== "" }, desk.actions === null ? "Loading what it can do …" : wanted),
+      grouped(offered).map(([kind, actions]) =>
         h(
           "optgroup",
           { key: kind, label: kind },
-          actions.map((one) => h("option", { key: one.key, value: `${one.action_type} ${one.key}` }, one.title)),
+          actions.map((one) => h("option", { key: one.key, value: nameOf(one) }, one.title)),
         ),
       ),
     ),
     description && h("span", { class: "soft small", id: `${step.id}-about` }, description),
+    isMisplaced && !locked && h("span", { class: "flaw small" }, isFirst ? "This starts no Zap. Choose a trigger here, or move the step down." : "Only a Zap’s first step can be a trigger. Choose an action here, or move the step up."),
+    isEmpty && !locked && h("span", { class: "flaw small" }, isFirst ? `${step.app.title} starts no Zap. Choose another app for this step.` : `${step.app.title} can only start a Zap. Choose another app for this step.`),
   );
 }
 
+/** @param {{key: string, action_type: string}} action */
+function nameOf({ key, action_type }) {
+  return `${action_type} ${key}`;
+}
+
+/** Whether it starts a Zap. @param {{action_type: string}} action */
+function isTrigger({ action_type }) {
+  return action_type === "READ";
+}
+
 /** @type {Record<string, string>} */
-const KINDS = { READ: "When this happens", WRITE: "Do this", SEARCH: "Find this", SEARCH_OR_WRITE: "Find this, or make it", FILTER: "Go on only if" };
+const KINDS = { READ: "When this happens", READ_BULK: "Read all of this", WRITE: "Do this", SEARCH: "Find this", SEARCH_OR_WRITE: "Find this, or make it", FILTER: "Go on only if" };
 
 /** @param {Action[]} actions @returns {[string, Action[]][]} */
 function grouped(actions) {

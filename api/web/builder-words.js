@@ -116,7 +116,7 @@ const SHOWS = {
     tone: "bad",
     badge: "Not connected",
     title: `${app} was not connected`,
-    text: "Zapier did not take what was filled in. Correct it, and connect again.",
+    text: `${app} did not accept what you filled in. Look for mistakes in it, then connect again.`,
   }),
   offline: () => ({ tone: "wait", badge: "Offline" }),
   "token-expired": () => ({ tone: "wait", badge: "Paused" }),
@@ -215,6 +215,21 @@ const REASONS = {
   not_made: "Zapier did not take what was filled in",
 };
 
+/**
+ * Says what an app asks for: its fields have names, such as `user_name`, `userName` or `api_key`.
+ *
+ * @param {string} name
+ */
+export function fieldInWords(name) {
+  const words = name.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim().toLowerCase();
+  return (words.charAt(0).toUpperCase() + words.slice(1)).replace(/\b(?:api|id|url)\b/gi, (short) => short.toUpperCase()) || name;
+}
+
+/** Whether what is typed into a field is nobody else's to read. @param {string} name */
+export function isSecret(name) {
+  return /secret|password|key|token/i.test(name);
+}
+
 /** Why a user has to sign in again. @type {Record<string, string>} */
 const SIGN_IN_NEEDED = {
   token_refused: "Zapier wants the user to sign in again",
@@ -261,7 +276,7 @@ const EVENTS = {
   zap_create_unknown: () => ["bad", "No answer: the Zap may exist"],
   zap_looked_for: () => ["wait", "Looked for it among the user’s Zaps"],
   sign_in_needed: ({ reason }) => ["bad", SIGN_IN_NEEDED[reason] ?? "Zapier wants the user to sign in again"],
-  signed_in: () => ["good", "Signed in to Zapier again"],
+  signed_in: () => ["good", "Signed in to Zapier"],
 };
 
 /**

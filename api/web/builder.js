@@ -238,9 +238,13 @@ function wishesOf(step, index, connect) {
       }),
     supply: (title, fields, sent) =>
       act(desk, "supply", async () => {
-        await connect.ask(step.id, "POST", "/authentications", { title, fields });
-        sent();
-        desk.picking = false;
+        try {
+          await connect.ask(step.id, "POST", "/authentications", { title, fields });
+          sent();
+          desk.picking = false;
+        } catch (error) {
+          if (error.code !== "fields_refused") throw error; // which the step itself shows, as `not-made`
+        }
       }),
     insert: () =>
       act(desk, "insert", async () => {
@@ -344,7 +348,7 @@ function listenTo(step, connect) {
   if (before !== step.show && step.show !== "preparing") {
     said.set(step.id, step.show);
     const desk = deskOf(step.id);
-    // Why fields were not taken is told to whoever sent them, perhaps before everybody hears that they were not.
+    // Why nothing was made of fields is told to whoever sent them, perhaps before everybody hears that nothing was.
     Object.assign(desk, { accounts: null, ...(step.show !== "not-made" && { problem: null }) });
     desk.loading.clear();
     if (before !== undefined) {
@@ -716,7 +720,8 @@ function missingIn(step, index) {
   const name = `Step ${index + 1}`;
   if (step.app === null) return [`${name}: choose an app`];
   if (!SETTLED.has(step.state)) return [`${name}: connect ${step.app.title}`];
-  return step.action === null ? [`${name}: choose what ${step.app.title} should do`] : [];
+  if (step.action !== null) return [];
+  return [index === 0 ? `${name}: choose what starts the Zap` : `${name}: choose what ${step.app.title} should do`];
 }
 
 window.addEventListener("popstate", () => void open());

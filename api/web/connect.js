@@ -362,7 +362,7 @@ const pageOf = (settings) => {
       const now = api.now();
       const steps = (my.session?.steps ?? []).map((step) => page.view(step, status, now));
       const problem = my.trouble;
-      const support = problem?.support ?? api.support;
+      const support = api.supportOf(problem);
       page.snapshot = frozen({ status, session: my.session, steps, events: my.events, problem, support });
       for (const heard of [...my.subscribers]) heard();
       const isCounting = my.subscribers.size && !document.hidden && steps.some((step) => step.next_check_in_s);
@@ -387,7 +387,7 @@ const pageOf = (settings) => {
         link: isAddress(step.connect?.url) ? step.connect.url : null,
         next_check_in_s: next ? Math.max(0, Math.ceil((Date.parse(next) - now) / 1_000)) : null,
         problem,
-        support: problem?.support ?? api.support,
+        support: api.supportOf(problem),
       };
     },
 
@@ -453,10 +453,13 @@ const apiOf = (getToken) => {
     skewMs: 0,
     sessionId: "",
     name: "",
-    support: null,
 
     now() {
       return Date.now() + api.skewMs;
+    },
+
+    supportOf(problem) {
+      return (problem?.status !== 401 && problem?.support) || api.sessionId || null;
     },
 
     rest() {
@@ -514,7 +517,6 @@ const apiOf = (getToken) => {
         }).catch((error) => {
           throw signal?.aborted ? error : new ConnectError("no_answer", error.message);
         });
-        api.support = answer.headers.get("Zapwright-Reference");
         const date = Date.parse(answer.headers.get("Date") ?? "");
         if (Math.abs(date - api.now()) > 2_000) api.skewMs = date - Date.now();
         if (answer.ok) return answer;

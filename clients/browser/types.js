@@ -40,7 +40,7 @@
  * @property {string | null} link The popup's address, for a real link where popups are blocked.
  * @property {number | null} next_check_in_s Seconds until Zapier is asked next; counted down while the page is visible.
  * @property {ConnectError | null} problem What last went wrong with a request about this step.
- * @property {string | null} support A reference for your support: our logs know it.
+ * @property {string | null} support What to quote to your support: the reference of `problem`, or the session's id.
  *
  * @typedef {Step & Shown} StepView A step as the API has it, and what to show for it.
  */
@@ -52,7 +52,7 @@
  * @property {readonly StepView[]} steps
  * @property {readonly Event[]} events What happened, in order, as far as this page knows.
  * @property {ConnectError | null} problem Why the status is not `live`.
- * @property {string | null} support A reference for your support.
+ * @property {string | null} support What to quote to your support: the reference of `problem`, or the session's id.
  */
 
 /**
@@ -201,8 +201,8 @@
  * @property {number} skewMs How far its clock is ahead.
  * @property {string} sessionId
  * @property {string} name Of what the session's tabs share, and of what this one keeps.
- * @property {string | null} support
  * @property {() => number} now
+ * @property {(problem: ConnectError | null) => string | null} supportOf What operators find the session by.
  * @property {() => void} rest
  * @property {(refused?: string) => Promise<Token>} token
  * @property {() => Promise<Token>} demand

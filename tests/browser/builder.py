@@ -82,7 +82,11 @@ class Builder:
 
     async def choose_action(self, number: int, title: str) -> None:
         """Say what a settled step should do."""
-        await self.step(number).get_by_label("Action").select_option(label=title)
+        await self.action(number).select_option(label=title)
+
+    def action(self, number: int) -> Locator:
+        """Return where a settled step says what it does; the first, what starts the Zap."""
+        return self.step(number).get_by_label("Trigger" if number == 1 else "Action")
 
     async def open_popup(self, number: int) -> Page:
         """Open a step's popup by its button."""

@@ -416,7 +416,7 @@ async def _ready(stage: Stage) -> Builder:
     builder = await _begun(stage, "Webhooks", "Formatter", "Filter")
     for number in (1, 2, 3):
         await builder.shows(number, "no-auth-required")
-        await builder.step(number).get_by_label("Action").select_option(index=1)
+        await builder.action(number).select_option(index=1)
     await expect(builder.page.get_by_text("Every step has its account")).to_be_visible()
     return builder
 

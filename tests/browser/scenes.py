@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, Final, TypeVar
 
+import httpx
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
+from tests.acceptance.installation import Installation
 from tests.browser.product import Product
 
 SOON_MS: Final = 20_000
@@ -129,3 +131,12 @@ async def until(look: Callable[[], Awaitable[Found | None]], *, within_s: float 
             if found := await look():
                 return found
             await asyncio.sleep(0.05)
+
+
+async def found_by_operators(installation: Installation, text: str | None) -> str | None:
+    """Return which session operators find by this text, if it is one."""
+    headers = {"Authorization": f"Bearer {installation.variables['ZAPWRIGHT_OPERATOR_KEY']}"}
+    async with httpx.AsyncClient(base_url=installation.variables["ZAPWRIGHT_API_URL"], trust_env=False) as api:
+        answer = await api.get("/v1/operator/sessions", params={"q": text}, headers=headers)
+    found = [one["id"] for one in answer.raise_for_status().json()["sessions"]]
+    return str(found[0]) if len(found) == 1 else None

@@ -15,6 +15,7 @@ from orchestrator.core.events import EventName
 from orchestrator.core.session import Reason
 from tests.acceptance.installation import Installation
 from tests.browser.builder import Builder, press, sign_in, tab_to, walk_through
+from tests.browser.scenes import found_by_operators
 
 pytestmark = pytest.mark.browser
 
@@ -24,6 +25,7 @@ SHOWS: Final = re.findall(
     re.search(r"@typedef \{([^}]+)\} Show\b", (ROOT / "clients/browser/types.js").read_text())[1],  # type: ignore[index]
 )
 HOSTILE: Final = "<img src=x onerror=document.title='gotcha'>\u202etxt"
+_KINDS: Final = "(select) => [...select.querySelectorAll('optgroup')].map(({ label }) => label)"
 PHONE: Final = {"width": 360, "height": 740}
 
 
@@ -38,7 +40,7 @@ async def builder(context: BrowserContext, installation: Installation) -> AsyncI
 
 async def test_a_zap_of_three_steps_is_built_and_created_by_keyboard_alone(builder: Builder) -> None:
     """Whoever cannot use a mouse gets from the first key to the Zap, popup included."""
-    await builder.connect_account("kim", "Slack")
+    await builder.connect_account("kim", "Gmail")
     page = builder.page
     await tab_to(page, page.get_by_label("Who is building?"))
     await page.keyboard.press("Control+A")
@@ -47,13 +49,14 @@ async def test_a_zap_of_three_steps_is_built_and_created_by_keyboard_alone(build
     await expect(builder.step(2)).to_be_visible()
     await press(page, page.get_by_role("button", name="Add a step"))
     await expect(builder.step(3).get_by_role("heading", level=2)).to_be_focused()
-    for number, app in enumerate(("HubSpot", "Slack", "Formatter"), start=1):
+    for number, app in enumerate(("HubSpot", "Gmail", "Formatter"), start=1):
         await _choose_app_by_keyboard(builder, number, app)
     await _connect_by_keyboard(builder, 1)
-    await press(page, builder.button(2, "Use: Slack (kim@example.test)"))
+    await press(page, builder.button(2, "Use: Gmail (kim@example.test)"))
     await builder.shows(2, "resolved")
     for number in (1, 2, 3):
-        await tab_to(page, builder.step(number).get_by_label("Action"), backwards=number == 1)
+        await expect(builder.action(number)).to_contain_text("Choose what")
+        await tab_to(page, builder.action(number), backwards=number == 1)
         await page.keyboard.press("ArrowDown")
     await expect(page.get_by_text("Every step has its account and its action.")).to_be_visible()
     await press(page, page.get_by_role("button", name="Create the Zap"))
@@ -100,6 +103,21 @@ async def test_steps_are_moved_and_removed_and_the_focus_stays_where_the_user_is
     await expect(builder.step(1).get_by_role("heading", level=2)).to_be_focused()
 
 
+async def test_triggers_are_for_the_first_step_and_actions_for_the_others(builder: Builder) -> None:
+    """A step that is moved keeps what it does, and is told when that does not fit its new place."""
+    await builder.begin("tri", "Schedule", "Formatter")
+    for number in (1, 2):
+        await expect(builder.action(number)).to_contain_text("Choose what")
+    kinds = [await builder.action(number).evaluate(_KINDS) for number in (1, 2)]
+    await builder.choose_action(1, "Every Hour")
+    await builder.button(1, "Move step 1 down").click()
+    await expect(builder.step(2)).to_contain_text("Only a Zap’s first step can be a trigger")
+
+    assert kinds[0] == ["When this happens"]
+    assert kinds[1]
+    assert "When this happens" not in kinds[1]
+
+
 async def test_a_reload_in_the_middle_of_a_popup_loses_nothing(builder: Builder) -> None:
     """The address names the session, and the popup goes on."""
     await builder.begin("rea", "HubSpot")
@@ -111,6 +129,19 @@ async def test_a_reload_in_the_middle_of_a_popup_loses_nothing(builder: Builder)
 
     await builder.shows(1, "resolved")
     await expect(builder.step(1)).to_contain_text("HubSpot (rea@example.test)")
+
+
+async def test_a_waiting_page_has_its_user_quote_what_operators_find(
+    builder: Builder, installation: Installation
+) -> None:
+    """Where nothing went wrong, it is the Zap as a whole."""
+    await builder.begin("quo", "HubSpot")
+    await builder.open_popup(1)
+    await builder.page.reload()
+    await builder.shows(1, "checking")
+    quoted = await builder.step(1).locator(".quote .mono").inner_text()
+
+    assert await found_by_operators(installation, quoted) == builder.session_id
 
 
 async def test_a_second_tab_shows_the_same_and_goes_along(
@@ -141,7 +172,7 @@ async def test_zapier_is_not_asked_more_often_than_there_is_reason_to(builder: B
     await expect(builder.button(1, "Connect HubSpot")).to_be_visible()
     await builder.choose_app(2, "Formatter", instead_of="Slack")
     await builder.shows(2, "no-auth-required")
-    await expect(builder.step(2).get_by_label("Action")).to_contain_text("Choose")
+    await expect(builder.action(2)).to_contain_text("Choose")
 
     assert 3 <= len(asked) <= 4
 

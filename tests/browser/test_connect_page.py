@@ -34,6 +34,15 @@ async def test_a_link_leads_to_an_account(context: BrowserContext, product: Prod
     await expect(page.locator("#back")).to_have_count(1)
 
 
+async def test_the_demo_says_who_asks(context: BrowserContext, product: Product) -> None:
+    """By a name of its own, where whoever runs it gave none."""
+    link = await linked(product, "page-who", "Slack")
+    page = await context.new_page()
+    await page.goto(link.url)
+
+    await expect(page.locator("main")).to_contain_text("Zapwright demo asks you to connect your Slack account.")
+
+
 async def test_a_second_browser_goes_on_once_it_is_let_in(
     context: BrowserContext, chromium: Browser, product: Product
 ) -> None:

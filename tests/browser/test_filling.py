@@ -40,13 +40,16 @@ async def _fill_in(builder: Builder, password: str) -> None:
 
 
 async def test_an_own_app_is_connected_by_its_fields(builder: Builder) -> None:
-    """What was wrong is said and stays to be corrected; what was typed is masked, and kept nowhere afterwards."""
+    """What was wrong stays to be corrected; what is secret is masked, and nothing typed is kept anywhere afterwards."""
     await builder.begin("own", "Acme Orders")
     form = builder.step(1).get_by_role("form", name="Connect Acme Orders by its fields")
-    await expect(form.get_by_label("password")).to_have_attribute("type", "password")
+    await expect(form.get_by_label("Password", exact=True)).to_have_attribute("type", "password")
+    await expect(form.get_by_label("Username", exact=True)).to_have_attribute("type", "text")
     await _fill_in(builder, "wrong-horse")
     await builder.shows(1, "not-made")
-    await expect(builder.step(1).get_by_role("alert")).to_contain_text("not shown")
+    await expect(builder.step(1).locator(".note")).to_contain_text("Acme Orders did not accept what you filled in")
+    await expect(builder.button(1, "Connect with these")).not_to_have_attribute("aria-disabled", "true")
+    await expect(builder.step(1).locator(".note")).to_have_count(1)
     await expect(form.get_by_label("username")).to_have_value("ann")
     builder.complaints[:] = [said for said in builder.complaints if "422" not in said]
     await form.get_by_label("Show what I type").check()

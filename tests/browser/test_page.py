@@ -7,15 +7,19 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Request, Route, expect
 
+from tests.acceptance.installation import Installation
 from tests.browser.product import Product
-from tests.browser.scenes import SOON_MS, Tab, scene, until, walk_to_login
+from tests.browser.scenes import SOON_MS, Tab, found_by_operators, scene, until, walk_to_login
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+_OF_THE_STEP: Final = "connect.getSnapshot().steps[0].support"
 
 
 async def status_is(page: Page, status: str) -> None:
@@ -85,6 +89,23 @@ async def test_a_token_of_another_session_opens_nothing(context: BrowserContext,
     snapshot = await page.evaluate("({ code: connect.getSnapshot().problem.code, steps: connect.getSnapshot().steps })")
 
     assert snapshot == {"code": "session_not_found", "steps": []}
+
+
+async def test_what_a_user_is_told_to_quote_is_found_by_operators(
+    context: BrowserContext, product: Product, installation: Installation
+) -> None:
+    """The session's id where nothing went wrong, afterwards the reference of what did."""
+    session = await product.session("quote-ida", "Slack")
+    page = await context.new_page()
+    await page.goto(product.page(session))
+    await status_is(page, "live")
+    quoted = [await page.evaluate("connect.getSnapshot().support"), await page.evaluate(_OF_THE_STEP)]
+    refused = await page.evaluate("connect.choose(connect.getSnapshot().steps[0].id, 'nobody').catch((e) => e.support)")
+    quoted.append(await page.evaluate(_OF_THE_STEP))
+
+    assert quoted == [session["id"], session["id"], refused]
+    assert await until(lambda: found_by_operators(installation, refused)) == session["id"]
+    assert await found_by_operators(installation, session["id"]) == session["id"]
 
 
 async def test_a_page_of_a_foreign_origin_learns_nothing(context: BrowserContext, product: Product) -> None:

@@ -85,6 +85,7 @@ async def test_a_user_signs_in_in_a_popup_and_builds_on(context: BrowserContext,
 
     await expect(builder.page.locator(".banner")).to_have_count(0, timeout=FOUND_MS)
     await expect(builder.page.locator("main")).to_contain_text("s•••@example.test")
+    await expect(builder.page.get_by_text("Signed in to Zapier", exact=True)).to_be_visible()
     await builder.choose_app(1, "Slack")
     await builder.shows(1, "ready")
     assert (builder.complaints, await builder.violations()) == ([], [])

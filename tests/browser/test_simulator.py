@@ -200,3 +200,15 @@ async def test_a_browser_that_is_somebody_else_can_be_switched(
 
     assert "Signed in to Zapier as somebody-else" in (said or "")
     assert [one["id"] for one in await visit.heard()] == [id_]
+
+
+@pytest.mark.parametrize(("name", "is_one"), [("ada", True), ("ada.l-1_x", True), ("a b", False), ("sim-ada", False)])
+async def test_the_browser_itself_checks_the_name_of_an_account(
+    context: BrowserContext, address: str, name: str, is_one: bool
+) -> None:
+    """Its pattern is one that browsers understand: what they do not, they ignore."""
+    page = await context.new_page()
+    await page.goto(f"{address}/engine/account")
+    await page.fill("#account", name)
+
+    assert await page.locator("#account").evaluate("(field) => field.validity.valid") is is_one

@@ -110,6 +110,21 @@ async def test_the_demo_is_pages_of_ours(browser: httpx.AsyncClient, path: str, 
     assert [(await browser.get(link)).status_code for link in linked] == [200] * len(linked)
 
 
+async def test_the_address_alone_says_what_it_is_and_leads_to_the_demo(browser: httpx.AsyncClient) -> None:
+    """Everything it links to is there."""
+    answer = await browser.get("/")
+    linked = re.findall(r'(?:href|src)="([^"]+)"', answer.text)
+
+    assert "Zapwright’s API" in answer.text
+    assert {"openapi.json", "demo"} < set(linked)
+    assert [(await browser.get(f"/{link}")).status_code for link in linked] == [200] * len(linked)
+
+
+async def test_without_a_simulator_the_address_leads_to_no_demo(api: Deployment) -> None:
+    """Because there is none."""
+    assert "demo" not in (await api.client.get("/")).text
+
+
 # --- development ---
 
 

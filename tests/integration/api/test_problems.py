@@ -50,7 +50,8 @@ async def test_a_problem_is_found_in_the_log_by_its_reference(api: Deployment) -
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
-        ("GET", "/", (404, "route_not_found")),
+        ("POST", "/", (405, "method_not_allowed")),
+        ("GET", "/nothing", (404, "route_not_found")),
         ("GET", "/v1", (404, "route_not_found")),
         ("GET", "/v1/sessions/", (404, "route_not_found")),
         ("GET", "/v2/apps", (404, "route_not_found")),

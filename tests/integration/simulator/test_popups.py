@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
@@ -294,12 +294,23 @@ def test_a_switch_signs_browsers_in_as_another_account_unless_they_say_otherwise
     assert "as <b>alice</b>" in browser.get(link).text
 
 
+def test_who_signs_in_on_the_way_to_an_app_is_offered_the_name_that_asked_for_it(browser: Browser) -> None:
+    """Nobody can be signed out who is not signed in."""
+    path = browser.connect_link("alice", "Slack").removeprefix(browser.url)
+    asked = browser.get(f"/engine/account?{urlencode({'next': path})}").text
+    unasked = browser.get("/engine/account").text
+
+    assert 'value="alice"' in asked
+    assert 'value="alice"' not in unasked
+    assert "sign-out" not in asked + unasked
+
+
 @pytest.mark.parametrize("account", ["", "a b", "<b>", "sim-ada", "x" * 65])
 def test_what_is_no_account_signs_nobody_in(browser: Browser, account: str) -> None:
     """422, and no cookie."""
     refused = browser.post("/engine/account", account=account)
 
-    assert (refused.status, "No account is chosen" in browser.get("/engine/account").text) == (422, True)
+    assert (refused.status, "Nobody is signed in" in browser.get("/engine/account").text) == (422, True)
 
 
 @pytest.mark.parametrize("elsewhere", ["https://elsewhere.example/", "//elsewhere.example", "/v2/apps", ""])

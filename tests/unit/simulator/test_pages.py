@@ -1,5 +1,7 @@
 """What a browser sees."""
 
+import re
+
 from tests.support.simulation import Simulation, zap
 
 
@@ -10,6 +12,18 @@ async def test_a_connect_link_of_no_app_leads_nowhere(sim: Simulation) -> None:
 
     assert page.status_code == 404
     assert "<b>" not in page.text
+
+
+async def test_its_address_alone_says_what_it_is(sim: Simulation) -> None:
+    """And each link on that page leads somewhere."""
+    async with sim.client() as client:
+        page = await client.get("/")
+        links = re.findall(r'<a href="([^"]+)"', page.text)
+        found = [(await client.get(link)).status_code for link in links]
+
+    assert page.status_code == 200
+    assert "simulator of Zapier’s Partner API" in page.text
+    assert found == [200, 200, 200]
 
 
 async def test_an_editor_link_leads_to_its_zap(sim: Simulation) -> None:
