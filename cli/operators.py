@@ -111,6 +111,7 @@ def operators_api(data_dir: Path | None) -> Remote:
     if not url:
         raise CommandError(
             f"no API is known: set {API_URL}, or run `zapwright up` (there is no {devenv.path_in(data_dir)})"
+            f"{devenv.hint(data_dir)}"
         )
     if not key:
         raise CommandError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -164,3 +165,27 @@ def test_where_no_step_can_be_meant_it_is_said_why(api: Api, desk: Shell, sessio
     api.says("GET /sessions/zs00", session)
 
     assert words in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
+
+
+# --- where everything is --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["sessions list", "why zs00", "audit", "webhooks list", "api-keys list --operator"])
+def test_who_looks_beside_a_demo_is_told_where_it_is(desk: Shell, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it runs."""
+    demo = desk.folder / "demo"
+    for name in ("ZAPWRIGHT_API_URL", "ZAPWRIGHT_OPERATOR_KEY", "REDIS_URL"):
+        desk.environment.pop(name)
+        monkeypatch.delenv(name, raising=False)
+    before = desk.refused(*words.split())
+    demo.mkdir()
+    (demo / "dev.env").write_text("", encoding="utf-8")
+    (demo / "up.lock").write_text(f"{os.getpid()}\n", encoding="utf-8")
+    meanwhile = desk.refused(*words.split())
+    examined = desk.tried("doctor", "--json")
+    (demo / "up.lock").write_text("", encoding="utf-8")
+    afterwards = desk.refused(*words.split())
+
+    assert f"--data-dir {demo}" in examined
+    assert meanwhile == f"{before}; a demo runs: add `--data-dir {demo}`"
+    assert afterwards == before
