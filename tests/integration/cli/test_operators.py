@@ -167,6 +167,33 @@ def test_where_no_step_can_be_meant_it_is_said_why(api: Api, desk: Shell, sessio
     assert words in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
 
 
+# --- the audit ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [100, 120, 200])
+def test_ids_in_the_audit_can_be_copied(api: Api, desk: Shell, columns: int) -> None:
+    """They are whole, however much else there is to say; times have their zone."""
+    desk.environment["COLUMNS"] = str(columns)
+    entry = {
+        "at": "2026-11-25T19:57:14.250Z",
+        "key_id": "ak7k2q9v0xc4m1",
+        "key_name": "Grace of the night shift",
+        "action": "check_now",
+        "session_id": "zs0f7kq2v9x0c4m1n8b6",
+        "step_id": "st7kq2v9x0c4m1n8",
+        "about": "whzs0f7kq2v9x0c4m1n8b6d3f5 12",
+        "reason": "she rang, and says that she is through with everything " * 3,
+        "outcome": "refused",
+        "detail": "zapier_sign_in_required",
+    }
+    api.says("GET /audit?limit=50", {"entries": [entry], "cursor": None})
+    shown = desk.run("audit")
+    ids = (entry["key_id"], entry["session_id"], entry["step_id"], "whzs0f7kq2v9x0c4m1n8b6d3f5")
+
+    assert [one for one in ids if one not in shown] == []
+    assert "2026-11-25 19:57:14 UTC" in shown
+
+
 # --- where everything is --------------------------------------------------------------------------------------
 
 
