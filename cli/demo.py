@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cli import walking
+from cli import devenv, walking
 from cli.builder import Builder
 from cli.deployment import Deployment, alone_in, running
 from cli.environment import read_settings
@@ -77,7 +77,7 @@ def _planned(data_dir: Path | None, stack: ExitStack, *, once: bool) -> Plan:
     settings = read_settings().model_copy(update={"redis_url": None, "queue_redis_url": None, "zapier_api_url": None})
     if data_dir is None and once:
         data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zapwright-demo-")))
-    wishes = Wishes(data_dir=data_dir or settings.data_dir / "demo")
+    wishes = Wishes(data_dir=data_dir or settings.data_dir / devenv.DEMO)
     folder = made_directory(wishes, settings=settings)
     stack.enter_context(alone_in(folder))
     return plan(wishes, settings=settings, data_dir=folder)

@@ -240,7 +240,7 @@ def alone_in(data_dir: Path) -> Iterator[None]:
 
     Raises AlreadyUpError.
     """
-    with (data_dir / "up.lock").open("a+", encoding="utf-8") as lock:
+    with (data_dir / devenv.LOCK).open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Final
 
 NAME: Final = "dev.env"
+LOCK: Final = "up.lock"
+"""Beside it: the process that runs everything, by its number."""
+
+DEMO: Final = "demo"
+"""Where in a data directory `zapwright demo` has its own."""
 
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)")
 
@@ -28,6 +33,12 @@ def read(data_dir: Path) -> dict[str, str]:
         return {}
     found = (_LINE.fullmatch(line.strip()) for line in text.splitlines())
     return {match[1]: " ".join(shlex.split(match[2])) for match in found if match}
+
+
+def hint(data_dir: Path) -> str:
+    """Say that a demo runs in its place in this directory, if one does, to whoever found nothing here."""
+    demo = data_dir / DEMO
+    return f"; a demo runs: add `--data-dir {demo}`" if path_in(demo).exists() and _is_up(demo) else ""
 
 
 def write(data_dir: Path, variables: Mapping[str, str]) -> None:
@@ -52,3 +63,14 @@ def enter(data_dir: Path) -> None:
     """Put its variables into this process's environment, where that does not say otherwise."""
     for name, value in read(data_dir).items():
         os.environ.setdefault(name, value)
+
+
+def _is_up(data_dir: Path) -> bool:
+    """Tell whether the process that last ran everything here lives. Its lock is left alone: somebody may want it."""
+    try:
+        os.kill(int((data_dir / LOCK).read_text(encoding="utf-8")), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True

@@ -103,7 +103,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     for finding in _settings(settings):
         yield finding
     if settings.redis_url is None:
-        yield _fail("store", "REDIS_URL is not set", "name the store, or let `zapwright up` run one of its own")
+        advice = f"name the store, or let `zapwright up` run one of its own{devenv.hint(settings.data_dir)}"
+        yield _fail("store", "REDIS_URL is not set", advice)
         return
     async with _opened(settings) as (zapwright, store):
         async for finding in _store(store, zapwright, settings):

@@ -7,6 +7,7 @@ from typing import Final
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
+from cli import devenv
 from cli.errors import CommandError
 from orchestrator.settings import Settings
 
@@ -28,7 +29,8 @@ def read_settings(**given: object) -> Settings:
 def store_url(settings: Settings) -> str:
     """Return the store's address. Raises CommandError when there is none."""
     if settings.redis_url is None:
-        raise CommandError("REDIS_URL is not set: name the store, or let `zapwright up` run one of its own")
+        hint = devenv.hint(settings.data_dir)
+        raise CommandError(f"REDIS_URL is not set: name the store, or let `zapwright up` run one of its own{hint}")
     return settings.redis_url.get_secret_value()
 
 

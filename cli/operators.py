@@ -29,6 +29,7 @@ _VERDICTS: Final = {
     "stuck": ("somebody has to help", "bold red"),
     "unknown": ("nothing is known of it", "yellow"),
 }
+_LONGEST_ID: Final = 40
 _BY_ITSELF: Final = {"awaiting-popup", "needs-auth"}
 _OVER: Final = {"created": "its Zap was created", "cancelled": "it was cancelled", "expired": "it expired"}
 
@@ -111,6 +112,7 @@ def operators_api(data_dir: Path | None) -> Remote:
     if not url:
         raise CommandError(
             f"no API is known: set {API_URL}, or run `zapwright up` (there is no {devenv.path_in(data_dir)})"
+            f"{devenv.hint(data_dir)}"
         )
     if not key:
         raise CommandError(
@@ -175,17 +177,32 @@ def _said(said: Json) -> Group:
 
 
 def _entries(entries: Sequence[Json]) -> Table:
+    """Draw the audit; ids stand on one line, so that they can be copied."""
     table = Table(box=None, header_style="bold")
+    ids = {
+        "who": [entry["key_id"] for entry in entries],
+        "to": [
+            word
+            for entry in entries
+            for word in f"{entry['session_id'] or ''} {entry['step_id'] or ''} {entry['about'] or ''}".split()
+            if len(word) <= _LONGEST_ID
+        ],
+    }
     for column in ("when", "who", "what", "to", "why", "outcome"):
-        table.add_column(column, overflow="fold", no_wrap=column == "when")
+        longest = max(map(len, ids.get(column, ())), default=None)
+        table.add_column(column, overflow="fold", no_wrap=column in {"when", "what"}, min_width=longest)
     for entry in entries:
-        to = " ".join(str(part) for part in (entry["session_id"], entry["step_id"], entry["about"]) if part)
+        to = (entry["session_id"], entry["step_id"], entry["about"])
         table.add_row(
-            tables.moment(entry["at"]),
-            tables.plain(f"{entry['key_name'] or '–'} ({entry['key_id']})"),
+            f"{tables.moment(entry['at'])} UTC",
+            _lines(entry["key_name"], entry["key_id"]),
             entry["action"],
-            tables.plain(to),
+            _lines(*to),
             tables.plain(entry["reason"], most=500),
             tables.plain(f"{entry['outcome']} {entry['detail'] or ''}".strip()),
         )
     return table
+
+
+def _lines(*parts: str | None) -> Text:
+    return Text("\n").join(tables.plain(part) for part in parts if part)

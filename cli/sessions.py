@@ -59,6 +59,6 @@ def api_of(data_dir: Path | None) -> Remote:
     if not url or not key:
         raise CommandError(
             f"no API is known: set {API_URL} and {API_KEY}, or run `zapwright up` "
-            f"(there is no {devenv.path_in(data_dir)})"
+            f"(there is no {devenv.path_in(data_dir)}){devenv.hint(data_dir)}"
         )
     return Remote(url, api_key=key)

@@ -53,7 +53,7 @@ def own_name() -> str:
 def _way_in(deployment: Deployment) -> str:
     if deployment.plan.operator_key is None:
         return f"sign in with a key of: {own_name()} api-keys create --operator"
-    return f"sign in with {OPERATOR_KEY} of {devenv.NAME}"
+    return f"sign in with {OPERATOR_KEY} of {devenv.path_in(deployment.plan.data_dir)}"
 
 
 def show_addresses(voice: Voice, deployment: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -164,3 +165,54 @@ def test_where_no_step_can_be_meant_it_is_said_why(api: Api, desk: Shell, sessio
     api.says("GET /sessions/zs00", session)
 
     assert words in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
+
+
+# --- the audit ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [100, 120, 200])
+def test_ids_in_the_audit_can_be_copied(api: Api, desk: Shell, columns: int) -> None:
+    """They are whole, however much else there is to say; times have their zone."""
+    desk.environment["COLUMNS"] = str(columns)
+    entry = {
+        "at": "2026-11-25T19:57:14.250Z",
+        "key_id": "ak7k2q9v0xc4m1",
+        "key_name": "Grace of the night shift",
+        "action": "check_now",
+        "session_id": "zs0f7kq2v9x0c4m1n8b6",
+        "step_id": "st7kq2v9x0c4m1n8",
+        "about": "whzs0f7kq2v9x0c4m1n8b6d3f5 12",
+        "reason": "she rang, and says that she is through with everything " * 3,
+        "outcome": "refused",
+        "detail": "zapier_sign_in_required",
+    }
+    api.says("GET /audit?limit=50", {"entries": [entry], "cursor": None})
+    shown = desk.run("audit")
+    ids = (entry["key_id"], entry["session_id"], entry["step_id"], "whzs0f7kq2v9x0c4m1n8b6d3f5")
+
+    assert [one for one in ids if one not in shown] == []
+    assert "2026-11-25 19:57:14 UTC" in shown
+
+
+# --- where everything is --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["sessions list", "why zs00", "audit", "webhooks list", "api-keys list --operator"])
+def test_who_looks_beside_a_demo_is_told_where_it_is(desk: Shell, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it runs."""
+    demo = desk.folder / "demo"
+    for name in ("ZAPWRIGHT_API_URL", "ZAPWRIGHT_OPERATOR_KEY", "REDIS_URL"):
+        desk.environment.pop(name)
+        monkeypatch.delenv(name, raising=False)
+    before = desk.refused(*words.split())
+    demo.mkdir()
+    (demo / "dev.env").write_text("", encoding="utf-8")
+    (demo / "up.lock").write_text(f"{os.getpid()}\n", encoding="utf-8")
+    meanwhile = desk.refused(*words.split())
+    examined = desk.tried("doctor", "--json")
+    (demo / "up.lock").write_text("", encoding="utf-8")
+    afterwards = desk.refused(*words.split())
+
+    assert f"--data-dir {demo}" in examined
+    assert meanwhile == f"{before}; a demo runs: add `--data-dir {demo}`"
+    assert afterwards == before
