@@ -38,7 +38,7 @@ VERDICTS: Final = {
     "unknown": ("plain", "Nothing is known of it"),
 }
 OPEN: Final = frozenset({"building", "ready"})
-ID_LIKE: Final = "40912355"
+ID_LIKE: Final = "40912355, or kdGhl64"
 EXTENSIONS: Final = (("3600", "an hour"), ("14400", "four hours"), ("86400", "a day"))
 
 
@@ -233,8 +233,8 @@ def _seen_of(session: Json, step: Json) -> list[Json]:
 def _bind(sight: Sight, path: str, step: Json, seen: list[Json]) -> Node | None:
     about = "The step gets an account that Zapier lists as the user's for this app. Ask the user which one is meant."
     hint = (
-        f"As Zapier's Partner API calls it: {ID_LIKE}. Not known? Press “Check now” first: when Zapier lists accounts "
-        "that may be meant, they are offered here."
+        f"Letters and digits, as Zapier's Partner API has them: {ID_LIKE}. Not known? Press “Check now” first: when "
+        "Zapier lists accounts that may be meant, they are offered here."
     )
     written = h(
         "label",
@@ -245,8 +245,7 @@ def _bind(sight: Sight, path: str, step: Json, seen: list[Json]) -> Node | None:
             name="authentication_id",
             required=not seen,
             autocomplete="off",
-            inputmode="numeric",
-            placeholder=ID_LIKE,
+            placeholder=ID_LIKE.partition(",")[0],
         ),
         h("span", hint, cls="soft small"),
         cls="field",
