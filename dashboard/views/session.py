@@ -238,7 +238,7 @@ def _bind(sight: Sight, path: str, step: Json, seen: list[Json]) -> Node | None:
     )
     written = h(
         "label",
-        h("span", "Another, by its id" if seen else "Its id"),
+        h("span", "Its id"),
         h(
             "input",
             type="text",
@@ -250,13 +250,17 @@ def _bind(sight: Sight, path: str, step: Json, seen: list[Json]) -> Node | None:
         h("span", hint, cls="soft small"),
         cls="field",
     )
-    known = h("fieldset", h("legend", "Which account?"), *map(_choice, seen), cls="known") if seen else None
+    another = h("label", _radio(""), h("span", "Another, whose id is written below"), key="another")
+    known = h("fieldset", h("legend", "Which account?"), *map(_choice, seen), another, cls="known") if seen else None
     return action(sight, f"{path}/bind", "Give it an account", about, known, written, name=f"bind-{step['id']}")
 
 
 def _choice(account: Json) -> Node:
-    given = h("input", type="radio", name="authentication_id", value=account["id"])
-    return h("label", given, _account(account), key=account["id"])
+    return h("label", _radio(account["id"]), _account(account), key=account["id"])
+
+
+def _radio(id_: str) -> Node:
+    return h("input", type="radio", name="authentication_id", value=id_, required=True)
 
 
 def _doing(sight: Sight, session: Json) -> Node | None:
