@@ -131,9 +131,8 @@ def _undelivered(failing: Json, dead: Json) -> Node | None:
         if fail
         else "Their backends did not receive them in time. They can be sent again."
     )
-    way = h(
-        "a", "Look at them", href=address("/deliveries", {"state": "failing" if fail else "dead"}), cls="button quiet"
-    )
+    state = "failing" if fail else "dead"
+    way = h("a", "Look at them", href=address("/deliveries", {"state": state}), cls="button")
     return _note("wait", f"Webhook messages: {said}", text, way, key="undelivered")
 
 

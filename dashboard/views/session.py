@@ -38,7 +38,7 @@ VERDICTS: Final = {
     "unknown": ("plain", "Nothing is known of it"),
 }
 OPEN: Final = frozenset({"building", "ready"})
-ID_LIKE: Final = "40912355"
+ID_LIKE: Final = "40912355, or kdGhl64"
 EXTENSIONS: Final = (("3600", "an hour"), ("14400", "four hours"), ("86400", "a day"))
 
 
@@ -233,31 +233,34 @@ def _seen_of(session: Json, step: Json) -> list[Json]:
 def _bind(sight: Sight, path: str, step: Json, seen: list[Json]) -> Node | None:
     about = "The step gets an account that Zapier lists as the user's for this app. Ask the user which one is meant."
     hint = (
-        f"As Zapier's Partner API calls it: {ID_LIKE}. Not known? Press “Check now” first: when Zapier lists accounts "
-        "that may be meant, they are offered here."
+        f"Letters and digits, as Zapier's Partner API has them: {ID_LIKE}. Not known? Press “Check now” first: when "
+        "Zapier lists accounts that may be meant, they are offered here."
     )
     written = h(
         "label",
-        h("span", "Another, by its id" if seen else "Its id"),
+        h("span", "Its id"),
         h(
             "input",
             type="text",
             name="authentication_id",
             required=not seen,
             autocomplete="off",
-            inputmode="numeric",
-            placeholder=ID_LIKE,
+            placeholder=ID_LIKE.partition(",")[0],
         ),
         h("span", hint, cls="soft small"),
         cls="field",
     )
-    known = h("fieldset", h("legend", "Which account?"), *map(_choice, seen), cls="known") if seen else None
+    another = h("label", _radio(""), h("span", "Another, whose id is written below"), key="another")
+    known = h("fieldset", h("legend", "Which account?"), *map(_choice, seen), another, cls="known") if seen else None
     return action(sight, f"{path}/bind", "Give it an account", about, known, written, name=f"bind-{step['id']}")
 
 
 def _choice(account: Json) -> Node:
-    given = h("input", type="radio", name="authentication_id", value=account["id"])
-    return h("label", given, _account(account), key=account["id"])
+    return h("label", _radio(account["id"]), _account(account), key=account["id"])
+
+
+def _radio(id_: str) -> Node:
+    return h("input", type="radio", name="authentication_id", value=id_, required=True)
 
 
 def _doing(sight: Sight, session: Json) -> Node | None:

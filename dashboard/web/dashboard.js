@@ -60,6 +60,13 @@ addEventListener("submit", (event) => {
   }
 });
 
+// Who writes into the free field of a choice means that, and none of those offered above it.
+addEventListener("input", (event) => {
+  if (!(event.target instanceof HTMLInputElement) || event.target.type !== "text") return;
+  const another = event.target.form?.querySelector(`input[type=radio][name="${event.target.name}"][value=""]`);
+  if (another instanceof HTMLInputElement) another.checked = true;
+});
+
 addEventListener("change", (event) => {
   if (event.target instanceof HTMLSelectElement && event.target.form?.method === "get") event.target.form?.requestSubmit();
 });

@@ -23,6 +23,7 @@ from tests.support.processes import ROOT
 LOSES: Final = "HubSpot"
 WELL: Final = ("Slack", "Gmail", "Notion")
 STUCK: Final = ("Lead from form to deal", "Orders to sheet", "Tickets to channel")
+UNDECIDED: Final = "noor-k"
 STUCK_WITHIN_MS: Final = 50_000
 _BEGUN: Final[dict[str, asyncio.Task[Waiting]]] = {}
 
@@ -65,7 +66,16 @@ async def _begin(product: Product, stage: Stage) -> Waiting:
     for one in stuck:
         await one.finish()
     await _webhooks(product, stage)
+    await _undecided(product)
     return stuck[0]
+
+
+async def _undecided(product: Product) -> None:
+    """Have a user who connected two accounts, of which only they can say which one is meant."""
+    found = await waiting(product, UNDECIDED, "Notion", title="Notes to pages")
+    for _ in range(2):
+        await product.connect_account(found.user, "Notion")
+    await found.finish()
 
 
 async def _webhooks(product: Product, stage: Stage) -> None:
@@ -175,6 +185,28 @@ async def dashboard_acting(stage: Stage) -> Shown:
     await page.get_by_role("button", name="Check now").click()
     await page.locator("dialog[open]").get_by_label("Why?").fill("the user called: HubSpot does not connect")
     return page, None
+
+
+@scene
+async def dashboard_giving(stage: Stage) -> Shown:
+    """Of what the session knows, an account is chosen; any other is named by its id."""
+    await _incident(stage)
+    dashboard = await _dashboard(stage, f"/sessions?user_id={UNDECIDED}")
+    page = dashboard.page
+    await page.get_by_role("link", name="Notes to pages").click()
+    await expect(page.get_by_text("Offered", exact=True)).to_be_visible(timeout=STUCK_WITHIN_MS)
+    await page.get_by_role("button", name="Give it an account").click()
+    await page.locator("dialog[open]").get_by_role("radio").first.check()
+    return page, None
+
+
+@scene
+async def dashboard_missing(stage: Stage) -> Shown:
+    """An address that no page has."""
+    await _incident(stage)
+    dashboard = await _dashboard(stage)
+    await dashboard.page.goto(f"{stage.variables['ZAPWRIGHT_DASHBOARD_URL']}/nonsense")
+    return dashboard.page, None
 
 
 @scene

@@ -29,6 +29,7 @@ USERS: Final = (
     *("sophie", "bjarne", "katherine", "guido", "carol", "linus", "susan", "brian", "adele", "robin", "karen", "peter"),
     *("elizabeth", "james", "margaret", "kurt", "emmy", "george", "rosa", "blaise", "rita", "konrad", "ida", "edgar"),
     *("mabel", "otto", "irma", "hugo", "selma", "erik", "nora", "felix", "edith", "jonas", "klara", "axel"),
+    *("astrid", "bruno", "clara", "dora", "enzo", "fritz", "gerda", "hanna", "ivo", "julia", "karl", "lena"),
     *("sarah", "henry", "alma", "viktor", "greta", "oskar", "lotte", "emil", "ruth", "paul", "wanda", "kai"),
 )
 

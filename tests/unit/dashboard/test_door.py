@@ -290,11 +290,11 @@ async def test_an_address_that_nothing_has_is_answered_by_a_page_of_ours(house: 
     assert ("Sign out" in answer.text) is is_page
 
 
-async def test_a_choice_counts_before_the_free_field_that_stands_after_it(house: House) -> None:
+async def test_of_a_choice_and_its_free_field_the_one_that_is_filled_counts(house: House) -> None:
     """Both bear one name; what is blank is neither."""
     await house.sign_in()
     house.api.says(f"/sessions/{SESSION}/steps/s/bind", {"says": "Done."})
-    for typed in ("authentication_id=1&authentication_id=", "authentication_id=1&authentication_id=2"):
+    for typed in ("authentication_id=1&authentication_id=", "authentication_id=&authentication_id=22"):
         await house.browser.post(
             f"/act/sessions/{SESSION}/steps/s/bind",
             content=f"wish={len(typed)}&reason=x&{typed}",
@@ -302,4 +302,4 @@ async def test_a_choice_counts_before_the_free_field_that_stands_after_it(house:
         )
     sent = [json.loads(request.content)["authentication_id"] for request in house.api.asked if request.content]
 
-    assert sent == ["1", "1"]
+    assert sent == ["1", "22"]

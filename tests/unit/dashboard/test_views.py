@@ -329,7 +329,7 @@ def test_the_accounts_that_are_known_can_be_given_without_knowing_an_id() -> Non
     form = next(node for node in _all(page) if node.tag == "form" and node.attributes["action"].endswith("/bind"))
     given = [node.attributes for node in _all(form) if node.attributes.get("name") == "authentication_id"]
 
-    assert [one["value"] for one in given if one["type"] == "radio"] == ["1", "2", "3"]
+    assert [one["value"] for one in given if one["type"] == "radio"] == ["1", "2", "3", ""]
     assert given[-1]["type"] == "text"
     assert "required" not in given[-1]
     assert "Check now" in text_of(form)
