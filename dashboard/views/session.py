@@ -194,7 +194,7 @@ def _helps(sight: Sight, session: Json, step: Json) -> Node | None:
     path = f"/sessions/{session['id']}/steps/{step['id']}"
     waits = step["state"] in {"awaiting-popup", "needs-auth"} and step.get("app")
     offers = [
-        _check(sight, path, step) if step["state"] == "awaiting-popup" or (waits and step.get("reason")) else None,
+        _check(sight, path, step) if _can_be_checked(step) else None,
         _bind(sight, path, step, _seen_of(session, step)) if waits else None,
         action(
             sight,
@@ -209,6 +209,11 @@ def _helps(sight: Sight, session: Json, step: Json) -> Node | None:
     ]
     shown = [offer for offer in offers if offer is not None]
     return h("div", *shown, cls="actions", key="actions") if shown else None
+
+
+def _can_be_checked(step: Json) -> bool:
+    is_open = step["state"] == "awaiting-popup"
+    return is_open or bool(step["state"] == "needs-auth" and step.get("app") and step.get("reason"))
 
 
 def _check(sight: Sight, path: str, step: Json) -> Node | None:
@@ -232,10 +237,11 @@ def _seen_of(session: Json, step: Json) -> list[Json]:
 
 def _bind(sight: Sight, path: str, step: Json, seen: list[Json]) -> Node | None:
     about = "The step gets an account that Zapier lists as the user's for this app. Ask the user which one is meant."
-    hint = (
-        f"Letters and digits, as Zapier's Partner API has them: {ID_LIKE}. Not known? Press “Check now” first: when "
-        "Zapier lists accounts that may be meant, they are offered here."
-    )
+    hint = f"Letters and digits, as Zapier's Partner API has them: {ID_LIKE}."
+    if _can_be_checked(step):
+        hint += (
+            " Not known? Press “Check now” first: when Zapier lists accounts that may be meant, they are offered here."
+        )
     written = h(
         "label",
         h("span", "Its id"),

@@ -321,7 +321,7 @@ def test_the_accounts_that_are_known_can_be_given_without_knowing_an_id() -> Non
     told = operators.story()
     other_app = {"id": "x", "title": "Slack", "image": None, "hex_color": None}
     told["session"]["steps"] = [
-        operators.step("needs-auth", candidates=[account | {"id": "1"}, account | {"id": "2"}]),
+        operators.step("needs-auth", reason="ambiguous", candidates=[account | {"id": "1"}, account | {"id": "2"}]),
         operators.step("resolved", id="s2", authentication=account | {"id": "3"}),
         operators.step("resolved", id="s3", authentication=account | {"id": "4"}, app=other_app),
     ]
@@ -446,3 +446,13 @@ def test_as_many_are_said_to_be_stuck_as_are_listed(counted: int, rows: int, cur
 
     assert text_of(tile).startswith(f"{said} Stuck")
     assert ("All is well" in text_of(page)) is (said == "0")
+
+
+def test_where_no_check_is_offered_none_is_advised() -> None:
+    """A step for which nobody has opened a popup yet has nothing to be checked."""
+    told = operators.story()
+    told["session"]["steps"] = [operators.step("needs-auth")]
+    page = _page("Session", session.view, story=told)
+    form = next(node for node in _all(page) if node.tag == "form" and node.attributes["action"].endswith("/bind"))
+
+    assert "Check now" not in text_of(form)
