@@ -30,6 +30,7 @@ USERS: Final = (
     *("elizabeth", "james", "margaret", "kurt", "emmy", "george", "rosa", "blaise", "rita", "konrad", "ida", "edgar"),
     *("mabel", "otto", "irma", "hugo", "selma", "erik", "nora", "felix", "edith", "jonas", "klara", "axel"),
     *("sarah", "henry", "alma", "viktor", "greta", "oskar", "lotte", "emil", "ruth", "paul", "wanda", "kai"),
+    *("theo", "marta", "anton", "helen", "lena", "bruno", "clara", "max"),
 )
 
 
