@@ -174,6 +174,7 @@ function tool(kind, label, click, possible) {
 
 /** @param {any} step @param {{words: import("./builder-words.js").Words, index: number, locked: boolean, desk: Desk, wishes: Wishes}} view */
 function body(step, { words, index, locked, desk, wishes }) {
+  if (step.show === "sign-in-needed") return h("p", { class: "soft", key: "later" }, "You go on here after signing in.");
   if (step.app === null || desk.changing) return !locked && appChoice(step, desk, wishes);
   const settled = SETTLED.has(step.show);
   return [

@@ -120,7 +120,7 @@ const SHOWS = {
   }),
   offline: () => ({ tone: "wait", badge: "Offline" }),
   "token-expired": () => ({ tone: "wait", badge: "Paused" }),
-  "sign-in-needed": () => ({ tone: "bad", badge: "Sign in to Zapier" }),
+  "sign-in-needed": () => ({ tone: "plain", badge: "After signing in" }),
 };
 
 /**
@@ -134,7 +134,17 @@ export function wordsOf(show, app) {
   return SHOWS[show]?.(app) ?? { tone: "plain", badge: show };
 }
 
-/** @type {Record<string, {tone: Tone, words: string, about?: string}>} */
+/** @typedef {{tone: Tone, words: string, title?: string, about?: string}} Standing `title` is what to do about it. */
+
+/** What there is to be said to who was never signed in. @type {Standing} */
+const NEWCOMER = {
+  tone: "busy",
+  words: "Not signed in",
+  title: "First, sign in to Zapier",
+  about: "Your Zap will be built in your Zapier account. Then you choose apps and connect accounts here.",
+};
+
+/** @type {Record<string, Standing>} */
 const STATUSES = {
   starting: { tone: "busy", words: "Loading" },
   live: { tone: "good", words: "Live" },
@@ -145,8 +155,9 @@ const STATUSES = {
   },
   "token-expired": { tone: "wait", words: "Paused", about: "This page may no longer follow the Zap. Nothing is lost: it goes on where it is." },
   "sign-in-needed": {
-    tone: "bad",
-    words: "Sign in to Zapier",
+    tone: "wait",
+    words: "Not signed in",
+    title: "Sign in to Zapier again",
     about: "Until then Zapier cannot be asked about apps and accounts. What was open stays open, and goes on afterwards.",
   },
   refused: { tone: "bad", words: "Refused" },
@@ -157,9 +168,10 @@ const STATUSES = {
  * Says what may be said of everything that is shown.
  *
  * @param {string} status of connect.js
+ * @param {boolean} [isNew] the user was never signed in to Zapier
  */
-export function statusInWords(status) {
-  return /** @type {{tone: Tone, words: string, about?: string}} */ (STATUSES[status]);
+export function statusInWords(status, isNew = false) {
+  return status === "sign-in-needed" && isNew ? NEWCOMER : /** @type {Standing} */ (STATUSES[status]);
 }
 
 /** @type {Record<string, string>} */

@@ -383,8 +383,8 @@ function focusOn(heading) {
 }
 
 /** @param {any} snapshot */
-function standing({ status }) {
-  const { tone, words } = statusInWords(status);
+function standing({ status, session }) {
+  const { tone, words } = statusInWords(status, isNewcomer(session));
   return h("span", { class: "badge", "data-tone": tone, id: "status" }, h("span", { class: "dot" }), words);
 }
 
@@ -517,17 +517,22 @@ function gone(why) {
 }
 
 /** What holds for the whole page. @param {any} snapshot @param {import("../../clients/browser/types.js").Connect} connect */
-function banner({ status, support }, connect) {
-  const { tone, words, about } = statusInWords(status);
+function banner({ status, session, support }, connect) {
+  const { tone, words, title = words, about } = statusInWords(status, isNewcomer(session));
   if (!about) return null;
   return h(
     "div",
     { class: "note banner", "data-tone": tone, role: "status", key: "banner" },
-    h("strong", {}, words),
+    h("strong", {}, title),
     h("p", {}, about),
     status === "sign-in-needed" && page.signIn ? signInPanel(page.signIn) : h("div", { class: "row" }, button("Try now", connect.refresh)),
-    support && quote(support),
+    support && !isNewcomer(session) && quote(support),
   );
+}
+
+/** @param {any} session */
+function isNewcomer(session) {
+  return session?.credential.state === "missing";
 }
 
 /** @param {any} session */

@@ -125,6 +125,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     return [
       one.description && inText(one.description),
       one.format === "DATETIME" && "A date or a moment, such as 2026-11-25T14:00:00Z",
+      one.format === "READONLY" && "Only shown: nothing can be filled in here",
       one.format === "FILE" && "The http or https address of a file",
       one.default && `Zapier suggests: ${one.default}`,
       wanted.length > 0 && `First fill: ${wanted.map(({ title }) => title).join(", ")}`,
@@ -166,7 +167,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
       "div",
       { key: `field ${one.id}`, class: "field", "data-field": one.id, on },
       isMapped(draft) && !isText(one.value_type, one) ? h("span", { id: `${id}-label` }, title) : h("label", { for: id, id: `${id}-label` }, title),
-      one.format === "READONLY" ? h("output", { id, ...aria }, asText(draft)) : single(control),
+      one.format === "READONLY" ? h("output", { id, ...aria }, asText(draft) || "–") : single(control),
       more,
     );
   };
@@ -238,15 +239,17 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
   /** Picks a moment by the browser's own calendar, beside the text, which takes dates without a time and references. @param {Control} control */
   const moment = ({ id, name, value, set }) =>
     !isMapped(value) &&
-    h("input", {
-      key: "moment",
-      id: `${id}-moment`,
-      class: "moment",
-      type: "datetime-local",
-      "aria-label": `Pick date and time for ${name}`,
-      value: localOf(asText(value)),
-      on: { change: (/** @type {{target: HTMLInputElement}} */ { target }) => set(momentOf(target.value), true) },
-    });
+    h(
+      "div",
+      { key: "moment", class: "moment" },
+      h("label", { class: "soft small", for: `${id}-moment` }, "Or pick date and time", h("span", { class: "unseen" }, ` for ${name}`)),
+      h("input", {
+        id: `${id}-moment`,
+        type: "datetime-local",
+        value: localOf(asText(value)),
+        on: { change: (/** @type {{target: HTMLInputElement}} */ { target }) => set(momentOf(target.value), true) },
+      }),
+    );
 
   /** Text, with references within it. @param {Control} control */
   const texts = ({ id, name, field: one, type, value, set, aria, labelled }) => {

@@ -329,7 +329,7 @@ async def builder_not_made(stage: Stage) -> Shown:
     builder = await _own_app(stage, password="wrong-horse")
     await builder.button(1, "Connect with these").click()
     await builder.shows(1, "not-made")
-    await expect(builder.step(1).get_by_role("alert")).to_be_visible()
+    await expect(builder.step(1).locator(".note")).to_be_visible()
     return _shown(builder)
 
 
@@ -384,6 +384,16 @@ async def builder_token_expired(stage: Stage) -> Shown:
     await builder.page.route("**/dev/session/**", lambda route: route.fulfill(status=403, json=refused))
     await builder.shows(1, "token-expired", within_s=2 * TOKEN_S)
     return builder.page, builder.page.locator(".banner")
+
+
+@scene
+async def builder_newcomer(stage: Stage) -> Shown:
+    """The user was never signed in to Zapier."""
+    builder = await _welcome(stage)
+    await builder.page.get_by_label("Signed in to Zapier already").uncheck()
+    await builder.begin(stage.user)
+    await expect(builder.page.locator(".banner")).to_be_visible()
+    return builder.page, None
 
 
 @scene

@@ -31,6 +31,7 @@ USERS: Final = (
     *("mabel", "otto", "irma", "hugo", "selma", "erik", "nora", "felix", "edith", "jonas", "klara", "axel"),
     *("astrid", "bruno", "clara", "dora", "enzo", "fritz", "gerda", "hanna", "ivo", "julia", "karl", "lena"),
     *("sarah", "henry", "alma", "viktor", "greta", "oskar", "lotte", "emil", "ruth", "paul", "wanda", "kai"),
+    *("theo", "marta", "anton", "helen", "lena", "bruno", "clara", "max"),
 )
 
 

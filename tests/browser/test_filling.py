@@ -127,6 +127,7 @@ async def test_a_moment_is_picked_or_typed(builder: Builder) -> None:
     step = builder.step(2)
     text = step.get_by_role("textbox", name="Birthday", exact=True)
     picker = step.get_by_label("Pick date and time for Birthday")
+    await expect(step.get_by_text("Or pick date and time")).to_be_visible()
     await picker.fill("2026-11-25T14:30")
     await picker.blur()
     await expect(text).to_have_value(re.compile(r"2026-11-25T14:30:00(Z|[+-]\d\d:\d\d)"))
@@ -138,6 +139,16 @@ async def test_a_moment_is_picked_or_typed(builder: Builder) -> None:
 
     await expect(text).to_have_accessible_description(re.compile("Expected a date"))
     await expect(picker).to_have_value("")
+
+
+async def test_a_field_that_is_only_shown_says_so(builder: Builder) -> None:
+    """Its name does not stand there alone."""
+    await builder.connect_account("only", "HubSpot")
+    await builder.begin("only", "Schedule", "HubSpot")
+    await builder.button(2, "Use: ").click()
+    await builder.choose_action(2, "Create Contact")
+
+    await expect(builder.step(2).locator("[data-field=lifecycle]")).to_have_text(re.compile("Only shown"))
 
 
 async def test_what_was_found_wrong_is_no_longer_said_once_it_was_changed(builder: Builder) -> None:

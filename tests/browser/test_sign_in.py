@@ -57,6 +57,18 @@ async def begun(context: BrowserContext, installation: Installation, user: str) 
     return builder
 
 
+async def test_who_is_not_signed_in_is_asked_to_be_once_and_calmly(
+    context: BrowserContext, installation: Installation
+) -> None:
+    """Nothing went wrong: nothing is red, there is nothing to quote, and steps say when they go on."""
+    builder = await begun(context, installation, "si-new")
+    steps = builder.page.locator(".step")
+
+    await expect(builder.page.get_by_text("Sign in to Zapier")).to_have_count(2)  # what to do, and the button for it
+    await expect(builder.page.locator("[data-tone=bad], .quote")).to_have_count(0)
+    await expect(steps.locator(".badge")).to_have_text(["After signing in"] * 2)
+
+
 async def popup_of(page: Page, button: str = "Sign in to Zapier") -> Page:
     """Press the button that opens the popup."""
     async with page.expect_popup() as opening:
