@@ -178,15 +178,18 @@ async def test_zapier_is_not_asked_more_often_than_there_is_reason_to(builder: B
 
 
 async def test_a_hostile_title_is_text(builder: Builder) -> None:
-    """An app may be called what it likes: nothing of it runs, and it cannot turn the words beside it around."""
-    await builder.patch_faults({"apps": {"Stripe": {"title": HOSTILE}}})
+    """An app may be called what it likes: nothing of it runs, and it cannot turn the words beside it around.
+
+    It is one that no other test asks for: what a search found serves everybody for minutes.
+    """
+    await builder.patch_faults({"apps": {"Zendesk": {"title": HOSTILE}}})
     await builder.begin("eve")
     field = builder.step(1).get_by_role("combobox", name="App")
-    await field.fill("Stripe")
+    await field.fill("Zendesk")
     await builder.step(1).get_by_role("option", name="<img").click()
     await expect(builder.step(1).get_by_role("heading", level=2)).to_contain_text("<img src=x onerror=")
     await builder.shows(1, "ready")
-    await builder.patch_faults({"apps": {"Stripe": None}})
+    await builder.patch_faults({"apps": {"Zendesk": None}})
 
     assert await builder.page.title() == "Build a Zap · Zapwright"
     assert await builder.page.locator("img[src=x]").count() == 0

@@ -82,6 +82,7 @@ async def test_what_a_request_is_about_is_on_every_line() -> None:
         structlog.contextvars.bind_contextvars(tenant="acme", attempt="at1")
         await answers(scope, receive, send)
 
+    structlog.contextvars.clear_contextvars()
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
         for app, path in ((works, "/v1/sessions/zs1/steps/st1/popup"), (answers, "/v1/users/ada")):
             await asyncio.create_task(ask(app, Metrics(), path=path))
