@@ -182,14 +182,14 @@ async def test_a_hostile_title_is_text(builder: Builder) -> None:
 
     It is one that no other test asks for: what a search found serves everybody for minutes.
     """
-    await builder.patch_faults({"apps": {"Zendesk": {"title": HOSTILE}}})
+    await builder.patch_faults({"apps": {"Twilio": {"title": HOSTILE}}})
     await builder.begin("eve")
     field = builder.step(1).get_by_role("combobox", name="App")
-    await field.fill("Zendesk")
+    await field.fill("Twilio")
     await builder.step(1).get_by_role("option", name="<img").click()
     await expect(builder.step(1).get_by_role("heading", level=2)).to_contain_text("<img src=x onerror=")
     await builder.shows(1, "ready")
-    await builder.patch_faults({"apps": {"Zendesk": None}})
+    await builder.patch_faults({"apps": {"Twilio": None}})
 
     assert await builder.page.title() == "Build a Zap · Zapwright"
     assert await builder.page.locator("img[src=x]").count() == 0
