@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +33,7 @@ from orchestrator.core.ports import (
 )
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import App, Session, StepState, WatchKey
+from orchestrator.core.values import replace
 from orchestrator.core.why import AppFacts, Conditions, Diagnosis, SessionFacts, Undelivered, why_app, why_session
 from orchestrator.directory import Directory
 from orchestrator.oversight import ALIVE_FOR, Oversight
@@ -103,14 +104,14 @@ class Insight:
 
         Raises SessionNotFoundError when it is gone since.
         """
+        deliveries = await self._deliveries.of_session(session.id, limit=MOST_DELIVERIES)
         facts, signals, events, calls, audit = await asyncio.gather(
-            self._facts(session),
+            self._facts(session, deliveries),
             self._sessions.signals(session.id),
             self._sessions.events(session.id, after=after, limit=limit),
             self._calls.of_user(session.tenant_id, session.user_id),
             self._audit.find(AuditQuery(session_id=session.id, limit=MOST_ENTRIES)),
         )
-        deliveries = await self._deliveries.of_session(session.id, limit=MOST_DELIVERIES)
         return Story(
             session=session,
             credential=facts.credential,
@@ -125,7 +126,8 @@ class Insight:
 
     async def why(self, session: Session) -> Diagnosis:
         """Say why a session that was just read is as it is."""
-        return why_session(await self._facts(session))
+        deliveries = await self._deliveries.of_session(session.id, limit=MOST_DELIVERIES)
+        return why_session(await self._facts(session, deliveries))
 
     async def why_app(self, app_id: str, *, within: frozenset[str] | None) -> Diagnosis:
         """Say how connecting an app goes, for users of these tenants (None: of all)."""
@@ -134,7 +136,9 @@ class Insight:
         )
         page, (now, app) = await asyncio.gather(self._sessions.find(query), self._oversight.app(within, app_id))
         waiting = [session for session in page.sessions if app_id in _awaited(session)]
-        facts = await asyncio.gather(*(self._facts(session) for session in waiting))
+        tenants = sorted({session.tenant_id for session in waiting})
+        conditions = dict(zip(tenants, await asyncio.gather(*map(self._conditions, tenants)), strict=True))
+        facts = await asyncio.gather(*(self._waits(session, conditions[session.tenant_id]) for session in waiting))
         titles = (one.title for session in waiting for one in _apps(session) if one.id == app_id)
         return why_app(
             AppFacts(
@@ -153,26 +157,27 @@ class Insight:
         """Return one page of the audit. Raises ValueError for a cursor that is not ours."""
         return await self._audit.find(query)
 
-    async def _facts(self, session: Session) -> SessionFacts:
-        now = self._clock.now()
-        keys = [
-            WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
-            for app_id in dict.fromkeys(app.id for app in _apps(session))
-        ]
-        conditions, credential, undelivered, jumps = await asyncio.gather(
-            self._conditions(session.tenant_id),
-            self._credentials.standing(session.tenant_id, session.user_id),
-            self._undelivered(session),
-            self._jumps(session),
+    async def _facts(self, session: Session, deliveries: Sequence[Delivery]) -> SessionFacts:
+        """Return all that is known of a session, of whose events these are the newest deliveries."""
+        conditions, undelivered, jumps = await asyncio.gather(
+            self._conditions(session.tenant_id), self._undelivered(session, deliveries), self._jumps(session)
         )
-        watches = await asyncio.gather(*(self._watches.load(key, now=now) for key in keys))
+        return replace(await self._waits(session, conditions), undelivered=undelivered, jumps=jumps)
+
+    async def _waits(self, session: Session, conditions: Conditions) -> SessionFacts:
+        """Return what may hold up the checks that a session waits for."""
+        now = self._clock.now()
+        apps = dict.fromkeys(app.id for app in _apps(session))
+        keys = [WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id) for app_id in apps]
+        credential, watches = await asyncio.gather(
+            self._credentials.standing(session.tenant_id, session.user_id),
+            asyncio.gather(*(self._watches.load(key, now=now) for key in keys)),
+        )
         return SessionFacts(
             session=session,
             conditions=conditions,
             credential=credential,
             watches={watch.key.app_id: watch for watch in watches},
-            undelivered=undelivered,
-            jumps=jumps,
         )
 
     async def _conditions(self, tenant_id: str) -> Conditions:
@@ -192,9 +197,8 @@ class Insight:
         jumps = {app.health.app_id: app.health.jump for _, app in found}
         return {app_id: jump for app_id, jump in jumps.items() if jump is not None}
 
-    async def _undelivered(self, session: Session) -> tuple[Undelivered, ...]:
+    async def _undelivered(self, session: Session, deliveries: Sequence[Delivery]) -> tuple[Undelivered, ...]:
         """Return which endpoints have not received what, those first that hear of every session."""
-        deliveries = await self._deliveries.of_session(session.id, limit=MOST_DELIVERIES)
         counts = Counter(
             (one.lane.endpoint_id, one.state)
             for one in deliveries
