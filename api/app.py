@@ -45,7 +45,8 @@ from api.tokens import ClientTokens
 from api.trace import Trace
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import RandomIds
-from orchestrator.core.ports import Ids, Upstream
+from orchestrator.core.ports.around import Ids
+from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.session import SECOND
 from orchestrator.metrics import Metrics
 from orchestrator.settings import Settings

@@ -26,7 +26,8 @@ from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
 from orchestrator.core.errors import ConnectLinkNotFoundError, SessionNotFoundError, StepNotFoundError
 from orchestrator.core.health import browser_of
-from orchestrator.core.ports import Clock, Outcome, Written
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.sessions import Outcome, Written
 from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
 from orchestrator.core.sign_ins import Newcomer
 from orchestrator.core.tenants import origin_of

@@ -13,7 +13,10 @@ from api.views import Views
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate, Stage
-from orchestrator.core.ports import Reception, Situation, Verdict, WorkerReport
+from orchestrator.core.ports.calls import CallEnd
+from orchestrator.core.ports.census import Situation
+from orchestrator.core.ports.webhooks import Reception
+from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import Instant, SessionStatus
 from orchestrator.oversight import (
     ALIVE_FOR,
@@ -166,8 +169,8 @@ def _calls(called: Called) -> shapes.Calls:
         endpoint=called.kind.endpoint,
         lately=called.lately,
         last_hour=sum(called.hour.values()),
-        refused=called.hour.get(Verdict.REFUSED, 0),
-        failed=called.hour.get(Verdict.FAILED, 0),
+        refused=called.hour.get(CallEnd.REFUSED, 0),
+        failed=called.hour.get(CallEnd.FAILED, 0),
     )
 
 

@@ -22,7 +22,7 @@ from api.auth import ApiKeyMissingError
 from orchestrator import logs
 from orchestrator.bootstrap import settle_down
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import Upstream
+from orchestrator.core.ports.upstream import Upstream
 from orchestrator.settings import Settings
 
 GRACE_S: Final = 25

@@ -21,7 +21,8 @@ from starlette.types import Receive, Scope, Send
 from api.errors import RequestError, TokenExpiredError, TooManyStreamsError, UnauthorizedError, problem
 from api.views import Views
 from orchestrator.core.errors import SessionNotFoundError, StoreError, ZapwrightError
-from orchestrator.core.ports import Clock, EventPage
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.sessions import EventPage
 from orchestrator.core.session import ENDED, SECOND, Instant, Millis, SessionKey
 from orchestrator.following import Follower, Following, Reading
 from orchestrator.metrics import Metrics

@@ -17,23 +17,13 @@ from orchestrator.core.fields import Fieldset, Form, FormPart, InfoField, InputF
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.links import state_of
 from orchestrator.core.mapping import FieldFlaw, reference
-from orchestrator.core.ports import (
-    PAUSED,
-    AppPage,
-    AuditPage,
-    CallRecord,
-    CatalogAction,
-    CatalogApp,
-    Credential,
-    CredentialState,
-    DeliveryPage,
-    EventPage,
-    Output,
-    SignalRecord,
-    Standing,
-    StepTestRun,
-    Watch,
-)
+from orchestrator.core.ports.audit import AuditPage
+from orchestrator.core.ports.calls import CallRecord
+from orchestrator.core.ports.credentials import Credential, CredentialState, Standing
+from orchestrator.core.ports.sessions import EventPage, SignalRecord
+from orchestrator.core.ports.upstream import AppPage, CatalogAction, CatalogApp, Output, StepTestRun
+from orchestrator.core.ports.watches import PAUSED, Watch
+from orchestrator.core.ports.webhooks import DeliveryPage
 from orchestrator.core.session import Attempt, ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
 from orchestrator.core.tenants import OwnApp
 from orchestrator.core.why import Diagnosis

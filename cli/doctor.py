@@ -32,7 +32,8 @@ from orchestrator.addresses import OneServer, read_address
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import SignInRequiredError, StoreError, UpstreamBusyError, UpstreamError
-from orchestrator.core.ports import Tokens, TokensOver, TokensRefused, TokensUnknown, Usage
+from orchestrator.core.ports.budget import Usage
+from orchestrator.core.ports.tokens import Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.settings import ZAPIERS_API_URL, Settings

@@ -26,7 +26,7 @@ from orchestrator import logs
 from orchestrator.bootstrap import rate_limits
 from orchestrator.clock import SystemClock
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import Budget
+from orchestrator.core.ports.budget import Budget
 from orchestrator.settings import Settings
 from orchestrator.store.memory.budget import MemoryBudget
 from orchestrator.store.opening import open_store

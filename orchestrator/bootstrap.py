@@ -17,7 +17,12 @@ from orchestrator.checking import Checker
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.commits import Commits
 from orchestrator.core.endpoints import Networks
-from orchestrator.core.ports import Clock, Ids, OAuth, Post, Queues, Store, Upstream
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.store import Store
+from orchestrator.core.ports.tokens import OAuth
+from orchestrator.core.ports.upstream import Upstream
+from orchestrator.core.ports.webhooks import Post
+from orchestrator.core.ports.workers import Queues
 from orchestrator.core.schedule import Policy
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials

@@ -21,18 +21,12 @@ from orchestrator.core.errors import (
     UpstreamBusyError,
     UpstreamError,
 )
-from orchestrator.core.ports import (
-    Clock,
-    Credential,
-    CredentialState,
-    CredentialStore,
-    Permit,
-    SessionStore,
-    Settlement,
-    Upstream,
-    Watch,
-    WatchStore,
-)
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore
+from orchestrator.core.ports.sessions import SessionStore
+from orchestrator.core.ports.upstream import Upstream
+from orchestrator.core.ports.watches import Settlement, Watch, WatchStore
 from orchestrator.core.retry import retry_at
 from orchestrator.core.session import Instant, Listing, Session, SessionKey, WatchKey
 from orchestrator.core.signals import AuthenticationsListed, Signal

@@ -20,18 +20,9 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.interventions import Act
 from orchestrator.core.metering import UNMETERED, Meter
-from orchestrator.core.ports import (
-    Clock,
-    Commit,
-    Ids,
-    Outcome,
-    Receipt,
-    ReceiptStore,
-    SessionStore,
-    SignalRecord,
-    WatchStore,
-    Written,
-)
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.sessions import Commit, Outcome, Receipt, ReceiptStore, SessionStore, SignalRecord, Written
+from orchestrator.core.ports.watches import WatchStore
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
 from orchestrator.core.signals import (

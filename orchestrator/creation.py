@@ -14,16 +14,10 @@ from orchestrator.core.errors import (
     UpstreamError,
     ZapwrightError,
 )
-from orchestrator.core.ports import (
-    Clock,
-    CredentialState,
-    CredentialStore,
-    Ids,
-    Outcome,
-    SessionQuery,
-    SessionStore,
-    Upstream,
-)
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.credentials import CredentialState, CredentialStore
+from orchestrator.core.ports.sessions import Outcome, SessionQuery, SessionStore
+from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.recognition import GIVE_UP_AFTER, ZapListing, matches
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND, Millis, Session, SessionKey, SessionStatus, ZapState

@@ -6,16 +6,16 @@ from contextlib import suppress
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError
-from orchestrator.core.ports import (
+from orchestrator.core.ports.credentials import (
     Credential,
     CredentialStore,
     Kept,
     Profile,
     Refresh,
-    SessionStore,
     SignInReason,
     Standing,
 )
+from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.session import Instant, SessionKey
 from orchestrator.core.signals import CredentialChanged
 

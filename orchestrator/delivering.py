@@ -13,7 +13,9 @@ from orchestrator.core.deliveries import Answer, Delivery, DeliveryState
 from orchestrator.core.endpoints import Endpoint, Pause
 from orchestrator.core.errors import EndpointNotFoundError, LaneLostError, StaleVersionError
 from orchestrator.core.metering import UNMETERED, Meter
-from orchestrator.core.ports import Clock, DeliveryBatch, DeliveryStore, EndpointStore, Held, Parcel, Post
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.webhooks import DeliveryStore, EndpointStore, Held, Parcel, Post
+from orchestrator.core.ports.workers import DeliveryBatch
 from orchestrator.core.session import SECOND, Millis
 from orchestrator.signing import signed
 

@@ -9,7 +9,9 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import ApiKeyStore, Client, Clock, TenantStore
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.tenants import ApiKeyStore, TenantStore
+from orchestrator.core.ports.tokens import Client
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.tenants import ApiKey, Tenant, parts_of_key
 

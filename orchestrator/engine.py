@@ -31,24 +31,13 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
 )
 from orchestrator.core.interventions import Act
-from orchestrator.core.ports import (
-    AppPage,
-    CatalogAction,
-    CatalogApp,
-    Client,
-    Clock,
-    Credential,
-    CredentialState,
-    CredentialStore,
-    Ids,
-    Outcome,
-    ReceiptStore,
-    SessionStore,
-    Standing,
-    Upstream,
-    UserStore,
-    WatchStore,
-)
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore, Standing
+from orchestrator.core.ports.sessions import Outcome, ReceiptStore, SessionStore
+from orchestrator.core.ports.tenants import UserStore
+from orchestrator.core.ports.tokens import Client
+from orchestrator.core.ports.upstream import AppPage, CatalogAction, CatalogApp, Upstream
+from orchestrator.core.ports.watches import WatchStore
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,

@@ -17,18 +17,10 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.fields import Form, filled, flaws, invalidates, picked, vanished, with_defaults
 from orchestrator.core.mapping import Compiler, FieldFlaw, has_references
-from orchestrator.core.ports import (
-    ActionUse,
-    Choice,
-    Credential,
-    CredentialState,
-    CredentialStore,
-    Ids,
-    Output,
-    SessionStore,
-    StepTestRun,
-    Upstream,
-)
+from orchestrator.core.ports.around import Ids
+from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore
+from orchestrator.core.ports.sessions import SessionStore
+from orchestrator.core.ports.upstream import ActionUse, Choice, Output, StepTestRun, Upstream
 from orchestrator.core.session import Action, App, JsonObject, Session, SessionKey, Step
 from orchestrator.core.signals import InputsGiven, Signal, StepTestRequested
 from orchestrator.core.terms import ANY_TERMS, Terms

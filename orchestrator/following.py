@@ -15,7 +15,7 @@ from typing import Final
 from orchestrator.commits import Commits
 from orchestrator.core.errors import SessionNotFoundError, StoreError, ZapwrightError
 from orchestrator.core.events import Event
-from orchestrator.core.ports import Changes, Clock, Subscription
+from orchestrator.core.ports.around import Changes, Clock, Subscription
 from orchestrator.core.schedule import presence_due
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis, Session, SessionKey
 from orchestrator.core.signals import PageSeen

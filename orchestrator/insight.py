@@ -11,26 +11,15 @@ from typing import Final
 from orchestrator.core.deliveries import Delivery, DeliveryState
 from orchestrator.core.health import Jump
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import (
-    AuditLog,
-    AuditPage,
-    AuditQuery,
-    Budget,
-    CallLog,
-    CallRecord,
-    Clock,
-    CredentialStore,
-    DeliveryStore,
-    EndpointStore,
-    EventPage,
-    SessionQuery,
-    SessionStore,
-    SignalRecord,
-    Standing,
-    Watch,
-    WatchStore,
-    WorkerRoll,
-)
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.audit import AuditLog, AuditPage, AuditQuery
+from orchestrator.core.ports.budget import Budget
+from orchestrator.core.ports.calls import CallLog, CallRecord
+from orchestrator.core.ports.credentials import CredentialStore, Standing
+from orchestrator.core.ports.sessions import EventPage, SessionQuery, SessionStore, SignalRecord
+from orchestrator.core.ports.watches import Watch, WatchStore
+from orchestrator.core.ports.webhooks import DeliveryStore, EndpointStore
+from orchestrator.core.ports.workers import WorkerRoll
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import App, Session, StepState, WatchKey
 from orchestrator.core.values import replace

@@ -13,17 +13,12 @@ from orchestrator.commits import Applied, Commits
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.errors import SignInRequiredError, StoreError, ZapwrightError
 from orchestrator.core.interventions import Act, Intervention
-from orchestrator.core.ports import (
-    PAUSED,
-    AuditLog,
-    Budget,
-    Clock,
-    CredentialState,
-    CredentialStore,
-    Ids,
-    Outcome,
-    WatchStore,
-)
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.audit import AuditLog
+from orchestrator.core.ports.budget import Budget
+from orchestrator.core.ports.credentials import CredentialState, CredentialStore
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.watches import PAUSED, WatchStore
 from orchestrator.core.session import SECOND, Instant, Millis, Session, WatchKey
 from orchestrator.core.signals import CheckWanted, DeadlinesExtended, SessionCancelled, Signal, StepReset
 from orchestrator.core.terms import Terms

@@ -35,7 +35,9 @@ from orchestrator.core.deliveries import Answer, Delivery, DeliveryState
 from orchestrator.core.events import EventName
 from orchestrator.core.health import OF_POPUPS, counted
 from orchestrator.core.metering import Meter, resolutions, transition
-from orchestrator.core.ports import Commit, Share, Urgency
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.sessions import Commit
+from orchestrator.core.ports.watches import Urgency
 from orchestrator.core.session import SECOND, Millis, Session
 from orchestrator.settings import Settings
 

@@ -23,31 +23,14 @@ from orchestrator.core.health import (
     sum_of,
 )
 from orchestrator.core.links import code_meant
-from orchestrator.core.ports import (
-    AppSessions,
-    Budget,
-    CallKind,
-    CensusStore,
-    Clock,
-    Counts,
-    DeliveryPage,
-    DeliveryQuery,
-    DeliveryStore,
-    EndpointStore,
-    Queues,
-    Reception,
-    SessionQuery,
-    SessionStore,
-    Situation,
-    Usage,
-    Verdict,
-    WaitingSession,
-    Watch,
-    WatchQuery,
-    WatchStore,
-    WorkerReport,
-    WorkerRoll,
-)
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.budget import Budget, Usage
+from orchestrator.core.ports.calls import CallEnd, CallKind
+from orchestrator.core.ports.census import AppSessions, CensusStore, Counts, Situation, WaitingSession
+from orchestrator.core.ports.sessions import SessionQuery, SessionStore
+from orchestrator.core.ports.watches import Watch, WatchQuery, WatchStore
+from orchestrator.core.ports.webhooks import DeliveryPage, DeliveryQuery, DeliveryStore, EndpointStore, Reception
+from orchestrator.core.ports.workers import Queues, WorkerReport, WorkerRoll
 from orchestrator.core.session import (
     MINUTE,
     SECOND,
@@ -144,7 +127,7 @@ class Called:
 
     kind: CallKind
     lately: int
-    hour: Mapping[Verdict, int]
+    hour: Mapping[CallEnd, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,14 +359,14 @@ class Oversight:
         """Return what was asked of Zapier in the last hour, by tenant and endpoint."""
         now, tenants = self._clock.now(), await self._tenants(sees)
         minutes = await self._minutes.latest(RECENT_MINUTES[-1], now=now)
-        hour: defaultdict[CallKind, Counter[Verdict]] = defaultdict(Counter)
+        hour: defaultdict[CallKind, Counter[CallEnd]] = defaultdict(Counter)
         lately: Counter[CallKind] = Counter()
         for at, counts in minutes.items():
-            for kind, verdicts in counts.calls.items():
+            for kind, ends in counts.calls.items():
                 if kind.tenant_id in tenants:
-                    hour[kind].update(verdicts)
-                    lately[kind] += sum(verdicts.values()) if at > now - 2 * MINUTE else 0
-        return tuple(Called(kind=kind, lately=lately[kind], hour=verdicts) for kind, verdicts in sorted(hour.items()))
+                    hour[kind].update(ends)
+                    lately[kind] += sum(ends.values()) if at > now - 2 * MINUTE else 0
+        return tuple(Called(kind=kind, lately=lately[kind], hour=ends) for kind, ends in sorted(hour.items()))
 
     # --- watches ---
 

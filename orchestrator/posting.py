@@ -23,7 +23,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from orchestrator.core.deliveries import LONGEST_ANSWER_KEPT, Answer
 from orchestrator.core.endpoints import Networks
-from orchestrator.core.ports import Clock, Post
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.webhooks import Post
 from orchestrator.core.session import SECOND, Instant, Millis
 
 IDLE_KEPT_S: Final = 4.0

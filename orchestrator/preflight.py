@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from orchestrator.core.errors import ActionNotFoundError, InputsFlawedError, UpstreamRefusedError
 from orchestrator.core.fields import Form, with_defaults
 from orchestrator.core.mapping import Compiler, aliases
-from orchestrator.core.ports import ActionUse, CatalogAction, Clock, Credential, Upstream, ZapDraft, ZapStep
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.upstream import ActionUse, CatalogAction, Upstream, ZapDraft, ZapStep
 from orchestrator.core.recognition import title_of
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (

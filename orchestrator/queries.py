@@ -10,18 +10,10 @@ from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.events import Event
 from orchestrator.core.links import LinkState, state_of
 from orchestrator.core.links import find as find_link
-from orchestrator.core.ports import (
-    Clock,
-    CredentialStore,
-    EventPage,
-    SessionPage,
-    SessionQuery,
-    SessionStore,
-    SignalRecord,
-    Standing,
-    WatchStore,
-    Written,
-)
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.credentials import CredentialStore, Standing
+from orchestrator.core.ports.sessions import EventPage, SessionPage, SessionQuery, SessionStore, SignalRecord, Written
+from orchestrator.core.ports.watches import WatchStore
 from orchestrator.core.session import ConnectLink, Instant, Session, SessionKey, Step, WatchKey
 
 

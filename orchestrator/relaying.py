@@ -13,7 +13,9 @@ from orchestrator.core.deliveries import Delivery, Lane
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import NotFoundError, StoreError, StoreUnavailableError
 from orchestrator.core.events import Event
-from orchestrator.core.ports import Clock, DeliveryStore, EndpointStore, Ids, Outgoing, Relayed, SessionStore
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.sessions import SessionStore
+from orchestrator.core.ports.webhooks import DeliveryStore, EndpointStore, Outgoing, Relayed
 from orchestrator.core.session import Instant, Session, session_shard
 from orchestrator.queries import Queries, Snapshot
 

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from orchestrator.core.endpoints import Pause
-from orchestrator.core.ports import CensusStore, Clock, DeliveryStore, EndpointStore, WaitingSession
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.census import CensusStore, WaitingSession
+from orchestrator.core.ports.webhooks import DeliveryStore, EndpointStore
 from orchestrator.core.session import SECOND, Instant
 from orchestrator.directory import Directory
 from orchestrator.metrics import (

@@ -18,20 +18,10 @@ from orchestrator.core.errors import (
     UpstreamBusyError,
     UpstreamError,
 )
-from orchestrator.core.ports import (
-    Client,
-    Clock,
-    CredentialStore,
-    Ids,
-    OAuth,
-    Profile,
-    SignInStore,
-    Tokens,
-    TokensOver,
-    TokensRefused,
-    TokensUnknown,
-    Upstream,
-)
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.credentials import CredentialStore, Profile, SignInStore
+from orchestrator.core.ports.tokens import Client, OAuth, Tokens, TokensOver, TokensRefused, TokensUnknown
+from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.session import Instant, Millis, shard_of
 from orchestrator.core.sign_ins import (
     Failure,

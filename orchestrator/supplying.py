@@ -23,19 +23,11 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
     ZapwrightError,
 )
-from orchestrator.core.ports import (
-    AuthenticationMade,
-    AuthenticationNotMade,
-    AuthenticationUnknown,
-    Clock,
-    Credential,
-    CredentialState,
-    CredentialStore,
-    Ids,
-    SessionStore,
-    Upstream,
-    WatchStore,
-)
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore
+from orchestrator.core.ports.sessions import SessionStore
+from orchestrator.core.ports.upstream import AuthenticationMade, AuthenticationNotMade, AuthenticationUnknown, Upstream
+from orchestrator.core.ports.watches import WatchStore
 from orchestrator.core.session import SECOND, Millis, Reason, Session, SessionKey, Step, StepState, WatchKey
 from orchestrator.core.signals import FieldsAnswered, FieldsSent, Signal
 from orchestrator.core.tenants import OwnApp, Tenant

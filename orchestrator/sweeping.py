@@ -9,7 +9,11 @@ from structlog.contextvars import bound_contextvars
 
 from orchestrator.commits import Commits
 from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
-from orchestrator.core.ports import AuditLog, Clock, ReceiptStore, SessionStore, SignInStore, WatchStore
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.audit import AuditLog
+from orchestrator.core.ports.credentials import SignInStore
+from orchestrator.core.ports.sessions import ReceiptStore, SessionStore
+from orchestrator.core.ports.watches import WatchStore
 from orchestrator.core.schedule import Policy, wake_at
 from orchestrator.core.session import ENDED, MINUTE, Instant, Millis, Session, SessionStatus, WatchKey
 from orchestrator.core.signals import TimePassed

@@ -14,22 +14,10 @@ from orchestrator.core.errors import (
     UpstreamBusyError,
     UpstreamUnavailableError,
 )
-from orchestrator.core.ports import (
-    Access,
-    Client,
-    Clock,
-    Credential,
-    CredentialStore,
-    Ids,
-    Kept,
-    OAuth,
-    Permit,
-    Permits,
-    Refresh,
-    SignInReason,
-    Tokens,
-    TokensRefused,
-)
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.budget import Permit, Permits
+from orchestrator.core.ports.credentials import Credential, CredentialStore, Kept, Refresh, SignInReason
+from orchestrator.core.ports.tokens import Access, Client, OAuth, Tokens, TokensRefused
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.upkeep import (
     LONGEST_CALL,

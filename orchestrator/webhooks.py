@@ -15,16 +15,9 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.events import OUTCOMES, Event, EventName, example
 from orchestrator.core.interventions import Act
-from orchestrator.core.ports import (
-    Clock,
-    DeliveryPage,
-    DeliverySearch,
-    DeliveryStore,
-    EndpointStore,
-    Ids,
-    Outcome,
-    SessionStore,
-)
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.sessions import Outcome, SessionStore
+from orchestrator.core.ports.webhooks import DeliveryPage, DeliverySearch, DeliveryStore, EndpointStore
 from orchestrator.core.session import Session, SessionKey, session_shard
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
 from orchestrator.delivering import Courier

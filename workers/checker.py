@@ -10,7 +10,10 @@ import structlog
 
 from orchestrator.core.errors import StoreError
 from orchestrator.core.metering import UNMETERED, Meter
-from orchestrator.core.ports import CheckBatch, Clock, Permit, Upstream
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.upstream import Upstream
+from orchestrator.core.ports.workers import CheckBatch
 from orchestrator.core.session import SECOND, WatchKey
 from orchestrator.store.limits import Limits
 from workers.timing import check_limit

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from orchestrator.core.ports import DueWatch, Permit, Share, Urgency
+from orchestrator.core.ports.budget import Permit, Share
+from orchestrator.core.ports.watches import DueWatch, Urgency
 
 NEVER = -1
 """The turn of a tenant that was not served yet."""

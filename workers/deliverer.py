@@ -11,7 +11,8 @@ import structlog
 
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import DeliveryBatch, Held, Parcel
+from orchestrator.core.ports.webhooks import Held, Parcel
+from orchestrator.core.ports.workers import DeliveryBatch
 
 log = structlog.get_logger(__name__)
 

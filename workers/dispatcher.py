@@ -11,18 +11,10 @@ import structlog
 
 from orchestrator.core.errors import StoreError, StoreUnavailableError
 from orchestrator.core.metering import UNMETERED, Meter
-from orchestrator.core.ports import (
-    Budget,
-    Changes,
-    CheckBatch,
-    CheckQueue,
-    Clock,
-    DueWatch,
-    Ids,
-    Permit,
-    Subscription,
-    WatchStore,
-)
+from orchestrator.core.ports.around import Changes, Clock, Ids, Subscription
+from orchestrator.core.ports.budget import Budget, Permit
+from orchestrator.core.ports.watches import DueWatch, WatchStore
+from orchestrator.core.ports.workers import CheckBatch, CheckQueue
 from orchestrator.core.session import Instant, Millis, WatchKey
 from orchestrator.core.values import replace
 from orchestrator.store.limits import UNLIMITED, Limits

@@ -9,7 +9,8 @@ from typing import Protocol
 import structlog
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import Clock, WorkerReport, WorkerRoll
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.workers import WorkerReport, WorkerRoll
 from workers.patience import rest
 from workers.timing import HEARTBEAT, ROLL_KEPT
 

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import msgspec
 
-from orchestrator.core.ports import CheckBatch
+from orchestrator.core.ports.workers import CheckBatch
 from orchestrator.core.session import JsonObject
 
 _ENTRANCE: ContextVar[Callable[[CheckBatch], None]] = ContextVar("entrance")

@@ -18,7 +18,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import DeliveryBatch, DeliveryQueue
+from orchestrator.core.ports.workers import DeliveryBatch, DeliveryQueue
 from orchestrator.core.session import SECOND, JsonObject
 from orchestrator.store.workers import DELIVERIES
 from workers.timing import FAILURE_KEPT, JOB_KEPT

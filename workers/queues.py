@@ -28,7 +28,7 @@ from rq.worker import SimpleWorker, WorkerStatus
 
 from orchestrator.addresses import BehindSentinels, OnCluster, OneServer, read_address
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import CheckBatch, CheckQueue
+from orchestrator.core.ports.workers import CheckBatch, CheckQueue
 from orchestrator.core.session import SECOND
 from orchestrator.store.workers import CHECKS, DELIVERIES
 from workers.dispatcher import NotQueuedError

@@ -12,17 +12,9 @@ import structlog
 from orchestrator.core.deliveries import Lane
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import (
-    Changes,
-    Clock,
-    DeliveryBatch,
-    DeliveryQueue,
-    DeliveryStore,
-    EndpointStore,
-    Held,
-    Ids,
-    Leases,
-)
+from orchestrator.core.ports.around import Changes, Clock, Ids, Leases
+from orchestrator.core.ports.webhooks import DeliveryStore, EndpointStore, Held
+from orchestrator.core.ports.workers import DeliveryBatch, DeliveryQueue
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.relaying import Relay
 from workers.patience import Patience, repeat

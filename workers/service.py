@@ -19,7 +19,7 @@ import uvloop
 
 from orchestrator.bootstrap import Zapwright, opened, settle_down
 from orchestrator.core.errors import StoreError, StoreUnavailableError
-from orchestrator.core.ports import CheckBatch, CheckQueue, DeliveryBatch, DeliveryQueue, WorkerReport
+from orchestrator.core.ports.workers import CheckBatch, CheckQueue, DeliveryBatch, DeliveryQueue, WorkerReport
 from orchestrator.core.session import SECOND
 from orchestrator.metrics import Metrics, Process, serving
 from orchestrator.relaying import Relay, Render

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from orchestrator.core.errors import StoreError, StoreUnavailableError
-from orchestrator.core.ports import Clock, Leases
+from orchestrator.core.ports.around import Clock, Leases
 from orchestrator.sweeping import MOST_AT_ONCE
 from workers.patience import Patience, repeat, rest
 from workers.timing import SWEEP_LEASE, SWEEP_PAUSE

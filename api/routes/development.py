@@ -21,7 +21,7 @@ from api.schemas.problems import Flaw
 from api.terms import Keyed
 from orchestrator.bootstrap import Zapwright
 from orchestrator.core.errors import UpstreamUnavailableError
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 
 router = APIRouter(prefix="/dev", include_in_schema=False, dependencies=[DEVELOPERS])
 

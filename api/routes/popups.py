@@ -20,7 +20,7 @@ from orchestrator.core.errors import (
     IllegalSignalError,
     SignalRefusedError,
 )
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.signals import Context
 
 router = APIRouter(

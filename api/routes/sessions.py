@@ -27,7 +27,7 @@ from api.stream import MEDIA_TYPE, SHAPE, Reader, SessionStream
 from api.terms import Conditional, Keyed, NoneMatch, etag, is_known
 from api.views import signals
 from orchestrator.core.errors import AliasTakenError, AppNotFoundError
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import SECOND
 from orchestrator.core.signals import SessionCancelled, SessionChanged
 from orchestrator.core.tenants import Scope

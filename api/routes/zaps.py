@@ -16,7 +16,7 @@ from orchestrator.core.errors import (
     NotReadyError,
     ZapNotMatchedError,
 )
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import ZapState
 
 router = APIRouter(

@@ -18,7 +18,8 @@ from orchestrator.core.events import EventName
 from orchestrator.core.fields import Format, ValueType
 from orchestrator.core.interventions import Intervention
 from orchestrator.core.links import LinkState
-from orchestrator.core.ports import CredentialState, Outcome, SignInReason
+from orchestrator.core.ports.credentials import CredentialState, SignInReason
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import (
     AttemptEnd,
     Channel,

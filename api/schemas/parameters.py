@@ -31,7 +31,10 @@ from api.schemas.fields import (
 )
 from orchestrator.core.deliveries import DeliveryState
 from orchestrator.core.interventions import Intervention
-from orchestrator.core.ports import AuditQuery, DeliveryQuery, DeliverySearch, SessionQuery, Trouble, WatchQuery
+from orchestrator.core.ports.audit import AuditQuery
+from orchestrator.core.ports.sessions import SessionQuery
+from orchestrator.core.ports.watches import WatchQuery
+from orchestrator.core.ports.webhooks import DeliveryQuery, DeliverySearch, Trouble
 from orchestrator.core.session import SECOND, Instant, Reason, SessionStatus, StepState
 from orchestrator.core.waiting import STUCK_AFTER
 

@@ -22,7 +22,10 @@ from bench.lifecycle.upstream import APP, Answers
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import SystemClock
 from orchestrator.core.events import OUTCOMES
-from orchestrator.core.ports import Credential, DeliveryBatch, Permit, Upstream
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.upstream import Upstream
+from orchestrator.core.ports.workers import DeliveryBatch
 from orchestrator.core.session import MINUTE, Authentication, HintKind, Instant, Listing, Session
 from orchestrator.core.signals import Hinted, SessionCancelled
 from orchestrator.core.tenants import DEFAULT_TENANT

@@ -13,7 +13,7 @@ from bench.virtual import BEGINNING, VirtualClock, VirtualTimeLoop
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.core.errors import UpstreamBusyError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import CheckBatch
+from orchestrator.core.ports.workers import CheckBatch
 from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState
 from orchestrator.core.signals import Hinted, MessageReceived
 from orchestrator.engine import NewSession, NewStep

@@ -20,7 +20,7 @@ from bench.lifecycle.upstream import Answers, Zapier
 from dashboard.server import serve as show
 from orchestrator import logs
 from orchestrator.clock import SystemClock
-from orchestrator.core.ports import Upstream
+from orchestrator.core.ports.upstream import Upstream
 from orchestrator.settings import Settings
 from workers.main import run_worker
 

@@ -15,7 +15,10 @@ from typing import Final
 
 import httpx
 
-from orchestrator.core.ports import CatalogApp, Clock, Credential, Permit
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.upstream import CatalogApp
 from orchestrator.core.session import App, Connect, Listing
 
 APP: Final = "a2c5c3a4-0d2f-4d0b-9a6f-5b7d0c1e2f30"

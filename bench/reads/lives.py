@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from orchestrator.core.health import HOUR
-from orchestrator.core.ports import ZapMade
+from orchestrator.core.ports.upstream import ZapMade
 from orchestrator.core.session import (
     MINUTE,
     SECOND,

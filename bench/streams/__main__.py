@@ -33,7 +33,7 @@ from bench.lifecycle.upstream import Answers
 from bench.streams.readers import Reader, opened
 from orchestrator import bootstrap
 from orchestrator.clock import SystemClock
-from orchestrator.core.ports import Upstream
+from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.session import SessionKey
 from orchestrator.core.signals import SessionChanged
 from orchestrator.core.tenants import DEFAULT_TENANT

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from orchestrator.core.schedule import LISTING_LAG
 
 if TYPE_CHECKING:
-    from orchestrator.core.ports import Claim, Popup, Waiter
+    from orchestrator.core.ports.watches import Claim, Popup, Waiter
     from orchestrator.core.session import Authentication, Baseline, Listing
 
 

@@ -8,7 +8,9 @@ from typing import Final, Protocol
 
 from orchestrator.core.deliveries import Answer, Delivery
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.ports import Commit, Share, Urgency
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.sessions import Commit
+from orchestrator.core.ports.watches import Urgency
 from orchestrator.core.session import (
     Attempt,
     Channel,

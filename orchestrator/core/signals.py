@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from orchestrator.core.ports import (
+from orchestrator.core.ports.credentials import CredentialState, SignInReason
+from orchestrator.core.ports.upstream import (
     AuthenticationMade,
     AuthenticationNotMade,
     AuthenticationUnknown,
-    Claim,
-    CredentialState,
-    Popup,
-    SignInReason,
-    Watch,
     ZapMade,
     ZapNotMade,
     ZapUnknown,
 )
+from orchestrator.core.ports.watches import Claim, Popup, Watch
 from orchestrator.core.session import (
     Action,
     App,

@@ -11,17 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
-from orchestrator.core.ports import (
-    Credential,
-    CredentialState,
-    Kept,
-    Refresh,
-    SignInReason,
-    Tokens,
-    TokensOver,
-    TokensRefused,
-    TokensUnknown,
-)
+from orchestrator.core.ports.credentials import Credential, CredentialState, Kept, Refresh, SignInReason
+from orchestrator.core.ports.tokens import Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 
 LEASE: Final[Millis] = 30 * SECOND

@@ -10,7 +10,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate
-from orchestrator.core.ports import PAUSED, CredentialState, SignInReason, Standing, Usage, Watch
+from orchestrator.core.ports.budget import Usage
+from orchestrator.core.ports.credentials import CredentialState, SignInReason, Standing
+from orchestrator.core.ports.watches import PAUSED, Watch
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     SECOND,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.core.ports import CredentialState, Profile, SignInReason, Standing
+from orchestrator.core.ports.credentials import CredentialState, Profile, SignInReason, Standing
 
 STANDING: Final = (
     "generation",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.health import HOUR
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import AuditLog, AuditPage, AuditQuery, CallLog, CallRecord
+from orchestrator.core.ports.audit import AuditLog, AuditPage, AuditQuery
+from orchestrator.core.ports.calls import CallLog, CallRecord
 from orchestrator.core.session import MINUTE, Instant, session_shard, shard_of
 from orchestrator.store import keys
 from orchestrator.store.codec import decode_audit_entry, decode_call, encode
@@ -77,7 +78,7 @@ class RedisCallLog:
     async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
         """Keep the record, among the newest, and count it."""
         key, shard = self._key(tenant_id, user_id), shard_of(tenant_id, user_id, shards=self._shards)
-        field = keys.call_field(tenant_id, record.endpoint, record.verdict)
+        field = keys.call_field(tenant_id, record.endpoint, record.end)
         hour, minute = (
             keys.hour(shard, record.at - record.at % HOUR),
             keys.minute(shard, record.at - record.at % MINUTE),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.metering import UNMETERED, Meter
-from orchestrator.core.ports import Budget, Grant, Permit, Share, Usage
+from orchestrator.core.ports.budget import Budget, Grant, Permit, Share, Usage
 from orchestrator.core.session import MINUTE, Instant, Millis
 from orchestrator.store import keys
 from orchestrator.store.limits import Limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.ports import Cache
+from orchestrator.core.ports.around import Cache
 from orchestrator.core.session import Instant
 from orchestrator.store import keys
 from orchestrator.store.scripts import Scripts

@@ -9,7 +9,8 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from orchestrator.core.health import Fate, Popups, Stage
-from orchestrator.core.ports import AppSessions, CallKind, CensusStore, Counts, Situation, Verdict, WaitingSession
+from orchestrator.core.ports.calls import CallEnd, CallKind
+from orchestrator.core.ports.census import AppSessions, CensusStore, Counts, Situation, WaitingSession
 from orchestrator.core.session import BrowserFamily, Instant, Reason, SessionStatus, StepState
 from orchestrator.core.waiting import STUCK_AFTER
 from orchestrator.store import keys
@@ -109,7 +110,7 @@ def _sum(replies: Sequence[Mapping[bytes, bytes]]) -> Counts:
     """Add up what the shards counted in the same time."""
     stages: Counter[tuple[str, Stage]] = Counter()
     popups: defaultdict[Popups, Counter[Fate]] = defaultdict(Counter)
-    calls: defaultdict[CallKind, Counter[Verdict]] = defaultdict(Counter)
+    calls: defaultdict[CallKind, Counter[CallEnd]] = defaultdict(Counter)
     titles: dict[str, str] = {}
     for field, value in (pair for reply in replies for pair in reply.items()):
         match field.decode().split(":"):
@@ -120,9 +121,9 @@ def _sum(replies: Sequence[Mapping[bytes, bytes]]) -> Counts:
                 popups[of][Fate(fate)] += int(value)
             case ["s", tenant_id, stage]:
                 stages[keys.unquoted(tenant_id), Stage(stage)] += int(value)
-            case ["c", tenant_id, endpoint, verdict]:
+            case ["c", tenant_id, endpoint, end]:
                 kind = CallKind(tenant_id=keys.unquoted(tenant_id), endpoint=keys.unquoted(endpoint))
-                calls[kind][Verdict(verdict)] += int(value)
+                calls[kind][CallEnd(end)] += int(value)
             case ["t", app_id]:
                 titles[keys.unquoted(app_id)] = value.decode()
             case unknown:

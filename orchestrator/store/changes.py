@@ -11,7 +11,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from orchestrator.core.ports import Changes, Subscription
+from orchestrator.core.ports.around import Changes, Subscription
 from orchestrator.core.session import SECOND, Millis
 from orchestrator.store import keys
 from orchestrator.store.scripts import Client

@@ -16,7 +16,9 @@ from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreError
 from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import CallRecord, Receipt, SignalRecord, WorkerReport
+from orchestrator.core.ports.calls import CallRecord
+from orchestrator.core.ports.sessions import Receipt, SignalRecord
+from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import DOCUMENT_VERSION, Session
 from orchestrator.core.sign_ins import SignIn
 

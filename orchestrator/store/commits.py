@@ -20,7 +20,8 @@ from orchestrator.core.effects import (
 )
 from orchestrator.core.health import HOUR, NOTHING_COUNTED, counted
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import PAUSED, Commit, Waiter
+from orchestrator.core.ports.sessions import Commit
+from orchestrator.core.ports.watches import PAUSED, Waiter
 from orchestrator.core.session import MINUTE, Instant, JsonObject, WatchKey, session_shard
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import (
-    PAUSED,
+from orchestrator.core.ports.credentials import (
     Credential,
     CredentialState,
     CredentialStore,
@@ -19,6 +18,7 @@ from orchestrator.core.ports import (
     SignInReason,
     Standing,
 )
+from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store import keys
 from orchestrator.store.accounts import STANDING, account_of, masked_email, read_standing

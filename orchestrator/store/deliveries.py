@@ -15,7 +15,7 @@ import msgspec
 from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import (
+from orchestrator.core.ports.webhooks import (
     Backlog,
     DeliveryPage,
     DeliveryQuery,

@@ -14,7 +14,7 @@ from orchestrator.core.errors import (
     StaleVersionError,
     TooManyEndpointsError,
 )
-from orchestrator.core.ports import EndpointStore
+from orchestrator.core.ports.webhooks import EndpointStore
 from orchestrator.core.session import Instant, session_shard
 from orchestrator.store import keys
 from orchestrator.store.codec import decode_endpoint, encode

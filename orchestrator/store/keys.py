@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from orchestrator.core.deliveries import Lane
 from orchestrator.core.health import Popups
-from orchestrator.core.ports import Claim, Waiter
+from orchestrator.core.ports.watches import Claim, Waiter
 from orchestrator.core.session import Instant, WatchKey
 from orchestrator.core.waiting import Waiting
 
@@ -399,9 +399,9 @@ def popup_field(popups: Popups, fate: str) -> str:
     return f"p:{_quoted(popups.tenant_id, popups.app_id)}:{popups.browser}:{fate}"
 
 
-def call_field(tenant_id: str, endpoint: str, verdict: str) -> str:
+def call_field(tenant_id: str, endpoint: str, end: str) -> str:
     """Name what became of calls of one kind, in an hour's or a minute's counts."""
-    return f"c:{_quoted(tenant_id, endpoint)}:{verdict}"
+    return f"c:{_quoted(tenant_id, endpoint)}:{end}"
 
 
 def title_field(app_id: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import Leases
+from orchestrator.core.ports.around import Leases
 from orchestrator.core.session import Instant
 from orchestrator.store import keys
 from orchestrator.store.scripts import Call, Scripts

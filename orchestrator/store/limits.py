@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.core.ports import Share
+from orchestrator.core.ports.budget import Share
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 
 UNLIMITED = 0

@@ -13,7 +13,8 @@ from orchestrator.core.deliveries import Delivery
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import AuditQuery, Commit, SessionQuery
+from orchestrator.core.ports.audit import AuditQuery
+from orchestrator.core.ports.sessions import Commit, SessionQuery
 from orchestrator.core.session import ENDED, Instant, Session, SessionKey, WatchKey, session_shard, shard_of
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from orchestrator.core.ports import SessionQuery
+from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.session import shard_of
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.store import keys

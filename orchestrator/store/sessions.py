@@ -15,7 +15,7 @@ from orchestrator.core.errors import (
     StaleVersionError,
 )
 from orchestrator.core.events import Event
-from orchestrator.core.ports import (
+from orchestrator.core.ports.sessions import (
     Commit,
     EventPage,
     Receipt,

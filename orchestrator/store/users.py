@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import StaleVersionError
-from orchestrator.core.ports import UserStore
+from orchestrator.core.ports.tenants import UserStore
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store import keys
 from orchestrator.store.codec import encode

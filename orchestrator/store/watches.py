@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.effects import Due
 from orchestrator.core.errors import LeaseLostError, StaleVersionError
-from orchestrator.core.ports import (
+from orchestrator.core.ports.watches import (
     PAUSED,
     DueWatch,
     PlannedWatch,

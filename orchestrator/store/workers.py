@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import Queues, WorkerReport, WorkerRoll
+from orchestrator.core.ports.workers import Queues, WorkerReport, WorkerRoll
 from orchestrator.core.session import Instant
 from orchestrator.store import keys
 from orchestrator.store.client import connect_store

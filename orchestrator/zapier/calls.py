@@ -18,7 +18,11 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
 )
 from orchestrator.core.metering import UNMETERED, Meter
-from orchestrator.core.ports import Access, CallLog, CallRecord, Clock, Credential, Permit
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.calls import CallLog, CallRecord
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.tokens import Access
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.permits import Purse

@@ -20,7 +20,8 @@ import httpx
 import msgspec
 
 from orchestrator.core.errors import AppNotFoundError, UpstreamRefusedError, UpstreamUnavailableError
-from orchestrator.core.ports import AppPage, CatalogAction, CatalogApp, Credential
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.upstream import AppPage, CatalogAction, CatalogApp
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier import wire
 from orchestrator.zapier.address import ApiAddress, offset_of

@@ -19,25 +19,21 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.fields import Form
 from orchestrator.core.metering import UNMETERED, Meter
-from orchestrator.core.ports import (
-    Access,
+from orchestrator.core.ports.around import Cache, Clock
+from orchestrator.core.ports.budget import Budget, Permit, Share
+from orchestrator.core.ports.calls import CallLog
+from orchestrator.core.ports.credentials import Credential, Profile
+from orchestrator.core.ports.tokens import Access
+from orchestrator.core.ports.upstream import (
     ActionUse,
     AppPage,
     AuthenticationMade,
     AuthenticationNotMade,
     AuthenticationUnknown,
-    Budget,
-    Cache,
-    CallLog,
     CatalogAction,
     CatalogApp,
     ChoicePage,
-    Clock,
-    Credential,
     Output,
-    Permit,
-    Profile,
-    Share,
     StepTestRun,
     ZapDraft,
     ZapMade,

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from orchestrator.core.fields import Fieldset, Form, Format, FormPart, InfoField, InputField, ValueType
-from orchestrator.core.ports import ActionUse, Choice, Output, StepTestRun
+from orchestrator.core.ports.upstream import ActionUse, Choice, Output, StepTestRun
 from orchestrator.core.session import JsonObject
 from orchestrator.zapier import wire
 

@@ -21,7 +21,8 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
 )
 from orchestrator.core.fields import Form, invalidates
-from orchestrator.core.ports import ActionUse, ChoicePage, Credential, Output, StepTestRun
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.upstream import ActionUse, ChoicePage, Output, StepTestRun
 from orchestrator.core.session import SECOND, Instant, JsonObject, Millis
 from orchestrator.core.values import replace
 from orchestrator.zapier import fieldwire

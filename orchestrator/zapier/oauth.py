@@ -16,17 +16,9 @@ from msgspec import Meta, Struct
 
 from orchestrator.core.errors import StoreError, UpstreamBusyError
 from orchestrator.core.metering import UNMETERED, Meter
-from orchestrator.core.ports import (
-    Budget,
-    Client,
-    Clock,
-    OAuth,
-    Permit,
-    Tokens,
-    TokensOver,
-    TokensRefused,
-    TokensUnknown,
-)
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.budget import Budget, Permit
+from orchestrator.core.ports.tokens import Client, OAuth, Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.zapier.calls import Requests, asks_to_wait, wait_of
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered

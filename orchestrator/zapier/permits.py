@@ -11,7 +11,8 @@ from typing import Final, Self, TypeAlias
 import structlog
 
 from orchestrator.core.errors import StoreError, UpstreamBusyError
-from orchestrator.core.ports import Budget, Clock, Permit, Share
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.budget import Budget, Permit, Share
 from orchestrator.core.session import SECOND, Instant, Millis
 
 PartnerOf: TypeAlias = Callable[[str], Awaitable[str]]

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from orchestrator.core.errors import StoreError
-from orchestrator.core.ports import Cache, Clock
+from orchestrator.core.ports.around import Cache, Clock
 from orchestrator.core.session import Instant, Millis
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from orchestrator.core.errors import UpstreamUnavailableError
-from orchestrator.core.ports import CatalogAction, CatalogApp, Profile, ZapDraft, ZapMade, ZapStep
+from orchestrator.core.ports.credentials import Profile
+from orchestrator.core.ports.upstream import CatalogAction, CatalogApp, ZapDraft, ZapMade, ZapStep
 from orchestrator.core.recognition import ListedZap
 from orchestrator.core.session import Action, App, Authentication, Connect, Instant, JsonObject
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.core.ports import Kept
+from orchestrator.core.ports.credentials import Kept
 from orchestrator.core.session import SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.core.upkeep import LEASE, PAUSE

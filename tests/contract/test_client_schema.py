@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.core.ports import ActionUse, Credential, ZapDraft, ZapStep
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.upstream import ActionUse, ZapDraft, ZapStep
 from orchestrator.core.session import Action
 from tests.support.partner_schema import template_of, validate_request
 from tests.support.zapier import (

@@ -19,12 +19,12 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
     ZapwrightError,
 )
-from orchestrator.core.ports import (
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.upstream import (
     ActionUse,
     AuthenticationMade,
     AuthenticationNotMade,
     AuthenticationUnknown,
-    Credential,
     ZapDraft,
     ZapMade,
     ZapNotMade,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import Commit, Receipt, SessionStore, Written
+from orchestrator.core.ports.sessions import Commit, Receipt, SessionStore, Written
 from orchestrator.store.memory import MemoryStore
 from tests.support.deployment import Deployment
 

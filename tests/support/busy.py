@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.core.effects import Due
-from orchestrator.core.ports import Settlement
+from orchestrator.core.ports.watches import Settlement
 from orchestrator.core.session import MINUTE, WatchKey
 from orchestrator.core.tenants import DEFAULT_TENANT
 from tests.support.deployment import Deployment

@@ -25,7 +25,7 @@ import httpx
 from orchestrator import logs
 from orchestrator.bootstrap import compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
-from orchestrator.core.ports import Store
+from orchestrator.core.ports.store import Store
 from orchestrator.core.session import SessionKey
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.core.terms import Idempotency, Terms

@@ -21,7 +21,9 @@ from api.views import rendering
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds
 from orchestrator.core.deliveries import Answer
-from orchestrator.core.ports import DeliveryBatch, Share, Store
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.store import Store
+from orchestrator.core.ports.workers import DeliveryBatch
 from orchestrator.core.session import MINUTE, Instant, Millis
 from orchestrator.relaying import Relay
 from orchestrator.settings import Settings

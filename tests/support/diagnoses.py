@@ -11,7 +11,9 @@ from typing import Final
 from hypothesis import strategies as st
 
 from orchestrator.core.health import Jump, Rate
-from orchestrator.core.ports import CredentialState, Standing, Usage, Watch
+from orchestrator.core.ports.budget import Usage
+from orchestrator.core.ports.credentials import CredentialState, Standing
+from orchestrator.core.ports.watches import Watch
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis, Session, Step, StepState
 from orchestrator.core.why import Conditions, Diagnosis, SessionFacts, Verdict, why_session

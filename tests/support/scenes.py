@@ -13,18 +13,12 @@ from typing import Final
 from orchestrator.checking import Checker
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.ports import (
-    Budget,
-    CredentialStore,
-    DueWatch,
-    SessionStore,
-    Share,
-    Store,
-    Upstream,
-    Urgency,
-    Watch,
-    WatchStore,
-)
+from orchestrator.core.ports.budget import Budget, Share
+from orchestrator.core.ports.credentials import CredentialStore
+from orchestrator.core.ports.sessions import SessionStore
+from orchestrator.core.ports.store import Store
+from orchestrator.core.ports.upstream import Upstream
+from orchestrator.core.ports.watches import DueWatch, Urgency, Watch, WatchStore
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     SECOND,

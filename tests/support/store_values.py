@@ -9,7 +9,8 @@ from typing import Final
 from orchestrator.core.effects import Due, Effect, Guard, Wait
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.interventions import AuditEntry, Intervention
-from orchestrator.core.ports import Commit, Credential, Outcome, Receipt, SignalRecord
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.sessions import Commit, Outcome, Receipt, SignalRecord
 from orchestrator.core.session import Instant, JsonObject, Session, WatchKey, shard_of
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.opening import Store

@@ -33,15 +33,9 @@ from orchestrator.core.effects import (
 )
 from orchestrator.core.errors import NotFoundError, SignalRefusedError
 from orchestrator.core.events import CATALOGUE, Event, EventName
-from orchestrator.core.ports import (
-    AuthenticationMade,
-    AuthenticationNotMade,
-    AuthenticationUnknown,
-    Claim,
-    Outcome,
-    Popup,
-    Waiter,
-)
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.upstream import AuthenticationMade, AuthenticationNotMade, AuthenticationUnknown
+from orchestrator.core.ports.watches import Claim, Popup, Waiter
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
-from orchestrator.core.ports import Client, Permit, Tokens, TokensOver, TokensRefused, TokensUnknown
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.tokens import Client, Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import MINUTE, Millis
 
 How: TypeAlias = Literal["well", "lost", "never heard", "busy", "wrong client"]

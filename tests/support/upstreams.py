@@ -18,23 +18,19 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from orchestrator.core.errors import ActionNotFoundError, AppNotFoundError, SignInRequiredError, UpstreamBusyError
 from orchestrator.core.fields import Form, InputField
-from orchestrator.core.ports import (
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.budget import Budget, Permit, Share
+from orchestrator.core.ports.credentials import Credential, CredentialStore, Profile
+from orchestrator.core.ports.upstream import (
     ActionUse,
     AppPage,
     AuthenticationMade,
     AuthenticationNotMade,
     AuthenticationUnknown,
-    Budget,
     CatalogAction,
     CatalogApp,
     ChoicePage,
-    Clock,
-    Credential,
-    CredentialStore,
     Output,
-    Permit,
-    Profile,
-    Share,
     StepTestRun,
     Upstream,
     ZapDraft,

@@ -9,7 +9,7 @@ from typing import Final
 from orchestrator.core.deliveries import Answer, Delivery, Lane
 from orchestrator.core.endpoints import Endpoint, endpoint_id
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Outgoing, Relayed
+from orchestrator.core.ports.webhooks import Outgoing, Relayed
 from orchestrator.core.session import Instant, Session
 from tests.support.store_values import NOON, TENANT, AnyStore, a_session, next_commit
 

@@ -11,25 +11,10 @@ from typing import Any, Final, TypeAlias
 import httpx
 
 from orchestrator.core.errors import StoreUnavailableError, UpstreamBusyError
-from orchestrator.core.ports import (
-    Budget,
-    Client,
-    Clock,
-    Credential,
-    CredentialStore,
-    Grant,
-    Ids,
-    OAuth,
-    Permit,
-    Permits,
-    Profile,
-    Share,
-    Tokens,
-    TokensOver,
-    TokensRefused,
-    TokensUnknown,
-    Usage,
-)
+from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.budget import Budget, Grant, Permit, Permits, Share, Usage
+from orchestrator.core.ports.credentials import Credential, CredentialStore, Profile
+from orchestrator.core.ports.tokens import Client, OAuth, Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import Instant, Millis
 from orchestrator.store.memory.around import MemoryCache
 from orchestrator.store.memory.audit import MemoryCallLog

@@ -15,7 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from orchestrator import metrics as catalogue
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.ports import Commit, Share, Urgency
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.sessions import Commit
+from orchestrator.core.ports.watches import Urgency
 from orchestrator.core.session import App, Attempt, Channel, Evidence, Hint, HintKind, Session, Step, StepState
 from orchestrator.metrics import CATALOGUE, MOST_APPS, Metric, Metrics, Process, serving
 from orchestrator.settings import Settings

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from orchestrator.core.errors import CreateUnknownError, NotReadyError, SessionLockedError, ZapNotMatchedError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Outcome, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.upstream import ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.recognition import BETWEEN_LOOKS, GIVE_UP_AFTER
 from orchestrator.core.session import SessionStatus, Step, Zap, ZapMatch, ZapState
 from orchestrator.core.values import replace

@@ -9,7 +9,8 @@ from orchestrator.core import machine
 from orchestrator.core.effects import ClaimAuthentication, Untouched
 from orchestrator.core.errors import IllegalSignalError, StepNotFoundError
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.ports import Claim, Outcome, Waiter
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.watches import Claim, Waiter
 from orchestrator.core.session import AttemptEnd, Session, SessionStatus, Step
 from orchestrator.core.signals import ClaimContested, ClaimDoubted
 from orchestrator.core.values import replace
@@ -17,7 +18,7 @@ from orchestrator.core.values import replace
 if TYPE_CHECKING:
     from orchestrator.core.effects import Effect, Guard
     from orchestrator.core.machine import Trigger
-    from orchestrator.core.ports import Watch
+    from orchestrator.core.ports.watches import Watch
     from orchestrator.core.schedule import Policy
     from orchestrator.core.session import Instant
 

@@ -12,7 +12,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.events import EventName
 from orchestrator.core.links import USABLE, state_of
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import Browser, ConnectLink, LinkEnd, Step, StepState
 from orchestrator.core.values import replace
 

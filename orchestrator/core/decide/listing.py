@@ -11,7 +11,7 @@ from orchestrator.core.effects import ClosePopup, NoOtherPopup, OpenPopup, Relea
 from orchestrator.core.errors import AuthenticationNotUsableError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.schedule import LISTING_LAG
 from orchestrator.core.session import (
     SECOND,

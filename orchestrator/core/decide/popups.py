@@ -9,7 +9,7 @@ from orchestrator.core.effects import OpenPopup
 from orchestrator.core.errors import AttemptStaleError, AttemptTakenError, TooManyChecksError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.schedule import (
     FOCUS_PAUSE,
     MOST_CHECKS_AT_FOCUS,

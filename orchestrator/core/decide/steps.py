@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from orchestrator.core.errors import AliasTakenError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import CredentialState, Outcome, SignInReason
+from orchestrator.core.ports.credentials import CredentialState, SignInReason
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import ENDED, AttemptEnd, Baseline, LinkEnd, SessionStatus, Step, StepState
 from orchestrator.core.values import replace
 

@@ -14,7 +14,8 @@ from orchestrator.core.effects import ClosePopup
 from orchestrator.core.errors import FieldsUnansweredError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import AuthenticationMade, AuthenticationNotMade, AuthenticationUnknown, Outcome
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.upstream import AuthenticationMade, AuthenticationNotMade, AuthenticationUnknown
 from orchestrator.core.schedule import SUPPLY_WAIT
 from orchestrator.core.session import AttemptEnd, Channel, Evidence, Hint, HintKind, StepState
 from orchestrator.core.values import replace

@@ -8,7 +8,7 @@ from orchestrator.core.decide import creation, popups
 from orchestrator.core.errors import DeadlineFinalError, SessionLockedError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import Attempt, AttemptEnd, SessionStatus, Step
 from orchestrator.core.values import replace
 

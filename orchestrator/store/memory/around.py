@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import Cache, Changes, Leases, Subscription, WorkerReport, WorkerRoll
+from orchestrator.core.ports.around import Cache, Changes, Leases, Subscription
+from orchestrator.core.ports.workers import WorkerReport, WorkerRoll
 from orchestrator.core.session import Instant
 from orchestrator.store import keys
 from orchestrator.store.switchboard import Switchboard

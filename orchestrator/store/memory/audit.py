@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import AuditLog, AuditPage, AuditQuery, CallKind, CallLog, CallRecord
+from orchestrator.core.ports.audit import AuditLog, AuditPage, AuditQuery
+from orchestrator.core.ports.calls import CallKind, CallLog, CallRecord
 from orchestrator.core.session import MINUTE, Instant, session_shard
 from orchestrator.store.memory.state import State
 from orchestrator.store.rules import KEPT_CALLS, AuditPlace, audited
@@ -57,7 +58,7 @@ class MemoryCallLog:
         kept = self._state.calls.get((tenant_id, user_id), [])
         self._state.calls[tenant_id, user_id] = [*kept, record][-KEPT_CALLS:]
         kind = CallKind(tenant_id=tenant_id, endpoint=record.endpoint)
-        self._state.called[record.at - record.at % MINUTE, kind, record.verdict] += 1
+        self._state.called[record.at - record.at % MINUTE, kind, record.end] += 1
 
     async def of_user(self, tenant_id: str, user_id: str) -> tuple[CallRecord, ...]:
         """Return what is kept of the user's calls, oldest first."""

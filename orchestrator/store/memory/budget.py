@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import Budget, Grant, Permit, Share, Usage
+from orchestrator.core.ports.budget import Budget, Grant, Permit, Share, Usage
 from orchestrator.core.session import Instant
 from orchestrator.store.limits import UNLIMITED, Limits
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.core.health import HOUR, Fate, Popups
-from orchestrator.core.ports import AppSessions, CallKind, CensusStore, Counts, Situation, Verdict, WaitingSession
+from orchestrator.core.ports.calls import CallEnd, CallKind
+from orchestrator.core.ports.census import AppSessions, CensusStore, Counts, Situation, WaitingSession
 from orchestrator.core.session import MINUTE, Instant, Millis, Session, SessionStatus, StepState
 from orchestrator.core.waiting import STUCK_AFTER, waiting
 from orchestrator.store.memory.state import State
@@ -75,11 +76,11 @@ class MemoryCensusStore:
                 counts[popups][fate] += count
         return counts
 
-    def _calls(self, begun: Instant, length: Millis) -> Mapping[CallKind, Mapping[Verdict, int]]:
-        counts: defaultdict[CallKind, Counter[Verdict]] = defaultdict(Counter)
-        for (minute, kind, verdict), count in self._state.called.items():
+    def _calls(self, begun: Instant, length: Millis) -> Mapping[CallKind, Mapping[CallEnd, int]]:
+        counts: defaultdict[CallKind, Counter[CallEnd]] = defaultdict(Counter)
+        for (minute, kind, end), count in self._state.called.items():
             if begun <= minute < begun + length:
-                counts[kind][verdict] += count
+                counts[kind][end] += count
         return counts
 
 

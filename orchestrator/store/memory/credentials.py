@@ -7,8 +7,7 @@ from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import (
-    PAUSED,
+from orchestrator.core.ports.credentials import (
     Credential,
     CredentialState,
     CredentialStore,
@@ -18,6 +17,7 @@ from orchestrator.core.ports import (
     SignInReason,
     Standing,
 )
+from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.session import Instant, shard_of
 from orchestrator.core.values import replace
 from orchestrator.store import keys

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.deliveries import TROUBLED, Delivery, DeliveryState, Lane, Queued, Turn, turn
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import (
+from orchestrator.core.ports.webhooks import (
     Backlog,
     DeliveryPage,
     DeliveryQuery,

@@ -13,7 +13,7 @@ from orchestrator.core.errors import (
     StaleVersionError,
     TooManyEndpointsError,
 )
-from orchestrator.core.ports import EndpointStore
+from orchestrator.core.ports.webhooks import EndpointStore
 from orchestrator.core.session import Instant
 from orchestrator.store.memory.state import State
 

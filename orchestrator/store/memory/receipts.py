@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import Receipt, ReceiptStore
+from orchestrator.core.ports.sessions import Receipt, ReceiptStore
 from orchestrator.core.session import Instant, shard_of
 from orchestrator.core.terms import Idempotency
 from orchestrator.store import keys

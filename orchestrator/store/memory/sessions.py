@@ -14,7 +14,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.events import Event
 from orchestrator.core.health import HOUR, counted
-from orchestrator.core.ports import (
+from orchestrator.core.ports.sessions import (
     Commit,
     EventPage,
     Receipt,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import SignInStore
+from orchestrator.core.ports.credentials import SignInStore
 from orchestrator.core.session import Instant
 from orchestrator.core.sign_ins import SignIn, shard_in
 from orchestrator.store.memory.state import State

@@ -27,22 +27,11 @@ from orchestrator.core.endpoints import Endpoint, session_of
 from orchestrator.core.events import Event
 from orchestrator.core.health import Fate, Popups, Stage
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.ports import (
-    PAUSED,
-    CallKind,
-    CallRecord,
-    Claim,
-    Credential,
-    Outgoing,
-    Popup,
-    Receipt,
-    Refresh,
-    SignalRecord,
-    Urgency,
-    Verdict,
-    Waiter,
-    Watch,
-)
+from orchestrator.core.ports.calls import CallEnd, CallKind, CallRecord
+from orchestrator.core.ports.credentials import Credential, Refresh
+from orchestrator.core.ports.sessions import Receipt, SignalRecord
+from orchestrator.core.ports.watches import PAUSED, Claim, Popup, Urgency, Waiter, Watch
+from orchestrator.core.ports.webhooks import Outgoing
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
 from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.waiting import waiting
@@ -239,7 +228,7 @@ class State:
     troubled: Counter[tuple[int, str, str]] = field(default_factory=Counter)
     stages: Counter[tuple[Instant, str, Stage]] = field(default_factory=Counter)
     popups: Counter[tuple[Instant, Popups, Fate]] = field(default_factory=Counter)
-    called: Counter[tuple[Instant, CallKind, Verdict]] = field(default_factory=Counter)
+    called: Counter[tuple[Instant, CallKind, CallEnd]] = field(default_factory=Counter)
     titles: dict[tuple[Instant, str], str] = field(default_factory=dict)
 
     def send(self, session_id: str, event: Event) -> None:

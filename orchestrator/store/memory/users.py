@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.ports import UserStore
+from orchestrator.core.ports.tenants import UserStore
 from orchestrator.core.session import Instant
 from orchestrator.store import keys
 from orchestrator.store.memory.credentials import MemoryCredentialStore

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from orchestrator.core.ports import Budget, Clock, Permit, Share
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.budget import Budget, Permit, Share
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.zapier.address import ApiAddress
 from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Request

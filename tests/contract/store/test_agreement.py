@@ -29,17 +29,10 @@ from orchestrator.core.effects import (
     Wait,
 )
 from orchestrator.core.errors import ZapwrightError
-from orchestrator.core.ports import (
-    Permit,
-    Receipt,
-    Refresh,
-    SessionQuery,
-    Settlement,
-    Share,
-    Standing,
-    WatchQuery,
-    Written,
-)
+from orchestrator.core.ports.budget import Permit, Share
+from orchestrator.core.ports.credentials import Refresh, Standing
+from orchestrator.core.ports.sessions import Receipt, SessionQuery, Written
+from orchestrator.core.ports.watches import Settlement, WatchQuery
 from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey, shard_of
 from orchestrator.core.terms import Idempotency
 from orchestrator.store.limits import Limits

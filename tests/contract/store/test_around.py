@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.core.effects import Due
 from orchestrator.core.errors import LeaseLostError
-from orchestrator.core.ports import Settlement, Subscription
+from orchestrator.core.ports.around import Subscription
+from orchestrator.core.ports.watches import Settlement
 from tests.support.store_values import (
     NOON,
     WATCH,

@@ -7,7 +7,9 @@ import pytest
 from orchestrator.core.deliveries import Delivery, DeliveryState
 from orchestrator.core.errors import SessionNotFoundError, StaleVersionError
 from orchestrator.core.interventions import AuditEntry, Intervention
-from orchestrator.core.ports import AuditQuery, CallRecord, Outcome
+from orchestrator.core.ports.audit import AuditQuery
+from orchestrator.core.ports.calls import CallRecord
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import session_shard
 from orchestrator.store.rules import KEPT_CALLS
 from tests.support.store_values import (

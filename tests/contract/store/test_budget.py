@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.core.ports import Grant, Permit, Share, Usage
+from orchestrator.core.ports.budget import Grant, Permit, Share, Usage
 from orchestrator.core.session import Instant
 from orchestrator.store.limits import Limits
 from tests.support.store_values import NOON, AnyStore

@@ -11,17 +11,11 @@ import pytest
 from orchestrator.core.errors import SessionNotFoundError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.health import HOUR, Fate, Popups, Stage
-from orchestrator.core.ports import (
-    AppSessions,
-    CallKind,
-    CallRecord,
-    Commit,
-    SessionQuery,
-    Situation,
-    Verdict,
-    WatchQuery,
-    WorkerReport,
-)
+from orchestrator.core.ports.calls import CallEnd, CallKind, CallRecord
+from orchestrator.core.ports.census import AppSessions, Situation
+from orchestrator.core.ports.sessions import Commit, SessionQuery
+from orchestrator.core.ports.watches import WatchQuery
+from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import (
     MINUTE,
     SECOND,
@@ -293,10 +287,10 @@ async def test_a_repeated_commit_counts_nothing_twice(store: AnyStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict"), [(200, Verdict.ANSWERED), (404, Verdict.ANSWERED), (429, Verdict.REFUSED),
-                            (503, Verdict.FAILED), (None, Verdict.FAILED)]
+    ("status", "end"), [(200, CallEnd.ANSWERED), (404, CallEnd.ANSWERED), (429, CallEnd.REFUSED),
+                            (503, CallEnd.FAILED), (None, CallEnd.FAILED)]
 )  # fmt: skip
-async def test_calls_are_counted_by_tenant_and_endpoint(store: AnyStore, status: int | None, verdict: Verdict) -> None:
+async def test_calls_are_counted_by_tenant_and_endpoint(store: AnyStore, status: int | None, end: CallEnd) -> None:
     """With what became of them."""
     record = CallRecord(at=NOON, endpoint="GET /v2/apps", took=5, status=status)
     for user in ("u0", "u1"):
@@ -304,7 +298,7 @@ async def test_calls_are_counted_by_tenant_and_endpoint(store: AnyStore, status:
     (of_hour,) = await store.census.hours([NOON - NOON % HOUR])
     (of_minute,) = await store.census.minutes([NOON - NOON % MINUTE])
 
-    assert of_hour.calls == of_minute.calls == {CallKind(tenant_id="a:b", endpoint="GET /v2/apps"): {verdict: 2}}
+    assert of_hour.calls == of_minute.calls == {CallKind(tenant_id="a:b", endpoint="GET /v2/apps"): {end: 2}}
 
 
 # --- watches and workers --------------------------------------------------------------------------------------

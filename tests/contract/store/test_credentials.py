@@ -7,7 +7,15 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.ports import Credential, CredentialState, Kept, Profile, Refresh, SignInReason, Standing
+from orchestrator.core.ports.credentials import (
+    Credential,
+    CredentialState,
+    Kept,
+    Profile,
+    Refresh,
+    SignInReason,
+    Standing,
+)
 from orchestrator.core.session import shard_of
 from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore
 

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.core.deliveries import HOLD, Answer, Delivery, DeliveryState, Lane
 from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
-from orchestrator.core.ports import Backlog, DeliverySearch, Held, Parcel
+from orchestrator.core.ports.webhooks import Backlog, DeliverySearch, Held, Parcel
 from orchestrator.core.session import SECOND, Instant, Session
 from orchestrator.store.memory import MemoryStore
 from tests.support.store_values import NOON, SHARDS, TENANT, AnyStore, a_session, next_commit

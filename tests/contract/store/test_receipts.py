@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.core.effects import ClaimAuthentication, Unclaimed
 from orchestrator.core.errors import GuardFailedError, ReferenceTakenError, SessionNotFoundError, StaleVersionError
-from orchestrator.core.ports import Receipt, Written
+from orchestrator.core.ports.sessions import Receipt, Written
 from orchestrator.core.session import Session, SessionStatus, Zap, ZapState, shard_of
 from orchestrator.core.terms import Idempotency
 from tests.support.store_values import (

@@ -10,7 +10,10 @@ import pytest
 from orchestrator.core.deliveries import Lane
 from orchestrator.core.effects import ClaimAuthentication, LeaseHeld, NoOtherPopup, OpenPopup, Unclaimed
 from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
-from orchestrator.core.ports import DeliverySearch, Profile, SessionQuery, Waiter, Written
+from orchestrator.core.ports.credentials import Profile
+from orchestrator.core.ports.sessions import SessionQuery, Written
+from orchestrator.core.ports.watches import Waiter
+from orchestrator.core.ports.webhooks import DeliverySearch
 from orchestrator.core.session import (
     App,
     Browser,

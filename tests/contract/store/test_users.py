@@ -8,7 +8,9 @@ import pytest
 
 from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup
 from orchestrator.core.errors import LeaseLostError, SessionNotFoundError, StaleVersionError
-from orchestrator.core.ports import Profile, SessionPage, SessionQuery, Settlement, Watch
+from orchestrator.core.ports.credentials import Profile
+from orchestrator.core.ports.sessions import SessionPage, SessionQuery
+from orchestrator.core.ports.watches import Settlement, Watch
 from orchestrator.core.session import Session, SessionStatus, WatchKey
 from tests.support.store_values import (
     APP,

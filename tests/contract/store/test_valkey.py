@@ -17,7 +17,10 @@ from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup, StopW
 from orchestrator.core.errors import StoreError, StoreUnavailableError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.health import HOUR
-from orchestrator.core.ports import Profile, Refresh, SessionQuery, Settlement, Share
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.credentials import Profile, Refresh
+from orchestrator.core.ports.sessions import SessionQuery
+from orchestrator.core.ports.watches import Settlement
 from orchestrator.core.session import App, SessionStatus, Step, StepState, session_shard
 from orchestrator.store import keys
 from orchestrator.store.client import StoreUnfitError, connect

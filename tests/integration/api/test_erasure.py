@@ -13,7 +13,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from orchestrator.core.ports import Profile
+from orchestrator.core.ports.credentials import Profile
 from orchestrator.core.session import WatchKey
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.settings import Settings

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import Usage
+from orchestrator.core.ports.budget import Usage
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.memory.budget import MemoryBudget
 from tests.support.deployment import Deployment, problem_of

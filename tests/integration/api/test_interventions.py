@@ -11,7 +11,7 @@ import pytest
 
 from api.schemas.fields import timestamp
 from orchestrator.core.deliveries import Answer
-from orchestrator.core.ports import WorkerReport
+from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import MINUTE, SECOND
 from orchestrator.core.tenants import ApiKey, Scope, digest_of, key_text
 from tests.support.deployment import AN_ATTEMPT, Deployment, problem_of

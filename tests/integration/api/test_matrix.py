@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import httpx
 import pytest
 
-from orchestrator.core.ports import AuditQuery
+from orchestrator.core.ports.audit import AuditQuery
 from orchestrator.core.session import MINUTE, SessionKey
 from orchestrator.core.tenants import DEFAULT_TENANT, ROLES, TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
 from tests.support.deployment import AN_ATTEMPT, ORIGIN, WITH_KEY, Deployment, described

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.core.deliveries import Answer
 from orchestrator.core.links import code_of
-from orchestrator.core.ports import WorkerReport
+from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import MINUTE, SessionKey
 from orchestrator.core.signals import ConnectLinkOpened
 from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from redis import Redis
 
-from orchestrator.core.ports import Credential
+from orchestrator.core.ports.credentials import Credential
 from orchestrator.core.tenants import Tenant
 from orchestrator.store.credentials import CredentialUnreadableError
 from orchestrator.store.opening import Store

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cli.probe import TOKEN
-from orchestrator.core.ports import Usage
+from orchestrator.core.ports.budget import Usage
 from orchestrator.store.opening import Store
 from tests.integration.cli.conftest import Shell
 from tests.support.processes import a_simulator

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import Commit, Share
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.sessions import Commit
 from orchestrator.store.client import connect
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store

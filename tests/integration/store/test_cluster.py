@@ -10,7 +10,7 @@ import pytest
 from redis.crc import key_slot
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import SessionQuery
+from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.session import Session
 from orchestrator.store import keys
 from orchestrator.store.client import StoreUnfitError

@@ -10,7 +10,8 @@ from redis.exceptions import DataError, ResponseError
 
 from orchestrator.core.effects import ClaimAuthentication, Effect, OpenPopup
 from orchestrator.core.errors import SessionNotFoundError, StaleVersionError, StoreError, StoreUnavailableError
-from orchestrator.core.ports import Commit, SessionQuery, Share, Written
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.sessions import Commit, SessionQuery, Written
 from orchestrator.core.session import Session
 from orchestrator.store import keys
 from orchestrator.store.changes import RedisChanges

@@ -15,7 +15,7 @@ from orchestrator.core.deliveries import Delivery, DeliveryState
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Backlog, DeliverySearch
+from orchestrator.core.ports.webhooks import Backlog, DeliverySearch
 from orchestrator.core.session import Session, SessionKey
 from orchestrator.core.signals import SessionCancelled, SessionChanged
 from orchestrator.core.tenants import DEFAULT_TENANT

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState
 from orchestrator.core.signals import Context, Hinted
 from orchestrator.core.tenants import DEFAULT_TENANT

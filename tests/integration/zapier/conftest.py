@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from orchestrator.core.ports import Clock, Credential
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.ports.credentials import Credential
 from orchestrator.core.session import Instant, Millis
 from orchestrator.store.memory import MemoryStore
 from orchestrator.zapier import Limits, ZapierClient

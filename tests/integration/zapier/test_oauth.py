@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.core.ports import Client, Tokens, TokensOver, TokensRefused, TokensUnknown
+from orchestrator.core.ports.tokens import Client, Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.zapier import ZapierOAuth
 from simulator.accounts import secret_of
 from simulator.app import create_app

@@ -11,15 +11,8 @@ from orchestrator.core.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from orchestrator.core.ports import (
-    Credential,
-    CredentialState,
-    ZapDraft,
-    ZapMade,
-    ZapNotMade,
-    ZapStep,
-    ZapUnknown,
-)
+from orchestrator.core.ports.credentials import Credential, CredentialState
+from orchestrator.core.ports.upstream import ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.core.session import Listing
 from tests.integration.zapier.conftest import Neighbours
 

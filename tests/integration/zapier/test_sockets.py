@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator.clock import SystemClock
 from orchestrator.core.errors import UpstreamUnavailableError
-from orchestrator.core.ports import Credential, ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
+from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.upstream import ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.store.memory import MemoryStore
 from orchestrator.zapier import ZapierClient
 from simulator.apps import CATALOGUE

@@ -12,15 +12,9 @@ import pytest
 from api import views
 from api.views import Views
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.ports import (
-    AppPage,
-    CatalogAction,
-    CatalogApp,
-    Credential,
-    CredentialState,
-    EventPage,
-    SignInReason,
-)
+from orchestrator.core.ports.credentials import Credential, CredentialState, SignInReason
+from orchestrator.core.ports.sessions import EventPage
+from orchestrator.core.ports.upstream import AppPage, CatalogAction, CatalogApp
 from orchestrator.core.session import (
     MINUTE,
     Action,

@@ -1,7 +1,7 @@
 """Whose a new authentication is."""
 
 from orchestrator.core.attribution import Found, NothingNew, Offered, attribute, news
-from orchestrator.core.ports import Claim, Popup, Waiter
+from orchestrator.core.ports.watches import Claim, Popup, Waiter
 from orchestrator.core.schedule import LISTING_LAG
 from orchestrator.core.session import Authentication, Baseline
 from tests.support.stories import NOON, listing

@@ -5,7 +5,8 @@ import pytest
 from orchestrator.core.decide import decide, found
 from orchestrator.core.errors import SessionLockedError, StepNotFoundError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import CredentialState, Outcome
+from orchestrator.core.ports.credentials import CredentialState
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.schedule import Policy
 from orchestrator.core.signals import CredentialChanged, SessionCancelled, SessionChanged, StepRemoved
 from tests.support.stories import NOON, Story, new_session

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.core.interventions import Act, AuditEntry, Intervention
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 
 ACT = Act(
     id="au1",

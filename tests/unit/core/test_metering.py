@@ -10,7 +10,9 @@ import pytest
 from orchestrator.core.deliveries import Answer, Delivery, Lane
 from orchestrator.core.events import CATALOGUE, Event, EventName, example
 from orchestrator.core.metering import UNMETERED, Resolution, Transition, resolutions, transition
-from orchestrator.core.ports import Commit, Share, Urgency
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.sessions import Commit
+from orchestrator.core.ports.watches import Urgency
 from orchestrator.core.session import (
     App,
     Attempt,

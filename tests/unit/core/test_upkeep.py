@@ -8,17 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.core.ports import (
-    Credential,
-    CredentialState,
-    Kept,
-    Refresh,
-    SignInReason,
-    Tokens,
-    TokensOver,
-    TokensRefused,
-    TokensUnknown,
-)
+from orchestrator.core.ports.credentials import Credential, CredentialState, Kept, Refresh, SignInReason
+from orchestrator.core.ports.tokens import Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import MINUTE, Instant
 from orchestrator.core.upkeep import (
     AHEAD,

@@ -10,19 +10,11 @@ from orchestrator.core.deliveries import Answer, Delivery, Lane
 from orchestrator.core.endpoints import Pause
 from orchestrator.core.events import EventName
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate
-from orchestrator.core.ports import (
-    PAUSED,
-    CredentialState,
-    Outcome,
-    SignInReason,
-    Standing,
-    Usage,
-    Waiter,
-    Watch,
-    ZapMade,
-    ZapNotMade,
-    ZapUnknown,
-)
+from orchestrator.core.ports.budget import Usage
+from orchestrator.core.ports.credentials import CredentialState, SignInReason, Standing
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.upstream import ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.ports.watches import PAUSED, Waiter, Watch
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,

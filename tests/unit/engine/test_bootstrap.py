@@ -11,7 +11,7 @@ import pytest
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors import SignInRequiredError, StoreUnavailableError
-from orchestrator.core.ports import CredentialState
+from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from orchestrator.engine import NewSession, NewStep

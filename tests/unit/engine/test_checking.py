@@ -20,7 +20,10 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import PAUSED, CredentialState, Outcome, Share
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.credentials import CredentialState
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.session import (
     MINUTE,
     SECOND,

@@ -19,7 +19,9 @@ from orchestrator.core.errors import (
     StoreUnavailableError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import CredentialState, Outcome, ZapMade
+from orchestrator.core.ports.credentials import CredentialState
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.upstream import ZapMade
 from orchestrator.core.session import Action, HintKind, Reason, Session, SessionKey, StepState
 from orchestrator.core.signals import (
     ActionChosen,

@@ -22,7 +22,9 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import CredentialState, Outcome, ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
+from orchestrator.core.ports.credentials import CredentialState
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.upstream import ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.core.recognition import ListedZap, ZapListing
 from orchestrator.core.session import MINUTE, SECOND, Session, SessionKey, SessionStatus
 from orchestrator.core.signals import ActionChosen, InputsGiven, SessionChanged, StepAdded

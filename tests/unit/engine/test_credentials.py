@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.core.errors import StoreError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import PAUSED, Credential, CredentialState, Profile
+from orchestrator.core.ports.credentials import Credential, CredentialState, Profile
+from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.session import SECOND, Session, shard_of
 from orchestrator.core.signals import PopupCancelled, SessionCancelled
 from tests.support.interference import Fuse, Killed, Script, Turns

@@ -14,7 +14,7 @@ from orchestrator.core.deliveries import DELAYS, Answer, DeliveryState
 from orchestrator.core.endpoints import Endpoint, Pause
 from orchestrator.core.errors import StaleVersionError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import DeliverySearch
+from orchestrator.core.ports.webhooks import DeliverySearch
 from orchestrator.core.session import MINUTE, SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.store.memory import MemoryStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import Client
+from orchestrator.core.ports.tokens import Client
 from orchestrator.core.session import MINUTE
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Tenant, TenantChange, digest_of, key_text
 from orchestrator.directory import GOOD_FOR, USE_NOTED_EVERY, Directory, Remembered

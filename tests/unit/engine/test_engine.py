@@ -25,7 +25,9 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import PAUSED, CredentialState, Outcome, SessionQuery
+from orchestrator.core.ports.credentials import CredentialState
+from orchestrator.core.ports.sessions import Outcome, SessionQuery
+from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.session import (
     MINUTE,
     SECOND,

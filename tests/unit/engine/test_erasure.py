@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from orchestrator.core.errors import SessionNotFoundError, ZapwrightError
-from orchestrator.core.ports import SessionQuery, Watch
+from orchestrator.core.ports.sessions import SessionQuery
+from orchestrator.core.ports.watches import Watch
 from orchestrator.core.session import MINUTE, Session, WatchKey
 from orchestrator.core.signals import MessageReceived, SessionCancelled, StepAdded
 from orchestrator.core.terms import Idempotency, Terms

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.core.errors import SessionNotFoundError, StoreUnavailableError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Changes, Subscription
+from orchestrator.core.ports.around import Changes, Subscription
 from orchestrator.core.schedule import VISIBLE_FOR
 from orchestrator.core.session import MINUTE, SECOND, Instant, Session, SessionKey
 from orchestrator.core.signals import SessionChanged

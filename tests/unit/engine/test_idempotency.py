@@ -26,7 +26,9 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import CredentialState, Outcome, SessionQuery, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.ports.credentials import CredentialState
+from orchestrator.core.ports.sessions import Outcome, SessionQuery
+from orchestrator.core.ports.upstream import ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Session, SessionKey, SessionStatus
 from orchestrator.core.signals import (
     Context,

@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.core.errors import StoreUnavailableError, UpstreamBusyError
 from orchestrator.core.interventions import Intervention
-from orchestrator.core.ports import AuditQuery, Outcome
+from orchestrator.core.ports.audit import AuditQuery
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import Session, StepState
 from orchestrator.core.terms import Idempotency, Terms
 from orchestrator.directory import Directory

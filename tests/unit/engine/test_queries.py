@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from orchestrator.core.errors import SessionNotFoundError
-from orchestrator.core.ports import CredentialState, SessionQuery
+from orchestrator.core.ports.credentials import CredentialState
+from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.session import MINUTE, SECOND, HintKind, SessionKey, SessionStatus
 from orchestrator.core.signals import Hinted, SessionCancelled, SessionChanged
 from orchestrator.engine import NewSession

@@ -18,16 +18,9 @@ from orchestrator.core.errors import (
     UpstreamBusyError,
     UpstreamUnavailableError,
 )
-from orchestrator.core.ports import (
-    Client,
-    Credential,
-    Permit,
-    Profile,
-    Tokens,
-    TokensOver,
-    TokensRefused,
-    TokensUnknown,
-)
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.credentials import Credential, Profile
+from orchestrator.core.ports.tokens import Client, Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import MINUTE, Instant, Millis
 from orchestrator.core.sign_ins import Failure, SignIn, SignInState, name_for
 from orchestrator.signing_in import SignIns, SignInWish

@@ -23,7 +23,7 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
     ZapwrightError,
 )
-from orchestrator.core.ports import AuthenticationNotMade, AuthenticationUnknown
+from orchestrator.core.ports.upstream import AuthenticationNotMade, AuthenticationUnknown
 from orchestrator.core.session import MINUTE, SECOND, Channel, Reason, Session, StepState
 from orchestrator.core.signals import SessionCancelled, StepReset
 from orchestrator.core.terms import ANY_TERMS, Idempotency, Terms

@@ -10,7 +10,9 @@ import structlog
 
 from orchestrator.core.errors import SessionNotFoundError, StoreError, StoreUnavailableError, UpstreamUnavailableError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import PAUSED, AuditQuery, ZapUnknown
+from orchestrator.core.ports.audit import AuditQuery
+from orchestrator.core.ports.upstream import ZapUnknown
+from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,

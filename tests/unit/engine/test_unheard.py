@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import MINUTE, SECOND, Channel, HintKind, Reason, Session, StepState
 from orchestrator.core.signals import (
     Context,

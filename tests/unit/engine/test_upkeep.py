@@ -17,7 +17,7 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Credential, CredentialState, Profile, SignInReason
+from orchestrator.core.ports.credentials import Credential, CredentialState, Profile, SignInReason
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, SECOND, Instant, Session
 from orchestrator.core.upkeep import LEASE, LONGEST_CALL, PAUSE

@@ -7,7 +7,9 @@ from itertools import count
 
 from orchestrator.core.effects import Due
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import CheckBatch, Permit, Settlement
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.watches import Settlement
+from orchestrator.core.ports.workers import CheckBatch
 from orchestrator.core.session import Instant, Millis, WatchKey
 from orchestrator.store.limits import Limits
 from orchestrator.store.memory import MemoryStore

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import CheckBatch, Permit, Upstream
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.upstream import Upstream
+from orchestrator.core.ports.workers import CheckBatch
 from orchestrator.core.session import WatchKey
 from orchestrator.store.limits import Limits
 from tests.support.store_values import NOON, TENANT

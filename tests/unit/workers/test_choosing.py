@@ -8,7 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.ports import DueWatch, Permit, Share, Urgency
+from orchestrator.core.ports.budget import Permit, Share
+from orchestrator.core.ports.watches import DueWatch, Urgency
 from orchestrator.core.session import WatchKey
 from workers.choosing import NEVER, allot, askings, fair_order
 

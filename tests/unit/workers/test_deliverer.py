@@ -11,7 +11,8 @@ from orchestrator.core.deliveries import Delivery, Lane
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.errors import StoreUnavailableError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import DeliveryBatch, Held, Parcel
+from orchestrator.core.ports.webhooks import Held, Parcel
+from orchestrator.core.ports.workers import DeliveryBatch
 from tests.support.store_values import NOON
 from tests.support.webhook_values import an_endpoint
 from workers.deliverer import BatchDeliverer

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import Permit, Share
+from orchestrator.core.ports.budget import Permit, Share
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store.limits import Limits
 from tests.support.store_values import NOON, SHARDS

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from orchestrator.core.errors import StoreUnavailableError
-from orchestrator.core.ports import WorkerReport
+from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.store.memory.around import MemoryWorkerRoll
 from tests.support.clocks import NOON, ManualClock
 from workers.heartbeat import Heartbeat

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.clock import RandomIds
-from orchestrator.core.ports import CheckBatch
+from orchestrator.core.ports.workers import CheckBatch
 from workers.jobs import entrance, read_batch, run_checks, write_batch
 
 batches = st.from_type(CheckBatch)

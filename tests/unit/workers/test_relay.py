@@ -6,7 +6,7 @@ from itertools import count
 
 from orchestrator.core.deliveries import Lane
 from orchestrator.core.endpoints import Pause
-from orchestrator.core.ports import DeliveryBatch
+from orchestrator.core.ports.workers import DeliveryBatch
 from orchestrator.core.session import SECOND
 from orchestrator.queries import Queries
 from orchestrator.relaying import Relay

@@ -9,17 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.errors import AppNotFoundError, SignInRequiredError, UpstreamError
-from orchestrator.core.ports import (
-    AppPage,
-    CatalogApp,
-    Credential,
-    Profile,
-    ZapDraft,
-    ZapMade,
-    ZapNotMade,
-    ZapStep,
-    ZapUnknown,
-)
+from orchestrator.core.ports.credentials import Credential, Profile
+from orchestrator.core.ports.upstream import AppPage, CatalogApp, ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.core.session import Listing
 from orchestrator.zapier import ZapierClient
 from tests.support.zapier import APP, BASE, CONNECT, Stage, action_row, app_row, connection, page, permit

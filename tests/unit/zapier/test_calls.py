@@ -17,7 +17,9 @@ from orchestrator.core.errors import (
     UpstreamUnavailableError,
     ZapwrightError,
 )
-from orchestrator.core.ports import CallRecord, Credential, CredentialState, Profile, Tokens
+from orchestrator.core.ports.calls import CallRecord
+from orchestrator.core.ports.credentials import Credential, CredentialState, Profile
+from orchestrator.core.ports.tokens import Tokens
 from orchestrator.core.session import Listing
 from orchestrator.store.memory.audit import MemoryCallLog
 from tests.support.zapier import (

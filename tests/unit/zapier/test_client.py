@@ -13,18 +13,9 @@ from orchestrator.core.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from orchestrator.core.ports import (
-    Credential,
-    CredentialState,
-    Profile,
-    Share,
-    Upstream,
-    ZapDraft,
-    ZapMade,
-    ZapNotMade,
-    ZapStep,
-    ZapUnknown,
-)
+from orchestrator.core.ports.budget import Share
+from orchestrator.core.ports.credentials import Credential, CredentialState, Profile
+from orchestrator.core.ports.upstream import Upstream, ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.core.session import Authentication
 from orchestrator.zapier import Limits, ZapierClient
 from tests.support.zapier import (

@@ -7,7 +7,8 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from orchestrator.core.ports import Client, Permit, Tokens, TokensOver, TokensRefused, TokensUnknown
+from orchestrator.core.ports.budget import Permit
+from orchestrator.core.ports.tokens import Client, Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.zapier import ZapierOAuth
 from tests.support.zapier import NOON, ManualClock, RecordingBudget, Scripted, ScriptedZapier, answer, permit, raw, torn
 

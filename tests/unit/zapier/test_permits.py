@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.core.errors import StoreUnavailableError, UpstreamBusyError
-from orchestrator.core.ports import Share
+from orchestrator.core.ports.budget import Share
 from orchestrator.zapier.permits import PermitSource
 from tests.support.zapier import NOON, ManualClock, RecordingBudget, own_client_id, permit
 

@@ -9,12 +9,8 @@ import pytest
 import structlog
 
 from orchestrator.core.errors import UpstreamUnavailableError
-from orchestrator.core.ports import (
-    AuthenticationMade,
-    AuthenticationNotMade,
-    AuthenticationUnknown,
-    CredentialState,
-)
+from orchestrator.core.ports.credentials import CredentialState
+from orchestrator.core.ports.upstream import AuthenticationMade, AuthenticationNotMade, AuthenticationUnknown
 from orchestrator.core.session import Authentication
 from orchestrator.zapier import wire
 from orchestrator.zapier.refusals import NOT_REPEATED, without

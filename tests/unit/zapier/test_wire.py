@@ -7,7 +7,8 @@ import pytest
 from msgspec import UNSET
 
 from orchestrator.core.errors import UpstreamUnavailableError
-from orchestrator.core.ports import Profile, ZapDraft, ZapMade, ZapStep
+from orchestrator.core.ports.credentials import Profile
+from orchestrator.core.ports.upstream import ZapDraft, ZapMade, ZapStep
 from orchestrator.core.session import Authentication
 from orchestrator.zapier import wire
 from tests.support.zapier import APP, CONNECT, action_row, app_row, connection, page

@@ -10,7 +10,8 @@ from orchestrator.core.errors import (
     ZapNotMatchedError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Outcome, ZapMade, ZapNotMade, ZapUnknown
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.upstream import ZapMade, ZapNotMade, ZapUnknown
 from orchestrator.core.session import MINUTE, SECOND, Channel, SessionStatus, StepState, ZapMatch
 from orchestrator.core.signals import StepReset, ZapAnswered, ZapIdentified, ZapRequested, ZapsListed
 from tests.support.stories import Story

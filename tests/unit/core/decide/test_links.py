@@ -11,7 +11,7 @@ from orchestrator.core.errors import (
 )
 from orchestrator.core.events import EventName
 from orchestrator.core.links import LinkState, state_of
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import MINUTE, ConnectLink, LinkEnd, StepState
 from orchestrator.core.signals import (
     ConnectLinkAllowed,

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.schedule import LISTING_LAG
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState
 from orchestrator.core.signals import ClaimContested, ClaimDoubted, SessionCancelled

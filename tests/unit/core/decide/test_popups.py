@@ -13,7 +13,8 @@ from orchestrator.core.errors import (
     TooManyChecksError,
 )
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Claim, Outcome, Waiter, Watch
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.watches import Claim, Waiter, Watch
 from orchestrator.core.schedule import MOST_CHECKS_BY_OPERATORS, VISIBLE_FOR
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Reason, StepState, WatchKey
 from orchestrator.core.signals import (

@@ -3,7 +3,7 @@
 from orchestrator.core.decide.steps import MOST_STEPS
 from orchestrator.core.errors import AliasTakenError, IllegalSignalError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import MINUTE, SECOND, Action, Picked, SessionStatus, StepState
 from orchestrator.core.signals import (
     ActionChosen,

@@ -4,7 +4,8 @@ import pytest
 
 from orchestrator.core.errors import FieldsUnansweredError, IllegalSignalError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import AuthenticationNotMade, AuthenticationUnknown, Outcome
+from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.ports.upstream import AuthenticationNotMade, AuthenticationUnknown
 from orchestrator.core.schedule import SUPPLY_WAIT, due, wake_at
 from orchestrator.core.session import MINUTE, SECOND, Channel, Reason, StepState
 from tests.support.stories import Story, stranger

@@ -2,7 +2,7 @@
 
 from orchestrator.core.errors import DeadlineFinalError, SessionLockedError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports import Outcome
+from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import MINUTE, SECOND, Reason, SessionStatus, StepState
 from orchestrator.core.signals import DeadlinesExtended, SessionCancelled, ZapRequested
 from tests.support.stories import NOON, Story
