@@ -19,9 +19,9 @@ from orchestrator.core.effects import Due, ReleaseClaim
 from orchestrator.core.errors import NotFoundError, SignalRefusedError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import TABLE
-from orchestrator.core.ports import watches
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.watches import Waiter
+from orchestrator.core.ports.watches import Watch as KeptWatch
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,
@@ -269,7 +269,7 @@ class World:
             if step is None or step.app is None or step.attempt(popup.attempt_id) is not None:
                 return signal
             watch = self.watch(step.app.id)
-            known = watches.Watch(
+            known = KeptWatch(
                 key=WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id),
                 version=watch.version,
                 claims=dict(watch.claims),

@@ -10,7 +10,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orchestrator.core.ports import watches
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.upstream import (
@@ -22,6 +21,7 @@ from orchestrator.core.ports.upstream import (
     ZapUnknown,
 )
 from orchestrator.core.ports.watches import PAUSED, Waiter
+from orchestrator.core.ports.watches import Watch as KeptWatch
 from orchestrator.core.schedule import wake_at
 from orchestrator.core.session import (
     MINUTE,
@@ -472,7 +472,7 @@ class Popups(RuleBasedStateMachine):
         now = self.world.now
         for session in self.world.sessions.values():
             watches = {
-                app_id: watches.Watch(
+                app_id: KeptWatch(
                     key=WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id),
                     waiters=tuple(sorted(watch.waiters)),
                     next_check_at=None if retry == PAUSED else watch.due.soonest,
