@@ -96,11 +96,11 @@ async def test_nothing_is_asked_for_nobody() -> None:
     desk, ear = Desk(), Ear()
     leave = desk.feeds.follow(desk.visit(), "/overview", ear)
     await ear.until(lambda seen: seen.data is not None)
+    (reading,) = (task for task in asyncio.all_tasks() if task.get_name() == "feed /overview")
     leave()
-    asked = len(desk.api.asked)
-    await asyncio.sleep(PAUSE_S * 10)
+    await asyncio.wait([reading], timeout=1)
 
-    assert len(desk.api.asked) == asked
+    assert reading.done()
 
 
 async def test_an_api_that_is_down_leaves_what_was_seen_and_comes_back_by_itself() -> None:
