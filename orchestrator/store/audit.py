@@ -15,7 +15,8 @@ from orchestrator.core.session import MINUTE, Instant, session_shard, shard_of
 from orchestrator.store import keys
 from orchestrator.store.codec import decode_audit_entry, decode_call, encode
 from orchestrator.store.finding import LOOKED_AT, Walk
-from orchestrator.store.rules import KEPT_CALLS, KEPT_HOURS_S, KEPT_MINUTES_S, AuditPlace, audit_members
+from orchestrator.store.places import AuditPlace
+from orchestrator.store.rules import KEPT_CALLS, KEPT_HOURS_S, KEPT_MINUTES_S, audit_members
 from orchestrator.store.scripts import Argument, Call, Scripts
 
 CALLS_KEPT_FOR: Final = 7 * 24 * 60 * MINUTE

@@ -33,7 +33,8 @@ from orchestrator.core.session import Instant, session_shard
 from orchestrator.store import keys
 from orchestrator.store.audit import audit_arguments
 from orchestrator.store.codec import decode_delivery, decode_event, encode
-from orchestrator.store.rules import DeliveryPlace, LanePlace, newest_of
+from orchestrator.store.places import DeliveryPlace, LanePlace
+from orchestrator.store.rules import newest_of
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 DELIVERIES_READ_AT_ONCE: Final = 100

@@ -1,12 +1,8 @@
-"""What every adapter of the session port agrees on: sizes, self-consistent commits, index entries, cursors."""
+"""What every adapter of a store agrees on: sizes, self-consistent commits, index entries, what matches a search."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.core.deliveries import Delivery
@@ -15,9 +11,10 @@ from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports.audit import AuditQuery
 from orchestrator.core.ports.sessions import Commit, SessionQuery
-from orchestrator.core.session import ENDED, Instant, Session, SessionKey, WatchKey, session_shard, shard_of
+from orchestrator.core.session import ENDED, Session, SessionKey, WatchKey, session_shard, shard_of
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
+from orchestrator.store.places import AuditPlace
 
 KEPT_EVENTS: Final = 1_000
 KEPT_SIGNALS: Final = 200
@@ -27,9 +24,6 @@ KEPT_OUTBOX: Final = 100_000
 KEPT_ERRORS: Final = 20
 KEPT_HOURS_S: Final = 3 * 24 * 3600
 KEPT_MINUTES_S: Final = 2 * 3600
-
-_FIRST_UNWRITABLE: Final[Instant] = 10**15
-"""Times are written with 15 digits where their order is that of text."""
 
 
 def check_commit(commit: Commit, *, shards: int) -> None:
@@ -116,48 +110,6 @@ def quotable(session: Session) -> frozenset[str]:
     return frozenset({*codes, *(text for text in (session.reference, session.zap.id) if text)})
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """Where a session stands in a list by age; the list goes on below it, whatever is added above."""
-
-    created_at: Instant
-    session_id: str
-
-    @classmethod
-    def of(cls, session: Session) -> Place:
-        """Return the session's place."""
-        return cls(session.created_at, session.id)
-
-    @classmethod
-    def from_cursor(cls, cursor: str) -> Place:
-        """Read a cursor back. Raises ValueError when it is not ours."""
-        try:
-            created_at, _, session_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
-            session_shard(session_id)
-            place = cls(int(created_at), session_id)
-        except (binascii.Error, UnicodeError, ValueError) as error:
-            raise ValueError(f"{cursor!r} is no cursor of a list of sessions") from error
-        if place.cursor != cursor or not 0 <= place.created_at < _FIRST_UNWRITABLE:
-            raise ValueError(f"{cursor!r} is no cursor of a list of sessions")
-        return place
-
-    @classmethod
-    def from_index(cls, place: str) -> Place:
-        """Read `index_place` back."""
-        created_at, _, session_id = place.partition(":")
-        return cls(int(created_at), session_id)
-
-    @property
-    def cursor(self) -> str:
-        """The place as opaque text."""
-        return base64.urlsafe_b64encode(f"{self.created_at}:{self.session_id}".encode()).decode()
-
-    @property
-    def index_place(self) -> str:
-        """The place as the end of an index member."""
-        return keys.index_place(self.created_at, self.session_id)
-
-
 def audit_members(entry: AuditEntry) -> tuple[str, ...]:
     """Return the entry's members of its shard's index of the audit: one per thing it can be found by."""
     found_by = {
@@ -181,152 +133,6 @@ def audited(entry: AuditEntry, query: AuditQuery) -> bool:
     )
 
 
-_PLACE_IN_AUDIT: Final = re.compile(r"\d{15}:[0-9A-Za-z]{1,64}")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class AuditPlace:
-    """Where an entry stands in the audit by age: `text` is its place in the index, and orders as it does there."""
-
-    text: str
-
-    @classmethod
-    def of(cls, entry: AuditEntry) -> AuditPlace:
-        """Return the entry's place."""
-        return cls(f"{entry.at:015d}:{entry.id}")
-
-    @classmethod
-    def from_cursor(cls, cursor: str) -> AuditPlace:
-        """Read a cursor back. Raises ValueError when it is not ours."""
-        try:
-            place = cls(base64.b64decode(cursor, altchars=b"-_", validate=True).decode())
-        except (binascii.Error, UnicodeError, ValueError) as error:
-            raise ValueError(f"{cursor!r} is no cursor of the audit") from error
-        if place.cursor != cursor or not _PLACE_IN_AUDIT.fullmatch(place.text):
-            raise ValueError(f"{cursor!r} is no cursor of the audit")
-        return place
-
-    @property
-    def entry_id(self) -> str:
-        """Whose place it is."""
-        return self.text.partition(":")[2]
-
-    @property
-    def cursor(self) -> str:
-        """The place as opaque text."""
-        return base64.urlsafe_b64encode(self.text.encode()).decode()
-
-
 def newest_of(deliveries: Iterable[Delivery], *, limit: int) -> tuple[Delivery, ...]:
     """Return the newest deliveries in the order of `seq`, then of their endpoint."""
     return tuple(sorted(deliveries, key=lambda one: (one.seq, one.lane.endpoint_id))[-limit:])
-
-
-_PLACE_OF_WATCH: Final = re.compile(r"(0|[1-9]\d{0,14}) ([!-~]+:[!-~]+:[!-~]+)")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class WatchPlace:
-    """Where a watch stands in a list by when it is checked next."""
-
-    due: Instant
-    name: str
-
-    @classmethod
-    def from_cursor(cls, cursor: str) -> WatchPlace:
-        """Read a cursor back. Raises ValueError when it is not ours."""
-        try:
-            text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
-        except (binascii.Error, UnicodeError, ValueError) as error:
-            raise ValueError(f"{cursor!r} is no cursor of a list of watches") from error
-        found = _PLACE_OF_WATCH.fullmatch(text)
-        if found is None or (place := cls(int(found[1]), found[2])).cursor != cursor:
-            raise ValueError(f"{cursor!r} is no cursor of a list of watches")
-        return place
-
-    @property
-    def cursor(self) -> str:
-        """The place as opaque text."""
-        return base64.urlsafe_b64encode(f"{self.due} {self.name}".encode()).decode()
-
-
-_PLACE_IN_LANE: Final = re.compile(r"(0|[1-9]\d{0,14}) ([!-~]+:[!-~]+:zs[0-9a-z]{10,62}) ([1-9]\d{0,14})")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class LanePlace:
-    """Where a delivery stands in a list of those to all endpoints: by a time, its lane's name and its `seq`."""
-
-    at: Instant
-    lane: str
-    seq: int
-
-    @classmethod
-    def from_cursor(cls, cursor: str) -> LanePlace:
-        """Read a cursor back. Raises ValueError when it is not ours."""
-        try:
-            text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
-        except (binascii.Error, UnicodeError, ValueError) as error:
-            raise ValueError(f"{cursor!r} is no cursor of a list of deliveries") from error
-        found = _PLACE_IN_LANE.fullmatch(text)
-        if found is None or (place := cls(int(found[1]), found[2], int(found[3]))).cursor != cursor:
-            raise ValueError(f"{cursor!r} is no cursor of a list of deliveries")
-        return place
-
-    @classmethod
-    def of_dead(cls, member: str) -> LanePlace:
-        """Read it out of a member of the index, as `keys.dead_member` writes it."""
-        at, _, rest = member.removeprefix(keys.DEAD).partition(":")
-        lane, _, seq = rest.rpartition(":")
-        return cls(int(at), lane, int(seq))
-
-    @property
-    def cursor(self) -> str:
-        """The place as opaque text."""
-        return base64.urlsafe_b64encode(f"{self.at} {self.lane} {self.seq}".encode()).decode()
-
-
-_PLACE_OF_DELIVERY: Final = re.compile(r"(\d{15}):(zs[0-9a-z]{10,62}):([1-9]\d{0,15})")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class DeliveryPlace:
-    """Where a delivery stands in a list by age: `text` is its place in the index, and orders as it does there."""
-
-    text: str
-
-    @classmethod
-    def of(cls, delivery: Delivery) -> DeliveryPlace:
-        """Return the delivery's place."""
-        return cls(keys.delivery_place(delivery.created_at, delivery.lane.session_id, delivery.seq))
-
-    @classmethod
-    def of_member(cls, member: str) -> DeliveryPlace:
-        """Read the place out of a member of the index."""
-        return cls(":".join(member.split(":")[-3:]))
-
-    @classmethod
-    def from_cursor(cls, cursor: str) -> DeliveryPlace:
-        """Read a cursor back. Raises ValueError when it is not ours."""
-        try:
-            place = cls(base64.b64decode(cursor, altchars=b"-_", validate=True).decode())
-        except (binascii.Error, UnicodeError, ValueError) as error:
-            raise ValueError(f"{cursor!r} is no cursor of a list of deliveries") from error
-        if place.cursor != cursor or not _PLACE_OF_DELIVERY.fullmatch(place.text):
-            raise ValueError(f"{cursor!r} is no cursor of a list of deliveries")
-        return place
-
-    @property
-    def session_id(self) -> str:
-        """Whose event it is."""
-        return self.text.split(":")[1]
-
-    @property
-    def seq(self) -> int:
-        """Which event it is."""
-        return int(self.text.split(":")[2])
-
-    @property
-    def cursor(self) -> str:
-        """The place as opaque text."""
-        return base64.urlsafe_b64encode(self.text.encode()).decode()

@@ -9,7 +9,7 @@ from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.session import shard_of
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.store import keys
-from orchestrator.store.rules import Place
+from orchestrator.store.places import Place
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 LOOKED_AT: Final = 2_000

@@ -22,7 +22,8 @@ from orchestrator.core.ports.watches import (
 )
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store import keys as names
-from orchestrator.store.rules import KEPT_CHECKS, WatchPlace
+from orchestrator.store.places import WatchPlace
+from orchestrator.store.rules import KEPT_CHECKS
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 

@@ -9,7 +9,8 @@ from orchestrator.core.ports.audit import AuditLog, AuditPage, AuditQuery
 from orchestrator.core.ports.calls import CallKind, CallLog, CallRecord
 from orchestrator.core.session import MINUTE, Instant, session_shard
 from orchestrator.store.memory.state import State
-from orchestrator.store.rules import KEPT_CALLS, AuditPlace, audited
+from orchestrator.store.places import AuditPlace
+from orchestrator.store.rules import KEPT_CALLS, audited
 
 
 class MemoryAuditLog:

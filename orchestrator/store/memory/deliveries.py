@@ -26,7 +26,8 @@ from orchestrator.core.ports.webhooks import (
 from orchestrator.core.session import Instant, session_shard
 from orchestrator.store import keys
 from orchestrator.store.memory.state import LaneState, State
-from orchestrator.store.rules import DeliveryPlace, LanePlace, newest_of
+from orchestrator.store.places import DeliveryPlace, LanePlace
+from orchestrator.store.rules import newest_of
 
 
 class MemoryDeliveryStore:

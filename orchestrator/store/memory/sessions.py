@@ -28,11 +28,11 @@ from orchestrator.core.session import MINUTE, Instant, Session, SessionKey, Watc
 from orchestrator.store import keys
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import SessionState, State, WatchState
+from orchestrator.store.places import Place
 from orchestrator.store.rules import (
     KEPT_ERRORS,
     KEPT_EVENTS,
     KEPT_SIGNALS,
-    Place,
     check_commit,
     is_ended,
     matches,

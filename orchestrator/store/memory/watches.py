@@ -22,7 +22,8 @@ from orchestrator.core.ports.watches import (
 from orchestrator.core.session import Instant, WatchKey
 from orchestrator.store import keys
 from orchestrator.store.memory.state import State
-from orchestrator.store.rules import KEPT_CHECKS, WatchPlace
+from orchestrator.store.places import WatchPlace
+from orchestrator.store.rules import KEPT_CHECKS
 from orchestrator.store.switchboard import Switchboard
 
 

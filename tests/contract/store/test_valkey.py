@@ -27,7 +27,8 @@ from orchestrator.store.client import StoreUnfitError, connect
 from orchestrator.store.credentials import CredentialUnreadableError
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
-from orchestrator.store.rules import KEPT_OUTBOX, Place, index_entries
+from orchestrator.store.places import Place
+from orchestrator.store.rules import KEPT_OUTBOX, index_entries
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts, script
 from orchestrator.store.searching import find_places
 from tests.contract.store.conftest import SEALING_KEY
