@@ -13,10 +13,10 @@ from typing import Final
 
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.interventions import AuditEntry
-from orchestrator.core.session import Instant, Session, session_shard
+from orchestrator.core.session import Instant, Session
 from orchestrator.store import keys
 
-_SESSION: Final = re.compile(r"(0|[1-9][0-9]{0,14}):([!-~]+)")
+_SESSION: Final = re.compile(r"(0|[1-9][0-9]{0,14}):(zs[0-9a-f]{2}[0-9A-Za-z]{8,60})")
 _AUDIT: Final = re.compile(r"[0-9]{15}:[0-9A-Za-z]{1,64}")
 _WATCH: Final = re.compile(r"(0|[1-9][0-9]{0,14}) ([!-~]+:[!-~]+:[!-~]+)")
 _LANE: Final = re.compile(r"(0|[1-9][0-9]{0,14}) ([!-~]+:[!-~]+:zs[0-9a-z]{10,62}) ([1-9][0-9]{0,14})")
@@ -39,7 +39,6 @@ class Place:
     def from_cursor(cls, cursor: str) -> Place:
         """Read a cursor back. Raises ValueError when it is not ours."""
         found = _read(cursor, _SESSION, of="a list of sessions")
-        session_shard(found[2])
         return cls(int(found[1]), found[2])
 
     @classmethod
