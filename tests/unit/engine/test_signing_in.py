@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, Final, Literal
 
 import pytest
@@ -78,6 +79,10 @@ class Clock:
         self.at += duration
 
 
+_ids = count()
+"""No scene has an id that another has: some share a store."""
+
+
 class Scene:
     """A deployment with one browser before it."""
 
@@ -86,7 +91,6 @@ class Scene:
         self.zapier = Zapier()
         self.client: Client | None = Client(id="acme-client", secret="s")
         self.clock = Clock()
-        self._ids = iter(f"{number:020d}" for number in range(id(self) % 997, 10**9))
         zapier: Any = self.zapier
         clock: Any = self.clock
         self.sign_ins = SignIns(
@@ -104,7 +108,7 @@ class Scene:
         )
 
     def new(self, prefix: str) -> str:
-        return prefix + next(self._ids)
+        return f"{prefix}{next(_ids):020d}"
 
     async def _client_of(self, tenant_id: str) -> Client | None:
         return self.client
