@@ -385,7 +385,7 @@ def waiting_value(waiting: Waiting, tenant_id: str, user_id: str) -> str:
 def value_waiting(value: str) -> tuple[Waiting, tuple[str, ...]]:
     """Read `waiting_value` back: who waits, and the names of their watches."""
     since, heard_at, *names = value.split(" ")
-    apps = tuple(named_watch(name).app_id for name in names)
+    apps = tuple(unquoted(name[name.rindex(":") + 1 :]) for name in names)
     return Waiting(since=int(since), heard_at=int(heard_at) or None, apps=apps), tuple(names)
 
 
@@ -411,7 +411,7 @@ def title_field(app_id: str) -> str:
 
 def unquoted(part: str) -> str:
     """Read an id back that was written as a part of a name."""
-    return unquote(part)
+    return unquote(part) if "%" in part else part
 
 
 def index_place(created_at: Instant, session_id: str) -> str:
