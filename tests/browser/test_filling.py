@@ -100,6 +100,8 @@ async def test_a_step_is_carried_out_once_somebody_confirmed(builder: Builder, i
     await channel.fill("channel 7")
     await step.get_by_role("option", name="channel 7", exact=True).click()
     await step.get_by_role("button", name="Use an earlier step for Message Text").click()
+    source = step.get_by_label("What Message Text takes from an earlier step")
+    await expect(source).to_have_value("0")  # once what there is has been read
     await step.get_by_role("button", name="Insert into Message Text").click()
     await expect(step.locator(".chip")).to_be_visible()
     await builder.button(2, "Test this step").click()
