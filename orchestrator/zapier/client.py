@@ -51,7 +51,7 @@ from orchestrator.zapier.forms import Forms
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import ListingDraft, Trail
 from orchestrator.zapier.permits import PartnerOf, PermitSource
-from orchestrator.zapier.refusals import problem_of, without
+from orchestrator.zapier.refusals import flaws_of, problem_of, without
 from orchestrator.zapier.shelf import Shelf
 
 log = structlog.get_logger(__name__)
@@ -318,7 +318,8 @@ def _authentication(
         case Answer(status=status) if status in _NOT_MADE:
             problem = without(problem_of(outcome.body, token=token), fields.values())
             wait = wait_of(outcome, now) if status == HTTPStatus.TOO_MANY_REQUESTS else None
-            return AuthenticationNotMade(status=status, problem=problem, retry_after=wait)
+            flaws = flaws_of(outcome.body, token=token, fields=fields)
+            return AuthenticationNotMade(status=status, problem=problem, retry_after=wait, flaws=flaws)
         case Answer(status=HTTPStatus.CREATED, flaw=None):
             return _supplied(outcome.body, app_id)
         case Answer(status=status, flaw=flaw):

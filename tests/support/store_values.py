@@ -81,6 +81,7 @@ def next_commit(
     return Commit(
         session=after,
         expected_version=before.version,
+        expected_commit_id=before.commit_id,
         now=now,
         events=tuple(an_event(before.seq + number) for number in range(1, events + 1)),
         effects=tuple(effects),

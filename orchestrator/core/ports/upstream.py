@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.core.fields import Form
+from orchestrator.core.mapping import FieldFlaw
 from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import Credential, Profile
 from orchestrator.core.recognition import ZapListing
@@ -98,11 +99,15 @@ class AuthenticationMade:
 
 @dataclass(frozen=True, kw_only=True)
 class AuthenticationNotMade:
-    """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429. `retry_after`: it asks to wait."""
+    """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429. `retry_after`: it asks to wait.
+
+    `flaws` are those that it finds in particular fields.
+    """
 
     status: int | None
     problem: str
     retry_after: Millis | None = None
+    flaws: tuple[FieldFlaw, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
