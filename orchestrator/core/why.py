@@ -246,8 +246,8 @@ def _open(facts: SessionFacts) -> Iterator[Finding]:
     if session.status is SessionStatus.READY and session.zap.state is not ZapState.FAILED:
         yield Finding(
             code="ready",
-            says="Every step has all it needs: the Zap can be created.",
-            do="Have the user, or your product, create it.",
+            says="Every step is connected, where it has to be, and has its action.",
+            do="Have the user, or your product, create the Zap; fields that lack something are named then.",
             verdict=Verdict.USER,
         )
     yield from _deadline(facts)

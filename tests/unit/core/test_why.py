@@ -139,7 +139,7 @@ def test_what_is_over_is_said_to_be_over() -> None:
 def test_a_zap_that_is_being_created_is_followed_to_its_end() -> None:
     """Its answer is waited for, its Zap is looked for, and then only a person can tell."""
     story = waiting().settle("old").act()
-    assert codes(story.session) == ["ready"]
+    assert told(story.session) == [("ready", "Every step is connected, where it has to be, and has its action.")]
     story.feed(ZapRequested(intent_id="i1"))
     creating = story.session
     story.feed(ZapAnswered(intent_id="i1", answer=ZapUnknown(problem="no answer in time")))
