@@ -16,6 +16,7 @@ from api.auth import Caller, CallerDep, OperatorDep
 from api.errors import OriginRefusedError, RequestInvalidError
 from api.headers import header
 from api.links import LinkTokens
+from api.quick import of_process
 from api.schemas import answers, requests
 from api.schemas.fields import SessionId, timestamp
 from api.stream import Streams
@@ -199,6 +200,7 @@ class Granting:
         )
 
 
+@of_process
 async def zapwright(request: Request) -> Zapwright:
     """Return this process's Zapwright."""
     here: Zapwright = request.app.state.zapwright
@@ -208,38 +210,47 @@ async def zapwright(request: Request) -> Zapwright:
 Here = Annotated[Zapwright, Depends(zapwright)]
 
 
+@of_process
 async def _engine(here: Here) -> Engine:
     return here.engine
 
 
+@of_process
 async def _queries(here: Here) -> Queries:
     return here.queries
 
 
+@of_process
 async def _oversight(here: Here) -> Oversight:
     return here.oversight
 
 
+@of_process
 async def _filler(here: Here) -> Filler:
     return here.filler
 
 
+@of_process
 async def _creator(here: Here) -> Creator:
     return here.creator
 
 
+@of_process
 async def _supplier(here: Here) -> Supplier:
     return here.supplier
 
 
+@of_process
 async def _webhooks(here: Here) -> Webhooks:
     return here.webhooks
 
 
+@of_process
 async def _insight(here: Here) -> Insight:
     return here.insight
 
 
+@of_process
 async def _interventions(here: Here) -> Interventions:
     return here.interventions
 
@@ -299,11 +310,13 @@ def _base_url(scheme: str, host: str | None, server: tuple[str, int | None] | No
     return str(URL(scope={"scheme": scheme, "server": server, "path": path or "/", "headers": headers}))
 
 
+@of_process
 async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 
 
+@of_process
 async def _following(here: Here) -> Following:
     return here.following
 
@@ -312,6 +325,7 @@ async def _browser(request: Request) -> BrowserFamily:
     return browser_of(header(request.scope, b"user-agent") or "")
 
 
+@of_process
 async def _streams(request: Request) -> Streams:
     streams: Streams = request.app.state.streams
     return streams

@@ -68,7 +68,7 @@ class BodyLimits:
 
     async def _body(self, announced: str, receive: Receive) -> bytes | None:
         """Read the body, None when its sender went away. Raises BodyTooLargeError as soon as it is, BodyLateError."""
-        if announced.isdecimal() and (len(announced) > _DIGITS_OF_A_LENGTH or int(announced) > self._max_bytes):
+        if is_longer(announced, self._max_bytes):
             raise BodyTooLargeError(limit=self._max_bytes)
         try:
             async with asyncio.timeout(self._max_s):
@@ -87,6 +87,11 @@ class BodyLimits:
                 raise BodyTooLargeError(limit=self._max_bytes)
             if not message.get("more_body", False):
                 return bytes(body)
+
+
+def is_longer(announced: str, limit: int) -> bool:
+    """Tell whether the length that a header announces is above a limit; what is no length is not."""
+    return announced.isdecimal() and (len(announced) > _DIGITS_OF_A_LENGTH or int(announced) > limit)
 
 
 def check_address(path: str) -> None:

@@ -18,6 +18,7 @@ from orchestrator.core.ports.census import Situation
 from orchestrator.core.ports.webhooks import Reception
 from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import Instant, SessionStatus
+from orchestrator.core.waiting import stuck_by
 from orchestrator.oversight import (
     ALIVE_FOR,
     AppDetails,
@@ -29,7 +30,6 @@ from orchestrator.oversight import (
     Side,
     Staff,
     oldest,
-    stuck_by,
 )
 
 _FATES: Final = tuple((fate, fate.value) for fate in Fate)

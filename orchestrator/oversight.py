@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.health import (
@@ -43,7 +43,7 @@ from orchestrator.core.session import (
     WatchKey,
     session_shard,
 )
-from orchestrator.core.waiting import STUCK_AFTER, Waiting, waiting
+from orchestrator.core.waiting import Waiting, overdue, stuck_by, waiting
 from orchestrator.directory import Directory
 from orchestrator.queries import Queries, Snapshot
 
@@ -273,7 +273,7 @@ class Oversight:
     async def _seen(self, sessions: Sequence[Session]) -> tuple[Seen, ...]:
         snapshots = await asyncio.gather(*map(self._queries.snapshot, sessions))
         waits = [waiting(session) for session in sessions]
-        overdue = self._clock.now() - STUCK_AFTER
+        now = self._clock.now()
         checks = await self._watches.next_checks(
             {
                 WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
@@ -282,7 +282,7 @@ class Oversight:
                 for app_id in waits_for.apps
             }
         )
-        late = {key for key, at in checks.items() if at is not None and at <= overdue}
+        late = {key for key, at in checks.items() if overdue(at, now=now)}
         return tuple(
             Seen(
                 snapshot=snapshot,
@@ -458,15 +458,6 @@ class _Ledger:
         if whose not in self._added_up:
             self._added_up[whose] = _by_app((counts.popups for counts in self.past.values()), frozenset(whose))
         return self._added_up[whose]
-
-
-def stuck_by(waits: Waiting | None, *, is_overdue: bool, now: Instant) -> Literal["signal", "check"] | None:
-    """Say by what somebody is stuck: `signal` when they were heard too long ago, `check` when one is overdue."""
-    if waits is None:
-        return None
-    if waits.heard_at is not None and waits.heard_at <= now - STUCK_AFTER:
-        return "signal"
-    return "check" if is_overdue else None
 
 
 def oldest(waits: Iterable[WaitingSession]) -> WaitingSession | None:

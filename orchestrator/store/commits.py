@@ -122,6 +122,7 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         KEPT_HOURS_S,
         KEPT_MINUTES_S,
         "" if commit.audit is None else _audit(commit.audit),
+        commit.expected_commit_id,
         *(argument for event in commit.events for argument in (event.seq, encode(event))),
     ]
 

@@ -477,6 +477,11 @@ def kept_sign_ins(shard: int) -> str:
     return _shard(shard, "signins", "kept")
 
 
+def user_sign_ins(shard: int, tenant_id: str, user_id: str) -> str:
+    """zset: ids of the user's sign-ins, by when they were begun."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "signins")
+
+
 def user_member(tenant_id: str, user_id: str) -> str:
     """Name a user inside their shard."""
     return _quoted(tenant_id, user_id)

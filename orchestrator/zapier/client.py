@@ -126,7 +126,9 @@ class ZapierClient:
         """Give back permits that will not be used; twice is fine."""
         await self._permits.give_back(permits)
 
-    async def profile(self, tenant_id: str, access_token: str) -> Profile | None:
+    async def profile(
+        self, tenant_id: str, access_token: str, *, user_id: str | None = None, permits: Sequence[Permit] = ()
+    ) -> Profile | None:
         """Read whose token this is; None when its scope does not allow to (403, 404). A 401 marks nothing.
 
         The e-mail address is as Zapier writes it. Raises what reads raise; the SignInRequiredError names no user, as
@@ -134,7 +136,7 @@ class ZapierClient:
         """
         request = _get("/v1/profiles/me", self._address.endpoint("/v1/profiles/me"))
         try:
-            async with self._permits.purse(tenant_id) as purse:
+            async with self._permits.purse(tenant_id, user_id, given=permits) as purse:
                 reading = await self._calls.read_as(access_token, request, purse=purse)
         except UpstreamRefusedError as error:
             if error.facts["status"] in _UNREADABLE_PROFILE:

@@ -138,12 +138,17 @@ def retry_after(value: str | None, *, now: Instant) -> Millis:
     return DEFAULT_WAIT if asked is None else min(max(asked, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 
+def date_of(value: str) -> Instant | None:
+    """Read an HTTP date, None for what is none."""
+    try:
+        date = parsedate_to_datetime(value)
+        return round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _asked_wait(value: str, now: Instant) -> Millis | None:
     if value.isascii() and value.isdigit():
         return int(value) * SECOND if len(value) <= _DIGITS_OF_A_WAIT else _LONGEST_WAIT
-    try:
-        date = parsedate_to_datetime(value)
-        wait = round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000) - now
-    except (ValueError, OverflowError):
-        return None
-    return wait if wait > 0 else None
+    date = date_of(value)
+    return date - now if date is not None and date > now else None

@@ -167,8 +167,13 @@ class Upstream(Protocol):
     without, it waits up to the interactive limit for each. Permits that were not used are given back.
     """
 
-    async def profile(self, tenant_id: str, access_token: str) -> Profile | None:
-        """Read whose token this is; None when its scope does not allow to. A 401 marks nothing."""
+    async def profile(
+        self, tenant_id: str, access_token: str, *, user_id: str | None = None, permits: Sequence[Permit] = ()
+    ) -> Profile | None:
+        """Read whose token this is; None when its scope does not allow to. A 401 marks nothing.
+
+        `user_id`: the user by whose doing it is read.
+        """
         ...
 
     async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:

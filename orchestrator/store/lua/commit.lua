@@ -55,11 +55,12 @@
 -- ARGV[30] integer  seconds to keep an hour
 -- ARGV[31] integer  seconds to keep a minute
 -- ARGV[32] JSON     audit entry: {id, members, entry}, empty for none
--- ARGV[33..]       seq (integer) and event (JSON) by turns
+-- ARGV[33] text     id of the commit that had written what was read, empty for whichever
+-- ARGV[34..]       seq (integer) and event (JSON) by turns
 --
 -- Returns {"done", access, next, lost}; {"repeated", access, next}: the session's last commit was this one, nothing
--- changed; {"receipt", JSON}: the user has a good receipt of this name; {"stale"}: another version; {"guard"};
--- {"lease", watch}: a guard does not hold; {"taken", id}: the session is new, and that one has its reference. `access` is
+-- changed; {"receipt", JSON}: the user has a good receipt of this name; {"stale", document}: another
+-- version; {"guard"}; {"lease", watch}: a guard does not hold; {"taken", id}: the session is new, and that one has its reference. `access` is
 -- generation, account, state, profile_id, email and expires_at, `next` strong and quiet of each watch, as they are now;
 -- `lost` is how many events had to leave the outbox unsent to make room.
 
@@ -100,9 +101,11 @@ if ARGV[20] ~= "" then
     return {"receipt", receipt}
   end
 end
-if tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then
+-- A commit that a failover lost may have had the number of another one; a session that was trimmed has no commit's id.
+local is_another = ARGV[33] ~= "" and before[2] and before[2] ~= ARGV[33]
+if is_another or tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then
   written_again()
-  return {"stale"}
+  return {"stale", redis.call("HGET", KEYS[1], "document")}
 end
 
 local holds = {
@@ -143,10 +146,10 @@ if referred and not before[1] then
 end
 
 -- Only this can fail (were the session's numbering wrong), so it comes before every other write.
-for at = 33, #ARGV, 2 do
+for at = 34, #ARGV, 2 do
   redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
 end
-for at = 33, #ARGV, 2 do
+for at = 34, #ARGV, 2 do
   redis.call("XADD", KEYS[4], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
 end
 
@@ -327,9 +330,9 @@ end
 
 redis.call("PUBLISH", ARGV[14], ARGV[3])
 local lost = 0
-if #ARGV > 32 then
+if #ARGV > 33 then
   local waiting = redis.call("XLEN", KEYS[4])
-  if waiting == (#ARGV - 32) / 2 then
+  if waiting == (#ARGV - 33) / 2 then
     redis.call("PUBLISH", ARGV[25], "")
   elseif waiting > tonumber(ARGV[13]) then
     lost = redis.call("XTRIM", KEYS[4], "MAXLEN", "~", ARGV[13])

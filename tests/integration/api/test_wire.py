@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +40,10 @@ def valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture(scope="module")
 def address(valkey: ValkeyServer) -> Iterator[str]:
     """The API; its log holds no failure of ours when all is done."""
-    with process(valkey.url, ZAPWRIGHT_MAX_BODY_S="0.5", ZAPWRIGHT_LOG_LEVEL="debug") as (running, where):
+    with process(valkey.url, ZAPWRIGHT_MAX_BODY_S="0.5", ZAPWRIGHT_MAX_HEAD_S="1", ZAPWRIGHT_LOG_LEVEL="debug") as (
+        running,
+        where,
+    ):
         yield where
         running.terminate()
         log = said(running)
@@ -70,6 +74,13 @@ def told(address: str, request: bytes, *, then: bytes = b"") -> tuple[int, bytes
                 answer += piece
     head, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
     return int(head.split()[1]), body
+
+
+def hung_up_on(address: str) -> bytes:
+    """Send nothing; return what there is to read when the connection ends."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        return connection.recv(65_536)
 
 
 def beginning(*headers: bytes) -> bytes:
@@ -182,6 +193,18 @@ def test_a_body_that_does_not_come_is_not_waited_for(address: str, length: bytes
     status, body = told(address, request)
 
     assert (status, b"body_late" in body) == (408, True)
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(address: str) -> None:
+    """Nor is a request that does not begin; and whoever sends nothing holds nobody up."""
+    with ThreadPoolExecutor() as pool:
+        part = pool.submit(told, address, HEALTH[:-2])
+        nothing = pool.submit(hung_up_on, address)
+        health = httpx.get(f"{address}/healthz")
+
+    assert part.result()[0] == 408
+    assert nothing.result() == b""
+    assert health.status_code == 200
 
 
 @pytest.mark.parametrize(
