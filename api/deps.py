@@ -26,7 +26,7 @@ from api.views import Views, connect_link
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
 from orchestrator.core.errors import ConnectLinkNotFoundError, SessionNotFoundError, StepNotFoundError
-from orchestrator.core.health import browser_of
+from orchestrator.core.health import LONGEST_READ, browser_of
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.sessions import Outcome, Written
 from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
@@ -56,7 +56,7 @@ class Show:
 
     async def __call__(self, session: Session, written: Written | None = None) -> answers.Session:
         """Show one session under its entity tag; it is not read again, so that a writer sees what was written."""
-        self._response.headers["ETag"] = etag(session.seq)
+        self._response.raw_headers.append((b"etag", etag(session.seq).encode()))
         return self.views.session(await self._queries.snapshot(session, written=written))
 
     async def intervened(self, applied: Applied, *, says: str) -> answers.Intervened:
@@ -322,7 +322,10 @@ async def _following(here: Here) -> Following:
 
 
 async def _browser(request: Request) -> BrowserFamily:
-    return browser_of(header(request.scope, b"user-agent") or "")
+    return _family((header(request.scope, b"user-agent") or "")[:LONGEST_READ])
+
+
+_family = lru_cache(maxsize=256)(browser_of)
 
 
 @of_process

@@ -10,7 +10,6 @@ for order, for hanging up and for the end of the process hold for both.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -21,8 +20,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from api.direct import Asked, Direct
 from api.patience import Patience
 
-_UNFIT: Final = re.compile(b"[\x00-\x08\x0a-\x1f\x7f]")
+_UNFIT: Final = bytes({*range(32), 127} - {9})
 """What no value of a header may have: it would end the header (RFC 9110, 5.5)."""
+
+_END: Final = b"\r\n"
 
 
 class Gathered:
@@ -46,6 +47,10 @@ class Gathered:
         """Send it now, behind what was written before."""
         self._send()
         self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Tell whether it is, or was, closed."""
+        return self._transport.is_closing()
 
     def close(self) -> None:
         """Send the rest, then hang up."""
@@ -238,15 +243,13 @@ class Protocol(HttpToolsProtocol):
 
     def _answer(self, call: Call, response: Response) -> None:
         """Write an answer; the connection is then free for the next. Raises ValueError for a header that is none."""
-        lines = [STATUS_LINE[response.status_code]]
-        for name, value in self.server_state.default_headers:
-            lines += (name, b": ", value, b"\r\n")
-        for name, value in response.raw_headers:
-            if _UNFIT.search(value):
-                raise ValueError(f"the header {name!r} has a value that no header may have")
-            lines += (name, b": ", value, b"\r\n")
-        lines.append(b"\r\n" if call.keep_alive else b"connection: close\r\n\r\n")
-        self.transport.write_whole(b"".join((*lines, response.body)))
+        headers = [*self.server_state.default_headers, *response.raw_headers]
+        if not call.keep_alive:
+            headers.append((b"connection", b"close"))
+        head = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if len(head) - len(head.translate(None, _UNFIT)) != len(_END) * len(headers):
+            raise ValueError("a header has a value that no header may have: " + repr(response.raw_headers))
+        self.transport.write_whole(b"".join((STATUS_LINE[response.status_code], head, _END, response.body)))
         call.response_complete = True
         if not call.keep_alive:
             self.transport.close()

@@ -17,7 +17,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, is_dataclass
 from http import HTTPStatus
 from operator import itemgetter
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, assert_never
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, assert_never
 
 import msgspec
 from fastapi.dependencies.models import Dependant
@@ -113,8 +113,7 @@ class _Parameter:
         raise NotPlainError
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """One call, of a dependency or the route itself; each argument is a value that is there by then."""
 
     call: Call
@@ -129,10 +128,6 @@ class _Step:
         if set(names) != set(places):
             raise _NotQuickError
         return cls(call, _picker([places[name] for name in names]))
-
-    def take(self, values: list[object]) -> Awaitable[object]:
-        """Call."""
-        return self.call(*self.arguments(values))
 
 
 def _picker(places: list[int]) -> Callable[[list[object]], tuple[object, ...]]:
@@ -219,13 +214,13 @@ class Plan:
         response = _Blank(self._status)
         values: list[object] = [request, response, *given]
         if self._known is None:
-            for step in self._of_process:
-                values.append(await step.take(values))
+            for call, arguments in self._of_process:
+                values.append(await call(*arguments(values)))
             self._known = values[_FIRST + len(given) :]
         else:
             values += self._known
-        for step in self._steps:
-            values.append(await step.take(values))
+        for call, arguments in self._steps:
+            values.append(await call(*arguments(values)))
         result = values[-1]
         if isinstance(result, Response):
             return result

@@ -54,10 +54,12 @@ class Tracer:
         return bind_contextvars(reference=reference, **_of_path(scope["path"]))
 
     def marks(self, scope: Scope, headers: Iterable[Header]) -> list[Header]:
-        """Return the headers that every answer has besides its own."""
+        """Return the headers that every answer has besides its own (ASGI: their names are in lower case)."""
         marks = [(_REFERENCE, scope["state"]["reference"].encode()), _NOSNIFF]
-        if not any(name.lower() == _NO_STORE[0] for name, _ in headers):
-            marks.append(_NO_STORE)
+        for name, _ in headers:
+            if name == _NO_STORE[0]:
+                return marks
+        marks.append(_NO_STORE)
         return marks
 
     def end(self, scope: Scope, status: int, *, begun_at: float) -> None:

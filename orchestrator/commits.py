@@ -227,7 +227,7 @@ class Commits:
                 await self._sessions.record(before.id, record)
             return replay or Applied(session=before, outcome=decision.outcome, made=made)
         await self._displace(decision)
-        checks = await self._checks(before, decision.session, signal, now=now)
+        checks = await self._checks(decision.session, signal, now=now)
         commit = self._commit(before, decision, checks=checks, now=decision.session.updated_at, record=record)
         receipt = _receipt(commit, terms.idempotency, outcome=decision.outcome, made=made)
         audit = None if act is None else act.entry(at=now, outcome=decision.outcome)
@@ -298,16 +298,12 @@ class Commits:
             wake_at=schedule.wake_at(session, self._policy),
         )
 
-    async def _checks(
-        self, before: Session, after: Session, signal: Signal, *, now: Instant
-    ) -> dict[str, Instant | None]:
+    async def _checks(self, after: Session, signal: Signal, *, now: Instant) -> dict[str, Instant | None]:
         """Return when the watch of each app was last checked completely, where that decides when it is checked next.
 
         What was heard just now was covered by no check before: then nothing is read.
         """
-        apps = {
-            step.app.id for step in (*before.steps, *after.steps) if step.app and schedule.may_be_covered(step, now)
-        }
+        apps = {step.app.id for step in after.steps if step.app and schedule.may_be_covered(step, now)}
         checks: dict[str, Instant | None] = {}
         for app_id in apps:
             if isinstance(signal, AuthenticationsListed) and signal.listing.app_id == app_id:

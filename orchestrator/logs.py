@@ -84,7 +84,10 @@ class Lines:
 
 def redacted(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Take out what looks like a secret: by its name, after the word bearer, a user in an address, a connect link's."""
-    return {name: _clean(name, value) for name, value in line.items()}
+    suspect = [name for name, value in line.items() if not _is_plain(name, value)]
+    for name in suspect:
+        line[name] = _clean(name, line[name])
+    return line
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
@@ -179,13 +182,17 @@ def _is_secret(name: str) -> bool:
     return _SECRET_NAME.search(name.lower()) is not None
 
 
+def _is_plain(name: str, value: object) -> bool:
+    """Tell whether nothing is to be taken out, where that is seen at once: all that is has a mark or a space in it."""
+    kind = type(value)
+    return (kind is int or (kind is str and value.isalnum())) and not _is_secret(name)  # type: ignore[attr-defined]
+
+
 def _clean(name: str, value: object) -> object:
     if value is None or _is_secret(name):
         return None if value is None else REDACTED
     match value:
         case str():
-            if value.isalnum():
-                return value  # what is taken out of a text has a mark in it, or a space before it
             value = _BEARER.sub(rf"\1{REDACTED}", value) if "bearer" in value.lower() else value
             value = _SECRET_OF_LINK.sub(REDACTED, value) if "-" in value else value
             return _USER_OF_URL.sub(f"{REDACTED}@", value) if "://" in value else value

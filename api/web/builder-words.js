@@ -239,7 +239,7 @@ export function fieldInWords(name) {
 
 /** Whether what is typed into a field is nobody else's to read. @param {string} name */
 export function isSecret(name) {
-  return /secret|password|key|token/i.test(name);
+  return /secret|pass|pwd|key|token|credential|pin$/i.test(name);
 }
 
 /** Why a user has to sign in again. @type {Record<string, string>} */

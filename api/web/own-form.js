@@ -78,7 +78,7 @@ export function ownForm(own, { id, app, heading, show, send, redraw }) {
     { key: "own", class: "stack own", hidden, "aria-label": `Connect ${app} by its fields`, autocomplete: "off", on: { submit } },
     h(heading, { class: "soft small" }, "Or fill in what it asks for"),
     h("div", { class: "field" }, h("label", { for: `${id}-title` }, "What to call this account"), h("input", { id: `${id}-title`, type: "text", name: "title", required: true, maxlength: "255", autocomplete: "off", value: `${app} of mine` })),
-    own.asks.map((name) => field(name, own, `${id}-field-${name}`, redraw)),
+    own.asks.map((name, index) => field(name, own, `${id}-field-${index}`, redraw)),
     own.asks.some(isSecret) && h(
       "label",
       { class: "check" },

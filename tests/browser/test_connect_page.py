@@ -233,6 +233,22 @@ async def test_a_page_that_gets_no_answer_says_so_and_goes_on(
     assert await found_by_operators(installation, quoted) == link.session["id"]
 
 
+async def test_what_cannot_be_read_is_read_again_when_the_user_says_so(
+    context: BrowserContext, product: Product
+) -> None:
+    """What the app asks for is not known before; the popup is offered meanwhile."""
+    busy = {"code": "upstream_busy", "detail": "no room"}
+    await context.route("**/authentications", lambda route: route.fulfill(status=503, json=busy))
+    page = await opened(context, await linked(product, "page-busy", OWN))
+    await expect(page.get_by_role("alert")).to_contain_text("Try again in a moment", timeout=FOUND_MS)
+    await expect(page.get_by_role("button", name="Connect Acme Orders")).to_be_visible()
+    await context.unroute("**/authentications")
+    await page.get_by_role("button", name="Look again").click()
+
+    await expect(page.get_by_role("form")).to_be_visible(timeout=FOUND_MS)
+    await expect(page.get_by_role("alert")).to_have_count(0)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_finds_nothing_and_the_policy_is_kept(chromium: Browser, product: Product, theme: str) -> None:
     """Neither where the page is written by us, nor where its script goes on; nothing asks for more than is allowed."""

@@ -19,7 +19,7 @@ from workers.queues import fetchers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SEALING_KEY: Final = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
-READY_WITHIN_S: Final = 30.0
+READY_WITHIN_S: Final = 60.0
 WRONG_CLOCK: Final = Path(__file__).with_name("wrong_clock")
 
 Found = TypeVar("Found")

@@ -15,10 +15,10 @@
 --
 -- Returns 1, or 0 for a user of whom nothing is kept.
 
-for number = 3, 4 do
-  redis.call("HINCRBY", KEYS[number], ARGV[4], 1)
-  redis.call("EXPIRE", KEYS[number], ARGV[number + 2])
-end
+redis.call("HINCRBY", KEYS[3], ARGV[4], 1)
+redis.call("EXPIRE", KEYS[3], ARGV[5])
+redis.call("HINCRBY", KEYS[4], ARGV[4], 1)
+redis.call("EXPIRE", KEYS[4], ARGV[6])
 if redis.call("EXISTS", KEYS[1]) == 0 then
   return 0
 end
