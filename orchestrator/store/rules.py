@@ -20,6 +20,9 @@ KEPT_EVENTS: Final = 1_000
 KEPT_SIGNALS: Final = 200
 KEPT_CHECKS: Final = 16
 KEPT_CALLS: Final = 50
+KEPT_POPUPS: Final = 20
+"""Of each step; it remembers no more attempts either."""
+
 KEPT_OUTBOX: Final = 100_000
 KEPT_ERRORS: Final = 20
 KEPT_HOURS_S: Final = 3 * 24 * 3600
