@@ -8,16 +8,10 @@ from dataclasses import dataclass
 from orchestrator.core import schedule
 from orchestrator.core.decide import Decision, decide
 from orchestrator.core.effects import Guard
-from orchestrator.core.errors import (
-    GuardFailedError,
-    IdempotencyKeyReusedError,
-    NotFoundError,
-    PreconditionFailedError,
-    SignalRefusedError,
-    StaleVersionError,
-    StoreUnavailableError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.base import NotFoundError, SignalRefusedError, ZapwrightError
+from orchestrator.core.errors.requests import IdempotencyKeyReusedError
+from orchestrator.core.errors.sessions import PreconditionFailedError
+from orchestrator.core.errors.store import GuardFailedError, StaleVersionError, StoreUnavailableError
 from orchestrator.core.interventions import Act
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids

@@ -21,7 +21,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.session import SECOND, Millis
 from orchestrator.store.batches import Batches, UnsendableError
