@@ -68,7 +68,7 @@ async def test_an_own_app_is_connected_by_its_fields(builder: Builder) -> None:
 async def test_a_lost_answer_is_found_while_the_page_waits(builder: Builder) -> None:
     """It says that nothing is sent again, and when Zapier is asked next."""
     await builder.begin("lost", "Acme Orders")
-    await builder.patch_faults({"authentications": {"listed_after_ms": 4_000}} | LOST)
+    await builder.patch_faults({"authentications": {"listed_after_ms": 1_500}} | LOST)
     await _fill_in(builder, "battery-staple")
     await builder.shows(1, "unanswered")
     await expect(builder.step(1).get_by_text("is not sent again")).to_be_visible()
@@ -101,6 +101,8 @@ async def test_a_step_is_carried_out_once_somebody_confirmed(builder: Builder, i
     await channel.fill("channel 7")
     await step.get_by_role("option", name="channel 7", exact=True).click()
     await step.get_by_role("button", name="Use an earlier step for Message Text").click()
+    source = step.get_by_label("What Message Text takes from an earlier step")
+    await expect(source).to_have_value("0")  # once what there is has been read
     await step.get_by_role("button", name="Insert into Message Text").click()
     await expect(step.locator(".chip")).to_be_visible()
     await builder.button(2, "Test this step").click()
