@@ -141,9 +141,16 @@ class Api(FastAPI):
         super().__init__(**options)
 
     def add(self, resource: APIRouter) -> None:
-        """Serve the routes of a resource."""
-        self.resources += [route for route in resource.routes if isinstance(route, APIRoute)]
-        self.include_router(resource)
+        """Serve the routes of a resource as they are.
+
+        Included the framework's way, all would be made again for each application, while the first request waits that
+        is answered the ordinary way.
+        """
+        routes = [route for route in resource.routes if isinstance(route, APIRoute)]
+        for route in routes:
+            route.unique_id = route.name  # the id of its operation
+        self.resources += routes
+        self.router.routes += routes
 
     def build_middleware_stack(self) -> ASGIApp:
         """Begin with the first middleware of ours; those of the framework's around it have nothing to do.
