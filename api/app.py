@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 
 from api.auth import Callers
 from api.cors import Cors
+from api.direct import Direct
 from api.errors import HANDLED, answer
 from api.limits import BodyLimits
 from api.links import LinkTokens
@@ -42,7 +43,7 @@ from api.routes import (
 )
 from api.stream import Streams
 from api.tokens import ClientTokens
-from api.trace import Trace
+from api.trace import Trace, Tracer
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import RandomIds
 from orchestrator.core.ports.around import Ids
@@ -125,6 +126,8 @@ def _put_behind(app: FastAPI, zapwright: Zapwright) -> Callers:
 
 def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None, metrics: Metrics) -> FastAPI:
     routers = _routers(settings)
+    ways = Ways(_routes(routers))
+    tracer = Tracer(metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE])
     app = Api(
         title="Zapwright",
         version="1",
@@ -136,10 +139,10 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None, metri
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in `Trace`; asking costs each request
         generate_unique_id_function=_operation_id,
         middleware=[
-            Middleware(Trace, metrics=metrics, new_reference=lambda: ids.new("")[:_LENGTH_OF_REFERENCE]),
+            Middleware(Trace, tracer=tracer),
             Middleware(Cors),
             Middleware(BodyLimits, max_bytes=settings.max_body_bytes, max_s=settings.max_body_s),
-            Middleware(Quick, ways=Ways(_routes(routers))),
+            Middleware(Quick, ways=ways),
         ],
         exception_handlers=dict.fromkeys(HANDLED, answer),
     )
@@ -147,6 +150,7 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None, metri
     app.state.tokens = ClientTokens(token_keys, life=round(settings.client_token_s * SECOND))
     app.state.link_tokens = LinkTokens(token_keys)
     app.state.metrics = metrics
+    app.state.direct = Direct(app, ways=ways, tracer=tracer, max_bytes=settings.max_body_bytes)
     for router in routers:
         app.add(router)
     return app

@@ -22,6 +22,7 @@ from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, Tenant, dige
 from orchestrator.directory import Directory
 
 _SCHEME: Final = "bearer"
+_CALLER: Final = "caller"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ class Needs:
         if not self._is_met_by(caller):
             raise ScopeMissingError(scope=self.scope)
         _check_step(caller, request)
-        request.state.caller = caller
+        request.scope["state"][_CALLER] = caller
         if caller.tenant_id is not None:
             bind_contextvars(tenant=caller.tenant_id)
 
@@ -198,7 +199,7 @@ async def _be_developer(request: Request) -> None:
     callers: Callers = request.app.state.callers
     caller = callers.developer()
     _check_origin(caller, request)
-    request.state.caller = caller
+    request.scope["state"][_CALLER] = caller
 
 
 DEVELOPERS: Final = Depends(_be_developer)
@@ -210,7 +211,7 @@ def _check_origin(caller: Caller, request: Request) -> None:
     if origin is None:
         return
     is_allowed = origin in caller.origins
-    setattr(request.state, ALLOWED, is_allowed)
+    request.scope["state"][ALLOWED] = is_allowed
     if not is_allowed:
         raise OriginRefusedError(origin=origin)
 
@@ -232,7 +233,7 @@ def bearer_of(authorization: str) -> str:
 
 async def _caller(request: Request) -> Caller:
     """Return who was let through; a route that forgot to say what it needs has nobody, and fails."""
-    caller: Caller = request.state.caller
+    caller: Caller = request.scope["state"][_CALLER]
     return caller
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +24,7 @@ MAX_AGE_S: Final = 600
 """How long a browser may remember a preflight; a tenant's new origin needs none remembered before."""
 
 _VARY: Final = (b"vary", b"Origin")
+_EXPOSES: Final = (b"access-control-expose-headers", EXPOSED.encode())
 _WANTED: Final = b"access-control-request-method"
 
 ALLOWED: Final = "origin_allowed"
@@ -46,9 +46,7 @@ class Cors:
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), _VARY]
-                if origin is not None and await self._may_read(scope, origin):
-                    _allow(MutableHeaders(scope=message), origin)
+                message["headers"] = [*message.get("headers", ()), *await permission(scope)]
             await send(message)
 
         if origin is not None and scope["method"] == "OPTIONS" and header(scope, _WANTED) is not None:
@@ -72,20 +70,26 @@ class Cors:
             },
         )
 
-    async def _may_read(self, scope: Scope, origin: str) -> bool:
-        """Tell whether the page may read the answer; one to nobody known holds nothing, and any tenant's page may."""
-        allowed: bool | None = scope.get("state", {}).get(ALLOWED)
-        if allowed is not None:
-            return allowed
-        try:
-            return origin in await _directory(scope).origins()
-        except StoreError:
-            return False
+
+async def permission(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return the headers that say whether the page that asked may read the answer."""
+    if not scope["path"].startswith(PREFIXES):
+        return []
+    origin = header(scope, b"origin")
+    if origin is None or not await _may_read(scope, origin):
+        return [_VARY]
+    return [_VARY, (b"access-control-allow-origin", origin.encode("latin-1")), _EXPOSES]
 
 
-def _allow(headers: MutableHeaders, origin: str) -> None:
-    headers["Access-Control-Allow-Origin"] = origin
-    headers["Access-Control-Expose-Headers"] = EXPOSED
+async def _may_read(scope: Scope, origin: str) -> bool:
+    """Tell whether the page may read the answer; one to nobody known holds nothing, and any tenant's page may."""
+    allowed: bool | None = scope.get("state", {}).get(ALLOWED)
+    if allowed is not None:
+        return allowed
+    try:
+        return origin in await _directory(scope).origins()
+    except StoreError:
+        return False
 
 
 def _directory(scope: Scope) -> Directory:

@@ -16,6 +16,7 @@ from api.auth import Caller, CallerDep, OperatorDep
 from api.errors import OriginRefusedError, RequestInvalidError
 from api.headers import header
 from api.links import LinkTokens
+from api.quick import of_process
 from api.schemas import answers, requests
 from api.schemas.fields import SessionId, timestamp
 from api.stream import Streams
@@ -25,7 +26,7 @@ from api.views import Views, connect_link
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
 from orchestrator.core.errors import ConnectLinkNotFoundError, SessionNotFoundError, StepNotFoundError
-from orchestrator.core.health import browser_of
+from orchestrator.core.health import LONGEST_READ, browser_of
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.sessions import Outcome, Written
 from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
@@ -55,7 +56,7 @@ class Show:
 
     async def __call__(self, session: Session, written: Written | None = None) -> answers.Session:
         """Show one session under its entity tag; it is not read again, so that a writer sees what was written."""
-        self._response.headers["ETag"] = etag(session.seq)
+        self._response.raw_headers.append((b"etag", etag(session.seq).encode()))
         return self.views.session(await self._queries.snapshot(session, written=written))
 
     async def intervened(self, applied: Applied, *, says: str) -> answers.Intervened:
@@ -199,6 +200,7 @@ class Granting:
         )
 
 
+@of_process
 async def zapwright(request: Request) -> Zapwright:
     """Return this process's Zapwright."""
     here: Zapwright = request.app.state.zapwright
@@ -208,38 +210,47 @@ async def zapwright(request: Request) -> Zapwright:
 Here = Annotated[Zapwright, Depends(zapwright)]
 
 
+@of_process
 async def _engine(here: Here) -> Engine:
     return here.engine
 
 
+@of_process
 async def _queries(here: Here) -> Queries:
     return here.queries
 
 
+@of_process
 async def _oversight(here: Here) -> Oversight:
     return here.oversight
 
 
+@of_process
 async def _filler(here: Here) -> Filler:
     return here.filler
 
 
+@of_process
 async def _creator(here: Here) -> Creator:
     return here.creator
 
 
+@of_process
 async def _supplier(here: Here) -> Supplier:
     return here.supplier
 
 
+@of_process
 async def _webhooks(here: Here) -> Webhooks:
     return here.webhooks
 
 
+@of_process
 async def _insight(here: Here) -> Insight:
     return here.insight
 
 
+@of_process
 async def _interventions(here: Here) -> Interventions:
     return here.interventions
 
@@ -299,19 +310,25 @@ def _base_url(scheme: str, host: str | None, server: tuple[str, int | None] | No
     return str(URL(scope={"scheme": scheme, "server": server, "path": path or "/", "headers": headers}))
 
 
+@of_process
 async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 
 
+@of_process
 async def _following(here: Here) -> Following:
     return here.following
 
 
 async def _browser(request: Request) -> BrowserFamily:
-    return browser_of(header(request.scope, b"user-agent") or "")
+    return _family((header(request.scope, b"user-agent") or "")[:LONGEST_READ])
 
 
+_family = lru_cache(maxsize=256)(browser_of)
+
+
+@of_process
 async def _streams(request: Request) -> Streams:
     streams: Streams = request.app.state.streams
     return streams

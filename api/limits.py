@@ -32,8 +32,11 @@ _JSON: Final = "application/json"
 _DIGITS_OF_A_LENGTH: Final = 18
 _INTEGERS: Final = range(-(2**63), 2**64)
 _TOO_DEEP: Final = f"it is nested more than {DEEPEST} deep"
-_SUSPECT: Final = re.compile(rb"\\u0000|\d{18}")
-"""What every document with a NUL, or with a number beyond 64 bits, contains."""
+_NUL: Final = rb"\u0000"
+"""What every document with a NUL contains."""
+
+_LARGE: Final = re.compile(rb"\d{18}")
+"""What every document with a number beyond 64 bits contains."""
 
 DOCUMENT: Final = "zapwright.document"
 """In a request's scope: what its body says, or NO_DOCUMENT."""
@@ -68,7 +71,7 @@ class BodyLimits:
 
     async def _body(self, announced: str, receive: Receive) -> bytes | None:
         """Read the body, None when its sender went away. Raises BodyTooLargeError as soon as it is, BodyLateError."""
-        if announced.isdecimal() and (len(announced) > _DIGITS_OF_A_LENGTH or int(announced) > self._max_bytes):
+        if is_longer(announced, self._max_bytes):
             raise BodyTooLargeError(limit=self._max_bytes)
         try:
             async with asyncio.timeout(self._max_s):
@@ -87,6 +90,11 @@ class BodyLimits:
                 raise BodyTooLargeError(limit=self._max_bytes)
             if not message.get("more_body", False):
                 return bytes(body)
+
+
+def is_longer(announced: str, limit: int) -> bool:
+    """Tell whether the length that a header announces is above a limit; what is no length is not."""
+    return announced.isdecimal() and (len(announced) > _DIGITS_OF_A_LENGTH or int(announced) > limit)
 
 
 def check_address(path: str) -> None:
@@ -115,7 +123,7 @@ def read(body: bytes, content_type: str) -> object:
         raise BodyUnreadableError(why="it is not UTF-8") from error
     except ValueError as error:
         raise BodyUnreadableError(why=str(error)) from error
-    if body.count(b"{") + body.count(b"[") > DEEPEST or _SUSPECT.search(body):
+    if body.count(b"{") + body.count(b"[") > DEEPEST or _NUL in body or _LARGE.search(body):
         _check_values(document)
     return document
 

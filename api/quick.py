@@ -16,7 +16,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, is_dataclass
 from http import HTTPStatus
-from typing import Any, Final, Literal, Protocol, TypeAlias, assert_never
+from operator import itemgetter
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, assert_never
 
 import msgspec
 from fastapi.dependencies.models import Dependant
@@ -27,6 +28,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.errors import HANDLED, answer
+from api.headers import header
 from api.limits import DOCUMENT, NO_DOCUMENT
 
 Call: TypeAlias = Callable[..., Awaitable[object]]
@@ -36,10 +38,20 @@ _REQUEST, _RESPONSE, _FIRST = 0, 1, 2
 """Places among the values of a request: these two, then parameters, then what calls return."""
 
 _GIVEN: Final = "{"
+_OF_PROCESS: set[Call] = set()
 _JSON: Final = (b"content-type", b"application/json")
 
 
-class _NotPlainError(Exception):
+Known = TypeVar("Known", bound=Call)
+
+
+def of_process(call: Known) -> Known:
+    """Say of a dependency that it gives every request the same, as long as the process lives: it is called once."""
+    _OF_PROCESS.add(call)
+    return call
+
+
+class NotPlainError(Exception):
     """Something in the request is not plainly as documented."""
 
 
@@ -68,25 +80,28 @@ class _Parameter:
     part: Part
     name: str
     field: _Field
+    line: bytes = b""
+    """Its name as it comes, if it is a header."""
 
-    def read(self, request: Request, document: object) -> object:
-        """Return the value to be given. Raises _NotPlainError."""
+    def read(self, scope: Scope) -> object:
+        """Return the value to be given. Raises NotPlainError."""
         match self.part:
             case "path":
-                return self._checked(request.path_params[self.name])
+                return self._checked(scope["path_params"][self.name])
             case "header":
-                found = request.headers.get(self.name)
+                found = header(scope, self.line)
                 return self._default() if found is None else self._checked(found)
             case "query":
                 return self._default()
             case "body":
+                document = scope[DOCUMENT]
                 return self._default() if document is NO_DOCUMENT else self._checked(document)
         assert_never(self.part)
 
     def _checked(self, found: object) -> object:
         value, flaws = self.field.validate(found, {}, loc=())
         if flaws:
-            raise _NotPlainError
+            raise NotPlainError
         return value
 
     def _default(self) -> object:
@@ -95,19 +110,35 @@ class _Parameter:
             return default if default is None else deepcopy(default)
         if self.part == "query":
             return self._checked({})  # parameters described together, none of which is there
-        raise _NotPlainError
+        raise NotPlainError
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """One call, of a dependency or the route itself; each argument is a value that is there by then."""
 
     call: Call
-    arguments: tuple[tuple[str, int], ...]
+    arguments: Callable[[list[object]], tuple[object, ...]]
 
-    def take(self, values: list[object]) -> Awaitable[object]:
-        """Call."""
-        return self.call(**{name: values[place] for name, place in self.arguments})
+    @classmethod
+    def of(cls, call: Call, places: Mapping[str, int]) -> _Step:
+        """Prepare a call whose arguments, by their names, are at these places. Raises _NotQuickError."""
+        names = [
+            name for name, one in inspect.signature(call).parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD
+        ]
+        if set(names) != set(places):
+            raise _NotQuickError
+        return cls(call, _picker([places[name] for name in names]))
+
+
+def _picker(places: list[int]) -> Callable[[list[object]], tuple[object, ...]]:
+    """Return what takes the values at these places out of a list."""
+    match places:
+        case []:
+            return lambda _: ()
+        case [place]:
+            return lambda values: (values[place],)
+        case _:
+            return itemgetter(*places)
 
 
 @dataclass(slots=True)
@@ -137,15 +168,17 @@ class _Draft:
     def _place(self, part: Part, found: _Field) -> int:
         is_plain_header = part == "header" and found.alias == found.name
         name = found.name.replace("_", "-") if is_plain_header else found.alias
-        self.parameters.append(_Parameter(part, name, found))
+        self.parameters.append(_Parameter(part, name, found, line=name.lower().encode()))
         return _FIRST + len(self.parameters) - 1
 
     def steps(self) -> tuple[_Step, ...]:
-        """Return the calls in their order."""
-        first = _FIRST + len(self.parameters)
+        """Return the calls in their order, behind those whose results are the same for every request."""
+        order = sorted(range(len(self.calls)), key=lambda number: self.calls[number][0] not in _OF_PROCESS)
+        places = {number: _FIRST + len(self.parameters) + place for place, number in enumerate(order)}
+        calls = [self.calls[number] for number in order]
         return tuple(
-            _Step(call, (*values, *((name, first + number) for name, number in results)))
-            for call, values, results in self.calls
+            _Step.of(call, dict(values) | {name: places[number] for name, number in results})
+            for call, values, results in calls
         )
 
 
@@ -159,21 +192,35 @@ class Plan:
         draft.add(route.dependant)
         self.route = route
         self.path = route.path_format.split("/")[1:]
-        self.given = [part[1:-1] for part in self.path if part.startswith(_GIVEN)]
+        self.named = [part[1:-1] for part in self.path if part.startswith(_GIVEN)]
         self._parameters = draft.parameters
-        self._steps = draft.steps()
+        steps = draft.steps()
+        self._of_process = [step for step in steps if step.call in _OF_PROCESS]
+        self._steps = steps[len(self._of_process) :]
+        self._known: list[object] | None = None
+        """What those calls gave the first time."""
+
         self._status = int(route.status_code or HTTPStatus.OK)  # logs write it as it is
         self._written = (
             msgspec.json.encode if is_dataclass(route.response_model) else route.response_field.serialize_json
         )
 
-    async def answer(self, request: Request, document: object) -> Response:
-        """Carry the request out. Raises _NotPlainError before anything is called, then what the calls raise."""
+    def given(self, scope: Scope) -> list[object]:
+        """Return what the request gives as values. Raises NotPlainError."""
+        return [parameter.read(scope) for parameter in self._parameters]
+
+    async def answer(self, request: Request, given: list[object]) -> Response:
+        """Carry the request out with what it gives. Raises what the calls raise."""
         response = _Blank(self._status)
-        values: list[object] = [request, response]
-        values += [parameter.read(request, document) for parameter in self._parameters]
-        for step in self._steps:
-            values.append(await step.take(values))
+        values: list[object] = [request, response, *given]
+        if self._known is None:
+            for call, arguments in self._of_process:
+                values.append(await call(*arguments(values)))
+            self._known = values[_FIRST + len(given) :]
+        else:
+            values += self._known
+        for call, arguments in self._steps:
+            values.append(await call(*arguments(values)))
         result = values[-1]
         if isinstance(result, Response):
             return result
@@ -266,7 +313,7 @@ class Ways:
                 return None
             here = following
         plan = here.plans.get(method)
-        return None if plan is None else (plan, dict(zip(plan.given, given, strict=True)))
+        return None if plan is None else (plan, dict(zip(plan.named, given, strict=True)))
 
 
 class Quick:
@@ -286,12 +333,14 @@ class Quick:
             return
         plan, scope["path_params"] = found
         scope["route"], scope["endpoint"] = plan.route, plan.route.endpoint
-        request = Request(scope, receive, send)
         try:
-            response = await plan.answer(request, scope[DOCUMENT])
-        except _NotPlainError:
+            given = plan.given(scope)
+        except NotPlainError:
             await self._app(scope, receive, send)
             return
+        request = Request(scope, receive, send)
+        try:
+            response = await plan.answer(request, given)
         except HANDLED as error:
             response = await answer(request, error)
         await response(scope, receive, send)

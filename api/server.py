@@ -7,26 +7,34 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, cast
+from email.utils import formatdate
+from functools import partial
+from typing import Final, cast
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import create_server_app
 from api.auth import ApiKeyMissingError
+from api.patience import Patience
+from api.protocol import Protocol
 from orchestrator import logs
 from orchestrator.bootstrap import settle_down
 from orchestrator.core.errors import StoreError
 from orchestrator.core.ports.upstream import Upstream
+from orchestrator.core.session import SECOND
 from orchestrator.settings import Settings
 
 GRACE_S: Final = 25
 """How long requests under way may take to finish when the process is asked to end."""
+
+KEPT_S: Final = 5
+"""How long a connection is kept for another request."""
 
 START_FAILED: Final = 3
 
@@ -62,56 +70,29 @@ class PlainStart:
                 raise
 
 
-class Gathered:
-    """A transport that sends what is written within one tick of the event loop in one piece.
-
-    uvicorn writes the head of an answer and its body apart: two packets, for which the other side wakes twice.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        """Send it before anything that happens later."""
-        if not self._pieces:
-            self._loop.call_soon(self._send)
-        self._pieces.append(data)
-
-    def close(self) -> None:
-        """Send the rest, then hang up."""
-        self._send()
-        self._transport.close()
-
-    def _send(self) -> None:
-        if self._pieces:
-            self._transport.write(b"".join(self._pieces))
-            self._pieces.clear()
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport has
-        return getattr(self._transport, name)
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP, over gathered writes."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin."""
-        super().connection_made(cast("asyncio.Transport", Gathered(transport, self.loop)))
-
-
 class Server(uvicorn.Server):
     """A server that ends all waiting as soon as it is asked to end (SIGTERM, SIGINT), and then waits for the rest."""
 
-    def __init__(self, config: uvicorn.Config, *, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, *, app: FastAPI, patience: Patience) -> None:
         super().__init__(config)
         self._app = app
+        self._patience = patience
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and count everything that is there by then as here to stay."""
         await super().startup(sockets)
         settle_down()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections, ten times a second, and have answers carry the time of the clock we share.
+
+        Pages go by it, and the machine's own may be wrong.
+        """
+        self._patience.look()
+        is_over = await super().on_tick(counter)
+        date = formatdate(self._app.state.zapwright.clock.now() // SECOND, usegmt=True)
+        self.server_state.default_headers = [(b"date", date.encode()), *self.config.encoded_headers]
+        return is_over
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the requests under way finish, then close."""
@@ -139,9 +120,10 @@ def serve(
     Requests to Zapier go by `transport`, by default over sockets; with `upstream` none are made. Leaves the process
     with status 3 when it cannot start, having logged why: without its store, or without any API key.
     """
-    logs.configure(settings)
+    logs.configure(settings, is_final=True)
     allow_connections()
     app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
+    patience = Patience(time.monotonic, head_s=settings.max_head_s, another_s=KEPT_S)
     config = uvicorn.Config(
         PlainStart(app),
         host=settings.api_host,
@@ -152,9 +134,9 @@ def serve(
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
         loop="uvloop",
-        http=Protocol,
+        http=cast("type[asyncio.Protocol]", partial(Protocol, direct=app.state.direct, patience=patience)),
     )
-    server = Server(config, app=app)
+    server = Server(config, app=app, patience=patience)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):  # uvicorn hands both signals on once it has stopped: that is a good end
         server.run(sockets=list(sockets) if sockets is not None else None)

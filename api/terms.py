@@ -12,6 +12,7 @@ from pydantic.config import JsonDict
 
 from api.auth import Caller, CallerDep
 from api.errors import RequestInvalidError
+from api.headers import header_lines
 from api.limits import DOCUMENT, NO_DOCUMENT
 from api.schemas.fields import Omittable
 from orchestrator.core.terms import Idempotency, Terms
@@ -21,6 +22,10 @@ IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
 REPLAYED: Final = "Idempotency-Replayed"
 LONGEST_KEY: Final = 255
+
+_IDEMPOTENCY_KEY, _IF_MATCH, _IF_NONE_MATCH = (
+    name.lower().encode() for name in (IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH)
+)
 
 _BARE: Final = rf"[!#-~][ -~]{{0,{LONGEST_KEY - 1}}}"
 _QUOTED: Final = rf'"(?:[ !#-\[\]-~]|\\["\\]){{1,{LONGEST_KEY}}}"'
@@ -101,7 +106,7 @@ async def idempotency(request: Request, caller: CallerDep, _: Key = None) -> Ide
     The sender is the tenant, not the one API key or token it used: a key that is replaced between a request and its
     repeat must not make two of them. So operators are one sender, too, and none that a tenant's name could be.
     """
-    lines = request.headers.getlist(IDEMPOTENCY_KEY)
+    lines = header_lines(request.scope, _IDEMPOTENCY_KEY)
     if not lines:
         return None
     return _named(request, caller, key_of(lines), said=request.scope[DOCUMENT])
@@ -113,7 +118,7 @@ async def secret_idempotency(request: Request, caller: CallerDep, _: Key = None)
     Nobody who reads the store can then try out what they held. The price: with another secret and the same key it is
     the same request.
     """
-    lines = request.headers.getlist(IDEMPOTENCY_KEY)
+    lines = header_lines(request.scope, _IDEMPOTENCY_KEY)
     if not lines:
         return None
     document = request.scope[DOCUMENT]
@@ -131,7 +136,7 @@ def _named(request: Request, caller: Caller, key: str, *, said: object) -> Idemp
 
 async def conditional(request: Request, _: Match = None) -> Terms:
     """Return the terms of a write that may be repeated anyway."""
-    lines = request.headers.getlist(IF_MATCH)
+    lines = header_lines(request.scope, _IF_MATCH)
     return Terms(seqs=seqs_of(lines, header=IF_MATCH, takes_weak=False)) if lines else Terms()
 
 
@@ -164,7 +169,7 @@ SecretKeyedConditional = Annotated[Terms, Depends(secret_keyed_conditional)]
 
 def is_known(request: Request, seq: int) -> bool:
     """Tell whether whoever reads has the session at this sequence number already (`If-None-Match`)."""
-    lines = request.headers.getlist(IF_NONE_MATCH)
+    lines = header_lines(request.scope, _IF_NONE_MATCH)
     if not lines:
         return False
     seqs = seqs_of(lines, header=IF_NONE_MATCH, takes_weak=True)

@@ -361,7 +361,7 @@ class Engine:
         if refresh_token is not None and await self._client_of(tenant_id) is None:
             raise ClientMissingError(tenant_id=tenant_id)
         try:
-            profile = await self._upstream.profile(tenant_id, access_token)
+            profile = await self._upstream.profile(tenant_id, access_token, user_id=user_id)
         except SignInRequiredError as refused:
             raise CredentialRefusedError(user_id=user_id) from refused
         now = self._clock.now()

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     dashboard_idle_s: Annotated[Seconds, Field(le=12 * 3600)] = 30 * 60
     """After how long without a key or a pointer moved an operator is signed out of the dashboard."""
 
+    max_head_s: Annotated[float, Field(gt=0, le=300)] = 10
+    """The longest a request's head may take to arrive, counted from the connection or from its first byte."""
+
     max_body_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024
     """The largest request body the API reads."""
 

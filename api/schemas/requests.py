@@ -234,7 +234,7 @@ class PopupSignal(Body):
 
     def meant(self, step_id: str, browser: BrowserFamily = BrowserFamily.OTHER) -> signals.PopupSignal:
         """Return what is said, by a page in such a browser."""
-        attempt_id, context = self.attempt_id, signals.Context(**self.context.model_dump(), browser=browser)
+        attempt_id, context = self.attempt_id, signals.Context(**vars(self.context), browser=browser)
         match self.kind:
             case "blocked":
                 return signals.PopupBlocked(step_id=step_id, attempt_id=attempt_id, context=context)

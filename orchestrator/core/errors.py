@@ -667,11 +667,12 @@ class FieldsRefusedError(UpstreamError):
 
     code = "fields_refused"
 
-    def __init__(self, *, step_id: str, problem: str) -> None:
+    def __init__(self, *, step_id: str, problem: str, flaws: Sequence[Mapping[str, str]] = ()) -> None:
         super().__init__(
             f"Zapier made no authentication of these fields ({problem}): correct them, then send them anew",
             step_id=step_id,
             problem=problem,
+            flaws=list(flaws),
         )
 
 

@@ -51,12 +51,12 @@ _FAMILIES: Final = (
     (re.compile(r"\b(?:Chrome|Chromium|HeadlessChrome|CriOS)/"), BrowserFamily.CHROME),
     (re.compile(r"\bVersion/[\d.]+ .*\bSafari/"), BrowserFamily.SAFARI),
 )
-_LONGEST_READ: Final = 512
+LONGEST_READ: Final = 512
 
 
 def browser_of(user_agent: str) -> BrowserFamily:
     """Tell the family by what a browser says of itself (`User-Agent`)."""
-    said = user_agent[:_LONGEST_READ]
+    said = user_agent[:LONGEST_READ]
     return next((family for pattern, family in _FAMILIES if pattern.search(said)), BrowserFamily.OTHER)
 
 

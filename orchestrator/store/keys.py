@@ -425,7 +425,7 @@ def waiting_value(waiting: Waiting, tenant_id: str, user_id: str) -> str:
 def value_waiting(value: str) -> tuple[Waiting, tuple[str, ...]]:
     """Read `waiting_value` back: who waits, and the names of their watches."""
     since, heard_at, *names = value.split(" ")
-    apps = tuple(named_watch(name).app_id for name in names)
+    apps = tuple(unquoted(name[name.rindex(":") + 1 :]) for name in names)
     return Waiting(since=int(since), heard_at=int(heard_at) or None, apps=apps), tuple(names)
 
 
@@ -451,7 +451,7 @@ def title_field(app_id: str) -> str:
 
 def unquoted(part: str) -> str:
     """Read an id back that was written as a part of a name."""
-    return unquote(part)
+    return unquote(part) if "%" in part else part
 
 
 def index_place(created_at: Instant, session_id: str) -> str:
@@ -519,6 +519,11 @@ def sign_ins(shard: int) -> str:
 def kept_sign_ins(shard: int) -> str:
     """zset: ids of sign-ins, by until when they are kept."""
     return _shard(shard, "signins", "kept")
+
+
+def user_sign_ins(shard: int, tenant_id: str, user_id: str) -> str:
+    """zset: ids of the user's sign-ins, by when they were begun."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "signins")
 
 
 def user_member(tenant_id: str, user_id: str) -> str:

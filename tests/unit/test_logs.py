@@ -45,6 +45,17 @@ def test_a_line_names_its_facts() -> None:
     }
 
 
+def test_loggers_stay_as_they_are_after_the_last_configuration() -> None:
+    """A process that serves configures once, and does not look up how to log for each line."""
+    configure(Settings(log_format="json"), stream=(first := StringIO()), is_final=True)
+    log = structlog.get_logger("orchestrator.test")
+    log.info("before")
+    log_to(second := StringIO())
+    log.info("after")
+
+    assert ([line["event"] for line in lines(first)], lines(second)) == (["before", "after"], [])
+
+
 @pytest.mark.parametrize(
     "fact",
     [

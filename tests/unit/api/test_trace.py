@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from api.trace import Trace
+from api.trace import Trace, Tracer
 from orchestrator.metrics import Metrics
 
 
@@ -32,7 +32,7 @@ async def ask(app: ASGIApp, metrics: Metrics, *, path: str = "/v1/sessions/zs1",
     async def send(message: Message) -> None:
         sent.append(message)
 
-    trace = Trace(app, metrics=metrics, new_reference=lambda: f"ref{next(numbers)}")
+    trace = Trace(app, tracer=Tracer(metrics=metrics, new_reference=lambda: f"ref{next(numbers)}"))
     scope = {"type": "http", "method": method, "path": path, "headers": []}
     await trace(scope, receive, send)
     return sent

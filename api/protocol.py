@@ -1,0 +1,268 @@
+"""HTTP/1.1 over one connection: uvicorn's, with a direct way for requests that are plainly as documented.
+
+uvicorn makes of every request a cycle of its own: a scope, messages, an event, a task and timers. A request that may go
+the direct way (`api.direct`) is collected until it is whole, and its answer is written in one piece. All else is
+uvicorn's: what is pipelined, upgraded or asks whether to continue, and every request that turns out not to be plain,
+which uvicorn is then given as it came. `Call` stands where uvicorn keeps the cycle of a connection, so that its rules
+for order, for hanging up and for the end of the process hold for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, cast
+from urllib.parse import unquote
+
+from starlette.responses import Response
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from api.direct import Asked, Direct
+from api.patience import Patience
+
+_UNFIT: Final = bytes({*range(32), 127} - {9})
+"""What no value of a header may have: it would end the header (RFC 9110, 5.5)."""
+
+_END: Final = b"\r\n"
+
+
+class Gathered:
+    """A transport that sends what is written within one tick of the event loop in one piece.
+
+    uvicorn writes the head of an answer and its body apart: two packets, for which the other side wakes twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send it before anything that happens later."""
+        if not self._pieces:
+            self._loop.call_soon(self._send)
+        self._pieces.append(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Send it now, behind what was written before."""
+        self._send()
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Tell whether it is, or was, closed."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Send the rest, then hang up."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._pieces:
+            self._transport.write(b"".join(self._pieces))
+            self._pieces.clear()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport has
+        return getattr(self._transport, name)
+
+
+class _Nobody:
+    """Who waits for more of a request that goes the direct way."""
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+
+class Call:
+    """A request that goes the direct way, as far as it is here. uvicorn takes it for its own cycle."""
+
+    message_event = _Nobody()
+
+    def __init__(self, asked: Asked, *, keep_alive: bool) -> None:
+        self.asked = asked
+        self.keep_alive = keep_alive
+        self.body = bytearray()
+        self.is_whole = False
+        self.disconnected = False
+        self.response_complete = False
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    transport: Gathered  # type: ignore[assignment]
+    cycle: Any
+
+    def __init__(self, *, direct: Direct, patience: Patience, **rest: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(**rest)
+        self._direct = direct
+        self._patience = patience
+        self._is_amid_head = False
+
+    # --- the connection ---
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(cast("asyncio.Transport", Gathered(transport, self.loop)))
+        self._patience.for_head(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._patience.end(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        self._patience.is_here(self)
+        super().data_received(data)
+        if self._is_amid_head:
+            self._patience.for_head(self)
+        elif type(self.cycle) is Call and not self.cycle.is_whole:
+            self._patience.for_body(self)
+
+    def shutdown(self) -> None:
+        """Hang up, after the answer that is under way."""
+        self.let_body_come()
+        super().shutdown()
+
+    # --- what is given up ---
+
+    def give_up_head(self) -> None:
+        """Hang up on who does not come to an end, or to a beginning."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._patience.for_head(self)  # an answer is under way, and comes first
+            return
+        if self._is_amid_head:
+            self.logger.warning("The head of a request did not come in time.")
+            self.transport.write_whole(_LATE)
+        self.transport.close()
+
+    def let_body_come(self) -> None:
+        """Leave a request whose body is still on its way to who can wait for it."""
+        if type(self.cycle) is Call and not self.cycle.is_whole:
+            self._leave(self.cycle)
+
+    # --- the parser tells ---
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._is_amid_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head is here."""
+        self._is_amid_head = False
+        self._patience.has_head(self)
+        call = self._call()
+        if call is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = call
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of its body is here."""
+        call = self.cycle
+        if type(call) is not Call:
+            super().on_body(body)
+            return
+        call.body += body
+        if len(call.body) > self._direct.max_bytes:
+            self._leave(call)
+
+    def on_message_complete(self) -> None:
+        """It is whole."""
+        call = self.cycle
+        if type(call) is Call and not call.is_whole:
+            call.is_whole = True
+            if self._direct.takes(call.asked, bytes(call.body)):
+                self._begin(call)
+                return
+            self._leave(call)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with what waits behind this answer, or wait for another request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._patience.for_another(self)
+
+    # --- the direct way ---
+
+    def _call(self) -> Call | None:
+        """Return the request, if it may go the direct way."""
+        before, parser, scope = self.cycle, self.parser, self.scope
+        if before is not None and not before.response_complete:
+            return None
+        if self.expect_100_continue or not self.url.startswith(b"/") or b"?" in self.url or b"#" in self.url:
+            return None
+        if parser.should_upgrade() or parser.get_http_version() != "1.1":
+            return None
+        path = self.url.decode("ascii", "replace")
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"], scope["query_string"] = self.url, b""
+        asked = self._direct.find(cast("Scope", scope))
+        return None if asked is None else Call(asked, keep_alive=parser.should_keep_alive())
+
+    def _leave(self, call: Call) -> None:
+        """Let uvicorn have a request as if it had been uvicorn's from the beginning."""
+        self.cycle = None
+        super().on_headers_complete()
+        super().on_body(bytes(call.body))
+
+    def _begin(self, call: Call) -> None:
+        task = self.loop.create_task(self._carry_out(call))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _carry_out(self, call: Call) -> None:
+        """Answer. What goes wrong is for the log, as with every server, and nobody else's."""
+
+        async def send(response: Response) -> None:
+            if self.flow.write_paused and not call.disconnected:
+                await self.flow.drain()
+            if not (call.disconnected or self.transport.is_closing()):
+                self._answer(call, response)
+
+        try:
+            await self._direct.answer(call.asked, send)
+        except BaseException:  # as in uvicorn's own cycle: there is nobody above
+            self.logger.exception("Exception in ASGI application\n")
+            call.keep_alive = False
+            if call.response_complete:
+                self.transport.close()
+            elif not (call.disconnected or self.transport.is_closing()):
+                self._answer(call, Response("Internal Server Error", 500, media_type="text/plain"))
+
+    def _answer(self, call: Call, response: Response) -> None:
+        """Write an answer; the connection is then free for the next. Raises ValueError for a header that is none."""
+        headers = [*self.server_state.default_headers, *response.raw_headers]
+        if not call.keep_alive:
+            headers.append((b"connection", b"close"))
+        head = b"".join([b"%b: %b\r\n" % header for header in headers])
+        if len(head) - len(head.translate(None, _UNFIT)) != len(_END) * len(headers):
+            raise ValueError("a header has a value that no header may have: " + repr(response.raw_headers))
+        self.transport.write_whole(b"".join((STATUS_LINE[response.status_code], head, _END, response.body)))
+        call.response_complete = True
+        if not call.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+
+_TOO_LATE: Final = b"The head of the request was not there in time."
+_LATE: Final = b"".join(
+    (
+        STATUS_LINE[408],
+        b"content-type: text/plain; charset=utf-8\r\n",
+        b"content-length: %d\r\n" % len(_TOO_LATE),
+        b"connection: close\r\n\r\n",
+        _TOO_LATE,
+    )
+)
