@@ -128,9 +128,9 @@ def _chain() -> list[Processor]:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        _stamped,
         structlog.processors.format_exc_info,
         redacted,
+        _stamped,
     ]
 
 
