@@ -42,8 +42,8 @@ class Page:
     """What there is to say.
 
     `asker` is who made the link. `account` is the Zapier account that what is connected will belong to, masked. `code`
-    names this browser while it waits. `return_url` is given to the browser whose link it is, and `reference` when
-    something is wrong.
+    names this browser while it waits. `return_url` is given to the browser whose link it is. `reference` is what
+    operators find the session by, to be quoted when something is wrong.
     """
 
     kind: Kind
@@ -159,6 +159,7 @@ def _body(page: Page, words: _Words) -> Element:
         "data-step": page.step_id,
         "data-back": page.return_url,
         "data-asker": page.asker and short(page.asker),
+        "data-reference": page.reference,
     }
     return element(
         "body",
@@ -177,7 +178,7 @@ def _card(page: Page, words: _Words) -> Element:
         _form(words.button) if words.button else None,
         *(element("p", *_said(text, page), **{"class": "soft small"}) for text in words.small),
         _ways_on(page),
-        _quote(page.reference) if page.reference else None,
+        _quote(page.reference) if page.reference and page.kind is Kind.TROUBLE else None,
         **{"class": "card stack"},
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from api import views
 from api.schemas import operators as shapes
@@ -18,6 +18,7 @@ from orchestrator.core.ports.census import Situation
 from orchestrator.core.ports.webhooks import Reception
 from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import Instant, SessionStatus
+from orchestrator.core.waiting import stuck_by
 from orchestrator.oversight import (
     ALIVE_FOR,
     AppDetails,
@@ -29,8 +30,9 @@ from orchestrator.oversight import (
     Side,
     Staff,
     oldest,
-    stuck_by,
 )
+
+_FATES: Final = tuple((fate, fate.value) for fate in Fate)
 
 
 def session(seen: Seen, views: Views, *, now: Instant) -> shapes.FoundSession:
@@ -229,7 +231,7 @@ def _app(health: AppHealth) -> dict[str, Any]:
 
 
 def _popups(fates: Mapping[Fate, int]) -> dict[str, Any]:
-    return {**{fate.value: fates.get(fate, 0) for fate in Fate}, "lost_rate": _rounded(Rate.of(fates).value)}
+    return {**{name: fates.get(fate, 0) for fate, name in _FATES}, "lost_rate": _rounded(Rate.of(fates).value)}
 
 
 def _baseline(usual: Rate) -> shapes.Baseline:

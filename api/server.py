@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from email.utils import formatdate
 from functools import partial
 from typing import Final, cast
 
@@ -26,6 +27,7 @@ from orchestrator import logs
 from orchestrator.bootstrap import settle_down
 from orchestrator.core.errors import StoreError
 from orchestrator.core.ports.upstream import Upstream
+from orchestrator.core.session import SECOND
 from orchestrator.settings import Settings
 
 GRACE_S: Final = 25
@@ -82,9 +84,15 @@ class Server(uvicorn.Server):
         settle_down()
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after the connections, ten times a second."""
+        """Look after the connections, ten times a second, and have answers carry the time of the clock we share.
+
+        Pages go by it, and the machine's own may be wrong.
+        """
         self._patience.look()
-        return await super().on_tick(counter)
+        is_over = await super().on_tick(counter)
+        date = formatdate(self._app.state.zapwright.clock.now() // SECOND, usegmt=True)
+        self.server_state.default_headers = [(b"date", date.encode()), *self.config.encoded_headers]
+        return is_over
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the requests under way finish, then close."""

@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
@@ -49,7 +48,7 @@ RELAYED_WITHIN: Final[Millis] = 30 * SECOND
 """A relay takes an event within moments of its commit."""
 
 MOST_SECRETS: Final = 4
-SEEN_WITHIN: Final = timedelta(seconds=60)
+SEEN_WITHIN_S: Final = 60
 
 _PROBE_LIMIT_S: Final = 5.0
 _NOBODYS_TOKEN: Final = "zapwright-doctor"  # noqa: S105 - opens nothing, on purpose
@@ -366,8 +365,7 @@ def _workers(settings: Settings) -> Finding:
         found = fetchers(queue_url(settings))
     except StoreError as error:
         return _fail("workers", error.message, _unless_ours("see QUEUE_REDIS_URL"))
-    now = datetime.now(UTC)
-    alive = [one for one in found if now - one.seen_at < SEEN_WITHIN]
+    alive = [one for one in found if one.silent_s < SEEN_WITHIN_S]
     if not alive:
         return _warn("workers", "none: lost messages are found by nobody", _unless_ours("run `zapwright worker`"))
     return _ok("workers", ", ".join(sorted(f"{one.host}:{one.pid}" for one in alive)))

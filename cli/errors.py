@@ -1,5 +1,25 @@
-"""What a command refuses with: a sentence on standard error and the exit status 1."""
+"""What a command refuses with: a sentence on standard error and an exit status."""
+
+from __future__ import annotations
+
+from typing import ClassVar
 
 
 class CommandError(Exception):
     """The command cannot do what it was asked for; the message says why and what to do."""
+
+    status: ClassVar[int] = 1
+
+
+class RefusedError(CommandError):
+    """The API refused, with this `code` if it gave one."""
+
+    def __init__(self, message: str, *, code: str | None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnknownError(CommandError):
+    """There is no such thing as the command was asked about."""
+
+    status = 4

@@ -267,7 +267,11 @@ def why(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what goes on with a session or an app, and what to do; the exit status is 1 when it is stuck or unknown."""
+    """Say what goes on with a session or an app, and what to do.
+
+    The exit status is 3 when somebody has to help, 4 when there is no such session or app, 1 when nothing can be
+    asked.
+    """
     from cli.operators import why
 
     raise typer.Exit(why(data_dir, session_id, app_id, as_json=as_json))
@@ -603,4 +607,4 @@ def main() -> None:
         app()
     except CommandError as error:
         typer.secho(f"zapwright: {error}", fg="red", err=True)
-        sys.exit(1)
+        sys.exit(error.status)

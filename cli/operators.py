@@ -15,7 +15,7 @@ from rich.text import Text
 
 from cli import devenv, tables
 from cli.environment import read_settings
-from cli.errors import CommandError
+from cli.errors import CommandError, RefusedError, UnknownError
 from cli.plan import API_URL, OPERATOR_KEY
 from cli.remote import Json, Remote
 
@@ -29,23 +29,35 @@ _VERDICTS: Final = {
     "stuck": ("somebody has to help", "bold red"),
     "unknown": ("nothing is known of it", "yellow"),
 }
+_STATUSES: Final = {"stuck": 3, "unknown": UnknownError.status}
+"""Exit statuses that ask for somebody; 1 and 2 are every command's, for trouble and for misuse."""
+
 _LONGEST_ID: Final = 40
 _BY_ITSELF: Final = {"awaiting-popup", "needs-auth"}
 _OVER: Final = {"created": "its Zap was created", "cancelled": "it was cancelled", "expired": "it expired"}
 
 
 def why(data_dir: Path | None, session_id: str | None, app_id: str | None, *, as_json: bool) -> int:
-    """Print why a session or an app is as it is, and what to do; 1 when it is stuck, or not known.
+    """Print why a session or an app is as it is, and what to do; returns 3 when it is stuck, 4 for an unknown app.
 
-    Raises CommandError.
+    Raises CommandError, UnknownError for an unknown session.
     """
     if (session_id is None) == (app_id is None):
         raise CommandError("name one session, or one app: `zapwright why SESSION` or `zapwright why --app APP`")
     with operators_api(data_dir) as api:
-        said = _why_app(api, app_id) if app_id is not None else api.get(_WHY, session=session_id)
+        said = _why_app(api, app_id) if app_id is not None else _why_session(api, session_id)
     console = Console(highlight=False)
     tables.as_json(console, said) if as_json else console.print(_said(said))
-    return int(said["verdict"] in {"stuck", "unknown"})
+    return _STATUSES.get(said["verdict"], 0)
+
+
+def _why_session(api: Remote, session_id: str | None) -> Json:
+    try:
+        return api.get(_WHY, session=session_id)
+    except RefusedError as error:
+        if error.code == "session_not_found":
+            raise UnknownError(str(error)) from error
+        raise
 
 
 def _why_app(api: Remote, named: str) -> Json:

@@ -6,7 +6,7 @@ from typing import Any, Final, Self, TypeAlias
 
 import httpx
 
-from cli.errors import CommandError
+from cli.errors import CommandError, RefusedError
 
 Json: TypeAlias = dict[str, Any]
 
@@ -41,15 +41,18 @@ class Remote:
                 f"{self._url} does not answer: {error}; is it running? `zapwright up` starts it"
             ) from error
         if not answer.is_success:
-            raise CommandError(f"{method} {path}: {answer.status_code} {_problem(answer)}")
+            detail, code = _problem(answer)
+            raise RefusedError(f"{method} {path}: {answer.status_code} {detail}", code=code)
         return dict(answer.json()) if answer.content else {}
 
 
-def _problem(answer: httpx.Response) -> str:
+def _problem(answer: httpx.Response) -> tuple[str, str | None]:
+    """Return what an answer says of what was wrong, and its code if it has one."""
     try:
         document = answer.json()
     except ValueError:
-        return answer.reason_phrase
+        document = None
     if not isinstance(document, dict):
-        return answer.reason_phrase
-    return str(document.get("detail") or document.get("title") or document.get("error") or answer.reason_phrase)
+        return answer.reason_phrase, None
+    detail = document.get("detail") or document.get("title") or document.get("error") or answer.reason_phrase
+    return str(detail), document.get("code")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,8 @@ router = APIRouter(include_in_schema=False)
 
 NUMBERS: Final = frozenset({"by_s"})
 """Fields of forms that are numbers to the API."""
+
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 
 LONGEST_FORM: Final = 64 * 1024
 _HERE: Final = Path(__file__).parent / "web"
@@ -135,7 +138,7 @@ async def act(path: str, request: Request) -> Response:
     if not visit.may_act or not wish:
         visit.told = Told(tone="bad", title="Nothing was done", text="Your key may only look.")
         return answer
-    body: Json = {name: int(value) if name in NUMBERS and value.isdecimal() else value for name, value in form.items()}
+    body: Json = {name: _said(name, value) for name, value in form.items()}
     try:
         done = await desk.remote.act(f"/{path}", key=visit.key, body=body, idempotency_key=wish)
     except RefusedError as error:
@@ -149,6 +152,11 @@ async def act(path: str, request: Request) -> Response:
     log.info("acted", path=path, role=visit.scope.role, tone=visit.told.tone)
     desk.feeds.look_again(visit)
     return answer
+
+
+def _said(name: str, value: str) -> str | int:
+    """Read a field as the API wants it; what is no likely number goes on as it is, for the API to refuse."""
+    return int(value) if name in NUMBERS and _NUMBER.fullmatch(value) else value
 
 
 async def show_missing(request: Request, _: Exception) -> Response:

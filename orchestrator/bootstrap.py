@@ -155,6 +155,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ids=ids,
         patience=round(settings.interactive_wait_s * 1000),
         call_limit=round(settings.call_limit_s * 1000),
+        meter=metrics,
     )
     upstream = upstream or ZapierClient(
         base_url=settings.zapier_api_url or ZAPIERS_API_URL,
@@ -265,6 +266,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             scopes=settings.zapier_scopes,
             limit=round(settings.call_limit_s * 1000),
             shards=settings.shards,
+            meter=metrics,
         ),
         queries=queries,
         oversight=oversight,

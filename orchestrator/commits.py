@@ -38,6 +38,7 @@ from orchestrator.core.signals import (
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Idempotency, Terms
 from orchestrator.core.values import replace
+from orchestrator.recollection import Recollection
 
 MOST_TRIES = 20
 STORE_PATIENCE: tuple[Millis, ...] = (50, 100, 200, 400, 800)
@@ -87,8 +88,9 @@ class Commits:
         self._ids = ids
         self._policy = policy
         self._meter = meter
+        self.recollection = Recollection(clock)
 
-    async def apply(
+    async def apply(  # noqa: PLR0913 - what a signal may come with
         self,
         key: SessionKey,
         signal: Signal | SignalSource,
@@ -96,13 +98,17 @@ class Commits:
         guards: tuple[Guard, ...] = (),
         terms: Terms = ANY_TERMS,
         read: Session | None = None,
+        recalled: bool = False,
         act: Act | None = None,
     ) -> Applied:
         """Apply one signal, or one made anew of each reading of the session.
 
         An operator's `act` that changes the session goes into the audit by the same commit.
 
-        `read` is a reading that the signal cannot be refused on, to begin with; if it has grown old, that is noticed.
+        `read` is a reading that was made just now, to begin with; if it has grown old, that is noticed. `recalled`:
+        begin with what is recalled of the session. What follows from that is committed, which fails unless it is the
+        session still, or it is forgotten: nobody is refused on account of it, or told that nothing changes, and nothing
+        is taken from another step.
 
         A request that was carried out before is not carried out again, whatever would become of it now. Raises
         SignalRefusedError, NotFoundError or PreconditionFailedError when it is refused (it is logged, nothing changed),
@@ -110,6 +116,11 @@ class Commits:
         races, StoreUnavailableError when the store does not answer: then the signal may have been applied, and
         repeating it is safe.
         """
+        if recalled:
+            applied = await self._apply_recalled(key, signal, guards=guards, terms=terms, act=act)
+            if isinstance(applied, Applied):
+                return applied
+            read = applied
         for tries_left in reversed(range(MOST_TRIES)):
             before, read = read or await self._sessions.load(key), None
             made = await signal(before) if callable(signal) else signal
@@ -121,10 +132,44 @@ class Commits:
                 return await self._refuse(before, made, refused, terms)
             try:
                 return await self._write(before, made, decision, now=now, guards=guards, terms=terms, act=act)
-            except (StaleVersionError, GuardFailedError):
+            except (StaleVersionError, GuardFailedError) as lost:
                 if not tries_left:
                     raise
+                read = lost.found if isinstance(lost, StaleVersionError) else None
         raise AssertionError("unreachable")
+
+    async def _apply_recalled(
+        self,
+        key: SessionKey,
+        signal: Signal | SignalSource,
+        *,
+        guards: tuple[Guard, ...],
+        terms: Terms,
+        act: Act | None,
+    ) -> Applied | Session | None:
+        """Commit what follows from the session as it is recalled.
+
+        When that cannot be done, nothing has happened; then return the session as it was found instead, if it was.
+        """
+        before = self.recollection.find(key)
+        if before is None:
+            return None
+        made = await signal(before) if callable(signal) else signal
+        now = self._clock.now()
+        try:
+            terms.check(before)
+            decision = decide(before, made, policy=self._policy, now=now)
+        except (SignalRefusedError, NotFoundError, PreconditionFailedError):
+            return None
+        if decision.displacements or not decision.changes(before):
+            return None
+        try:
+            return await self._write(before, made, decision, now=now, guards=guards, terms=terms, act=act)
+        except StaleVersionError as stale:
+            self.recollection.drop(key)
+            return stale.found
+        except GuardFailedError:
+            return None
 
     async def begin(self, decision: Decision, *, idempotency: Idempotency | None = None) -> Applied:
         """Write a session that is not there yet. Raises ReferenceTakenError, StoreUnavailableError."""
@@ -135,6 +180,7 @@ class Commits:
         if isinstance(found, Receipt):
             return await self._replay(commit.session.tenant_id, found, idempotency)
         self._meter.committed(None, commit)
+        self.recollection.keep(commit.session)
         return Applied(session=commit.session, outcome=decision.outcome, written=found)
 
     async def earlier(self, tenant_id: str, user_id: str, terms: Terms) -> Applied | None:
@@ -181,7 +227,7 @@ class Commits:
                 await self._sessions.record(before.id, record)
             return replay or Applied(session=before, outcome=decision.outcome, made=made)
         await self._displace(decision)
-        checks = await self._checks(before, decision.session, signal, now=now)
+        checks = await self._checks(decision.session, signal, now=now)
         commit = self._commit(before, decision, checks=checks, now=decision.session.updated_at, record=record)
         receipt = _receipt(commit, terms.idempotency, outcome=decision.outcome, made=made)
         audit = None if act is None else act.entry(at=now, outcome=decision.outcome)
@@ -190,6 +236,7 @@ class Commits:
         if isinstance(found, Receipt):
             return await self._replay(before.tenant_id, found, terms.idempotency)
         self._meter.committed(before, commit)
+        self.recollection.keep(commit.session)
         return Applied(session=commit.session, outcome=decision.outcome, made=made, written=found, is_committed=True)
 
     async def _until_known(self, commit: Commit) -> Written | Receipt | None:
@@ -242,6 +289,7 @@ class Commits:
         return Commit(
             session=session,
             expected_version=expected,
+            expected_commit_id=before.commit_id if before else "",
             now=now,
             events=decision.events,
             effects=(*decision.effects, *schedule.waits(before, session, checks=checks)),
@@ -250,16 +298,12 @@ class Commits:
             wake_at=schedule.wake_at(session, self._policy),
         )
 
-    async def _checks(
-        self, before: Session, after: Session, signal: Signal, *, now: Instant
-    ) -> dict[str, Instant | None]:
+    async def _checks(self, after: Session, signal: Signal, *, now: Instant) -> dict[str, Instant | None]:
         """Return when the watch of each app was last checked completely, where that decides when it is checked next.
 
         What was heard just now was covered by no check before: then nothing is read.
         """
-        apps = {
-            step.app.id for step in (*before.steps, *after.steps) if step.app and schedule.may_be_covered(step, now)
-        }
+        apps = {step.app.id for step in after.steps if step.app and schedule.may_be_covered(step, now)}
         checks: dict[str, Instant | None] = {}
         for app_id in apps:
             if isinstance(signal, AuthenticationsListed) and signal.listing.app_id == app_id:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import structlog
 
 from orchestrator.commits import Commits
-from orchestrator.core.errors import NotFoundError
+from orchestrator.core.errors import GuardFailedError, NotFoundError, StaleVersionError, StoreError
 from orchestrator.core.ports.credentials import (
     Credential,
     CredentialStore,
@@ -19,11 +19,14 @@ from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.session import Instant, SessionKey
 from orchestrator.core.signals import CredentialChanged
 
+log = structlog.get_logger(__name__)
+
 
 class ToldCredentials:
     """A CredentialStore that tells the user's sessions; those that know already stay as they are.
 
-    Who dies between a change and the telling leaves the user among the `untold`, whom the sweeper tells.
+    Who dies between a change and the telling, or cannot tell, leaves the user among the `untold`, whom the sweeper
+    tells: a change that was kept is never answered as if it were not.
     """
 
     def __init__(self, store: CredentialStore, *, sessions: SessionStore, commits: Commits) -> None:
@@ -41,6 +44,7 @@ class ToldCredentials:
         expires_at: Instant | None,
         now: Instant,
         refresh_token: str | None = None,
+        sign_in_id: str | None = None,
     ) -> Credential:
         """Store new tokens, as the store does, and tell the sessions."""
         credential = await self._store.put(
@@ -51,8 +55,9 @@ class ToldCredentials:
             expires_at=expires_at,
             now=now,
             refresh_token=refresh_token,
+            sign_in_id=sign_in_id,
         )
-        await self.tell(tenant_id, user_id)
+        await self._tell_now(tenant_id, user_id)
         return credential
 
     async def renew(  # noqa: PLR0913 - what a refresh brings
@@ -79,7 +84,7 @@ class ToldCredentials:
             now=now,
         )
         if credential is not None:
-            await self.tell(tenant_id, user_id)
+            await self._tell_now(tenant_id, user_id)
         return credential
 
     async def kept(self, tenant_id: str, user_id: str) -> Kept | None:
@@ -114,7 +119,7 @@ class ToldCredentials:
             tenant_id, user_id, generation=generation, reason=reason, refresh=refresh
         )
         if is_marked:
-            await self.tell(tenant_id, user_id)
+            await self._tell_now(tenant_id, user_id)
         return is_marked
 
     async def users_of_profile(self, tenant_id: str, profile_id: str, *, now: Instant) -> int:
@@ -132,13 +137,27 @@ class ToldCredentials:
     async def tell(self, tenant_id: str, user_id: str) -> None:
         """Tell the user's sessions how it is, until it is still so afterwards: others may be telling them too.
 
-        Raises as `Commits.apply`, and StoreError.
+        Raises as `Commits.apply`, after all the others were told, and StoreError.
         """
         while (standing := await self._store.standing(tenant_id, user_id)) is not None:
             changed = CredentialChanged(state=standing.state, reason=standing.reason, account=standing.account)
+            busy: StaleVersionError | GuardFailedError | None = None
             for session_id in await self._sessions.of_user(tenant_id, user_id):
                 key = SessionKey(tenant_id=tenant_id, session_id=session_id)
-                with suppress(NotFoundError):  # erased between the two
+                try:
                     await self._commits.apply(key, changed)
+                except NotFoundError:
+                    continue  # erased between the two
+                except (StaleVersionError, GuardFailedError) as error:
+                    busy = error
+            if busy is not None:
+                raise busy
             if await self._store.told(standing):
                 return
+
+    async def _tell_now(self, tenant_id: str, user_id: str) -> None:
+        """Tell the sessions if that can be; the change is kept anyway, and the sweeper tells who was not told."""
+        try:
+            await self.tell(tenant_id, user_id)
+        except StoreError as error:
+            log.warning("sessions_not_told", tenant_id=tenant_id, problem=str(error))

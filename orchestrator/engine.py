@@ -192,8 +192,8 @@ class Engine:
     ) -> Applied:
         """Apply a signal that needs nothing of Zapier, perhaps as an operator's `act`. Raises as `Commits.apply`."""
         if isinstance(signal, PopupOpened | Hinted | MessageReceived | PopupCancelled):
-            return await self._commits.apply(key, partial(self._with_watch, signal), terms=terms)
-        return await self._commits.apply(key, signal, terms=terms, act=act)
+            return await self._commits.apply(key, partial(self._with_watch, signal), terms=terms, recalled=True)
+        return await self._commits.apply(key, signal, terms=terms, recalled=True, act=act)
 
     def new_step_id(self) -> str:
         """Return an id for a step that is about to be added."""
@@ -210,12 +210,13 @@ class Engine:
 
     async def choose_app(self, key: SessionKey, step_id: str, app_id: str, *, terms: Terms = ANY_TERMS) -> Applied:
         """Give a step its app; where it needs an authentication, list the user's first: that is the baseline."""
-        session, step = await self._open_step(key, step_id)
+        session, credential = await self._with_credential(key)
+        step = _step_of(session, step_id)
+        _require_open(session)
         terms.check(session)
         if step.app is not None and step.app.id == app_id:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
-        credential = await self._credential(session)
-        chosen = await self._app_chosen(credential, step_id, app_id)
+        chosen = await self._app_chosen(_active(session, credential), step_id, app_id)
         return await self._commits.apply(key, chosen, terms=terms, read=session)
 
     async def list_actions(self, key: SessionKey, step_id: str) -> tuple[CatalogAction, ...]:
@@ -360,7 +361,7 @@ class Engine:
         if refresh_token is not None and await self._client_of(tenant_id) is None:
             raise ClientMissingError(tenant_id=tenant_id)
         try:
-            profile = await self._upstream.profile(tenant_id, access_token)
+            profile = await self._upstream.profile(tenant_id, access_token, user_id=user_id)
         except SignInRequiredError as refused:
             raise CredentialRefusedError(user_id=user_id) from refused
         now = self._clock.now()
@@ -377,12 +378,20 @@ class Engine:
     async def erase_user(self, tenant_id: str, user_id: str) -> None:
         """Erase everything that is kept of a user. Raises as `UserStore.erase`."""
         await self._users.erase(tenant_id, user_id, now=self._clock.now())
+        self._commits.recollection.drop_user(tenant_id, user_id)
 
     async def _credential(self, session: Session) -> Credential:
-        credential = await self._credentials.get(session.tenant_id, session.user_id)
-        if credential is None or credential.state is not CredentialState.ACTIVE:
-            raise SignInRequiredError(user_id=session.user_id)
-        return credential
+        return _active(session, await self._credentials.get(session.tenant_id, session.user_id))
+
+    async def _with_credential(self, key: SessionKey) -> tuple[Session, Credential | None]:
+        """Return the session with its user's credential: by one exchange where it is recalled whose it is."""
+        recalled = self._commits.recollection.find(key)
+        if recalled is None:
+            session = await self._sessions.load(key)
+            return session, await self._credentials.get(session.tenant_id, session.user_id)
+        reading = self._sessions.load(key), self._credentials.get(recalled.tenant_id, recalled.user_id)
+        session, credential = await asyncio.gather(*reading)
+        return session, credential
 
     # --- parts ---
 
@@ -525,15 +534,25 @@ class Engine:
 
     async def _step(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
         session = await self._sessions.load(key)
-        step = session.step(step_id)
-        if step is None:
-            raise StepNotFoundError(session_id=key.session_id, step_id=step_id)
-        return session, step
+        return session, _step_of(session, step_id)
 
     async def _open_step(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
         session, step = await self._step(key, step_id)
         _require_open(session)
         return session, step
+
+
+def _step_of(session: Session, step_id: str) -> Step:
+    step = session.step(step_id)
+    if step is None:
+        raise StepNotFoundError(session_id=session.id, step_id=step_id)
+    return step
+
+
+def _active(session: Session, credential: Credential | None) -> Credential:
+    if credential is None or credential.state is not CredentialState.ACTIVE:
+        raise SignInRequiredError(user_id=session.user_id)
+    return credential
 
 
 def _require_open(session: Session) -> None:

@@ -39,6 +39,8 @@ from orchestrator.core.ports.budget import Share
 from orchestrator.core.ports.sessions import Commit
 from orchestrator.core.ports.watches import Urgency
 from orchestrator.core.session import SECOND, Millis, Session
+from orchestrator.core.sign_ins import Failure
+from orchestrator.core.upkeep import RefreshEnd
 from orchestrator.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -70,7 +72,10 @@ WORKING: Final = (Process.API, Process.WORKER)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Metric:
-    """One metric. `text` says what it counts, of the processes `by`; `buckets` make it a histogram."""
+    """One metric. `text` says what it counts, of the processes `by`; `buckets` make it a histogram.
+
+    `known` are the values of its one label that are shown from the beginning, so that the first of each is a change.
+    """
 
     kind: type[MetricWrapperBase]
     name: str
@@ -78,6 +83,7 @@ class Metric:
     by: tuple[Process, ...]
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    known: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -85,8 +91,10 @@ class Metric:
         return f"{self.name}_total" if self.kind is Counter else self.name
 
 
-def _counter(name: str, text: str, *labels: str, by: tuple[Process, ...] = WORKING) -> Metric:
-    return Metric(kind=Counter, name=f"zapwright_{name}", text=text, labels=labels, by=by)
+def _counter(
+    name: str, text: str, *labels: str, by: tuple[Process, ...] = WORKING, known: tuple[str, ...] = ()
+) -> Metric:
+    return Metric(kind=Counter, name=f"zapwright_{name}", text=text, labels=labels, by=by, known=known)
 
 
 def _gauge(name: str, text: str, *labels: str, by: tuple[Process, ...] = (WORKER,)) -> Metric:
@@ -131,6 +139,20 @@ CALLS: Final = _counter(
     "upstream_calls", "Calls to Zapier by their answer's status; `none` when none came.", "endpoint", "status"
 )
 CALL_DURATIONS: Final = _histogram("upstream_call_duration_seconds", "How long calls to Zapier took.", "endpoint")
+SIGNED_IN: Final = "signed_in"
+SIGN_INS: Final = _counter(
+    "sign_ins",
+    "Sign-ins to Zapier that came back from there, by what came of them.",
+    "outcome",
+    by=(API,),
+    known=(SIGNED_IN, *Failure),
+)
+REFRESHES: Final = _counter(
+    "refreshes",
+    "Uses of users' refresh tokens, by what came of them; after `refused` and `outcome_lost` a user has to sign in.",
+    "outcome",
+    known=tuple(RefreshEnd),
+)
 PERMITS: Final = _counter(
     "permits", "Permits to call Zapier, given and refused, by whom they were for.", "share", "outcome"
 )
@@ -263,6 +285,8 @@ class Metrics:
                 registry.register(self._counted[metric.name])
             if not metric.labels:
                 self._histogram(metric) if metric.buckets else self._counter(metric)
+            for value in metric.known:
+                self._counter(metric, value)
         self._apps: set[str] = set()
         self._shown: dict[str, set[str]] = {}
         self._exchanges, self._commands = self._histogram(EXCHANGES), self._histogram(EXCHANGE_COMMANDS)
@@ -343,6 +367,14 @@ class Metrics:
         self._histogram(DELIVERY_DURATIONS).observe(answer.took / SECOND)
         if delivery.state is DeliveryState.DELIVERED:
             self._histogram(DELIVERY_AGES).observe(max(0, age) / SECOND)
+
+    def signed_in(self, failure: Failure | None) -> None:
+        """Count a sign-in."""
+        self._counter(SIGN_INS, SIGNED_IN if failure is None else failure.value).inc()
+
+    def refreshed(self, end: RefreshEnd) -> None:
+        """Count a use of a refresh token."""
+        self._counter(REFRESHES, end.value).inc()
 
     def exchanged(self, commands: int, *, took_s: float, is_whole: bool) -> None:
         """Note an exchange with the store."""

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from orchestrator.core.endpoints import Endpoint
 from orchestrator.core.health import (
@@ -43,7 +43,7 @@ from orchestrator.core.session import (
     WatchKey,
     session_shard,
 )
-from orchestrator.core.waiting import STUCK_AFTER, Waiting, waiting
+from orchestrator.core.waiting import Waiting, overdue, stuck_by, waiting
 from orchestrator.directory import Directory
 from orchestrator.queries import Queries, Snapshot
 
@@ -273,7 +273,7 @@ class Oversight:
     async def _seen(self, sessions: Sequence[Session]) -> tuple[Seen, ...]:
         snapshots = await asyncio.gather(*map(self._queries.snapshot, sessions))
         waits = [waiting(session) for session in sessions]
-        overdue = self._clock.now() - STUCK_AFTER
+        now = self._clock.now()
         checks = await self._watches.next_checks(
             {
                 WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
@@ -282,7 +282,7 @@ class Oversight:
                 for app_id in waits_for.apps
             }
         )
-        late = {key for key, at in checks.items() if at is not None and at <= overdue}
+        late = {key for key, at in checks.items() if overdue(at, now=now)}
         return tuple(
             Seen(
                 snapshot=snapshot,
@@ -424,7 +424,7 @@ class Oversight:
         return _Lately(
             now=now,
             hours=hours,
-            day=_by_app([self._hours.popups_past(), *present], tenants),
+            day=_together(self._hours.past_by_app(tenants), _by_app(present, tenants)),
             minutes=by_minute,
             titles={app_id: title for counts in hours.values() for app_id, title in counts.titles.items()},
         )
@@ -436,7 +436,7 @@ class _Ledger:
     def __init__(self, read: Callable[[Sequence[Instant]], Awaitable[tuple[Counts, ...]]], *, length: Millis) -> None:
         self._read = read
         self._length = length
-        self._added_up: tuple[tuple[Instant, ...], Mapping[Popups, Mapping[Fate, int]]] = ((), {})
+        self._added_up: dict[tuple[str, ...], Mapping[str, ByBrowser]] = {}
         self.past: Mapping[Instant, Counts] = {}
         """Those that nobody adds to any more."""
 
@@ -447,28 +447,17 @@ class _Ledger:
         missing = [at for at in wanted if at not in self.past]
         found = dict(zip(missing, await self._read(missing), strict=True))
         latest = {at: found[at] if at in found else self.past[at] for at in wanted}
-        self.past = {at: counts for at, counts in latest.items() if at + self._length + SETTLED_AFTER <= now}
+        past = {at: counts for at, counts in latest.items() if at + self._length + SETTLED_AFTER <= now}
+        if past.keys() != self.past.keys():
+            self.past, self._added_up = past, {}
         return latest
 
-    def popups_past(self) -> Mapping[Popups, Mapping[Fate, int]]:
-        """Return the popups of those that are over."""
-        begun = tuple(self.past)
-        if self._added_up[0] != begun:
-            total: defaultdict[Popups, Counter[Fate]] = defaultdict(Counter)
-            for counts in self.past.values():
-                for of, fates in counts.popups.items():
-                    total[of].update(fates)
-            self._added_up = (begun, total)
-        return self._added_up[1]
-
-
-def stuck_by(waits: Waiting | None, *, is_overdue: bool, now: Instant) -> Literal["signal", "check"] | None:
-    """Say by what somebody is stuck: `signal` when they were heard too long ago, `check` when one is overdue."""
-    if waits is None:
-        return None
-    if waits.heard_at is not None and waits.heard_at <= now - STUCK_AFTER:
-        return "signal"
-    return "check" if is_overdue else None
+    def past_by_app(self, tenants: Sequence[str]) -> Mapping[str, ByBrowser]:
+        """Return these tenants' popups of those that are over."""
+        whose = tuple(tenants)
+        if whose not in self._added_up:
+            self._added_up[whose] = _by_app((counts.popups for counts in self.past.values()), frozenset(whose))
+        return self._added_up[whose]
 
 
 def oldest(waits: Iterable[WaitingSession]) -> WaitingSession | None:
@@ -485,8 +474,23 @@ def _by_app(counted: Iterable[Mapping[Popups, Mapping[Fate, int]]], tenants: Con
     for popups in counted:
         for of, fates in popups.items():
             if of.tenant_id in tenants:
-                found[of.app_id][of.browser].update(fates)
+                total = found[of.app_id][of.browser]
+                for fate, count in fates.items():
+                    total[fate] += count
     return {app_id: dict(browsers) for app_id, browsers in found.items()}
+
+
+def _together(past: Mapping[str, ByBrowser], present: Mapping[str, ByBrowser]) -> Mapping[str, ByBrowser]:
+    """Add up, by app and browser; what is in one of the two alone is taken as it is."""
+
+    def of_app(app_id: str, added_to: ByBrowser) -> ByBrowser:
+        browsers = present.get(app_id, {})
+        return {
+            **added_to,
+            **{name: added((added_to.get(name, {}), fates)) for name, fates in browsers.items()},
+        }
+
+    return {**present, **{app_id: of_app(app_id, browsers) for app_id, browsers in past.items()}}
 
 
 def _fates(popups: Mapping[Popups, Mapping[Fate, int]], app_id: str, tenants: Container[str]) -> Mapping[Fate, int]:
@@ -498,5 +502,6 @@ def added(several: Iterable[Mapping[Fate, int]]) -> Mapping[Fate, int]:
     """Add counts of popups up."""
     total: Counter[Fate] = Counter()
     for one in several:
-        total.update(one)
+        for fate, count in one.items():
+            total[fate] += count
     return total

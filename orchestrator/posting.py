@@ -144,7 +144,7 @@ def wait_asked(value: str | None, *, now: Instant) -> Millis | None:
         return int(value.strip()[:9]) * SECOND
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return max(0, math.ceil((at - datetime.fromtimestamp(now / SECOND, UTC)).total_seconds() * SECOND))

@@ -11,6 +11,7 @@ from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.census import CensusStore, WaitingSession
 from orchestrator.core.ports.webhooks import DeliveryStore, EndpointStore
 from orchestrator.core.session import SECOND, Instant
+from orchestrator.core.waiting import stuck_by
 from orchestrator.directory import Directory
 from orchestrator.metrics import (
     BUDGET_COOLDOWN,
@@ -26,7 +27,7 @@ from orchestrator.metrics import (
     WAITING_OLDEST,
     Metric,
 )
-from orchestrator.oversight import Oversight, Side, stuck_by
+from orchestrator.oversight import Oversight, Side
 
 Sample = Mapping[Metric, float | Mapping[str, float]]
 """Gauges and what they show; those with a label by its values."""

@@ -18,7 +18,9 @@ from orchestrator.core.errors import (
     UpstreamBusyError,
     UpstreamError,
 )
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
+from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import CredentialStore, Profile, SignInStore
 from orchestrator.core.ports.tokens import Client, OAuth, Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.ports.upstream import Upstream
@@ -85,6 +87,7 @@ class SignIns:
         scopes: Sequence[str],
         limit: Millis,
         shards: int,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._store = store
         self._credentials = credentials
@@ -97,6 +100,7 @@ class SignIns:
         self._scopes = scopes
         self._limit = limit
         self._shards = shards
+        self._meter = meter
 
     async def begin(self, tenant_id: str, user_id: str, wish: SignInWish) -> BegunSignIn:
         """Begin a sign-in; earlier ones of the user go on as they are. Raises ClientMissingError, StoreError."""
@@ -148,6 +152,7 @@ class SignIns:
         failure = brought if isinstance(brought, Failure) else await self._credited(returned, brought)
         over = ended(returned, failure)
         await self._go_on(returned, over)
+        self._meter.signed_in(failure)
         record = log.warning if failure in _UNMENDABLE else log.info
         record("sign_in_ended", tenant_id=over.tenant_id, state=over.state, failure=failure)
         return over
@@ -160,14 +165,24 @@ class SignIns:
         return sign_in
 
     async def _credited(self, sign_in: SignIn, code: str) -> Failure | None:
-        """Exchange the code, and make the token the user's."""
-        tenant_id = sign_in.tenant_id
+        """Exchange the code, and make the token the user's.
+
+        Both calls have their permits before the first: a token of which nobody knows whose it is would be the price.
+        """
+        try:
+            client = await self._client(sign_in.tenant_id)
+            permits = await self._permits(sign_in)
+        except ClientMissingError:
+            return Failure.CLIENT_REFUSED
+        except UpstreamBusyError:
+            return Failure.NOT_REACHED
         asked_at = self._clock.now()
-        tokens = await self._exchanged(sign_in, code)
+        tokens = await self._exchanged(client, sign_in, code, permit=permits[0])
         if isinstance(tokens, Failure):
+            await self._upstream.give_back(permits[1:])
             return tokens
         try:
-            profile = await self._profile(tenant_id, tokens.access_token)
+            profile = await self._profile(sign_in, tokens.access_token, permits=permits[1:])
         except SignInRequiredError:
             return Failure.TOKEN_REFUSED
         expires_at = None if tokens.expires_in is None else asked_at + tokens.expires_in
@@ -182,9 +197,7 @@ class SignIns:
     async def _keep(
         self, sign_in: SignIn, tokens: Tokens, profile: Profile | None, *, expires_at: Instant | None
     ) -> None:
-        """Make the tokens the user's. Twice is a later generation of the same ones."""
-        if await self._store.get(sign_in.id) is None:
-            raise SignInRefusedError(why=Refusal.UNKNOWN)  # its user was erased, and stays so
+        """Make the tokens the user's, who stays erased. Twice is a later generation of the same ones."""
         await self._credentials.put(
             sign_in.tenant_id,
             sign_in.user_id,
@@ -193,16 +206,19 @@ class SignIns:
             refresh_token=tokens.refresh_token,
             expires_at=expires_at,
             now=self._clock.now(),
+            sign_in_id=sign_in.id,
         )
 
-    async def _exchanged(self, sign_in: SignIn, code: str) -> Tokens | Failure:
+    async def _permits(self, sign_in: SignIn) -> list[Permit]:
+        """Take two permits, or none. Raises UpstreamBusyError."""
+        first = await self._upstream.permit(sign_in.tenant_id, sign_in.user_id)
         try:
-            client = await self._client(sign_in.tenant_id)
-            permit = await self._upstream.permit(sign_in.tenant_id, sign_in.user_id)
-        except ClientMissingError:
-            return Failure.CLIENT_REFUSED
+            return [first, await self._upstream.permit(sign_in.tenant_id, sign_in.user_id)]
         except UpstreamBusyError:
-            return Failure.NOT_REACHED
+            await self._upstream.give_back([first])
+            raise
+
+    async def _exchanged(self, client: Client, sign_in: SignIn, code: str, *, permit: Permit) -> Tokens | Failure:
         told = await self._oauth.exchange_code(
             client, code, redirect_uri=sign_in.redirect_uri, limit=self._limit, permit=permit
         )
@@ -220,15 +236,17 @@ class SignIns:
                 return Failure.ANSWER_LOST
         assert_never(told)
 
-    async def _profile(self, tenant_id: str, access_token: str) -> Profile | None:
+    async def _profile(self, sign_in: SignIn, access_token: str, *, permits: Sequence[Permit]) -> Profile | None:
         """Read whose token it is; where that cannot be told now, the token is worth keeping anyway.
 
         Raises SignInRequiredError when Zapier does not take the token it has just given.
         """
         try:
-            return await self._upstream.profile(tenant_id, access_token)
+            return await self._upstream.profile(
+                sign_in.tenant_id, access_token, user_id=sign_in.user_id, permits=permits
+            )
         except UpstreamError as error:
-            log.info("profile_unread", tenant_id=tenant_id, problem=str(error))
+            log.info("profile_unread", tenant_id=sign_in.tenant_id, problem=str(error))
             return None
 
     async def _found(self, token: str) -> tuple[SignIn, str]:

@@ -159,7 +159,8 @@ def _refusal(answer: AuthenticationNotMade, *, user_id: str, step_id: str) -> Za
         case 429:
             return UpstreamBusyError(retry_after=answer.retry_after or 0)
         case _:
-            return FieldsRefusedError(step_id=step_id, problem=answer.problem)
+            flaws = [{"field": one.field, "code": one.code, "detail": one.detail} for one in answer.flaws]
+            return FieldsRefusedError(step_id=step_id, problem=answer.problem, flaws=flaws)
 
 
 def _replayed(earlier: Applied, step_id: str) -> Applied:

@@ -14,6 +14,7 @@ from orchestrator.core.errors import (
     UpstreamBusyError,
     UpstreamUnavailableError,
 )
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.budget import Permit, Permits
 from orchestrator.core.ports.credentials import Credential, CredentialStore, Kept, Refresh, SignInReason
@@ -28,6 +29,7 @@ from orchestrator.core.upkeep import (
     SignInNeeded,
     UseNewer,
     after,
+    end_of,
     intent,
     is_ending,
     what_next,
@@ -70,6 +72,7 @@ class Upkeep:
         ids: Ids,
         patience: Millis,
         call_limit: Millis = LONGEST_CALL,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._credentials = credentials
         self._oauth = oauth
@@ -79,6 +82,7 @@ class Upkeep:
         self._ids = ids
         self._patience = patience
         self._limit = min(call_limit, LONGEST_CALL)
+        self._meter = meter
         self._under_way: set[asyncio.Task[None]] = set()
         self._refused_until: dict[Client, Instant] = {}
 
@@ -156,7 +160,7 @@ class Upkeep:
         """
         tenant_id = kept.credential.tenant_id
         client = await self._client(tenant_id)
-        permit = await self._permits.permit(tenant_id)
+        permit = await self._permits.permit(tenant_id, kept.credential.user_id)
         refresh = intent(begin, refresh_id=self._ids.new("rf"), now=self._clock.now())
         is_ours = False
         try:
@@ -192,21 +196,23 @@ class Upkeep:
         if isinstance(answer, TokensRefused) and answer.is_client_wrong:
             self._refused_until[client] = self._clock.now() + CLIENT_REFUSED_FOR
             log.error("client_refused", tenant_id=credential.tenant_id, client_id=client.id, problem=answer.problem)
-        match after(answer, refresh, now=self._clock.now()):
+        left, is_kept = after(answer, refresh, now=self._clock.now()), False
+        match left:
             case Tokens() as tokens:
-                await self._keep(credential, refresh, tokens, refresh_token=refresh_token, asked_at=asked_at)
+                is_kept = await self._keep(credential, refresh, tokens, refresh_token=refresh_token, asked_at=asked_at)
             case NeedSignIn(reason=reason):
                 log.warning("refresh_ended", tries=refresh.tries, reason=reason)
                 await self._need_sign_in(credential, reason, refresh)
-            case Refresh() as left:
+            case Refresh():
                 log.warning("refresh_failed", tries=refresh.tries, problem=getattr(answer, "problem", None))
                 await self._note(credential, before=refresh, after=left)
             case never:
                 assert_never(never)
+        self._meter.refreshed(end_of(answer, left, is_kept=is_kept))
 
     async def _keep(
         self, credential: Credential, refresh: Refresh, tokens: Tokens, *, refresh_token: str, asked_at: Instant
-    ) -> None:
+    ) -> bool:
         """Keep what was handed out, however late, if it still follows what is kept; the store is waited for."""
         renewed = await self._until_known(
             lambda: self._credentials.renew(
@@ -222,6 +228,7 @@ class Upkeep:
             patience=PATIENCE_WITH_TOKENS,
         )
         log.info("refreshed" if renewed else "refresh_superseded", tries=refresh.tries)
+        return renewed is not None
 
     async def _note(self, credential: Credential, *, before: Refresh | None, after: Refresh) -> bool:
         return await self._until_known(

@@ -162,8 +162,8 @@ async def _instead(call: Call, when: When) -> Response | None:
         match fault:
             case SlowFault(when=moment, ms=delay) if moment == when:
                 await call.upstream.sleep(delay / 1000)
-            case StatusFault(when=moment, status=status) if moment == when:
-                return _error(status, call)
+            case StatusFault(when=moment) if moment == when:
+                return _error(fault, call)
             case HtmlFault(when=moment, status=status) if moment == when:
                 return Response(HTML_PAGE, status, media_type="text/html")
             case OAuthErrorFault(when=moment, error=error, status=status) if moment == when:
@@ -177,11 +177,12 @@ async def _instead(call: Call, when: When) -> Response | None:
     return None
 
 
-def _error(status: int, call: Call) -> Response:
+def _error(fault: StatusFault, call: Call) -> Response:
     limits, shape, headers = call.switches.limits, call.switches.answers, {}
-    if status in _ANNOUNCED_WAITS:
-        headers = waiting_headers(limits, limit=limits.ip, now=call.now, until=call.now + limits.cooldown_ms)
-    return _json(error_answer(RefusedError(status, headers=headers), shape), shape.media_type)
+    if fault.status in _ANNOUNCED_WAITS:
+        wait_ms = limits.cooldown_ms if fault.retry_after_s is None else fault.retry_after_s * 1_000
+        headers = waiting_headers(limits, limit=limits.ip, now=call.now, until=call.now + wait_ms)
+    return _json(error_answer(RefusedError(fault.status, headers=headers), shape), shape.media_type)
 
 
 def _spoiled(answer: Answer, call: Call) -> Response:

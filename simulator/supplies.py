@@ -62,9 +62,10 @@ def _check(app: App, fields: Any) -> None:  # noqa: ANN401
     problems += [Problem.at(f"{pointer}/{name}", "Unknown field.") for name in fields if name not in app.asks]
     if problems:
         raise RefusedError(400, *problems)
-    if any(WRONG in str(value) for value in fields.values()):
-        given = ", ".join(f"{name} {value!r}" for name, value in fields.items())
-        raise RefusedError(400, Problem(f"{app.title} refused {given}.", code="invalid_credentials"))
+    if wrong := [name for name, value in fields.items() if WRONG in str(value)]:
+        given = f"{app.title} refused " + ", ".join(f"{name} {value!r}" for name, value in fields.items()) + "."
+        sources = [{"pointer": f"{pointer}/{name}"} for name in wrong]
+        raise RefusedError(400, *(Problem(given, code="invalid_credentials", source=source) for source in sources))
 
 
 SUPPLIES: Final[Mapping[str, Handle]] = {"POST /v2/authentications": create_authentication}

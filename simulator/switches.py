@@ -209,10 +209,14 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_f
 
 
 class StatusFault(Fault, frozen=True, tag="status"):
-    """Answers with an error, before anything was done or after everything was."""
+    """Answers with an error, before anything was done or after everything was.
+
+    429 and 503 say when to come back: after so many seconds, or else when a limit would be over.
+    """
 
     status: Annotated[int, Meta(ge=400, le=599)]
     when: When = "before"
+    retry_after_s: Annotated[int, Meta(ge=0, le=86_400)] | None = None
 
 
 class HtmlFault(Fault, frozen=True, tag="html"):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -51,6 +50,9 @@ _BOUNDS: Final[dict[str, Any]] = {
 }
 _LOOK_S: Final = 1
 _WORKER_TTL_S: Final = 30
+_KNOWN_S: Final = _WORKER_TTL_S + 60
+"""For so long RQ's server knows a worker that was heard of; by the worker's own word its clock would count."""
+
 _JOB_LIMIT_S: Final = 60
 """After this long RQ takes a batch whose worker is gone for lost, and erases it."""
 
@@ -210,11 +212,11 @@ class BatchWorker(SimpleWorker):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetcher:
-    """A worker process that fetches batches, or did until `seen_at`."""
+    """A worker process that fetches batches; last heard of `silent_s` ago, by the clock of the queue's server."""
 
     host: str
     pid: int
-    seen_at: datetime
+    silent_s: int
 
 
 def fetchers(url: str) -> tuple[Fetcher, ...]:
@@ -226,14 +228,15 @@ def fetchers(url: str) -> tuple[Fetcher, ...]:
     try:
         queue = Queue(CHECKS, connection=redis, serializer=JSONSerializer)
         found = SimpleWorker.all(queue=queue, serializer=JSONSerializer)
+        left_s = [int(redis.ttl(one.key)) for one in found]
     except RedisError as error:
         raise StoreUnavailableError(problem=f"queue: {error}") from error
     finally:
         redis.close()
     return tuple(
-        Fetcher(host=one.hostname, pid=one.pid, seen_at=one.last_heartbeat)
-        for one in found
-        if one.hostname and one.pid and one.last_heartbeat
+        Fetcher(host=one.hostname, pid=one.pid, silent_s=max(0, _KNOWN_S - left))
+        for one, left in zip(found, left_s, strict=True)
+        if one.hostname and one.pid
     )
 
 

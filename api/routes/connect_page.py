@@ -13,8 +13,10 @@ from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
+import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from structlog.contextvars import bind_contextvars
 
 from api.connect_page import Kind, Page, html
 from api.deps import ApiUrl, Here
@@ -37,6 +39,8 @@ from orchestrator.core.signals import ConnectLinkOpened
 from orchestrator.core.tenants import DEFAULT_TENANT, digest_of, origin_of
 from orchestrator.queries import Linked
 
+log = structlog.get_logger(__name__)
+
 router = APIRouter(prefix="/connect/{token}", include_in_schema=False)
 
 COOKIE: Final = "zapwright-browser"
@@ -44,6 +48,7 @@ COOKIE_S: Final = 25 * 3600
 """Longer than any link is good."""
 
 _NAME: Final = re.compile(r"[a-z0-9]{20,64}")
+_SESSION_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _STATUS: Final = {
     Kind.UNKNOWN: HTTPStatus.NOT_FOUND,
@@ -85,6 +90,12 @@ class Visit:
         """The browser's name, None before it has one."""
         name = self.request.cookies.get(COOKIE, "")
         return name if _NAME.fullmatch(name) else None
+
+    @property
+    def session_id(self) -> str | None:
+        """The session's id as the link's address says it: known also when the store does not answer."""
+        found = session_of(self.token)
+        return found if _SESSION_ID.fullmatch(found) else None
 
     @property
     def is_from_elsewhere(self) -> bool:
@@ -134,8 +145,9 @@ class Visit:
             found = await page
         except NotFoundError:
             return self.answer(Page(kind=Kind.UNKNOWN))
-        except StoreError:
-            return self.answer(Page(kind=Kind.TROUBLE, reference=self.request.scope["state"]["reference"]))
+        except StoreError as error:
+            log.warning("connect_page_failed", problem=error.message)
+            return self.answer(Page(kind=Kind.TROUBLE, reference=self.session_id))
         if found is not None:
             return self.answer(found)
         return RedirectResponse(self.path, HTTPStatus.SEE_OTHER, headers=page_headers(self.request))
@@ -154,6 +166,7 @@ class Visit:
             account=linked.credential.email if linked.credential else None,
             code=waiting.code if waiting else None,
             step_id=linked.step.id if kind is Kind.FOLLOW else None,
+            reference=linked.session.id if kind is Kind.FOLLOW else None,
             return_url=linked.link.return_url if self.is_its_own(linked) else None,
         )
 
@@ -171,7 +184,10 @@ class Visit:
 
 
 async def _visit(request: Request, token: str, here: Here, url: ApiUrl) -> Visit:
-    return Visit(here, request, token, url)
+    visit = Visit(here, request, token, url)
+    if visit.session_id is not None:
+        bind_contextvars(session=visit.session_id)
+    return visit
 
 
 VisitDep = Annotated[Visit, Depends(_visit)]

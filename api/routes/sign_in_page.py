@@ -40,6 +40,7 @@ BROWSER: Final = "zapwright_browser"
 OUTCOME: Final = "zapwright_sign_in"
 """What pages that are led back to are told, in their address's query."""
 
+_REFERENCE: Final = re.compile(r"[a-z0-9]{1,20}")
 _SECRET: Final = re.compile(r"[a-z0-9]{20,64}")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _AN_ERROR: Final = re.compile(r"[a-z_]{1,64}")
@@ -143,7 +144,7 @@ class Visit:
             return self.refused(Kind.CLIENT_REFUSED)
         except StoreError as error:
             log.warning("sign_in_failed", problem=error.message)
-            return self.refused(Kind.TROUBLE)
+            return self.refused(f"{Kind.TROUBLE}?reference={self.request.scope['state']['reference']}")
 
 
 async def _visit(request: Request, here: Here, url: ApiUrl) -> Visit:
@@ -204,12 +205,12 @@ async def show_result(visit: VisitDep, sign_in_id: str) -> Response:
 
 
 @router.get("/refused/{why}")
-async def show_refusal(visit: VisitDep, why: str) -> Response:
-    """Say why the browser cannot go on."""
+async def show_refusal(visit: VisitDep, why: str, reference: str = "") -> Response:
+    """Say why the browser cannot go on; `reference` is by what the log has the request that failed."""
     kinds = {kind.value for kind in (*_STATUS, Kind.CLIENT_REFUSED)}
     kind = Kind(why) if why in kinds else Kind.UNKNOWN
-    reference = visit.request.scope["state"]["reference"] if kind is Kind.TROUBLE else None
-    return visit.page(Page(kind=kind, reference=reference))
+    is_quoted = kind is Kind.TROUBLE and _REFERENCE.fullmatch(reference)
+    return visit.page(Page(kind=kind, reference=reference if is_quoted else None))
 
 
 @router.get("/{token}")

@@ -2,9 +2,10 @@
 /** One step of the Zap as a card: its app, its account with everything that can become of a popup, and its action. */
 
 import { appSearch, newSearch, picture } from "./app-search.js";
-import { evidenceInWords, fieldInWords, isSecret, wordsOf } from "./builder-words.js";
+import { evidenceInWords, wordsOf } from "./builder-words.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
+import { newOwnForm, ownForm } from "./own-form.js";
 
 /**
  * @typedef {{id: string, title: string, is_expired: boolean}} Account
@@ -15,8 +16,7 @@ import { icon } from "./icons.js";
  * @property {boolean} changing the app is being looked for although there is one
  * @property {boolean} picking another account is being looked for although there is one
  * @property {Account[] | null} accounts
- * @property {string[]} asks the fields of an app of one's own, by which it can be connected without a popup
- * @property {boolean} isTyped what is typed there is shown
+ * @property {import("./own-form.js").OwnForm} own by which an app of one's own can be connected without a popup
  * @property {Action[] | null} actions
  * @property {string | null} of the app whose accounts and actions these are
  * @property {boolean} isStale Zapier may list other accounts by now
@@ -34,7 +34,7 @@ import { icon } from "./icons.js";
  * @property {() => void} finished
  * @property {() => void} cancel
  * @property {(account: Account) => void} choose
- * @property {(title: string, fields: Record<string, string>, sent: () => void) => void} supply connects an app of one's own by its fields
+ * @property {(given: import("./own-form.js").Given) => Promise<boolean>} supply connects an app of one's own by its fields
  * @property {() => void} insert puts a step in before this one
  * @property {(action: {key: string, action_type: string}) => void} chooseAction
  * @property {(by: number) => void} move
@@ -49,8 +49,7 @@ export function newDesk() {
     changing: false,
     picking: false,
     accounts: null,
-    asks: [],
-    isTyped: false,
+    own: newOwnForm(),
     actions: null,
     of: null,
     isStale: false,
@@ -179,7 +178,7 @@ function body(step, { words, index, locked, desk, wishes }) {
   const settled = SETTLED.has(step.show);
   return [
     settled ? account(step, words, locked, desk, wishes) : telling(step, words, desk, wishes),
-    (CHOOSING.has(step.show) || (settled && desk.picking) || (step.show === "preparing" && desk.asks.length > 0)) && accounts(step, desk, wishes),
+    (CHOOSING.has(step.show) || (settled && desk.picking) || (step.show === "preparing" && desk.own.asks.length > 0)) && accounts(step, desk, wishes),
     settled && action(step, index === 0, locked, desk, wishes),
     settled && desk.form?.describe({ locked }),
   ];
@@ -299,49 +298,13 @@ function accounts(step, desk, wishes) {
       { class: "row", key: "connect" },
       step.show !== "blocked" &&
         button(others.length + candidates.size > 0 ? `Connect another ${app} account` : `Connect ${app}`, wishes.connect, {
-          kind: candidates.size > 0 ? "" : "primary",
+          kind: candidates.size > 0 || desk.own.isRefused ? "" : "primary",
           key: "connect",
         }),
     ),
-    desk.asks.length > 0 && !SETTLED.has(step.show) && ownForm(step, desk, wishes),
-  );
-}
-
-/** The fields of an app of one's own. What is typed is in the page's fields alone, and gone once it was sent. @param {any} step @param {Desk} desk @param {Wishes} wishes */
-function ownForm(step, desk, wishes) {
-  const app = step.app.title;
-  const submit = (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    const form = /** @type {HTMLFormElement} */ (event.target);
-    const given = new FormData(form);
-    if (desk.busy !== null) return;
-    const fields = Object.fromEntries(desk.asks.map((name, index) => [name, String(given.get(`field-${index}`))]));
-    wishes.supply(String(given.get("title")), fields, () => form.reset());
-  };
-  return h(
-    "form",
-    { key: "own", class: "stack own", hidden: step.show === "unanswered" && desk.busy !== "supply", "aria-label": `Connect ${app} by its fields`, autocomplete: "off", on: { submit } },
-    h("h3", { class: "soft small" }, "Or fill in what it asks for"),
-    h("label", { class: "field" }, h("span", {}, "What to call this account"), h("input", { type: "text", name: "title", required: true, maxlength: "255", autocomplete: "off", value: `${app} of mine` })),
-    desk.asks.map((name, index) =>
-      h(
-        "label",
-        { key: name, class: "field" },
-        h("span", {}, fieldInWords(name)),
-        h("input", { type: desk.isTyped || !isSecret(name) ? "text" : "password", name: `field-${index}`, required: true, maxlength: "8192", autocomplete: "off", autocapitalize: "off", spellcheck: "false" }),
-      ),
-    ),
-    desk.asks.some(isSecret) && h(
-      "label",
-      { class: "check" },
-      h("input", { type: "checkbox", checked: desk.isTyped, on: { change: () => ((desk.isTyped = !desk.isTyped), wishes.redraw()) } }),
-      h("span", {}, "Show what I type"),
-    ),
-    h(
-      "div",
-      { class: "row" },
-      h("button", { type: "submit", class: "button", "aria-disabled": desk.busy === "supply" ? "true" : null }, desk.busy === "supply" && h("span", { class: "spinner", "aria-hidden": "true" }), "Connect with these"),
-    ),
+    desk.own.asks.length > 0 &&
+      !SETTLED.has(step.show) &&
+      ownForm(desk.own, { id: step.id, app, heading: "h3", show: step.show, send: wishes.supply, redraw: wishes.redraw }),
   );
 }
 

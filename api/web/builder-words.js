@@ -116,7 +116,7 @@ const SHOWS = {
     tone: "bad",
     badge: "Not connected",
     title: `${app} was not connected`,
-    text: `${app} did not accept what you filled in. Look for mistakes in it, then connect again.`,
+    text: `${app} did not accept what you filled in. Look for mistakes, and fill in again what is secret: it is not kept.`,
   }),
   offline: () => ({ tone: "wait", badge: "Offline" }),
   "token-expired": () => ({ tone: "wait", badge: "Paused" }),
@@ -239,7 +239,7 @@ export function fieldInWords(name) {
 
 /** Whether what is typed into a field is nobody else's to read. @param {string} name */
 export function isSecret(name) {
-  return /secret|password|key|token/i.test(name);
+  return /secret|pass|pwd|key|token|credential|pin$/i.test(name);
 }
 
 /** Why a user has to sign in again. @type {Record<string, string>} */
@@ -315,6 +315,10 @@ export function problemInWords(error) {
 
 /** @type {Record<string, string>} */
 const PROBLEMS = {
+  no_answer: "No answer came. This page shows what became of it as soon as it can; then you may try again.",
+  candidates_found: "An account has appeared meanwhile. Use it, or try again for another one.",
+  fields_unanswered: "Zapier’s answer to what was filled in before is still awaited.",
+  authentication_not_usable: "Zapier does not show this account any more. Choose another, or connect one.",
   upstream_busy: "Zapier can take no more questions right now. Try again in a moment.",
   upstream_unavailable: "Zapier does not answer right now. Try again in a moment.",
   session_not_found: "This Zap is no longer kept.",

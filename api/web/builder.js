@@ -14,6 +14,7 @@ import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 import { createForm } from "./form.js";
 import { icon } from "./icons.js";
+import { newOwnForm, supply } from "./own-form.js";
 import { createSignIn } from "./sign-in.js";
 import { signInPanel } from "./sign-in-panel.js";
 
@@ -236,16 +237,14 @@ function wishesOf(step, index, connect) {
         await connect.choose(step.id, account.id);
         desk.picking = false;
       }),
-    supply: (title, fields, sent) =>
-      act(desk, "supply", async () => {
-        try {
-          await connect.ask(step.id, "POST", "/authentications", { title, fields });
-          sent();
-          desk.picking = false;
-        } catch (error) {
-          if (error.code !== "fields_refused") throw error; // which the step itself shows, as `not-made`
-        }
-      }),
+    supply: async (given) => {
+      let isSent = false;
+      await act(desk, "supply", async () => {
+        isSent = await supply(desk.own, connect, step.id, given);
+        if (isSent) desk.picking = false;
+      });
+      return isSent;
+    },
     insert: () =>
       act(desk, "insert", async () => {
         focusOn(`${await connect.addStep({ position: index })}-name`);
@@ -276,7 +275,7 @@ function provide(step, connect) {
   if (step.app === null) return;
   known.apps.set(step.app.id, step.app.title);
   if (step.authentication) known.accounts.set(step.authentication.id, step.authentication.title);
-  if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null });
+  if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null, own: newOwnForm() });
   desk.form ??= createForm({ connect, stepId: step.id, tests: true, changed: redraw, words: problemInWords });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
@@ -284,7 +283,8 @@ function provide(step, connect) {
   if (isAsked && desk.accounts === null) {
     load(desk, "accounts", async () => {
       const { authentications, own_app } = await connect.authentications(step.id, { refresh: desk.isStale });
-      Object.assign(desk, { accounts: authentications, asks: own_app?.fields ?? [], isStale: false });
+      Object.assign(desk, { accounts: authentications, isStale: false });
+      desk.own.asks = own_app?.fields ?? [];
       for (const { id, title } of authentications) known.accounts.set(id, title);
     });
   }

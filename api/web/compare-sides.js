@@ -14,10 +14,11 @@ import { h } from "./dom.js";
  * @property {{tone: string, words: string} | null} problem
  * @property {"left" | "right" | null} signedIn whose popup the next one is
  * @property {string} naiveCode
- * @property {{phase: "preparing" | "ready" | "open" | "gave-up" | "blocked" | "connected" | "skipped", moments: Moment[], lost: Account | null}} left
+ * @property {{phase: "new" | "preparing" | "ready" | "open" | "gave-up" | "blocked" | "connected" | "skipped", moments: Moment[], lost: Account | null}} left
  * @property {{step: any, events: readonly any[], moments: Moment[], awaySince: number | null}} right
  *
  * @typedef {object} Wishes
+ * @property {() => void} begin
  * @property {() => void} connectLeft called inside the click
  * @property {() => void} skipLeft
  * @property {() => void} connectRight called inside the click
@@ -29,6 +30,8 @@ import { h } from "./dom.js";
 
 /** Where the right side's popup is being waited for. */
 export const OPEN = new Set(["opening", "waiting", "confirming", "checking"]);
+/** Where the left side has not been tried yet. */
+export const EARLY = new Set(["new", "preparing", "ready"]);
 /** Where the popup may be opened once more. */
 const AGAIN = new Set([
   "blocked",
@@ -53,6 +56,7 @@ connect.subscribe(() => {
 // ------------------------------------------------------------------------------------------------ the left side
 
 const NAIVE = /** @type {const} */ ({
+  new: { tone: "plain", badge: "Not connected" },
   preparing: { tone: "plain", badge: "Getting ready" },
   ready: { tone: "plain", badge: "Not connected" },
   open: { tone: "wait", badge: "Waiting" },
@@ -83,8 +87,13 @@ export function naiveSide(page, wishes) {
 }
 
 /** @param {Page} page @param {Wishes} wishes */
-function naiveBody({ left, app, signedIn }, { connectLeft, skipLeft }) {
+function naiveBody({ left, app, signedIn }, { begin, connectLeft, skipLeft }) {
   switch (left.phase) {
+    case "new":
+      return [
+        h("p", {}, "Each side gets a user and a Zap of its own. Then press one button after the other."),
+        h("div", { class: "row" }, button("Begin", begin, { kind: "primary" })),
+      ];
     case "preparing":
     case "ready":
       return [
@@ -124,8 +133,8 @@ function naiveBody({ left, app, signedIn }, { connectLeft, skipLeft }) {
  */
 export function ourSide(page, wishes) {
   const { right, app } = page;
-  const show = right.step?.show ?? "preparing";
-  const { tone, badge } = show === "ready" ? { tone: "plain", badge: "Not connected" } : wordsOf(show, app.title);
+  const show = right.step?.show ?? (page.left.phase === "new" ? "new" : "preparing");
+  const { tone, badge } = show === "ready" || show === "new" ? { tone: "plain", badge: "Not connected" } : wordsOf(show, app.title);
   return side("right", {
     title: "With connect.js",
     about: "Tells Zapwright what it sees. Closed means nothing.",
@@ -142,7 +151,7 @@ export function ourSide(page, wishes) {
 /** @param {Page} page @param {string} show @param {Wishes} wishes */
 function ourBody(page, show, wishes) {
   const { right, app } = page;
-  if (show === "preparing" || show === "choose-app" || show === "ready") return ourBeginning(page, show, wishes);
+  if (["new", "preparing", "choose-app", "ready"].includes(show)) return ourBeginning(page, show, wishes);
   if (show === "resolved") return connected(right);
   const { tone, title = "", text = "" } = wordsOf(show, app.title);
   const told = note(tone, title, text);
@@ -166,7 +175,7 @@ function whileOpen(step, { finished, connectRight, cancel }) {
 /** @param {Page} page @param {string} show @param {Wishes} wishes */
 function ourBeginning({ left, app, signedIn }, show, { connectRight }) {
   const isNext = signedIn === "right" && show === "ready";
-  const isFirst = left.phase === "preparing" || left.phase === "ready" || left.phase === "open";
+  const isFirst = EARLY.has(left.phase) || left.phase === "open";
   return [
     h("p", {}, isFirst ? "The same app, the same login, the same lost message. First the published snippet." : "Now the same here: continue at Zapier, and take your time at the login."),
     h("div", { class: "row" }, button(`Connect ${app.title}`, connectRight, { kind: "primary", isPossible: isNext })),

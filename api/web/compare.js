@@ -8,7 +8,7 @@
 
 import { problemInWords, wordsOf } from "./builder-words.js";
 import { connectAccount } from "./compare-naive.js";
-import { OPEN, naiveSide, ourSide, waysToBreakIt } from "./compare-sides.js";
+import { EARLY, OPEN, naiveSide, ourSide, waysToBreakIt } from "./compare-sides.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 
@@ -16,6 +16,8 @@ const APP = "Salesforce";
 /** What goes wrong in the app's popups, and in nothing else. */
 const FAULT = { coop: { middle: "same-origin" } };
 const MEMORY = "zapwright.compare";
+/** In the address of who begins again. */
+const AT_ONCE = "#begin";
 const RETRY_MS = 3_000;
 const TRUTH_EVERY_MS = 5_000;
 const TRUTH_TIMES = 24;
@@ -35,10 +37,10 @@ const page = {
   problem: null,
   signedIn: null,
   naiveCode: "",
-  left: { phase: "preparing", moments: [], lost: null },
+  left: { phase: "new", moments: [], lost: null },
   right: { step: null, events: [], moments: [], awaySince: null },
 };
-const wishes = { connectLeft, skipLeft, connectRight, followed, finished, cancel, choose };
+const wishes = { begin, connectLeft, skipLeft, connectRight, followed, finished, cancel, choose };
 let link = { url: "", origin: "" };
 let session = "";
 const users = { left: "", right: "" };
@@ -141,7 +143,10 @@ function signInAgain() {
 
 // ------------------------------------------------------------------------------------------------ beginning
 
+/** Before this nothing is asked of anybody: whoever only looks leaves nothing behind. */
 async function begin() {
+  page.left.phase = "preparing";
+  redraw();
   const run = crypto.randomUUID().slice(0, 6);
   Object.assign(users, { left: `left-${run}`, right: `right-${run}` });
   const naive = await patiently(() => begun(users.left));
@@ -305,20 +310,19 @@ function resume() {
   const named = decodeURIComponent(location.hash.slice(1));
   const memory = kept();
   const id = named || (memory?.isOpen ? memory.session : "");
-  if (!id) return false;
+  if (!id) return;
   const isKnown = memory?.session === id;
   page.left = isKnown ? memory.left : { phase: "skipped", moments: [], lost: null };
   if (!["gave-up", "blocked", "connected"].includes(page.left.phase)) page.left.phase = "skipped";
   page.right.awaySince = isKnown && memory.isOpen ? memory.seen : null;
   follow(id, connectFor(id));
-  return true;
 }
 
 function again() {
   connect?.close();
   keep(null);
   session = "";
-  history.replaceState(null, "", location.pathname);
+  history.replaceState(null, "", AT_ONCE);
   location.reload();
 }
 
@@ -327,7 +331,7 @@ function again() {
 function redraw() {
   const focused = document.activeElement;
   const side = focused?.closest(".side")?.id;
-  const isOver = page.left.phase !== "ready" && page.left.phase !== "preparing";
+  const isOver = !EARLY.has(page.left.phase);
   draw(corner, isOver && h("button", { type: "button", class: "button", on: { click: again } }, "Begin again"));
   draw(
     place,
@@ -348,4 +352,7 @@ void fetch("/web/compare-naive.js")
     redraw();
   });
 redraw();
-if (!resume()) void begin();
+if (location.hash === AT_ONCE) {
+  history.replaceState(null, "", location.pathname);
+  void begin();
+} else resume();

@@ -3,18 +3,26 @@
 
 import { picture } from "./app-search.js";
 import { button, CHOOSING, PENDING } from "./builder-step.js";
-import { wordsOf } from "./builder-words.js";
+import { problemInWords, wordsOf } from "./builder-words.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
+import { newOwnForm, ownForm, supply } from "./own-form.js";
 import { createSignIn } from "./sign-in.js";
 import { signInPanel } from "./sign-in-panel.js";
 
 const WAITS_MS = 3_000;
 const YOUNG_MS = 5_000;
 
+/** What this page says otherwise than the builder, to somebody who knows of neither. @type {Record<string, import("./builder-words.js").Words>} */
+const HERE = {
+  sending: { tone: "busy", badge: "", title: "Sending what you filled in", text: "It is sent once, and kept nowhere." },
+  offline: { tone: "wait", badge: "", title: "This does not work right now", text: "Nothing is lost: the page goes on as soon as there is an answer." },
+  "token-expired": { tone: "wait", badge: "", title: "This page has stopped", text: "Nothing is lost: reload it to go on." },
+};
+
 const main = /** @type {HTMLElement} */ (document.querySelector("#connect"));
 const told = /** @type {HTMLElement} */ (document.querySelector("#told"));
-const { kind, step: stepId = "", back, asker } = main.dataset;
+const { kind, step: stepId = "", back, asker, reference } = main.dataset;
 
 if (kind === "waiting") waitToBeLetIn();
 else if (kind === "follow") follow();
@@ -42,8 +50,11 @@ function follow() {
   /** @type {{id: string, title: string, is_expired: boolean}[]} */
   let accounts = [];
   let shown = "";
+  let chosenFrom = "";
   let busy = "";
   let problem = "";
+  let isListed = true;
+  const own = newOwnForm();
   const connect = createConnect({ getToken });
   const signIn = createSignIn({ getToken });
   connect.subscribe(redraw);
@@ -54,11 +65,13 @@ function follow() {
     const { status, steps, session } = connect.getSnapshot();
     const [now] = steps;
     if (status === "refused" || (status === "over" && now?.show !== "resolved")) return again();
-    if (!now) return;
+    if (!now) return status === "offline" && draw(main, unreachable());
     if (!now.app) return again();
+    if (now.show !== "preparing") chosenFrom = CHOOSING.has(now.show) ? now.show : "";
     // While the accounts to choose from are being read, everything else stays as it is.
-    const step = now.show === "preparing" && CHOOSING.has(shown) ? { ...now, show: shown } : now;
+    const step = now.show === "preparing" && chosenFrom ? { ...now, show: own.isSending ? "sending" : chosenFrom } : now;
     const isNew = step.show !== shown;
+    if (isNew) problem = "";
     shown = step.show;
     const words = headed(step);
     document.title = words;
@@ -66,18 +79,39 @@ function follow() {
     draw(main, card(step, words, session?.credential.account ?? null));
     if (hadFocus && !main.contains(document.activeElement)) main.querySelector("h1")?.focus();
     if (!isNew) return;
-    told.textContent = [words, wordsOf(step.show, now.app.title).title].filter(Boolean).join(". ");
-    problem = "";
-    if (CHOOSING.has(step.show)) void load();
+    told.textContent = [words, inWords(step.show, now.app.title).title].filter(Boolean).join(". ");
+    if (CHOOSING.has(step.show) && !own.isSending) void load();
   }
 
   async function load() {
     try {
-      accounts = (await connect.authentications(stepId)).authentications;
-    } catch {
+      const { authentications, own_app } = await connect.authentications(stepId);
+      accounts = authentications;
+      own.asks = own_app?.fields ?? [];
+      isListed = true;
+    } catch (error) {
       accounts = [];
+      isListed = false;
+      problem = problemInWords(error);
     }
     redraw();
+  }
+
+  function loadAgain() {
+    isListed = true;
+    problem = "";
+    void load();
+  }
+
+  /** @param {import("./own-form.js").Given} given */
+  async function send(given) {
+    problem = "";
+    try {
+      return await supply(own, connect, stepId, given);
+    } catch (error) {
+      problem = problemInWords(error);
+      return false;
+    }
   }
 
   /** @param {{id: string}} account */
@@ -87,7 +121,7 @@ function follow() {
     try {
       await connect.choose(stepId, id);
     } catch (error) {
-      problem = /** @type {Error} */ (error).message;
+      problem = problemInWords(error);
     }
     busy = "";
     redraw();
@@ -96,23 +130,34 @@ function follow() {
   /** @param {any} step @param {string} heading @param {string | null} zapier */
   function card(step, heading, zapier) {
     const app = step.app.title;
+    const choosing = CHOOSING.has(step.show) || step.show === "sending";
     return h(
       "section",
       { class: "card stack", "data-show": step.show },
       h("p", { class: "app" }, picture(step.app), h("b", {}, h("bdi", {}, app))),
       h("h1", { tabindex: "-1" }, heading),
       step.show === "resolved" ? done(step) : step.show === "sign-in-needed" ? signingIn() : telling(step),
-      problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, problem),
+      problem && h(
+        "div",
+        { class: "note", "data-tone": "bad", role: "alert", key: "problem" },
+        h("p", {}, problem),
+        !isListed && h("div", { class: "row" }, button("Look again", loadAgain)),
+      ),
       step.show === "ready" && zapier && h("p", {}, "It will be kept in the Zapier account ", h("b", {}, zapier), "."),
       step.candidates.length > 0 && choices(step.candidates.length > 1 ? "One of these may be it" : "This may be it", step.candidates, "This one"),
-      CHOOSING.has(step.show) && step.show !== "blocked" && button(wish(step, app), () => connect.connect(stepId), {
-        kind: step.candidates.length > 0 ? "wide" : "primary wide",
+      choosing && step.show !== "blocked" && button(wish(step, app), () => connect.connect(stepId), {
+        kind: step.candidates.length > 0 || BY_FIELDS.has(step.show) ? "wide" : "primary wide",
         key: "connect",
       }),
-      CHOOSING.has(step.show) && choices("Or use one that is there already", others(step), "Use"),
-      step.support && step.show !== "ready" && step.show !== "resolved" &&
-        h("p", { class: "soft small" }, "If you ask for help, quote ", h("span", { class: "mono" }, step.support)),
+      choosing && choices("Or use one that is there already", others(step), "Use"),
+      choosing && own.asks.length > 0 && ownForm(own, { id: stepId, app, heading: "h2", show: step.show, send, redraw }),
+      (problem || !UNTROUBLED.has(step.show)) && quote(step.support),
     );
+  }
+
+  /** Where nothing is known of the step yet, nor can be just now. */
+  function unreachable() {
+    return h("section", { class: "card stack", "data-show": "offline" }, h("h1", { tabindex: "-1" }, document.title), note(inWords("offline", "")), quote(reference));
   }
 
   /** @param {any} step */
@@ -144,15 +189,12 @@ function follow() {
 
   /** @param {any} step */
   function telling(step) {
-    const { tone, title, text } = wordsOf(step.show, step.app.title);
+    const words = inWords(step.show, step.app.title);
     const pending = PENDING.has(step.show);
-    if (!title && !text) return null;
-    return h(
-      "div",
-      { class: "note", "data-tone": tone },
-      title && title !== headed(step) && h("strong", {}, title),
-      text && h("p", {}, text),
-      pending && next(step),
+    if (!words.title && !words.text) return null;
+    return note(
+      words,
+      (pending || step.show === "unanswered") && next(step),
       step.show === "blocked" && h(
         "div",
         { class: "row" },
@@ -197,6 +239,26 @@ function follow() {
   }
 }
 
+/** Where the popup is not what the user is after. */
+const BY_FIELDS = new Set(["sending", "unanswered", "not-made"]);
+/** Where nobody needs help. */
+const UNTROUBLED = new Set(["ready", "sending", "resolved"]);
+
+/** @param {string} show @param {string} app */
+function inWords(show, app) {
+  return HERE[show] ?? wordsOf(show, app);
+}
+
+/** @param {import("./builder-words.js").Words} words @param {...import("./dom.js").Child} more */
+function note({ tone, title, text }, ...more) {
+  return h("div", { class: "note", "data-tone": tone, key: "telling" }, title && h("strong", {}, title), text && h("p", {}, text), more);
+}
+
+/** @param {string | null | undefined} reference */
+function quote(reference) {
+  return reference && h("p", { class: "soft small" }, "If you ask for help, quote ", h("span", { class: "mono" }, reference));
+}
+
 /** @param {any} step */
 function headed(step) {
   return step.show === "resolved" ? `${step.app.title} is connected` : `Connect ${step.app.title}`;
@@ -205,7 +267,7 @@ function headed(step) {
 /** @param {any} step @param {string} app */
 function wish({ show, candidates }, app) {
   if (candidates.length > 0) return "Connect another account";
-  return show === "ready" ? `Connect ${app}` : "Try again";
+  return show === "ready" || BY_FIELDS.has(show) ? `Connect ${app}` : "Try again";
 }
 
 /** @param {{next_check_in_s: number | null}} step */

@@ -6,6 +6,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "selected", "disabled", "hidden", "open"]);
+const LONGEST_PRESS_MS = 1_000;
 
 /**
  * @typedef {{tag: string, attributes: Record<string, any>, children: Described[]}} Element_
@@ -17,6 +18,14 @@ const PROPERTIES = new Set(["value", "checked", "selected", "disabled", "hidden"
 const drawn = new WeakMap();
 /** @type {WeakMap<Node, Record<string, (event: any) => void>>} */
 const listeners = new WeakMap();
+/** @type {Map<Element, Described[]>} what is drawn as soon as nothing is pressed */
+const held = new Map();
+/** @type {ReturnType<typeof setTimeout> | undefined} there while a pointer is pressed, and we know of it */
+let press;
+
+globalThis.addEventListener?.("pointerdown", hold, true);
+for (const end of ["pointerup", "pointercancel"]) globalThis.addEventListener?.(end, () => press && setTimeout(letGo), true);
+globalThis.addEventListener?.("click", letGo, true);
 
 /**
  * Describes an element. Among its attributes: `key` tells it from its siblings when these change places, `on` has a listener
@@ -34,12 +43,36 @@ export function h(tag, attributes = {}, ...children) {
 /**
  * Makes a place hold exactly what is described. The element that had the focus keeps it while it is there.
  *
+ * While a pointer is pressed (for a second at most) it waits, so that what was pressed is still under it when it is released:
+ * a button that moved away because its press left a field, which then says what is wrong with it, would not be clicked. Before
+ * anything hears of the click, what waited is drawn.
+ *
  * @param {Element} place
  * @param {...Child} children
  */
 export function draw(place, ...children) {
+  if (press === undefined) put(place, flat(children));
+  else held.set(place, flat(children));
+}
+
+function hold() {
+  clearTimeout(press);
+  press = setTimeout(letGo, LONGEST_PRESS_MS);
+}
+
+function letGo() {
+  clearTimeout(press);
+  press = undefined;
+  for (const [place, wanted] of held) {
+    held.delete(place);
+    put(place, wanted);
+  }
+}
+
+/** @param {Element} place @param {Described[]} wanted */
+function put(place, wanted) {
   const focused = document.activeElement;
-  reconcile(place, flat(children));
+  reconcile(place, wanted);
   if (focused instanceof HTMLElement && focused.isConnected && document.activeElement !== focused) {
     focused.focus({ preventScroll: true });
   }

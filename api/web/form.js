@@ -5,7 +5,7 @@
  */
 
 import { draw, h } from "./dom.js";
-import { asText, createFilling, draftOf, inputsOf, inserted, isMapped, mapped, piecesOf } from "./filling.js";
+import { asText, createFilling, draftOf, inputsOf, inserted, isMapped, mapped, piecesOf, valueOf } from "./filling.js";
 import { createTest } from "./step-test.js";
 
 /**
@@ -112,9 +112,11 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     return `${stepId}-field-${my.numbers.get(id)}`;
   };
 
-  /** @param {FormField} one */
+  /** What is said of a field is said of a value: of one that was not judged yet, nothing is. @param {FormField} one */
   const flawsOf = (one) => {
-    const said = [...(filled.answer?.problems ?? []), ...filled.told].filter(({ field: id, code }) => id === one.id && (code !== "required" || filled.isAsked || filled.touched.has(id)));
+    const { answer, drafts } = filled;
+    if (drafts.has(one.id) && JSON.stringify(valueOf(one, drafts.get(one.id))) !== JSON.stringify(answer?.inputs[one.id] ?? null)) return [];
+    const said = [...(answer?.problems ?? []), ...filled.told].filter(({ field: id, code }) => id === one.id && (code !== "required" || filled.isAsked || filled.touched.has(id)));
     return [...new Set(said.map(({ detail }) => sentence(detail)))];
   };
 

@@ -62,12 +62,17 @@ test("a caller may give up while the client waits to try again", async () => {
 });
 
 test("silence ends with the time limit, as many times as there are tries", async () => {
+  let tries = 0;
   const quick = new Zapwright({
     url: `http://127.0.0.1:${server.address().port}`,
     key: "a-key",
-    timeoutS: 0.5,
+    timeoutS: 0.05,
     sleep: async () => {},
+    fetch: (...request) => {
+      tries += 1; // by whom it is heard within the time depends on the machine
+      return fetch(...request);
+    },
   });
   await assert.rejects(quick.readHealth(), NoAnswerError);
-  assert.equal(asked, 4);
+  assert.equal(tries, 4);
 });

@@ -123,7 +123,7 @@ EVENTS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     "inputs_given": "Fields were filled in.",
     "inputs_cleared": "Fields were emptied: they were picked from another account's.",
     "step_tested": "The action was tried.",
-    "session_ready": "Every step has all it needs.",
+    "session_ready": "Every step is connected and has its action.",
     "session_expired": "Nobody finished in time: the session expired.",
     "session_cancelled": "The session was given up.",
     "zap_requested": "Zapier is asked to create the Zap.",

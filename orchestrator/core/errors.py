@@ -69,7 +69,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.core.session import Millis
+    from orchestrator.core.session import Millis, Session
 
 _SAID: Final = 3
 """As many problems as a person reads in one sentence."""
@@ -667,11 +667,12 @@ class FieldsRefusedError(UpstreamError):
 
     code = "fields_refused"
 
-    def __init__(self, *, step_id: str, problem: str) -> None:
+    def __init__(self, *, step_id: str, problem: str, flaws: Sequence[Mapping[str, str]] = ()) -> None:
         super().__init__(
             f"Zapier made no authentication of these fields ({problem}): correct them, then send them anew",
             step_id=step_id,
             problem=problem,
+            flaws=list(flaws),
         )
 
 
@@ -712,12 +713,13 @@ class StoreUnavailableError(StoreError):
 
 
 class StaleVersionError(StoreError):
-    """Somebody else committed first."""
+    """Somebody else committed first. `found` is the session as it was just then, where that is known."""
 
     code = "stale_version"
 
-    def __init__(self, *, session_id: str) -> None:
+    def __init__(self, *, session_id: str, found: Session | None = None) -> None:
         super().__init__(f"session {session_id} changed meanwhile; read it and decide again", session_id=session_id)
+        self.found = found
 
 
 class GuardFailedError(StoreError):

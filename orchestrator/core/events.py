@@ -170,7 +170,10 @@ CATALOGUE: Final[Mapping[EventName, Kind]] = {
         data={"test_id": "tt7kq2v9x0c4m1n8b6d3f5"},
         of_step=True,
     ),
-    EventName.SESSION_READY: Kind(when="every step has all it needs: the Zap can be created", is_outcome=True),
+    EventName.SESSION_READY: Kind(
+        when="every step is settled and has its action; its fields are looked at when the Zap is created",
+        is_outcome=True,
+    ),
     EventName.SESSION_EXPIRED: Kind(when="nobody finished the session before its deadline", is_outcome=True),
     EventName.SESSION_CANCELLED: Kind(when="the session is given up", is_outcome=True),
     EventName.ZAP_REQUESTED: Kind(

@@ -22,6 +22,8 @@ from orchestrator.core.session import (
     Session,
     StepState,
 )
+from orchestrator.core.sign_ins import Failure
+from orchestrator.core.upkeep import RefreshEnd
 
 RETURNS: Final = frozenset({HintKind.MESSAGE, HintKind.FINISHED, HintKind.FOCUS})
 """Signs that the user is back at the page."""
@@ -54,6 +56,14 @@ class Meter(Protocol):
         """A delivery was tried, so long after its message was made, and is now as it says."""
         ...
 
+    def signed_in(self, failure: Failure | None) -> None:
+        """A browser came back from Zapier: its user is signed in, or this went wrong."""
+        ...
+
+    def refreshed(self, end: RefreshEnd) -> None:
+        """A refresh token was used; it ended like this."""
+        ...
+
     def exchanged(self, commands: int, *, took_s: float, is_whole: bool) -> None:
         """So many commands shared an exchange with the store; `is_whole`: it was answered."""
         ...
@@ -78,6 +88,12 @@ class Unmetered:
         """Nothing."""
 
     def tried(self, delivery: Delivery, answer: Answer, *, age: Millis) -> None:
+        """Nothing."""
+
+    def signed_in(self, failure: Failure | None) -> None:
+        """Nothing."""
+
+    def refreshed(self, end: RefreshEnd) -> None:
         """Nothing."""
 
     def exchanged(self, commands: int, *, took_s: float, is_whole: bool) -> None:

@@ -109,11 +109,20 @@ def due(step: Step, *, checked_at: Instant | None) -> Due | None:
     Only a message not yet confirmed makes a resolved step wait.
     """
     since = _NEVER if checked_at is None else checked_at
-    planned = None
+    state = step.state
+    strong: list[Instant] = []
+    quiet: list[Instant] = []
+    visible_until = 0
     for attempt in step.app_attempts:
-        one = _planned(attempt, step.state, since)
-        planned = one if planned is None else planned | one
-    return None if planned is None or planned.soonest is None else planned
+        if attempt.messages or attempt.hints:
+            strong += _strong(attempt, state, since)
+        if state in _WAITED_FOR and attempt.ended not in _SEEN_TO_THE_END:
+            quiet += _quiet(attempt, since)
+        if attempt.ended is None and attempt.visible_until > visible_until:
+            visible_until = attempt.visible_until
+    if not strong and not quiet:
+        return None
+    return Due(strong=min(strong) if strong else None, quiet=min(quiet) if quiet else None, visible_until=visible_until)
 
 
 def may_be_covered(step: Step, now: Instant) -> bool:
@@ -131,15 +140,21 @@ def waits(
     among the waiters although that check left it nothing to wait for. Whatever is heard touches the watch, though it
     may ask for nothing sooner: a check under way must notice that what it read is old.
     """
-    registered, new = _wanted(before, {}), _wanted(after, checks)
-    old = _wanted(before, checks) if checks else registered
-    left = (StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in registered.keys() - new.keys())
-    changed = (
-        Wait(app_id=app_id, step_id=step_id, due=wanted)
-        for (app_id, step_id), wanted in new.items()
-        if old.get((app_id, step_id)) != wanted or _heard(before, step_id) != _heard(after, step_id)
-    )
-    return tuple(sorted(left, key=lambda effect: (effect.app_id, effect.step_id))) + tuple(changed)
+    was = {(step.app.id, step.id): step for step in _changeable(before) if step.app is not None}
+    changed: list[Wait] = []
+    for step in _changeable(after):
+        if step.app is None:
+            continue
+        app_id = step.app.id
+        known = _is_heard_of(step, was.get((app_id, step.id)))
+        wanted = None if known and app_id not in checks else due(step, checked_at=checks.get(app_id))
+        if known and (wanted is not None or app_id not in checks):
+            del was[app_id, step.id]
+        elif wanted is not None:
+            was.pop((app_id, step.id), None)
+            changed.append(Wait(app_id=app_id, step_id=step.id, due=wanted))
+    left = sorted(key for key, step in was.items() if due(step, checked_at=None) is not None)
+    return (*[StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in left], *changed)
 
 
 def presence_due(session: Session) -> Instant | None:
@@ -153,46 +168,35 @@ def presence_due(session: Session) -> Instant | None:
 
 def wake_at(session: Session, policy: Policy) -> Instant | None:
     """Return when time alone changes something about the session."""
-    if session.status in ENDED:
+    status = session.status
+    if status in ENDED:
         kept = policy.retention if session.trimmed_at is not None else min(policy.history, policy.retention)
         return (session.ended_at or session.updated_at) + kept
-    if session.status is SessionStatus.CREATING:
+    if status is SessionStatus.CREATING:
         return (session.zap.intent_at or session.updated_at) + policy.creation
-    if session.status is SessionStatus.CREATE_UNKNOWN:
+    if status is SessionStatus.CREATE_UNKNOWN:
         if session.zap.look_at is not None:
             return session.zap.look_at
         return session.deadline + policy.retention
-    live = (step.live_attempt for step in session.steps)
-    deadlines = [attempt.deadline + policy.deadline_grace for attempt in live if attempt is not None]
-    return min(deadlines, default=session.deadline)
+    live = [step.live_attempt for step in session.steps if step.attempts]
+    deadlines = [attempt.deadline for attempt in live if attempt is not None]
+    return min(deadlines) + policy.deadline_grace if deadlines else session.deadline
 
 
-def _wanted(session: Session | None, checks: Mapping[str, Instant | None]) -> dict[tuple[str, str], Due]:
-    if session is None or not session.is_open:
-        return {}
-    wanted = {}
-    for step in session.steps:
-        if step.app is not None and (planned := due(step, checked_at=checks.get(step.app.id))):
-            wanted[step.app.id, step.id] = planned
-    return wanted
+def _changeable(session: Session | None) -> Sequence[Step]:
+    return session.steps if session is not None and session.is_open else ()
 
 
-def _heard(session: Session | None, step_id: str) -> tuple[StepState, tuple[Attempt, ...]] | None:
-    step = session.step(step_id) if session is not None else None
-    return None if step is None else (step.state, step.attempts)
-
-
-def _planned(attempt: Attempt, state: StepState, since: Instant) -> Due:
-    return Due(
-        strong=min(_strong(attempt, state, since), default=None),
-        quiet=min(_quiet(attempt, state, since), default=None),
-        visible_until=attempt.visible_until if attempt.ended is None else 0,
-    )
+def _is_heard_of(step: Step, before: Step | None) -> bool:
+    """Whether the step, for the app it had before, has heard nothing that it had not heard."""
+    return before is not None and step.state is before.state and step.attempts == before.attempts
 
 
 def _strong(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
     """Return the first instant after `since` for everything that was heard."""
-    heard = [at for message in attempt.messages for at in _first_after(since, message.at, _STRONG_AT)]
+    heard: list[Instant] = []
+    for message in attempt.messages:
+        heard += _first_after(since, message.at, _STRONG_AT)
     for hint in attempt.hints:
         if state in _WAITED_FOR and (attempt.ended is None or hint.kind is HintKind.OPERATOR):
             heard += _first_after(since, hint.at, _STRONG_AT_OF[hint.kind])
@@ -202,13 +206,15 @@ def _strong(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]
 def _first_after(since: Instant, start: Instant, offsets: Sequence[Millis]) -> Sequence[Instant]:
     """Return the first of the instants at these rising offsets that is after `since`, if there is one."""
     place = bisect_right(offsets, since - start)
-    return [start + offset for offset in offsets[place : place + 1]]
+    return (start + offsets[place],) if place < len(offsets) else ()
 
 
-def _quiet(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:
-    if state not in _WAITED_FOR or attempt.ended in _SEEN_TO_THE_END:
-        return []
-    planned = [next((at for at in _doubling(attempt) if at > since), since)]
+def _quiet(attempt: Attempt, since: Instant) -> list[Instant]:
+    planned = []
+    for at in _doubling(attempt):
+        if at > since:
+            planned.append(at)
+            break
     if attempt.ended is None:
         planned += [hint.at + CLOSED_WAIT for hint in attempt.hints if hint.kind is HintKind.CLOSED]
         planned.append(attempt.deadline + 1)

@@ -333,7 +333,10 @@ class Step:
 
     def attempt(self, attempt_id: str) -> Attempt | None:
         """Return the attempt with this id, if this step remembers it."""
-        return next((attempt for attempt in self.attempts if attempt.id == attempt_id), None)
+        for attempt in self.attempts:
+            if attempt.id == attempt_id:
+                return attempt
+        return None
 
     def link(self, link_id: str) -> ConnectLink | None:
         """Return the connect link with this id, if this step remembers it."""
@@ -342,14 +345,19 @@ class Step:
     @property
     def app_attempts(self) -> tuple[Attempt, ...]:
         """The attempts opened for the app the step has now, oldest first; none where that needs no authentication."""
-        if self.app is None or self.state is StepState.NO_AUTH_REQUIRED:
+        if self.app is None or not self.attempts or self.state is StepState.NO_AUTH_REQUIRED:
             return ()
-        return tuple(attempt for attempt in self.attempts if attempt.app_id == self.app.id)
+        app_id = self.app.id
+        own = [attempt for attempt in self.attempts if attempt.app_id == app_id]
+        return self.attempts if len(own) == len(self.attempts) else tuple(own)
 
     @property
     def live_attempt(self) -> Attempt | None:
         """The attempt that the step is waiting for."""
-        return next((attempt for attempt in reversed(self.app_attempts) if attempt.ended is None), None)
+        for attempt in reversed(self.app_attempts):
+            if attempt.ended is None:
+                return attempt
+        return None
 
     @property
     def is_settled(self) -> bool:
@@ -435,20 +443,26 @@ class Session:
 
     def step(self, step_id: str) -> Step | None:
         """Return the step with this id, if the session has it."""
-        return next((step for step in self.steps if step.id == step_id), None)
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        return None
 
     @property
     def state(self) -> StepState:
         """The state of the first unsettled step; `choose-app` with no steps, the last step's when all are settled."""
-        unsettled = next((step.state for step in self.steps if not step.is_settled), None)
-        if unsettled is not None:
-            return unsettled
+        for step in self.steps:
+            if step.state not in SETTLED:
+                return step.state
         return self.steps[-1].state if self.steps else StepState.CHOOSE_APP
 
     @property
     def reason(self) -> Reason | None:
         """The reason of the first unsettled step."""
-        return next((step.reason for step in self.steps if not step.is_settled), None)
+        for step in self.steps:
+            if step.state not in SETTLED:
+                return step.reason
+        return None
 
     @property
     def status(self) -> SessionStatus:
@@ -457,9 +471,10 @@ class Session:
             return self.ended
         if self.zap.state is not ZapState.NONE and (of_zap := _STATUS_OF_ZAP.get(self.zap.state)):
             return of_zap
-        if self.steps and all(step.is_settled and step.action for step in self.steps):
-            return SessionStatus.READY
-        return SessionStatus.BUILDING
+        for step in self.steps:
+            if step.state not in SETTLED or step.action is None:
+                return SessionStatus.BUILDING
+        return SessionStatus.READY if self.steps else SessionStatus.BUILDING
 
     @property
     def is_open(self) -> bool:

@@ -28,6 +28,9 @@ RETURNS_WITHIN: Final[Millis] = 30 * MINUTE
 KEPT_FOR: Final[Millis] = 90 * MINUTE
 """How long it is known what became of a sign-in."""
 
+MOST_KEPT: Final = 10
+"""How many sign-ins of one user are kept: more than anybody goes through in that time who means one of them."""
+
 _BETWEEN: Final = "-"
 _ID: Final = re.compile(r"si([0-9a-f]{2})[0-9a-z]{20,60}")
 

@@ -9,6 +9,7 @@ lost: that is said, and the user signs in again. An answer that comes late after
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
 
 from orchestrator.core.ports.credentials import Credential, CredentialState, Kept, Refresh, SignInReason
@@ -29,6 +30,22 @@ MOST_TRIES: Final = 2
 
 PAUSE: Final[Millis] = 10 * SECOND
 """How long after an answer that tells nothing, or a refusal that names no time, nobody tries again."""
+
+
+class RefreshEnd(StrEnum):
+    """What came of using a refresh token.
+
+    `superseded`: others had put tokens meanwhile. `refused` and `outcome_lost`: the user has to sign in again.
+    `put_off`: nothing was used up. `unanswered`: it is tried once more. `client_refused`: Zapier knows no such client.
+    """
+
+    REFRESHED = "refreshed"
+    SUPERSEDED = "superseded"
+    REFUSED = "refused"
+    OUTCOME_LOST = "outcome_lost"
+    PUT_OFF = "put_off"
+    UNANSWERED = "unanswered"
+    CLIENT_REFUSED = "client_refused"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,3 +149,23 @@ def _reason(refresh: Refresh) -> SignInReason:
 def is_ending(credential: Credential, *, now: Instant) -> bool:
     """Tell whether a token is about to end, or has ended; of one whose end nobody knows, Zapier tells."""
     return credential.expires_at is not None and credential.expires_at - now <= AHEAD
+
+
+def end_of(
+    answer: Tokens | TokensOver | TokensRefused | TokensUnknown, left: Tokens | NeedSignIn | Refresh, *, is_kept: bool
+) -> RefreshEnd:
+    """Name what came of it: of the answer, of what was `left` to be written, and of whether tokens were kept."""
+    match left:
+        case Tokens():
+            return RefreshEnd.REFRESHED if is_kept else RefreshEnd.SUPERSEDED
+        case NeedSignIn(reason=SignInReason.REFRESH_OUTCOME_LOST):
+            return RefreshEnd.OUTCOME_LOST
+        case NeedSignIn():
+            return RefreshEnd.REFUSED
+        case Refresh():
+            if isinstance(answer, TokensUnknown):
+                return RefreshEnd.UNANSWERED
+            is_client_wrong = isinstance(answer, TokensRefused) and answer.is_client_wrong
+            return RefreshEnd.CLIENT_REFUSED if is_client_wrong else RefreshEnd.PUT_OFF
+        case _:
+            assert_never(left)

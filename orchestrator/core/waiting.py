@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from orchestrator.core.session import SECOND, HintKind, Instant, Millis, Reason, Session, Step, StepState
 
@@ -36,6 +36,23 @@ def waiting(session: Session) -> Waiting | None:
     if since is None or not session.is_open:
         return None
     return Waiting(since=since, heard_at=heard_at, apps=apps)
+
+
+def overdue(check_at: Instant | None, *, now: Instant) -> bool:
+    """Tell whether a check that was to be made then is overdue."""
+    return check_at is not None and check_at <= now - STUCK_AFTER
+
+
+def stuck_by(waits: Waiting | None, *, is_overdue: bool, now: Instant) -> Literal["signal", "check"] | None:
+    """Say by what somebody is stuck: `signal` when they were heard too long ago, `check` when one is overdue.
+
+    Lists, counts and what is said of a session all ask here.
+    """
+    if waits is None:
+        return None
+    if waits.heard_at is not None and waits.heard_at <= now - STUCK_AFTER:
+        return "signal"
+    return "check" if is_overdue else None
 
 
 def _waits(step: Step, app_id: str) -> tuple[Instant, Instant | None] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, Literal, assert_never
 
 from orchestrator.core.health import UNFINISHED, Fate, Jump, Rate
 from orchestrator.core.ports.budget import Usage
@@ -29,7 +29,7 @@ from orchestrator.core.session import (
     ZapState,
 )
 from orchestrator.core.values import replace
-from orchestrator.core.waiting import STUCK_AFTER
+from orchestrator.core.waiting import STUCK_AFTER, Waiting, overdue, stuck_by, waiting
 
 if TYPE_CHECKING:
     from orchestrator.core.deliveries import Delivery
@@ -228,7 +228,7 @@ def _unknown(zap: Zap, conditions: Conditions) -> Finding:
 def _open(facts: SessionFacts) -> Iterator[Finding]:
     session = facts.session
     if facts.credential is None or facts.credential.state is not CredentialState.ACTIVE:
-        yield _signed_out(facts.credential)
+        yield _signed_out(facts)
     if session.zap.state is ZapState.FAILED:
         yield Finding(
             code="zap_failed",
@@ -238,16 +238,38 @@ def _open(facts: SessionFacts) -> Iterator[Finding]:
         )
     if not session.steps:
         yield Finding(code="no_steps", says="The session has no steps yet.", do=_BUILD, verdict=Verdict.USER)
+    waits = waiting(session)
+    if waits is not None and stuck(facts) == "signal":
+        yield _unanswered(waits, facts.conditions.now)
     for place, step in enumerate(session.steps, start=1):
         yield from _of_step(facts, step, f"Step {place}")
     if session.status is SessionStatus.READY and session.zap.state is not ZapState.FAILED:
         yield Finding(
             code="ready",
-            says="Every step has all it needs: the Zap can be created.",
-            do="Have the user, or your product, create it.",
+            says="Every step is connected, where it has to be, and has its action.",
+            do="Have the user, or your product, create the Zap; fields that lack something are named then.",
             verdict=Verdict.USER,
         )
     yield from _deadline(facts)
+
+
+def stuck(facts: SessionFacts) -> Literal["signal", "check"] | None:
+    """Say by what the session is stuck, as lists and counts do."""
+    waits, now = waiting(facts.session), facts.conditions.now
+    checks = (facts.watches[app_id].next_check_at for app_id in waits.apps if app_id in facts.watches) if waits else ()
+    return stuck_by(waits, is_overdue=any(overdue(at, now=now) for at in checks), now=now)
+
+
+def _unanswered(waits: Waiting, now: Instant) -> Finding:
+    heard_at = waits.heard_at or now
+    return Finding(
+        code="not_found_yet",
+        says=f"The user was through at {clock(heard_at, now)}, as far as their page can say, and nothing that they may "
+        f"have connected was found in the {(now - heard_at) // SECOND} s since.",
+        do="What is said of the checks tells what holds it up. If they go on and find nothing, have the user choose an "
+        "account, or connect again.",
+        verdict=Verdict.STUCK,
+    )
 
 
 _BUILD: Final = "The user goes on building in your product's page."
@@ -261,16 +283,18 @@ _REFUSED: Final = {
 }
 
 
-def _signed_out(credential: Standing | None) -> Finding:
+def _signed_out(facts: SessionFacts) -> Finding:
+    credential = facts.credential
     if credential is None or credential.state is CredentialState.MISSING:
-        says = "The user has no Zapier credential: nothing can be asked of Zapier in their name."
+        says, how = "The user has no Zapier credential: nothing can be asked of Zapier in their name.", ""
     else:
         says = f"{_REFUSED[credential.reason]}: nothing is asked or checked in their name until they sign in."
+        how = " again"
     return Finding(
         code="sign_in_needed",
         says=says,
-        do="Have the user sign in to Zapier again; what waits then goes on by itself.",
-        verdict=Verdict.USER,
+        do=f"Have the user sign in to Zapier{how}; what waits then goes on by itself.",
+        verdict=Verdict.USER if stuck(facts) is None else Verdict.STUCK,
     )
 
 
@@ -448,7 +472,7 @@ def _of_its_checks(facts: SessionFacts, step: Step, name: str) -> Iterator[Findi
     is_active = facts.credential is not None and facts.credential.state is CredentialState.ACTIVE
     if watch is None or not is_active or not _is_waited_for(facts.session, step, watch):
         return
-    checked = _check(watch, step, facts.conditions)
+    checked = _check(watch, step, facts)
     yield replace(checked, says=f"{name}: {checked.says}")
     jump = facts.jumps.get(watch.key.app_id)
     if jump is not None and step.state is StepState.AWAITING_POPUP:
@@ -462,8 +486,17 @@ def _is_waited_for(session: Session, step: Step, watch: Watch) -> bool:
     )
 
 
-def _check(watch: Watch, step: Step, conditions: Conditions) -> Finding:
-    """Say of what is waited for when Zapier is asked, or what holds that up; the sentence has no beginning yet."""
+def _check(watch: Watch, step: Step, facts: SessionFacts) -> Finding:
+    """Say of what is waited for when Zapier is asked, or what holds that up; the sentence has no beginning yet.
+
+    Where the session is stuck and the check overdue, what holds it up is to be mended.
+    """
+    found = _of_check(watch, step, facts.conditions)
+    is_late = overdue(watch.next_check_at, now=facts.conditions.now) and found.do is not None
+    return replace(found, verdict=Verdict.STUCK) if is_late and stuck(facts) is not None else found
+
+
+def _of_check(watch: Watch, step: Step, conditions: Conditions) -> Finding:
     now, due = conditions.now, watch.next_check_at
     cooldown = max(side.cooldown_until for side in conditions.budget)
     if watch.lease_token is not None and watch.lease_until > now:
@@ -501,31 +534,22 @@ def _check(watch: Watch, step: Step, conditions: Conditions) -> Finding:
 
 def _overdue(step: Step, late: Millis, conditions: Conditions) -> Finding:
     full = next((side for side in conditions.budget if side.limit and side.held >= side.limit), None)
-    verdict = Verdict.STUCK if late > STUCK_AFTER else Verdict.WORKING
     says = f"a check has been due for {late // SECOND} s"
     if conditions.workers == 0:
-        return Finding(
-            code="worker_missing",
-            step_id=step.id,
-            says=f"{says}, and no worker runs.",
-            do="Start one: `zapwright worker`.",
-            verdict=Verdict.STUCK,
-        )
+        return _checks(step, "worker_missing", f"{says}, and no worker runs.", "Start one: `zapwright worker`.")
     if full is not None:
-        return Finding(
-            code="budget_used_up",
-            step_id=step.id,
-            says=f"{says}: all {full.limit} calls a minute of {full.name} are used up.",
-            do="It goes on as calls become free. The budget shows who uses them; another address has calls of its own.",
-            verdict=verdict,
+        return _checks(
+            step,
+            "budget_used_up",
+            f"{says}: all {full.limit} calls a minute of {full.name} are used up.",
+            "It goes on as calls become free. The budget shows who uses them; another address has calls of its own.",
         )
-    if verdict is Verdict.STUCK:
-        return Finding(
-            code="worker_missing",
-            step_id=step.id,
-            says=f"{says}, though nothing holds it up: no worker takes it.",
-            do="See that workers run and reach the queue (`zapwright doctor`).",
-            verdict=verdict,
+    if late >= STUCK_AFTER:
+        return _checks(
+            step,
+            "worker_missing",
+            f"{says}, though nothing holds it up: no worker takes it.",
+            "See that workers run and reach the queue (`zapwright doctor`).",
         )
     return _checks(step, "check_due", f"{says}; a worker takes it any moment.")
 
@@ -641,8 +665,8 @@ def _health(facts: AppFacts, name: str) -> Iterator[Finding]:
 def _held_up(facts: AppFacts, name: str) -> list[Finding]:
     """Return what holds the waiting sessions up, each kind once, with how many of them it concerns."""
     found: dict[str, tuple[Finding, int]] = {}
-    for waiting in facts.waiting:
-        for finding in {one.code: one for one in _holdups(waiting, facts.app_id)}.values():
+    for session in facts.waiting:
+        for finding in {one.code: one for one in _holdups(session, facts.app_id)}.values():
             first, count = found.get(finding.code, (finding, 0))
             found[finding.code] = (first, count + 1)
     return [
@@ -657,12 +681,15 @@ def _held_up(facts: AppFacts, name: str) -> list[Finding]:
 
 def _holdups(facts: SessionFacts, app_id: str) -> Iterator[Finding]:
     if facts.credential is None or facts.credential.state is not CredentialState.ACTIVE:
-        yield _signed_out(facts.credential)
+        yield _signed_out(facts)
         return
+    waits = waiting(facts.session)
+    if waits is not None and stuck(facts) == "signal":
+        yield _unanswered(waits, facts.conditions.now)
     for step in facts.session.steps:
         watch = facts.watches.get(app_id)
         if watch is not None and step.app is not None and step.app.id == app_id:
-            finding = _check(watch, step, facts.conditions)
+            finding = _check(watch, step, facts)
             if finding.code in _HOLDS_UP:
                 yield finding
 

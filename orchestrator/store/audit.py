@@ -78,21 +78,22 @@ class RedisCallLog:
 
     async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
         """Keep the record, among the newest, and count it."""
-        key, shard = self._key(tenant_id, user_id), shard_of(tenant_id, user_id, shards=self._shards)
-        field = keys.call_field(tenant_id, record.endpoint, record.end)
-        hour, minute = (
+        shard = shard_of(tenant_id, user_id, shards=self._shards)
+        touched = [
+            keys.credential(shard, tenant_id, user_id),
+            self._key(tenant_id, user_id),
             keys.hour(shard, record.at - record.at % HOUR),
             keys.minute(shard, record.at - record.at % MINUTE),
-        )
-        await self._scripts.run(
-            ("RPUSH", key, encode(record)),
-            ("LTRIM", key, -KEPT_CALLS, -1),
-            ("PEXPIRE", key, CALLS_KEPT_FOR),
-            ("HINCRBY", hour, field, 1),
-            ("EXPIRE", hour, KEPT_HOURS_S),
-            ("HINCRBY", minute, field, 1),
-            ("EXPIRE", minute, KEPT_MINUTES_S),
-        )
+        ]
+        written: list[Argument] = [
+            encode(record),
+            KEPT_CALLS,
+            CALLS_KEPT_FOR,
+            keys.call_field(tenant_id, record.endpoint, record.end),
+            KEPT_HOURS_S,
+            KEPT_MINUTES_S,
+        ]
+        await self._scripts.call(Call("note_call", touched, written))
 
     async def of_user(self, tenant_id: str, user_id: str) -> tuple[CallRecord, ...]:
         """Return what is kept of the user's calls, oldest first."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from orchestrator.core.health import Fate, Popups, Stage
 from orchestrator.core.ports.calls import CallEnd, CallKind
@@ -17,6 +17,16 @@ from orchestrator.store import keys
 from orchestrator.store.scripts import Call, Reply, Scripts
 
 WAITS = keys.index_situation(SessionStatus.BUILDING, StepState.AWAITING_POPUP, None)
+
+FIELDS_KNOWN: Final = 32_768
+"""So many things that are counted are known at a time."""
+
+_Counted: TypeAlias = (
+    tuple[Literal["popup"], Popups, Fate]
+    | tuple[Literal["call"], CallKind, CallEnd]
+    | tuple[Literal["stage"], str, Stage]
+    | tuple[Literal["title"], str]
+)
 
 
 class RedisCensusStore:
@@ -40,14 +50,16 @@ class RedisCensusStore:
         """Count sessions by app."""
         arguments = [keys.index_prefix("app").removesuffix(":"), WAITS]
         calls = [Call("count_apps", [index], arguments) for index in self._indexes(tenants)]
-        sessions: Counter[str] = Counter()
-        waiting: Counter[str] = Counter()
+        sessions: Counter[bytes] = Counter()
+        waiting: Counter[bytes] = Counter()
         for reply in await self._scripts.call_each(calls):
             for app, count, waits in _by(3, reply):
-                app_id = keys.unquoted(app.decode())
-                sessions[app_id] += count
-                waiting[app_id] += waits
-        return {app_id: AppSessions(sessions=count, waiting=waiting[app_id]) for app_id, count in sessions.items()}
+                sessions[app] += count
+                waiting[app] += waits
+        return {
+            keys.unquoted(app.decode()): AppSessions(sessions=count, waiting=waiting[app])
+            for app, count in sessions.items()
+        }
 
     async def waiting(self, tenants: Sequence[str], *, now: Instant) -> tuple[WaitingSession, ...]:
         """Return every session in which somebody waits."""
@@ -113,22 +125,36 @@ def _sum(replies: Sequence[Mapping[bytes, bytes]]) -> Counts:
     calls: defaultdict[CallKind, Counter[CallEnd]] = defaultdict(Counter)
     titles: dict[str, str] = {}
     for field, value in (pair for reply in replies for pair in reply.items()):
-        match field.decode().split(":"):
-            case ["p", tenant_id, app_id, browser, fate]:
-                of = Popups(
-                    tenant_id=keys.unquoted(tenant_id), app_id=keys.unquoted(app_id), browser=BrowserFamily(browser)
-                )
-                popups[of][Fate(fate)] += int(value)
-            case ["s", tenant_id, stage]:
-                stages[keys.unquoted(tenant_id), Stage(stage)] += int(value)
-            case ["c", tenant_id, endpoint, end]:
-                kind = CallKind(tenant_id=keys.unquoted(tenant_id), endpoint=keys.unquoted(endpoint))
-                calls[kind][CallEnd(end)] += int(value)
-            case ["t", app_id]:
-                titles[keys.unquoted(app_id)] = value.decode()
-            case unknown:
-                raise ValueError(unknown)
+        match _counted(field):
+            case "popup", of, fate:
+                popups[of][fate] += int(value)
+            case "call", kind, end:
+                calls[kind][end] += int(value)
+            case "stage", tenant_id, stage:
+                stages[tenant_id, stage] += int(value)
+            case "title", app_id:
+                titles[app_id] = value.decode()
     return Counts(stages=stages, popups=popups, calls=calls, titles=titles)
+
+
+@lru_cache(maxsize=FIELDS_KNOWN)
+def _counted(field: bytes) -> _Counted:
+    """Read back what is counted, as `keys` writes it; every shard, hour and minute counts the same things."""
+    match field.decode().split(":"):
+        case ["p", tenant_id, app_id, browser, fate]:
+            popups = Popups(
+                tenant_id=keys.unquoted(tenant_id), app_id=keys.unquoted(app_id), browser=BrowserFamily(browser)
+            )
+            return "popup", popups, Fate(fate)
+        case ["s", tenant_id, stage]:
+            return "stage", keys.unquoted(tenant_id), Stage(stage)
+        case ["c", tenant_id, endpoint, end]:
+            kind = CallKind(tenant_id=keys.unquoted(tenant_id), endpoint=keys.unquoted(endpoint))
+            return "call", kind, CallEnd(end)
+        case ["t", app_id]:
+            return "title", keys.unquoted(app_id)
+        case unknown:
+            raise ValueError(unknown)
 
 
 if TYPE_CHECKING:

@@ -56,45 +56,50 @@ def _watch_key(commit: Commit, app_id: str) -> WatchKey:
 
 def _keys(commit: Commit, watches: list[WatchKey]) -> list[str]:
     session = commit.session
+    tenant_id, user_id = session.tenant_id, session.user_id
     shard = session_shard(session.id)
-    of_watches = [
-        name(shard, watch) for watch in watches for name in (keys.watch, keys.waiters, keys.popups, keys.claims)
-    ]
-    return [
+    touched = [
         keys.session(shard, session.id),
         keys.events(shard, session.id),
         keys.signals(shard, session.id),
         keys.outbox(shard),
         keys.wake(shard),
-        keys.index(shard, session.tenant_id),
-        keys.open_sessions(shard, session.tenant_id, session.user_id),
-        keys.user_watches(shard, session.tenant_id, session.user_id),
+        keys.index(shard, tenant_id),
+        keys.open_sessions(shard, tenant_id, user_id),
+        keys.user_watches(shard, tenant_id, user_id),
         keys.strong(shard),
         keys.quiet(shard),
         keys.visible(shard),
         keys.kept(shard),
-        keys.receipts(shard, session.tenant_id, session.user_id),
+        keys.receipts(shard, tenant_id, user_id),
         keys.good_receipts(shard),
-        keys.references(shard, session.tenant_id, session.user_id),
-        keys.credential(shard, session.tenant_id, session.user_id),
-        keys.waiting(shard, session.tenant_id),
+        keys.references(shard, tenant_id, user_id),
+        keys.credential(shard, tenant_id, user_id),
+        keys.waiting(shard, tenant_id),
         keys.hour(shard, commit.now - commit.now % HOUR),
         keys.minute(shard, commit.now - commit.now % MINUTE),
-        *of_watches,
-        *([] if commit.audit is None else [keys.audit(shard), keys.audit_index(shard)]),
     ]
+    for watch in watches:
+        touched += (
+            keys.watch(shard, watch),
+            keys.waiters(shard, watch),
+            keys.popups(shard, watch),
+            keys.claims(shard, watch),
+        )
+    if commit.audit is not None:
+        touched += keys.audit(shard), keys.audit_index(shard)
+    return touched
 
 
 def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
     session = commit.session
+    waits = waiting(session)
     numbers = {watch.app_id: number for number, watch in enumerate(watches, start=1)}
     guards = [{"watch": numbers[guard.app_id], **_guard(guard, session.id)} for guard in commit.guards]
     effects = [
         {"watch": numbers[effect.app_id], **_effect(effect, session.id, now=commit.now)} for effect in commit.effects
     ]
-    names = [{"name": keys.watch_name(watch), "app": watch.app_id} for watch in watches]
-    waits = waiting(session)
-    return [
+    arguments: list[Argument] = [
         session.id,
         commit.expected_version,
         session.commit_id,
@@ -113,7 +118,7 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         PAUSED,
         encode(guards),
         encode(effects),
-        encode(names),
+        encode([{"name": keys.watch_name(watch), "app": watch.app_id} for watch in watches]),
         *_receipt(commit),
         session.reference or "",
         keys.OUTGOING,
@@ -122,8 +127,11 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         KEPT_HOURS_S,
         KEPT_MINUTES_S,
         "" if commit.audit is None else _audit(commit.audit),
-        *(argument for event in commit.events for argument in (event.seq, encode(event))),
+        commit.expected_commit_id,
     ]
+    for event in commit.events:
+        arguments += event.seq, encode(event)
+    return arguments
 
 
 def _counts(commit: Commit) -> tuple[str, str, str]:

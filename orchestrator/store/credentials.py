@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors import SignInRefusedError, StoreError
 from orchestrator.core.ports.credentials import (
     Credential,
     CredentialState,
@@ -20,6 +20,7 @@ from orchestrator.core.ports.credentials import (
 )
 from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.session import Instant, WatchKey, shard_of
+from orchestrator.core.sign_ins import Refusal
 from orchestrator.store import keys
 from orchestrator.store.accounts import STANDING, account_of, masked_email, read_standing
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
@@ -66,20 +67,26 @@ class RedisCredentialStore:
         expires_at: Instant | None,
         now: Instant,
         refresh_token: str | None = None,
+        sign_in_id: str | None = None,
     ) -> Credential:
         """Store new tokens and return the credential with its new generation.
 
         The user is counted under the profile before the tokens can be used, and stays so under earlier ones. Before
-        that, and with the tokens once more, it is noted which profiles these are, so that erasing the user finds them.
+        that it is noted which profiles these are, so that erasing the user finds them; who was erased since is counted
+        anew, or is nobody any more where a sign-in brought the tokens.
         """
-        if profile is not None:
-            profiles = keys.user_profiles(self._shard(tenant_id, user_id), tenant_id, user_id)
-            await self._scripts.run(("SADD", profiles, profile.id))
-            await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile.id), user_id))
         email = masked_email(profile.email) if profile and profile.email else None
         new = _Sealed(tenant_id, user_id, access_token, refresh_token)
         whose = account_of(profile, generation=""), profile.id if profile else "", email or ""
-        reply = await self._put(new, expires_at=expires_at, now=now, whose=whose)
+        reply: Reply = [b"uncounted"]
+        while reply == [b"uncounted"]:
+            if profile is not None:
+                await self._count(tenant_id, user_id, profile.id, sign_in_id)
+            reply = await self._put(new, expires_at=expires_at, now=now, whose=whose, sign_in_id=sign_in_id or "")
+        if reply == [b"gone"]:
+            if profile is not None:
+                await self._count_no_more(tenant_id, user_id, profile.id)
+            raise SignInRefusedError(why=Refusal.UNKNOWN)
         _, generation, account = reply
         return Credential(
             tenant_id=tenant_id,
@@ -176,6 +183,23 @@ class RedisCredentialStore:
         """The user's sessions know that it is as it is here."""
         return await self._noted("told", (standing.tenant_id, standing.user_id), standing.generation, standing.state)
 
+    async def _count(self, tenant_id: str, user_id: str, profile_id: str, sign_in_id: str | None) -> None:
+        """Count the user under the profile. Raises SignInRefusedError."""
+        shard = self._shard(tenant_id, user_id)
+        touched = [keys.user_profiles(shard, tenant_id, user_id), keys.sign_ins(shard)]
+        if not await self._scripts.call(Call("note_profile", touched, [profile_id, sign_in_id or ""])):
+            raise SignInRefusedError(why=Refusal.UNKNOWN)
+        await self._scripts.run(("SADD", keys.profile_users(tenant_id, profile_id), user_id))
+
+    async def _count_no_more(self, tenant_id: str, user_id: str, profile_id: str) -> None:
+        """Count an erased user no more, who may be back by now, and counted by others."""
+        noted = ("SISMEMBER", keys.user_profiles(self._shard(tenant_id, user_id), tenant_id, user_id), profile_id)
+        counted = keys.profile_users(tenant_id, profile_id)
+        if await self._scripts.run(noted) == [0]:
+            await self._scripts.run(("SREM", counted, user_id))
+            if await self._scripts.run(noted) == [1]:
+                await self._scripts.run(("SADD", counted, user_id))
+
     async def _put(
         self,
         new: _Sealed,
@@ -184,6 +208,7 @@ class RedisCredentialStore:
         now: Instant,
         whose: tuple[str, str, str] = ("", "", ""),
         refreshed: tuple[int | str, str] = ("", ""),
+        sign_in_id: str = "",
     ) -> Reply:
         """Write it together with every watch that may be paused; the script says which those are."""
         tenant_id, user_id = new.tenant_id, new.user_id
@@ -196,6 +221,7 @@ class RedisCredentialStore:
             keys.strong(shard),
             keys.quiet(shard),
             keys.last_generation(shard),
+            keys.sign_ins(shard),
         ]
         arguments: list[Argument] = [
             self._seal.close(msgspec.json.encode(new)),
@@ -208,6 +234,7 @@ class RedisCredentialStore:
             keys.DUE,
             "1" if new.refresh_token is not None else "",
             *refreshed,
+            sign_in_id,
         ]
         reply = await self._scripts.call(Call("put_credential", touched, arguments))
         while reply[0] == b"watches":

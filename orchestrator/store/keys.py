@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -49,6 +49,25 @@ def _quoted(*ids: str) -> str:
     return ":".join([part if _UNRESERVED.fullmatch(part) else quote(part, safe="") for part in ids])
 
 
+def _quoted_once(text: str) -> str:
+    """Write what is hardly ever written twice."""
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
+
+
+@lru_cache(maxsize=1024)
+def _session(shard: int, session_id: str) -> str:
+    return _shard(shard, "session", _quoted(session_id))
+
+
+@lru_cache(maxsize=1024)
+def _user(shard: int, tenant_id: str, user_id: str) -> str:
+    return _shard(shard, "user", _quoted(tenant_id, user_id))
+
+
+def _watch(shard: int, key: WatchKey) -> str:
+    return f"{_PREFIXES[shard]}:watch:{_quoted(key.tenant_id, key.user_id, key.app_id)}"
+
+
 # --- sessions -------------------------------------------------------------------------------------------------
 
 
@@ -58,39 +77,44 @@ def session(shard: int, session_id: str) -> str:
     `stages` are those it came to, each with a semicolon. `errors` are the references that are in `quoted`.
     In a trimmed session's `index` "@" stands for its place, with which the first line ends.
     """
-    return _shard(shard, "session", _quoted(session_id))
+    return _session(shard, session_id)
 
 
 def events(shard: int, session_id: str) -> str:
     """stream: the session's events; entry id `<seq>-0`, field `event` (JSON)."""
-    return _shard(shard, "session", _quoted(session_id), "events")
+    return f"{_session(shard, session_id)}:events"
 
 
 def signals(shard: int, session_id: str) -> str:
     """list: the session's signal records (JSON), oldest first."""
-    return _shard(shard, "session", _quoted(session_id), "signals")
+    return f"{_session(shard, session_id)}:signals"
 
 
+@lru_cache(maxsize=1024)
 def index(shard: int, tenant_id: str) -> str:
     """zset, every score 0: `index_group`s, each followed by an `index_place`, read by lexicographic range."""
     return _shard(shard, "index", _quoted(tenant_id))
 
 
+@lru_cache(maxsize=1024)
 def waiting(shard: int, tenant_id: str) -> str:
     """hash: id of a session in which somebody waits → `waiting_value`."""
     return _shard(shard, "waiting", _quoted(tenant_id))
 
 
+@lru_cache(maxsize=1024)
 def hour(shard: int, begun: Instant) -> str:
     """hash: `stage_field`, `popup_field`, `call_field` → how often; `title_field` → title. It expires by itself."""
     return _shard(shard, "hour", str(begun))
 
 
+@lru_cache(maxsize=1024)
 def minute(shard: int, begun: Instant) -> str:
     """hash: `popup_field`, `call_field` → how often. It expires by itself."""
     return _shard(shard, "minute", str(begun))
 
 
+@cache
 def quoted(shard: int) -> str:
     """hash: reference of an error → id of the session that it was about; of each session the newest."""
     return _shard(shard, "quoted")
@@ -98,19 +122,20 @@ def quoted(shard: int) -> str:
 
 def open_sessions(shard: int, tenant_id: str, user_id: str) -> str:
     """zset: ids of the user's sessions that have not ended, by creation."""
-    return _shard(shard, "user", _quoted(tenant_id, user_id), "sessions")
+    return f"{_user(shard, tenant_id, user_id)}:sessions"
 
 
 def references(shard: int, tenant_id: str, user_id: str) -> str:
     """hash: reference → id of the user's session that has it and has not ended."""
-    return _shard(shard, "user", _quoted(tenant_id, user_id), "references")
+    return f"{_user(shard, tenant_id, user_id)}:references"
 
 
 def receipts(shard: int, tenant_id: str, user_id: str) -> str:
     """hash: name → receipt (JSON) of a request that concerned the user."""
-    return _shard(shard, "user", _quoted(tenant_id, user_id), "receipts")
+    return f"{_user(shard, tenant_id, user_id)}:receipts"
 
 
+@cache
 def good_receipts(shard: int) -> str:
     """zset: receipts, as `receipt_member`, by until when they are good."""
     return _shard(shard, "receipts")
@@ -118,7 +143,7 @@ def good_receipts(shard: int) -> str:
 
 def receipt_member(tenant_id: str, user_id: str, name: str) -> str:
     """Name a receipt inside its shard."""
-    return _quoted(tenant_id, user_id, name)
+    return f"{_quoted(tenant_id, user_id)}:{_quoted_once(name)}"
 
 
 def member_receipt(member: str) -> tuple[str, str, str]:
@@ -129,14 +154,16 @@ def member_receipt(member: str) -> tuple[str, str, str]:
 
 def bound(tenant_id: str, name: str) -> str:
     """string: `<until> <fingerprint>` of the body a request was sent with; it also expires by itself."""
-    return f"zw:{{tenant:{_quoted(tenant_id)}}}:bound:{_quoted(name)}"
+    return f"zw:{{tenant:{_quoted(tenant_id)}}}:bound:{_quoted_once(name)}"
 
 
+@cache
 def audit(shard: int) -> str:
     """hash: id → audit entry (JSON)."""
     return _shard(shard, "audit")
 
 
+@cache
 def audit_index(shard: int) -> str:
     """zset, every score 0: `<dimension>:<value>:<at>:<entry id>`, read by lexicographic range."""
     return _shard(shard, "audit", "index")
@@ -144,14 +171,16 @@ def audit_index(shard: int) -> str:
 
 def calls(shard: int, tenant_id: str, user_id: str) -> str:
     """list: records (JSON) of calls made to Zapier for the user, oldest first; it also expires by itself."""
-    return _shard(shard, "user", _quoted(tenant_id, user_id), "calls")
+    return f"{_user(shard, tenant_id, user_id)}:calls"
 
 
+@cache
 def wake(shard: int) -> str:
     """zset: session ids, by when the sweeper should look at them."""
     return _shard(shard, "wake")
 
 
+@cache
 def outbox(shard: int) -> str:
     """stream: every event of the shard in commit order; entry id `0-<n>`, fields `session`, `event` (JSON)."""
     return _shard(shard, "outbox")
@@ -162,44 +191,49 @@ def outbox(shard: int) -> str:
 
 def watch(shard: int, key: WatchKey) -> str:
     """hash: `version`, `checks`, `failures`, `retry_at`, `lease_token`, `lease_until`, and wanted `strong`, `quiet`."""
-    return _shard(shard, "watch", watch_name(key))
+    return _watch(shard, key)
 
 
 def waiters(shard: int, key: WatchKey) -> str:
     """set: the steps that wait, as `waiter_member`."""
-    return _shard(shard, "watch", watch_name(key), "waiters")
+    return f"{_watch(shard, key)}:waiters"
 
 
 def popups(shard: int, key: WatchKey) -> str:
     """zset: popups that may still yield an authentication, as `popup_member`, by until when."""
-    return _shard(shard, "watch", watch_name(key), "popups")
+    return f"{_watch(shard, key)}:popups"
 
 
 def claims(shard: int, key: WatchKey) -> str:
     """hash: authentication id → `<at>`, or `<at> <waiter member>` while a step has it by difference alone."""
-    return _shard(shard, "watch", watch_name(key), "claims")
+    return f"{_watch(shard, key)}:claims"
 
 
+@cache
 def strong(shard: int) -> str:
     """zset: watch names, by when a signal makes them due (leases and retries reckoned in)."""
     return _shard(shard, "due", "strong")
 
 
+@cache
 def quiet(shard: int) -> str:
     """zset: watch names, by when they are due without news (leases and retries reckoned in)."""
     return _shard(shard, "due", "quiet")
 
 
+@cache
 def visible(shard: int) -> str:
     """zset: watch names, by until when the page of somebody who waits is in front of them."""
     return _shard(shard, "due", "visible")
 
 
+@cache
 def pages(shard: int) -> str:
     """hash: watch name → pages of its last complete listing, for watches that have more than one."""
     return _shard(shard, "pages")
 
 
+@cache
 def kept(shard: int) -> str:
     """zset: watch names, by a time not later than their oldest claim, or their last commit when they have no claim."""
     return _shard(shard, "kept")
@@ -207,7 +241,7 @@ def kept(shard: int) -> str:
 
 def user_watches(shard: int, tenant_id: str, user_id: str) -> str:
     """set: app ids of the user's watches."""
-    return _shard(shard, "user", _quoted(tenant_id, user_id), "watches")
+    return f"{_user(shard, tenant_id, user_id)}:watches"
 
 
 def watch_name(key: WatchKey) -> str:
@@ -239,7 +273,7 @@ def member_waiter(member: str) -> Waiter:
 
 def popup_member(waiter: Waiter, attempt_id: str) -> str:
     """Write a popup as a member; it begins with its waiter's member and a colon."""
-    return f"{waiter_member(waiter)}:{_quoted(attempt_id)}"
+    return f"{waiter_member(waiter)}:{_quoted_once(attempt_id)}"
 
 
 def member_popup(member: str) -> tuple[Waiter, str]:
@@ -269,7 +303,7 @@ def tenant_endpoints(tenant_id: str) -> str:
 
 def session_endpoints(shard: int, session_id: str) -> str:
     """hash: id → endpoint (JSON, its secrets sealed) that hears of this session alone."""
-    return _shard(shard, "session", _quoted(session_id), "endpoints")
+    return f"{_session(shard, session_id)}:endpoints"
 
 
 def deleted_endpoints(tenant_id: str) -> str:
@@ -279,7 +313,7 @@ def deleted_endpoints(tenant_id: str) -> str:
 
 def session_deleted_endpoints(shard: int, session_id: str) -> str:
     """zset: the same for endpoints of a session."""
-    return _shard(shard, "session", _quoted(session_id), "endpoints", "deleted")
+    return f"{_session(shard, session_id)}:endpoints:deleted"
 
 
 def all_endpoints() -> tuple[str, str]:
@@ -289,44 +323,50 @@ def all_endpoints() -> tuple[str, str]:
 
 def session_lanes(shard: int, session_id: str) -> str:
     """hash: endpoint name → what is pending: JSON list of `[seq, tried_at, next_at, created_at, message id]`."""
-    return _shard(shard, "session", _quoted(session_id), "lanes")
+    return f"{_session(shard, session_id)}:lanes"
 
 
 def session_deliveries(shard: int, session_id: str) -> str:
     """hash: `<endpoint name>:<seq>` → delivery (JSON)."""
-    return _shard(shard, "session", _quoted(session_id), "deliveries")
+    return f"{_session(shard, session_id)}:deliveries"
 
 
 def session_messages(shard: int, session_id: str) -> str:
     """hash: message id → the bytes that are sent; `<message id>#` → how many deliveries need them still."""
-    return _shard(shard, "session", _quoted(session_id), "messages")
+    return f"{_session(shard, session_id)}:messages"
 
 
+@cache
 def lanes(shard: int) -> str:
     """zset: lane names, by when something is due in them, or until when they are leased."""
     return _shard(shard, "lanes")
 
 
+@cache
 def lane_holders(shard: int) -> str:
     """hash: lane name → token of its lease."""
     return _shard(shard, "lanes", "holders")
 
 
+@cache
 def lanes_held(shard: int) -> str:
     """hash: endpoint name → how many of its lanes are leased."""
     return _shard(shard, "lanes", "held")
 
 
+@cache
 def received(shard: int) -> str:
     """hash: endpoint name → when it last received anything of a session of this shard."""
     return _shard(shard, "received")
 
 
+@cache
 def troubled(shard: int) -> str:
     """hash: endpoint name → how many tries in a row failed, of sessions of this shard."""
     return _shard(shard, "troubled")
 
 
+@cache
 def delivery_index(shard: int) -> str:
     """zset, every score 0: `delivery_member`s, read by lexicographic range."""
     return _shard(shard, "deliveries")
@@ -385,7 +425,7 @@ def waiting_value(waiting: Waiting, tenant_id: str, user_id: str) -> str:
 def value_waiting(value: str) -> tuple[Waiting, tuple[str, ...]]:
     """Read `waiting_value` back: who waits, and the names of their watches."""
     since, heard_at, *names = value.split(" ")
-    apps = tuple(named_watch(name).app_id for name in names)
+    apps = tuple(unquoted(name[name.rindex(":") + 1 :]) for name in names)
     return Waiting(since=int(since), heard_at=int(heard_at) or None, apps=apps), tuple(names)
 
 
@@ -411,7 +451,7 @@ def title_field(app_id: str) -> str:
 
 def unquoted(part: str) -> str:
     """Read an id back that was written as a part of a name."""
-    return unquote(part)
+    return unquote(part) if "%" in part else part
 
 
 def index_place(created_at: Instant, session_id: str) -> str:
@@ -457,24 +497,33 @@ def credential(shard: int, tenant_id: str, user_id: str) -> str:
     return _shard(shard, "credential", _quoted(tenant_id, user_id))
 
 
+@cache
 def untold(shard: int) -> str:
     """set: users, as `user_member`, whose sessions may not know yet how the credential is."""
     return _shard(shard, "untold")
 
 
+@cache
 def last_generation(shard: int) -> str:
     """string: the highest generation of any credential that was erased; later ones begin above it."""
     return _shard(shard, "generation")
 
 
+@cache
 def sign_ins(shard: int) -> str:
     """hash: id → sign-in (JSON)."""
     return _shard(shard, "signins")
 
 
+@cache
 def kept_sign_ins(shard: int) -> str:
     """zset: ids of sign-ins, by until when they are kept."""
     return _shard(shard, "signins", "kept")
+
+
+def user_sign_ins(shard: int, tenant_id: str, user_id: str) -> str:
+    """zset: ids of the user's sign-ins, by when they were begun."""
+    return _shard(shard, "user", _quoted(tenant_id, user_id), "signins")
 
 
 def user_member(tenant_id: str, user_id: str) -> str:
@@ -510,7 +559,7 @@ def counts(member: str, *, now: Instant) -> bool:
 
 def user_profiles(shard: int, tenant_id: str, user_id: str) -> str:
     """set: profiles under which the user is, or may be, counted."""
-    return _shard(shard, "user", _quoted(tenant_id, user_id), "profiles")
+    return f"{_user(shard, tenant_id, user_id)}:profiles"
 
 
 def tenants() -> str:

@@ -80,34 +80,34 @@ def matches(session: Session, query: SessionQuery) -> bool:
     )
 
 
-def index_entries(session: Session, *, waits: bool) -> tuple[str, ...]:
+def index_entries(session: Session, *, waits: bool) -> list[str]:
     """Return the session's members of its tenant's index: one per thing it can be found by, each with where it stands.
 
     `waits`: somebody waits in it. So every list by one of these things, and by any part of where sessions stand, is a
     union of ranges.
     """
-    found_by = [
-        keys.index_prefix("all"),
-        keys.index_prefix("user", session.user_id),
-        *(keys.index_prefix("app", app_id) for app_id in sorted({step.app.id for step in session.steps if step.app})),
-        *(keys.index_prefix("quoted", text) for text in sorted(quotable(session))),
-    ]
+    apps = {step.app.id for step in session.steps if step.app is not None}
+    found_by = [_ALL, keys.index_prefix("user", session.user_id)]
+    found_by += [keys.index_prefix("app", app_id) for app_id in sorted(apps)]
+    found_by += [keys.index_prefix("quoted", text) for text in sorted(quotable(session))]
     if waits:
-        found_by.append(keys.index_prefix("waiting"))
+        found_by.append(_WAITING)
     place = keys.index_place(session.created_at, session.id)
-    situation = keys.index_situation(session.status, session.state, session.reason)
-    return tuple(prefix + situation + place for prefix in found_by)
+    ending = keys.index_situation(session.status, session.state, session.reason) + place
+    return [prefix + ending for prefix in found_by]
+
+
+_ALL: Final = keys.index_prefix("all")
+_WAITING: Final = keys.index_prefix("waiting")
 
 
 def quotable(session: Session) -> frozenset[str]:
     """Return what people may quote of a session: its reference, its Zap's id, the codes of browsers."""
-    codes = {
-        browser.code
-        for step in session.steps
-        for link in step.links
-        for browser in (*((link.browser,) if link.browser else ()), *link.waiting)
-    }
-    return frozenset({*codes, *(text for text in (session.reference, session.zap.id) if text)})
+    quoted = [text for text in (session.reference, session.zap.id) if text]
+    for step in session.steps:
+        for link in step.links:
+            quoted += [browser.code for browser in (link.browser, *link.waiting) if browser is not None]
+    return frozenset(quoted)
 
 
 def audit_members(entry: AuditEntry) -> tuple[str, ...]:

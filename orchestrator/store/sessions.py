@@ -80,8 +80,9 @@ class RedisSessionStore:
                 return _written(commit, access, next_checks)
             case [b"receipt", receipt]:
                 return decode_receipt(receipt)
-            case [b"stale"]:
-                raise StaleVersionError(session_id=commit.session.id)
+            case [b"stale", document]:
+                found = decode_session(document) if document else None
+                raise StaleVersionError(session_id=commit.session.id, found=found)
             case [b"taken", session_id]:
                 raise ReferenceTakenError(session_id=session_id.decode(), reference=commit.session.reference or "")
             case [b"lease", number]:

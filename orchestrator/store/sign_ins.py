@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.ports.credentials import SignInStore
 from orchestrator.core.session import Instant
-from orchestrator.core.sign_ins import SignIn, shard_in
+from orchestrator.core.sign_ins import MOST_KEPT, SignIn, SignInState, shard_in
 from orchestrator.store import keys
 from orchestrator.store.codec import decode_sign_in, encode
 from orchestrator.store.scripts import Argument, Call, Scripts
@@ -37,16 +37,31 @@ class RedisSignInStore:
             ("ZRANGE", keys.kept_sign_ins(shard), "-inf", now, "BYSCORE", "LIMIT", 0, limit)
         )
         if old:
+            (found,) = await self._scripts.run(("HMGET", keys.sign_ins(shard), *old))
+            kept = [decode_sign_in(one) for one in found if one is not None]
             # In this order: who dies in between leaves enough for the next to find them.
+            await self._scripts.run(*(("ZREM", _own(shard, one), one.id) for one in kept))
             await self._scripts.run(("HDEL", keys.sign_ins(shard), *old))
             await self._scripts.run(("ZREM", keys.kept_sign_ins(shard), *old))
         return len(old)
 
     async def _write(self, sign_in: SignIn, *, read: str) -> bool:
         shard = shard_in(sign_in.id)
-        touched = [keys.sign_ins(shard), keys.kept_sign_ins(shard)]
-        written: list[Argument] = [sign_in.id, read, encode(sign_in), sign_in.kept_until]
+        touched = [keys.sign_ins(shard), keys.kept_sign_ins(shard), _own(shard, sign_in)]
+        written: list[Argument] = [
+            sign_in.id,
+            read,
+            encode(sign_in),
+            sign_in.kept_until,
+            sign_in.made_at,
+            MOST_KEPT,
+            SignInState.RETURNED,
+        ]
         return bool(await self._scripts.call(Call("write_sign_in", touched, written)))
+
+
+def _own(shard: int, sign_in: SignIn) -> str:
+    return keys.user_sign_ins(shard, sign_in.tenant_id, sign_in.user_id)
 
 
 if TYPE_CHECKING:

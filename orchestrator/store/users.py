@@ -72,6 +72,7 @@ class _Known:
             keys.waiting(shard, self.tenant_id),
             keys.quoted(shard),
             keys.last_generation(shard),
+            keys.user_sign_ins(shard, *user),
             *of_sessions,
             *of_watches,
         ]
@@ -83,7 +84,6 @@ class _Known:
             encode([{"name": keys.watch_name(watch), "app": watch.app_id} for watch in self.watches]),
             encode(self.profiles),
             keys.user_member(*user),
-            *user,
         ]
         return Call("erase", names, arguments)
 

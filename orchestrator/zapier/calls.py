@@ -26,7 +26,7 @@ from orchestrator.core.ports.tokens import Access
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.permits import Purse
-from orchestrator.zapier.refusals import problem_of, retry_after
+from orchestrator.zapier.refusals import date_of, problem_of, retry_after
 
 log = structlog.get_logger(__name__)
 
@@ -207,8 +207,9 @@ def asks_to_wait(answer: Answer) -> bool:
 
 
 def wait_of(answer: Answer, now: Instant) -> Millis:
-    """Return how long Zapier asks us to wait."""
-    return retry_after(answer.headers.get(_RETRY_AFTER), now=now)
+    """Return how long Zapier asks us to wait; a date is read by the clock that wrote it, if the answer tells that."""
+    their_now = date_of(answer.headers.get("Date", ""))
+    return retry_after(answer.headers.get(_RETRY_AFTER), now=now if their_now is None else their_now)
 
 
 def _recorded(request: Request, outcome: Outcome, *, begun_at: Instant, took: Millis) -> CallRecord:

@@ -51,7 +51,7 @@ from orchestrator.zapier.forms import Forms
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import ListingDraft, Trail
 from orchestrator.zapier.permits import PartnerOf, PermitSource
-from orchestrator.zapier.refusals import problem_of, without
+from orchestrator.zapier.refusals import flaws_of, problem_of, without
 from orchestrator.zapier.shelf import Shelf
 
 log = structlog.get_logger(__name__)
@@ -126,7 +126,9 @@ class ZapierClient:
         """Give back permits that will not be used; twice is fine."""
         await self._permits.give_back(permits)
 
-    async def profile(self, tenant_id: str, access_token: str) -> Profile | None:
+    async def profile(
+        self, tenant_id: str, access_token: str, *, user_id: str | None = None, permits: Sequence[Permit] = ()
+    ) -> Profile | None:
         """Read whose token this is; None when its scope does not allow to (403, 404). A 401 marks nothing.
 
         The e-mail address is as Zapier writes it. Raises what reads raise; the SignInRequiredError names no user, as
@@ -134,7 +136,7 @@ class ZapierClient:
         """
         request = _get("/v1/profiles/me", self._address.endpoint("/v1/profiles/me"))
         try:
-            async with self._permits.purse(tenant_id) as purse:
+            async with self._permits.purse(tenant_id, user_id, given=permits) as purse:
                 reading = await self._calls.read_as(access_token, request, purse=purse)
         except UpstreamRefusedError as error:
             if error.facts["status"] in _UNREADABLE_PROFILE:
@@ -316,7 +318,8 @@ def _authentication(
         case Answer(status=status) if status in _NOT_MADE:
             problem = without(problem_of(outcome.body, token=token), fields.values())
             wait = wait_of(outcome, now) if status == HTTPStatus.TOO_MANY_REQUESTS else None
-            return AuthenticationNotMade(status=status, problem=problem, retry_after=wait)
+            flaws = flaws_of(outcome.body, token=token, fields=fields)
+            return AuthenticationNotMade(status=status, problem=problem, retry_after=wait, flaws=flaws)
         case Answer(status=HTTPStatus.CREATED, flaw=None):
             return _supplied(outcome.body, app_id)
         case Answer(status=status, flaw=flaw):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -12,12 +12,18 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from orchestrator.core.mapping import FieldFlaw
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 
 NO_REASON: Final = "no reason given"
 
 NOT_REPEATED: Final = "its reason repeats what was sent, so it is not shown"
 
+NOT_TAKEN: Final = "this is not accepted"
+
+_FIELDS: Final = "/authentication_fields/"
+_MOST_FLAWS: Final = 50
+_SPOKEN: Final = re.compile(r"[A-Za-z][\w.-]{0,63}", re.ASCII)
 _LONGEST_PROBLEM: Final = 200
 _TELLING: Final = 4
 _BEARER: Final = re.compile(r"bearer\s+\S+", re.IGNORECASE)
@@ -31,13 +37,22 @@ def problem_of(body: bytes, *, token: str) -> str:
     Reads the documented envelope (`errors`: objects with code, title and detail) and the older one (strings). The
     token, and whatever else looks like a secret, is left out; a body that is no envelope is not quoted at all.
     """
-    try:
-        found = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        found = None
-    errors = found.get("errors") if isinstance(found, dict) else None
-    said = _said(errors[0]) if isinstance(errors, list) and errors else ""
-    return _safe(said, token) or NO_REASON
+    errors = _errors(body)
+    return _safe(_said(errors[0]) if errors else "", token) or NO_REASON
+
+
+def flaws_of(body: bytes, *, token: str, fields: Mapping[str, str]) -> tuple[FieldFlaw, ...]:
+    """Return what an error answer says of single fields: of each that it points at the first thing, without secrets.
+
+    What is wrong with a field is not passed on where it repeats what one holds. A field that was not sent is named only
+    where its name looks like one.
+    """
+    found: dict[str, str] = {}
+    for error in _errors(body)[:_MOST_FLAWS]:
+        name = _field(error)
+        if name in fields or (_SPOKEN.fullmatch(name) and without(name, fields.values()) == name):
+            found.setdefault(name, _detail(error, token=token, fields=fields))
+    return tuple(FieldFlaw(field=name, code="refused", detail=detail) for name, detail in found.items())
 
 
 def without(text: str, values: Iterable[str]) -> str:
@@ -60,6 +75,30 @@ def _written(value: str) -> Iterator[str]:
 
 def _as_a_word(way: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(way)}(?!\w)")
+
+
+def _errors(body: bytes) -> list[object]:
+    try:
+        found = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return []
+    errors = found.get("errors") if isinstance(found, dict) else None
+    return errors if isinstance(errors, list) else []
+
+
+def _field(error: object) -> str:
+    """Return which field of an authentication an error points at (JSON pointer, RFC 6901); empty for none."""
+    source = error.get("source") if isinstance(error, dict) else None
+    pointer = source.get("pointer") if isinstance(source, dict) else None
+    if not isinstance(pointer, str):
+        return ""
+    return pointer.partition(_FIELDS)[2].replace("~1", "/").replace("~0", "~")
+
+
+def _detail(error: object, *, token: str, fields: Mapping[str, str]) -> str:
+    detail = error.get("detail") if isinstance(error, dict) else None
+    said = _safe(detail, token) if isinstance(detail, str) else ""
+    return said if said and without(said, fields.values()) == said else NOT_TAKEN
 
 
 def _said(error: object) -> str:
@@ -99,12 +138,17 @@ def retry_after(value: str | None, *, now: Instant) -> Millis:
     return DEFAULT_WAIT if asked is None else min(max(asked, _SHORTEST_WAIT), _LONGEST_WAIT)
 
 
+def date_of(value: str) -> Instant | None:
+    """Read an HTTP date, None for what is none."""
+    try:
+        date = parsedate_to_datetime(value)
+        return round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _asked_wait(value: str, now: Instant) -> Millis | None:
     if value.isascii() and value.isdigit():
         return int(value) * SECOND if len(value) <= _DIGITS_OF_A_WAIT else _LONGEST_WAIT
-    try:
-        date = parsedate_to_datetime(value)
-        wait = round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000) - now
-    except (ValueError, OverflowError):
-        return None
-    return wait if wait > 0 else None
+    date = date_of(value)
+    return date - now if date is not None and date > now else None

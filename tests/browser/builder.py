@@ -67,7 +67,7 @@ class Builder:
         """Return a button of a step's card."""
         return self.step(number).get_by_role("button", name=name)
 
-    async def shows(self, number: int, show: str, *, within_s: float = 10) -> None:
+    async def shows(self, number: int, show: str, *, within_s: float = 20) -> None:
         """Wait until a step shows this."""
         await expect(self.step(number)).to_have_attribute("data-show", show, timeout=within_s * 1_000)
 

@@ -47,6 +47,11 @@ class Comparison:
         """Wait until a side shows this."""
         await expect(self.side(side)).to_have_attribute("data-show", show, timeout=within_ms)
 
+    async def starts(self) -> None:
+        """Press the button before which nothing happens."""
+        await self.page.get_by_role("button", name="Begin", exact=True).click()
+        await self.shows("left", "ready")
+
     async def begins(self, side: Side) -> Page:
         """Open a side's popup, as soon as that may be done, and return it."""
         button = self.side(side).get_by_role("button", name="Connect Salesforce")
@@ -96,7 +101,9 @@ async def signs_in(popup: Page) -> None:
 
 async def walk(comparison: Comparison) -> AsyncGenerator[str]:
     """Walk through the whole comparison; yield the name of each state that it comes to."""
-    await comparison.shows("left", "ready")
+    await comparison.shows("left", "new")
+    yield "new"
+    await comparison.starts()
     yield "ready"
     first = await comparison.is_cut_off("left")
     await comparison.shows("left", "gave-up")

@@ -30,9 +30,9 @@ async def _walked(stage: Stage, *, to: str, side: Side) -> Shown:
 
 
 @scene
-async def compare_ready(stage: Stage) -> Shown:
+async def compare_new(stage: Stage) -> Shown:
     """Before anything."""
-    page, _ = await _walked(stage, to="ready", side="left")
+    page, _ = await _walked(stage, to="new", side="left")
     return page, None
 
 
@@ -65,6 +65,7 @@ async def compare_closed_meanwhile(stage: Stage) -> Shown:
     """The account was found while no page was open."""
     async with _TURN:
         first = await Comparison.opened(stage.context, stage.variables)
+        await first.starts()
         await first.page.get_by_role("button", name="Skip this one").click()
         popup = await first.is_cut_off("right")
     await first.shows("right", "checking")
@@ -81,6 +82,7 @@ async def compare_blocked(stage: Stage) -> Shown:
     await stage.context.add_init_script("window.open = () => null")
     async with _TURN:
         comparison = await Comparison.opened(stage.context, stage.variables)
+        await comparison.starts()
         await comparison.page.get_by_role("button", name="Connect Salesforce").first.click()
         await comparison.shows("left", "blocked")
     return comparison.page, comparison.side("left").get_by_role("heading")
@@ -91,5 +93,6 @@ async def compare_unreachable(stage: Stage) -> Shown:
     """The API does not answer."""
     await stage.context.route("**/dev/session", lambda route: route.abort())
     comparison = await Comparison.opened(stage.context, stage.variables)
+    await comparison.page.get_by_role("button", name="Begin", exact=True).click()
     await expect(comparison.page.get_by_role("alert")).to_be_visible()
     return comparison.page, None

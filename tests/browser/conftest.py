@@ -8,18 +8,21 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Browser, BrowserContext, expect
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.browser import product as products
 from tests.browser.chromium import launched
 from tests.browser.product import Product
+from tests.browser.scenes import SOON_MS
 
 PROGRAMS: Final = ("chromium", "Xvfb", "openbox", "xdotool")
 SHORT: Final = {"ZAPWRIGHT_ATTEMPT_S": "60", "ZAPWRIGHT_ATTEMPT_VISIBLE_S": "60"}
 """Popups are waited for as long as a message that names nothing listed is, and twice that."""
 
 PRODUCT_HOST: Final = "product.localhost"
+
+expect.set_options(timeout=SOON_MS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import httpx
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, Locator, Page
 
 from tests.browser.product import Product
 
@@ -13,6 +13,9 @@ FOUND_MS: Final = 20_000
 """The longest that Zapier may be asked for what a popup did not say, on a busy machine."""
 
 NO_POPUPS: Final = "window.open = () => null"
+
+OWN: Final = "Acme Orders"
+"""The tenant's own app, which asks for a user name and a password."""
 
 
 class Link:
@@ -56,6 +59,22 @@ async def faults(product: Product, app: str, **popups: Any) -> None:
     async with httpx.AsyncClient(base_url=product.simulator_url, trust_env=False) as simulator:
         answer = await simulator.patch("/_control/faults", json={"apps": {app: {"popups": popups}}})
     answer.raise_for_status()
+
+
+async def filled_in(page: Page, *, password: str, username: str = "ann") -> Locator:
+    """Fill in what the tenant's own app asks for; return the form."""
+    form = page.get_by_role("form", name=f"Connect {OWN} by its fields")
+    await form.get_by_label("What to call this account").fill("The shop", timeout=FOUND_MS)
+    await form.get_by_label("Username", exact=True).fill(username)
+    await form.get_by_label("Password", exact=True).fill(password)
+    return form
+
+
+async def loses_its_answer(product: Product, user: str, *, when: str = "after") -> None:
+    """Have Zapier's next answer to what this user filled in get lost, after or before it was carried out."""
+    lost = {"fault": "status", "status": 504, "when": when, "endpoint": "POST /v2/authentications"}
+    rules = {f"own-{user}": lost | {"user": user, "times": 1}}
+    (await product.simulator.patch("/_control/faults", json={"rules": rules})).raise_for_status()
 
 
 async def opened(context: BrowserContext, link: Link) -> Page:

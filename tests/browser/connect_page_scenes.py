@@ -8,7 +8,17 @@ from typing import Any
 import httpx
 from playwright.async_api import Page, expect
 
-from tests.browser.connect_page import FOUND_MS, NO_POPUPS, Link, faults, linked, opened
+from tests.browser.connect_page import (
+    FOUND_MS,
+    NO_POPUPS,
+    OWN,
+    Link,
+    faults,
+    filled_in,
+    linked,
+    loses_its_answer,
+    opened,
+)
 from tests.browser.product import Product
 from tests.browser.stages import Shown, Stage, scene
 
@@ -126,6 +136,45 @@ async def connect_blocked(stage: Stage) -> Shown:
     page = await _ready(stage, await _linked(stage))
     await page.get_by_role("button", name="Connect Slack").click()
     await expect(page.get_by_role("link", name="Open it in a new tab")).to_be_visible()
+    return page, None
+
+
+@scene
+async def connect_own_app(stage: Stage) -> Shown:
+    """An app of the tenant's own, which can be connected by its fields."""
+    page = await _ready(stage, await _linked(stage, OWN), OWN)
+    return page, await filled_in(page, password="battery-staple", username="ada")
+
+
+@scene
+async def connect_not_made(stage: Stage) -> Shown:
+    """Zapier does not take what was filled in."""
+    page = await _ready(stage, await _linked(stage, OWN), OWN)
+    form = await filled_in(page, password="wrong-horse", username="ada")
+    await form.get_by_role("button", name="Connect with these").click()
+    await expect(form.locator(".flaw")).to_be_visible(timeout=FOUND_MS)
+    return page, None
+
+
+@scene
+async def connect_unanswered(stage: Stage) -> Shown:
+    """Zapier's answer to what was filled in is lost, and looked for."""
+    link = await _linked(stage, OWN)
+    await loses_its_answer(link.product, stage.user, when="before")
+    page = await _ready(stage, link, OWN)
+    form = await filled_in(page, password="battery-staple", username="ada")
+    await form.get_by_role("button", name="Connect with these").click()
+    await expect(form).to_have_count(0, timeout=FOUND_MS)
+    await expect(page.locator(".note")).to_contain_text("Next check in", timeout=FOUND_MS)
+    return page, None
+
+
+@scene
+async def connect_offline(stage: Stage) -> Shown:
+    """The API cannot be reached."""
+    page = await _ready(stage, await _linked(stage))
+    await stage.context.set_offline(offline=True)
+    await expect(page.locator(".note")).to_be_visible(timeout=FOUND_MS)
     return page, None
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Browser, BrowserContext, expect
 
 from tests.acceptance.installation import Installation
 from tests.browser.comparison import A_CHECK_MS, Comparison, signs_in, walk
@@ -34,7 +34,7 @@ async def test_one_page_gives_up_what_the_other_finds(
     comparison = await Comparison.opened(context, installation.variables)
     found = {state: (await Axe().run(comparison.page)).generate_snapshot() async for state in walk(comparison)}
 
-    assert found == dict.fromkeys(["ready", "gave-up", "waiting", "checking", "connected"], "")
+    assert found == dict.fromkeys(["new", "ready", "gave-up", "waiting", "checking", "connected"], "")
     assert await comparison.side("left").get_attribute("data-show") == "gave-up"
     assert await comparison.side("right").get_attribute("data-show") == "resolved"
     assert [await comparison.account("left")] == await comparison.connected("left")
@@ -43,11 +43,30 @@ async def test_one_page_gives_up_what_the_other_finds(
     await context.close()
 
 
+async def test_who_only_looks_leaves_nothing_behind(context: BrowserContext, installation: Installation) -> None:
+    """Sessions are made for those who begin, and for those who begin again at once."""
+    comparison = await Comparison.opened(context, installation.variables)
+    made: list[str] = []
+    comparison.page.on("request", lambda sent: made.append(sent.url) if sent.method != "GET" else None)
+    await comparison.page.reload(wait_until="networkidle")
+    await comparison.shows("left", "new")
+    before = len(made)
+    await comparison.starts()
+    await comparison.page.get_by_role("button", name="Skip this one").click()
+    sessions = sum(url.endswith("/dev/session") for url in made)
+    await comparison.page.get_by_role("button", name="Begin again").click()
+    await comparison.shows("left", "ready")
+
+    assert (before, sessions, sum(url.endswith("/dev/session") for url in made)) == (0, 2, 4)
+    assert "#" not in comparison.page.url
+
+
 async def test_it_resolves_with_the_tab_closed_and_the_worker_killed(
     context: BrowserContext, installation: Installation
 ) -> None:
     """Who opens the page again, without its address, sees what became of it meanwhile."""
     comparison = await Comparison.opened(context, installation.variables)
+    await comparison.starts()
     await comparison.page.get_by_role("button", name="Skip this one").click()
     popup = await comparison.is_cut_off("right")
     await comparison.shows("right", "checking")
@@ -65,8 +84,10 @@ async def test_it_can_be_walked_through_by_keyboard(context: BrowserContext, ins
     """The focus is never lost with a button that goes away, and what happens is said."""
     comparison = await Comparison.opened(context, installation.variables)
     page = comparison.page
+    await comparison.side("left").get_by_role("button", name="Begin").focus()
+    await page.keyboard.press("Enter")
     await comparison.shows("left", "ready")
-    await comparison.side("left").get_by_role("button", name="Connect Salesforce").focus()
+    await expect(comparison.side("left").get_by_role("button", name="Connect Salesforce")).to_be_focused()
     async with page.expect_popup() as opening:
         await page.keyboard.press("Enter")
     popup = await opening.value

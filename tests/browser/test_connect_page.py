@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, expect
 
-from tests.browser.connect_page import FOUND_MS, NO_POPUPS, another, faults, linked, opened
+from tests.acceptance.installation import Installation
+from tests.browser.connect_page import (
+    FOUND_MS,
+    NO_POPUPS,
+    OWN,
+    another,
+    faults,
+    filled_in,
+    linked,
+    loses_its_answer,
+    opened,
+)
 from tests.browser.product import Product
+from tests.browser.scenes import found_by_operators
 
 pytestmark = pytest.mark.browser
+
+KEPT: Final = "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])"
+TYPED: Final = "[...document.querySelectorAll('input')].map(({ value }) => value).join(' ')"
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 
 
 async def test_a_link_leads_to_an_account(context: BrowserContext, product: Product) -> None:
@@ -138,6 +156,97 @@ async def test_links_for_two_steps_in_one_browser_do_not_mix(context: BrowserCon
 
     await expect(slack.locator("h1")).to_have_text("Connect Slack")
     await expect(slack.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
+
+
+async def test_an_own_app_is_connected_by_its_fields(
+    chromium: Browser, product: Product, installation: Installation
+) -> None:
+    """By keyboard, on a dark phone. What is wrong stands at its field; what is secret stays nowhere once it is sent."""
+    context = await chromium.new_context(color_scheme="dark", reduced_motion="reduce", viewport=PHONE)
+    link = await linked(product, "page-own", OWN)
+    page = await opened(context, link)
+    bodies: list[str] = []
+    page.on("request", lambda sent: bodies.append(sent.post_data or "") if sent.method == "POST" else None)
+    form = await filled_in(page, password="wrong-horse")
+    found = [await axe(page)]
+    password = form.get_by_label("Password", exact=True)
+    await expect(password).to_have_attribute("type", "password")
+    await password.press("Enter")
+    await expect(password).to_have_value("")
+    await expect(password).to_be_focused(timeout=FOUND_MS)
+    await expect(password).to_have_accessible_description("This is not accepted.")
+    await expect(form.get_by_label("Username", exact=True)).to_have_value("ann")
+    await expect(page.locator(".note")).to_contain_text("Acme Orders was not connected")
+    found.append(await axe(page))
+    width = await page.evaluate("document.documentElement.scrollWidth")
+    quoted = await page.locator("main .mono").inner_text()
+    await page.keyboard.type("battery-staple")
+    await expect(password).not_to_have_attribute("aria-invalid", "true")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("Acme Orders is connected", timeout=FOUND_MS)
+    left = await page.evaluate(KEPT) + await page.evaluate(TYPED) + await page.content()
+    await context.close()
+
+    assert found == ["", ""]
+    assert width <= PHONE["width"]
+    assert await found_by_operators(installation, quoted) == link.session["id"]
+    assert [secret for secret in ("wrong-horse", "battery-staple") if secret in left] == []
+    assert [sum(secret in body for body in bodies) for secret in ("wrong-horse", "battery-staple")] == [1, 1]
+
+
+async def test_a_lost_answer_to_what_was_filled_in_is_found(context: BrowserContext, product: Product) -> None:
+    """The page says that nothing is sent again, and offers no form meanwhile; what was made is found."""
+    await loses_its_answer(product, "page-lost")
+    await product.simulator.patch("/_control/faults", json={"authentications": {"listed_after_ms": 1_500}})
+    page = await opened(context, await linked(product, "page-lost", OWN))
+    form = await filled_in(page, password="battery-staple")
+    await form.get_by_role("button", name="Connect with these").click()
+    note = page.locator(".note", has_text="Waiting for Zapier’s answer")
+    await expect(note).to_contain_text("it is not sent again", timeout=FOUND_MS)
+    await expect(note).to_contain_text("Next check in", timeout=FOUND_MS)
+    await expect(form).to_have_count(0)
+    assert "battery-staple" not in await page.evaluate(TYPED)
+    await expect(page.locator("h1")).to_have_text("Acme Orders is connected", timeout=FOUND_MS)
+    await product.simulator.patch("/_control/faults", json={"authentications": {"listed_after_ms": 0}})
+
+    assert len(await product.accounts("page-lost", OWN)) == 1
+
+
+async def test_a_page_that_gets_no_answer_says_so_and_goes_on(
+    context: BrowserContext, product: Product, installation: Installation
+) -> None:
+    """With what operators find the session by, whether or not the page knew of its step already."""
+    link = await linked(product, "page-away", "Slack")
+    await context.route("**/client-token", lambda route: route.fulfill(status=503, json={}))
+    page = await opened(context, link)
+    trouble = page.locator(".note", has_text="This does not work right now")
+    await expect(trouble).to_be_visible(timeout=FOUND_MS)
+    quoted = await page.locator("main .mono").inner_text()
+    await context.unroute("**/client-token")
+    await expect(page.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
+    await context.set_offline(True)
+    await expect(trouble).to_be_visible(timeout=FOUND_MS)
+    await expect(page.locator("main .mono")).to_have_text(quoted)
+    await context.set_offline(False)
+    await expect(page.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
+
+    assert await found_by_operators(installation, quoted) == link.session["id"]
+
+
+async def test_what_cannot_be_read_is_read_again_when_the_user_says_so(
+    context: BrowserContext, product: Product
+) -> None:
+    """What the app asks for is not known before; the popup is offered meanwhile."""
+    busy = {"code": "upstream_busy", "detail": "no room"}
+    await context.route("**/authentications", lambda route: route.fulfill(status=503, json=busy))
+    page = await opened(context, await linked(product, "page-busy", OWN))
+    await expect(page.get_by_role("alert")).to_contain_text("Try again in a moment", timeout=FOUND_MS)
+    await expect(page.get_by_role("button", name="Connect Acme Orders")).to_be_visible()
+    await context.unroute("**/authentications")
+    await page.get_by_role("button", name="Look again").click()
+
+    await expect(page.get_by_role("form")).to_be_visible(timeout=FOUND_MS)
+    await expect(page.get_by_role("alert")).to_have_count(0)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,4 +1,4 @@
-"""What docs/browser.md and docs/sign-in.md show, run as it stands."""
+"""What the README, docs/browser.md and docs/sign-in.md show, run as it stands."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.support.clients import NODE, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE: Final = (ROOT / "docs" / "browser.md").read_text(encoding="utf-8")
 EXAMPLES: Final = re.findall(r"```js\n(.*?)```", PAGE, re.DOTALL)
 SIGN_IN_PAGE: Final = (ROOT / "docs" / "sign-in.md").read_text(encoding="utf-8")
@@ -184,5 +185,6 @@ def test_the_react_example_renders_without_a_token(tmp_path: Path) -> None:
 
 
 def test_every_example_is_run() -> None:
-    """None is added beside those above."""
+    """None is added beside those above, and the README's is the first of them."""
     assert len(EXAMPLES) == 3
+    assert re.findall(r"```js\n(.*?)```", README, re.DOTALL) == EXAMPLES[:1]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import BrowserContext, Locator, Route, expect
 
 from tests.acceptance.installation import Installation
 from tests.browser.builder import Builder
@@ -67,7 +68,7 @@ async def test_an_own_app_is_connected_by_its_fields(builder: Builder) -> None:
 async def test_a_lost_answer_is_found_while_the_page_waits(builder: Builder) -> None:
     """It says that nothing is sent again, and when Zapier is asked next."""
     await builder.begin("lost", "Acme Orders")
-    await builder.patch_faults({"authentications": {"listed_after_ms": 4_000}} | LOST)
+    await builder.patch_faults({"authentications": {"listed_after_ms": 1_500}} | LOST)
     await _fill_in(builder, "battery-staple")
     await builder.shows(1, "unanswered")
     await expect(builder.step(1).get_by_text("is not sent again")).to_be_visible()
@@ -100,6 +101,8 @@ async def test_a_step_is_carried_out_once_somebody_confirmed(builder: Builder, i
     await channel.fill("channel 7")
     await step.get_by_role("option", name="channel 7", exact=True).click()
     await step.get_by_role("button", name="Use an earlier step for Message Text").click()
+    source = step.get_by_label("What Message Text takes from an earlier step")
+    await expect(source).to_have_value("0")  # once what there is has been read
     await step.get_by_role("button", name="Insert into Message Text").click()
     await expect(step.locator(".chip")).to_be_visible()
     await builder.button(2, "Test this step").click()
@@ -116,6 +119,51 @@ async def test_a_step_is_carried_out_once_somebody_confirmed(builder: Builder, i
 
     assert [json.loads(request.post_data)["confirm"] for request in sent] == [True, True]
     assert json.loads(sent[1].post_data)["inputs"] == {"text": "Hello from a test"}
+
+
+async def test_what_was_pressed_is_clicked_whatever_its_press_brings(builder: Builder) -> None:
+    """Leaving a field says what is wrong with it, and moves what is beneath; no click is lost by that.
+
+    Of a value that is still being sent nothing is said.
+    """
+    await builder.connect_account("pia", "Slack")
+    await builder.begin("pia", "Formatter", "Slack")
+    await builder.button(2, "Use: ").click()
+    await builder.choose_action(1, "New Formatted Batch")
+    await builder.choose_action(2, "Send Channel Message")
+    step, sent = builder.step(2), asyncio.Event()
+
+    async def held(route: Route) -> None:
+        await sent.wait()
+        await route.continue_()
+
+    await builder.page.evaluate("document.documentElement.style.overflowAnchor = 'none'")  # as in Safari
+    await builder.page.route("**/inputs", held)
+    await step.get_by_role("combobox", name="Channel", exact=True).fill("channel 7")
+    await step.get_by_role("option", name="channel 7", exact=True).click()
+    await step.get_by_role("textbox", name="Message Text", exact=True).click()
+    flaws, test = step.locator(".flaw.small"), builder.button(2, "Test this step")
+    await expect(flaws).to_have_count(0)
+    moved = await _pressed(builder, test)
+    sent.set()
+
+    await expect(flaws).to_have_text("This field must be filled.")
+    await expect(builder.button(2, "Carry it out once")).to_be_focused()
+    assert moved == 0
+
+
+async def _pressed(builder: Builder, button: Locator) -> float:
+    """Press a button as slowly as a person does; return how far it moved under the pointer."""
+    await button.scroll_into_view_if_needed()
+    before = await button.bounding_box()
+    assert before is not None
+    await builder.page.mouse.move(before["x"] + before["width"] / 2, before["y"] + before["height"] / 2)
+    await builder.page.mouse.down()
+    await builder.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    after = await button.bounding_box()
+    await builder.page.mouse.up()
+    assert after is not None
+    return after["y"] - before["y"]
 
 
 async def test_a_moment_is_picked_or_typed(builder: Builder) -> None:

@@ -40,6 +40,7 @@ async def test_a_step_with_dependent_choices_and_a_mapping_is_filled_in_and_the_
     step = builder.step(2)
     spreadsheet = step.get_by_role("combobox", name="Spreadsheet")
     worksheet = step.get_by_role("combobox", name="Worksheet")
+    await expect(spreadsheet).to_be_visible()
     await builder.page.get_by_role("button", name="Create the Zap").click()
     await expect(spreadsheet).to_be_focused()
     await expect(spreadsheet).to_have_accessible_description(re.compile("This field must be filled"))

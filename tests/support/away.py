@@ -11,14 +11,13 @@ from orchestrator.store.memory import MemoryStore
 from tests.support.deployment import Deployment
 
 
-class AwaySessions:
-    """Sessions of a store that comes and goes: while it is away every call fails."""
+class Away:
+    """A part of a store that comes and goes: while it is away every call fails."""
 
-    def __init__(self, inner: SessionStore) -> None:
-        self._inner = inner
+    def __init__(self, inner: object) -> None:
+        self._inner: Any = inner
         self.is_away = False
         self.is_broken = False
-        self.loses_answers = 0
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         call: Callable[..., Any] = getattr(self._inner, name)
@@ -32,10 +31,18 @@ class AwaySessions:
 
         return perhaps
 
+
+class AwaySessions(Away):
+    """Sessions of such a store, which may also lose the answers to commits."""
+
+    def __init__(self, inner: SessionStore) -> None:
+        super().__init__(inner)
+        self.loses_answers = 0
+
     async def commit(self, commit: Commit) -> Written | Receipt:
         if self.is_away:
             raise StoreUnavailableError(problem="away")
-        found = await self._inner.commit(commit)
+        found: Written | Receipt = await self._inner.commit(commit)
         if self.loses_answers:
             self.loses_answers -= 1
             raise StoreUnavailableError(problem="the answer was lost")

@@ -16,10 +16,13 @@ from orchestrator.core.ports.credentials import CredentialState, Standing
 from orchestrator.core.ports.watches import Watch
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis, Session, Step, StepState
-from orchestrator.core.why import Conditions, Diagnosis, SessionFacts, Verdict, why_session
+from orchestrator.core.why import Conditions, Diagnosis, SessionFacts, Verdict, stuck, why_session
 
 OVER: Final = {"zap_created", "session_cancelled", "session_expired"}
 CREATION: Final = {"creating", "creation_overdue", "create_unknown", "look_overdue", "looking_for_zap"}
+OTHERWISE_STUCK: Final = {"no_attempt", "expiry_overdue", "endpoint_paused", "deliveries_dead"}
+"""What needs somebody though nobody waits for a popup."""
+
 CHECKS: Final = {
     "checking",
     "resuming",
@@ -97,6 +100,8 @@ def check_diagnosis(facts: SessionFacts) -> Diagnosis:
         assert codes[0] in (OVER if session.ended is not None else CREATION)
         return said
     assert not {*codes} & (OVER | CREATION)
+    about_waiting = {one.code for one in said.findings if one.verdict is Verdict.STUCK} - OTHERWISE_STUCK
+    assert bool(about_waiting) is (stuck(facts) is not None), "lists of who is stuck and what is said of them agree"
     is_active = facts.credential is not None and facts.credential.state is CredentialState.ACTIVE
     assert ("sign_in_needed" in codes) == (not is_active)
     for step in session.steps:

@@ -19,7 +19,8 @@ from workers.queues import fetchers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SEALING_KEY: Final = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
-READY_WITHIN_S: Final = 30.0
+READY_WITHIN_S: Final = 60.0
+WRONG_CLOCK: Final = Path(__file__).with_name("wrong_clock")
 
 Found = TypeVar("Found")
 
@@ -115,10 +116,11 @@ def a_simulator(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def a_worker(
-    log: Path, *, redis_url: str, environment: Mapping[str, str], is_awaited: bool = True
+    log: Path, *, redis_url: str, environment: Mapping[str, str], is_awaited: bool = True, clock_ahead_ms: int = 0
 ) -> Iterator[Process]:
-    """Have a worker process; one that is awaited fetches batches."""
-    process = Process(["cli", "worker"], environment={"REDIS_URL": redis_url, **environment}, log=log)
+    """Have a worker process, on a machine whose clock is wrong if so wished; one that is awaited fetches batches."""
+    wrong = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_AHEAD_MS": str(clock_ahead_ms)} if clock_ahead_ms else {}
+    process = Process(["cli", "worker"], environment={"REDIS_URL": redis_url, **wrong, **environment}, log=log)
     with running(process):
         if is_awaited:
             eventually(lambda: process.pid in {one.pid for one in fetchers(redis_url)}, what=process.output)

@@ -16,8 +16,9 @@ KEY: Final = "key-of-the-tests"
 TOKEN_KEY: Final = "t" * 32
 PROGRAM: Final = """
 import socket, sys, time
-right, ahead = time.time_ns, int(sys.argv[3]) * 1_000_000
-time.time_ns = lambda: right() + ahead
+right, right_ns, ahead_ms = time.time, time.time_ns, int(sys.argv[3])
+time.time = lambda: right() + ahead_ms / 1_000
+time.time_ns = lambda: right_ns() + ahead_ms * 1_000_000
 from api.server import serve
 from orchestrator.settings import Settings
 serve(Settings(), redis_url=sys.argv[1], sockets=[socket.socket(fileno=int(sys.argv[2]))])

@@ -12,6 +12,7 @@ from orchestrator.core.interventions import AuditEntry, Intervention
 from orchestrator.core.ports.credentials import Credential
 from orchestrator.core.ports.sessions import Commit, Outcome, Receipt, SignalRecord
 from orchestrator.core.session import Instant, JsonObject, Session, WatchKey, shard_of
+from orchestrator.core.sign_ins import SignIn, id_prefix
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.opening import Store
 
@@ -42,6 +43,19 @@ def a_session(name: str = "a", *, user: str = USER, tenant: str = TENANT, create
     )
 
 
+def a_sign_in(name: str = "a", *, user: str = USER, tenant: str = TENANT, made_at: Instant = NOON) -> SignIn:
+    """Return a sign-in as it is begun: it lies in its user's shard."""
+    return SignIn(
+        id=f"{id_prefix(shard_of(tenant, user, shards=SHARDS))}{name:x>20}",
+        tenant_id=tenant,
+        user_id=user,
+        browser="known",
+        origins=("https://app.example",),
+        digest="d1",
+        made_at=made_at,
+    )
+
+
 def next_commit(
     before: Session,
     *,
@@ -67,6 +81,7 @@ def next_commit(
     return Commit(
         session=after,
         expected_version=before.version,
+        expected_commit_id=before.commit_id,
         now=now,
         events=tuple(an_event(before.seq + number) for number in range(1, events + 1)),
         effects=tuple(effects),

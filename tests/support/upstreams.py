@@ -199,9 +199,11 @@ class MemoryUpstream:
         self._credentials = credentials
         self._budget = budget
 
-    async def profile(self, tenant_id: str, access_token: str) -> Profile | None:
+    async def profile(
+        self, tenant_id: str, access_token: str, *, user_id: str | None = None, permits: Sequence[Permit] = ()
+    ) -> Profile | None:
         """Read whose token this is."""
-        await self._request("profile", permit=await self.permit(tenant_id))
+        await self._request("profile", permit=await self._draw(deque(permits), share=Share.INTERACTIVE))
         account = self._zapier.account(access_token)
         if account is None:
             raise SignInRequiredError(user_id="")

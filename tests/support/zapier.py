@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import httpx
 
 from orchestrator.core.errors import StoreUnavailableError, UpstreamBusyError
+from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.budget import Budget, Grant, Permit, Permits, Share, Usage
 from orchestrator.core.ports.credentials import Credential, CredentialStore, Profile
@@ -179,13 +180,15 @@ class ScriptedOAuth:
 
 
 class FreePermits:
-    """Permits for everybody, as long as there is `room`; `held` are those that nobody gave back."""
+    """Permits for everybody, as long as there is `room`; `held` are those that nobody gave back, `users` who asked."""
 
     def __init__(self, *, room: int = 1_000) -> None:
         self.room = room
         self.held: list[Permit] = []
+        self.users: list[tuple[str, str | None]] = []
 
-    async def permit(self, tenant_id: str) -> Permit:
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
+        self.users.append((tenant_id, user_id))
         if not self.room:
             raise UpstreamBusyError(retry_after=4_000)
         self.room -= 1
@@ -210,6 +213,7 @@ def an_access(
     permits: Permits | None = None,
     ids: Ids | None = None,
     patience: Millis = 3_000,
+    meter: Meter = UNMETERED,
 ) -> Upkeep:
     """Return who looks after the tokens; without `oauth` nobody may need it."""
     return Upkeep(
@@ -220,6 +224,7 @@ def an_access(
         clock=clock,
         ids=ids or CountedIds(),
         patience=patience,
+        meter=meter,
     )
 
 

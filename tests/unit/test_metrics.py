@@ -19,6 +19,8 @@ from orchestrator.core.ports.budget import Share
 from orchestrator.core.ports.sessions import Commit
 from orchestrator.core.ports.watches import Urgency
 from orchestrator.core.session import App, Attempt, Channel, Evidence, Hint, HintKind, Session, Step, StepState
+from orchestrator.core.sign_ins import Failure
+from orchestrator.core.upkeep import RefreshEnd
 from orchestrator.metrics import CATALOGUE, MOST_APPS, Metric, Metrics, Process, serving
 from orchestrator.settings import Settings
 from tests.support.store_values import NOON, a_session, next_commit
@@ -150,6 +152,8 @@ DEEDS: Final[dict[Metric, Callable[[Metrics], object]]] = {
     catalogue.RETURN_TO_RESOLVED: commit,
     catalogue.CALLS: call,
     catalogue.CALL_DURATIONS: call,
+    catalogue.SIGN_INS: lambda metrics: metrics.signed_in(None),
+    catalogue.REFRESHES: lambda metrics: metrics.refreshed(RefreshEnd.REFRESHED),
     catalogue.PERMITS: lambda metrics: metrics.asked(Share.QUIET, wanted=3, given=1),
     catalogue.CHECK_DELAYS: lambda metrics: metrics.dispatched(Urgency.STRONG, late=40),
     catalogue.CHECKS: lambda metrics: metrics.checked(is_complete=False),
@@ -226,6 +230,16 @@ def test_deliveries_are_counted_by_what_became_of_them() -> None:
 
     assert samples(metrics, "zapwright_deliveries_total") == {("failed",): 1, ("delivered",): 1, ("dead",): 1}
     assert samples(metrics, "zapwright_delivery_age_seconds_count") == {(): 1}
+
+
+def test_ends_that_nobody_met_yet_are_shown_as_none() -> None:
+    """The first that fails is a change, which an alert can see."""
+    metrics = Metrics()
+    metrics.signed_in(Failure.CLIENT_REFUSED)
+    sign_ins, refreshes = (samples(metrics, f"zapwright_{name}_total") for name in ("sign_ins", "refreshes"))
+
+    assert sign_ins == {(one,): int(one == "client_refused") for one in ("signed_in", *Failure)}
+    assert refreshes == {(one,): 0 for one in RefreshEnd}
 
 
 def test_a_label_that_is_not_shown_any_more_is_nothing() -> None:

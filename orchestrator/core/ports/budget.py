@@ -76,8 +76,8 @@ class Budget(Protocol):
 class Permits(Protocol):
     """Where permits for such requests come from."""
 
-    async def permit(self, tenant_id: str) -> Permit:
-        """Take one permit for a call a user waits on. Raises UpstreamBusyError."""
+    async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
+        """Take one permit for a call that this user waits on. Raises UpstreamBusyError."""
         ...
 
     async def give_back(self, permits: Sequence[Permit]) -> None:

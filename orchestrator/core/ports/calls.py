@@ -55,7 +55,7 @@ class CallLog(Protocol):
     async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
         """Keep the record, and count it in its hour and its minute (`CensusStore`).
 
-        The newest 50 of a user are kept, a week at most.
+        The newest 50 of a user are kept, a week at most; of one who has no credential, as one who was erased, none.
         """
         ...
 

@@ -100,8 +100,12 @@ class CredentialStore(Protocol):
         expires_at: Instant | None,
         now: Instant,
         refresh_token: str | None = None,
+        sign_in_id: str | None = None,
     ) -> Credential:
         """Store new tokens in the place of all before, and return the credential with its new generation.
+
+        Those that a sign-in of the user brought are stored only while it is kept, as it is not once the user was
+        erased: raises SignInRefusedError, and nothing has changed then.
 
         `account` stays when the profile id is the same as before, and changes otherwise. At the same moment every
         paused watch of the user is paused no more; those that somebody waits on are due now.
@@ -181,7 +185,10 @@ class CredentialStore(Protocol):
 
 
 class SignInStore(Protocol):
-    """Sign-ins to Zapier, from when they are begun until they are forgotten."""
+    """Sign-ins to Zapier, from when they are begun until they are forgotten.
+
+    Of each user `MOST_KEPT` are kept: beyond that the oldest go, those that are being finished last.
+    """
 
     async def begin(self, sign_in: SignIn) -> None:
         """Keep a new one."""

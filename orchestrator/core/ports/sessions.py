@@ -60,13 +60,15 @@ class Commit:
     """One decision, to be written whole or not at all.
 
     `session` is the session after the decision, with `version` and `commit_id` already those of this commit;
-    `expected_version` is the one that was read (0: there was no session). `wake_at` is when the sweeper should
+    `expected_version` is the one that was read (0: there was no session), `expected_commit_id` the commit that had
+    written it (empty: whichever). `wake_at` is when the sweeper should
     look at the session, None for never. `receipt` is for the request that asked for it, `audit` for an operator's act.
     """
 
     session: Session
     expected_version: int
     now: Instant
+    expected_commit_id: str = ""
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
     guards: tuple[Guard, ...] = ()
@@ -152,11 +154,11 @@ class SessionStore(Protocol):
 
         Returns what is true just after it, for whoever shows the session. Repeating a commit that was the session's
         last (same `commit_id`) succeeds and changes nothing. Where the user has a good receipt of the same name as this
-        commit's, that one is returned, and nothing is written, whatever else is true. Raises StaleVersionError when the
-        session is no longer at `expected_version`, GuardFailedError when an `Unclaimed` or `NoOtherPopup` guard no
-        longer holds, LeaseLostError when `LeaseHeld` does not, ReferenceTakenError when a new session has the reference
-        of one of the user's that has not ended, StoreUnavailableError when the outcome is unknown or the store does not
-        answer.
+        commit's, that one is returned, and nothing is written, whatever else is true. Raises StaleVersionError, with
+        the session as it is, when it is no longer at `expected_version`, or another commit has brought it there;
+        GuardFailedError when an `Unclaimed` or `NoOtherPopup` guard no longer holds, LeaseLostError when `LeaseHeld`
+        does not, ReferenceTakenError when a new session has the reference of one of the user's that has not ended,
+        StoreUnavailableError when the outcome is unknown or the store does not answer.
         """
         ...
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.core.fields import Form
+from orchestrator.core.mapping import FieldFlaw
 from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import Credential, Profile
 from orchestrator.core.recognition import ZapListing
@@ -98,11 +99,15 @@ class AuthenticationMade:
 
 @dataclass(frozen=True, kw_only=True)
 class AuthenticationNotMade:
-    """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429. `retry_after`: it asks to wait."""
+    """Zapier surely did not make it: never connected, or 400, 401, 403, 404, 429. `retry_after`: it asks to wait.
+
+    `flaws` are those that it finds in particular fields.
+    """
 
     status: int | None
     problem: str
     retry_after: Millis | None = None
+    flaws: tuple[FieldFlaw, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +167,13 @@ class Upstream(Protocol):
     without, it waits up to the interactive limit for each. Permits that were not used are given back.
     """
 
-    async def profile(self, tenant_id: str, access_token: str) -> Profile | None:
-        """Read whose token this is; None when its scope does not allow to. A 401 marks nothing."""
+    async def profile(
+        self, tenant_id: str, access_token: str, *, user_id: str | None = None, permits: Sequence[Permit] = ()
+    ) -> Profile | None:
+        """Read whose token this is; None when its scope does not allow to. A 401 marks nothing.
+
+        `user_id`: the user by whose doing it is read.
+        """
         ...
 
     async def apps(self, credential: Credential, *, query: str | None, cursor: str | None) -> AppPage:

@@ -55,16 +55,17 @@
 -- ARGV[30] integer  seconds to keep an hour
 -- ARGV[31] integer  seconds to keep a minute
 -- ARGV[32] JSON     audit entry: {id, members, entry}, empty for none
--- ARGV[33..]       seq (integer) and event (JSON) by turns
+-- ARGV[33] text     id of the commit that had written what was read, empty for whichever
+-- ARGV[34..]       seq (integer) and event (JSON) by turns
 --
 -- Returns {"done", access, next, lost}; {"repeated", access, next}: the session's last commit was this one, nothing
--- changed; {"receipt", JSON}: the user has a good receipt of this name; {"stale"}: another version; {"guard"};
--- {"lease", watch}: a guard does not hold; {"taken", id}: the session is new, and that one has its reference. `access` is
+-- changed; {"receipt", JSON}: the user has a good receipt of this name; {"stale", document}: another
+-- version; {"guard"}; {"lease", watch}: a guard does not hold; {"taken", id}: the session is new, and that one has its reference. `access` is
 -- generation, account, state, profile_id, email and expires_at, `next` strong and quiet of each watch, as they are now;
 -- `lost` is how many events had to leave the outbox unsent to make room.
 
 local now = tonumber(ARGV[4])
-local watches = cjson.decode(ARGV[19])
+local watches = ARGV[19] == "[]" and {} or cjson.decode(ARGV[19])
 
 for number, watch in ipairs(watches) do
   local first = 20 + 4 * (number - 1)
@@ -82,8 +83,13 @@ end
 local function seen()
   local next_checks = {}
   for _, watch in ipairs(watches) do
-    table.insert(next_checks, redis.call("ZSCORE", KEYS[9], watch.name))
-    table.insert(next_checks, redis.call("ZSCORE", KEYS[10], watch.name))
+    for number, queue in ipairs({KEYS[9], KEYS[10]}) do
+      if watch.placed then
+        table.insert(next_checks, watch.placed[number])
+      else
+        table.insert(next_checks, redis.call("ZSCORE", queue, watch.name))
+      end
+    end
   end
   local standing = redis.call("HMGET", KEYS[16], "generation", "account", "state", "profile_id", "email", "expires_at",
     "reason", "has_refresh_token")
@@ -100,9 +106,11 @@ if ARGV[20] ~= "" then
     return {"receipt", receipt}
   end
 end
-if tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then
+-- A commit that a failover lost may have had the number of another one; a session that was trimmed has no commit's id.
+local is_another = ARGV[33] ~= "" and before[2] and before[2] ~= ARGV[33]
+if is_another or tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then
   written_again()
-  return {"stale"}
+  return {"stale", redis.call("HGET", KEYS[1], "document")}
 end
 
 local holds = {
@@ -131,7 +139,7 @@ local holds = {
   end,
 }
 
-for _, guard in ipairs(cjson.decode(ARGV[17])) do
+for _, guard in ipairs(ARGV[17] == "[]" and {} or cjson.decode(ARGV[17])) do
   if not holds[guard.kind](watches[guard.watch], guard) then
     return guard.kind == "lease" and {"lease", guard.watch} or {"guard"}
   end
@@ -143,10 +151,10 @@ if referred and not before[1] then
 end
 
 -- Only this can fail (were the session's numbering wrong), so it comes before every other write.
-for at = 33, #ARGV, 2 do
+for at = 34, #ARGV, 2 do
   redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
 end
-for at = 33, #ARGV, 2 do
+for at = 34, #ARGV, 2 do
   redis.call("XADD", KEYS[4], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
 end
 
@@ -165,8 +173,7 @@ for stage, field in string.gmatch(ARGV[27], "([^\n]+)\n([^\n]+)") do
 end
 redis.call("HSET", KEYS[1], "document", ARGV[5], "version", ARGV[2] + 1, "commit_id", ARGV[3], "index", ARGV[7], "stages", stages)
 
-if ARGV[10] ~= "" then
-  redis.call("RPUSH", KEYS[3], ARGV[10])
+if ARGV[10] ~= "" and redis.call("RPUSH", KEYS[3], ARGV[10]) > tonumber(ARGV[12]) then
   redis.call("LTRIM", KEYS[3], -ARGV[12], -1)
 end
 
@@ -185,12 +192,18 @@ else
 end
 
 if before[3] ~= ARGV[7] then
+  local gone, come = {}, {}
   for member in string.gmatch(before[3] or "", "[^\n]+") do
-    redis.call("ZREM", KEYS[6], member)
+    table.insert(gone, member)
   end
   for member in string.gmatch(ARGV[7], "[^\n]+") do
-    redis.call("ZADD", KEYS[6], 0, member)
+    table.insert(come, 0)
+    table.insert(come, member)
   end
+  if #gone > 0 then
+    redis.call("ZREM", KEYS[6], unpack(gone))
+  end
+  redis.call("ZADD", KEYS[6], unpack(come))
 end
 
 if ARGV[26] ~= "" then
@@ -204,8 +217,9 @@ for field in string.gmatch(ARGV[28], "[^\n]+") do
   count(KEYS[19], field, ARGV[31])
 end
 for field, title in string.gmatch(ARGV[29], "([^\n]+)\n([^\n]*)") do
-  redis.call("HSET", KEYS[18], field, title)
-  redis.call("EXPIRE", KEYS[18], ARGV[30], "NX")
+  if redis.call("HSET", KEYS[18], field, title) == 1 then
+    redis.call("EXPIRE", KEYS[18], ARGV[30], "NX")
+  end
 end
 
 if ARGV[20] ~= "" then
@@ -225,26 +239,21 @@ else
   end
 end
 
+-- Reads what a watch wants, before the first effect on it, and clears away what is over.
 local function touch(watch)
-  watch.touched = true
-  redis.call("HINCRBY", watch.hash, "version", 1)
-  redis.call("SADD", KEYS[8], watch.app)
-  redis.call("ZREMRANGEBYSCORE", watch.popups, "-inf", ARGV[4])
+  watch.kept = redis.call("HMGET", watch.hash, "version", "strong", "quiet", "retry_at", "lease_until")
+  watch.strong, watch.quiet = tonumber(watch.kept[2]), tonumber(watch.kept[3])
+  if not watch.kept[1] then
+    redis.call("SADD", KEYS[8], watch.app)
+  else
+    redis.call("ZREMRANGEBYSCORE", watch.popups, "-inf", ARGV[4])
+  end
   if redis.call("HLEN", watch.claims) == 0 then
     redis.call("ZADD", KEYS[12], ARGV[4], watch.name)
   end
 end
 
-local function want(watch, urgency, at)
-  if at then
-    redis.call("HSET", watch.hash, urgency, at)
-  else
-    redis.call("HDEL", watch.hash, urgency)
-  end
-end
-
 local function sooner(kept, at)
-  kept = tonumber(kept)
   return kept and at and math.min(kept, at) or kept or at
 end
 
@@ -253,13 +262,10 @@ local apply = {
   wait = function(watch, effect)
     redis.call("SADD", watch.waiters, effect.waiter)
     if redis.call("SCARD", watch.waiters) == 1 then
-      want(watch, "strong", effect.strong)
-      want(watch, "quiet", effect.quiet)
+      watch.strong, watch.quiet = effect.strong, effect.quiet
       redis.call("ZADD", KEYS[11], effect.visible, watch.name)
     else
-      local kept = redis.call("HMGET", watch.hash, "strong", "quiet")
-      want(watch, "strong", sooner(kept[1], effect.strong))
-      want(watch, "quiet", sooner(kept[2], effect.quiet))
+      watch.strong, watch.quiet = sooner(watch.strong, effect.strong), sooner(watch.quiet, effect.quiet)
       redis.call("ZADD", KEYS[11], "GT", effect.visible, watch.name)
     end
   end,
@@ -267,7 +273,7 @@ local apply = {
   stop = function(watch, effect)
     redis.call("SREM", watch.waiters, effect.waiter)
     if redis.call("SCARD", watch.waiters) == 0 then
-      redis.call("HDEL", watch.hash, "strong", "quiet")
+      watch.strong, watch.quiet = nil, nil
       redis.call("ZREM", KEYS[11], watch.name)
     end
   end,
@@ -292,27 +298,35 @@ local apply = {
   end,
 }
 
--- Puts a watch where its wishes, its lease and its retry_at say; answers whether it is due now.
+-- Writes what a watch wants, and puts it where that, its lease and its retry_at say; answers whether it is due now.
 local function place(watch)
-  local kept = redis.call("HMGET", watch.hash, "strong", "quiet", "retry_at", "lease_until")
-  local held_until = math.max(tonumber(kept[3] or 0), tonumber(kept[4] or 0))
-  local due = false
-  for number, queue in ipairs({KEYS[9], KEYS[10]}) do
-    local wanted = tonumber(kept[number])
-    if wanted and kept[3] ~= ARGV[16] then
+  local kept, fields, due = watch.kept, {"version", (watch.kept[1] or 0) + 1}, false
+  local held_until = math.max(tonumber(kept[4] or 0), tonumber(kept[5] or 0))
+  watch.placed = {false, false}
+  for number, urgency in ipairs({"strong", "quiet"}) do
+    local wanted, queue = watch[urgency], KEYS[8 + number]
+    if wanted then
+      table.insert(fields, urgency)
+      table.insert(fields, wanted)
+    elseif kept[1 + number] then
+      redis.call("HDEL", watch.hash, urgency)
+    end
+    if wanted and kept[4] ~= ARGV[16] then
       local at = math.max(wanted, held_until)
       redis.call("ZADD", queue, at, watch.name)
+      watch.placed[number] = at
       due = due or at <= now
-    else
+    elseif kept[1] then
       redis.call("ZREM", queue, watch.name)
     end
   end
+  redis.call("HSET", watch.hash, unpack(fields))
   return due
 end
 
-for _, effect in ipairs(cjson.decode(ARGV[18])) do
+for _, effect in ipairs(ARGV[18] == "[]" and {} or cjson.decode(ARGV[18])) do
   local watch = watches[effect.watch]
-  if not watch.touched then
+  if not watch.kept then
     touch(watch)
   end
   apply[effect.kind](watch, effect)
@@ -320,16 +334,16 @@ end
 
 local due = false
 for _, watch in ipairs(watches) do
-  if watch.touched then
+  if watch.kept then
     due = place(watch) or due
   end
 end
 
 redis.call("PUBLISH", ARGV[14], ARGV[3])
 local lost = 0
-if #ARGV > 32 then
+if #ARGV > 33 then
   local waiting = redis.call("XLEN", KEYS[4])
-  if waiting == (#ARGV - 32) / 2 then
+  if waiting == (#ARGV - 33) / 2 then
     redis.call("PUBLISH", ARGV[25], "")
   elseif waiting > tonumber(ARGV[13]) then
     lost = redis.call("XTRIM", KEYS[4], "MAXLEN", "~", ARGV[13])

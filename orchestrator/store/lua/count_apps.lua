@@ -13,16 +13,17 @@ local function count(prefix)
 end
 
 local counts = {}
-local from, last = "[" .. ARGV[1], "(" .. ARGV[1] .. "\255"
+local place = redis.call("ZLEXCOUNT", KEYS[1], "-", "(" .. ARGV[1])
 while true do
-  local member = redis.call("ZRANGE", KEYS[1], from, last, "BYLEX", "LIMIT", 0, 1)[1]
-  if not member then
+  local member = redis.call("ZRANGE", KEYS[1], place, place)[1]
+  if not member or string.sub(member, 1, #ARGV[1]) ~= ARGV[1] then
     return counts
   end
   local app = string.match(member, "^[^:]*", #ARGV[1] + 1)
   local prefix = ARGV[1] .. app .. ":"
-  for _, part in ipairs({app, count(prefix), count(prefix .. ARGV[2])}) do
-    table.insert(counts, part)
-  end
-  from = "(" .. prefix .. "\255"
+  local sessions = count(prefix)
+  counts[#counts + 1] = app
+  counts[#counts + 1] = sessions
+  counts[#counts + 1] = count(prefix .. ARGV[2])
+  place = place + sessions
 end

@@ -27,7 +27,8 @@
 -- KEYS[24] waiting     hash    of the tenant in the shard
 -- KEYS[25] quoted      hash    of the shard
 -- KEYS[26] generation  string  of the shard: the highest of the credentials that were erased
--- KEYS[27..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
+-- KEYS[27] own         zset    ids of the user's sign-ins
+-- KEYS[28..]           eight for each session: hash, events (stream), signals (list), and of its webhooks endpoints,
 --                      lanes, deliveries, messages (hashes), deleted endpoints (zset);
 --                      then four for each watch: hash, waiters (set), popups (zset), claims (hash)
 --
@@ -38,8 +39,6 @@
 -- ARGV[5]  JSON        watches that are known, in the order of KEYS: {name, app}
 -- ARGV[6]  JSON        ids of the profiles that are known
 -- ARGV[7]  text        what names the user inside the shard
--- ARGV[8]  text        tenant
--- ARGV[9]  text        user
 --
 -- Returns {"done"}, also when there is nothing; or {"again"}: there is more than what is known, nothing changed.
 
@@ -93,7 +92,7 @@ local function leave(session_id, lanes, deliveries)
 end
 
 for number, session_id in ipairs(session_ids) do
-  local first = 27 + 8 * (number - 1)
+  local first = 28 + 8 * (number - 1)
   for member in members(redis.call("HGET", KEYS[first], "index") or "") do
     redis.call("ZREM", KEYS[1], member)
   end
@@ -121,7 +120,7 @@ while after do
 end
 
 for number, watch in ipairs(watches) do
-  local first = 27 + 8 * #session_ids + 4 * (number - 1)
+  local first = 28 + 8 * #session_ids + 4 * (number - 1)
   redis.call("DEL", KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   for queue = 4, 7 do
     redis.call("ZREM", KEYS[queue], watch.name)
@@ -143,14 +142,11 @@ end
 redis.call("DEL", KEYS[23])
 redis.call("SREM", KEYS[16], ARGV[7])
 
-local sign_ins = redis.call("HGETALL", KEYS[21])
-for place = 1, #sign_ins, 2 do
-  local sign_in = cjson.decode(sign_ins[place + 1])
-  if sign_in.tenant_id == ARGV[8] and sign_in.user_id == ARGV[9] then
-    redis.call("HDEL", KEYS[21], sign_ins[place])
-    redis.call("ZREM", KEYS[22], sign_ins[place])
-  end
+for _, sign_in_id in ipairs(redis.call("ZRANGE", KEYS[27], 0, -1)) do
+  redis.call("HDEL", KEYS[21], sign_in_id)
+  redis.call("ZREM", KEYS[22], sign_in_id)
 end
+redis.call("DEL", KEYS[27])
 
 for _, session_id in ipairs(session_ids) do
   redis.call("PUBLISH", ARGV[3] .. session_id, "")

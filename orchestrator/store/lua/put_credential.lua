@@ -2,6 +2,7 @@
 -- put_credential: keeps a user's new tokens under the next generation and unpauses the user's watches; those that
 -- somebody waits on are due now. (A paused watch is never leased.) Tokens that a refresh brought belong to the account
 -- of those before, and take the place of no others; they are kept in a store that is full, too: nobody else has them.
+-- Tokens that a sign-in brought are kept while the sign-in is: with the user it would have been erased.
 --
 -- KEYS[1]  credential  hash
 -- KEYS[2]  profiles    set   under which the user is counted
@@ -10,7 +11,8 @@
 -- KEYS[5]  strong      zset  of the shard
 -- KEYS[6]  quiet       zset  of the shard
 -- KEYS[7]  erased      string  of the shard: the highest generation of a credential that was erased
--- KEYS[8..]           two for each watch: hash, waiters (set)
+-- KEYS[8]  sign-ins    hash  of the shard
+-- KEYS[9..]           two for each watch: hash, waiters (set)
 --
 -- ARGV[1]  bytes  the sealed tokens
 -- ARGV[2]  text   state
@@ -25,10 +27,12 @@
 -- ARGV[11] text   "1" when a refresh token is among the tokens, else empty
 -- ARGV[12] integer  generation that was refreshed, empty for tokens that no refresh brought
 -- ARGV[13] text   id of the refresh
--- ARGV[14..] text two for each watch: app id, name
+-- ARGV[14] text   id of the sign-in, empty for tokens that no sign-in brought
+-- ARGV[15..] text two for each watch: app id, name
 --
 -- Returns {"done", generation (integer), account}, also for a refresh that was written before; {"stale"}: the generation
--- is another one; {"watches", app ids}: nothing is written, these were not all given.
+-- is another one; {"gone"}: the sign-in is not kept; {"uncounted"}: the user was erased since they were counted under the
+-- profile; {"watches", app ids}: these were not all given. Nothing is written then.
 
 local is_refresh = ARGV[12] ~= ""
 if is_refresh then
@@ -40,9 +44,15 @@ if is_refresh then
     return {"stale"}
   end
 end
+if ARGV[14] ~= "" and redis.call("HEXISTS", KEYS[8], ARGV[14]) == 0 then
+  return {"gone"}
+end
+if ARGV[4] ~= "" and redis.call("SISMEMBER", KEYS[2], ARGV[4]) == 0 then
+  return {"uncounted"}
+end
 
 local given = {}
-for at = 14, #ARGV, 2 do
+for at = 15, #ARGV, 2 do
   given[ARGV[at]] = true
 end
 local apps = redis.call("SMEMBERS", KEYS[4])
@@ -73,13 +83,10 @@ end
 if before[1] ~= ARGV[2] or (fields.account and before[2] ~= fields.account) then
   redis.call("SADD", KEYS[3], ARGV[7])
 end
-if ARGV[4] ~= "" then
-  redis.call("SADD", KEYS[2], ARGV[4])
-end
 
 local due = false
-for number = 1, (#ARGV - 13) / 2 do
-  local watch, waiters, name = KEYS[2 * number + 6], KEYS[2 * number + 7], ARGV[2 * number + 13]
+for number = 1, (#ARGV - 14) / 2 do
+  local watch, waiters, name = KEYS[2 * number + 7], KEYS[2 * number + 8], ARGV[2 * number + 14]
   local kept = redis.call("HMGET", watch, "retry_at", "quiet")
   if kept[1] == ARGV[9] then
     redis.call("HDEL", watch, "retry_at", "failures")

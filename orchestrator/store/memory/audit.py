@@ -56,8 +56,9 @@ class MemoryCallLog:
 
     async def note(self, tenant_id: str, user_id: str, record: CallRecord) -> None:
         """Keep the record, among the newest, and count it."""
-        kept = self._state.calls.get((tenant_id, user_id), [])
-        self._state.calls[tenant_id, user_id] = [*kept, record][-KEPT_CALLS:]
+        user = tenant_id, user_id
+        if user in self._state.credentials:
+            self._state.calls[user] = [*self._state.calls.get(user, []), record][-KEPT_CALLS:]
         kind = CallKind(tenant_id=tenant_id, endpoint=record.endpoint)
         self._state.called[record.at - record.at % MINUTE, kind, record.end] += 1
 

@@ -7,6 +7,7 @@ from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from orchestrator.core.errors import SignInRefusedError
 from orchestrator.core.ports.credentials import (
     Credential,
     CredentialState,
@@ -19,6 +20,7 @@ from orchestrator.core.ports.credentials import (
 )
 from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.session import Instant, shard_of
+from orchestrator.core.sign_ins import Refusal
 from orchestrator.core.values import replace
 from orchestrator.store import keys
 from orchestrator.store.accounts import account_of, masked_email
@@ -44,8 +46,11 @@ class MemoryCredentialStore:
         expires_at: Instant | None,
         now: Instant,
         refresh_token: str | None = None,
+        sign_in_id: str | None = None,
     ) -> Credential:
         """Store new tokens and return the credential with its new generation."""
+        if sign_in_id is not None and sign_in_id not in self._state.sign_ins:
+            raise SignInRefusedError(why=Refusal.UNKNOWN)
         before = await self.get(tenant_id, user_id)
         shard = shard_of(tenant_id, user_id, shards=self._state.shards)
         generation = (before.generation if before else self._state.erased.get(shard, 0)) + 1

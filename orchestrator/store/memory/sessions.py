@@ -73,8 +73,8 @@ class MemorySessionStore:
         earlier = self._earlier(commit)
         if earlier is not None:
             return earlier
-        if (kept.session.version if kept else 0) != commit.expected_version:
-            raise StaleVersionError(session_id=commit.session.id)
+        if not _is_expected(commit, kept.session if kept else None):
+            raise StaleVersionError(session_id=commit.session.id, found=kept.session if kept else None)
         self._check_guards(commit)
         self._check_reference(commit)
         self._keep(commit)
@@ -270,6 +270,12 @@ class MemorySessionStore:
                 touched[effect.app_id] = watch
             touched[effect.app_id].apply(effect, commit.session.id, now=commit.now)
         return any(watch.is_due(commit.now) for watch in touched.values())
+
+
+def _is_expected(commit: Commit, kept: Session | None) -> bool:
+    if kept is None or kept.version != commit.expected_version:
+        return commit.expected_version == 0 and kept is None
+    return commit.expected_commit_id in {"", kept.commit_id}
 
 
 def _log(kept: SessionState, record: SignalRecord) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core.ports.credentials import SignInStore
 from orchestrator.core.session import Instant
-from orchestrator.core.sign_ins import SignIn, shard_in
+from orchestrator.core.sign_ins import MOST_KEPT, SignIn, SignInState, shard_in
 from orchestrator.store.memory.state import State
 
 
@@ -18,7 +18,8 @@ class MemorySignInStore:
 
     async def begin(self, sign_in: SignIn) -> None:
         """Keep a new one."""
-        self._state.sign_ins.setdefault(sign_in.id, sign_in)
+        if sign_in.id not in self._state.sign_ins:
+            self._keep(sign_in)
 
     async def get(self, sign_in_id: str) -> SignIn | None:
         """Return the sign-in, None when there is none, or none any more."""
@@ -30,7 +31,7 @@ class MemorySignInStore:
         kept = self._state.sign_ins.get(before.id)
         if kept is None or kept.state is not before.state:
             return False
-        self._state.sign_ins[after.id] = after
+        self._keep(after)
         return True
 
     async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
@@ -43,6 +44,19 @@ class MemorySignInStore:
         for _, sign_in_id in old:
             del self._state.sign_ins[sign_in_id]
         return len(old)
+
+    def _keep(self, sign_in: SignIn) -> None:
+        """Keep it; of too many of its user the oldest go, those that are being finished last."""
+        kept = self._state.sign_ins
+        kept[sign_in.id] = sign_in
+        user = sign_in.tenant_id, sign_in.user_id
+        own = [one for one in kept.values() if (one.tenant_id, one.user_id) == user]
+        others = sorted(
+            (one for one in own if one.id != sign_in.id),
+            key=lambda one: (one.state is SignInState.RETURNED, one.made_at, one.id),
+        )
+        for one in others[: max(0, len(own) - MOST_KEPT)]:
+            del kept[one.id]
 
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.core.deliveries import Delivery, DeliveryState
 from orchestrator.core.errors import SessionNotFoundError, StaleVersionError
+from orchestrator.core.health import HOUR
 from orchestrator.core.interventions import AuditEntry, Intervention
 from orchestrator.core.ports.audit import AuditQuery
 from orchestrator.core.ports.calls import CallRecord
@@ -195,6 +196,8 @@ async def test_the_newest_calls_of_a_user_are_kept(store: AnyStore) -> None:
         CallRecord(at=NOON + number, endpoint="GET /v2/apps", took=7, status=200) for number in range(KEPT_CALLS + 2)
     ]
     failed = CallRecord(at=NOON, endpoint="GET /v2/zaps", took=9, status=None, problem="time limit", app_id="app-1")
+    for tenant in (TENANT, "other"):
+        await store.credentials.put(tenant, USER, access_token="t", profile=None, expires_at=None, now=NOON)
     for call in calls:
         await store.calls.note(TENANT, USER, call)
     await store.calls.note("other", USER, failed)
@@ -203,3 +206,14 @@ async def test_the_newest_calls_of_a_user_are_kept(store: AnyStore) -> None:
     assert await store.calls.of_user("other", USER) == (failed,)
     await store.users.erase(TENANT, USER, now=NOON)
     assert await store.calls.of_user(TENANT, USER) == ()
+
+
+async def test_a_call_that_was_under_way_for_an_erased_user_is_counted_and_not_kept(store: AnyStore) -> None:
+    """Its answer came later, and says nothing of whom it was for."""
+    await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None, now=NOON)
+    await store.users.erase(TENANT, USER, now=NOON)
+    await store.calls.note(TENANT, USER, CallRecord(at=NOON, endpoint="GET /v2/apps", took=7, status=200))
+    (hour,) = await store.census.hours([NOON - NOON % HOUR])
+
+    assert await store.calls.of_user(TENANT, USER) == ()
+    assert [sum(ends.values()) for ends in hour.calls.values()] == [1]

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from orchestrator.core.errors import SignInRefusedError
 from orchestrator.core.ports.credentials import (
     Credential,
     CredentialState,
@@ -17,7 +18,8 @@ from orchestrator.core.ports.credentials import (
     Standing,
 )
 from orchestrator.core.session import shard_of
-from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore
+from orchestrator.core.sign_ins import Refusal
+from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore, a_sign_in
 
 PROFILE: Final = Profile(id="pr1", email="alice@example.com")
 
@@ -155,6 +157,33 @@ async def test_users_and_tenants_are_kept_apart(store: AnyStore) -> None:
     assert one is not None
     assert other is not None
     assert (one.access_token, other.access_token) == ("t1", "t2")
+
+
+# --- what a sign-in brings ------------------------------------------------------------------------------------
+
+
+async def bring(store: AnyStore, sign_in_id: str, profile: Profile | None = PROFILE) -> Credential:
+    """Put what a sign-in of the user brought."""
+    return await store.credentials.put(
+        TENANT, USER, access_token="t1", profile=profile, expires_at=None, now=NOON, sign_in_id=sign_in_id
+    )
+
+
+@pytest.mark.parametrize("profile", [PROFILE, None])
+async def test_what_a_sign_in_brings_is_kept_while_the_sign_in_is(store: AnyStore, profile: Profile | None) -> None:
+    """It went with its user, who stays erased: neither a token is there nor anybody counted."""
+    sign_in = a_sign_in()
+    await store.sign_ins.begin(sign_in)
+    brought = [await bring(store, sign_in.id, profile) for _ in range(2)]
+    await store.users.erase(TENANT, USER, now=NOON)
+    with pytest.raises(SignInRefusedError) as refused:
+        await bring(store, sign_in.id, profile)
+
+    assert [credential.generation for credential in brought] == [1, 2]
+    assert refused.value.why is Refusal.UNKNOWN
+    assert await store.credentials.get(TENANT, USER) is None
+    assert await store.credentials.users_of_profile(TENANT, PROFILE.id, now=NOON) == 0
+    assert await untold(store) == []
 
 
 # --- what the sessions know -----------------------------------------------------------------------------------

@@ -128,6 +128,32 @@ async def test_the_second_of_two_rival_commits_is_refused(store: AnyStore) -> No
     assert (await store.sessions.load(session.key)).title == "ours"
 
 
+async def test_who_is_refused_learns_what_is_there(store: AnyStore) -> None:
+    """They decide again without another reading; of a session that is gone there is nothing to learn."""
+    session = await committed(store, a_session())
+    ours = await committed(store, session, commit_id="ours", title="ours")
+
+    with pytest.raises(StaleVersionError) as refused:
+        await committed(store, session, commit_id="theirs", title="theirs")
+    await store.users.erase(TENANT, USER, now=NOON)
+    with pytest.raises(StaleVersionError) as gone:
+        await committed(store, session, commit_id="theirs", title="theirs")
+
+    assert (refused.value.found, gone.value.found) == (ours, None)
+
+
+async def test_a_version_that_another_commit_wrote_is_another_version(store: AnyStore) -> None:
+    """After a failover that lost a commit its number is given again; whoever wrote or read the lost one is refused."""
+    session = await committed(store, a_session())
+    lost = next_commit(session, commit_id="lost", title="lost").session
+    there = await committed(store, session, commit_id="there", title="there")
+
+    with pytest.raises(StaleVersionError) as refused:
+        await committed(store, lost, commit_id="upon-lost", title="upon lost")
+
+    assert refused.value.found == there == await store.sessions.load(session.key)
+
+
 async def test_one_of_many_simultaneous_commits_wins(store: AnyStore) -> None:
     """However many race, exactly one is written, with exactly its events."""
     session = await committed(store, a_session())

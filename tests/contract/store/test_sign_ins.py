@@ -10,23 +10,10 @@ import pytest
 
 from orchestrator.core.errors import SignInRefusedError
 from orchestrator.core.session import shard_of
-from orchestrator.core.sign_ins import KEPT_FOR, Newcomer, Refusal, SignIn, SignInState, id_prefix
-from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore
+from orchestrator.core.sign_ins import KEPT_FOR, MOST_KEPT, Newcomer, Refusal, SignIn, SignInState
+from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore, a_sign_in
 
 FULL: Final = Newcomer(email="ann@example.com", first_name="Änn", last_name="B")
-
-
-def a_sign_in(name: str = "a", *, user: str = USER, tenant: str = TENANT, made_at: int = NOON) -> SignIn:
-    """Return a sign-in as it is begun: it lies in its user's shard."""
-    return SignIn(
-        id=f"{id_prefix(shard_of(tenant, user, shards=SHARDS))}{name:x>20}",
-        tenant_id=tenant,
-        user_id=user,
-        browser="known",
-        origins=("https://app.example",),
-        digest="d1",
-        made_at=made_at,
-    )
 
 
 async def test_a_sign_in_is_kept_as_it_was_begun(store: AnyStore) -> None:
@@ -76,6 +63,64 @@ async def test_sign_ins_are_forgotten_the_oldest_first(store: AnyStore) -> None:
     assert await store.sign_ins.forget(shard, now=then, limit=1) == 1
     assert await store.sign_ins.forget(shard, now=then, limit=10) == 1
     assert [await store.sign_ins.get(one.id) for one in all_three] == [None, None, all_three[2]]
+
+
+async def begun(store: AnyStore, number: int, **whose: str) -> list[SignIn]:
+    """Begin so many sign-ins, each a moment after the one before."""
+    sign_ins = [a_sign_in(f"n{place}", made_at=NOON + place, **whose) for place in range(number)]
+    for one in sign_ins:
+        await store.sign_ins.begin(one)
+    return sign_ins
+
+
+async def left(store: AnyStore, sign_ins: list[SignIn]) -> list[int]:
+    """Say which are there still."""
+    found = [await store.sign_ins.get(one.id) for one in sign_ins]
+    return [place for place, one in enumerate(found) if one is not None]
+
+
+async def test_of_too_many_sign_ins_of_a_user_the_oldest_go(store: AnyStore) -> None:
+    """Whoever begins one more means that one. Another user's are not counted with them."""
+    others = await begun(store, MOST_KEPT, user="user-10")
+    mine = await begun(store, MOST_KEPT + 3)
+    went_on = await store.sign_ins.move(mine[-1], replace(mine[-1], state=SignInState.AT_ZAPIER))
+
+    assert (await left(store, mine), went_on) == (list(range(3, MOST_KEPT + 3)), True)
+    assert await left(store, others) == list(range(MOST_KEPT))
+
+
+async def test_a_sign_in_that_is_being_finished_goes_last(store: AnyStore) -> None:
+    """Zapier may have handed out tokens for it, which nobody else has."""
+    first = replace(a_sign_in("first"), state=SignInState.AT_ZAPIER)
+    await store.sign_ins.begin(first)
+    await store.sign_ins.move(first, replace(first, state=SignInState.RETURNED))
+    following = await begun(store, MOST_KEPT)
+
+    assert await store.sign_ins.get(first.id) is not None
+    assert await left(store, following) == list(range(1, MOST_KEPT))
+
+
+async def test_sign_ins_that_are_all_being_finished_are_bounded_too(store: AnyStore) -> None:
+    """The oldest goes even so, and never the one that has just come."""
+    for number in range(MOST_KEPT + 1):
+        one = replace(a_sign_in(f"r{number}", made_at=NOON - number), state=SignInState.RETURNED)
+        await store.sign_ins.begin(one)
+        assert await store.sign_ins.get(one.id) is not None
+
+    assert await store.sign_ins.get(a_sign_in(f"r{MOST_KEPT - 1}").id) is None
+
+
+async def test_what_was_forgotten_counts_no_more(store: AnyStore) -> None:
+    """A user who comes back later begins with none."""
+    old = await begun(store, MOST_KEPT)
+    shard = shard_of(TENANT, USER, shards=SHARDS)
+    await store.sign_ins.forget(shard, now=NOON + KEPT_FOR + MOST_KEPT, limit=99)
+    new = replace(a_sign_in("new"), made_at=NOON - 1)
+    await store.sign_ins.begin(new)
+    for place in range(MOST_KEPT - 1):
+        await store.sign_ins.begin(a_sign_in(f"m{place}"))
+
+    assert await left(store, [*old, new]) == [MOST_KEPT]
 
 
 async def test_sign_ins_of_an_erased_user_are_gone(store: AnyStore) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import structlog
@@ -14,17 +15,17 @@ from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 
 from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup, StopWaiting
-from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.errors import SignInRefusedError, StoreError, StoreUnavailableError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.health import HOUR
 from orchestrator.core.ports.budget import Share
 from orchestrator.core.ports.credentials import Profile, Refresh
 from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.ports.watches import Settlement
-from orchestrator.core.session import App, SessionStatus, Step, StepState, session_shard
+from orchestrator.core.session import App, SessionStatus, Step, StepState, session_shard, shard_of
 from orchestrator.store import keys
 from orchestrator.store.client import StoreUnfitError, connect
-from orchestrator.store.credentials import CredentialUnreadableError
+from orchestrator.store.credentials import CredentialUnreadableError, RedisCredentialStore
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.places import Place
@@ -32,6 +33,8 @@ from orchestrator.store.rules import KEPT_OUTBOX, index_entries
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts, script
 from orchestrator.store.searching import find_places
 from tests.contract.store.conftest import SEALING_KEY
+from tests.support.interference import Call as AnyCall
+from tests.support.interference import wrapped
 from tests.support.store_values import (
     APP,
     NOON,
@@ -41,6 +44,7 @@ from tests.support.store_values import (
     WATCH,
     a_record,
     a_session,
+    a_sign_in,
     committed,
     next_commit,
     wait,
@@ -341,6 +345,43 @@ async def test_a_token_moved_to_another_user_is_not_theirs(store: Store, redis: 
 
     with pytest.raises(CredentialUnreadableError):
         await store.credentials.get(TENANT, "user-3")
+
+
+class ErasedBefore:
+    """Erases the user just before one of a process's calls to the server."""
+
+    def __init__(self, store: Store, number: int) -> None:
+        self._store = store
+        self._left = number
+
+    async def __call__(self, name: str, call: AnyCall) -> Any:
+        """Make a call."""
+        if self._left == 0:
+            await self._store.users.erase(TENANT, USER, now=NOON)
+        self._left -= 1
+        return await call()
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("sign_in_id", [a_sign_in().id, None], ids=["by a sign-in", "by a backend"])
+async def test_who_is_erased_while_their_tokens_are_put_is_there_whole_or_not_at_all(
+    store: Store, redis: Redis, number: int, sign_in_id: str | None
+) -> None:
+    """A sign-in brings nobody back; a backend's wish may come after the erasure, and then its user is counted, too."""
+    await store.sign_ins.begin(a_sign_in())
+    scripts = wrapped(store.credentials._scripts, "scripts", ErasedBefore(store, number))
+    process = RedisCredentialStore(scripts, shards=SHARDS, seal=store.credentials._seal)
+    profile = Profile(id="pr1")
+    with suppress(SignInRefusedError):
+        await process.put(
+            TENANT, USER, access_token="t", profile=profile, expires_at=None, now=NOON, sign_in_id=sign_in_id
+        )
+    shard = shard_of(TENANT, USER, shards=SHARDS)
+    noted = [keys.user_profiles(shard, TENANT, USER), keys.profile_users(TENANT, "pr1")]
+    is_kept = await store.credentials.get(TENANT, USER) is not None
+
+    assert is_kept is (sign_in_id is None)
+    assert [bool(await redis.exists(name)) for name in noted] == [is_kept, is_kept]
 
 
 async def test_sealing_keys_can_be_renewed(store: Store, server: ValkeyServer) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+import structlog
 
 from orchestrator.core.session import MINUTE, SessionKey
 from orchestrator.core.tenants import DEFAULT_TENANT
@@ -372,14 +373,16 @@ async def test_a_browsers_name_is_for_this_page_alone(url: str, path: str, is_se
 
 
 async def test_a_store_that_does_not_answer_is_said_in_words() -> None:
-    """With a reference, and a way to try again; an answer that was lost is no second browser."""
+    """With what operators find the session by, in the log too; an answer that was lost is no second browser."""
     api, sessions = coming_and_going(public_api_url=OWN)
     link = await linked(api)
     phone = link.browser()
     await phone.get(link.url)
     sessions.is_away = True
-    read = await phone.get(link.url)
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
+        read = await phone.get(link.url)
     pressed = await phone.post(link.url, headers=OF_THE_PAGE)
+    nonsense = Seen(await phone.get("/connect/call%20us-x"))
     sessions.is_away = False
     sessions.loses_answers = 1
     following = await link.press(phone)
@@ -387,5 +390,7 @@ async def test_a_store_that_does_not_answer_is_said_in_words() -> None:
     await api.aclose()
 
     assert (read.status_code, Seen(read).kind, pressed.status_code) == (503, "trouble", 503)
-    assert read.headers["zapwright-reference"] in Seen(read).text
-    assert following.kind == "follow"
+    assert f"quote {link.session['id']}" in Seen(read).text
+    assert [line["session"] for line in logged if line["event"] == "connect_page_failed"] == [link.session["id"]]
+    assert "quote" not in nonsense.text
+    assert (following.kind, following.of("connect")["data-reference"]) == ("follow", link.session["id"])

@@ -21,7 +21,7 @@ from orchestrator.store.limits import UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from tests.support.busy import a_busy_life
 from tests.support.deployment import API_KEY, TOKEN_KEYS, WITH_KEY, Deployment, problem_of
-from tests.support.processes import SEALING_KEY, Gate, Process, come_true, running
+from tests.support.processes import READY_WITHIN_S, SEALING_KEY, Gate, Process, come_true, running
 from tests.support.traces import mentions
 from tests.support.valkey import ValkeyServer, running_valkey
 
@@ -141,7 +141,7 @@ async def test_a_process_that_is_killed_while_it_erases_is_followed_by_another(
             async with a_process(gate.url, tmp_path) as (process, http):
                 gate.stop_at(moment, once_done=is_done)
                 asking = asyncio.create_task(http.delete(PATH))
-                await asyncio.to_thread(gate.reached.wait, 10)
+                await asyncio.to_thread(gate.reached.wait, READY_WITHIN_S)
                 process.kill()
                 with pytest.raises(httpx.TransportError):
                     await asking

@@ -54,7 +54,7 @@ async def test_without_its_store_a_process_is_alive_and_not_ready(happens: Calla
     api = Deployment(store=store)
 
     alive = await api.client.get("/healthz")
-    ready = await asyncio.wait_for(api.client.get("/readyz"), timeout=5)
+    ready = await asyncio.wait_for(api.client.get("/readyz"), timeout=15)
 
     assert alive.status_code == 200
     assert problem_of(ready) == (503, "store_unavailable")

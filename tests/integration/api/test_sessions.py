@@ -185,7 +185,7 @@ async def test_a_long_poll_answers_with_the_change(api: Deployment) -> None:
     is_waiting = not poll.done()
 
     await api.ok("PATCH", address, {"title": "New"})
-    answer = await asyncio.wait_for(poll, timeout=5)
+    answer = await asyncio.wait_for(poll, timeout=15)
 
     assert is_waiting
     assert (answer.json()["title"], answer.json()["seq"]) == ("New", session["seq"] + 1)
@@ -196,7 +196,7 @@ async def test_a_long_poll_that_is_behind_answers_at_once(api: Deployment) -> No
     """What happened between two polls is not missed."""
     session = await api.session()
 
-    answer = await asyncio.wait_for(api.client.get(f"/v1/sessions/{session['id']}?after_seq=0&wait_s=30"), timeout=5)
+    answer = await asyncio.wait_for(api.client.get(f"/v1/sessions/{session['id']}?after_seq=0&wait_s=30"), timeout=15)
 
     assert answer.json() == session
 
@@ -207,7 +207,7 @@ async def test_a_long_poll_without_news_answers_with_what_there_is(api: Deployme
     session = await api.session()
     query = f"after_seq={session['seq']}&wait_s={wait_s}"
 
-    answer = await asyncio.wait_for(api.client.get(f"/v1/sessions/{session['id']}?{query}"), timeout=5)
+    answer = await asyncio.wait_for(api.client.get(f"/v1/sessions/{session['id']}?{query}"), timeout=15)
 
     assert answer.json() == session
 

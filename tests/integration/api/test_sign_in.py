@@ -8,9 +8,12 @@ from typing import Any, Final
 
 import httpx
 import pytest
+import structlog
 
 from cli.walking import outcome_in
 from orchestrator.core.sign_ins import OPENS_WITHIN, RETURNS_WITHIN, name_for
+from orchestrator.store.memory import MemoryStore
+from tests.support.away import Away
 from tests.support.deployment import ORIGIN, Deployment, problem_of
 from tests.support.sign_ins import API, SigningBrowser, query_of
 
@@ -323,6 +326,26 @@ async def test_what_is_no_sign_in_is_said_to_be_none(browser: SigningBrowser) ->
     found = [await browser.get(f"{API}/zapier-sign-in/{path}") for path in paths]
 
     assert found == ["unknown"] * len(paths)
+
+
+async def test_what_is_quoted_finds_what_failed_in_the_log() -> None:
+    """Not the page that says so; and nothing else can be put there to be quoted."""
+    store = MemoryStore()
+    sign_ins = Away(store.sign_ins)
+    store.sign_ins = sign_ins  # type: ignore[assignment]
+    api = Deployment(store=store, public_api_url=API)
+    browser = SigningBrowser(api)
+    address = await browser.begin()
+    sign_ins.is_away = True
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
+        said = await browser.http.get(address, follow_redirects=True)
+    invented = await browser.http.get(f"{API}/zapier-sign-in/refused/trouble?reference=call%20us")
+    await browser.aclose()
+    await api.aclose()
+
+    (failed,) = [line["reference"] for line in logged if line["event"] == "sign_in_failed"]
+    assert f">{failed}</span>" in said.text
+    assert "quote" not in invented.text
 
 
 async def test_a_name_that_was_told_to_another_tenant_is_worth_nothing(browser: SigningBrowser) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from orchestrator.core.session import MINUTE, SECOND
 from orchestrator.store.memory import MemoryStore
+from orchestrator.zapier.refusals import NOT_TAKEN
 from tests.support.deployment import ORIGIN, Deployment, problem_of
 from tests.support.simulation import Simulation
 
@@ -87,6 +88,7 @@ async def test_what_zapier_refuses_is_said_without_the_fields(own: Deployment) -
     refused = (await own.read(session))["steps"][0]
 
     assert problem_of(answer) == (422, "fields_refused")
+    assert answer.json()["facts"]["flaws"] == [{"field": "password", "code": "refused", "detail": NOT_TAKEN}]
     assert SECRET not in answer.text + repr(logged)
     assert (refused["state"], refused["reason"]) == ("needs-auth", "not_made")
     await own.ok("POST", f"{address}/authentications", GIVEN, status=201)

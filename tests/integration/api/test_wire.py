@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from cli.walking import browser_in
 from orchestrator.core.session import MINUTE
 from tests.support.processes import SEALING_KEY, a_simulator
 from tests.support.servers import KEY, TOKEN_KEY, process, said
@@ -27,6 +30,13 @@ ANN: Final = b'{"user_id": "ann"}'
 BEGIN: Final = b"POST /v1/sessions"
 LIST: Final = b"GET /v1/sessions"
 HEALTH: Final = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+AT_ZAPIER: Final = {
+    "ZAPWRIGHT_ZAPIER_CLIENT_SECRET": "secret-of-the-client",
+    "ZAPWRIGHT_ZAPIER_AUTHORIZE_URL": "https://zapier.test/authorize",
+    "ZAPWRIGHT_ORIGINS": "https://app.example",
+}
+"""Where users sign in, as whose, and from which pages."""
+
 NO_HTTP: Final = b"Invalid HTTP request received."
 
 
@@ -40,10 +50,8 @@ def valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture(scope="module")
 def address(valkey: ValkeyServer) -> Iterator[str]:
     """The API; its log holds no failure of ours when all is done."""
-    with process(valkey.url, ZAPWRIGHT_MAX_BODY_S="0.5", ZAPWRIGHT_MAX_HEAD_S="1", ZAPWRIGHT_LOG_LEVEL="debug") as (
-        running,
-        where,
-    ):
+    settings = {"ZAPWRIGHT_MAX_BODY_S": "0.5", "ZAPWRIGHT_MAX_HEAD_S": "1", "ZAPWRIGHT_LOG_LEVEL": "debug"}
+    with process(valkey.url, clock_ahead_ms=0, **settings, **AT_ZAPIER) as (running, where):
         yield where
         running.terminate()
         log = said(running)
@@ -237,10 +245,20 @@ def test_requests_that_come_together_are_answered_in_order(address: str) -> None
 def test_a_process_whose_clock_is_wrong_makes_good_sessions_and_tokens(
     valkey: ValkeyServer, address: str, ahead: int
 ) -> None:
-    """It goes by the store's time: its tokens are good elsewhere, and its sessions end when they should."""
+    """It goes by the store's time: its tokens are good elsewhere, and its sessions end when they should.
+
+    A sign-in is opened elsewhere as if there were one clock, and pages are told the right time.
+    """
     headers = {"Authorization": f"Bearer {KEY}"}
-    with process(valkey.url, clock_ahead_ms=ahead) as (_, wrong):
-        begun = httpx.post(f"{wrong}/v1/sessions", headers=headers, json={"user_id": "ann"}, timeout=30).json()
+    with (
+        httpx.Client(base_url=address) as browser,
+        process(valkey.url, clock_ahead_ms=ahead, **AT_ZAPIER) as (_, wrong),
+    ):
+        name = browser_in(browser.get("/zapier-sign-in", params={"origin": AT_ZAPIER["ZAPWRIGHT_ORIGINS"]}))
+        asked = httpx.post(f"{wrong}/v1/sessions", headers=headers, json={"user_id": "ann"}, timeout=30)
+        sign_in = httpx.post(f"{wrong}/v1/users/ann/zapier-sign-in", headers=headers, json={"browser": name}).json()
+        opened = browser.get(urlsplit(sign_in["url"]).path)
+    begun, told_at = asked.json(), parsedate_to_datetime(asked.headers["Date"]).timestamp()
     right = httpx.post(f"{address}/v1/sessions", headers=headers, json={"user_id": "ann"}, timeout=30).json()
     token = {"Authorization": f"Bearer {begun['client_token']['token']}"}
 
@@ -250,6 +268,8 @@ def test_a_process_whose_clock_is_wrong_makes_good_sessions_and_tokens(
     assert httpx.get(f"{address}/v1/sessions/{begun['id']}", headers=token).status_code == 200
     assert apart(begun["deadline"], right["deadline"]) < 30
     assert apart(begun["client_token"]["expires_at"], right["client_token"]["expires_at"]) < 30
+    assert (opened.status_code, opened.headers["Location"].partition("?")[0]) == (303, "https://zapier.test/authorize")
+    assert abs(told_at - time.time()) < 30
 
 
 def test_a_token_lives_as_long_as_its_key(valkey: ValkeyServer, address: str) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import pytest
 from typer.testing import CliRunner
 
+from cli.errors import CommandError
 from cli.main import app
 from tests.integration.cli.conftest import Shell
 
@@ -106,10 +107,34 @@ def test_an_app_that_nobody_knows_is_not_said_to_be_well(api: Api, desk: Shell) 
 
     unknown = CliRunner().invoke(app, ["why", "--app", "Salck"], env=desk.environment)
 
-    assert unknown.exit_code == 1
+    assert unknown.exit_code == 4
     assert "Salck: nothing is known of it" in unknown.stdout
     assert "No such app has been seen here." in unknown.stdout
     assert "name one by its id: a-1, a-2" in desk.refused("why", "--app", "Slack")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"), [("over", 0), ("fine", 0), ("user", 0), ("working", 0), ("stuck", 3), ("unknown", 4)]
+)
+def test_a_script_can_go_by_the_exit_status(api: Api, desk: Shell, verdict: str, status: int) -> None:
+    """Whether somebody has to help is told apart from whether there is anything to help."""
+    api.says("GET /why?session=zs00", said("zs00", verdict, "So it is."))
+
+    assert CliRunner().invoke(app, ["why", "zs00"], env=desk.environment).exit_code == status
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("session_not_found", 4), ("route_not_found", 1), ("key_invalid", 1), (None, 1)]
+)
+def test_a_session_that_is_not_there_is_told_apart_from_an_api_that_cannot_be_asked(
+    api: Api, desk: Shell, code: str | None, status: int
+) -> None:
+    """Both say why, and neither looks as if somebody were stuck."""
+    api.says("GET /why?session=zs00", {"code": code, "detail": "there is none"}, status=404)
+    with pytest.raises(CommandError, match="there is none") as refused:
+        CliRunner().invoke(app, ["why", "zs00"], env=desk.environment, catch_exceptions=False)
+
+    assert refused.value.status == status
 
 
 # --- help -----------------------------------------------------------------------------------------------------

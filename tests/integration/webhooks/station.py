@@ -98,7 +98,7 @@ class Station:
         return await store.backlog(shards, now=self.zapwright.clock.now()) == Backlog()
 
     @contextmanager
-    def worker(self, *, is_awaited: bool = True) -> Iterator[Process]:
+    def worker(self, *, is_awaited: bool = True, clock_ahead_ms: int = 0) -> Iterator[Process]:
         """Have a worker."""
         self._workers += 1
         log = self._folder / f"worker-{self._workers}.log"
@@ -108,7 +108,13 @@ class Station:
             "ZAPWRIGHT_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
             "ZAPWRIGHT_WEBHOOK_LIMIT_S": str(LIMIT_S),
         }
-        with a_worker(log, redis_url=self._valkey.url, environment=environment, is_awaited=is_awaited) as process:
+        with a_worker(
+            log,
+            redis_url=self._valkey.url,
+            environment=environment,
+            is_awaited=is_awaited,
+            clock_ahead_ms=clock_ahead_ms,
+        ) as process:
             yield process
 
 

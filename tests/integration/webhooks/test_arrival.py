@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from itertools import count
 from typing import Final
 
@@ -12,6 +13,7 @@ from aiohttp import web
 from orchestrator.core.deliveries import DeliveryState
 from orchestrator.core.endpoints import Pause
 from orchestrator.core.events import EventName
+from orchestrator.core.session import MINUTE
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.webhooks import EndpointChange
 from tests.integration.webhooks.station import Station
@@ -24,10 +26,10 @@ USERS: Final = [f"user-{number}" for number in range(10)]
 
 
 async def test_every_event_arrives_once_in_order_and_signed(station: Station) -> None:
-    """With the session as it was then, or later."""
+    """With the session as it was then, or later; also from machines whose clocks are ten minutes apart."""
     async with a_receiver() as receiver:
         endpoint = await station.endpoint(receiver.url)
-        with station.worker():
+        with station.worker(clock_ahead_ms=5 * MINUTE), station.worker(clock_ahead_ms=-5 * MINUTE):
             keys = await station.lived(USERS, changes=3)
             await receiver.hear(5 * len(USERS))
             await come_true(station.is_idle)
@@ -36,6 +38,7 @@ async def test_every_event_arrives_once_in_order_and_signed(station: Station) ->
     assert len({heard.message_id for heard in receiver.heard}) == 5 * len(USERS)
     for heard in receiver.heard:
         heard.verify(endpoint.secrets[0])
+        assert abs(int(heard.headers["webhook-timestamp"]) - time.time()) < 60
         assert heard.data["session"]["seq"] >= heard.seq
     assert {one.state for one in await station.deliveries(endpoint)} == {DeliveryState.DELIVERED}
 

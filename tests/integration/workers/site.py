@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.sessions import Outcome
-from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState
+from orchestrator.core.ports.watches import Watch
+from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState, WatchKey
 from orchestrator.core.signals import Context, Hinted
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.engine import NewSession, NewStep
@@ -100,6 +101,13 @@ class Site:
         """Return a session as it is."""
         return await self.zapwright.store.sessions.load(waiting.key)
 
+    async def watch(self, waiting: Waiting) -> Watch:
+        """Return what is known of the app that a step waits for."""
+        app = (await self.session(waiting)).steps[0].app
+        assert app is not None
+        key = WatchKey(tenant_id=DEFAULT_TENANT, user_id=waiting.user, app_id=app.id)
+        return await self.zapwright.store.watches.load(key, now=self.zapwright.clock.now())
+
     async def resolved_at(self, waiting: Waiting) -> list[Instant]:
         """Return when the session said that its step is resolved: once, if all is well."""
         page = await self.zapwright.store.sessions.events(waiting.key.session_id, after=0)
@@ -120,13 +128,19 @@ class Site:
     # --- workers ---
 
     @contextmanager
-    def worker(self, *, gate: Gate | None = None, is_awaited: bool = True) -> Iterator[Process]:
+    def worker(
+        self, *, gate: Gate | None = None, is_awaited: bool = True, clock_ahead_ms: int = 0
+    ) -> Iterator[Process]:
         """Have a worker that fetches batches. With a gate it reaches the store through it, and is not awaited."""
         self._workers += 1
         log = self._folder / f"worker-{self._workers}.log"
         url = self.valkey.url if gate is None else gate.url
         with a_worker(
-            log, redis_url=url, environment=self._environment, is_awaited=is_awaited and gate is None
+            log,
+            redis_url=url,
+            environment=self._environment,
+            is_awaited=is_awaited and gate is None,
+            clock_ahead_ms=clock_ahead_ms,
         ) as process:
             yield process
 

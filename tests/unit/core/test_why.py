@@ -41,6 +41,8 @@ from orchestrator.core.signals import (
     ZapsListed,
 )
 from orchestrator.core.values import replace
+from orchestrator.core.waiting import STUCK_AFTER, stuck_by
+from orchestrator.core.waiting import waiting as waits_in
 from orchestrator.core.why import (
     AppFacts,
     Conditions,
@@ -137,7 +139,7 @@ def test_what_is_over_is_said_to_be_over() -> None:
 def test_a_zap_that_is_being_created_is_followed_to_its_end() -> None:
     """Its answer is waited for, its Zap is looked for, and then only a person can tell."""
     story = waiting().settle("old").act()
-    assert codes(story.session) == ["ready"]
+    assert told(story.session) == [("ready", "Every step is connected, where it has to be, and has its action.")]
     story.feed(ZapRequested(intent_id="i1"))
     creating = story.session
     story.feed(ZapAnswered(intent_id="i1", answer=ZapUnknown(problem="no answer in time")))
@@ -193,6 +195,19 @@ def test_who_is_signed_out_is_told_so_instead_of_checks() -> None:
     assert codes(story.session, refused) == ["awaiting_popup", "sign_in_needed"]
     assert "Zapier refuses the user's token" in told(story.session, refused)[1][1]
     assert "has no Zapier credential" in told(story.session, nobody)[1][1]
+
+
+def test_who_never_signed_in_is_not_told_to_do_it_again() -> None:
+    """They have never heard of it."""
+    session = waiting().session
+    signed_out = replace(ACTIVE, state=CredentialState.NEEDS_SIGN_IN)
+    (never,), (again,) = (
+        [one.do for one in check_diagnosis(Known(credential=one).of(session)).findings if one.code == "sign_in_needed"]
+        for one in (None, signed_out)
+    )
+
+    assert never == "Have the user sign in to Zapier; what waits then goes on by itself."
+    assert again == "Have the user sign in to Zapier again; what waits then goes on by itself."
 
 
 @pytest.mark.parametrize(
@@ -304,6 +319,50 @@ def test_every_hint_has_its_words(kind: HintKind) -> None:
     assert told(session, Known(watch=watch(story)))[0][1].endswith(" at 08:00:01 UTC.")
 
 
+@pytest.mark.parametrize("heard", [None, 29 * SECOND, 30 * SECOND], ids=["silent", "just heard", "heard"])
+@pytest.mark.parametrize("late", [-SECOND, 29 * SECOND, 30 * SECOND], ids=["in time", "late", "overdue"])
+@pytest.mark.parametrize(
+    "known",
+    [
+        Known(),
+        Known(workers=0),
+        Known(held=60),
+        Known(cooldown_until=NOON + 5 * MINUTE),
+        Known(credential=None),
+        Known(credential=replace(ACTIVE, state=CredentialState.NEEDS_SIGN_IN)),
+    ],
+    ids=["well", "no worker", "full", "cooldown", "no credential", "signed out"],
+)
+def test_who_is_stuck_is_so_wherever_it_is_said(heard: Millis | None, late: Millis, known: Known) -> None:
+    """By one rule for lists, counts, an app and a session, whatever it is that holds them up."""
+    story, now = waiting(), NOON + 2 * MINUTE
+    hints = () if heard is None else (Hint(kind=HintKind.FINISHED, at=now - heard),)
+    attempt = replace(story.step().attempts[0], hints=hints)
+    session = replace(story.session, steps=(replace(story.step(), attempts=(attempt,)),))
+    facts = replace(known, now=now, watch=watch(story, next_check_at=now - late)).of(session)
+    listed = stuck_by(waits_in(session), is_overdue=late >= STUCK_AFTER, now=now)
+
+    assert (check_diagnosis(facts).verdict is Verdict.STUCK) is (listed is not None)
+    assert (why_app(app(facts)).verdict is Verdict.STUCK) is (listed is not None)
+
+
+def test_who_was_heard_too_long_ago_is_said_to_be_stuck_though_checks_go_on() -> None:
+    """Zapier fails, or finds nothing: it goes on, and yet somebody waits in vain."""
+    story, now = waiting(), NOON + 2 * MINUTE
+    attempt = replace(story.step().attempts[0], hints=(Hint(kind=HintKind.FINISHED, at=now - 45 * SECOND),))
+    session = replace(story.session, steps=(replace(story.step(), attempts=(attempt,)),))
+    failing = watch(story, next_check_at=now + SECOND, retry_at=now + SECOND, failures=2)
+
+    assert told(session, Known(now=now, watch=failing))[0] == (
+        "not_found_yet",
+        (
+            "The user was through at 08:01:15 UTC, as far as their page can say, and nothing that they may have "
+            "connected was found in the 45 s since."
+        ),
+    )
+    assert "zapier_fails" in codes(session, Known(now=now, watch=failing))
+
+
 def test_a_popup_that_nobody_knows_of_is_said_to_be_wrong() -> None:
     """No signal leads there."""
     story = waiting()
@@ -330,7 +389,9 @@ DUE = NOON + MINUTE
         ({"retry_at": DUE, "failures": 0}, Known(), "check_put_off", Verdict.WORKING),
         ({}, Known(now=DUE + SECOND), "check_due", Verdict.WORKING),
         ({}, Known(now=DUE + MINUTE), "worker_missing", Verdict.STUCK),
-        ({}, Known(now=DUE + SECOND, workers=0), "worker_missing", Verdict.STUCK),
+        ({}, Known(now=DUE + SECOND, workers=0), "worker_missing", Verdict.WORKING),
+        ({}, Known(now=DUE + STUCK_AFTER, workers=0), "worker_missing", Verdict.STUCK),
+        ({}, Known(now=DUE + MINUTE, cooldown_until=DUE + 2 * MINUTE), "cooldown", Verdict.STUCK),
         ({}, Known(now=DUE + SECOND, workers=None), "check_due", Verdict.WORKING),
         ({}, Known(now=DUE + SECOND, held=60), "budget_used_up", Verdict.WORKING),
         ({}, Known(now=DUE + MINUTE, held=60), "budget_used_up", Verdict.STUCK),

@@ -470,16 +470,21 @@ class Popups(RuleBasedStateMachine):
     def is_asked_why(self, conditions: Asked, retry: int | None, is_leased: bool) -> None:
         """There is one answer to everything, and none that contradicts another."""
         now = self.world.now
+        retry_at = retry if retry in {None, PAUSED} else now + retry
+        lease_until = now + SECOND
+        held_until = max(retry_at or 0, lease_until if is_leased else 0)  # a watch is never due before that
         for session in self.world.sessions.values():
             watches = {
                 app_id: KeptWatch(
                     key=WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id),
                     waiters=tuple(sorted(watch.waiters)),
-                    next_check_at=None if retry == PAUSED else watch.due.soonest,
-                    retry_at=retry if retry in {None, PAUSED} else now + retry,
+                    next_check_at=None
+                    if retry == PAUSED or watch.due.soonest is None
+                    else max(watch.due.soonest, held_until),
+                    retry_at=retry_at,
                     failures=0 if retry is None else 1,
                     lease_token="t" if is_leased else None,
-                    lease_until=now + SECOND,
+                    lease_until=lease_until,
                 )
                 for app_id, watch in self.world.watches.items()
             }

@@ -234,6 +234,17 @@ async def test_an_action_carries_the_key_the_reason_and_its_wish(house: House) -
     assert "The session is over." in (await house.browser.get("/")).text
 
 
+@pytest.mark.parametrize("number", ["9" * 5_000, "²", "1e3", "-1", "soon", " 5"], ids=lambda text: text[:5])
+async def test_what_is_no_number_is_the_apis_to_refuse(house: House, number: str) -> None:
+    """Whoever wrote it is told so, however long it is."""
+    house.api.says(CANCEL, {"code": "x", "detail": "by_s: send a number", "status": 422}, status=422)
+    await house.sign_in()
+    done = await house.post(ACT, {"reason": "r", "wish": "w", "back": "/", "by_s": number})
+
+    assert (done.status_code, json.loads(house.api.asked[-1].read())["by_s"]) == (303, number)
+    assert "by_s: send a number" in (await house.browser.get("/")).text
+
+
 @pytest.mark.parametrize(
     ("status", "says"),
     [(409, "in cooldown until 02:15"), (422, "reason: too long"), (404, "there is no such session")],

@@ -55,7 +55,7 @@ class Ear:
 
     async def until(self, condition: Callable[[Seen], bool]) -> Seen:
         """Wait until a reading is so."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not self.heard or not condition(self.heard[-1]):
                 await self._told.wait()
                 self._told.clear()
@@ -98,7 +98,7 @@ async def test_nothing_is_asked_for_nobody() -> None:
     await ear.until(lambda seen: seen.data is not None)
     (reading,) = (task for task in asyncio.all_tasks() if task.get_name() == "feed /overview")
     leave()
-    await asyncio.wait([reading], timeout=1)
+    await asyncio.wait([reading], timeout=20)
 
     assert reading.done()
 

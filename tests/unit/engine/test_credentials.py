@@ -8,12 +8,14 @@ from random import Random
 
 import pytest
 
-from orchestrator.core.errors import StoreError
+from orchestrator.commits import MOST_TRIES
+from orchestrator.core.errors import StaleVersionError, StoreError, StoreUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.credentials import Credential, CredentialState, Profile
 from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.session import SECOND, Session, shard_of
 from orchestrator.core.signals import PopupCancelled, SessionCancelled
+from tests.support.clocks import NOON
 from tests.support.interference import Fuse, Killed, Script, Turns
 from tests.support.scenes import LEASE, SHARDS, TENANT, Scene
 
@@ -182,6 +184,51 @@ async def test_users_of_a_profile_are_counted_by_the_store(scene: Scene) -> None
     await scene.sign_in("bob", account="ann")
 
     assert await scene.here.credentials.users_of_profile(TENANT, "ann", now=scene.clock.now()) == 2
+
+
+# --- what cannot be told ---
+
+
+@pytest.mark.parametrize(
+    ("call", "trouble", "times"),
+    [
+        ("sessions.commit", StaleVersionError(session_id="busy"), MOST_TRIES),
+        ("sessions.of_user", StoreUnavailableError(problem="away"), 1),
+        ("credentials.told", StoreUnavailableError(problem="away"), 1),
+    ],
+    ids=["busy", "away before", "away after"],
+)
+async def test_a_change_that_is_kept_is_said_to_be_though_the_sessions_cannot_be_told(
+    scene: Scene, call: str, trouble: Exception, times: int
+) -> None:
+    """A caller who heard of trouble would put the same tokens again; the next sweep tells the sessions."""
+    early = await scene.session("ann")
+    script = Script()
+    credentials = scene.process(script).credentials
+    script.goes(call, trouble, times=times)
+    is_marked = await credentials.need_sign_in(TENANT, "ann", generation=1)
+    await scene.here.sweep()
+    refused = await signed_out(scene, early)
+    script.goes(call, trouble, times=times)
+    kept = await credentials.put(TENANT, "ann", access_token="2", profile=PROFILE, expires_at=None, now=NOON)
+    await scene.here.sweep()
+
+    assert (is_marked, refused) == (True, [True])
+    assert kept == await scene.store.credentials.get(TENANT, "ann")
+    assert await signed_out(scene, early) == [False]
+
+
+async def test_a_session_that_is_too_busy_keeps_no_other_from_hearing(scene: Scene) -> None:
+    """It hears later."""
+    sessions = [await scene.session("ann") for _ in range(2)]
+    script = Script()
+    script.goes("sessions.commit", StaleVersionError(session_id="busy"), times=MOST_TRIES)
+    await scene.process(script).credentials.need_sign_in(TENANT, "ann", generation=1)
+    first = await signed_out(scene, *sessions)
+    await scene.here.sweep()
+
+    assert sorted(first) == [False, True]
+    assert await signed_out(scene, *sessions) == [True, True]
 
 
 # --- processes that die ---

@@ -183,7 +183,7 @@ async def test_a_change_between_reading_and_waiting_is_not_missed(scene: Scene, 
         await scene.here.engine.apply(session.key, SessionChanged(title="new"))
 
     script.goes(moment, when="after", then=change)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         snapshot = await scene.process(script).following.after(session.key, seq=session.seq, wait=LONG)
 
     assert snapshot.session.title == "new"

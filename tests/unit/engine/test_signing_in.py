@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -19,6 +19,7 @@ from orchestrator.core.errors import (
     UpstreamBusyError,
     UpstreamUnavailableError,
 )
+from orchestrator.core.metering import Unmetered
 from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import Credential, Profile
 from orchestrator.core.ports.tokens import Client, Tokens, TokensOver, TokensRefused, TokensUnknown
@@ -26,7 +27,7 @@ from orchestrator.core.session import MINUTE, Instant, Millis
 from orchestrator.core.sign_ins import Failure, SignIn, SignInState, name_for
 from orchestrator.signing_in import SignIns, SignInWish
 from orchestrator.store.memory import MemoryStore
-from tests.support.interference import Around, Fuse, Killed, Script, undisturbed, wrapped
+from tests.support.interference import Around, Call, Fuse, Killed, Script, undisturbed, wrapped
 from tests.support.stories import NOON
 
 HERE: Final = "https://app.example"
@@ -43,17 +44,27 @@ class Zapier:
 
     answer: Answer = TOKENS
     profile_or_trouble: Profile | Exception | None = ANN
-    busy: bool = False
     exchanged: list[tuple[str, str, str]] = field(default_factory=list)
     counted_for: list[tuple[str, str | None]] = field(default_factory=list)
+    room: int = 100
+    held: list[str] = field(default_factory=list)
+    read_with: list[str] = field(default_factory=list)
 
     async def permit(self, tenant_id: str, user_id: str | None = None) -> Permit:
         self.counted_for.append((tenant_id, user_id))
-        if self.busy:
+        if self.room == len(self.held):
             raise UpstreamBusyError(retry_after=1_000)
-        return Permit(id="1", egress="e", partner="p", start_by=NOON + MINUTE)
+        self.held.append(f"p{len(self.counted_for)}")
+        return Permit(id=self.held[-1], egress="e", partner="p", start_by=NOON + MINUTE)
 
-    async def profile(self, tenant_id: str, access_token: str) -> Profile | None:
+    async def give_back(self, permits: Sequence[Permit]) -> None:
+        for permit in permits:
+            self.held.remove(permit.id)
+
+    async def profile(
+        self, tenant_id: str, access_token: str, *, user_id: str | None = None, permits: Sequence[Permit] = ()
+    ) -> Profile | None:
+        self.read_with += [f"{permit.id} of {user_id}" for permit in permits]
         if isinstance(self.profile_or_trouble, Exception):
             raise self.profile_or_trouble
         return self.profile_or_trouble
@@ -64,6 +75,16 @@ class Zapier:
         self.exchanged.append((client.id, code, redirect_uri))
         await asyncio.sleep(0)
         return self.answer
+
+
+class Ends(Unmetered):
+    """Writes down how sign-ins end."""
+
+    def __init__(self) -> None:
+        self.all: list[Failure | None] = []
+
+    def signed_in(self, failure: Failure | None) -> None:
+        self.all.append(failure)
 
 
 @dataclass
@@ -79,6 +100,25 @@ class Clock:
         self.at += duration
 
 
+@dataclass
+class Eraser:
+    """Erases Ann at one moment: just before, or just after, one of a process's calls."""
+
+    store: MemoryStore
+    at: int
+
+    async def __call__(self, name: str, call: Call) -> Any:
+        await self._pass()
+        answer = await call()
+        await self._pass()
+        return answer
+
+    async def _pass(self) -> None:
+        if self.at == 0:
+            await self.store.users.erase("acme", "ann", now=NOON)
+        self.at -= 1
+
+
 _ids = count()
 """No scene has an id that another has: some share a store."""
 
@@ -89,6 +129,7 @@ class Scene:
     def __init__(self, around: Around = undisturbed, *, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore(shards=4)
         self.zapier = Zapier()
+        self.ends = Ends()
         self.client: Client | None = Client(id="acme-client", secret="s")
         self.clock = Clock()
         zapier: Any = self.zapier
@@ -105,6 +146,7 @@ class Scene:
             scopes=("zap", "zap:write"),
             limit=5_000,
             shards=4,
+            meter=self.ends,
         )
 
     def new(self, prefix: str) -> str:
@@ -139,7 +181,16 @@ async def test_what_somebody_brings_back_counts_for_them() -> None:
     scene.zapier.answer = TokensOver()
     await scene.sign_in()
 
-    assert scene.zapier.counted_for == [("acme", "ann")]
+    assert scene.zapier.counted_for == [("acme", "ann")] * 2
+    assert scene.zapier.held == ["p1"], "what was not used is given back"
+
+
+async def test_whose_token_it_is_is_read_with_a_permit_that_was_there_before_the_code_was_used() -> None:
+    """It counts for the user, too."""
+    scene = Scene()
+    await scene.sign_in()
+
+    assert (scene.zapier.counted_for, scene.zapier.read_with) == ([("acme", "ann")] * 2, ["p2 of ann"])
 
 
 async def test_a_code_becomes_the_users_credential() -> None:
@@ -148,7 +199,7 @@ async def test_a_code_becomes_the_users_credential() -> None:
     over = await scene.sign_in()
     credential = await scene.credential()
 
-    assert over.state is SignInState.SIGNED_IN
+    assert (over.state, scene.ends.all) == (SignInState.SIGNED_IN, [None])
     assert scene.zapier.exchanged == [("acme-client", "code", CALLBACK)]
     assert credential is not None
     assert (credential.access_token, credential.expires_at, credential.profile_id) == ("at", NOON + 60 * MINUTE, "p1")
@@ -181,17 +232,18 @@ async def test_whatever_zapier_answers_is_told_apart(answer: Answer, failure: Fa
     scene.zapier.answer = answer
     over = await scene.sign_in()
 
-    assert (over.state, over.failure) == (SignInState.FAILED, failure)
+    assert (over.state, over.failure, scene.ends.all) == (SignInState.FAILED, failure, [failure])
     assert await scene.credential() is None
 
 
-async def test_without_room_in_the_budget_nothing_is_asked() -> None:
-    """And that can be tried again."""
+@pytest.mark.parametrize("room", [0, 1])
+async def test_without_room_in_the_budget_for_all_of_it_nothing_is_asked(room: int) -> None:
+    """And that can be tried again; nothing is held meanwhile."""
     scene = Scene()
-    scene.zapier.busy = True
+    scene.zapier.room = room
     over = await scene.sign_in()
 
-    assert (over.failure, scene.zapier.exchanged) == (Failure.NOT_REACHED, [])
+    assert (over.failure, scene.zapier.exchanged, scene.zapier.held) == (Failure.NOT_REACHED, [], [])
 
 
 async def test_a_client_that_goes_while_its_user_is_away_is_missed() -> None:
@@ -249,22 +301,18 @@ async def test_a_process_may_die_at_any_moment() -> None:
         assert (await Scene(store=scene.store).sign_in()).state is SignInState.SIGNED_IN
 
 
-async def test_a_user_who_is_erased_meanwhile_is_not_brought_back() -> None:
-    """Not even by an answer that Zapier gave before."""
-    scene = Scene()
-    state = await scene.away()
-    erased: Callable[[str, str], Any] = scene.zapier.profile
+async def test_a_user_who_is_erased_at_any_moment_of_it_is_not_brought_back() -> None:
+    """Not even by tokens that Zapier handed out before."""
+    living = Scene()
+    state = await living.away()
+    await Scene(fuse := Fuse(), store=living.store).finish(state)
+    for at in range(fuse.count):
+        scene = Scene()
+        state = await scene.away()
+        with suppress(SignInRefusedError):
+            await Scene(Eraser(scene.store, at), store=scene.store).finish(state)
 
-    async def erases(tenant_id: str, access_token: str) -> Profile | None:
-        await scene.store.users.erase("acme", "ann", now=NOON)
-        found: Profile | None = await erased(tenant_id, access_token)
-        return found
-
-    scene.zapier.profile = erases  # type: ignore[method-assign]
-    with pytest.raises(SignInRefusedError):
-        await scene.finish(state)
-
-    assert await scene.credential() is None
+        assert await scene.credential() is None, fuse.log[at]
 
 
 async def test_a_store_that_is_away_changes_nothing() -> None:

@@ -17,10 +17,11 @@ from orchestrator.core.errors import (
     ZapwrightError,
 )
 from orchestrator.core.events import EventName
+from orchestrator.core.metering import Unmetered
 from orchestrator.core.ports.credentials import Credential, CredentialState, Profile, SignInReason
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, SECOND, Instant, Session
-from orchestrator.core.upkeep import LEASE, LONGEST_CALL, PAUSE
+from orchestrator.core.upkeep import LEASE, LONGEST_CALL, PAUSE, RefreshEnd
 from orchestrator.credentials import ToldCredentials
 from orchestrator.upkeep import PATIENCE_WITH_TOKENS, Upkeep
 from tests.support.clocks import NOON
@@ -32,6 +33,16 @@ from tests.support.zapier import FreePermits, an_access
 ANN = Profile(id="ann", email="ann@example.com")
 
 
+class Ends(Unmetered):
+    """Writes down how refreshes end."""
+
+    def __init__(self) -> None:
+        self.all: list[RefreshEnd] = []
+
+    def refreshed(self, end: RefreshEnd) -> None:
+        self.all.append(end)
+
+
 class Office:
     """A deployment whose user Ann has tokens that are ours to refresh; `endpoint` is Zapier's."""
 
@@ -39,6 +50,7 @@ class Office:
         self.scene = Scene()
         self.endpoint = TokenEndpoint()
         self.permits = FreePermits()
+        self.ends = Ends()
         self.here = self.process()
 
     def process(self, around: Around = undisturbed) -> Upkeep:
@@ -60,6 +72,7 @@ class Office:
             oauth=wrapped(self.endpoint, "oauth", around),
             permits=wrapped(self.permits, "permits", around),
             ids=scene.ids,
+            meter=self.ends,
         )
 
     async def hand_over(self, *, expires_at: Instant | None = None, profile: Profile | None = ANN) -> Credential:
@@ -249,6 +262,13 @@ async def test_a_holder_whose_caller_is_gone_ends_what_it_began(office: Office) 
     assert await office.is_in_order()
 
 
+async def test_a_refresh_counts_for_its_user(office: Office) -> None:
+    """Whoever has their tokens refused again and again holds no more permits by it than one user may."""
+    await office.here.after_refusal(await office.hand_over())
+
+    assert office.permits.users == [(TENANT, "ann")]
+
+
 async def test_without_a_permit_nothing_is_begun(office: Office) -> None:
     """Nor with no client secret: no intent is written that others would wait for."""
     credential = await office.hand_over()
@@ -275,6 +295,7 @@ async def test_a_refusal_needs_a_sign_in_and_says_so(office: Office) -> None:
 
     assert (await office.stands(), office.endpoint.uses) == (REFUSED, ["R1"])
     assert await office.events(session) == [(EventName.SIGN_IN_NEEDED, "refresh_refused")]
+    assert office.ends.all == [RefreshEnd.REFUSED]
 
 
 async def test_a_refusal_for_now_is_asked_again_later_and_loses_nothing(office: Office) -> None:
@@ -291,6 +312,7 @@ async def test_a_refusal_for_now_is_asked_again_later_and_loses_nothing(office: 
         office.scene.clock.advance(wait)
 
     assert (await office.here.after_refusal(credential)).access_token == "A2"
+    assert office.ends.all == [*[RefreshEnd.PUT_OFF] * 3, RefreshEnd.REFRESHED]
 
 
 async def test_a_client_that_zapier_refuses_is_asked_for_once_a_minute(office: Office) -> None:
@@ -307,6 +329,7 @@ async def test_a_client_that_zapier_refuses_is_asked_for_once_a_minute(office: O
     renewed = await office.here.after_refusal(credential)
 
     assert (asked, renewed.access_token) == ((1, 1), "A2")
+    assert office.ends.all == [RefreshEnd.CLIENT_REFUSED, RefreshEnd.REFRESHED]
 
 
 async def test_an_answer_that_is_lost_is_asked_for_once_more_and_then_said_to_be_lost(office: Office) -> None:
@@ -329,6 +352,7 @@ async def test_an_answer_that_is_lost_is_asked_for_once_more_and_then_said_to_be
         (EventName.SIGNED_IN, None),
     ]
     assert await office.is_in_order()
+    assert office.ends.all == [RefreshEnd.UNANSWERED, RefreshEnd.OUTCOME_LOST]
 
 
 async def test_a_request_that_zapier_never_heard_is_made_once_more_and_good(office: Office) -> None:

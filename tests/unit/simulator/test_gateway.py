@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -127,6 +128,17 @@ async def test_a_status_fault_answers_with_that_status(sim: Simulation, status: 
 
     assert (answer.status_code, answer.json()["errors"][0]["status"]) == (status, status)
     assert ("Retry-After" in answer.headers) == (status in {429, 503})
+
+
+async def test_a_status_fault_says_when_to_come_back(sim: Simulation) -> None:
+    """As long as the rule says, in the form in which limits are announced."""
+    await set_rule(sim, "status", status=503, retry_after_s=7)
+    in_seconds = await listing(sim)
+    await sim.switch({"limits": {"retry_after": "date"}})
+    as_date = await listing(sim)
+
+    assert in_seconds.headers["Retry-After"] == "7"
+    assert parsedate_to_datetime(as_date.headers["Retry-After"]).timestamp() == -(-sim.clock() // 1_000) + 7
 
 
 async def test_a_fault_before_leaves_the_world_alone(sim: Simulation) -> None:

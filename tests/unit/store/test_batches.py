@@ -205,7 +205,7 @@ def test_every_caller_gets_its_own_replies_or_is_told(
         server.breaks = lambda _: len(server.exchanges) - 1 in broken
         batches = Batches(server.send)
         stories = (Story(f"{number}", *caller) for number, caller in enumerate(callers))
-        await asyncio.wait_for(asyncio.gather(*(story.live(batches, server, broken) for story in stories)), 5)
+        await asyncio.wait_for(asyncio.gather(*(story.live(batches, server, broken) for story in stories)), 20)
 
     asyncio.run(run())
 

@@ -34,7 +34,7 @@ async def test_a_node_may_become_known_while_idle_connections_are_closed() -> No
     closing, closed = asyncio.Event(), asyncio.Event()
     cluster = Cluster([("127.0.0.1", 2), ("127.0.0.1", 3)], dial=lambda _: cast("Redis", Node(closing, closed)))
     learning = asyncio.create_task(cluster.primaries())
-    await asyncio.wait_for(closing.wait(), 5)
+    await asyncio.wait_for(closing.wait(), 20)
     for _ in range(2):
         cluster.pubsub()
     closed.set()

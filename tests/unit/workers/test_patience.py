@@ -48,7 +48,7 @@ async def test_a_loop_that_is_stopped_does_not_wait() -> None:
         stopping.set()
         raise StoreUnavailableError(problem="away")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await repeat(turn, name="test", stopping=stopping, patience=Patience(first=10**9, longest=10**9))
 
     assert stopping.is_set()

@@ -229,13 +229,35 @@ async def test_a_429_is_waited_out_however_it_is_written(stage: Stage, header: s
     assert stage.budget.cooled == [("out", "client-of-acme", NOON + wait)]
 
 
-async def test_a_503_that_says_when_to_come_back_is_waited_out(stage: Stage) -> None:
+@pytest.mark.parametrize(("header", "wait"), [("5", 5_000), ("90", 90_000), ("7200", 600_000)])
+async def test_a_503_that_says_when_to_come_back_is_waited_out(stage: Stage, header: str, wait: int) -> None:
     """It is no rate limit, so others go on; and it is not repeated at once."""
-    stage.zapier.answers(refusal(503, Retry_After="5"))
+    stage.zapier.answers(refusal(503, Retry_After=header))
     error = await failure(stage)
 
     assert isinstance(error, UpstreamBusyError)
-    assert (error.retry_after, stage.budget.cooled) == (5_000, [])
+    assert (error.retry_after, stage.budget.cooled) == (wait, [])
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("date", "until"),
+    [
+        ("Mon, 21 Sep 2026 14:08:20 GMT", "Mon, 21 Sep 2026 14:10:20 GMT"),
+        ("Mon, 21 Sep 2026 14:18:20 GMT", "Mon, 21 Sep 2026 14:20:20 GMT"),
+        ("at noon", "Mon, 21 Sep 2026 14:15:20 GMT"),
+    ],
+    ids=["their clock is behind", "their clock is ahead", "nobody knows"],
+)
+async def test_a_date_to_come_back_at_is_read_by_the_clock_that_wrote_it(
+    stage: Stage, status: int, date: str, until: str
+) -> None:
+    """Clocks that are five minutes apart are no reason to come back early, nor to wait for longer."""
+    stage.zapier.answers(refusal(status, Retry_After=until, Date=date))
+    error = await failure(stage)
+
+    assert isinstance(error, UpstreamBusyError)
+    assert error.retry_after == 120_000
 
 
 async def test_a_busy_budget_is_an_answer(stage: Stage) -> None:

@@ -236,6 +236,16 @@ async def test_a_profile_says_whose_token_it_is(stage: Stage) -> None:
     assert stage.zapier.requests[0].headers["Authorization"] == "Bearer new-token"
 
 
+async def test_a_profile_is_read_by_the_doing_of_its_user(stage: Stage) -> None:
+    """With the permit that is given for it, or else with one of what that user may hold."""
+    stage.zapier.answers(answer({"id": 88}), answer({"id": 88}))
+    await stage.client.profile("acme", "new-token", user_id="ann")
+    await stage.client.profile("acme", "new-token", user_id="ann", permits=[permit("given")])
+
+    assert stage.budget.users == ["acme ann"]
+    assert [name for what, name, _ in stage.budget.told if what == "answered"] == ["p1", "given"]
+
+
 @pytest.mark.parametrize("status", [403, 404])
 async def test_a_profile_that_may_not_be_read_is_none(stage: Stage, status: int) -> None:
     """The scope is optional."""

@@ -9,11 +9,12 @@ import pytest
 import structlog
 
 from orchestrator.core.errors import UpstreamUnavailableError
+from orchestrator.core.mapping import FieldFlaw
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.upstream import AuthenticationMade, AuthenticationNotMade, AuthenticationUnknown
 from orchestrator.core.session import Authentication
 from orchestrator.zapier import wire
-from orchestrator.zapier.refusals import NOT_REPEATED, without
+from orchestrator.zapier.refusals import NOT_REPEATED, NOT_TAKEN, without
 from tests.support.zapier import (
     APP,
     NOON,
@@ -124,6 +125,31 @@ async def test_what_never_reached_zapier_was_not_made(stage: Stage) -> None:
     assert isinstance(refused, AuthenticationNotMade)
     assert isinstance(late, AuthenticationNotMade)
     assert (refused.status, late.status, len(stage.zapier.requests)) == (None, None, 1)
+
+
+async def test_what_is_wrong_with_a_field_is_known_by_its_name(stage: Stage) -> None:
+    """Of each field the first thing, unless it repeats what one holds; also of one that nobody thought of."""
+    at = "/data/authentication_fields/"
+    errors = [
+        {"detail": "Unknown user.", "source": {"pointer": f"{at}username"}},
+        {"detail": "Too short, too.", "source": {"pointer": f"{at}username"}},
+        {"detail": f"{SECRET} is wrong.", "source": {"pointer": f"{at}password"}},
+        {"detail": "This field is required.", "source": {"pointer": f"{at}shop"}},
+        {"detail": "No.", "source": {"pointer": f"{at}{SECRET}"}},
+        {"detail": 7, "source": {"pointer": f"{at}region"}},
+        {"detail": "Malformed.", "source": {"pointer": "/data/title"}},
+        *("No.", None, {"source": None}, {"source": "x"}, {"source": {"pointer": 7}}),
+    ]
+    made = await make(stage, answer({"errors": errors}, status=400))
+
+    assert isinstance(made, AuthenticationNotMade)
+    assert {one.field: one.detail for one in made.flaws} == {
+        "username": "Unknown user.",
+        "password": NOT_TAKEN,
+        "shop": "This field is required.",
+        "region": NOT_TAKEN,
+    }
+    assert made.flaws[0] == FieldFlaw(field="username", code="refused", detail="Unknown user.")
 
 
 @pytest.mark.parametrize(

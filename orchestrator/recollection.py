@@ -1,0 +1,48 @@
+"""What a process last knew of sessions: each may be another one by now, so it is where to begin, never what is said."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from orchestrator.core.ports.around import Clock
+from orchestrator.core.session import MINUTE, Instant, Millis, Session, SessionKey
+
+MOST_RECALLED: Final = 1_000
+RECALLED_FOR: Final[Millis] = 2 * MINUTE
+"""About as long as a user takes from one step of connecting to the next."""
+
+
+class Recollection:
+    """Sessions as they were just after this process committed them: the newest so many, none for long."""
+
+    def __init__(self, clock: Clock, *, most: int = MOST_RECALLED) -> None:
+        self._clock = clock
+        self._most = most
+        self._known: OrderedDict[SessionKey, tuple[Instant, Session]] = OrderedDict()
+
+    def keep(self, session: Session) -> None:
+        """Know the session as it is here. What was kept for too long goes."""
+        now, known, key = self._clock.now(), self._known, session.key
+        known[key] = now, session
+        known.move_to_end(key)
+        while known and (len(known) > self._most or next(iter(known.values()))[0] <= now - RECALLED_FOR):
+            known.popitem(last=False)
+
+    def find(self, key: SessionKey) -> Session | None:
+        """Return the session as it was last known, None when nothing is."""
+        since, session = self._known.get(key) or (0, None)
+        return session if self._clock.now() - since < RECALLED_FOR else None
+
+    def drop(self, key: SessionKey) -> None:
+        """Know nothing of the session any more."""
+        self._known.pop(key, None)
+
+    def drop_user(self, tenant_id: str, user_id: str) -> None:
+        """Know nothing of any session of the user's any more."""
+        for key in [
+            key
+            for key, (_, session) in self._known.items()
+            if (session.tenant_id, session.user_id) == (tenant_id, user_id)
+        ]:
+            del self._known[key]
