@@ -98,7 +98,7 @@ class Linking:
         if token is None:
             raise ConnectLinkNotFoundError(session_id=session.id, step_id=step_id, link_id=link_id)
         shown = connect_link(link, step, session, now=self.clock.now())
-        return answers.CreatedConnectLink(**vars(shown), url=f"{self.api_url}/connect/{token}")
+        return answers.CreatedConnectLink(**shown.parts(), url=f"{self.api_url}/connect/{token}")
 
     def one(self, session: Session, step_id: str, link_id: str) -> answers.ConnectLink:
         """Show a link. Raises StepNotFoundError, ConnectLinkNotFoundError."""

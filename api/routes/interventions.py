@@ -137,7 +137,7 @@ async def check_now(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     says = of_check(looked.check_at, looked.cooldown_until, looked.held_until, now=here.clock.now())
     shown = await show.intervened(looked.applied, says=says)
     return answers.CheckPlanned(
-        **vars(shown), check_at=moment(looked.check_at), cooldown_until=moment(looked.cooldown_until)
+        **shown.parts(), check_at=moment(looked.check_at), cooldown_until=moment(looked.cooldown_until)
     )
 
 

@@ -74,7 +74,7 @@ async def create_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     begun = await engine.create_session(new.meant(tenant_id), terms=terms)
     response.status_code = 200 if begun.outcome is Outcome.DUPLICATE else 201
     response.headers["Location"] = f"{router.prefix}/{begun.session.id}"
-    return answers.CreatedSession(**vars(await show.applied(begun)), client_token=grant(begun.session))
+    return answers.CreatedSession(**(await show.applied(begun)).parts(), client_token=grant(begun.session))
 
 
 @router.get("", dependencies=[BACKEND_READS], responses=problems())
