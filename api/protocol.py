@@ -10,6 +10,7 @@ for order, for hanging up and for the end of the process hold for both.
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -24,6 +25,9 @@ _UNFIT: Final = bytes({*range(32), 127} - {9})
 """What no value of a header may have: it would end the header (RFC 9110, 5.5)."""
 
 _END: Final = b"\r\n"
+
+LONGEST_ADDRESS: Final = 8_000
+"""What is longer goes uvicorn's way, which refuses what it cannot take apart (RFC 9110, 4.1: 8,000 at least)."""
 
 
 class Gathered:
@@ -152,6 +156,11 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A line of its head is here. What stands behind a body in chunks is no part of that (RFC 9110, 6.5.1)."""
+        if self._is_amid_head:
+            super().on_header(name, value)
+
         """Its head is here."""
         self._is_amid_head = False
         self._patience.has_head(self)
@@ -189,7 +198,8 @@ class Protocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            # We are in the task of the request before, whose names would stand on the lines of the next.
+            Context().run(self._start_asgi_task, *self.pipeline.pop())
         else:
             self._patience.for_another(self)
 
@@ -202,7 +212,7 @@ class Protocol(HttpToolsProtocol):
             return None
         if self.expect_100_continue or not self.url.startswith(b"/") or b"?" in self.url or b"#" in self.url:
             return None
-        if parser.should_upgrade() or parser.get_http_version() != "1.1":
+        if parser.should_upgrade() or parser.get_http_version() != "1.1" or len(self.url) > LONGEST_ADDRESS:
             return None
         path = self.url.decode("ascii", "replace")
         scope["method"] = parser.get_method().decode("ascii")

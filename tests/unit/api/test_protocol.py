@@ -9,12 +9,14 @@ from itertools import count
 from typing import Final
 
 import pytest
+import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
@@ -50,9 +52,15 @@ NOBODY = Given()
 async def make(thing_id: str, request: Request, given: Given = NOBODY) -> Shown:
     """Take as long as the test wants."""
     request.app.state.begun.append(thing_id)
+    bind_contextvars(thing=thing_id)
     await request.app.state.gate.wait()
     request.app.state.done.append(thing_id)
     return Shown(f"{thing_id} {given.name}")
+
+
+async def name(request: Request) -> Shown:
+    """Say who asks."""
+    return Shown(request.headers.get("authorization", "nobody"))
 
 
 async def fail(request: Request) -> Shown:
@@ -94,6 +102,7 @@ class Peer:
         if is_open:
             self.app.state.gate.set()
         self.app.post("/things/{thing_id}", status_code=201)(make)
+        self.app.post("/names", status_code=201)(name)
         self.app.get("/failing")(fail)
         self.app.get("/splitting")(split)
         ways = Ways(route for route in self.app.routes if isinstance(route, APIRoute))
@@ -175,6 +184,39 @@ async def test_requests_in_one_piece_are_answered_in_order() -> None:
 
     assert (nothing, said(answer)) == (b"", ["a ada", "b none", "c none"])
     assert said(await peer.send(ADA)) == ["a ada"]
+
+
+@pytest.mark.parametrize("pause", [0, 1], ids=["direct", "uvicorn's"])
+async def test_what_stands_behind_a_body_is_no_part_of_its_head(pause: float) -> None:
+    """A proxy that looks after heads does not see it, so nobody is let in by it."""
+    peer = Peer()
+    await peer.send(asking("/names", None, b"Transfer-Encoding: chunked"))
+    await peer.after(pause)
+    answer = await peer.send(b"0\r\nAuthorization: Bearer stolen\r\n\r\n")
+
+    assert said(answer) == ["nobody"]
+
+
+@pytest.mark.parametrize("body", [None, b"{"], ids=["none", "on its way"])
+async def test_an_address_that_nobody_can_take_apart_is_refused(body: bytes | None) -> None:
+    """Whichever way it would have gone, and whenever its body comes; other connections never hear of it."""
+    peer = Peer()
+    request = asking("/things/" + "a" * 70_000, body).replace(b"Length: 1", b"Length: 2")
+    answer = await peer.send(request) + await peer.after(1)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert (peer.wire.is_closed, peer.app.state.begun) == (True, [])
+
+
+async def test_lines_of_a_request_do_not_name_the_one_before_it() -> None:
+    """Though that was answered just before, on the same connection."""
+    structlog.contextvars.clear_contextvars()
+    peer = Peer(is_open=False)
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        await peer.send(ADA + asking("/nothing"))
+        await peer.let_go_on()
+
+    assert [(line["status"], line.get("thing")) for line in lines] == [(201, "a"), (404, None)]
 
 
 async def test_a_body_that_takes_a_while_is_left_to_who_can_wait() -> None:
