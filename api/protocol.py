@@ -119,9 +119,10 @@ class Protocol(HttpToolsProtocol):
         """Read on."""
         self._patience.is_here(self)
         super().data_received(data)
-        if self._is_amid_head:
-            self._patience.for_head(self)
-        elif type(self.cycle) is Call and not self.cycle.is_whole:
+        call = self.cycle
+        if self._is_amid_head or call is None or call.response_complete:
+            self._patience.for_head(self)  # nothing is under way, whatever it was that came
+        elif type(call) is Call and not call.is_whole:
             self._patience.for_body(self)
 
     def shutdown(self) -> None:
@@ -155,12 +156,12 @@ class Protocol(HttpToolsProtocol):
         self._is_amid_head = True
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
     def on_header(self, name: bytes, value: bytes) -> None:
         """A line of its head is here. What stands behind a body in chunks is no part of that (RFC 9110, 6.5.1)."""
         if self._is_amid_head:
             super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
         """Its head is here."""
         self._is_amid_head = False
         self._patience.has_head(self)

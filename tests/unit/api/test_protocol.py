@@ -343,6 +343,22 @@ async def test_a_head_that_does_not_come_to_its_end_is_given_up() -> None:
     assert peer.wire.is_closed
 
 
+@pytest.mark.parametrize(
+    ("sent", "more"),
+    [(ADA, b"\r\n"), (asking("/things/a%0A", None, b"Content-Length: 900"), b"x")],
+    ids=["an empty line", "a body that nobody waits for"],
+)
+async def test_a_connection_on_which_nothing_is_under_way_is_given_up(sent: bytes, more: bytes) -> None:
+    """Whatever comes now and then instead of a request."""
+    peer = Peer()
+    await peer.send(sent)
+    for _ in range(11):
+        await peer.send(*() if peer.wire.is_closed else (more,))
+        await peer.after(HEAD_S / 10)
+
+    assert peer.wire.is_closed
+
+
 async def test_a_connection_without_a_request_is_given_up() -> None:
     """Nothing was asked, so nothing is answered."""
     peer = Peer()
