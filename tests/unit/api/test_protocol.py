@@ -156,6 +156,7 @@ def said(answer: bytes) -> list[str]:
 
 
 ADA: Final = asking("/things/a", b'{"name": "ada"}')
+ENDLESS: Final = asking("/things/a", None, b"X-Long: ")[:-4]
 
 
 async def test_a_plain_request_never_comes_to_the_application() -> None:
@@ -341,6 +342,28 @@ async def test_a_head_that_does_not_come_to_its_end_is_given_up() -> None:
 
     assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
     assert peer.wire.is_closed
+
+
+async def test_a_head_without_an_end_is_refused() -> None:
+    """Before it fills what the process has."""
+    peer, answers = Peer(), [b""]
+    while not peer.wire.is_closed and len(answers) < 100:
+        answers.append(await peer.send(ENDLESS if len(answers) == 1 else b"a" * 10_000))
+
+    assert answers[-1].startswith(b"HTTP/1.1 431 ")
+    assert len(answers) < 10
+
+
+async def test_a_head_without_an_end_waits_for_the_answer_before_it() -> None:
+    """No more of it is read meanwhile."""
+    peer = Peer(is_open=False)
+    nothing = await peer.send(ADA + ENDLESS, b"a" * 70_000)
+    is_paused = peer.wire.is_paused
+    answer = await peer.let_go_on()
+    refusal = await peer.send(b"a")
+
+    assert (nothing, is_paused, said(answer), peer.wire.is_paused) == (b"", True, ["a ada"], False)
+    assert refusal.startswith(b"HTTP/1.1 431 ")
 
 
 @pytest.mark.parametrize(
