@@ -29,7 +29,7 @@ from orchestrator.core.session import (
     ZapState,
 )
 from orchestrator.core.values import replace
-from orchestrator.core.waiting import STUCK_AFTER, Waiting, overdue, stuck_by, waiting
+from orchestrator.core.waiting import STUCK_AFTER, overdue, stuck_by, waiting
 
 if TYPE_CHECKING:
     from orchestrator.core.deliveries import Delivery
@@ -238,11 +238,9 @@ def _open(facts: SessionFacts) -> Iterator[Finding]:
         )
     if not session.steps:
         yield Finding(code="no_steps", says="The session has no steps yet.", do=_BUILD, verdict=Verdict.USER)
-    waits = waiting(session)
-    if waits is not None and stuck(facts) == "signal":
-        yield _unanswered(waits, facts.conditions.now)
     for place, step in enumerate(session.steps, start=1):
         yield from _of_step(facts, step, f"Step {place}")
+    yield from _unanswered(facts)
     if session.status is SessionStatus.READY and session.zap.state is not ZapState.FAILED:
         yield Finding(
             code="ready",
@@ -260,9 +258,13 @@ def stuck(facts: SessionFacts) -> Literal["signal", "check"] | None:
     return stuck_by(waits, is_overdue=any(overdue(at, now=now) for at in checks), now=now)
 
 
-def _unanswered(waits: Waiting, now: Instant) -> Finding:
-    heard_at = waits.heard_at or now
-    return Finding(
+def _unanswered(facts: SessionFacts) -> Iterator[Finding]:
+    """Say that somebody was through too long ago; what holds it up, if anything does, is said before."""
+    waits, now = waiting(facts.session), facts.conditions.now
+    if waits is None or waits.heard_at is None or stuck(facts) != "signal":
+        return
+    heard_at = waits.heard_at
+    yield Finding(
         code="not_found_yet",
         says=f"The user was through at {clock(heard_at, now)}, as far as their page can say, and nothing that they may "
         f"have connected was found in the {(now - heard_at) // SECOND} s since.",
@@ -683,15 +685,13 @@ def _holdups(facts: SessionFacts, app_id: str) -> Iterator[Finding]:
     if facts.credential is None or facts.credential.state is not CredentialState.ACTIVE:
         yield _signed_out(facts)
         return
-    waits = waiting(facts.session)
-    if waits is not None and stuck(facts) == "signal":
-        yield _unanswered(waits, facts.conditions.now)
     for step in facts.session.steps:
         watch = facts.watches.get(app_id)
         if watch is not None and step.app is not None and step.app.id == app_id:
             finding = _check(watch, step, facts)
             if finding.code in _HOLDS_UP:
                 yield finding
+    yield from _unanswered(facts)
 
 
 _HOLDS_UP: Final = frozenset({"cooldown", "zapier_fails", "budget_used_up", "worker_missing"})
