@@ -32,22 +32,17 @@ from api.errors import (
 )
 from api.schemas import answers
 from api.schemas.problems import Problem
-from orchestrator.core.errors import (
-    GuardFailedError,
-    IdempotencyInFlightError,
-    IdempotencyKeyReusedError,
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.requests import IdempotencyInFlightError, IdempotencyKeyReusedError
+from orchestrator.core.errors.sessions import (
     PreconditionFailedError,
     SessionLockedError,
     SessionNotFoundError,
-    SignInRequiredError,
-    StaleVersionError,
     StepNotFoundError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-    ZapwrightError,
 )
+from orchestrator.core.errors.store import GuardFailedError, StaleVersionError, StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.events import CATALOGUE, EventName, example
 from orchestrator.core.events import Kind as EventKind
 from orchestrator.core.session import Instant
