@@ -25,7 +25,8 @@ from api.tokens import ClientTokens
 from api.views import Views, connect_link
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
-from orchestrator.core.errors import ConnectLinkNotFoundError, SessionNotFoundError, StepNotFoundError
+from orchestrator.core.errors.links import ConnectLinkNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError, StepNotFoundError
 from orchestrator.core.health import LONGEST_READ, browser_of
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.sessions import Outcome, Written

@@ -26,7 +26,7 @@ from orchestrator.core.ports.watches import PAUSED, Watch
 from orchestrator.core.ports.webhooks import DeliveryPage
 from orchestrator.core.session import Attempt, ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
 from orchestrator.core.tenants import OwnApp
-from orchestrator.core.why import Diagnosis
+from orchestrator.core.why.findings import Diagnosis
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.filling import Filling, Found
 from orchestrator.insight import Story

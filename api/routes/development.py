@@ -20,7 +20,7 @@ from api.schemas import answers, requests
 from api.schemas.problems import Flaw
 from api.terms import Keyed
 from orchestrator.bootstrap import Zapwright
-from orchestrator.core.errors import UpstreamUnavailableError
+from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.ports.sessions import Outcome
 
 router = APIRouter(prefix="/dev", include_in_schema=False, dependencies=[DEVELOPERS])

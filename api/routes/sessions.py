@@ -26,7 +26,8 @@ from api.schemas.parameters import EventSearch, SessionSearch, Streaming, Waitin
 from api.stream import MEDIA_TYPE, SHAPE, Reader, SessionStream
 from api.terms import Conditional, Keyed, NoneMatch, etag, is_known
 from api.views import signals
-from orchestrator.core.errors import AliasTakenError, AppNotFoundError
+from orchestrator.core.errors.actions import AppNotFoundError
+from orchestrator.core.errors.sessions import AliasTakenError
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import SECOND
 from orchestrator.core.signals import SessionCancelled, SessionChanged

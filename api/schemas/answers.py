@@ -30,7 +30,7 @@ from orchestrator.core.session import (
     StepState,
     ZapState,
 )
-from orchestrator.core.why import Verdict
+from orchestrator.core.why.findings import Verdict
 
 
 class _Placed(type):

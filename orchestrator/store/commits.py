@@ -31,6 +31,7 @@ from orchestrator.store.rules import (
     KEPT_HOURS_S,
     KEPT_MINUTES_S,
     KEPT_OUTBOX,
+    KEPT_POPUPS,
     KEPT_SIGNALS,
     audit_members,
     index_entries,
@@ -182,7 +183,8 @@ def _effect(effect: Effect, session_id: str, *, now: Instant) -> JsonObject:
         case StopWaiting():
             return {"kind": "stop", "waiter": member}
         case OpenPopup(attempt_id=attempt_id, until=until):
-            return {"kind": "open", "popup": keys.popup_member(waiter, attempt_id), "until": until}
+            popup = keys.popup_member(waiter, attempt_id)
+            return {"kind": "open", "popup": popup, "until": until, "most": KEPT_POPUPS}
         case ClosePopup(attempt_id=attempt_id):
             return {"kind": "close", "popup": keys.popup_member(waiter, attempt_id)}
         case ClaimAuthentication(authentication_id=authentication_id, by_difference=by_difference):

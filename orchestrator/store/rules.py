@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from orchestrator.core.deliveries import Delivery
-from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports.audit import AuditQuery
@@ -20,6 +20,9 @@ KEPT_EVENTS: Final = 1_000
 KEPT_SIGNALS: Final = 200
 KEPT_CHECKS: Final = 16
 KEPT_CALLS: Final = 50
+KEPT_POPUPS: Final = 20
+"""Of each step; it remembers no more attempts either."""
+
 KEPT_OUTBOX: Final = 100_000
 KEPT_ERRORS: Final = 20
 KEPT_HOURS_S: Final = 3 * 24 * 3600

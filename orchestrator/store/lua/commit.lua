@@ -257,6 +257,19 @@ local function sooner(kept, at)
   return kept and at and math.min(kept, at) or kept or at
 end
 
+-- Of a step's popups forgets those that are over soonest, but not the one that has just been opened.
+local function only_newest(popups, opened, most)
+  local waiter, own = string.match(opened, "^(.*:)[^:]*$"), {}
+  for _, popup in ipairs(redis.call("ZRANGE", popups, 0, -1)) do
+    if popup ~= opened and string.sub(popup, 1, #waiter) == waiter then
+      table.insert(own, popup)
+    end
+  end
+  for number = 1, #own - most + 1 do
+    redis.call("ZREM", popups, own[number])
+  end
+end
+
 local apply = {
   -- waiter, strong or absent, quiet or absent, visible
   wait = function(watch, effect)
@@ -277,9 +290,12 @@ local apply = {
       redis.call("ZREM", KEYS[11], watch.name)
     end
   end,
-  -- popup, until
+  -- popup, until, most: so many of one step are kept
   open = function(watch, effect)
     redis.call("ZADD", watch.popups, effect["until"], effect.popup)
+    if redis.call("ZCARD", watch.popups) > effect.most then
+      only_newest(watch.popups, effect.popup, effect.most)
+    end
   end,
   -- popup
   close = function(watch, effect)

@@ -36,6 +36,7 @@ from orchestrator.core.session import Instant, Session, WatchKey, session_shard,
 from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
+from orchestrator.store.rules import KEPT_POPUPS
 
 
 @dataclass(slots=True)
@@ -153,6 +154,7 @@ class WatchState:
                 self.due = self.due if self.waiters else Due()
             case OpenPopup(attempt_id=attempt_id, until=until):
                 self.popups[waiter, attempt_id] = until
+                self._only_newest(waiter, attempt_id)
             case ClosePopup(attempt_id=attempt_id):
                 self.popups.pop((waiter, attempt_id), None)
             case ClaimAuthentication(authentication_id=authentication_id, by_difference=by_difference):
@@ -162,6 +164,16 @@ class WatchState:
                     del self.claims[authentication_id]
             case _:
                 assert_never(effect)
+
+    def _only_newest(self, waiter: Waiter, opened: str) -> None:
+        """Of a step's popups forget those that are over soonest, but not the one that has just been opened."""
+        own = sorted(
+            (until, keys.popup_member(*popup), popup)
+            for popup, until in self.popups.items()
+            if popup[0] == waiter and popup[1] != opened
+        )
+        for _, _, popup in own[: max(0, len(own) + 1 - KEPT_POPUPS)]:
+            del self.popups[popup]
 
     def seen(self, key: WatchKey, *, now: Instant) -> Watch:
         """Return the watch as the port shows it."""

@@ -17,9 +17,10 @@ from orchestrator.core.effects import (
     Unclaimed,
     Untouched,
 )
-from orchestrator.core.errors import GuardFailedError, LeaseLostError, StaleVersionError
+from orchestrator.core.errors.store import GuardFailedError, LeaseLostError, StaleVersionError
 from orchestrator.core.ports.watches import PAUSED, Claim, DueWatch, Popup, Settlement, Urgency, Waiter, Watch
 from orchestrator.core.session import Instant, WatchKey, shard_of
+from orchestrator.store.rules import KEPT_POPUPS
 from tests.support.store_values import (
     APP,
     NOON,
@@ -509,6 +510,19 @@ async def test_a_popup_counts_until_it_is_over_or_has_yielded(store: AnyStore) -
 
     assert (Popup(waiter=FIRST, attempt_id="at1", until=LATER + 9),) == moved
     assert () == over == (await loaded(store)).popups
+
+
+async def test_of_one_steps_many_popups_the_newest_are_kept(store: AnyStore) -> None:
+    """A page may open them without end; the older ones are over sooner and say nothing more. Other steps' stay."""
+    other = OpenPopup(app_id=APP, step_id="st2", attempt_id="first", until=LATER)
+    session = await committed(store, a_session("a"), effects=[other])
+    for number in range(KEPT_POPUPS + 3):
+        popup = OpenPopup(app_id=APP, step_id="st1", attempt_id=f"at{number}", until=LATER + number // 2)
+        session = await committed(store, session, effects=[popup])
+    found = (await loaded(store)).popups
+    kept = sorted((popup.waiter.step_id, popup.attempt_id) for popup in found)
+
+    assert kept == sorted([("st2", "first"), *(("st1", f"at{number}") for number in range(3, KEPT_POPUPS + 3))])
 
 
 async def test_a_better_claim_replaces_the_difference(store: AnyStore) -> None:
