@@ -10,6 +10,7 @@ for order, for hanging up and for the end of the process hold for both.
 from __future__ import annotations
 
 import asyncio
+import re
 from contextvars import Context
 from typing import Any, Final, cast
 from urllib.parse import unquote
@@ -28,9 +29,8 @@ _UNFIT: Final = bytes({*range(32), 127} - {9})
 """What no value of a header may have: it would end the header (RFC 9110, 5.5)."""
 
 _END: Final = b"\r\n"
-
-LONGEST_ADDRESS: Final = 8_000
-"""What is longer goes uvicorn's way, which refuses what it cannot take apart (RFC 9110, 4.1: 8,000 at least)."""
+_PLAIN: Final = re.compile(rb"/[!\"$->@-~]{0,8000}")
+"""An address that is a path alone, printable, and no longer than uvicorn can certainly take apart."""
 
 
 class Gathered:
@@ -230,11 +230,11 @@ class Protocol(HttpToolsProtocol):
         before, parser, scope = self.cycle, self.parser, self.scope
         if before is not None and not before.response_complete:
             return None
-        if self.expect_100_continue or not self.url.startswith(b"/") or b"?" in self.url or b"#" in self.url:
+        if self.expect_100_continue or not _PLAIN.fullmatch(self.url):
             return None
-        if parser.should_upgrade() or parser.get_http_version() != "1.1" or len(self.url) > LONGEST_ADDRESS:
+        if parser.should_upgrade() or parser.get_http_version() != "1.1":
             return None
-        path = self.url.decode("ascii", "replace")
+        path = self.url.decode("ascii")
         scope["method"] = parser.get_method().decode("ascii")
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"], scope["query_string"] = self.url, b""
