@@ -387,6 +387,20 @@ async def test_a_head_without_an_end_is_refused() -> None:
     assert len(answers) < 10
 
 
+async def test_what_stands_behind_a_body_comes_to_an_end_or_is_not_read() -> None:
+    """Nobody needs it, and the parser keeps it."""
+    peer = Peer()
+    chunked = asking("/things/a", None, b"Content-Type: application/json", b"Transfer-Encoding: chunked")
+    await peer.send(chunked + b"2\r\n{}\r\n0\r\nX-Long: ")
+    await peer.after(1)
+    sent = 0
+    while not peer.wire.is_paused and sent < 1_000_000:
+        await peer.send(b"a" * 10_000)
+        sent += 10_000
+
+    assert sent < 100_000
+
+
 async def test_a_head_without_an_end_waits_for_the_answer_before_it() -> None:
     """No more of it is read meanwhile."""
     peer = Peer(is_open=False)
