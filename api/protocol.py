@@ -137,6 +137,16 @@ class Protocol(HttpToolsProtocol):
         self.let_body_come()
         super().shutdown()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; behind a request that is under way there is only its own answer, and then an end."""
+        before = self.cycle
+        is_here = before is not None and (before.is_whole if type(before) is Call else not before.more_body)
+        if is_here and not before.response_complete:
+            before.keep_alive = False
+            self.flow.pause_reading()
+        else:
+            super().send_400_response(msg)
+
     # --- what is given up ---
 
     def give_up_head(self) -> None:
