@@ -147,6 +147,9 @@ class Protocol(HttpToolsProtocol):
         else:
             super().send_400_response(msg)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: whoever asks for another protocol is answered in this one, with a line in the log."""
+
     # --- what is given up ---
 
     def give_up_head(self) -> None:
