@@ -38,7 +38,7 @@ up: $(VENV)/.project ## Start the store, the API, a worker and, without a real u
 .PHONY: test
 test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
 	@.ci/programs $(PROGRAMS) || true
-	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: faults
 faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 20 restarts, 50 kills (many minutes)

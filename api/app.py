@@ -137,7 +137,6 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None, metri
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in `Trace`; asking costs each request
-        generate_unique_id_function=_operation_id,
         middleware=[
             Middleware(Trace, tracer=tracer),
             Middleware(Cors),
@@ -164,7 +163,3 @@ def _routers(settings: Settings) -> tuple[APIRouter, ...]:
 def _routes(routers: Iterable[APIRouter]) -> Iterator[APIRoute]:
     for router in routers:
         yield from (route for route in router.routes if isinstance(route, APIRoute))
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name

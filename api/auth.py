@@ -15,7 +15,7 @@ from api.errors import OriginRefusedError, ScopeMissingError, UnauthorizedError
 from api.headers import header
 from api.schemas.fields import SessionId
 from api.tokens import ClientTokens, is_token
-from orchestrator.core.errors import SessionNotFoundError, StepNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError, StepNotFoundError
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.session import SECOND, Instant, SessionKey
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of

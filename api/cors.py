@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import OriginRefusedError, problem
 from api.headers import header
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.directory import Directory
 
 PREFIXES: Final = ("/v1/", "/dev/")

@@ -25,7 +25,8 @@ from api.tokens import ClientTokens
 from api.views import Views, connect_link
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
-from orchestrator.core.errors import ConnectLinkNotFoundError, SessionNotFoundError, StepNotFoundError
+from orchestrator.core.errors.links import ConnectLinkNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError, StepNotFoundError
 from orchestrator.core.health import LONGEST_READ, browser_of
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.sessions import Outcome, Written
@@ -97,7 +98,7 @@ class Linking:
         if token is None:
             raise ConnectLinkNotFoundError(session_id=session.id, step_id=step_id, link_id=link_id)
         shown = connect_link(link, step, session, now=self.clock.now())
-        return answers.CreatedConnectLink(**vars(shown), url=f"{self.api_url}/connect/{token}")
+        return answers.CreatedConnectLink(**shown.parts(), url=f"{self.api_url}/connect/{token}")
 
     def one(self, session: Session, step_id: str, link_id: str) -> answers.ConnectLink:
         """Show a link. Raises StepNotFoundError, ConnectLinkNotFoundError."""

@@ -27,7 +27,7 @@ from api.headers import header
 from api.limits import DOCUMENT, check_address, is_longer, read
 from api.quick import NotPlainError, Plan, Ways
 from api.trace import GONE, Tracer
-from orchestrator.core.errors import ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
 
 log = structlog.get_logger(__name__)
 

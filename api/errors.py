@@ -35,32 +35,22 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from api.schemas.problems import Flaw, Problem
-from orchestrator.core.errors import (
-    ClientMissingError,
-    CredentialRefusedError,
-    DeliveryUnderWayError,
-    EndpointUrlRefusedError,
-    FieldsRefusedError,
+from orchestrator.core.errors.base import NotFoundError, SignalRefusedError, ZapwrightError
+from orchestrator.core.errors.credentials import CredentialRefusedError, SignInRefusedError, SignInRequiredError
+from orchestrator.core.errors.requests import IdempotencyInFlightError, IdempotencyKeyReusedError
+from orchestrator.core.errors.sessions import PreconditionFailedError
+from orchestrator.core.errors.store import (
     GuardFailedError,
-    IdempotencyInFlightError,
-    IdempotencyKeyReusedError,
     LaneLostError,
     LeaseLostError,
-    NotFoundError,
-    PreconditionFailedError,
     ReferenceTakenError,
-    SignalRefusedError,
-    SignInRefusedError,
-    SignInRequiredError,
     StaleVersionError,
     StoreError,
     StoreUnavailableError,
-    TenantTakenError,
-    TooManyEndpointsError,
-    UpstreamBusyError,
-    UpstreamError,
-    ZapwrightError,
 )
+from orchestrator.core.errors.tenants import ClientMissingError, TenantTakenError
+from orchestrator.core.errors.upstream import FieldsRefusedError, UpstreamBusyError, UpstreamError
+from orchestrator.core.errors.webhooks import DeliveryUnderWayError, EndpointUrlRefusedError, TooManyEndpointsError
 from orchestrator.core.session import SECOND
 
 log = structlog.get_logger(__name__)

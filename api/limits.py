@@ -24,7 +24,7 @@ from api.errors import (
     problem,
 )
 from api.headers import header
-from orchestrator.core.errors import ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
 
 DEEPEST: Final = 32
 

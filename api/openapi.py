@@ -32,22 +32,17 @@ from api.errors import (
 )
 from api.schemas import answers
 from api.schemas.problems import Problem
-from orchestrator.core.errors import (
-    GuardFailedError,
-    IdempotencyInFlightError,
-    IdempotencyKeyReusedError,
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.requests import IdempotencyInFlightError, IdempotencyKeyReusedError
+from orchestrator.core.errors.sessions import (
     PreconditionFailedError,
     SessionLockedError,
     SessionNotFoundError,
-    SignInRequiredError,
-    StaleVersionError,
     StepNotFoundError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-    ZapwrightError,
 )
+from orchestrator.core.errors.store import GuardFailedError, StaleVersionError, StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.events import CATALOGUE, EventName, example
 from orchestrator.core.events import Kind as EventKind
 from orchestrator.core.session import Instant
@@ -146,9 +141,16 @@ class Api(FastAPI):
         super().__init__(**options)
 
     def add(self, resource: APIRouter) -> None:
-        """Serve the routes of a resource."""
-        self.resources += [route for route in resource.routes if isinstance(route, APIRoute)]
-        self.include_router(resource)
+        """Serve the routes of a resource as they are.
+
+        Included the framework's way, all would be made again for each application, while the first request waits that
+        is answered the ordinary way.
+        """
+        routes = [route for route in resource.routes if isinstance(route, APIRoute)]
+        for route in routes:
+            route.unique_id = route.name  # the id of its operation
+        self.resources += routes
+        self.router.routes += routes
 
     def build_middleware_stack(self) -> ASGIApp:
         """Begin with the first middleware of ours; those of the framework's around it have nothing to do.

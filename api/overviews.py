@@ -40,7 +40,7 @@ def session(seen: Seen, views: Views, *, now: Instant) -> shapes.FoundSession:
     shown = views.operators(seen.snapshot)
     waits = seen.waiting
     return shapes.FoundSession(
-        **vars(shown),
+        **shown.parts(),
         reason=seen.snapshot.session.reason,
         waiting=None
         if waits is None
@@ -149,14 +149,14 @@ def workers(staff: Staff) -> shapes.Workers:
 def delivery(kept: Delivery) -> shapes.OperatorsDelivery:
     """Show a delivery, and whose it is."""
     return shapes.OperatorsDelivery(
-        **vars(views.delivery(kept)), tenant_id=kept.lane.tenant_id, webhook_id=kept.lane.endpoint_id
+        **views.delivery(kept).parts(), tenant_id=kept.lane.tenant_id, webhook_id=kept.lane.endpoint_id
     )
 
 
 def webhook(endpoint: Endpoint, reception: Reception) -> shapes.OperatorsWebhook:
     """Show an endpoint, and how it receives."""
     return shapes.OperatorsWebhook(
-        **vars(views.webhook(endpoint)),
+        **views.webhook(endpoint).parts(),
         tenant_id=endpoint.tenant_id,
         pending=reception.pending,
         dead=reception.dead,

@@ -25,7 +25,7 @@ from api.patience import Patience
 from api.protocol import Protocol
 from orchestrator import logs
 from orchestrator.bootstrap import settle_down
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.session import SECOND
 from orchestrator.settings import Settings

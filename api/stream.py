@@ -20,7 +20,9 @@ from starlette.types import Receive, Scope, Send
 
 from api.errors import RequestError, TokenExpiredError, TooManyStreamsError, UnauthorizedError, problem
 from api.views import Views
-from orchestrator.core.errors import SessionNotFoundError, StoreError, ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.sessions import EventPage
 from orchestrator.core.session import ENDED, SECOND, Instant, Millis, SessionKey

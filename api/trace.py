@@ -21,7 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from api.errors import InternalError, problem
-from orchestrator.core.errors import SessionNotFoundError, StoreError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.metrics import Metrics
 
 log = structlog.get_logger(__name__)

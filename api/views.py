@@ -26,7 +26,7 @@ from orchestrator.core.ports.watches import PAUSED, Watch
 from orchestrator.core.ports.webhooks import DeliveryPage
 from orchestrator.core.session import Attempt, ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
 from orchestrator.core.tenants import OwnApp
-from orchestrator.core.why import Diagnosis
+from orchestrator.core.why.findings import Diagnosis
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.filling import Filling, Found
 from orchestrator.insight import Story
@@ -102,7 +102,7 @@ class Views:
 
     def operators(self, snapshot: Snapshot) -> answers.OperatorsSession:
         """Show a session to operators."""
-        return answers.OperatorsSession(**vars(self.session(snapshot)), tenant_id=snapshot.session.tenant_id)
+        return answers.OperatorsSession(**self.session(snapshot).parts(), tenant_id=snapshot.session.tenant_id)
 
     def story(self, story: Story) -> answers.Story:
         """Show all that is known of a session."""
@@ -232,7 +232,7 @@ def delivery(kept: Delivery) -> answers.Delivery:
 
 def story_delivery(kept: Delivery) -> answers.StoryDelivery:
     """Show a delivery, and to which endpoint."""
-    return answers.StoryDelivery(**vars(delivery(kept)), webhook_id=kept.lane.endpoint_id)
+    return answers.StoryDelivery(**delivery(kept).parts(), webhook_id=kept.lane.endpoint_id)
 
 
 def apps(page: AppPage) -> answers.AppPage:
@@ -264,7 +264,7 @@ def form(step: Step, found: Form, problems: tuple[FieldFlaw, ...]) -> answers.Fo
 def filling(filled: Filling, session: answers.Session) -> answers.Filling:
     """Show a form after a change."""
     shown = form(filled.step, filled.form, filled.problems)
-    return answers.Filling(**vars(shown), cleared=filled.cleared, session=session)
+    return answers.Filling(**shown.parts(), cleared=filled.cleared, session=session)
 
 
 def choices(found: Found) -> answers.ChoicePage:
@@ -289,7 +289,7 @@ def test_run(run: StepTestRun) -> answers.StepTestRun:
 
 def _part(part: FormPart) -> answers.FormPart:
     fields = tuple(_field(one) for one in part.fields) if isinstance(part, Fieldset) else ()
-    return answers.FormPart(**vars(_field(part)), fields=fields)
+    return answers.FormPart(**_field(part).parts(), fields=fields)
 
 
 def _field(part: FormPart) -> answers.FormField:

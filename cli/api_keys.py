@@ -18,7 +18,7 @@ from cli.errors import CommandError
 from cli.remote import Json
 from cli.storage import on_store
 from orchestrator.clock import RandomIds, SystemClock
-from orchestrator.core.errors import TenantNotFoundError
+from orchestrator.core.errors.tenants import TenantNotFoundError
 from orchestrator.core.session import Instant
 from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, digest_of, key_text, parts_of_key
 from orchestrator.settings import Settings

@@ -24,7 +24,7 @@ from cli.errors import CommandError
 from cli.plan import Plan
 from cli.storage import on_store_at
 from cli.voice import Voice
-from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.store.embedded import EmbeddedStore, start
 from workers.queues import fetchers
 

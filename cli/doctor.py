@@ -30,7 +30,9 @@ from orchestrator import logs
 from orchestrator.addresses import OneServer, read_address
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
-from orchestrator.core.errors import SignInRequiredError, StoreError, UpstreamBusyError, UpstreamError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StoreError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamError
 from orchestrator.core.ports.budget import Usage
 from orchestrator.core.ports.tokens import Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import SECOND, Instant, Millis

@@ -25,7 +25,7 @@ from cli.errors import CommandError
 from orchestrator import logs
 from orchestrator.bootstrap import rate_limits
 from orchestrator.clock import SystemClock
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.budget import Budget
 from orchestrator.settings import Settings
 from orchestrator.store.memory.budget import MemoryBudget

@@ -11,7 +11,7 @@ from cli import devenv
 from cli.environment import read_settings, sealing_keys, store_url
 from cli.errors import CommandError
 from orchestrator.bootstrap import rate_limits
-from orchestrator.core.errors import ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
 from orchestrator.settings import Settings
 from orchestrator.store.opening import Store, open_store
 

@@ -12,15 +12,10 @@ from structlog.contextvars import bound_contextvars
 from orchestrator.commits import Commits
 from orchestrator.core import schedule
 from orchestrator.core.effects import Due, LeaseHeld
-from orchestrator.core.errors import (
-    LeaseLostError,
-    NotFoundError,
-    SignInRequiredError,
-    StaleVersionError,
-    StoreError,
-    UpstreamBusyError,
-    UpstreamError,
-)
+from orchestrator.core.errors.base import NotFoundError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import LeaseLostError, StaleVersionError, StoreError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamError
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, TypeAlias
 
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.session import SECOND, Instant, Millis
 
 Measure: TypeAlias = Callable[[Callable[[], Instant]], Awaitable[Millis]]

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from orchestrator.core import schedule
 from orchestrator.core.decide import Decision, decide
 from orchestrator.core.effects import Guard
-from orchestrator.core.errors import (
-    GuardFailedError,
-    IdempotencyKeyReusedError,
-    NotFoundError,
-    PreconditionFailedError,
-    SignalRefusedError,
-    StaleVersionError,
-    StoreUnavailableError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.base import NotFoundError, SignalRefusedError, ZapwrightError
+from orchestrator.core.errors.requests import IdempotencyKeyReusedError
+from orchestrator.core.errors.sessions import PreconditionFailedError
+from orchestrator.core.errors.store import GuardFailedError, StaleVersionError, StoreUnavailableError
 from orchestrator.core.interventions import Act
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
@@ -334,9 +329,11 @@ class Commits:
 def signal_name(signal: Signal) -> str:
     """Name a signal in the log: its class in snake_case, a hint by its kind."""
     kind = getattr(signal, "kind", None)
-    if kind is not None:
-        return str(kind)
-    name = type(signal).__name__
+    return _in_snake_case(type(signal).__name__) if kind is None else str(kind)
+
+
+@cache
+def _in_snake_case(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).removeprefix("_")
 
 

@@ -6,14 +6,11 @@ import asyncio
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.decide import decide
-from orchestrator.core.errors import (
-    IdempotencyInFlightError,
-    SignInRequiredError,
-    StaleVersionError,
-    StoreUnavailableError,
-    UpstreamError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.requests import IdempotencyInFlightError
+from orchestrator.core.errors.store import StaleVersionError, StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamError
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.credentials import CredentialState, CredentialStore
 from orchestrator.core.ports.sessions import Outcome, SessionQuery, SessionStore

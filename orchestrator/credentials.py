@@ -5,7 +5,8 @@ from __future__ import annotations
 import structlog
 
 from orchestrator.commits import Commits
-from orchestrator.core.errors import GuardFailedError, NotFoundError, StaleVersionError, StoreError
+from orchestrator.core.errors.base import NotFoundError
+from orchestrator.core.errors.store import GuardFailedError, StaleVersionError, StoreError
 from orchestrator.core.ports.credentials import (
     Credential,
     CredentialStore,

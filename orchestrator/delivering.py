@@ -11,7 +11,8 @@ import structlog
 
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState
 from orchestrator.core.endpoints import Endpoint, Pause
-from orchestrator.core.errors import EndpointNotFoundError, LaneLostError, StaleVersionError
+from orchestrator.core.errors.store import LaneLostError, StaleVersionError
+from orchestrator.core.errors.webhooks import EndpointNotFoundError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.webhooks import DeliveryStore, EndpointStore, Held, Parcel, Post

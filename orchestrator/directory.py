@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.tenants import ApiKeyStore, TenantStore
 from orchestrator.core.ports.tokens import Client

@@ -13,23 +13,21 @@ from orchestrator.commits import Applied, Commits
 from orchestrator.core import decide as decisions
 from orchestrator.core.decide import Decision, decide
 from orchestrator.core.decide.steps import MOST_STEPS
-from orchestrator.core.errors import (
-    ActionNotFoundError,
+from orchestrator.core.errors.actions import ActionNotFoundError
+from orchestrator.core.errors.attempts import AttemptStaleError, CandidatesFoundError
+from orchestrator.core.errors.base import NotFoundError
+from orchestrator.core.errors.credentials import CredentialRefusedError, SignInRequiredError
+from orchestrator.core.errors.requests import IdempotencyKeyReusedError
+from orchestrator.core.errors.sessions import (
     AliasTakenError,
-    AttemptStaleError,
-    CandidatesFoundError,
-    ClientMissingError,
-    CredentialRefusedError,
-    IdempotencyKeyReusedError,
     IllegalSignalError,
-    NotFoundError,
-    ReferenceTakenError,
     SessionLockedError,
-    SignInRequiredError,
     StepNotFoundError,
     TooManyStepsError,
-    UpstreamUnavailableError,
 )
+from orchestrator.core.errors.store import ReferenceTakenError
+from orchestrator.core.errors.tenants import ClientMissingError
+from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.interventions import Act
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore, Standing

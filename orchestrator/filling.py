@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from orchestrator.commits import Applied, Commits
-from orchestrator.core.errors import (
+from orchestrator.core.errors.actions import (
     FieldNotFoundError,
     InputsFlawedError,
-    SessionLockedError,
-    SignInRequiredError,
-    StaleVersionError,
-    StepNotFoundError,
     StepNotUsableError,
     StepTestRepeatedError,
 )
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.sessions import SessionLockedError, StepNotFoundError
+from orchestrator.core.errors.store import StaleVersionError
 from orchestrator.core.fields import Form, filled, flaws, invalidates, picked, vanished, with_defaults
 from orchestrator.core.mapping import Compiler, FieldFlaw, has_references
 from orchestrator.core.ports.around import Ids

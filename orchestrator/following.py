@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.commits import Commits
-from orchestrator.core.errors import SessionNotFoundError, StoreError, ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.events import Event
 from orchestrator.core.ports.around import Changes, Clock, Subscription
 from orchestrator.core.schedule import presence_due

@@ -23,7 +23,10 @@ from orchestrator.core.ports.workers import WorkerRoll
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import App, Session, StepState, WatchKey
 from orchestrator.core.values import replace
-from orchestrator.core.why import AppFacts, Conditions, Diagnosis, SessionFacts, Undelivered, why_app, why_session
+from orchestrator.core.why.apps import why_app
+from orchestrator.core.why.facts import AppFacts, Conditions, SessionFacts, Undelivered
+from orchestrator.core.why.findings import Diagnosis
+from orchestrator.core.why.sessions import why_session
 from orchestrator.directory import Directory
 from orchestrator.oversight import ALIVE_FOR, Oversight
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.deliveries import Delivery
-from orchestrator.core.errors import SignInRequiredError, StoreError, ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.interventions import Act, Intervention
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.audit import AuditLog

@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Final, TextIO
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
+from structlog.contextvars import STRUCTLOG_KEY_PREFIX, STRUCTLOG_KEY_PREFIX_LEN
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from orchestrator.core.endpoints import SECRET_PREFIX
@@ -30,7 +32,7 @@ SHORTEST_SECRET: Final = 8
 
 _SECRET_NAME: Final = re.compile(r"token|secret|passw|authorization|cookie|(api|access|credential|fernet|private)_?key")
 _BEARER: Final = re.compile(r"\b(bearer\s+)\S+", re.IGNORECASE)
-_SECRET_OF_LINK: Final = re.compile(r"(?<=[0-9a-z]-)[2-7a-z]{32}(?![0-9a-z])", re.IGNORECASE)
+_SECRET_OF_LINK: Final = re.compile(r"-(?<=[0-9A-Za-z]-)[2-7A-Za-z]{32}(?![0-9A-Za-z])")
 _SIGNED: Final = "eyJ"
 _SHAPES: Final = re.compile(rf"(?:{KEY_PREFIX}|{SECRET_PREFIX})[\w+/=-]+|{_SIGNED}[\w-]+\.[\w-]+\.[\w-]+")
 """API keys, webhook secrets, client tokens."""
@@ -84,8 +86,10 @@ class Lines:
 
 def redacted(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Take out what looks like a secret: by its name, after the word bearer, a user in an address, a connect link's."""
-    suspect = [name for name, value in line.items() if not _is_plain(name, value)]
-    for name in suspect:
+    suspect = [
+        name for name, value in line.items() if not (type(value) is int or (type(value) is str and value.isalnum()))
+    ]
+    for name in (*suspect, *_secrets_among(tuple(line))):  # all that is taken out of a text has a mark or a space in it
         line[name] = _clean(name, line[name])
     return line
 
@@ -125,13 +129,26 @@ def _guarded(renderer: Processor, secrets: Sequence[str]) -> Processor:
 def _chain() -> list[Processor]:
     """Return what makes a line; a traceback becomes text before it is cleaned."""
     return [
-        structlog.contextvars.merge_contextvars,
+        _bound,
+        _explained,
+        redacted,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         _stamped,
-        structlog.processors.format_exc_info,
-        redacted,
     ]
+
+
+def _bound(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Add what is bound, as `structlog.contextvars.merge_contextvars` does, in one look at each."""
+    for variable, value in copy_context().items():
+        if variable.name.startswith(STRUCTLOG_KEY_PREFIX) and value is not Ellipsis:
+            line.setdefault(variable.name[STRUCTLOG_KEY_PREFIX_LEN:], value)
+    return line
+
+
+def _explained(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
+    """Write an exception down, if there is one."""
+    return structlog.processors.format_exc_info(logger, method, line) if "exc_info" in line else line
 
 
 def _stamped(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
@@ -182,10 +199,9 @@ def _is_secret(name: str) -> bool:
     return _SECRET_NAME.search(name.lower()) is not None
 
 
-def _is_plain(name: str, value: object) -> bool:
-    """Tell whether nothing is to be taken out, where that is seen at once: all that is has a mark or a space in it."""
-    kind = type(value)
-    return (kind is int or (kind is str and value.isalnum())) and not _is_secret(name)  # type: ignore[attr-defined]
+@lru_cache(maxsize=1024)
+def _secrets_among(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if _is_secret(name))
 
 
 def _clean(name: str, value: object) -> object:
@@ -194,7 +210,7 @@ def _clean(name: str, value: object) -> object:
     match value:
         case str():
             value = _BEARER.sub(rf"\1{REDACTED}", value) if "bearer" in value.lower() else value
-            value = _SECRET_OF_LINK.sub(REDACTED, value) if "-" in value else value
+            value = _SECRET_OF_LINK.sub(f"-{REDACTED}", value) if "-" in value else value
             return _USER_OF_URL.sub(f"{REDACTED}@", value) if "://" in value else value
         case int() | float():
             return value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.core.errors import ActionNotFoundError, InputsFlawedError, UpstreamRefusedError
+from orchestrator.core.errors.actions import ActionNotFoundError, InputsFlawedError
+from orchestrator.core.errors.upstream import UpstreamRefusedError
 from orchestrator.core.fields import Form, with_defaults
 from orchestrator.core.mapping import Compiler, aliases
 from orchestrator.core.ports.around import Clock

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.events import Event
 from orchestrator.core.links import LinkState, state_of
 from orchestrator.core.links import find as find_link

@@ -19,11 +19,11 @@ class Recollection:
     def __init__(self, clock: Clock, *, most: int = MOST_RECALLED) -> None:
         self._clock = clock
         self._most = most
-        self._known: OrderedDict[SessionKey, tuple[Instant, Session]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], tuple[Instant, Session]] = OrderedDict()
 
     def keep(self, session: Session) -> None:
         """Know the session as it is here. What was kept for too long goes."""
-        now, known, key = self._clock.now(), self._known, session.key
+        now, known, key = self._clock.now(), self._known, (session.tenant_id, session.id)
         known[key] = now, session
         known.move_to_end(key)
         while known and (len(known) > self._most or next(iter(known.values()))[0] <= now - RECALLED_FOR):
@@ -31,18 +31,19 @@ class Recollection:
 
     def find(self, key: SessionKey) -> Session | None:
         """Return the session as it was last known, None when nothing is."""
-        since, session = self._known.get(key) or (0, None)
+        since, session = self._known.get((key.tenant_id, key.session_id)) or (0, None)
         return session if self._clock.now() - since < RECALLED_FOR else None
 
     def drop(self, key: SessionKey) -> None:
         """Know nothing of the session any more."""
-        self._known.pop(key, None)
+        self._known.pop((key.tenant_id, key.session_id), None)
 
     def drop_user(self, tenant_id: str, user_id: str) -> None:
         """Know nothing of any session of the user's any more."""
-        for key in [
+        of_user = [
             key
             for key, (_, session) in self._known.items()
-            if (session.tenant_id, session.user_id) == (tenant_id, user_id)
-        ]:
+            if session.tenant_id == tenant_id and session.user_id == user_id
+        ]
+        for key in of_user:
             del self._known[key]

@@ -11,7 +11,8 @@ import structlog
 
 from orchestrator.core.deliveries import Delivery, Lane
 from orchestrator.core.endpoints import Endpoint
-from orchestrator.core.errors import NotFoundError, StoreError, StoreUnavailableError
+from orchestrator.core.errors.base import NotFoundError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.core.events import Event
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.sessions import SessionStore

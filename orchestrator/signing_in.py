@@ -10,14 +10,10 @@ from urllib.parse import quote, urlencode
 
 import structlog
 
-from orchestrator.core.errors import (
-    ClientMissingError,
-    SignInRefusedError,
-    SignInRequiredError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamError,
-)
+from orchestrator.core.errors.credentials import SignInRefusedError, SignInRequiredError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.tenants import ClientMissingError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.budget import Permit

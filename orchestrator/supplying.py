@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from orchestrator.commits import Applied, Commits
-from orchestrator.core.errors import (
-    AppNotOwnError,
+from orchestrator.core.errors.attempts import AppNotOwnError, FieldsUnansweredError
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.sessions import IllegalSignalError, SessionLockedError, StepNotFoundError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.upstream import (
     FieldsRefusedError,
-    FieldsUnansweredError,
-    IllegalSignalError,
-    SessionLockedError,
-    SignInRequiredError,
-    StepNotFoundError,
-    StoreUnavailableError,
     UpstreamBusyError,
     UpstreamRefusedError,
     UpstreamUnavailableError,
-    ZapwrightError,
 )
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore

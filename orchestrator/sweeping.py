@@ -8,7 +8,8 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from orchestrator.commits import Commits
-from orchestrator.core.errors import NotFoundError, StaleVersionError, StoreError, StoreUnavailableError
+from orchestrator.core.errors.base import NotFoundError
+from orchestrator.core.errors.store import StaleVersionError, StoreError, StoreUnavailableError
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.audit import AuditLog
 from orchestrator.core.ports.credentials import SignInStore

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
 import structlog
 
-from orchestrator.core.errors import (
-    SignInRequiredError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamUnavailableError,
-)
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamUnavailableError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.budget import Permit, Permits

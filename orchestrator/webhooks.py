@@ -8,11 +8,8 @@ from typing import Final
 
 from orchestrator.core.deliveries import Answer, Delivery, DeliveryState, Lane
 from orchestrator.core.endpoints import Endpoint, Networks, Pause, check_url, endpoint_id
-from orchestrator.core.errors import (
-    DeliveryNotFoundError,
-    EndpointNotFoundError,
-    StaleVersionError,
-)
+from orchestrator.core.errors.store import StaleVersionError
+from orchestrator.core.errors.webhooks import DeliveryNotFoundError, EndpointNotFoundError
 from orchestrator.core.events import OUTCOMES, Event, EventName, example
 from orchestrator.core.interventions import Act
 from orchestrator.core.ports.around import Clock, Ids

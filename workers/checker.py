@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.budget import Permit

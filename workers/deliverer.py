@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import structlog
 
 from orchestrator.core.endpoints import Endpoint
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.webhooks import Held, Parcel
 from orchestrator.core.ports.workers import DeliveryBatch
 

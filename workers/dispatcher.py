@@ -9,7 +9,7 @@ from itertools import count
 
 import structlog
 
-from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Changes, Clock, Ids, Subscription
 from orchestrator.core.ports.budget import Budget, Permit

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.workers import WorkerReport, WorkerRoll
 from workers.patience import rest

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.workers import DeliveryBatch, DeliveryQueue
 from orchestrator.core.session import SECOND, JsonObject
 from orchestrator.store.workers import DELIVERIES

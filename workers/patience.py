@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.session import SECOND, Millis
 from workers.timing import FIRST_PAUSE, LONGEST_PAUSE
 

@@ -26,7 +26,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.worker import SimpleWorker, WorkerStatus
 
 from orchestrator.addresses import BehindSentinels, OnCluster, OneServer, read_address
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.workers import CheckBatch, CheckQueue
 from orchestrator.core.session import SECOND
 from orchestrator.store.workers import CHECKS, DELIVERIES

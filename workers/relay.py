@@ -11,7 +11,7 @@ import structlog
 
 from orchestrator.core.deliveries import Lane
 from orchestrator.core.endpoints import Endpoint
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.around import Changes, Clock, Ids, Leases
 from orchestrator.core.ports.webhooks import DeliveryStore, EndpointStore, Held
 from orchestrator.core.ports.workers import DeliveryBatch, DeliveryQueue

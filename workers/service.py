@@ -18,7 +18,7 @@ import structlog
 import uvloop
 
 from orchestrator.bootstrap import Zapwright, opened, settle_down
-from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.core.ports.workers import CheckBatch, CheckQueue, DeliveryBatch, DeliveryQueue, WorkerReport
 from orchestrator.core.session import SECOND
 from orchestrator.metrics import Metrics, Process, serving

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.core.ports.around import Clock, Leases
 from orchestrator.sweeping import MOST_AT_ONCE
 from workers.patience import Patience, repeat, rest

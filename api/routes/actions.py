@@ -11,7 +11,8 @@ from api.schemas import answers, requests
 from api.schemas.fields import StepId
 from api.terms import Conditional
 from api.views import actions
-from orchestrator.core.errors import ActionNotFoundError, IllegalSignalError, StepNotFoundError
+from orchestrator.core.errors.actions import ActionNotFoundError
+from orchestrator.core.errors.sessions import IllegalSignalError, StepNotFoundError
 from orchestrator.core.session import Action
 
 router = APIRouter(prefix="/v1/sessions/{session_id}/steps/{step_id}", tags=["actions"])

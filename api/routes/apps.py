@@ -12,7 +12,7 @@ from api.schemas.fields import StepId
 from api.schemas.parameters import AppSearch
 from api.terms import Conditional
 from api.views import apps
-from orchestrator.core.errors import AppNotFoundError
+from orchestrator.core.errors.actions import AppNotFoundError
 from orchestrator.core.signals import StepReset
 
 router = APIRouter(prefix="/v1/sessions/{session_id}", tags=["apps"])

@@ -11,15 +11,15 @@ from api.schemas import answers, requests
 from api.schemas.fields import StepId
 from api.schemas.parameters import Picking
 from api.terms import Conditional, SecretKeyedConditional, etag
-from orchestrator.core.errors import (
-    AppNotFoundError,
+from orchestrator.core.errors.actions import AppNotFoundError
+from orchestrator.core.errors.attempts import (
     AppNotOwnError,
     AuthenticationNotUsableError,
     CandidatesFoundError,
-    FieldsRefusedError,
     FieldsUnansweredError,
-    IllegalSignalError,
 )
+from orchestrator.core.errors.sessions import IllegalSignalError
+from orchestrator.core.errors.upstream import FieldsRefusedError
 
 router = APIRouter(
     prefix="/v1/sessions/{session_id}/steps/{step_id}",

@@ -10,13 +10,8 @@ from api.openapi import CONDITIONAL, KEYED, REPLAY, SESSION, STEP, problems
 from api.schemas import answers, requests
 from api.schemas.fields import LinkId, StepId
 from api.terms import Conditional, KeyedConditional, mark_replay
-from orchestrator.core.errors import (
-    BrowserNotFoundError,
-    ConnectLinkNotFoundError,
-    ConnectLinkOverError,
-    IllegalSignalError,
-    StepNotFoundError,
-)
+from orchestrator.core.errors.links import BrowserNotFoundError, ConnectLinkNotFoundError, ConnectLinkOverError
+from orchestrator.core.errors.sessions import IllegalSignalError, StepNotFoundError
 from orchestrator.core.session import SECOND
 from orchestrator.core.signals import ConnectLinkAllowed, ConnectLinkMade, ConnectLinkRevoked
 from orchestrator.core.tenants import digest_of

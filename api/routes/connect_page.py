@@ -26,13 +26,9 @@ from api.routes.pages import page_headers
 from api.schemas.fields import timestamp
 from api.tokens import ClientTokens
 from orchestrator.bootstrap import Zapwright
-from orchestrator.core.errors import (
-    ConnectLinkOverError,
-    NotFoundError,
-    SignalRefusedError,
-    StoreError,
-    TooManyBrowsersError,
-)
+from orchestrator.core.errors.base import NotFoundError, SignalRefusedError
+from orchestrator.core.errors.links import ConnectLinkOverError, TooManyBrowsersError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.links import USABLE, LinkState, code_of
 from orchestrator.core.session import Browser
 from orchestrator.core.signals import ConnectLinkOpened

@@ -10,13 +10,9 @@ from api.openapi import problems
 from api.schemas import answers, requests
 from api.schemas.fields import UserIdInPath
 from api.views import credential
-from orchestrator.core.errors import (
-    ClientMissingError,
-    CredentialRefusedError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-)
+from orchestrator.core.errors.credentials import CredentialRefusedError
+from orchestrator.core.errors.tenants import ClientMissingError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.session import SECOND
 
 router = APIRouter(prefix="/v1/users", tags=["credentials"], dependencies=[USERS_WRITE])

@@ -20,7 +20,7 @@ from api.schemas import answers, requests
 from api.schemas.problems import Flaw
 from api.terms import Keyed
 from orchestrator.bootstrap import Zapwright
-from orchestrator.core.errors import UpstreamUnavailableError
+from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.ports.sessions import Outcome
 
 router = APIRouter(prefix="/dev", include_in_schema=False, dependencies=[DEVELOPERS])
@@ -46,7 +46,7 @@ async def create_development_session(  # noqa: PLR0913, PLR0917 - what FastAPI g
     begun = await engine.create_session(meant, terms=terms)
     response.status_code = 200 if begun.outcome is Outcome.DUPLICATE else HTTP_201_CREATED
     response.headers["Location"] = f"/v1/sessions/{begun.session.id}"
-    return answers.CreatedSession(**vars(await show.applied(begun)), client_token=grant(begun.session))
+    return answers.CreatedSession(**(await show.applied(begun)).parts(), client_token=grant(begun.session))
 
 
 @router.post("/session/{session_id}/client-tokens", status_code=HTTP_201_CREATED)

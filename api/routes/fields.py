@@ -13,16 +13,15 @@ from api.schemas import answers, parameters, requests
 from api.schemas.fields import StepId
 from api.terms import Conditional, KeyedConditional
 from api.views import choices, filling, form, outputs, test_run
-from orchestrator.core.errors import (
+from orchestrator.core.errors.actions import (
     ActionNotFoundError,
     FieldNotFoundError,
     InputsFlawedError,
-    StepNotFoundError,
     StepNotUsableError,
-    StepTestFailedError,
     StepTestRepeatedError,
-    StepTestUnknownError,
 )
+from orchestrator.core.errors.sessions import StepNotFoundError
+from orchestrator.core.errors.upstream import StepTestFailedError, StepTestUnknownError
 
 router = APIRouter(prefix="/v1/sessions/{session_id}/steps/{step_id}", tags=["fields"])
 

@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse
 from api.deps import Here, MetricsDep
 from api.openapi import WITHOUT_KEY, problems
 from api.schemas import answers
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.metrics import CONTENT_TYPE
 
 router = APIRouter(tags=["operations"])

@@ -15,19 +15,14 @@ from api.schemas import answers, requests
 from api.schemas.fields import EndpointId, EventSeq, StepId, moment
 from api.schemas.parameters import AuditSearch, EventSearch, Question
 from api.terms import Keyed, KeyedConditional, etag, mark_replay
-from orchestrator.core.errors import (
-    AuthenticationNotUsableError,
-    DeadlineFinalError,
-    DeliveryNotFoundError,
-    EndpointNotFoundError,
-    IllegalSignalError,
-    SessionNotFoundError,
-    SignInRequiredError,
-    TooManyChecksError,
-)
+from orchestrator.core.errors.attempts import AuthenticationNotUsableError, TooManyChecksError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.sessions import DeadlineFinalError, IllegalSignalError, SessionNotFoundError
+from orchestrator.core.errors.webhooks import DeliveryNotFoundError, EndpointNotFoundError
 from orchestrator.core.session import SECOND
 from orchestrator.core.terms import Terms
-from orchestrator.core.why import clock, of_check
+from orchestrator.core.why.checks import of_check
+from orchestrator.core.why.words import clock
 from orchestrator.interventions import Wish
 
 router = APIRouter(prefix="/v1/operator", tags=["operators"])
@@ -142,7 +137,7 @@ async def check_now(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     says = of_check(looked.check_at, looked.cooldown_until, looked.held_until, now=here.clock.now())
     shown = await show.intervened(looked.applied, says=says)
     return answers.CheckPlanned(
-        **vars(shown), check_at=moment(looked.check_at), cooldown_until=moment(looked.cooldown_until)
+        **shown.parts(), check_at=moment(looked.check_at), cooldown_until=moment(looked.cooldown_until)
     )
 
 

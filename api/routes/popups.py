@@ -12,14 +12,10 @@ from api.schemas import answers, requests
 from api.schemas.fields import StepId
 from api.terms import KeyedConditional, mark_replay
 from api.views import popup
-from orchestrator.core.errors import (
-    AppNotFoundError,
-    AttemptStaleError,
-    AttemptTakenError,
-    CandidatesFoundError,
-    IllegalSignalError,
-    SignalRefusedError,
-)
+from orchestrator.core.errors.actions import AppNotFoundError
+from orchestrator.core.errors.attempts import AttemptStaleError, AttemptTakenError, CandidatesFoundError
+from orchestrator.core.errors.base import SignalRefusedError
+from orchestrator.core.errors.sessions import IllegalSignalError
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.signals import Context
 

@@ -26,7 +26,8 @@ from api.schemas.parameters import EventSearch, SessionSearch, Streaming, Waitin
 from api.stream import MEDIA_TYPE, SHAPE, Reader, SessionStream
 from api.terms import Conditional, Keyed, NoneMatch, etag, is_known
 from api.views import signals
-from orchestrator.core.errors import AliasTakenError, AppNotFoundError
+from orchestrator.core.errors.actions import AppNotFoundError
+from orchestrator.core.errors.sessions import AliasTakenError
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import SECOND
 from orchestrator.core.signals import SessionCancelled, SessionChanged
@@ -73,7 +74,7 @@ async def create_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     begun = await engine.create_session(new.meant(tenant_id), terms=terms)
     response.status_code = 200 if begun.outcome is Outcome.DUPLICATE else 201
     response.headers["Location"] = f"{router.prefix}/{begun.session.id}"
-    return answers.CreatedSession(**vars(await show.applied(begun)), client_token=grant(begun.session))
+    return answers.CreatedSession(**(await show.applied(begun)).parts(), client_token=grant(begun.session))
 
 
 @router.get("", dependencies=[BACKEND_READS], responses=problems())

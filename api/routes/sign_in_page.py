@@ -21,7 +21,9 @@ from api.deps import ApiUrl, Here, origin_in
 from api.routes.pages import page_headers
 from api.sign_in_page import Kind, Page, html
 from orchestrator.bootstrap import Zapwright
-from orchestrator.core.errors import ClientMissingError, SignInRefusedError, StoreError
+from orchestrator.core.errors.credentials import SignInRefusedError
+from orchestrator.core.errors.store import StoreError
+from orchestrator.core.errors.tenants import ClientMissingError
 from orchestrator.core.sign_ins import Failure, SignIn, SignInState, name_for
 from orchestrator.core.tenants import DEFAULT_TENANT
 

@@ -10,7 +10,7 @@ from api.openapi import KEYED, SESSION, problems
 from api.schemas import answers, requests
 from api.schemas.fields import UserIdInPath
 from api.terms import Keyed
-from orchestrator.core.errors import ClientMissingError
+from orchestrator.core.errors.tenants import ClientMissingError
 
 router = APIRouter(prefix="/v1", tags=["sign-ins"])
 

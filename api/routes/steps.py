@@ -10,7 +10,7 @@ from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, STEP, problems
 from api.schemas import answers, requests
 from api.schemas.fields import StepId
 from api.terms import Conditional, KeyedConditional
-from orchestrator.core.errors import AliasTakenError, IllegalSignalError, TooManyStepsError
+from orchestrator.core.errors.sessions import AliasTakenError, IllegalSignalError, TooManyStepsError
 from orchestrator.core.signals import InputsGiven, StepAdded, StepChanged, StepRemoved
 
 router = APIRouter(

@@ -11,7 +11,7 @@ from api.deps import EngineDep
 from api.errors import MethodNotAllowedError
 from api.openapi import problems
 from api.schemas.fields import UserIdInPath
-from orchestrator.core.errors import StaleVersionError
+from orchestrator.core.errors.store import StaleVersionError
 
 _PARTS: Final = {b"/credential": "PUT", b"/zapier-sign-in": "POST"}
 """What lies below a user, and cannot be deleted alone."""

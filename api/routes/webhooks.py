@@ -12,13 +12,13 @@ from api.schemas import answers, requests
 from api.schemas.fields import EndpointId, EventSeq, SessionId
 from api.schemas.parameters import DeliveriesSearch, EndpointsSearch
 from api.terms import Keyed, mark_replay
-from orchestrator.core.errors import (
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError
+from orchestrator.core.errors.webhooks import (
     DeliveryNotFoundError,
     DeliveryUnderWayError,
     EndpointNotFoundError,
     EndpointUrlRefusedError,
-    SessionNotFoundError,
-    StaleVersionError,
     TooManyEndpointsError,
 )
 

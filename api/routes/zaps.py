@@ -9,13 +9,9 @@ from api.deps import CreatorDep, ShowDep
 from api.openapi import COMMIT, CONDITIONAL, ETAG, KEYED, REPLAY, UPSTREAM, problems
 from api.schemas import answers, requests
 from api.terms import KeyedConditional
-from orchestrator.core.errors import (
-    CreateUnknownError,
-    IdempotencyInFlightError,
-    InputsFlawedError,
-    NotReadyError,
-    ZapNotMatchedError,
-)
+from orchestrator.core.errors.actions import InputsFlawedError
+from orchestrator.core.errors.requests import IdempotencyInFlightError
+from orchestrator.core.errors.zaps import CreateUnknownError, NotReadyError, ZapNotMatchedError
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import ZapState
 

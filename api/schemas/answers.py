@@ -7,7 +7,7 @@ mypy sees to it that they are made as described.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self, dataclass_transform
+from typing import Annotated, Any, ClassVar, Literal, Self, dataclass_transform
 
 from pydantic import Field
 
@@ -30,11 +30,19 @@ from orchestrator.core.session import (
     StepState,
     ZapState,
 )
-from orchestrator.core.why import Verdict
+from orchestrator.core.why.findings import Verdict
+
+
+class _Placed(type):
+    """Gives what a class annotates places of its own: with no dictionary, its instances are made in half the time."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Placed:
+        fields = [field for field in namespace.get("__annotations__", ()) if not field.startswith("_")]
+        return super().__new__(cls, name, bases, {**namespace, "__slots__": tuple(fields)})
 
 
 @dataclass_transform(kw_only_default=True)
-class Shape:
+class Shape(metaclass=_Placed):
     """What is shown. Made of a value of ours with the same names, none of them a moment, by `of`."""
 
     _names: ClassVar[tuple[str, ...]] = ()
@@ -42,6 +50,10 @@ class Shape:
     def __init_subclass__(cls) -> None:
         cls._names = (*cls._names, *cls.__annotations__)
         dataclass(kw_only=True)(cls)
+
+    def parts(self) -> dict[str, Any]:
+        """Return what it shows, by name."""
+        return {name: getattr(self, name) for name in self._names}
 
     @classmethod
     def of(cls, value: object) -> Self:

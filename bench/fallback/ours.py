@@ -11,7 +11,7 @@ from bench.fallback.world import Result, Visit
 from bench.fallback.zapier import ORIGIN, Zapier
 from bench.virtual import BEGINNING, VirtualClock, VirtualTimeLoop
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
-from orchestrator.core.errors import UpstreamBusyError
+from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.workers import CheckBatch
 from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from orchestrator.core.errors import EndpointUrlRefusedError
+from orchestrator.core.errors.webhooks import EndpointUrlRefusedError
 from orchestrator.core.events import OUTCOMES, EventName
 from orchestrator.core.session import Instant, session_shard
 

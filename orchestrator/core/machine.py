@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from transitions import Machine, Transition
 
-from orchestrator.core.errors import IllegalSignalError
+from orchestrator.core.errors.sessions import IllegalSignalError
 from orchestrator.core.session import Reason, StepState
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from orchestrator.core.errors import SignInRefusedError
+from orchestrator.core.errors.credentials import SignInRefusedError
 from orchestrator.core.session import MINUTE, Instant, Millis
 from orchestrator.core.tenants import digest_of
 from orchestrator.core.values import replace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.errors import PreconditionFailedError
+from orchestrator.core.errors.sessions import PreconditionFailedError
 from orchestrator.core.session import MINUTE, Millis
 from orchestrator.core.values import replace
 

@@ -31,6 +31,9 @@ def masked_email(email: str) -> str:
     return f"{name[:1]}•••@{domain}" if at else "•••"
 
 
+_STATES: Final = {state.encode(): state for state in CredentialState}
+
+
 def read_standing(tenant_id: str, user_id: str, kept: Sequence[bytes | None]) -> Standing | None:
     """Read the fields of `STANDING`, None when there is no credential."""
     generation, account, state, profile_id, email, expires_at, reason, has_refresh_token = kept
@@ -41,7 +44,7 @@ def read_standing(tenant_id: str, user_id: str, kept: Sequence[bytes | None]) ->
         user_id=user_id,
         generation=int(generation),
         account=account.decode(),
-        state=CredentialState(state.decode()),
+        state=_STATES[state],
         profile_id=None if profile_id is None else profile_id.decode(),
         email=None if email is None else email.decode(),
         expires_at=int(expires_at) if expires_at else None,

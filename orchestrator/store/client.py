@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from orchestrator.addresses import BehindSentinels, OnCluster, OneServer, read_address
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.store import keys
 from orchestrator.store.cluster import Cluster

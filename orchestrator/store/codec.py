@@ -13,7 +13,7 @@ import msgspec
 
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.endpoints import Endpoint
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports.calls import CallRecord

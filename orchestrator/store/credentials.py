@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from orchestrator.core.errors import SignInRefusedError, StoreError
+from orchestrator.core.errors.credentials import SignInRefusedError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.credentials import (
     Credential,
     CredentialState,

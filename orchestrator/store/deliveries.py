@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from orchestrator.core.deliveries import HOLD, TROUBLED, Delivery, DeliveryState, Lane
-from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import LaneLostError, StaleVersionError
+from orchestrator.core.errors.webhooks import DeliveryUnderWayError
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports.webhooks import (
     Backlog,

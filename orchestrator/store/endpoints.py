@@ -8,12 +8,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.endpoints import MOST_OF_SESSION, MOST_OF_TENANT, Endpoint, session_of
-from orchestrator.core.errors import (
-    EndpointNotFoundError,
-    SessionNotFoundError,
-    StaleVersionError,
-    TooManyEndpointsError,
-)
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError
+from orchestrator.core.errors.webhooks import EndpointNotFoundError, TooManyEndpointsError
 from orchestrator.core.ports.webhooks import EndpointStore
 from orchestrator.core.session import Instant, session_shard
 from orchestrator.store import keys

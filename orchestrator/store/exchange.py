@@ -1,23 +1,25 @@
 """A client whose pipelines cost little: redis-py's connections and parser, with less around each command.
 
-redis-py 8 writes commands in Python, and sets up a time limit and a task for each reply (10 to 40 µs a command). Here
-hiredis writes as well as reads, and one time limit holds for the whole exchange (2 to 5 µs a command).
+redis-py 8 writes commands in Python, and sets up a task and a time limit for each thing that it writes or reads (10 to
+40 µs a command). Here hiredis writes as well as reads, and one time limit holds for the whole exchange.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import hiredis
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection, UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
     from redis.asyncio.client import Pipeline
-    from redis.asyncio.connection import AbstractConnection
 
     from orchestrator.store.scripts import Argument, Command, Reply
 
@@ -25,15 +27,66 @@ if TYPE_CHECKING:
 MOST_AT_HAND: Final = 2
 """Connections that are kept at hand: as many exchanges as there usually are at a time (`Batches`)."""
 
+READ_AT_ONCE: Final = 65_536
+
+
+class QuickConnection(AbstractConnection):
+    """A connection of redis-py's that can also exchange many commands for their replies at once."""
+
+    async def exchange(self, commands: Sequence[bytes], *, limit_s: float | None) -> list[Reply]:
+        """Write the commands in one piece and return their replies, errors among them.
+
+        Raises RedisError, or OSError, when the connection broke or the limit passed: nobody knows then which of the
+        commands were run, and the connection must not be used again.
+        """
+        stream, writer = self._reader, self._writer
+        if stream is None or writer is None:
+            raise RedisConnectionError("the connection is closed")
+        parser: Any = self._parser
+        reader = parser._reader  # noqa: SLF001 - the parser's own way is a coroutine for each reply
+        loop = asyncio.get_running_loop()
+        ends_at = None if limit_s is None else loop.time() + limit_s
+        ending = None if ends_at is None else loop.call_at(ends_at, writer.transport.abort)
+        replies: list[Reply] = []
+        try:
+            writer.write(b"".join(commands))
+            while len(replies) < len(commands):
+                reply = reader.gets()
+                if reply is NOT_ENOUGH_DATA:
+                    data = await stream.read(READ_AT_ONCE)
+                    if not data:
+                        raise _broken(is_late=ends_at is not None and loop.time() >= ends_at)
+                    reader.feed(data)
+                else:
+                    self.notice(reply)
+                    replies.append(reply)
+        finally:
+            if ending is not None:
+                ending.cancel()
+        return replies
+
+    def notice(self, reply: Reply) -> None:
+        """Take note of a reply. Raises those that say that nothing more will come."""
+        if isinstance(reply, RedisConnectionError):
+            raise reply
+
+
+class QuickByPath(QuickConnection, UnixDomainSocketConnection):
+    """The same over a Unix socket."""
+
+
+def _broken(*, is_late: bool) -> RedisError:
+    return RedisTimeoutError("no answer in time") if is_late else RedisConnectionError("the server hung up")
+
 
 class QuickRedis(Redis):
     """redis-py's client; only its pipelines that are no transaction are of another kind."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - those of its base
         super().__init__(*arguments, **options)
-        self._at_hand: list[AbstractConnection] = []
+        self._at_hand: list[QuickConnection] = []
 
-    async def take(self) -> AbstractConnection:
+    async def take(self) -> QuickConnection:
         """Take a connection that can be used, for `put_back`.
 
         It is one that was used just now, or the pool's: from there and back the way costs half of an exchange.
@@ -44,9 +97,9 @@ class QuickRedis(Redis):
                 return connection
             await connection.disconnect(nowait=True)
             await self.connection_pool.release(connection)
-        return cast("AbstractConnection", await self.connection_pool.get_connection())  # type: ignore[no-untyped-call]
+        return cast("QuickConnection", await self.connection_pool.get_connection())  # type: ignore[no-untyped-call]
 
-    async def put_back(self, connection: AbstractConnection) -> None:
+    async def put_back(self, connection: QuickConnection) -> None:
         """Be done with a connection; who found it broken has closed it."""
         if len(self._at_hand) < MOST_AT_HAND and await _is_sound(connection):
             self._at_hand.append(connection)
@@ -83,17 +136,13 @@ class Exchange:
         packed = [_packed(command) for command in self._commands]
         connection = await self._redis.take()
         try:
-            async with asyncio.timeout(self._limit_s):
-                await connection.send_packed_command(packed)
-                replies = [self._shaped(command, await _reply(connection)) for command in self._commands]
-        except TimeoutError as error:
-            await connection.disconnect(nowait=True)
-            raise RedisTimeoutError("no answer in time") from error
+            replies = await connection.exchange(packed, limit_s=self._limit_s)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         finally:
             await self._redis.put_back(connection)
+        replies = [self._shaped(command, reply) for command, reply in zip(self._commands, replies, strict=True)]
         for reply in replies:
             if raise_on_error and isinstance(reply, ResponseError):
                 raise reply
@@ -110,7 +159,8 @@ _Words: TypeAlias = tuple[Any]
 
 def _packed(command: Command) -> bytes:
     """Write a command; its name may be several words (`CONFIG GET`)."""
-    words = (*cast("str", command[0]).split(), *command[1:])
+    name = cast("str", command[0])
+    words = (*name.split(), *command[1:]) if " " in name else command
     try:
         return bytes(hiredis.pack_command(cast("_Words", words)))
     except TypeError as error:
@@ -123,10 +173,3 @@ async def _is_sound(connection: AbstractConnection) -> bool:
         return connection.is_connected and not await connection.can_read()
     except (RedisError, OSError):
         return False
-
-
-async def _reply(connection: AbstractConnection) -> Reply:
-    try:
-        return await connection.read_response(timeout=math.inf)
-    except ResponseError as error:
-        return error

@@ -16,7 +16,7 @@ from redis.exceptions import ReadOnlyError
 
 from orchestrator.addresses import BehindSentinels, Host
 from orchestrator.core.session import SECOND, Millis
-from orchestrator.store.exchange import QuickRedis
+from orchestrator.store.exchange import QuickByPath, QuickConnection, QuickRedis
 
 SENTINEL_LIMIT: Final[Millis] = SECOND
 """How long one sentinel may take to connect, and to answer; then the next one is asked."""
@@ -29,7 +29,7 @@ class Demotions:
         self.count = 0
 
 
-class ToPrimary(Connection):
+class ToPrimary(QuickConnection, Connection):
     """A connection to the primary of the moment it connects; void once any server of its client was demoted.
 
     With `find` the primary's address is asked for at each connecting, and the server there must say that it is one:
@@ -73,9 +73,15 @@ class ToPrimary(Connection):
         """Read one reply, and notice a server that only reads."""
         try:
             return await super().read_response(*arguments, **options)
-        except ReadOnlyError:
-            self._demotions.count += 1
+        except ReadOnlyError as refused:
+            self.notice(refused)
             raise
+
+    def notice(self, reply: Any) -> None:  # noqa: ANN401 - whatever a server answers
+        """Notice a server that only reads."""
+        if isinstance(reply, ReadOnlyError):
+            self._demotions.count += 1
+        super().notice(reply)
 
 
 class ToPrimaryByTls(ToPrimary, SSLConnection):
@@ -90,7 +96,7 @@ def to_primary(url: str, *, find: Callable[[], Awaitable[Host]] | None = None) -
     options: dict[str, Any] = dict(parse_url(url))
     kind = options.pop("connection_class", Connection)
     if not issubclass(kind, Connection):
-        return options | {"connection_class": kind}
+        return options | {"connection_class": QuickByPath}
     by_tls = issubclass(kind, SSLConnection)
     return options | {
         "connection_class": ToPrimaryByTls if by_tls else ToPrimary,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.store.scripts import Argument, Reply, Scripts
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from orchestrator.core.deliveries import Delivery
-from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports.audit import AuditQuery

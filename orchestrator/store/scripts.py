@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -21,7 +20,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from orchestrator.core.errors import StoreError, StoreUnavailableError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.session import SECOND, Millis
 from orchestrator.store.batches import Batches, UnsendableError
@@ -189,22 +188,29 @@ class Scripts:
         """Run several scripts in one exchange; each alone is atomic, all together are not."""
         if not calls:
             return []
-        with self._under_way():
-            replies = await self._ask([call.by_digest for call in calls])
-            unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-            if unknown:
-                taught = await self._ask([calls[number].by_text for number in unknown])
-                for number, reply in zip(unknown, taught, strict=True):
-                    replies[number] = reply
-            return _all_answered(replies)
+        replies = await self._counted(self._ask([call.by_digest for call in calls]))
+        unknown = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            taught = await self._counted(self._ask([calls[number].by_text for number in unknown]))
+            for number, reply in zip(unknown, taught, strict=True):
+                replies[number] = reply
+        return _all_answered(replies)
 
     async def run(self, *commands: Command, atomic: bool = False) -> list[Reply]:
         """Run plain commands in one exchange; atomic ones see one moment."""
         if not commands:
             return []
-        with self._under_way():
-            asked = self._exchange(commands, atomic=True) if atomic else self._ask(commands)
-            return _all_answered(await asked)
+        asked = self._exchange(commands, atomic=True) if atomic else self._ask(commands)
+        return _all_answered(await self._counted(asked))
+
+    async def _counted(self, asked: Awaitable[list[Reply]]) -> list[Reply]:
+        self.in_flight += 1
+        try:
+            return await asked
+        except (RedisError, OSError) as error:
+            raise store_error(error) from error
+        finally:
+            self.in_flight -= 1
 
     async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
         """Ask in batches: each server has its own, so that none waits for another one's answers."""
@@ -245,21 +251,11 @@ class Scripts:
             self._meter.exchanged(len(commands), took_s=perf_counter() - began, is_whole=is_whole)
         return replies
 
-    @contextmanager
-    def _under_way(self) -> Iterator[None]:
-        self.in_flight += 1
-        try:
-            yield
-        except (RedisError, OSError) as error:
-            raise store_error(error) from error
-        finally:
-            self.in_flight -= 1
-
 
 def _all_answered(replies: list[Reply]) -> list[Reply]:
     for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
+        if isinstance(reply, RedisError):
+            raise store_error(reply) from reply
     return replies
 
 

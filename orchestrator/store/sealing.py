@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 
 
 class SealBrokenError(StoreError):

@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from orchestrator.core.errors import (
-    GuardFailedError,
-    LeaseLostError,
-    ReferenceTakenError,
-    SessionNotFoundError,
-    StaleVersionError,
-)
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import GuardFailedError, LeaseLostError, ReferenceTakenError, StaleVersionError
 from orchestrator.core.events import Event
 from orchestrator.core.ports.sessions import (
     Commit,

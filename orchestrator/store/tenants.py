@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.errors import ApiKeyNotFoundError, TenantNotFoundError, TenantTakenError
+from orchestrator.core.errors.tenants import ApiKeyNotFoundError, TenantNotFoundError, TenantTakenError
 from orchestrator.core.ports.tenants import ApiKeyStore, TenantStore
 from orchestrator.core.session import Instant
 from orchestrator.core.tenants import ApiKey, Scope, Tenant, TenantChange

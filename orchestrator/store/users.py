@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.errors import StaleVersionError
+from orchestrator.core.errors.store import StaleVersionError
 from orchestrator.core.ports.tenants import UserStore
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store import keys

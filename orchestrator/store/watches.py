@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.core.effects import Due
-from orchestrator.core.errors import LeaseLostError, StaleVersionError
+from orchestrator.core.errors.store import LeaseLostError, StaleVersionError
 from orchestrator.core.ports.watches import (
     PAUSED,
     DueWatch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.workers import Queues, WorkerReport, WorkerRoll
 from orchestrator.core.session import Instant
 from orchestrator.store import keys

@@ -10,13 +10,9 @@ from typing import Final, assert_never
 
 import structlog
 
-from orchestrator.core.errors import (
-    SignInRequiredError,
-    StoreError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-)
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StoreError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.budget import Permit

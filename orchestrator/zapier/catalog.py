@@ -19,7 +19,8 @@ from typing import Final
 import httpx
 import msgspec
 
-from orchestrator.core.errors import AppNotFoundError, UpstreamRefusedError, UpstreamUnavailableError
+from orchestrator.core.errors.actions import AppNotFoundError
+from orchestrator.core.errors.upstream import UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.ports.credentials import Credential
 from orchestrator.core.ports.upstream import AppPage, CatalogAction, CatalogApp
 from orchestrator.core.session import Instant, Millis

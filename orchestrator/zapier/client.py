@@ -9,14 +9,10 @@ from typing import Final, assert_never
 import httpx
 import structlog
 
-from orchestrator.core.errors import (
-    SignInRequiredError,
-    StoreError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StoreError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.fields import Form
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Cache, Clock

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from typing import Final, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
-from orchestrator.core.errors import (
-    ActionNotFoundError,
+from orchestrator.core.errors.actions import ActionNotFoundError
+from orchestrator.core.errors.upstream import (
     StepTestFailedError,
     StepTestUnknownError,
     UpstreamBusyError,

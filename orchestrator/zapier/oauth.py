@@ -14,7 +14,8 @@ import httpx
 import msgspec
 from msgspec import Meta, Struct
 
-from orchestrator.core.errors import StoreError, UpstreamBusyError
+from orchestrator.core.errors.store import StoreError
+from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.budget import Budget, Permit

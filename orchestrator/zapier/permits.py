@@ -10,7 +10,8 @@ from typing import Final, Self, TypeAlias
 
 import structlog
 
-from orchestrator.core.errors import StoreError, UpstreamBusyError
+from orchestrator.core.errors.store import StoreError
+from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.budget import Budget, Permit, Share
 from orchestrator.core.session import SECOND, Instant, Millis

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
-from orchestrator.core.errors import StoreError
+from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.around import Cache, Clock
 from orchestrator.core.session import Instant, Millis
 

@@ -17,7 +17,7 @@ import httpx
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from orchestrator.core.errors import UpstreamUnavailableError
+from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.ports.credentials import Profile
 from orchestrator.core.ports.upstream import CatalogAction, CatalogApp, ZapDraft, ZapMade, ZapStep
 from orchestrator.core.recognition import ListedZap

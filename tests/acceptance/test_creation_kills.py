@@ -14,7 +14,8 @@ import httpx
 
 from orchestrator.bootstrap import Zapwright, compose
 from orchestrator.clock import RandomIds, SystemClock
-from orchestrator.core.errors import CreateUnknownError, IdempotencyInFlightError
+from orchestrator.core.errors.requests import IdempotencyInFlightError
+from orchestrator.core.errors.zaps import CreateUnknownError
 from orchestrator.core.session import MINUTE, SECOND, Action, Millis, Session, SessionStatus, ZapState
 from orchestrator.core.signals import ActionChosen, InputsGiven
 from orchestrator.core.tenants import DEFAULT_TENANT

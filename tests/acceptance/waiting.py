@@ -11,7 +11,7 @@ import httpx
 
 AT_ONCE: Final = 16
 APP: Final = "HubSpot"
-INSISTS_FOR_S: Final = 30.0
+INSISTS_FOR_S: Final = 60.0
 
 Request = Callable[..., Awaitable[dict[str, Any]]]
 

@@ -10,14 +10,14 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from orchestrator.core.errors import (
-    SignInRequiredError,
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.upstream import (
     StepTestFailedError,
     StepTestUnknownError,
     UpstreamBusyError,
     UpstreamRefusedError,
     UpstreamUnavailableError,
-    ZapwrightError,
 )
 from orchestrator.core.ports.credentials import Credential
 from orchestrator.core.ports.upstream import (

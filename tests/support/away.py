@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.sessions import Commit, Receipt, SessionStore, Written
 from orchestrator.store.memory import MemoryStore
 from tests.support.deployment import Deployment

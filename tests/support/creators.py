@@ -189,7 +189,7 @@ class Creators:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps({"session": session_id, "key": key, "point": point}).encode() + b"\n")
-        line = await asyncio.wait_for(process.stdout.readline(), timeout=20)
+        line = await asyncio.wait_for(process.stdout.readline(), timeout=60)
         assert line, self._log.read_text(encoding="utf-8")
         ended = json.loads(line)
         return ended["signal"], ended["said"]

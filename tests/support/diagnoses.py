@@ -16,7 +16,10 @@ from orchestrator.core.ports.credentials import CredentialState, Standing
 from orchestrator.core.ports.watches import Watch
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis, Session, Step, StepState
-from orchestrator.core.why import Conditions, Diagnosis, SessionFacts, Verdict, stuck, why_session
+from orchestrator.core.why.facts import Conditions, SessionFacts
+from orchestrator.core.why.findings import Diagnosis, Verdict
+from orchestrator.core.why.sessions import why_session
+from orchestrator.core.why.stuck import stuck
 
 OVER: Final = {"zap_created", "session_cancelled", "session_expired"}
 CREATION: Final = {"creating", "creation_overdue", "create_unknown", "look_overdue", "looking_for_zap"}

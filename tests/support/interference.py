@@ -13,7 +13,7 @@ from functools import partial
 from random import Random
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 
 P = TypeVar("P")
 Call: TypeAlias = Callable[[], Awaitable[Any]]

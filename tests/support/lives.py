@@ -13,14 +13,9 @@ from itertools import count
 from random import Random
 from typing import Any, Final
 
-from orchestrator.core.errors import (
-    SignInRequiredError,
-    StaleVersionError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamError,
-    UpstreamUnavailableError,
-)
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StaleVersionError, StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamError, UpstreamUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Instant, Millis, SessionKey, Step, StepState, WatchKey
 from orchestrator.core.signals import Context, Hinted, MessageReceived, PopupCancelled, PopupOpened, Signal

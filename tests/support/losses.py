@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from orchestrator.core.errors import SessionNotFoundError, StaleVersionError, StoreUnavailableError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError, StoreUnavailableError
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
 from tests.support.fleets import DURABLE, running_watched

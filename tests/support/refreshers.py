@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from orchestrator.bootstrap import opened
 from orchestrator.clock import SystemClock
-from orchestrator.core.errors import ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
 from orchestrator.core.session import Millis
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.settings import Settings

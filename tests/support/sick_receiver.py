@@ -53,6 +53,11 @@ class Journal:
         return Counter(line["did"] for line in self._lines())
 
     @property
+    def posts(self) -> int:
+        """How many there were."""
+        return self._path.read_bytes().count(b"\n") if self._path.exists() else 0
+
+    @property
     def kept(self) -> dict[str, dict[str, Any]]:
         """Each session as it was kept, by id."""
         sessions: dict[str, dict[str, Any]] = {}

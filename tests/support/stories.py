@@ -31,7 +31,7 @@ from orchestrator.core.effects import (
     Untouched,
     Wait,
 )
-from orchestrator.core.errors import NotFoundError, SignalRefusedError
+from orchestrator.core.errors.base import NotFoundError, SignalRefusedError
 from orchestrator.core.events import CATALOGUE, Event, EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.upstream import AuthenticationMade, AuthenticationNotMade, AuthenticationUnknown

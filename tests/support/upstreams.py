@@ -16,7 +16,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from orchestrator.core.errors import ActionNotFoundError, AppNotFoundError, SignInRequiredError, UpstreamBusyError
+from orchestrator.core.errors.actions import ActionNotFoundError, AppNotFoundError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.fields import Form, InputField
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.budget import Budget, Permit, Share

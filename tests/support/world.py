@@ -16,7 +16,7 @@ import pytest
 from orchestrator.core import schedule
 from orchestrator.core.decide import Decision, decide, found
 from orchestrator.core.effects import Due, ReleaseClaim
-from orchestrator.core.errors import NotFoundError, SignalRefusedError
+from orchestrator.core.errors.base import NotFoundError, SignalRefusedError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import TABLE
 from orchestrator.core.ports.sessions import Outcome

@@ -10,7 +10,8 @@ from typing import Any, Final, TypeAlias
 
 import httpx
 
-from orchestrator.core.errors import StoreUnavailableError, UpstreamBusyError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.budget import Budget, Grant, Permit, Permits, Share, Usage

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from orchestrator.core.decide import creation, links, listing, popups, steps, supplying, time
 from orchestrator.core.decide.draft import Decision, Draft
-from orchestrator.core.errors import SessionLockedError
+from orchestrator.core.errors.sessions import SessionLockedError
 from orchestrator.core.events import EventName
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Session, Step

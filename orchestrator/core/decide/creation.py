@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from orchestrator.core.errors import CreateUnknownError, NotReadyError, SessionLockedError, ZapNotMatchedError
+from orchestrator.core.errors.sessions import SessionLockedError
+from orchestrator.core.errors.zaps import CreateUnknownError, NotReadyError, ZapNotMatchedError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.upstream import ZapMade, ZapNotMade, ZapUnknown

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
 from orchestrator.core.effects import ClaimAuthentication, Untouched
-from orchestrator.core.errors import IllegalSignalError, StepNotFoundError
+from orchestrator.core.errors.sessions import IllegalSignalError, StepNotFoundError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.watches import Claim, Waiter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from orchestrator.core.errors import (
+from orchestrator.core.errors.links import (
     BrowserNotFoundError,
     ConnectLinkNotFoundError,
     ConnectLinkOverError,

@@ -8,7 +8,7 @@ from orchestrator.core import machine
 from orchestrator.core.attribution import Found, NothingNew, Offered, attribute, barred_since, news
 from orchestrator.core.decide.popups import MOST_MESSAGES_KEPT
 from orchestrator.core.effects import ClosePopup, NoOtherPopup, OpenPopup, ReleaseClaim, Unclaimed
-from orchestrator.core.errors import AuthenticationNotUsableError
+from orchestrator.core.errors.attempts import AuthenticationNotUsableError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports.sessions import Outcome

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
 from orchestrator.core.effects import OpenPopup
-from orchestrator.core.errors import AttemptStaleError, AttemptTakenError, TooManyChecksError
+from orchestrator.core.errors.attempts import AttemptStaleError, AttemptTakenError, TooManyChecksError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports.sessions import Outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import AliasTakenError, SessionLockedError, TooManyStepsError
+from orchestrator.core.errors.sessions import AliasTakenError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports.credentials import CredentialState, SignInReason

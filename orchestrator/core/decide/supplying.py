@@ -11,7 +11,7 @@ from orchestrator.core import machine
 from orchestrator.core.decide.listing import resolve
 from orchestrator.core.decide.popups import begin
 from orchestrator.core.effects import ClosePopup
-from orchestrator.core.errors import FieldsUnansweredError
+from orchestrator.core.errors.attempts import FieldsUnansweredError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports.sessions import Outcome

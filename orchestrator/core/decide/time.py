@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.decide import creation, popups
-from orchestrator.core.errors import DeadlineFinalError, SessionLockedError
+from orchestrator.core.errors.sessions import DeadlineFinalError, SessionLockedError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports.sessions import Outcome

@@ -7,7 +7,7 @@ from dataclasses import fields
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from orchestrator.core.errors import SignInRefusedError
+from orchestrator.core.errors.credentials import SignInRefusedError
 from orchestrator.core.ports.credentials import (
     Credential,
     CredentialState,

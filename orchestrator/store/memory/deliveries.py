@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.core.deliveries import TROUBLED, Delivery, DeliveryState, Lane, Queued, Turn, turn
-from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import LaneLostError, StaleVersionError
+from orchestrator.core.errors.webhooks import DeliveryUnderWayError
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports.webhooks import (
     Backlog,

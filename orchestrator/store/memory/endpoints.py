@@ -7,12 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.endpoints import MOST_OF_SESSION, MOST_OF_TENANT, Endpoint
-from orchestrator.core.errors import (
-    EndpointNotFoundError,
-    SessionNotFoundError,
-    StaleVersionError,
-    TooManyEndpointsError,
-)
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError
+from orchestrator.core.errors.webhooks import EndpointNotFoundError, TooManyEndpointsError
 from orchestrator.core.ports.webhooks import EndpointStore
 from orchestrator.core.session import Instant
 from orchestrator.store.memory.state import State

@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.effects import LeaseHeld
-from orchestrator.core.errors import (
-    GuardFailedError,
-    LeaseLostError,
-    ReferenceTakenError,
-    SessionNotFoundError,
-    StaleVersionError,
-)
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import GuardFailedError, LeaseLostError, ReferenceTakenError, StaleVersionError
 from orchestrator.core.events import Event
 from orchestrator.core.health import HOUR, counted
 from orchestrator.core.ports.sessions import (

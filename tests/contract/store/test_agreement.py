@@ -28,7 +28,7 @@ from orchestrator.core.effects import (
     Untouched,
     Wait,
 )
-from orchestrator.core.errors import ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
 from orchestrator.core.ports.budget import Permit, Share
 from orchestrator.core.ports.credentials import Refresh, Standing
 from orchestrator.core.ports.sessions import Receipt, SessionQuery, Written

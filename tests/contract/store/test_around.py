@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from orchestrator.core.effects import Due
-from orchestrator.core.errors import LeaseLostError
+from orchestrator.core.errors.store import LeaseLostError
 from orchestrator.core.ports.around import Subscription
 from orchestrator.core.ports.watches import Settlement
 from tests.support.store_values import (

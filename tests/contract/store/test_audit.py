@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.deliveries import Delivery, DeliveryState
-from orchestrator.core.errors import SessionNotFoundError, StaleVersionError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError
 from orchestrator.core.health import HOUR
 from orchestrator.core.interventions import AuditEntry, Intervention
 from orchestrator.core.ports.audit import AuditQuery

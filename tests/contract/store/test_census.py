@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.health import HOUR, Fate, Popups, Stage
 from orchestrator.core.ports.calls import CallEnd, CallKind, CallRecord

@@ -10,7 +10,9 @@ from typing import Final
 import pytest
 
 from orchestrator.core.deliveries import HOLD, Answer, Delivery, DeliveryState, Lane
-from orchestrator.core.errors import DeliveryUnderWayError, LaneLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import LaneLostError, StaleVersionError
+from orchestrator.core.errors.webhooks import DeliveryUnderWayError
 from orchestrator.core.ports.webhooks import Backlog, DeliverySearch, Held, Parcel
 from orchestrator.core.session import SECOND, Instant, Session
 from orchestrator.store.memory import MemoryStore

@@ -9,12 +9,9 @@ from typing import Final
 import pytest
 
 from orchestrator.core.endpoints import MOST_OF_SESSION, MOST_OF_TENANT, Pause
-from orchestrator.core.errors import (
-    EndpointNotFoundError,
-    SessionNotFoundError,
-    StaleVersionError,
-    TooManyEndpointsError,
-)
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError
+from orchestrator.core.errors.webhooks import EndpointNotFoundError, TooManyEndpointsError
 from orchestrator.core.events import EventName
 from tests.support.store_values import NOON, TENANT, AnyStore, a_session, next_commit
 from tests.support.webhook_values import OLDER_SECRET, SECRET, an_endpoint

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from orchestrator.core.effects import ClaimAuthentication, Unclaimed
-from orchestrator.core.errors import GuardFailedError, ReferenceTakenError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import GuardFailedError, ReferenceTakenError, StaleVersionError
 from orchestrator.core.ports.sessions import Receipt, Written
 from orchestrator.core.session import Session, SessionStatus, Zap, ZapState, shard_of
 from orchestrator.core.terms import Idempotency

@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.core.deliveries import Lane
 from orchestrator.core.effects import ClaimAuthentication, LeaseHeld, NoOtherPopup, OpenPopup, Unclaimed
-from orchestrator.core.errors import GuardFailedError, LeaseLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import GuardFailedError, LeaseLostError, StaleVersionError
 from orchestrator.core.ports.credentials import Profile
 from orchestrator.core.ports.sessions import SessionQuery, Written
 from orchestrator.core.ports.watches import Waiter

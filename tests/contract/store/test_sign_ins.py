@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.errors import SignInRefusedError
+from orchestrator.core.errors.credentials import SignInRefusedError
 from orchestrator.core.session import shard_of
 from orchestrator.core.sign_ins import KEPT_FOR, MOST_KEPT, Newcomer, Refusal, SignIn, SignInState
 from tests.support.store_values import NOON, SHARDS, TENANT, USER, AnyStore, a_sign_in

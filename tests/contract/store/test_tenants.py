@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.errors import ApiKeyNotFoundError, TenantNotFoundError, TenantTakenError
+from orchestrator.core.errors.tenants import ApiKeyNotFoundError, TenantNotFoundError, TenantTakenError
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, Tenant, TenantChange, digest_of
 from tests.support.store_values import NOON, AnyStore
 

@@ -7,7 +7,8 @@ from typing import Final
 import pytest
 
 from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup
-from orchestrator.core.errors import LeaseLostError, SessionNotFoundError, StaleVersionError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import LeaseLostError, StaleVersionError
 from orchestrator.core.ports.credentials import Profile
 from orchestrator.core.ports.sessions import SessionPage, SessionQuery
 from orchestrator.core.ports.watches import Settlement, Watch

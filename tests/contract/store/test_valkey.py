@@ -15,7 +15,8 @@ from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 
 from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup, StopWaiting
-from orchestrator.core.errors import SignInRefusedError, StoreError, StoreUnavailableError
+from orchestrator.core.errors.credentials import SignInRefusedError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.health import HOUR
 from orchestrator.core.ports.budget import Share

@@ -17,7 +17,7 @@ from orchestrator.core.effects import (
     Unclaimed,
     Untouched,
 )
-from orchestrator.core.errors import GuardFailedError, LeaseLostError, StaleVersionError
+from orchestrator.core.errors.store import GuardFailedError, LeaseLostError, StaleVersionError
 from orchestrator.core.ports.watches import PAUSED, Claim, DueWatch, Popup, Settlement, Urgency, Waiter, Watch
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store.rules import KEPT_POPUPS

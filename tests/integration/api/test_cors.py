@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Tenant, digest_of, key_text
 from orchestrator.directory import GOOD_FOR
 from orchestrator.store.memory import MemoryStore

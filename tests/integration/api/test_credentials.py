@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.core.errors import ClientMissingError
+from orchestrator.core.errors.tenants import ClientMissingError
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from tests.support.deployment import Deployment, problem_of

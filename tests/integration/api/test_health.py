@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.budget import Usage
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.memory.budget import MemoryBudget

@@ -5,7 +5,7 @@ Made from the description of the API: a new route is in here by being described,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -240,13 +240,18 @@ def _bearer(bearer: str) -> Headers:
     return {"Authorization": f"Bearer {bearer}"}
 
 
-@pytest.fixture(name="world")
-async def _world() -> Any:
-    """A world of its own for each test."""
+async def _lived_in() -> AsyncIterator[World]:
     world = World()
     await world.begin()
     yield world
     await world.api.aclose()
+
+
+world = pytest.fixture(name="world")(_lived_in)
+"""A world of its own for each test."""
+
+same_world = pytest.fixture(name="same_world", scope="module")(_lived_in)
+"""One world for all tests that show that nothing of it changes."""
 
 
 FIXED: Final[dict[str, Told]] = {
@@ -286,31 +291,33 @@ def told(answer: httpx.Response) -> Told:
 
 
 @pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
-async def test_who_may_not_is_told_so_and_learns_and_changes_nothing(world: World, operation: Operation) -> None:
+async def test_who_may_not_is_told_so_and_learns_and_changes_nothing(same_world: World, operation: Operation) -> None:
     """Whoever they are, in the words that are documented; and no page may read what is not for its origin."""
-    refusals = {caller: said for caller in world.callers if (said := expected(operation, caller)) is not None}
-    before = await world.state()
+    refusals = {caller: said for caller in same_world.callers if (said := expected(operation, caller)) is not None}
+    before = await same_world.state()
 
-    answers = {caller: await world.ask(operation, world.callers[caller]) for caller in refusals}
+    answers = {caller: await same_world.ask(operation, same_world.callers[caller]) for caller in refusals}
 
     assert {caller: told(answer) for caller, answer in answers.items()} == refusals
     for caller, answer in answers.items():
-        assert [word for word in (*PRIVATE, world.step) if word in answer.text] == [], caller
-        assert not (EVIL.items() <= world.callers[caller].items() and "access-control-allow-origin" in answer.headers)
-    assert await world.state() == before
+        assert [word for word in (*PRIVATE, same_world.step) if word in answer.text] == [], caller
+        assert not (
+            EVIL.items() <= same_world.callers[caller].items() and "access-control-allow-origin" in answer.headers
+        )
+    assert await same_world.state() == before
 
 
 @pytest.mark.parametrize("caller", OTHERS)
 @pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])
-async def test_another_tenant_is_let_in_to_its_own_alone(world: World, operation: Operation, caller: str) -> None:
+async def test_another_tenant_is_let_in_to_its_own_alone(same_world: World, operation: Operation, caller: str) -> None:
     """With the same user's id, it sees and changes nothing of what is not its own; nor does an operator of its."""
-    before = await world.state()
+    before = await same_world.state()
 
-    answer = await world.ask(operation, world.callers[caller])
+    answer = await same_world.ask(operation, same_world.callers[caller])
 
     assert told(answer) == (expected(operation, caller) or (answer.status_code, None))
-    assert [word for word in (*PRIVATE, world.step) if word in answer.text] == []
-    assert await world.state() == before
+    assert [word for word in (*PRIVATE, same_world.step) if word in answer.text] == []
+    assert await same_world.state() == before
 
 
 @pytest.mark.parametrize("operation", ALL, ids=[operation.id for operation in ALL])

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from api.errors import STATUS, status_of
 from api.views import Views
-from orchestrator.core.errors import ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
 from orchestrator.core.events import CATALOGUE, EventName, example
 from orchestrator.core.session import Session
 from orchestrator.queries import Snapshot

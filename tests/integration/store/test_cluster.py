@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from redis.crc import key_slot
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.session import Session
 from orchestrator.store import keys

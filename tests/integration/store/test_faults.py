@@ -9,7 +9,8 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import DataError, ResponseError
 
 from orchestrator.core.effects import ClaimAuthentication, Effect, OpenPopup
-from orchestrator.core.errors import SessionNotFoundError, StaleVersionError, StoreError, StoreUnavailableError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError, StoreError, StoreUnavailableError
 from orchestrator.core.ports.budget import Share
 from orchestrator.core.ports.sessions import Commit, SessionQuery, Written
 from orchestrator.core.session import Session

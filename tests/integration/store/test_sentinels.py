@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.store import keys
 from orchestrator.store.client import StoreUnfitError, connect
 from orchestrator.store.limits import Limits

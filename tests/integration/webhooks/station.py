@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.core.deliveries import Delivery, DeliveryState
 from orchestrator.core.endpoints import Endpoint
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.webhooks import Backlog, DeliverySearch
 from orchestrator.core.session import Session, SessionKey

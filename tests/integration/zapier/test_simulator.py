@@ -4,13 +4,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.errors import (
-    AppNotFoundError,
-    SignInRequiredError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-)
+from orchestrator.core.errors.actions import AppNotFoundError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.ports.credentials import Credential, CredentialState
 from orchestrator.core.ports.upstream import ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.core.session import Listing

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from orchestrator.clock import SystemClock
-from orchestrator.core.errors import UpstreamUnavailableError
+from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.ports.credentials import Credential
 from orchestrator.core.ports.upstream import ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.store.memory import MemoryStore

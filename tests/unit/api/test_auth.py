@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from api.auth import ApiKeyMissingError, Caller, Callers, bearer_of
 from api.errors import UnauthorizedError
 from api.tokens import ClientTokens
-from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.session import MINUTE, SessionKey
 from orchestrator.core.tenants import DEFAULT_TENANT, TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
 from orchestrator.directory import Directory

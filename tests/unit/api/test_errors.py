@@ -17,17 +17,12 @@ from starlette.routing import Route
 from api import errors
 from api.errors import RequestInvalidError, answer, problem, status_of, title_of, type_of
 from api.schemas.problems import Flaw
-from orchestrator.core.errors import (
-    NotReadyError,
-    SessionLockedError,
-    SessionNotFoundError,
-    SignInRequiredError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.sessions import SessionLockedError, SessionNotFoundError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
+from orchestrator.core.errors.zaps import NotReadyError
 from orchestrator.store.client import StoreUnfitError
 
 APP = Starlette(routes=[Route("/v1/x", answer, methods=["PUT"]), Route("/v1/x", answer, methods=["GET"])])

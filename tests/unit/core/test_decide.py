@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.core.decide import decide, found
-from orchestrator.core.errors import SessionLockedError, StepNotFoundError
+from orchestrator.core.errors.sessions import SessionLockedError, StepNotFoundError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.sessions import Outcome

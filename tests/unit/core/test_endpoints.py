@@ -16,7 +16,7 @@ from orchestrator.core.endpoints import (
     endpoint_id,
     session_of,
 )
-from orchestrator.core.errors import EndpointUrlRefusedError
+from orchestrator.core.errors.webhooks import EndpointUrlRefusedError
 from orchestrator.core.events import EventName
 from tests.support.stories import NOON
 

@@ -1,6 +1,12 @@
 """The error tree."""
 
-from orchestrator.core.errors import SessionNotFoundError, UpstreamBusyError, ZapwrightError
+from importlib import import_module
+from pkgutil import iter_modules
+
+from orchestrator.core import errors
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.upstream import UpstreamBusyError
 
 
 def _leaves(error: type[ZapwrightError]) -> list[type[ZapwrightError]]:
@@ -10,7 +16,9 @@ def _leaves(error: type[ZapwrightError]) -> list[type[ZapwrightError]]:
 
 def test_every_error_that_is_raised_has_a_code_of_its_own() -> None:
     """Callers branch on codes."""
-    ours = [leaf for leaf in _leaves(ZapwrightError) if leaf.__module__ == "orchestrator.core.errors"]
+    for module in iter_modules(errors.__path__):
+        import_module(f"{errors.__name__}.{module.name}")
+    ours = [leaf for leaf in _leaves(ZapwrightError) if leaf.__module__.startswith(f"{errors.__name__}.")]
     codes = [leaf.code for leaf in ours]
 
     assert sorted(set(codes)) == sorted(codes)

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.core import machine
-from orchestrator.core.errors import IllegalSignalError
+from orchestrator.core.errors.sessions import IllegalSignalError
 from orchestrator.core.machine import TABLE, Trigger
 from orchestrator.core.session import StepState
 

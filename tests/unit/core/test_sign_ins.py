@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.errors import SignInRefusedError
+from orchestrator.core.errors.credentials import SignInRefusedError
 from orchestrator.core.session import MINUTE
 from orchestrator.core.sign_ins import (
     OPENS_WITHIN,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.core.errors import PreconditionFailedError
+from orchestrator.core.errors.sessions import PreconditionFailedError
 from orchestrator.core.session import Session
 from orchestrator.core.terms import ANY_TERMS, Idempotency, Terms
 

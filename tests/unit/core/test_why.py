@@ -43,17 +43,12 @@ from orchestrator.core.signals import (
 from orchestrator.core.values import replace
 from orchestrator.core.waiting import STUCK_AFTER, stuck_by
 from orchestrator.core.waiting import waiting as waits_in
-from orchestrator.core.why import (
-    AppFacts,
-    Conditions,
-    SessionFacts,
-    Undelivered,
-    Verdict,
-    clock,
-    of_check,
-    why_app,
-    why_session,
-)
+from orchestrator.core.why.apps import why_app
+from orchestrator.core.why.checks import of_check
+from orchestrator.core.why.facts import AppFacts, Conditions, SessionFacts, Undelivered
+from orchestrator.core.why.findings import Verdict
+from orchestrator.core.why.sessions import why_session
+from orchestrator.core.why.words import clock
 from tests.support.diagnoses import check_diagnosis
 from tests.support.stories import NOON, Story
 from tests.support.webhook_values import an_endpoint

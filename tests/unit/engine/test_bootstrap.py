@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
-from orchestrator.core.errors import SignInRequiredError, StoreUnavailableError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant

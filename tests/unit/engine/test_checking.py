@@ -11,14 +11,8 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.errors import (
-    StaleVersionError,
-    StoreError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-)
+from orchestrator.core.errors.store import StaleVersionError, StoreError, StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.budget import Share
 from orchestrator.core.ports.credentials import CredentialState

@@ -9,15 +9,8 @@ import pytest
 from orchestrator.commits import EARLIER_COMMITS_KEPT, MOST_TRIES, STORE_PATIENCE
 from orchestrator.core import decide as decisions
 from orchestrator.core.effects import LeaseHeld
-from orchestrator.core.errors import (
-    GuardFailedError,
-    IllegalSignalError,
-    LeaseLostError,
-    SessionNotFoundError,
-    StaleVersionError,
-    StepNotFoundError,
-    StoreUnavailableError,
-)
+from orchestrator.core.errors.sessions import IllegalSignalError, SessionNotFoundError, StepNotFoundError
+from orchestrator.core.errors.store import GuardFailedError, LeaseLostError, StaleVersionError, StoreUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.sessions import Outcome

@@ -8,19 +8,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.errors import (
-    CreateUnknownError,
-    InputsFlawedError,
-    NotReadyError,
-    SessionLockedError,
-    SessionNotFoundError,
-    SignInRequiredError,
-    StaleVersionError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamUnavailableError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.actions import InputsFlawedError
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.sessions import SessionLockedError, SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError, StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamUnavailableError
+from orchestrator.core.errors.zaps import CreateUnknownError, NotReadyError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.sessions import Outcome

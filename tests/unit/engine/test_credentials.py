@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from orchestrator.commits import MOST_TRIES
-from orchestrator.core.errors import StaleVersionError, StoreError, StoreUnavailableError
+from orchestrator.core.errors.store import StaleVersionError, StoreError, StoreUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.credentials import Credential, CredentialState, Profile
 from orchestrator.core.ports.watches import PAUSED

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.core.deliveries import DELAYS, Answer, DeliveryState
 from orchestrator.core.endpoints import Endpoint, Pause
-from orchestrator.core.errors import StaleVersionError
+from orchestrator.core.errors.store import StaleVersionError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.webhooks import DeliverySearch
 from orchestrator.core.session import MINUTE, SECOND

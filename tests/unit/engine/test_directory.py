@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.tokens import Client
 from orchestrator.core.session import MINUTE
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Tenant, TenantChange, digest_of, key_text

@@ -8,22 +8,17 @@ from random import Random
 import pytest
 
 from orchestrator.core.decide.steps import MOST_STEPS
-from orchestrator.core.errors import (
-    ActionNotFoundError,
+from orchestrator.core.errors.actions import ActionNotFoundError, AppNotFoundError
+from orchestrator.core.errors.attempts import AttemptStaleError, AuthenticationNotUsableError, CandidatesFoundError
+from orchestrator.core.errors.credentials import CredentialRefusedError, SignInRequiredError
+from orchestrator.core.errors.sessions import (
     AliasTakenError,
-    AppNotFoundError,
-    AttemptStaleError,
-    AuthenticationNotUsableError,
-    CandidatesFoundError,
-    CredentialRefusedError,
     IllegalSignalError,
     SessionLockedError,
-    SignInRequiredError,
     StepNotFoundError,
     TooManyStepsError,
-    UpstreamBusyError,
-    UpstreamUnavailableError,
 )
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.sessions import Outcome, SessionQuery

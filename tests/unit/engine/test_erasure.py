@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from orchestrator.core.errors import SessionNotFoundError, ZapwrightError
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.ports.watches import Watch
 from orchestrator.core.session import MINUTE, Session, WatchKey

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.errors import SessionNotFoundError, StoreUnavailableError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.around import Changes, Subscription
 from orchestrator.core.schedule import VISIBLE_FOR

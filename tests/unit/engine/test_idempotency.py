@@ -13,18 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.errors import (
-    AliasTakenError,
-    AttemptStaleError,
-    CandidatesFoundError,
-    IdempotencyInFlightError,
-    IdempotencyKeyReusedError,
-    PreconditionFailedError,
-    SessionNotFoundError,
-    StaleVersionError,
-    StoreUnavailableError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.attempts import AttemptStaleError, CandidatesFoundError
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.requests import IdempotencyInFlightError, IdempotencyKeyReusedError
+from orchestrator.core.errors.sessions import AliasTakenError, PreconditionFailedError, SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError, StoreUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.sessions import Outcome, SessionQuery

@@ -7,7 +7,8 @@ from typing import cast
 
 import pytest
 
-from orchestrator.core.errors import StoreUnavailableError, UpstreamBusyError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.interventions import Intervention
 from orchestrator.core.ports.audit import AuditQuery
 from orchestrator.core.ports.sessions import Outcome

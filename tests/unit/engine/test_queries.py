@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from orchestrator.core.errors import SessionNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.session import MINUTE, SECOND, HintKind, SessionKey, SessionStatus

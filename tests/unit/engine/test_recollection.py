@@ -12,12 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.errors import (
-    PreconditionFailedError,
-    SessionLockedError,
-    SessionNotFoundError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.sessions import PreconditionFailedError, SessionLockedError, SessionNotFoundError
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import MINUTE, SECOND, HintKind, Session, SessionKey, StepState
 from orchestrator.core.signals import (

@@ -11,14 +11,10 @@ from typing import Any, Final, Literal
 
 import pytest
 
-from orchestrator.core.errors import (
-    ClientMissingError,
-    SignInRefusedError,
-    SignInRequiredError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamUnavailableError,
-)
+from orchestrator.core.errors.credentials import SignInRefusedError, SignInRequiredError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.tenants import ClientMissingError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamUnavailableError
 from orchestrator.core.metering import Unmetered
 from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import Credential, Profile

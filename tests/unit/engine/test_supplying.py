@@ -8,20 +8,20 @@ from typing import Final
 import pytest
 
 from orchestrator.commits import Applied
-from orchestrator.core.errors import (
-    AppNotOwnError,
-    CandidatesFoundError,
-    FieldsRefusedError,
-    FieldsUnansweredError,
+from orchestrator.core.errors.attempts import AppNotOwnError, CandidatesFoundError, FieldsUnansweredError
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.sessions import (
     IllegalSignalError,
     PreconditionFailedError,
     SessionLockedError,
-    SignInRequiredError,
     StepNotFoundError,
+)
+from orchestrator.core.errors.upstream import (
+    FieldsRefusedError,
     UpstreamBusyError,
     UpstreamRefusedError,
     UpstreamUnavailableError,
-    ZapwrightError,
 )
 from orchestrator.core.ports.upstream import AuthenticationNotMade, AuthenticationUnknown
 from orchestrator.core.session import MINUTE, SECOND, Channel, Reason, Session, StepState

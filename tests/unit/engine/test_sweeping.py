@@ -8,7 +8,9 @@ from random import Random
 import pytest
 import structlog
 
-from orchestrator.core.errors import SessionNotFoundError, StoreError, StoreUnavailableError, UpstreamUnavailableError
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.audit import AuditQuery
 from orchestrator.core.ports.upstream import ZapUnknown

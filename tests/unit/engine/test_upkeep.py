@@ -9,13 +9,10 @@ from random import Random
 import pytest
 
 from orchestrator.commits import Commits
-from orchestrator.core.errors import (
-    SignInRequiredError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamUnavailableError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.metering import Unmetered
 from orchestrator.core.ports.credentials import Credential, CredentialState, Profile, SignInReason

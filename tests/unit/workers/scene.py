@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from orchestrator.core.effects import Due
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.watches import Settlement
 from orchestrator.core.ports.workers import CheckBatch

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.ports.workers import CheckBatch

@@ -9,7 +9,7 @@ import structlog
 
 from orchestrator.core.deliveries import Delivery, Lane
 from orchestrator.core.endpoints import Endpoint
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.webhooks import Held, Parcel
 from orchestrator.core.ports.workers import DeliveryBatch

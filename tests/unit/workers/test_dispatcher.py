@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.budget import Permit, Share
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store.limits import Limits

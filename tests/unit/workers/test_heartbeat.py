@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.store.memory.around import MemoryWorkerRoll
 from tests.support.clocks import NOON, ManualClock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from workers.patience import Patience, repeat
 
 

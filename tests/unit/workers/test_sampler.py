@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from orchestrator import metrics
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.metrics import Metrics, Process
 from orchestrator.sampling import Sample
 from workers.sampler import keep_sampling

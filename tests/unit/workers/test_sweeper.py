@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.store.memory.around import MemoryLeases
 from tests.support.store_values import SHARDS
 from tests.unit.workers.scene import ManualClock

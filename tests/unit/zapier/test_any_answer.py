@@ -8,7 +8,9 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.errors import AppNotFoundError, SignInRequiredError, UpstreamError
+from orchestrator.core.errors.actions import AppNotFoundError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.upstream import UpstreamError
 from orchestrator.core.ports.credentials import Credential, Profile
 from orchestrator.core.ports.upstream import AppPage, CatalogApp, ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.core.session import Listing

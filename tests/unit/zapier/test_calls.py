@@ -9,14 +9,10 @@ import httpx
 import pytest
 import structlog
 
-from orchestrator.core.errors import (
-    SignInRequiredError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-    ZapwrightError,
-)
+from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.ports.calls import CallRecord
 from orchestrator.core.ports.credentials import Credential, CredentialState, Profile
 from orchestrator.core.ports.tokens import Tokens

@@ -2,11 +2,8 @@
 
 import pytest
 
-from orchestrator.core.errors import (
-    AppNotFoundError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-)
+from orchestrator.core.errors.actions import AppNotFoundError
+from orchestrator.core.errors.upstream import UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.session import Connect
 from orchestrator.zapier import Limits
 from tests.support.zapier import (

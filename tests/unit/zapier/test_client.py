@@ -6,13 +6,9 @@ import httpx
 import pytest
 import structlog
 
-from orchestrator.core.errors import (
-    SignInRequiredError,
-    StoreUnavailableError,
-    UpstreamBusyError,
-    UpstreamRefusedError,
-    UpstreamUnavailableError,
-)
+from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefusedError, UpstreamUnavailableError
 from orchestrator.core.ports.budget import Share
 from orchestrator.core.ports.credentials import Credential, CredentialState, Profile
 from orchestrator.core.ports.upstream import Upstream, ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.errors import UpstreamUnavailableError
+from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.ports.upstream import ActionUse
 from orchestrator.core.session import Action, JsonObject
 from tests.support.zapier import APP, BASE, NOON, Stage, action_row, answer, page, refusal

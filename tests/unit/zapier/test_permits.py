@@ -2,7 +2,8 @@
 
 import pytest
 
-from orchestrator.core.errors import StoreUnavailableError, UpstreamBusyError
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.ports.budget import Share
 from orchestrator.zapier.permits import PermitSource
 from tests.support.zapier import NOON, ManualClock, RecordingBudget, own_client_id, permit

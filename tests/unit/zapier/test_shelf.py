@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import structlog
 
-from orchestrator.core.errors import StoreUnavailableError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.session import Instant
 from orchestrator.store.memory.around import MemoryCache
 from orchestrator.zapier.shelf import Shelf

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import structlog
 
-from orchestrator.core.errors import UpstreamUnavailableError
+from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.mapping import FieldFlaw
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.upstream import AuthenticationMade, AuthenticationNotMade, AuthenticationUnknown

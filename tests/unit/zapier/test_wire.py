@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import UNSET
 
-from orchestrator.core.errors import UpstreamUnavailableError
+from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.ports.credentials import Profile
 from orchestrator.core.ports.upstream import ZapDraft, ZapMade, ZapStep
 from orchestrator.core.session import Authentication

@@ -2,13 +2,9 @@
 
 import pytest
 
-from orchestrator.core.errors import (
-    AuthenticationNotUsableError,
-    CreateUnknownError,
-    NotReadyError,
-    SessionLockedError,
-    ZapNotMatchedError,
-)
+from orchestrator.core.errors.attempts import AuthenticationNotUsableError
+from orchestrator.core.errors.sessions import SessionLockedError
+from orchestrator.core.errors.zaps import CreateUnknownError, NotReadyError, ZapNotMatchedError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.upstream import ZapMade, ZapNotMade, ZapUnknown

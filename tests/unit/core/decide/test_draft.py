@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.core.decide import decide
 from orchestrator.core.decide.draft import Draft
-from orchestrator.core.errors import StepNotFoundError
+from orchestrator.core.errors.sessions import StepNotFoundError
 from orchestrator.core.events import EventName
 from orchestrator.core.schedule import Policy
 from orchestrator.core.signals import SessionChanged

@@ -1,14 +1,13 @@
 """Whose a connect link is, told as stories."""
 
 from orchestrator.core.decide.links import MOST_BROWSERS_WAIT, MOST_LINKS_KEPT
-from orchestrator.core.errors import (
+from orchestrator.core.errors.links import (
     BrowserNotFoundError,
     ConnectLinkNotFoundError,
     ConnectLinkOverError,
-    IllegalSignalError,
-    SessionLockedError,
     TooManyBrowsersError,
 )
+from orchestrator.core.errors.sessions import IllegalSignalError, SessionLockedError
 from orchestrator.core.events import EventName
 from orchestrator.core.links import LinkState, state_of
 from orchestrator.core.ports.sessions import Outcome

@@ -6,12 +6,8 @@ import pytest
 
 from orchestrator.core.decide.popups import LONGEST_WAY
 from orchestrator.core.effects import Due, Untouched
-from orchestrator.core.errors import (
-    AttemptStaleError,
-    AttemptTakenError,
-    IllegalSignalError,
-    TooManyChecksError,
-)
+from orchestrator.core.errors.attempts import AttemptStaleError, AttemptTakenError, TooManyChecksError
+from orchestrator.core.errors.sessions import IllegalSignalError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.watches import Claim, Waiter, Watch

@@ -1,7 +1,7 @@
 """What builders do to steps, told as stories."""
 
 from orchestrator.core.decide.steps import MOST_STEPS
-from orchestrator.core.errors import AliasTakenError, IllegalSignalError, SessionLockedError, TooManyStepsError
+from orchestrator.core.errors.sessions import AliasTakenError, IllegalSignalError, SessionLockedError, TooManyStepsError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import MINUTE, SECOND, Action, Picked, SessionStatus, StepState

@@ -2,7 +2,8 @@
 
 import pytest
 
-from orchestrator.core.errors import FieldsUnansweredError, IllegalSignalError
+from orchestrator.core.errors.attempts import FieldsUnansweredError
+from orchestrator.core.errors.sessions import IllegalSignalError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.upstream import AuthenticationNotMade, AuthenticationUnknown

@@ -1,6 +1,6 @@
 """What time alone does, told as stories."""
 
-from orchestrator.core.errors import DeadlineFinalError, SessionLockedError
+from orchestrator.core.errors.sessions import DeadlineFinalError, SessionLockedError
 from orchestrator.core.events import EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import MINUTE, SECOND, Reason, SessionStatus, StepState

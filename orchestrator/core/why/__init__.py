@@ -1,0 +1,1 @@
+"""Why a session, or an app, is as it is: facts in, sentences and what to do out."""

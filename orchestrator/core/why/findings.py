@@ -1,0 +1,50 @@
+"""What is found: one thing there is to say, and all of them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Verdict(StrEnum):
+    """How it stands, in a word."""
+
+    OVER = "over"
+    FINE = "fine"
+    USER = "user"
+    WORKING = "working"
+    STUCK = "stuck"
+    UNKNOWN = "unknown"
+
+
+_GRAVEST: Final = (Verdict.UNKNOWN, Verdict.STUCK, Verdict.WORKING, Verdict.USER, Verdict.FINE, Verdict.OVER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing there is to say: `code` stays the same, `says` and `do` are for people; `do` None: nothing to be done.
+
+    `verdict` is what it alone makes of the whole.
+    """
+
+    code: str
+    says: str
+    verdict: Verdict
+    do: str | None = None
+    step_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """Everything there is to say, the gravest first."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(cls, findings: Iterator[Finding]) -> Diagnosis:
+        """Put what was found in order; what is equally grave stays in its order."""
+        ordered = tuple(sorted(findings, key=lambda one: _GRAVEST.index(one.verdict)))
+        return cls(verdict=ordered[0].verdict, findings=ordered)
