@@ -184,15 +184,15 @@ def test_an_answer_that_is_lost_is_said_to_be(office: Office, fault: dict[str, o
 
 def test_a_holder_stopped_past_its_lease_brings_its_tokens_all_the_same(office: Office) -> None:
     """Others took it for dead and said so; its time limit is over too when it wakes up, with the answer beside it."""
-    office.goes(fault="slow", ms=300, when="after")
-    with refreshers(office.place, limit_s=1) as (holder,):
+    office.goes(fault="slow", ms=1_500, when="after")
+    with refreshers(office.place, limit_s=2) as (holder,):
         holder.go()
         eventually(office.is_asked, what="the holder asks")
         holder.send(signal.SIGSTOP)
         stopped_at = time.monotonic()
         other = call(office.place, ahead=LATER)
         said = office.stands()
-        eventually(lambda: time.monotonic() > stopped_at + 1.5, what="its time limit is over")
+        eventually(lambda: time.monotonic() > stopped_at + 2.5, what="its time limit is over")
         holder.send(signal.SIGCONT)
         outcome = holder.said()
 
