@@ -25,13 +25,16 @@ from api.cors import permission
 from api.errors import HANDLED, InternalError, answer, problem
 from api.headers import header
 from api.limits import DOCUMENT, check_address, is_longer, read
-from api.quick import NotPlainError, Plan, Ways
+from api.quick import Plan, Ways
 from api.trace import GONE, Tracer
-from orchestrator.core.errors.base import ZapwrightError
 
 log = structlog.get_logger(__name__)
 
 Send = Callable[[Response], Awaitable[None]]
+
+
+class NotWholeError(Exception):
+    """A route promised an answer of a certain shape, and gave one that is sent piece by piece, or goes on behind it."""
 
 
 @dataclass(slots=True)
@@ -64,13 +67,13 @@ class Direct:
         return Asked(plan, scope, time.perf_counter())
 
     def takes(self, asked: Asked, body: bytes) -> bool:
-        """Take the request if it is plain, now that its body is there, too."""
+        """Take the request if it is plain, now that its body is there, too. What is wrong is not judged here."""
         scope = asked.scope
         try:
             check_address(scope["path"])
             scope[DOCUMENT] = read(body, header(scope, b"content-type") or "")
             asked.given = asked.plan.given(scope)
-        except (NotPlainError, ZapwrightError):
+        except Exception:  # noqa: BLE001 - the application comes to the same, and answers it
             return False
         scope["app"], scope["route"] = self._app, asked.plan.route
         return True
@@ -95,9 +98,15 @@ class Direct:
                 response = await asked.plan.answer(request, asked.given)
             except HANDLED as error:
                 response = await answer(request, error)
+            _check_whole(response, asked.plan)
             response.raw_headers += await permission(scope)
         except Exception:
             log.exception("request_failed")
             response = problem(InternalError(), scope)
         response.raw_headers += self._tracer.marks(scope, response.raw_headers)
         return response
+
+
+def _check_whole(response: Response, plan: Plan) -> None:
+    if type(response).__call__ is not Response.__call__ or response.background is not None:
+        raise NotWholeError(plan.route.name)

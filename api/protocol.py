@@ -10,6 +10,7 @@ for order, for hanging up and for the end of the process hold for both.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -24,6 +25,8 @@ _UNFIT: Final = bytes({*range(32), 127} - {9})
 """What no value of a header may have: it would end the header (RFC 9110, 5.5)."""
 
 _END: Final = b"\r\n"
+_PLAIN: Final = re.compile(rb"/[!\"$->@-~]*")
+"""An address that is a path alone, and printable."""
 
 
 class Gathered:
@@ -200,11 +203,11 @@ class Protocol(HttpToolsProtocol):
         before, parser, scope = self.cycle, self.parser, self.scope
         if before is not None and not before.response_complete:
             return None
-        if self.expect_100_continue or not self.url.startswith(b"/") or b"?" in self.url or b"#" in self.url:
+        if self.expect_100_continue or not _PLAIN.fullmatch(self.url):
             return None
         if parser.should_upgrade() or parser.get_http_version() != "1.1":
             return None
-        path = self.url.decode("ascii", "replace")
+        path = self.url.decode("ascii")
         scope["method"] = parser.get_method().decode("ascii")
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"], scope["query_string"] = self.url, b""

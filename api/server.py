@@ -88,7 +88,7 @@ class Server(uvicorn.Server):
 
         Pages go by it, and the machine's own may be wrong.
         """
-        self._patience.look()
+        asyncio.get_running_loop().call_soon(self._patience.look)  # a failure there ends no server
         is_over = await super().on_tick(counter)
         date = formatdate(self._app.state.zapwright.clock.now() // SECOND, usegmt=True)
         self.server_state.default_headers = [(b"date", date.encode()), *self.config.encoded_headers]

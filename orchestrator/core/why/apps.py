@@ -96,15 +96,15 @@ def _holdups(facts: SessionFacts, app_id: str) -> Iterator[Finding]:
     if facts.credential is None or facts.credential.state is not CredentialState.ACTIVE:
         yield signed_out(facts)
         return
-    waits = waiting(facts.session)
-    if waits is not None and stuck(facts) == "signal":
-        yield unanswered(waits, facts.conditions.now)
     for step in facts.session.steps:
         watch = facts.watches.get(app_id)
         if watch is not None and step.app is not None and step.app.id == app_id:
             finding = check(watch, step, facts)
             if finding.code in _HOLDS_UP:
                 yield finding
+    waits = waiting(facts.session)
+    if waits is not None and stuck(facts) == "signal":
+        yield unanswered(waits, facts.conditions.now)
 
 
 _HOLDS_UP: Final = frozenset({"cooldown", "zapier_fails", "budget_used_up", "worker_missing"})

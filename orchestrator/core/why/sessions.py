@@ -116,11 +116,11 @@ def _open(facts: SessionFacts) -> Iterator[Finding]:
         )
     if not session.steps:
         yield Finding(code="no_steps", says="The session has no steps yet.", do=BUILD, verdict=Verdict.USER)
+    for place, step in enumerate(session.steps, start=1):
+        yield from of_step(facts, step, f"Step {place}")
     waits = waiting(session)
     if waits is not None and stuck(facts) == "signal":
         yield unanswered(waits, facts.conditions.now)
-    for place, step in enumerate(session.steps, start=1):
-        yield from of_step(facts, step, f"Step {place}")
     if session.status is SessionStatus.READY and session.zap.state is not ZapState.FAILED:
         yield Finding(
             code="ready",

@@ -88,6 +88,8 @@ def requests(session: Mapping[str, Any], step: str, token: str, app: str) -> dic
         "not allowed": asking(f"PUT {at}", KEY),
         "nothing": asking("GET /v1/nothing", KEY),
         "no one's": asking("GET /v1/sessions/zs00nobody000", KEY),
+        "id of other bytes": asking("GET /v1/sessions/\xff", KEY),
+        "id of marks": asking("GET /v1/sessions/%zz;a=b:c@d", KEY),
         "long id": asking(f"GET /v1/sessions/{'a' * 65}", KEY),
         "no key": asking(f"GET {at}"),
         "wrong key": asking(f"GET {at}", "Authorization: Bearer nothing"),

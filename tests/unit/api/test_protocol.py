@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 from starlette.middleware import Middleware
+from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
@@ -35,6 +36,13 @@ class Given(BaseModel):
     """A body."""
 
     name: str = "none"
+
+    @field_validator("name")
+    @classmethod
+    def _fails(cls, name: str) -> str:
+        if name == "fail":
+            raise RuntimeError("nobody foresaw this")
+        return name
 
 
 @dataclass
@@ -64,6 +72,11 @@ async def split(response: Response) -> Shown:
     """Try to say more than one header."""
     response.headers["x-bad"] = "a\r\nx-evil: b"
     return Shown("never")
+
+
+async def stream() -> Shown | Response:
+    """Give something that is sent piece by piece."""
+    return StreamingResponse(iter(["a", "b"]))
 
 
 class Seen:
@@ -96,6 +109,7 @@ class Peer:
         self.app.post("/things/{thing_id}", status_code=201)(make)
         self.app.get("/failing")(fail)
         self.app.get("/splitting")(split)
+        self.app.get("/streaming", response_model=Shown)(stream)
         ways = Ways(route for route in self.app.routes if isinstance(route, APIRoute))
         self.patience = Patience(lambda: self.now, head_s=HEAD_S, another_s=ANOTHER_S)
         config = uvicorn.Config(Seen(self.app, paths=self.left), log_config=None, access_log=False, lifespan="off")
@@ -257,6 +271,25 @@ async def test_what_nobody_foresaw_is_answered_without_its_insides() -> None:
     assert b"hunter2" not in answer
     assert [line["event"] for line in lines] == ["request_failed", "problem", "request"]
     assert said(await peer.send(ADA)) == ["a ada"]
+
+
+async def test_a_route_that_promised_a_whole_answer_gives_one() -> None:
+    """Or it is a mistake of ours, which is found by its line in the log: half of it would get lost."""
+    with capture_logs() as lines:
+        answer = await Peer().send(asking("/streaming", method="GET"))
+
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert lines[0]["event"] == "request_failed"
+
+
+async def test_what_cannot_be_judged_before_a_call_is_left() -> None:
+    """A check of ours that fails in a way nobody foresaw is no flaw of the request."""
+    peer = Peer()
+    with capture_logs() as lines:
+        answer = await peer.send(asking("/things/a", b'{"name": "fail"}'))
+
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert (lines[0]["event"], peer.left) == ("request_failed", ["/things/a"])
 
 
 async def test_no_value_becomes_another_header(caplog: pytest.LogCaptureFixture) -> None:
