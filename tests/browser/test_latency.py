@@ -13,7 +13,7 @@ from tests.browser.scenes import scene, walk_to_login
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-ROUNDS: Final = 9
+ROUNDS: Final = 5
 SOON_MS: Final = 3_000
 """150 ms are promised where nothing else keeps the machine busy; what is measured is printed."""
 

@@ -8,12 +8,11 @@ from typing import Final
 from orchestrator.core.health import UNFINISHED, Fate, Rate
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.values import replace
-from orchestrator.core.waiting import waiting
 from orchestrator.core.why.checks import check, jumped
 from orchestrator.core.why.facts import AppFacts, SessionFacts
 from orchestrator.core.why.findings import Diagnosis, Finding, Verdict
 from orchestrator.core.why.sign_ins import signed_out
-from orchestrator.core.why.stuck import stuck, unanswered
+from orchestrator.core.why.stuck import unanswered
 from orchestrator.core.why.words import many, named, percent
 
 
@@ -102,9 +101,7 @@ def _holdups(facts: SessionFacts, app_id: str) -> Iterator[Finding]:
             finding = check(watch, step, facts)
             if finding.code in _HOLDS_UP:
                 yield finding
-    waits = waiting(facts.session)
-    if waits is not None and stuck(facts) == "signal":
-        yield unanswered(waits, facts.conditions.now)
+    yield from unanswered(facts)
 
 
 _HOLDS_UP: Final = frozenset({"cooldown", "zapier_fails", "budget_used_up", "worker_missing"})

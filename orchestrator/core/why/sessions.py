@@ -7,13 +7,13 @@ from typing import Final, assert_never
 
 from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.session import SECOND, Instant, Millis, Session, SessionStatus, Zap, ZapState
-from orchestrator.core.waiting import STUCK_AFTER, waiting
+from orchestrator.core.waiting import STUCK_AFTER
 from orchestrator.core.why.deliveries import not_delivered
 from orchestrator.core.why.facts import Conditions, SessionFacts
 from orchestrator.core.why.findings import Diagnosis, Finding, Verdict
 from orchestrator.core.why.sign_ins import signed_out
 from orchestrator.core.why.steps import BUILD, of_step
-from orchestrator.core.why.stuck import stuck, unanswered
+from orchestrator.core.why.stuck import unanswered
 from orchestrator.core.why.words import clock
 
 
@@ -118,9 +118,7 @@ def _open(facts: SessionFacts) -> Iterator[Finding]:
         yield Finding(code="no_steps", says="The session has no steps yet.", do=BUILD, verdict=Verdict.USER)
     for place, step in enumerate(session.steps, start=1):
         yield from of_step(facts, step, f"Step {place}")
-    waits = waiting(session)
-    if waits is not None and stuck(facts) == "signal":
-        yield unanswered(waits, facts.conditions.now)
+    yield from unanswered(facts)
     if session.status is SessionStatus.READY and session.zap.state is not ZapState.FAILED:
         yield Finding(
             code="ready",
