@@ -59,15 +59,15 @@ class Relay:
         outgoing = await self._deliveries.outgoing(shards, limit=MOST_AT_ONCE)
         if not outgoing:
             return 0
-        sessions = await self._found(dict.fromkeys(one.session_id for one in outgoing))
-        names = [(session.tenant_id, session.id) for session in sessions.values()]
-        heard_by = dict(zip(sessions, await self._endpoints.listening(names), strict=True))
+        tenants = await self._tenants(outgoing)
+        names = [(tenant_id, session_id) for session_id, tenant_id in tenants.items()]
+        heard_by = dict(zip(tenants, await self._endpoints.listening(names), strict=True))
         wanted = [
             [endpoint for endpoint in heard_by.get(one.session_id, ()) if endpoint.wants(one.event.name)]
             for one in outgoing
         ]
         told = dict.fromkeys(one.session_id for one, by in zip(outgoing, wanted, strict=True) if by)
-        shown = await self._shown(sessions[session_id] for session_id in told)
+        shown = await self._shown(await self._found(told))
         now = self._clock.now()
         by_shard: defaultdict[int, list[Relayed]] = defaultdict(list)
         for one, by in zip(outgoing, wanted, strict=True):
@@ -76,7 +76,14 @@ class Relay:
         await asyncio.gather(*(self._deliveries.relay(made, now=now) for made in by_shard.values()))
         return max(map(len, by_shard.values()))
 
-    async def _found(self, session_ids: Iterable[str]) -> dict[str, Session]:
+    async def _tenants(self, outgoing: Iterable[Outgoing]) -> dict[str, str]:
+        """Return whose sessions these are, by their ids."""
+        said = {one.session_id: one.tenant_id for one in outgoing}
+        unsaid = await self._found(session_id for session_id, tenant_id in said.items() if tenant_id is None)
+        known = {session_id: tenant_id for session_id, tenant_id in said.items() if tenant_id is not None}
+        return known | {session.id: session.tenant_id for session in unsaid}
+
+    async def _found(self, session_ids: Iterable[str]) -> list[Session]:
         """Load the sessions that are there and can be read; nobody can be told of another one's events."""
 
         async def load(session_id: str) -> Session | None:
@@ -91,7 +98,7 @@ class Relay:
                 return None
 
         found = await asyncio.gather(*map(load, session_ids))
-        return {session.id: session for session in found if session is not None}
+        return [session for session in found if session is not None]
 
     async def _shown(self, sessions: Iterable[Session]) -> dict[str, Snapshot]:
         snapshots = await asyncio.gather(*map(self._queries.snapshot, sessions))

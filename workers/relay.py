@@ -32,8 +32,8 @@ MOST_IN_BATCH: Final = 100
 
 RELAY_LEASE: Final[Millis] = 2 * SECOND
 RELAY_RENEWED: Final[Millis] = 500
-RELAY_SPACING: Final[Millis] = 10
-"""News that come closer together than this are looked at together."""
+RELAY_SPACING: Final[Millis] = 30
+"""Turns begin no closer together than this: what comes meanwhile is looked at together."""
 
 PAUSED_LOOK: Final[Millis] = 5 * MINUTE
 CROWDED_LOOK: Final[Millis] = 1 * SECOND
@@ -80,10 +80,12 @@ class ShardRelay:
         async def listen() -> None:
             async with changes.outgoing() as news:
                 while not stopping.is_set():
+                    begun = self._clock.now()
                     is_more = await self.turn()
                     patience.reset()
                     if is_more or await news.changed(timeout=TICK_IDLE):
-                        await self._clock.sleep(RELAY_SPACING)
+                        passed = self._clock.now() - begun
+                        await self._clock.sleep(min(max(RELAY_SPACING - passed, 0), RELAY_SPACING))
 
         await repeat(listen, name="relay", stopping=stopping, patience=patience)
         await self._release()

@@ -129,6 +129,7 @@ def _arguments(commit: Commit, watches: list[WatchKey]) -> list[Argument]:
         KEPT_MINUTES_S,
         "" if commit.audit is None else _audit(commit.audit),
         commit.expected_commit_id,
+        session.tenant_id,
     ]
     for event in commit.events:
         arguments += event.seq, encode(event)

@@ -55,7 +55,12 @@ class RedisDeliveryStore:
         """Return the oldest events in the outboxes of these shards."""
         found = await self._scripts.run(*(("XRANGE", keys.outbox(shard), "-", "+", "COUNT", limit) for shard in shards))
         return tuple(
-            Outgoing(place=place.decode(), session_id=fields[b"session"].decode(), event=decode_event(fields[b"event"]))
+            Outgoing(
+                place=place.decode(),
+                session_id=fields[b"session"].decode(),
+                tenant_id=fields[b"tenant"].decode() if b"tenant" in fields else None,
+                event=decode_event(fields[b"event"]),
+            )
             for entries in found
             for place, fields in entries
         )

@@ -15,6 +15,7 @@ from orchestrator.core.events import EventName
 from orchestrator.core.session import Reason
 from tests.acceptance.installation import Installation
 from tests.browser.builder import Builder, press, sign_in, tab_to, walk_through
+from tests.browser.product import RENAMED
 from tests.browser.scenes import found_by_operators
 
 pytestmark = pytest.mark.browser
@@ -180,16 +181,16 @@ async def test_zapier_is_not_asked_more_often_than_there_is_reason_to(builder: B
 async def test_a_hostile_title_is_text(builder: Builder) -> None:
     """An app may be called what it likes: nothing of it runs, and it cannot turn the words beside it around.
 
-    It is one that no other test asks for: what a search found serves everybody for minutes.
+    It is one that no other test asks for.
     """
-    await builder.patch_faults({"apps": {"Twilio": {"title": HOSTILE}}})
+    await builder.patch_faults({"apps": {RENAMED: {"title": HOSTILE}}})
     await builder.begin("eve")
     field = builder.step(1).get_by_role("combobox", name="App")
-    await field.fill("Twilio")
+    await field.fill(RENAMED)
     await builder.step(1).get_by_role("option", name="<img").click()
     await expect(builder.step(1).get_by_role("heading", level=2)).to_contain_text("<img src=x onerror=")
     await builder.shows(1, "ready")
-    await builder.patch_faults({"apps": {"Twilio": None}})
+    await builder.patch_faults({"apps": {RENAMED: None}})
 
     assert await builder.page.title() == "Build a Zap · Zapwright"
     assert await builder.page.locator("img[src=x]").count() == 0

@@ -57,10 +57,14 @@ class EndpointStore(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """An event in its shard's outbox; `place` is its place there, and no other shard's."""
+    """An event in its shard's outbox; `place` is its place there, and no other shard's.
+
+    `tenant_id` is None for one that was put there before outboxes said whose it is.
+    """
 
     place: str
     session_id: str
+    tenant_id: str | None
     event: Event
 
 

@@ -56,7 +56,8 @@
 -- ARGV[31] integer  seconds to keep a minute
 -- ARGV[32] JSON     audit entry: {id, members, entry}, empty for none
 -- ARGV[33] text     id of the commit that had written what was read, empty for whichever
--- ARGV[34..]       seq (integer) and event (JSON) by turns
+-- ARGV[34] text     id of the tenant
+-- ARGV[35..]       seq (integer) and event (JSON) by turns
 --
 -- Returns {"done", access, next, lost}; {"repeated", access, next}: the session's last commit was this one, nothing
 -- changed; {"receipt", JSON}: the user has a good receipt of this name; {"stale", document}: another
@@ -151,11 +152,11 @@ if referred and not before[1] then
 end
 
 -- Only this can fail (were the session's numbering wrong), so it comes before every other write.
-for at = 34, #ARGV, 2 do
+for at = 35, #ARGV, 2 do
   redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[11], ARGV[at] .. "-0", "event", ARGV[at + 1])
 end
-for at = 34, #ARGV, 2 do
-  redis.call("XADD", KEYS[4], "0-*", "session", ARGV[1], "event", ARGV[at + 1])
+for at = 35, #ARGV, 2 do
+  redis.call("XADD", KEYS[4], "0-*", "session", ARGV[1], "tenant", ARGV[34], "event", ARGV[at + 1])
 end
 
 local function count(counts, field, kept_s)
@@ -357,9 +358,9 @@ end
 
 redis.call("PUBLISH", ARGV[14], ARGV[3])
 local lost = 0
-if #ARGV > 33 then
+if #ARGV > 34 then
   local waiting = redis.call("XLEN", KEYS[4])
-  if waiting == (#ARGV - 33) / 2 then
+  if waiting == (#ARGV - 34) / 2 then
     redis.call("PUBLISH", ARGV[25], "")
   elseif waiting > tonumber(ARGV[13]) then
     lost = redis.call("XTRIM", KEYS[4], "MAXLEN", "~", ARGV[13])

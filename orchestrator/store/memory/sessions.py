@@ -233,7 +233,7 @@ class MemorySessionStore:
         kept.wake_at = commit.wake_at
         kept.events = [*kept.events, *commit.events][-KEPT_EVENTS:]
         for event in commit.events:
-            self._state.send(commit.session.id, event)
+            self._state.send(commit.session, event)
         if commit.record is not None:
             _log(kept, commit.record)
         if commit.audit is not None:

@@ -243,11 +243,11 @@ class State:
     called: Counter[tuple[Instant, CallKind, CallEnd]] = field(default_factory=Counter)
     titles: dict[tuple[Instant, str], str] = field(default_factory=dict)
 
-    def send(self, session_id: str, event: Event) -> None:
+    def send(self, session: Session, event: Event) -> None:
         """Put an event in the outbox."""
         self.sent += 1
         place = f"0-{self.sent}"
-        self.outbox[place] = Outgoing(place=place, session_id=session_id, event=event)
+        self.outbox[place] = Outgoing(place=place, session_id=session.id, tenant_id=session.tenant_id, event=event)
 
     def forget_webhooks(self, session_id: str) -> None:
         """Erase all that concerns webhooks of a session."""

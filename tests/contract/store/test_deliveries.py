@@ -83,6 +83,7 @@ async def test_events_wait_in_the_outbox_in_the_order_of_commits(store: AnyStore
 
     assert [(one.session_id, one.event.seq) for one in found] == [(commit.session.id, seq) for seq in (1, 2, 3)]
     assert found[0].event == commit.events[0]
+    assert {one.tenant_id for one in found} == {commit.session.tenant_id}
     assert await store.deliveries.backlog(range(SHARDS), now=NOON) == Backlog(events=3, oldest=NOON)
     assert len(await store.deliveries.outgoing(range(SHARDS), limit=2)) == 2
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
+from typing import cast
 
 from orchestrator.core.deliveries import Lane
 from orchestrator.core.endpoints import Pause
+from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.ports.workers import DeliveryBatch
-from orchestrator.core.session import SECOND
+from orchestrator.core.session import SECOND, Session
 from orchestrator.queries import Queries
 from orchestrator.relaying import Relay
 from orchestrator.store.memory import MemoryStore
@@ -15,6 +19,13 @@ from tests.support.clocks import NOON, CountedIds, ManualClock
 from tests.support.store_values import SHARDS, a_session, next_commit
 from tests.support.webhook_values import an_endpoint
 from workers.relay import MOST_DUE, MOST_IN_BATCH, MOST_OF_ENDPOINT, RELAY_LEASE, ShardRelay
+
+
+class Unreadable:
+    """Sessions that cannot be read."""
+
+    async def load_any(self, session_id: str) -> Session:
+        raise StoreUnavailableError(problem=session_id)
 
 
 class Scene:
@@ -30,7 +41,7 @@ class Scene:
     async def enqueue(self, batch: DeliveryBatch) -> None:
         self.batches.append(batch)
 
-    def relay(self) -> ShardRelay:
+    def relay(self, *, sessions: SessionStore | None = None) -> ShardRelay:
         """Have one more relay."""
         store = self.store
         queries = Queries(
@@ -42,7 +53,7 @@ class Scene:
         relay = Relay(
             deliveries=store.deliveries,
             endpoints=store.endpoints,
-            sessions=store.sessions,
+            sessions=sessions or store.sessions,
             queries=queries,
             clock=self.clock,
             ids=self.ids,
@@ -82,6 +93,30 @@ async def test_events_of_every_shard_share_a_batch() -> None:
     assert len(scene.batches) == 1
     assert len(scene.sent) == 5
     assert len({lane.shard for lane in scene.sent}) > 1
+
+
+async def test_an_event_that_does_not_say_whose_it_is_is_relayed_all_the_same() -> None:
+    """Those of before say nothing; then the session does."""
+    scene = Scene()
+    await scene.store.endpoints.create(an_endpoint())
+    await scene.commit("a", "b")
+    outbox = scene.store.deliveries._state.outbox
+    outbox.update({place: replace(one, tenant_id=None) for place, one in list(outbox.items())[:1]})
+    await scene.relay().turn()
+
+    assert len(scene.sent) == 2
+
+
+async def test_of_an_event_that_nobody_hears_of_no_session_is_read() -> None:
+    """It leaves the outbox, and that is all."""
+    scene = Scene()
+    await scene.commit("a")
+    await scene.store.endpoints.create(an_endpoint(tenant_id="beta"))
+    is_more = await scene.relay(sessions=cast("SessionStore", Unreadable())).turn()
+
+    assert is_more
+    assert scene.sent == []
+    assert await scene.store.deliveries.outgoing(range(SHARDS), limit=1) == ()
 
 
 async def test_of_two_relays_one_has_a_shard_until_its_lease_is_over() -> None:
