@@ -41,13 +41,15 @@ class Kind(StrEnum):
 class Page:
     """What there is to say.
 
-    `asker` is who made the link. `account` is the Zapier account that what is connected will belong to, masked. `code`
-    names this browser while it waits. `return_url` is given to the browser whose link it is. `reference` is what
-    operators find the session by, to be quoted when something is wrong.
+    `takes_fields`: the app can be connected by filling in, on this page, what it asks for. `asker` is who made the
+    link. `account` is the Zapier account that what is connected will belong to, masked. `code` names this browser
+    while it waits. `return_url` is given to the browser whose link it is. `reference` is what operators find the
+    session by, to be quoted when something is wrong.
     """
 
     kind: Kind
     app: App | None = None
+    takes_fields: bool = False
     asker: str | None = None
     zap: str | None = None
     account: str | None = None
@@ -68,6 +70,11 @@ class _Words:
     small: tuple[str, ...] = field(default=())
 
 
+_WITH_FIELDS: Final = (
+    "You sign in at Zapier and {app}, and your password stays there. Or you fill in here what {app} asks for: "
+    "that goes to Zapier, and is kept nowhere else."
+)
+_UNEXPECTED: Final = "You did not expect this? Close the page: nothing has happened yet."
 _NEW_ONE: Final = "Ask {asker} for a new one if you still want to connect {app}."
 
 _WORDS: Final[Mapping[Kind, _Words]] = {
@@ -75,10 +82,7 @@ _WORDS: Final[Mapping[Kind, _Words]] = {
         title="Connect {app}",
         said=("{asker} asks you to connect your {app} account.",),
         button="Continue",
-        small=(
-            "You sign in at Zapier and {app}. Your password stays there.",
-            "You did not expect this? Close the page: nothing has happened yet.",
-        ),
+        small=("You sign in at Zapier and {app}. Your password stays there.", _UNEXPECTED),
     ),
     Kind.ELSEWHERE: _Words(
         title="This link was opened elsewhere",
@@ -176,11 +180,15 @@ def _card(page: Page, words: _Words) -> Element:
         *_sentences(page, words),
         _account(page) if page.kind is Kind.ASK else None,
         _form(words.button) if words.button else None,
-        *(element("p", *_said(text, page), **{"class": "soft small"}) for text in words.small),
+        *(element("p", *_said(text, page), **{"class": "soft small"}) for text in _small(page, words)),
         _ways_on(page),
         _quote(page.reference) if page.reference and page.kind is Kind.TROUBLE else None,
         **{"class": "card stack"},
     )
+
+
+def _small(page: Page, words: _Words) -> tuple[str, ...]:
+    return (_WITH_FIELDS, _UNEXPECTED) if page.kind is Kind.ASK and page.takes_fields else words.small
 
 
 def _sentences(page: Page, words: _Words) -> list[Child]:

@@ -165,16 +165,19 @@ def _document(key: ApiKey) -> Json:
 
 
 def _drawn(keys: Sequence[ApiKey]) -> Table:
+    """Draw keys so that 80 columns are enough for all of it."""
     table = Table(box=None, header_style="bold")
-    for column in ("key", "of", "name", "scopes", "made", "last used", "revoked"):
-        table.add_column(column, no_wrap=column == "key")
+    table.add_column("key, name, of", overflow="fold")
+    table.add_column("scopes", no_wrap=True)
+    table.add_column("made, last used, revoked", no_wrap=True)
     for key in keys:
+        of = Text(key.tenant_id) if key.tenant_id else Text(f"operators, {_seen(key)}", style="bold")
+        named = (Text(key.id), tables.plain(key.name), of)
+        moments = (("made", key.created_at), ("last used", key.last_used_at), ("revoked", key.revoked_at))
         table.add_row(
-            key.id,
-            key.tenant_id or Text(f"operators, {_seen(key)}", style="bold"),
-            Text(key.name),
+            Text("\n").join(part for part in named if part),
             "\n".join(sorted(key.scopes)),
-            *(_moment(at) or "–" for at in (key.created_at, key.last_used_at, key.revoked_at)),
+            "\n".join(f"{what} {tables.moment(timestamp(at))} UTC" for what, at in moments if at is not None),
         )
     return table
 

@@ -19,6 +19,12 @@ class RefusedError(CommandError):
         self.code = code
 
 
+class MisuseError(CommandError):
+    """The command was not given what it needs, or too much of it."""
+
+    status = 2
+
+
 class UnknownError(CommandError):
     """There is no such thing as the command was asked about."""
 

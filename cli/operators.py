@@ -15,7 +15,7 @@ from rich.text import Text
 
 from cli import devenv, tables
 from cli.environment import read_settings
-from cli.errors import CommandError, RefusedError, UnknownError
+from cli.errors import CommandError, MisuseError, RefusedError, UnknownError
 from cli.plan import API_URL, OPERATOR_KEY
 from cli.remote import Json, Remote
 
@@ -40,10 +40,10 @@ _OVER: Final = {"created": "its Zap was created", "cancelled": "it was cancelled
 def why(data_dir: Path | None, session_id: str | None, app_id: str | None, *, as_json: bool) -> int:
     """Print why a session or an app is as it is, and what to do; returns 3 when it is stuck, 4 for an unknown app.
 
-    Raises CommandError, UnknownError for an unknown session.
+    Raises CommandError, UnknownError for an unknown session, MisuseError unless exactly one of them is named.
     """
     if (session_id is None) == (app_id is None):
-        raise CommandError("name one session, or one app: `zapwright why SESSION` or `zapwright why --app APP`")
+        raise MisuseError("name one session, or one app: `zapwright why SESSION` or `zapwright why --app APP`")
     with operators_api(data_dir) as api:
         said = _why_app(api, app_id) if app_id is not None else _why_session(api, session_id)
     console = Console(highlight=False)
@@ -189,29 +189,28 @@ def _said(said: Json) -> Group:
 
 
 def _entries(entries: Sequence[Json]) -> Table:
-    """Draw the audit; ids stand on one line, so that they can be copied."""
+    """Draw the audit; ids stand on one line, so that they can be copied, and 80 columns are enough for all of it."""
     table = Table(box=None, header_style="bold")
-    ids = {
-        "who": [entry["key_id"] for entry in entries],
-        "to": [
-            word
-            for entry in entries
-            for word in f"{entry['session_id'] or ''} {entry['step_id'] or ''} {entry['about'] or ''}".split()
-            if len(word) <= _LONGEST_ID
-        ],
-    }
-    for column in ("when", "who", "what", "to", "why", "outcome"):
-        longest = max(map(len, ids.get(column, ())), default=None)
-        table.add_column(column, overflow="fold", no_wrap=column in {"when", "what"}, min_width=longest)
+    ids = [
+        word
+        for entry in entries
+        for named in ("key_id", "session_id", "step_id", "about")
+        for word in (entry[named] or "").split()
+        if len(word) <= _LONGEST_ID
+    ]
+    table.add_column("what", no_wrap=True)
+    table.add_column("who, to", overflow="fold", min_width=max(map(len, ids), default=None))
+    table.add_column("outcome, why", overflow="fold")
     for entry in entries:
-        to = (entry["session_id"], entry["step_id"], entry["about"])
         table.add_row(
-            f"{tables.moment(entry['at'])} UTC",
-            _lines(entry["key_name"], entry["key_id"]),
-            entry["action"],
-            _lines(*to),
-            tables.plain(entry["reason"], most=500),
-            tables.plain(f"{entry['outcome']} {entry['detail'] or ''}".strip()),
+            _lines(f"{tables.moment(entry['at'])} UTC", entry["action"]),
+            _lines(entry["key_name"], entry["key_id"], entry["session_id"], entry["step_id"], entry["about"]),
+            Text("\n").join(
+                (
+                    tables.plain(f"{entry['outcome']} {entry['detail'] or ''}".strip()),
+                    tables.plain(entry["reason"], most=500),
+                )
+            ),
         )
     return table
 

@@ -154,9 +154,11 @@ class Visit:
         kind, waiting = self._kind(linked)
         tenant = await self.here.directory.tenant(linked.session.tenant_id)
         is_named = tenant is not None and tenant.name not in {"", DEFAULT_TENANT}
+        own = tenant.own_app(linked.step.app.id) if tenant is not None and linked.step.app is not None else None
         return Page(
             kind=kind,
             app=linked.step.app,
+            takes_fields=own is not None and bool(own.fields),
             asker=tenant.name if tenant is not None and is_named else None,
             zap=linked.session.title,
             account=linked.credential.email if linked.credential else None,

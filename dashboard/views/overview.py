@@ -114,7 +114,7 @@ def _verdict(overview: Json, failing: Json, dead: Json, now: int) -> Node:
     if undelivered := _undelivered(failing, dead):
         notes.append(undelivered)
     if not notes:
-        text = "Nobody is stuck, messages arrive, and no app loses more of them than it usually does."
+        text = "Nobody is stuck, webhooks arrive, and no app loses more of its popups' messages than usual."
         notes.append(_note("good", "All is well", text, key="well"))
     return h("div", *notes, cls="stack", key="verdict")
 

@@ -143,7 +143,7 @@ def counted(session: Session, events: Iterable[Event]) -> Counted:
 
 
 def _popup(session: Session, step: Step, event: Event) -> tuple[Popups, Fate] | None:
-    """Say what became of whose popup. A choice of the user's is nobody's."""
+    """Say what became of whose popup. A choice of the user's is nobody's, and so is what an own app's fields made."""
     named = event.data.get("attempt_id")
     match event.name:
         case EventName.POPUP_OPENED:
@@ -156,7 +156,7 @@ def _popup(session: Session, step: Step, event: Event) -> tuple[Popups, Fate] | 
         case _:
             return None
     attempt = step.attempt(str(named)) if named else None
-    if attempt is None:
+    if attempt is None or attempt.supplied:
         return None
     return Popups(tenant_id=session.tenant_id, app_id=attempt.app_id, browser=attempt.browser), fate
 

@@ -17,6 +17,7 @@ from orchestrator.core.tenants import DEFAULT_TENANT
 from tests.support.away import coming_and_going
 from tests.support.browsers import OF_THE_PAGE
 from tests.support.deployment import ORIGIN, Deployment, problem_of
+from tests.support.simulation import Simulation
 
 ALICE: Final = {"user_id": "alice"}
 OWN: Final = "http://127.0.0.1:8700"
@@ -147,6 +148,20 @@ async def test_the_page_says_who_asks_for_what() -> None:
     assert "It is for “New leads”." in text
     assert f"It will be kept in the Zapier account {session['credential']['account']}." in text
     assert [word for word in ("private", "alice", session["steps"][0]["id"]) if word in answer.text] == []
+
+
+async def test_the_page_says_where_a_password_goes() -> None:
+    """Of an app of the tenant's own with fields they may be filled in here; of every other only where it is."""
+    api = Deployment(own_apps=f"{Simulation().app_id('Acme Orders')}=username+password")
+    said = []
+    for app in ("Acme Orders", "Slack"):
+        link = await linked(api, app)
+        said.append((await link.see(link.browser())).text)
+        await link.aclose()
+    await api.aclose()
+
+    assert ["fill in here what Acme Orders asks for" in text for text in said] == [True, False]
+    assert ["Your password stays there." in text for text in said] == [False, True]
 
 
 async def test_a_page_of_nobodys_name_still_makes_sentences(link: Link) -> None:

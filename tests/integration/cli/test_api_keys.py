@@ -54,6 +54,19 @@ def test_an_operators_key_may_only_look_or_be_restricted_to_tenants(shell: Shell
     assert "operators, acme, default" in " ".join(shell.run("api-keys", "list").split())
 
 
+def test_the_list_is_whole_on_80_columns(shell: Shell) -> None:
+    """Ids, names, scopes and moments."""
+    shell.environment["COLUMNS"] = "80"
+    shell.run("api-keys", "create", "--operator", "--name", "Grace of the night shift")
+    key = shell.json("api-keys", "create", "--name", "the backend of the shop")
+    key = shell.json("api-keys", "revoke", key["id"])
+    shown = shell.run("api-keys", "list")
+    when = key["revoked_at"].replace("T", " ").partition(".")[0]
+    said = (key["id"], key["name"], "Grace of the night shift", *key["scopes"], f"revoked {when} UTC")
+
+    assert [part for part in said if part not in shown] == []
+
+
 def test_a_key_is_revoked_once(shell: Shell) -> None:
     """It stays in the list, with when."""
     made = shell.json("api-keys", "create")

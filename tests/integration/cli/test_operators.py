@@ -123,6 +123,15 @@ def test_a_script_can_go_by_the_exit_status(api: Api, desk: Shell, verdict: str,
     assert CliRunner().invoke(app, ["why", "zs00"], env=desk.environment).exit_code == status
 
 
+@pytest.mark.parametrize("named", [(), ("zs00", "--app", "a-1")])
+def test_who_names_nothing_or_two_things_has_misspelt_it(desk: Shell, named: tuple[str, ...]) -> None:
+    """A script tells that apart from an API that cannot be asked."""
+    with pytest.raises(CommandError, match="name one session, or one app") as refused:
+        desk.run("why", *named)
+
+    assert refused.value.status == 2
+
+
 @pytest.mark.parametrize(
     ("code", "status"), [("session_not_found", 4), ("route_not_found", 1), ("key_invalid", 1), (None, 1)]
 )
@@ -195,9 +204,9 @@ def test_where_no_step_can_be_meant_it_is_said_why(api: Api, desk: Shell, sessio
 # --- the audit ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("columns", [100, 120, 200])
+@pytest.mark.parametrize("columns", [80, 120, 200])
 def test_ids_in_the_audit_can_be_copied(api: Api, desk: Shell, columns: int) -> None:
-    """They are whole, however much else there is to say; times have their zone."""
+    """They are whole, however much else there is to say, and what became of it is told; times have their zone."""
     desk.environment["COLUMNS"] = str(columns)
     entry = {
         "at": "2026-11-25T19:57:14.250Z",
@@ -217,6 +226,8 @@ def test_ids_in_the_audit_can_be_copied(api: Api, desk: Shell, columns: int) -> 
 
     assert [one for one in ids if one not in shown] == []
     assert "2026-11-25 19:57:14 UTC" in shown
+    assert "refused" in shown
+    assert "she rang" in shown
 
 
 # --- where everything is --------------------------------------------------------------------------------------

@@ -101,3 +101,12 @@ def test_only_pages_that_go_on_have_a_program() -> None:
 def test_names_keep_their_direction_of_writing_to_themselves() -> None:
     """One written from right to left does not turn the sentence around."""
     assert "<bdi>Acme</bdi> asks you to connect your <bdi>Slack</bdi> account." in html(PLAIN)
+
+
+def test_who_may_fill_in_a_password_here_is_not_told_that_it_stays_elsewhere() -> None:
+    """An app of the tenant's own with fields takes them on this page; every other is signed in to where it is."""
+    elsewhere, here = Seen(html(PLAIN)), Seen(html(replace(PLAIN, takes_fields=True)))
+
+    assert "You sign in at Zapier and Slack. Your password stays there." in elsewhere.text
+    assert "fill in here what Slack asks for" in here.text
+    assert "Your password stays there." not in here.text

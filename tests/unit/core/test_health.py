@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.core.health import Fate, Rate, Stage, baseline, browser_of, counted, jump
-from orchestrator.core.session import MINUTE, BrowserFamily, HintKind
+from orchestrator.core.ports.upstream import AuthenticationNotMade, AuthenticationUnknown
+from orchestrator.core.session import MINUTE, BrowserFamily, HintKind, StepState
 from orchestrator.core.signals import Context
 from tests.support.stories import NOON, Story
 
@@ -83,6 +84,23 @@ def test_a_choice_of_the_users_is_no_popups() -> None:
 
     assert fates(story) == {}
     assert counted(story.session, story.events).stages[-1] is Stage.CONNECTED
+
+
+def test_what_fields_made_is_no_popups() -> None:
+    """No message of theirs can get lost: found at once, by a listing, not at all, or waited for in vain."""
+    refused, found, unanswered = AuthenticationNotMade(status=400, problem="no"), Story(), Story()
+    for story in (found, unanswered):
+        story.choose("slack", "old")
+    found.feed(found.sent())
+    found.feed(found.answered(refused))
+    found.feed(found.sent("f2"))
+    found.feed(found.answered("new", "f2"))
+    unanswered.feed(unanswered.sent())
+    unanswered.feed(unanswered.answered(AuthenticationUnknown(problem="no answer")))
+    unanswered.feed(unanswered.listed("old", "new"))
+
+    assert found.step().state is unanswered.step().state is StepState.RESOLVED
+    assert fates(found) == fates(unanswered) == {}
 
 
 def test_popups_that_end_otherwise_are_told_apart() -> None:
