@@ -22,8 +22,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from api.direct import Asked, Direct
 from api.patience import Patience
 
-MOST_OF_A_HEAD: Final = 65_536
-"""How many bytes of a head may come behind the piece in which it begins; several requests may be in one piece."""
+MOST_UNFINISHED: Final = 65_536
+"""How many bytes may come in pieces that end no head, bring nothing of a body and end none: the parser keeps them."""
 
 _UNFIT: Final = bytes({*range(32), 127} - {9})
 """What no value of a header may have: it would end the header (RFC 9110, 5.5)."""
@@ -105,7 +105,7 @@ class Protocol(HttpToolsProtocol):
         self._direct = direct
         self._patience = patience
         self._is_amid_head = False
-        self._more_of_head = 0
+        self._unfinished = 0
 
     # --- the connection ---
 
@@ -122,12 +122,11 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on."""
         self._patience.is_here(self)
-        if self._is_amid_head:
-            self._more_of_head += len(data)
+        self._unfinished += len(data)
         super().data_received(data)
         call = self.cycle
-        if self._is_amid_head and self._more_of_head > MOST_OF_A_HEAD:
-            self._refuse_head()
+        if self._unfinished > MOST_UNFINISHED:
+            self._read_no_more()
         if self._is_amid_head or call is None or call.response_complete:
             self._patience.for_head(self)  # nothing is under way, whatever it was that came
         elif type(call) is Call and not call.is_whole:
@@ -137,6 +136,19 @@ class Protocol(HttpToolsProtocol):
         """Hang up, after the answer that is under way."""
         self.let_body_come()
         super().shutdown()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; behind a request that is under way there is only its own answer, and then an end."""
+        before = self.cycle
+        is_here = before is not None and (before.is_whole if type(before) is Call else not before.more_body)
+        if is_here and not before.response_complete:
+            before.keep_alive = False
+            self.flow.pause_reading()
+        else:
+            super().send_400_response(msg)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: whoever asks for another protocol is answered in this one, with a line in the log."""
 
     # --- what is given up ---
 
@@ -152,15 +164,16 @@ class Protocol(HttpToolsProtocol):
             self.transport.write_whole(_LATE)
         self.transport.close()
 
-    def _refuse_head(self) -> None:
-        """Hang up on who does not come to an end; an answer that is under way comes first."""
+    def _read_no_more(self) -> None:
+        """Hang up on who does not come to an end; what is under way comes to its own first."""
         if self.transport.is_closing():
             return
         if self.cycle is not None and not self.cycle.response_complete:
             self.flow.pause_reading()
             return
-        self.logger.warning("The head of a request was too large.")
-        self.transport.write_whole(_LARGE)
+        if self._is_amid_head:
+            self.logger.warning("The head of a request was too large.")
+            self.transport.write_whole(_LARGE)
         self.transport.close()
 
     def let_body_come(self) -> None:
@@ -172,7 +185,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._is_amid_head, self._more_of_head = True, 0
+        self._is_amid_head = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -183,6 +196,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is here."""
         self._is_amid_head = False
+        self._unfinished = 0
         self._patience.has_head(self)
         call = self._call()
         if call is None:
@@ -192,6 +206,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of its body is here."""
+        self._unfinished = 0
         call = self.cycle
         if type(call) is not Call:
             super().on_body(body)
@@ -202,6 +217,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
+        self._unfinished = 0
         call = self.cycle
         if type(call) is Call and not call.is_whole:
             call.is_whole = True

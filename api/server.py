@@ -134,6 +134,7 @@ def serve(
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
         loop="uvloop",
+        ws="none",
         http=cast("type[asyncio.Protocol]", partial(Protocol, direct=app.state.direct, patience=patience)),
     )
     server = Server(config, app=app, patience=patience)

@@ -37,6 +37,9 @@ AT_ZAPIER: Final = {
 }
 """Where users sign in, as whose, and from which pages."""
 
+SOUND: Final = b"dGhlIHNhbXBsZSBub25jZQ=="
+"""A key as pages send it that want a WebSocket."""
+
 NO_HTTP: Final = b"Invalid HTTP request received."
 
 
@@ -232,6 +235,17 @@ def test_what_is_no_http_ends_its_connection_and_no_other(address: str, junk: by
 
     assert alone == behind == (400, NO_HTTP)
     assert httpx.get(f"{address}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+def test_another_protocol_is_not_spoken(address: str, protocol: bytes) -> None:
+    """Who asks for one is answered as everybody is, under a reference of the log."""
+    request = asking(
+        LIST, WITH_KEY, b"Upgrade: " + protocol, b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: " + SOUND
+    )
+    status, body = told(address, request.replace(b"Connection: close", b"Connection: close, Upgrade"))
+
+    assert (status, body[:12]) == (200, b'{"sessions":')
 
 
 def test_requests_that_come_together_are_answered_in_order(address: str) -> None:

@@ -377,6 +377,17 @@ async def test_a_head_that_does_not_come_to_its_end_is_given_up() -> None:
     assert peer.wire.is_closed
 
 
+@pytest.mark.parametrize("first", [ADA, asking("/things/a?", b'{"name": "ada"}')], ids=["direct", "uvicorn's"])
+async def test_a_request_is_not_answered_as_what_stands_behind_it(first: bytes) -> None:
+    """It was carried out: whoever is told that it was no HTTP would send it again."""
+    peer = Peer(is_open=False)
+    early = await peer.send(first), await peer.send(b"NONSENSE\r\n\r\n")
+    answer = await peer.let_go_on()
+
+    assert (early, said(answer), peer.app.state.done) == ((b"", b""), ["a ada"], ["a"])
+    assert (b"\r\nconnection: close\r\n" in answer, peer.wire.is_closed) == (True, True)
+
+
 async def test_a_head_without_an_end_is_refused() -> None:
     """Before it fills what the process has."""
     peer, answers = Peer(), [b""]
@@ -385,6 +396,20 @@ async def test_a_head_without_an_end_is_refused() -> None:
 
     assert answers[-1].startswith(b"HTTP/1.1 431 ")
     assert len(answers) < 10
+
+
+async def test_what_stands_behind_a_body_comes_to_an_end_or_is_not_read() -> None:
+    """Nobody needs it, and the parser keeps it."""
+    peer = Peer()
+    chunked = asking("/things/a", None, b"Content-Type: application/json", b"Transfer-Encoding: chunked")
+    await peer.send(chunked + b"2\r\n{}\r\n0\r\nX-Long: ")
+    await peer.after(1)
+    sent = 0
+    while not peer.wire.is_paused and sent < 1_000_000:
+        await peer.send(b"a" * 10_000)
+        sent += 10_000
+
+    assert sent < 100_000
 
 
 async def test_a_head_without_an_end_waits_for_the_answer_before_it() -> None:
