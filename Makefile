@@ -30,7 +30,7 @@ demo-calls: $(VENV)/.project ## Build a Zap of three popups, and say what each c
 	@$(BIN)/zapwright demo --calls $(ARGS)
 
 .PHONY: up
-up: $(VENV)/.project ## Start the store, the API, a worker and, without a real upstream, the simulator
+up: $(VENV)/.project ## Start the store, the API, workers, the dashboard and, without a real upstream, the simulator
 	@$(BIN)/zapwright up $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ check

@@ -1,4 +1,4 @@
-"""How long connections are waited for: for the head of a request, for the rest of it, for another one.
+"""How long connections are waited for: for the head of a request, for the rest of it, for another one, to be read.
 
 All of them are looked through several times a second, in the order in which they began to be waited for. That costs a
 connection nothing while nothing is late, where a timer of its own would be set and cancelled with every request.
@@ -12,6 +12,9 @@ from typing import Final, Protocol
 BODY_S: Final = 0.1
 """How long the rest of a request is waited for before it is left to who can wait for it as long as a body may take."""
 
+READ_S: Final = 60
+"""How long who is sent something may read nothing of it, or not all of it once nothing more will come."""
+
 
 class Connection(Protocol):
     """What is waited for."""
@@ -24,6 +27,9 @@ class Connection(Protocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Another request did not come in time."""
+
+    def give_up_reader(self) -> None:
+        """What was written was not read in time."""
 
 
 Since = dict[Connection, float]
@@ -39,6 +45,7 @@ class Patience:
         self._heads: Since = {}
         self._bodies: Since = {}
         self._others: Since = {}
+        self._readers: Since = {}
 
     def for_head(self, connection: Connection) -> None:
         """Wait for the head of a request; its time runs from the first call."""
@@ -54,6 +61,15 @@ class Patience:
         """Wait for another request."""
         self._others[connection] = self._now()
 
+    def for_reader(self, connection: Connection) -> None:
+        """Wait until what was written is read, from the first call on."""
+        if connection not in self._readers:
+            self._readers[connection] = self._now()
+
+    def has_read(self, connection: Connection) -> None:
+        """There is room to write again."""
+        self._readers.pop(connection, None)
+
     def is_here(self, connection: Connection) -> None:
         """Something came."""
         self._others.pop(connection, None)
@@ -64,7 +80,7 @@ class Patience:
 
     def end(self, connection: Connection) -> None:
         """Wait for nothing more."""
-        for since in (self._heads, self._bodies, self._others):
+        for since in (self._heads, self._bodies, self._others, self._readers):
             since.pop(connection, None)
 
     def look(self) -> None:
@@ -76,6 +92,8 @@ class Patience:
             connection.let_body_come()
         for connection in _late(self._others, now - self._another_s):
             connection.timeout_keep_alive_handler()
+        for connection in _late(self._readers, now - READ_S):
+            connection.give_up_reader()
 
 
 def _late(since: Since, before: float) -> Iterator[Connection]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -39,9 +41,12 @@ class Gathered:
     uvicorn writes the head of an answer and its body apart: two packets, for which the other side wakes twice.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, *, on_close: Callable[[], None]
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._on_close = on_close
         self._pieces: list[bytes] = []
 
     def write(self, data: bytes) -> None:
@@ -63,11 +68,12 @@ class Gathered:
         """Send the rest, then hang up."""
         self._send()
         self._transport.close()
+        self._on_close()
 
     def _send(self) -> None:
-        if self._pieces:
+        if self._pieces and not self._transport.is_closing():
             self._transport.write(b"".join(self._pieces))
-            self._pieces.clear()
+        self._pieces.clear()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport has
         return getattr(self._transport, name)
@@ -111,13 +117,25 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
-        super().connection_made(cast("asyncio.Transport", Gathered(transport, self.loop)))
+        gathered = Gathered(transport, self.loop, on_close=partial(self._patience.for_reader, self))
+        super().connection_made(cast("asyncio.Transport", gathered))
         self._patience.for_head(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
-        self._patience.end(self)
         super().connection_lost(exc)
+        self._patience.end(self)
+
+    def pause_writing(self) -> None:
+        """Much was written, and is not read yet."""
+        super().pause_writing()
+        self._patience.for_reader(self)
+
+    def resume_writing(self) -> None:
+        """Most of it is read; where nothing more will come, the rest is waited for, too."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._patience.has_read(self)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -175,6 +193,11 @@ class Protocol(HttpToolsProtocol):
             self.logger.warning("The head of a request was too large.")
             self.transport.write_whole(_LARGE)
         self.transport.close()
+
+    def give_up_reader(self) -> None:
+        """Hang up on who does not read, whatever was written."""
+        self.logger.warning("What was written was not read in time.")
+        self.transport.abort()
 
     def let_body_come(self) -> None:
         """Leave a request whose body is still on its way to who can wait for it."""

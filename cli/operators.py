@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,7 @@ _VERDICTS: Final = {
 _STATUSES: Final = {"stuck": 3, "unknown": UnknownError.status}
 """Exit statuses that ask for somebody; 1 and 2 are every command's, for trouble and for misuse."""
 
+_MAY_BE_AN_ID: Final = re.compile("[!-~]+")
 _LONGEST_ID: Final = 40
 _BY_ITSELF: Final = {"awaiting-popup", "needs-auth"}
 _OVER: Final = {"created": "its Zap was created", "cancelled": "it was cancelled", "expired": "it expired"}
@@ -61,15 +63,22 @@ def _why_session(api: Remote, session_id: str | None) -> Json:
 
 
 def _why_app(api: Remote, named: str) -> Json:
-    """Ask about an app by its id, or else by its title. Raises CommandError when several have that."""
-    said = api.get(_WHY, app=named)
-    if said["verdict"] != "unknown":
+    """Ask about an app by its id, or else by its title, which may be of several words.
+
+    Raises CommandError when several have that, UnknownError when what can be no id is nobody's title.
+    """
+    said = api.get(_WHY, app=named) if _MAY_BE_AN_ID.fullmatch(named) else None
+    if said is not None and said["verdict"] != "unknown":
         return said
     apps = api.get(f"{_OPERATOR}/apps")["apps"]
     titled = [str(app["app_id"]) for app in apps if (app["title"] or "").casefold() == named.casefold()]
     if len(titled) > 1:
         raise CommandError(f"several apps have this title, name one by its id: {tables.plain(', '.join(titled)).plain}")
-    return api.get(_WHY, app=titled[0]) if titled else said
+    if titled:
+        return api.get(_WHY, app=titled[0])
+    if said is None:
+        raise UnknownError(f"no app that was chosen in the last day has the title {named!r}; ask by its id")
+    return said
 
 
 def intervene(data_dir: Path | None, session_id: str, deed: str, wish: Json, *, as_json: bool) -> int:

@@ -11,6 +11,7 @@ class Wire:
     def __init__(self) -> None:
         self.written = b""
         self.is_closed = False
+        self.is_aborted = False
         self.is_paused = False
 
     def taken(self) -> bytes:
@@ -24,6 +25,9 @@ class Wire:
 
     def close(self) -> None:
         self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_closed = self.is_aborted = True
 
     def is_closing(self) -> bool:
         return self.is_closed

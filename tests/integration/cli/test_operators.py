@@ -98,6 +98,17 @@ def test_an_app_is_asked_about_by_its_id_or_its_title(api: Api, desk: Shell) -> 
     assert "Nobody waits for a popup of Slack." in desk.run("why", "--app", "slack")
 
 
+def test_an_app_s_title_may_be_of_several_words(api: Api, desk: Shell) -> None:
+    """Which no id is; and one that nobody knows is told apart from an API that cannot be asked."""
+    api.says("GET /apps", {"apps": [{"app_id": "a-1", "title": "Google Sheets"}]})
+    api.says("GET /why?app=a-1", said("a-1", "fine", "Nobody waits for a popup of Google Sheets."))
+
+    assert "Nobody waits for a popup of Google Sheets." in desk.run("why", "--app", "google sheets")
+    with pytest.raises(CommandError, match="has the title 'Google Docs'") as unknown:
+        desk.run("why", "--app", "Google Docs")
+    assert unknown.value.status == 4
+
+
 def test_an_app_that_nobody_knows_is_not_said_to_be_well(api: Api, desk: Shell) -> None:
     """Nor is one picked of several that have the title."""
     apps = [{"app_id": "a-1", "title": "Slack"}, {"app_id": "a-2", "title": "Slack"}]

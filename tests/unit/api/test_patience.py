@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.patience import BODY_S, Patience
+from api.patience import BODY_S, READ_S, Patience
 
 HEAD_S, ANOTHER_S = 10.0, 5.0
 
@@ -21,6 +21,9 @@ class Peer:
 
     def timeout_keep_alive_handler(self) -> None:
         self.told.append("another")
+
+    def give_up_reader(self) -> None:
+        self.told.append("reader")
 
 
 class Clock:
@@ -54,6 +57,7 @@ def test_each_wait_has_its_end() -> None:
         (waiting.for_head, HEAD_S, "head"),
         (waiting.for_body, BODY_S, "body"),
         (waiting.for_another, ANOTHER_S, "another"),
+        (waiting.for_reader, READ_S, "reader"),
     ):
         begin(peer := Peer())
 

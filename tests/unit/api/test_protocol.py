@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 
 from api.direct import Direct
 from api.limits import BodyLimits
-from api.patience import Patience
+from api.patience import READ_S, Patience
 from api.protocol import Protocol
 from api.quick import Ways
 from api.trace import Trace, Tracer
@@ -364,6 +364,64 @@ async def test_who_reads_nothing_is_sent_nothing_more() -> None:
     peer.protocol.resume_writing()
 
     assert (nothing, said(await peer.send())) == (b"", ["a ada"])
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["written to", "waiting to be"])
+async def test_who_reads_nothing_is_given_up(is_open: bool) -> None:
+    """What was written to them, and what they asked for besides, is not kept for ever."""
+    peer = Peer(is_open=is_open)
+    peer.protocol.pause_writing()
+    await peer.send(ADA)
+    await peer.after(READ_S - 1)
+    early = peer.wire.is_aborted
+    await peer.after(1)
+
+    assert (early, peer.wire.is_aborted) == (False, True)
+
+
+async def test_who_reads_in_the_end_is_not_given_up() -> None:
+    """However slow that was."""
+    peer = Peer()
+    peer.protocol.pause_writing()
+    await peer.send(ADA)
+    await peer.after(READ_S - 1)
+    peer.protocol.resume_writing()
+    answer = await peer.send()
+    await peer.after(ANOTHER_S - 1)
+
+    assert (said(answer), peer.wire.is_closed) == (["a ada"], False)
+
+
+async def test_who_does_not_read_the_last_answer_is_given_up() -> None:
+    """The system hangs up when it has sent all; it waits for ever."""
+    peer = Peer()
+    await peer.send(asking("/things/a", None, b"Connection: close"))
+    early = peer.wire.is_closed, peer.wire.is_aborted
+    peer.protocol.resume_writing()
+    await peer.after(READ_S)
+
+    assert (early, peer.wire.is_aborted) == ((True, False), True)
+
+
+async def test_who_is_gone_is_not_written_to() -> None:
+    """Though what is for them was on its way."""
+    peer, failures = Peer(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, failure: failures.append(failure))
+    peer.protocol.transport.write(b"half an answer")
+    peer.wire.abort()
+
+    assert (await peer.send(), failures) == (b"", [])
+
+
+async def test_who_has_left_is_not_waited_for() -> None:
+    """Nothing of a connection is kept once it is gone."""
+    peer = Peer()
+    await peer.send(ADA)
+    peer.wire.close()
+    peer.protocol.connection_lost(None)
+    await peer.after(READ_S)
+
+    assert not peer.wire.is_aborted
 
 
 async def test_a_head_that_does_not_come_to_its_end_is_given_up() -> None:
