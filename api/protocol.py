@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextvars import Context
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -21,12 +22,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from api.direct import Asked, Direct
 from api.patience import Patience
 
+MOST_OF_A_HEAD: Final = 65_536
+"""How many bytes of a head may come behind the piece in which it begins; several requests may be in one piece."""
+
 _UNFIT: Final = bytes({*range(32), 127} - {9})
 """What no value of a header may have: it would end the header (RFC 9110, 5.5)."""
 
 _END: Final = b"\r\n"
-_PLAIN: Final = re.compile(rb"/[!\"$->@-~]*")
-"""An address that is a path alone, and printable."""
+_PLAIN: Final = re.compile(rb"/[!\"$->@-~]{0,8000}")
+"""An address that is a path alone, printable, and no longer than uvicorn can certainly take apart."""
 
 
 class Gathered:
@@ -101,6 +105,7 @@ class Protocol(HttpToolsProtocol):
         self._direct = direct
         self._patience = patience
         self._is_amid_head = False
+        self._more_of_head = 0
 
     # --- the connection ---
 
@@ -117,10 +122,15 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on."""
         self._patience.is_here(self)
-        super().data_received(data)
         if self._is_amid_head:
-            self._patience.for_head(self)
-        elif type(self.cycle) is Call and not self.cycle.is_whole:
+            self._more_of_head += len(data)
+        super().data_received(data)
+        call = self.cycle
+        if self._is_amid_head and self._more_of_head > MOST_OF_A_HEAD:
+            self._refuse_head()
+        if self._is_amid_head or call is None or call.response_complete:
+            self._patience.for_head(self)  # nothing is under way, whatever it was that came
+        elif type(call) is Call and not call.is_whole:
             self._patience.for_body(self)
 
     def shutdown(self) -> None:
@@ -142,6 +152,17 @@ class Protocol(HttpToolsProtocol):
             self.transport.write_whole(_LATE)
         self.transport.close()
 
+    def _refuse_head(self) -> None:
+        """Hang up on who does not come to an end; an answer that is under way comes first."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.flow.pause_reading()
+            return
+        self.logger.warning("The head of a request was too large.")
+        self.transport.write_whole(_LARGE)
+        self.transport.close()
+
     def let_body_come(self) -> None:
         """Leave a request whose body is still on its way to who can wait for it."""
         if type(self.cycle) is Call and not self.cycle.is_whole:
@@ -151,8 +172,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._is_amid_head = True
+        self._is_amid_head, self._more_of_head = True, 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A line of its head is here. What stands behind a body in chunks is no part of that (RFC 9110, 6.5.1)."""
+        if self._is_amid_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Its head is here."""
@@ -192,7 +218,8 @@ class Protocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            # We are in the task of the request before, whose names would stand on the lines of the next.
+            Context().run(self._start_asgi_task, *self.pipeline.pop())
         else:
             self._patience.for_another(self)
 
@@ -259,13 +286,11 @@ class Protocol(HttpToolsProtocol):
         self.on_response_complete()
 
 
-_TOO_LATE: Final = b"The head of the request was not there in time."
-_LATE: Final = b"".join(
-    (
-        STATUS_LINE[408],
-        b"content-type: text/plain; charset=utf-8\r\n",
-        b"content-length: %d\r\n" % len(_TOO_LATE),
-        b"connection: close\r\n\r\n",
-        _TOO_LATE,
-    )
-)
+def _refusal(status: int, why: bytes) -> bytes:
+    """Write an answer to a request that has no end."""
+    size = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(why)
+    return STATUS_LINE[status] + size + why
+
+
+_LATE: Final = _refusal(408, b"The head of the request was not there in time.")
+_LARGE: Final = _refusal(431, b"The head of the request is too large.")

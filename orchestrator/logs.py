@@ -212,11 +212,11 @@ def _clean(name: str, value: object) -> object:
             value = _BEARER.sub(rf"\1{REDACTED}", value) if "bearer" in value.lower() else value
             value = _SECRET_OF_LINK.sub(f"-{REDACTED}", value) if "-" in value else value
             return _USER_OF_URL.sub(f"{REDACTED}@", value) if "://" in value else value
-        case int() | float():
+        case int() | float() | logging.LogRecord():  # the last is no part of the line: structlog takes it out
             return value
         case Mapping():
             return {inner: _clean(str(inner), found) for inner, found in value.items()}
         case list() | tuple():
             return [_clean("", found) for found in value]
         case _:
-            return value
+            return _clean(name, repr(value))  # what a writer of JSON would show, `repr` may know to hide

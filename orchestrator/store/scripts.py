@@ -254,7 +254,7 @@ class Scripts:
 
 def _all_answered(replies: list[Reply]) -> list[Reply]:
     for reply in replies:
-        if isinstance(reply, RedisError):
+        if isinstance(reply, RedisError | OSError):
             raise store_error(reply) from reply
     return replies
 

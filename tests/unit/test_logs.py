@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
 
@@ -15,6 +16,13 @@ from structlog.contextvars import bound_contextvars
 from api.links import LinkTokens
 from orchestrator.logs import configure
 from orchestrator.settings import Settings
+
+
+@dataclass
+class Hiding:
+    """A value with a part that is not to be shown."""
+
+    body: str = field(repr=False)
 
 
 def log_to(stream: StringIO, **settings: Any) -> Any:
@@ -110,6 +118,17 @@ def test_what_a_process_was_given_it_does_not_print(form: str) -> None:
 
     printed = [secret for secret in (*keys.values(), "store-hunter2") if secret in stream.getvalue()]
     assert printed == []
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_hides_something_hides_it_from_the_log(form: str) -> None:
+    """Values know which of their parts are not to be shown, and bytes are no way around it."""
+    log = log_to(stream := StringIO(), log_format=form)
+    log.info("exchanged", asked=Hiding("s3cret-of-somebody"), among=[Hiding("s3cret-of-somebody")])
+    log.info("failed", error=ValueError("sent Bearer s3cret-of-somebody"), wrote=b"Bearer s3cret-of-somebody")
+
+    assert "s3cret" not in stream.getvalue()
+    assert "QmVhcmVy" not in stream.getvalue()
 
 
 def test_what_is_too_short_to_be_a_secret_garbles_no_line() -> None:

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Final
 
 import pytest
+import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
@@ -16,6 +17,7 @@ from pydantic import BaseModel, field_validator
 from starlette.middleware import Middleware
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 from structlog.testing import capture_logs
 from uvicorn.server import ServerState
 
@@ -58,9 +60,15 @@ NOBODY = Given()
 async def make(thing_id: str, request: Request, given: Given = NOBODY) -> Shown:
     """Take as long as the test wants."""
     request.app.state.begun.append(thing_id)
+    bind_contextvars(thing=thing_id)
     await request.app.state.gate.wait()
     request.app.state.done.append(thing_id)
     return Shown(f"{thing_id} {given.name}")
+
+
+async def name(request: Request) -> Shown:
+    """Say who asks."""
+    return Shown(request.headers.get("authorization", "nobody"))
 
 
 async def fail(request: Request) -> Shown:
@@ -107,6 +115,7 @@ class Peer:
         if is_open:
             self.app.state.gate.set()
         self.app.post("/things/{thing_id}", status_code=201)(make)
+        self.app.post("/names", status_code=201)(name)
         self.app.get("/failing")(fail)
         self.app.get("/splitting")(split)
         self.app.get("/streaming", response_model=Shown)(stream)
@@ -161,6 +170,7 @@ def said(answer: bytes) -> list[str]:
 
 
 ADA: Final = asking("/things/a", b'{"name": "ada"}')
+ENDLESS: Final = asking("/things/a", None, b"X-Long: ")[:-4]
 
 
 async def test_a_plain_request_never_comes_to_the_application() -> None:
@@ -189,6 +199,39 @@ async def test_requests_in_one_piece_are_answered_in_order() -> None:
 
     assert (nothing, said(answer)) == (b"", ["a ada", "b none", "c none"])
     assert said(await peer.send(ADA)) == ["a ada"]
+
+
+@pytest.mark.parametrize("pause", [0, 1], ids=["direct", "uvicorn's"])
+async def test_what_stands_behind_a_body_is_no_part_of_its_head(pause: float) -> None:
+    """A proxy that looks after heads does not see it, so nobody is let in by it."""
+    peer = Peer()
+    await peer.send(asking("/names", None, b"Transfer-Encoding: chunked"))
+    await peer.after(pause)
+    answer = await peer.send(b"0\r\nAuthorization: Bearer stolen\r\n\r\n")
+
+    assert said(answer) == ["nobody"]
+
+
+@pytest.mark.parametrize("body", [None, b"{"], ids=["none", "on its way"])
+async def test_an_address_that_nobody_can_take_apart_is_refused(body: bytes | None) -> None:
+    """Whichever way it would have gone, and whenever its body comes; other connections never hear of it."""
+    peer = Peer()
+    request = asking("/things/" + "a" * 70_000, body).replace(b"Length: 1", b"Length: 2")
+    answer = await peer.send(request) + await peer.after(1)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert (peer.wire.is_closed, peer.app.state.begun) == (True, [])
+
+
+async def test_lines_of_a_request_do_not_name_the_one_before_it() -> None:
+    """Though that was answered just before, on the same connection."""
+    structlog.contextvars.clear_contextvars()
+    peer = Peer(is_open=False)
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        await peer.send(ADA + asking("/nothing"))
+        await peer.let_go_on()
+
+    assert [(line["status"], line.get("thing")) for line in lines] == [(201, "a"), (404, None)]
 
 
 async def test_a_body_that_takes_a_while_is_left_to_who_can_wait() -> None:
@@ -331,6 +374,44 @@ async def test_a_head_that_does_not_come_to_its_end_is_given_up() -> None:
         answer += await peer.send(ADA[place : place + 1]) + await peer.after(HEAD_S / 10)
 
     assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert peer.wire.is_closed
+
+
+async def test_a_head_without_an_end_is_refused() -> None:
+    """Before it fills what the process has."""
+    peer, answers = Peer(), [b""]
+    while not peer.wire.is_closed and len(answers) < 100:
+        answers.append(await peer.send(ENDLESS if len(answers) == 1 else b"a" * 10_000))
+
+    assert answers[-1].startswith(b"HTTP/1.1 431 ")
+    assert len(answers) < 10
+
+
+async def test_a_head_without_an_end_waits_for_the_answer_before_it() -> None:
+    """No more of it is read meanwhile."""
+    peer = Peer(is_open=False)
+    nothing = await peer.send(ADA + ENDLESS, b"a" * 70_000)
+    is_paused = peer.wire.is_paused
+    answer = await peer.let_go_on()
+    refusal = await peer.send(b"a")
+
+    assert (nothing, is_paused, said(answer), peer.wire.is_paused) == (b"", True, ["a ada"], False)
+    assert refusal.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "more"),
+    [(ADA, b"\r\n"), (asking("/things/a%0A", None, b"Content-Length: 900"), b"x")],
+    ids=["an empty line", "a body that nobody waits for"],
+)
+async def test_a_connection_on_which_nothing_is_under_way_is_given_up(sent: bytes, more: bytes) -> None:
+    """Whatever comes now and then instead of a request."""
+    peer = Peer()
+    await peer.send(sent)
+    for _ in range(11):
+        await peer.send(*() if peer.wire.is_closed else (more,))
+        await peer.after(HEAD_S / 10)
+
     assert peer.wire.is_closed
 
 
