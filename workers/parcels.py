@@ -56,7 +56,7 @@ class RqDeliveryQueue:
         self._queue = Queue(DELIVERIES, connection=redis, serializer=JSONSerializer)
 
     async def enqueue(self, batch: DeliveryBatch) -> None:
-        """Hand the batch over, under the id of its lease. Raises StoreUnavailableError."""
+        """Hand the batch over, which may share its lease with others. Raises StoreUnavailableError."""
         await asyncio.to_thread(self._enqueue, batch)
 
     def _enqueue(self, batch: DeliveryBatch) -> None:
@@ -64,7 +64,6 @@ class RqDeliveryQueue:
             self._queue.enqueue_call(
                 RUN_DELIVERIES,
                 args=(msgspec.to_builtins(batch),),
-                job_id=batch.token,
                 description=f"{len(batch.held)} lanes",
                 timeout=_JOB_LIMIT_S,
                 ttl=JOB_KEPT // SECOND,

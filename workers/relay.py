@@ -115,7 +115,7 @@ class ShardRelay:
         held = await self._leased(live, token=token, now=now)
         for begin in range(0, len(held), MOST_IN_BATCH):
             part = tuple(held[begin : begin + MOST_IN_BATCH])
-            await self._queue.enqueue(DeliveryBatch(token=f"{token}-{begin}" if begin else token, held=part))
+            await self._queue.enqueue(DeliveryBatch(token=token, held=part))
         return len(held)
 
     async def _live(

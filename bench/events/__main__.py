@@ -113,8 +113,8 @@ class Bench:
 
     async def isolation(
         self, keys: Sequence[SessionKey], *, each: int, rounds: int, healthy: str, stalled: str
-    ) -> float:
-        """Return how fast messages come beside another tenant's stalled receiver: as a share of beside a healthy one.
+    ) -> tuple[float, float]:
+        """Return how many messages a second come beside another tenant's healthy receiver, and beside a stalled one.
 
         In turns, with as many events for the other as for us.
         """
@@ -126,7 +126,7 @@ class Bench:
                 elsewhere = asyncio.create_task(self.commit(other.keys, each=each))
                 rates[url].append(await self.burst(keys, each=each))
                 await elsewhere
-        return statistics.median(rates[stalled]) / statistics.median(rates[healthy])
+        return statistics.median(rates[healthy]), statistics.median(rates[stalled])
 
     async def pause(self, endpoint: Endpoint, *, is_paused: bool) -> None:
         """Send an endpoint nothing, or go on."""
@@ -239,7 +239,9 @@ async def run(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
             burst = [await bench.burst(keys, each=options.each) for _ in range(options.rounds)]
             spent = 1e6 * (worker.cpu_s() - before) / (options.rounds * options.each * SESSIONS)
             ages = await bench.steady(keys, rate=options.rate, seconds=options.seconds)
-            beside = await bench.isolation(keys, each=options.each, rounds=options.rounds, healthy=well, stalled=stuck)
+            beside_healthy, beside_stalled = await bench.isolation(
+                keys, each=options.each, rounds=options.rounds, healthy=well, stalled=stuck
+            )
         jobs, spent_by_job = await bench.by_jobs(store.url, number=options.jobs)
         await bench.aclose()
     kept = await sizes.measured(folder / "sizes", url=url, networks=NETWORKS, sessions=options.sessions)
@@ -254,7 +256,8 @@ async def run(options: argparse.Namespace, stack: ExitStack) -> dict[str, Any]:
         "steady_rate_per_s": options.rate,
         **{f"{name}_posts_per_s": round(rate) for name, (rate, _) in posts.items()},
         **{f"{name}_cpu_us_per_post": round(cost) for name, (_, cost) in posts.items()},
-        "beside_stalled_ratio": round(beside, 2),
+        "beside_healthy_per_s": round(beside_healthy),
+        "beside_stalled_ratio": round(beside_stalled / beside_healthy, 2),
         "events_per_session": kept.events,
         "bytes_per_session": kept.whole,
         "bytes_per_trimmed_session": kept.alone,
@@ -291,8 +294,8 @@ def main() -> int:
     for name in ("aiohttp", "httpx"):
         rate, cost = figures[f"{name}_posts_per_s"], figures[f"{name}_cpu_us_per_post"]
         console.print(f"POSTs of one process by {name}: {rate}/s, {cost} µs of CPU each")
-    ratio = figures["beside_stalled_ratio"]
-    console.print(f"beside another tenant's stalled receiver: {ratio} × as fast as beside a healthy one")
+    ratio, healthy = figures["beside_stalled_ratio"], figures["beside_healthy_per_s"]
+    console.print(f"beside another tenant's stalled receiver: {ratio} × as fast as beside a healthy one ({healthy}/s)")
     whole, events = figures["bytes_per_session"], figures["events_per_session"]
     left, watched = figures["bytes_per_trimmed_session"], figures["bytes_per_trimmed_session_with_watch"]
     console.print(f"the store keeps {whole} bytes of a session with its {events} events and what was sent of them,")

@@ -13,7 +13,7 @@ from orchestrator.core.session import Instant, WatchKey
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryBatch:
-    """Lanes leased together, perhaps of several shards."""
+    """Lanes leased together, perhaps of several shards; several batches may be of one lease."""
 
     token: str
     held: tuple[Held, ...]
