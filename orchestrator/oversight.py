@@ -480,17 +480,16 @@ def _by_app(counted: Iterable[Mapping[Popups, Mapping[Fate, int]]], tenants: Con
     return {app_id: dict(browsers) for app_id, browsers in found.items()}
 
 
-def _together(past: Mapping[str, ByBrowser], present: Mapping[str, ByBrowser]) -> Mapping[str, ByBrowser]:
-    """Add up, by app and browser; what is in one of the two alone is taken as it is."""
-
-    def of_app(app_id: str, added_to: ByBrowser) -> ByBrowser:
-        browsers = present.get(app_id, {})
-        return {
-            **added_to,
-            **{name: added((added_to.get(name, {}), fates)) for name, fates in browsers.items()},
-        }
-
-    return {**present, **{app_id: of_app(app_id, browsers) for app_id, browsers in past.items()}}
+def _together(*counted: Mapping[str, ByBrowser]) -> Mapping[str, ByBrowser]:
+    """Add up, by app and browser."""
+    found: defaultdict[str, defaultdict[BrowserFamily, list[Mapping[Fate, int]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for apps in counted:
+        for app_id, browsers in apps.items():
+            for browser, fates in browsers.items():
+                found[app_id][browser].append(fates)
+    return {app_id: {name: added(each) for name, each in browsers.items()} for app_id, browsers in found.items()}
 
 
 def _fates(popups: Mapping[Popups, Mapping[Fate, int]], app_id: str, tenants: Container[str]) -> Mapping[Fate, int]:

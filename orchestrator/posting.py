@@ -8,13 +8,10 @@ no socket reaches what `Networks` does not admit. Redirects are not followed, pr
 from __future__ import annotations
 
 import asyncio
-import math
 import socket
 import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +22,8 @@ from orchestrator.core.deliveries import LONGEST_ANSWER_KEPT, Answer
 from orchestrator.core.endpoints import Networks
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.webhooks import Post
-from orchestrator.core.session import SECOND, Instant, Millis
+from orchestrator.core.retry_after import wait_asked
+from orchestrator.core.session import SECOND, Millis
 
 IDLE_KEPT_S: Final = 4.0
 """Shorter than most receivers keep an idle connection, so that few messages meet one that is just being closed."""
@@ -134,20 +132,6 @@ class AiohttpPost:
             return socket.socket(family, kind, protocol)
 
         return made
-
-
-def wait_asked(value: str | None, *, now: Instant) -> Millis | None:
-    """Read a `Retry-After` (RFC 9110): seconds or a date. None for what is neither."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return int(value.strip()[:9]) * SECOND
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return max(0, math.ceil((at - datetime.fromtimestamp(now / SECOND, UTC)).total_seconds() * SECOND))
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> str:

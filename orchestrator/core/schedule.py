@@ -145,14 +145,14 @@ def waits(
     for step in _changeable(after):
         if step.app is None:
             continue
-        app_id = step.app.id
-        known = _is_heard_of(step, was.get((app_id, step.id)))
-        wanted = None if known and app_id not in checks else due(step, checked_at=checks.get(app_id))
-        if known and (wanted is not None or app_id not in checks):
-            del was[app_id, step.id]
-        elif wanted is not None:
-            was.pop((app_id, step.id), None)
-            changed.append(Wait(app_id=app_id, step_id=step.id, due=wanted))
+        app_id, key = step.app.id, (step.app.id, step.id)
+        is_news = _has_news(step, was.get(key))
+        if not is_news and app_id not in checks:
+            del was[key]
+        elif (wanted := due(step, checked_at=checks.get(app_id))) is not None:
+            was.pop(key, None)
+            if is_news:
+                changed.append(Wait(app_id=app_id, step_id=step.id, due=wanted))
     left = sorted(key for key, step in was.items() if due(step, checked_at=None) is not None)
     return (*[StopWaiting(app_id=app_id, step_id=step_id) for app_id, step_id in left], *changed)
 
@@ -187,9 +187,9 @@ def _changeable(session: Session | None) -> Sequence[Step]:
     return session.steps if session is not None and session.is_open else ()
 
 
-def _is_heard_of(step: Step, before: Step | None) -> bool:
-    """Whether the step, for the app it had before, has heard nothing that it had not heard."""
-    return before is not None and step.state is before.state and step.attempts == before.attempts
+def _has_news(step: Step, before: Step | None) -> bool:
+    """Whether anything was heard for the step that it had not heard with the app it has."""
+    return before is None or step.state is not before.state or step.attempts != before.attempts
 
 
 def _strong(attempt: Attempt, state: StepState, since: Instant) -> list[Instant]:

@@ -21,7 +21,7 @@ WAITS = keys.index_situation(SessionStatus.BUILDING, StepState.AWAITING_POPUP, N
 FIELDS_KNOWN: Final = 32_768
 """So many things that are counted are known at a time."""
 
-_Counted: TypeAlias = (
+_Field: TypeAlias = (
     tuple[Literal["popup"], Popups, Fate]
     | tuple[Literal["call"], CallKind, CallEnd]
     | tuple[Literal["stage"], str, Stage]
@@ -125,7 +125,7 @@ def _sum(replies: Sequence[Mapping[bytes, bytes]]) -> Counts:
     calls: defaultdict[CallKind, Counter[CallEnd]] = defaultdict(Counter)
     titles: dict[str, str] = {}
     for field, value in (pair for reply in replies for pair in reply.items()):
-        match _counted(field):
+        match _field(field):
             case "popup", of, fate:
                 popups[of][fate] += int(value)
             case "call", kind, end:
@@ -138,7 +138,7 @@ def _sum(replies: Sequence[Mapping[bytes, bytes]]) -> Counts:
 
 
 @lru_cache(maxsize=FIELDS_KNOWN)
-def _counted(field: bytes) -> _Counted:
+def _field(field: bytes) -> _Field:
     """Read back what is counted, as `keys` writes it; every shard, hour and minute counts the same things."""
     match field.decode().split(":"):
         case ["p", tenant_id, app_id, browser, fate]:

@@ -19,10 +19,11 @@ from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.calls import CallLog, CallRecord
 from orchestrator.core.ports.credentials import Credential
 from orchestrator.core.ports.tokens import Access
+from orchestrator.core.retry_after import date_of
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
 from orchestrator.zapier.permits import Purse
-from orchestrator.zapier.refusals import date_of, problem_of, retry_after
+from orchestrator.zapier.refusals import problem_of, retry_after
 
 log = structlog.get_logger(__name__)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote, quote_plus
 
 import msgspec
 
 from orchestrator.core.mapping import FieldFlaw
+from orchestrator.core.retry_after import wait_asked
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 
 NO_REASON: Final = "no reason given"
@@ -125,7 +124,6 @@ DEFAULT_WAIT: Final[Millis] = 60 * SECOND
 
 _SHORTEST_WAIT: Final[Millis] = SECOND
 _LONGEST_WAIT: Final[Millis] = 10 * MINUTE
-_DIGITS_OF_A_WAIT: Final = 6
 
 
 def retry_after(value: str | None, *, now: Instant) -> Millis:
@@ -134,21 +132,5 @@ def retry_after(value: str | None, *, now: Instant) -> Millis:
     The value is seconds or an HTTP date; without one, or with one that is neither, 60 s. A date that is over says that
     our clocks differ, and nothing else.
     """
-    asked = _asked_wait((value or "").strip(), now)
-    return DEFAULT_WAIT if asked is None else min(max(asked, _SHORTEST_WAIT), _LONGEST_WAIT)
-
-
-def date_of(value: str) -> Instant | None:
-    """Read an HTTP date, None for what is none."""
-    try:
-        date = parsedate_to_datetime(value)
-        return round((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _asked_wait(value: str, now: Instant) -> Millis | None:
-    if value.isascii() and value.isdigit():
-        return int(value) * SECOND if len(value) <= _DIGITS_OF_A_WAIT else _LONGEST_WAIT
-    date = date_of(value)
-    return date - now if date is not None and date > now else None
+    asked = wait_asked(value, now=now)
+    return DEFAULT_WAIT if asked is None or asked < 0 else min(max(asked, _SHORTEST_WAIT), _LONGEST_WAIT)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from aiohttp import web
@@ -16,9 +16,8 @@ from orchestrator.clock import SystemClock
 from orchestrator.core.deliveries import LONGEST_ANSWER_KEPT, Answer
 from orchestrator.core.endpoints import Networks
 from orchestrator.core.session import SECOND, Millis
-from orchestrator.posting import MOST_OF_ANSWER, AiohttpPost, wait_asked
+from orchestrator.posting import MOST_OF_ANSWER, AiohttpPost
 from tests.support.receivers import Heard, Receiver, a_receiver
-from tests.support.stories import NOON
 
 HERE: Final = ("127.0.0.0/8", "::1/128")
 REFUSED: Final = "its address is not one that messages are sent to"
@@ -328,25 +327,3 @@ async def test_plain_http_reaches_allowed_networks_and_no_others() -> None:
         outside = await post.post("http://outside.example/", headers={}, body=b"{}")
 
     assert (inside.status, outside.problem) == (204, REFUSED)
-
-
-@pytest.mark.parametrize(
-    ("value", "wait"),
-    [
-        (None, None),
-        ("0", 0),
-        ("120", 120_000),
-        ("9" * 30, 999_999_999_000),
-        ("Fri, 15 Jan 2027 08:00:30 GMT", 30_000),
-        ("Fri, 15 Jan 2027 07:00:00 GMT", 0),
-        ("Fri, 15 Jan 99999999999999999999 07:00:00 GMT", None),
-        ("Fri, 15 Jan 2027 07:00:00 +99999999999999999999", None),
-        ("Mon, 01 Jan 0001 00:00:00 +2359", 0),
-        ("soon", None),
-        ("-5", None),
-        ("", None),
-    ],
-)
-def test_a_wait_is_read_as_seconds_or_a_date(value: str | None, wait: Any) -> None:
-    """Whatever else it is asks for nothing."""
-    assert wait_asked(value, now=NOON) == wait
