@@ -49,8 +49,8 @@ _USER_OF_URL: Final = re.compile(r"(?<=://)[^/\s@]+@")
 def configure(settings: Settings, *, stream: TextIO | None = None, is_final: bool = False) -> None:
     """Log as the settings say, to standard error by default. The last call counts.
 
-    One that is final is the last: loggers stay as they then are, and a line costs a sixth less. Lines of one tick of the
-    event loop are then written in one piece (`Sink`).
+    One that is final is the last: loggers stay as they then are, and a line costs a sixth less. Those of one tick of
+    the event loop are then written in one piece (`Sink`).
     """
     stream = stream or sys.stderr
     chain, renderer = _chain(), _guarded(_renderer(settings, stream), secrets_of(settings))
