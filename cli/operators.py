@@ -140,7 +140,7 @@ def operators_api(data_dir: Path | None) -> Remote:
             f"no operator's key is known: set {OPERATOR_KEY}; who runs the store makes one by "
             "`zapwright api-keys create --operator --name YOU`"
         )
-    return Remote(url, api_key=key)
+    return Remote(url, api_key=key, key_from=OPERATOR_KEY)
 
 
 def _session(session_id: str) -> str:

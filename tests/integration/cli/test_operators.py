@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -40,7 +41,7 @@ class _Answering(BaseHTTPRequestHandler):
         request = f"{self.command} {unquote(self.path.removeprefix('/v1/operator'))}"
         self.server.asked.append(request)
         status, document = self.server.answers[request]
-        body = json.dumps(document).encode()
+        body = (document if isinstance(document, str) else json.dumps(document)).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -188,12 +189,40 @@ def test_the_step_that_can_be_meant_needs_no_name(api: Api, desk: Shell, states:
 
 
 def test_what_the_server_refuses_for_an_only_step_is_said(api: Api, desk: Shell) -> None:
-    """Nobody waits for it."""
+    """Before anything else; the reference by which the log has it comes last, and nothing of how it was asked."""
     api.says("GET /sessions/zs00", a_session("resolved"))
-    refusal = {"detail": "the step is in resolved, which does not take check_wanted"}
+    refusal = {"detail": "step s0 has its account already: bind another", "code": "illegal_signal", "reference": "r0"}
     api.says("POST /sessions/zs00/steps/s0/check-now", refusal, status=409)
 
-    assert "is in resolved" in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
+    assert (
+        desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
+        == "step s0 has its account already: bind another (reference r0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("unauthorized", "the API does not know the key in ZAPWRIGHT_OPERATOR_KEY, or no longer: `zapwright "),
+        ("scope_missing", "this needs the scope viewer, and the one in ZAPWRIGHT_OPERATOR_KEY has not: `zapwright "),
+    ],
+)
+def test_who_has_the_wrong_key_is_told_which_variable_holds_it(api: Api, desk: Shell, code: str, words: str) -> None:
+    """And what makes another; nobody at a terminal sends headers."""
+    problem = {"code": code, "detail": "this needs the scope viewer", "reference": "r0"}
+    api.says("GET /audit?limit=50", problem, status=403)
+
+    assert desk.refused("audit").startswith(words)
+
+
+@pytest.mark.parametrize("status", [200, 502])
+def test_what_is_no_api_of_ours_is_told_so(api: Api, desk: Shell, status: int) -> None:
+    """It may be a proxy that speaks for it, or another address: what was asked helps to find out."""
+    api.says("GET /audit?limit=50", "<h1>Welcome</h1>", status=status)
+    said = desk.refused("audit")
+
+    assert said.startswith(f"{desk.environment['ZAPWRIGHT_API_URL']} is no API of ours, or something before it answers")
+    assert said.endswith(f"{status} {HTTPStatus(status).phrase} to GET /v1/operator/audit")
 
 
 @pytest.mark.parametrize(
