@@ -265,8 +265,9 @@ def test_ids_in_the_audit_can_be_copied(api: Api, desk: Shell, columns: int) -> 
     ids = (entry["key_id"], entry["session_id"], entry["step_id"], "whzs0f7kq2v9x0c4m1n8b6d3f5")
 
     assert [one for one in ids if one not in shown] == []
-    assert "2026-11-25 19:57:14 UTC" in shown
-    assert "refused" in shown
+    assert "at (UTC)" in shown
+    assert "2026-11-25 19:57:14" in shown
+    assert "refused: zapier" in shown
     assert "she rang" in shown
 
 
