@@ -187,7 +187,9 @@ def _done(done: Json, *, as_json: bool) -> int:
 
 def _said(said: Json) -> Group:
     words, style = _VERDICTS[said["verdict"]]
-    lines: list[Text | Padding] = [Text.assemble(tables.plain(said["about"]), ": ", (words, style))]
+    about, title = tables.plain(said["about"]), tables.plain(said["title"] or "")
+    heading = Text.assemble(title, " (", about, ")") if title else about
+    lines: list[Text | Padding] = [Text.assemble(heading, ": ", (words, style))]
     for finding in said["findings"]:
         lines.append(Padding(Text.assemble("• ", tables.plain(finding["says"], most=1_000)), (0, 0, 0, 2)))
         if finding["do"] is not None:

@@ -92,8 +92,8 @@ def received(zaps: list[Json]) -> Rows:
     rows = [
         {
             "step": step["key"],
-            "authentication": str(step["authentication"]),
-            "alias": str(step["alias"]),
+            "authentication": str(step["authentication"] or ""),
+            "alias": str(step["alias"] or ""),
             "inputs": json.dumps(step["inputs"], ensure_ascii=False),
         }
         for zap in zaps

@@ -96,9 +96,9 @@ def test_an_operator_finds_out_why_helps_and_is_on_record(up: Installation) -> N
     backend.close()
 
     assert (said.returncode, said.stderr) == (0, "")
-    assert f"{session['id']}: it goes on by itself" in said.stdout
+    assert said.stdout.startswith(f"[red]Leads[/] ({session['id']}): it goes on by itself\n")
     assert "Step 1 (HubSpot) waits for the popup opened at" in said.stdout
-    assert "HubSpot: 1 session waits for a popup, and checks are made in time." in said.stdout
+    assert f"\nHubSpot ({app['id']}): it goes on by itself\n  • HubSpot: 1 session waits for a popup" in said.stdout
     assert checked.stdout.startswith("applied: Zapier is asked now, as soon as a call is free.")
     assert evidence == ["difference"]
     assert "check_now" in audited.stdout

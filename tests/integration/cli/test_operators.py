@@ -78,10 +78,11 @@ def _desk(api: Api, tmp_path: Path) -> Shell:
 # --- why ------------------------------------------------------------------------------------------------------
 
 
-def said(about: str, verdict: str, says: str) -> dict[str, Any]:
+def said(about: str, verdict: str, says: str, *, title: str | None = None) -> dict[str, Any]:
     """Return what the API says of something."""
     return {
         "about": about,
+        "title": title,
         "verdict": verdict,
         "findings": [{"code": "x", "step_id": None, "says": says, "do": None, "verdict": verdict}],
     }
@@ -91,12 +92,12 @@ def test_an_app_is_asked_about_by_its_id_or_its_title(api: Api, desk: Shell) -> 
     """In any case; what is both is an id."""
     apps = [{"app_id": "a-1", "title": "Slack"}, {"app_id": "a-2", "title": None}]
     api.says("GET /apps", {"apps": apps})
-    api.says("GET /why?app=a-1", said("a-1", "fine", "Nobody waits for a popup of Slack."))
+    api.says("GET /why?app=a-1", said("a-1", "fine", "Nobody waits for a popup of Slack.", title="Slack"))
     api.says("GET /why?app=slack", said("slack", "unknown", "No such app has been seen here."))
 
-    assert "a-1: all is well" in desk.run("why", "--app", "a-1")
+    assert desk.run("why", "--app", "a-1").startswith("Slack (a-1): all is well\n")
     assert api.asked == ["GET /why?app=a-1"]
-    assert "Nobody waits for a popup of Slack." in desk.run("why", "--app", "slack")
+    assert desk.run("why", "--app", "slack").startswith("Slack (a-1): all is well\n")
 
 
 def test_an_app_s_title_may_be_of_several_words(api: Api, desk: Shell) -> None:
