@@ -14,7 +14,7 @@ TOUR: Final = re.compile(r"```bash tour\n(.*?)```", re.DOTALL)
 
 
 def test_the_tour_ends_with_a_step_that_is_resolved_by_difference(tmp_path: Path) -> None:
-    """Whoever pastes the lines after `make up`, into whatever shell, sees a lost message found; what they say is kept."""
+    """Whoever pastes the lines after `make up` sees a lost message found, in any shell, wherever its output goes."""
     data_dir = tmp_path / "data"
     dev_env = data_dir / "dev.env"
     up = Process(
