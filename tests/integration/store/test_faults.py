@@ -279,6 +279,20 @@ async def test_who_begins_to_wait_while_the_store_is_away_is_told_when_it_is_bac
         assert await due.changed(timeout=SOON)
 
 
+async def test_who_waits_for_work_is_not_sent_what_becomes_of_sessions(
+    store: Store, durable_valkey: ValkeyServer
+) -> None:
+    """There is news of sessions with every commit of everybody; a worker would read it all for nothing."""
+    redis = connect(durable_valkey.url)
+    async with store.changes.due(), store.changes.outgoing():
+        of_work = await redis.pubsub_numpat()
+        async with store.changes.session(session_id("a")):
+            of_both = await redis.pubsub_numpat()
+    await redis.aclose()
+
+    assert (of_work, of_both) == (2, 3)
+
+
 async def test_a_connection_that_fell_silent_is_replaced(store: Store, proxy: FaultyProxy) -> None:
     """A server that does not even answer a ping brings no news; another connection may."""
     redis = connect(proxy.url, connect_limit=500, answer_limit=500)
