@@ -11,13 +11,16 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib.metadata import version
 from io import StringIO
 from textwrap import dedent
 from typing import Any
 
 import pytest
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bound_contextvars, merge_contextvars, unbind_contextvars
+from structlog.processors import TimeStamper
 
 from api.links import LinkTokens
 from orchestrator.logs import configure
@@ -57,6 +60,22 @@ def test_a_line_names_its_facts() -> None:
         "level": "info",
         "logger": "orchestrator.test",
     }
+
+
+def test_a_line_has_what_structlogs_own_processors_would_write() -> None:
+    """Ours redo two of them in less time, and must follow when they change."""
+    log = log_to(stream := StringIO())
+    with bound_contextvars(reference="r1", pages=1, gone=True):
+        unbind_contextvars("gone")
+        log.info("listing_read", pages=3)
+        theirs = merge_contextvars(None, "info", {"event": "listing_read", "pages": 3})
+        theirs = TimeStamper(fmt="iso", utc=True)(None, "info", theirs)
+    (line,) = lines(stream)
+    ours = {name: line[name] for name in theirs}
+    said_at, them_at = (datetime.fromisoformat(one.pop("timestamp")) for one in (ours, theirs))
+
+    assert ours == theirs, f"structlog {version('structlog')} binds otherwise than `_bound` of orchestrator/logs.py"
+    assert timedelta() <= them_at - said_at < timedelta(minutes=1), "see `_stamped` of orchestrator/logs.py"
 
 
 def test_loggers_stay_as_they_are_after_the_last_configuration() -> None:

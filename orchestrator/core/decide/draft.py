@@ -15,7 +15,7 @@ from orchestrator.core.signals import ClaimContested, ClaimDoubted
 from orchestrator.core.values import replace, value
 
 if TYPE_CHECKING:
-    from orchestrator.core.effects import Effect, Guard
+    from orchestrator.core.effects import Guard, WatchEffect
     from orchestrator.core.machine import Trigger
     from orchestrator.core.ports.watches import Watch
     from orchestrator.core.schedule import Policy
@@ -41,7 +41,7 @@ class Decision:
     session: Session
     outcome: Outcome
     events: tuple[Event, ...] = ()
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[WatchEffect, ...] = ()
     guards: tuple[Guard, ...] = ()
     displacements: tuple[Displacement, ...] = ()
 
@@ -64,7 +64,7 @@ class Draft:
         self.outcome = Outcome.APPLIED
         self.claims: dict[str, Claim] = {}
         self._told: list[Event] = []
-        self._effects: list[Effect] = []
+        self._effects: list[WatchEffect] = []
         self._guards: list[Guard] = []
         self._displacements: list[Displacement] = []
 
@@ -147,7 +147,7 @@ class Draft:
             )
         )
 
-    def ask(self, *effects: Effect) -> None:
+    def ask(self, *effects: WatchEffect) -> None:
         """Add effects."""
         self._effects += effects
 
