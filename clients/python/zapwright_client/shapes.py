@@ -504,19 +504,6 @@ class AppHealthList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
-    """What is going on with a session or an app, the most important first.
-
-    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has
-    to help) or `unknown` (no such app has been seen here).
-    """
-
-    about: str
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Intervened:
     """What became of an intervention, in a sentence, and the session after it."""
 
@@ -606,6 +593,21 @@ class Finding:
     step_id: str | None
     says: str
     do: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What is going on with a session or an app, the most important first.
+
+    `about` is its id, `title` what people call it, if that is known.
+    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has
+    to help) or `unknown` (no such app has been seen here).
+    """
+
+    about: str
+    title: str | None
+    verdict: Verdict
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -877,7 +879,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunnelHour:
-    """How many sessions came how far in an hour that began `at`; each is counted once for each stage."""
+    """How many sessions came how far in an hour that began `at`; each is counted once for each stage.
+
+    `connected`: by a popup of `popup_opened`. A session gets `ready` without one, too: by an account that was chosen or
+    that an own app's fields made, or because its apps need none.
+    """
 
     at: datetime
     begun: int

@@ -163,7 +163,7 @@ class Draft:
         became_ready = self.session.status is SessionStatus.READY and self._before.status is not SessionStatus.READY
         if became_ready:
             self.tell(EventName.SESSION_READY)
-        if self.session != self._before or self._told:
+        if self._told or self.session != self._before:
             self.session = replace(self.session, seq=self._before.seq + len(self._told), updated_at=self.now)
         return Decision(
             session=self.session,
