@@ -149,7 +149,7 @@ class WatchStore(Protocol):
         ...
 
     async def held(self, key: WatchKey, *, token: str, now: Instant) -> Held | None:
-        """Return what a check begins with; None when the watch is not leased under this token, or no longer at `now`."""
+        """Return what a check begins with; None when the watch is not leased under this token, or not at `now`."""
         ...
 
     async def load_with_sessions(
