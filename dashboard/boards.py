@@ -19,7 +19,7 @@ from nicegui import app as nicegui_app
 from dashboard import paper
 from dashboard.desk import Desk
 from dashboard.mirror import Mirror
-from dashboard.nodes import Node
+from dashboard.nodes import Node, html
 from dashboard.routes import show_missing
 from dashboard.sight import Seen, Sight
 from dashboard.views import states
@@ -28,8 +28,8 @@ from dashboard.visits import Visit
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_S: Final = 1.5
-"""A page that has its first readings within this comes whole; after that it comes without, and they follow."""
+PATIENCE_S: Final = 0.5
+"""A page that has its first readings within this comes whole; after that it says that it loads, and they follow."""
 
 
 class Board:
@@ -118,7 +118,7 @@ def install(desk: Desk) -> None:
 def _shown(desk: Desk, page: Page) -> Callable[..., object]:
     async def show(request: Request, client: Client) -> None:
         ui.add_head_html(paper.head())
-        ui.add_body_html(paper.top(request.url.path, request.state.visit))
+        ui.add_body_html(paper.top(request.url.path, request.state.visit) + html(states.coming(page.title)))
         name = str(request.path_params.get("name", ""))
         await Board(client, desk, page, request).open(page.things(name, request.query_params))
 

@@ -72,9 +72,8 @@ async def show_sign_in(request: Request) -> Response:
         return RedirectResponse(following, HTTPStatus.SEE_OTHER)
     note = None
     if request.state.visit_name is not None:
-        note = paper.sign_in_note(
-            "wait", "You were signed out", "Nothing was done for a while, or your key was revoked."
-        )
+        text = "Nothing was done for a while, your key was revoked, or the dashboard was started anew."
+        note = paper.sign_in_note("wait", "You were signed out", text)
     return HTMLResponse(paper.sign_in(following=following, note=note))
 
 

@@ -78,7 +78,11 @@ class OldestWaiting(Shape):
 
 
 class FunnelHour(Shape):
-    """How many sessions came how far in an hour that began `at`; each is counted once for each stage."""
+    """How many sessions came how far in an hour that began `at`; each is counted once for each stage.
+
+    `connected`: by a popup of `popup_opened`. A session gets `ready` without one, too: by an account that was chosen or
+    that an own app's fields made, or because its apps need none.
+    """
 
     at: At
     begun: int

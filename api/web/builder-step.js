@@ -303,8 +303,10 @@ function accounts(step, desk, wishes) {
         }),
     ),
     desk.own.asks.length > 0 &&
-      !SETTLED.has(step.show) &&
+      !SETTLED.has(step.show) && [
       ownForm(desk.own, { id: step.id, app, heading: "h3", show: step.show, send: wishes.supply, redraw: wishes.redraw }),
+      desk.own.support && quote(desk.own.support),
+    ],
   );
 }
 

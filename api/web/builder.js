@@ -36,6 +36,7 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  * @property {string | null} busy
  * @property {string | null} problem
  * @property {string | null} flawed what the steps were filled with when `problem` was found with it
+ * @property {{stepId: string, from: Element | null} | null} sought the step whose first flaw is to have the focus, which was elsewhere
  * @property {string | null} title as it is being typed
  */
 
@@ -50,6 +51,7 @@ const page = {
   busy: null,
   problem: null,
   flawed: null,
+  sought: null,
   title: null,
 };
 /** @type {Map<string, import("./builder-step.js").Desk>} */
@@ -131,7 +133,7 @@ async function open() {
   page.connect?.close();
   desks.clear();
   said.clear();
-  Object.assign(page, { phase: sessionInAddress() ? "opening" : "welcome", connect: null, problem: null, title: null });
+  Object.assign(page, { phase: sessionInAddress() ? "opening" : "welcome", connect: null, problem: null, sought: null, title: null });
   redraw();
   if (page.phase === "welcome") return;
   try {
@@ -331,6 +333,23 @@ function drawAll() {
   draw(corner, page.phase === "open" && snapshot && standing(snapshot));
   draw(main, contents(connect, snapshot));
   if (focused !== document.body && focused?.isConnected === false) focusOn(around);
+  if (page.sought !== null) seek(page.sought);
+}
+
+/**
+ * Puts the focus on a step's first flaw; on its heading where none can have it, and until its fields are there. Whoever went
+ * elsewhere meanwhile is left there.
+ *
+ * @param {{stepId: string, from: Element | null}} sought
+ */
+function seek({ stepId, from }) {
+  const card = main.querySelector(`.step[data-step="${CSS.escape(stepId)}"]`);
+  const heading = document.getElementById(`${stepId}-name`);
+  const flaw = /** @type {HTMLElement | null | undefined} */ (card?.querySelector("[aria-invalid=true], .list:has(> .flaw) .button"));
+  const isComing = !flaw && card?.querySelector(".form > .skeleton");
+  const isHere = [from, heading, document.body].includes(document.activeElement);
+  if (!isComing || !isHere) page.sought = null;
+  if (isHere) (flaw ?? heading)?.focus();
 }
 
 /** @param {any} session */
@@ -647,7 +666,8 @@ function tellFlaws(problems, steps) {
     desk.problem = own.filter(({ field }) => field === null).map((problem) => problemInWords(problem)).join(" ") || null;
     desk.form?.flawed(own.flatMap(({ field, code, detail }) => (field === null ? [] : [{ field, code, detail }])));
   }
-  queueMicrotask(() => /** @type {HTMLElement | null} */ (document.querySelector("[aria-invalid=true], .flaw[role=alert], .list:has(> .flaw) .button"))?.focus());
+  const first = steps.find(({ id }) => problems.some(({ step_id }) => step_id === id));
+  page.sought = first ? { stepId: first.id, from: document.activeElement } : null;
 }
 
 /** @param {any} session @param {any[]} steps @param {(wish: {again?: boolean, zap_id?: string}) => void} create */

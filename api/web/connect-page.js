@@ -53,6 +53,8 @@ function follow() {
   let chosenFrom = "";
   let busy = "";
   let problem = "";
+  /** @type {string | null} by what the problem is found in the log */
+  let support = null;
   let isListed = true;
   const own = newOwnForm();
   const connect = createConnect({ getToken });
@@ -83,6 +85,12 @@ function follow() {
     if (CHOOSING.has(step.show) && !own.isSending) void load();
   }
 
+  /** @param {any} error */
+  function fail(error) {
+    problem = problemInWords(error);
+    support = error.support ?? null;
+  }
+
   async function load() {
     try {
       const { authentications, own_app } = await connect.authentications(stepId);
@@ -92,7 +100,7 @@ function follow() {
     } catch (error) {
       accounts = [];
       isListed = false;
-      problem = problemInWords(error);
+      fail(error);
     }
     redraw();
   }
@@ -109,7 +117,7 @@ function follow() {
     try {
       return await supply(own, connect, stepId, given);
     } catch (error) {
-      problem = problemInWords(error);
+      fail(error);
       return false;
     }
   }
@@ -121,7 +129,7 @@ function follow() {
     try {
       await connect.choose(stepId, id);
     } catch (error) {
-      problem = problemInWords(error);
+      fail(error);
     }
     busy = "";
     redraw();
@@ -151,7 +159,7 @@ function follow() {
       }),
       choosing && choices("Or use one that is there already", others(step), "Use"),
       choosing && own.asks.length > 0 && ownForm(own, { id: stepId, app, heading: "h2", show: step.show, send, redraw }),
-      (problem || !UNTROUBLED.has(step.show)) && quote(step.support),
+      (problem || !UNTROUBLED.has(step.show)) && quote((problem ? support : own.support) ?? step.support),
     );
   }
 

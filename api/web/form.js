@@ -73,7 +73,8 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     look(now);
     const { answer } = filled;
     const known = new Set(answer ? inputsOf(answer.fields).map(({ id }) => id) : []);
-    const others = [...(answer?.problems ?? []), ...filled.told].filter(({ field }) => !known.has(field));
+    const isComing = answer === null && !filled.trouble;
+    const others = isComing ? [] : [...(answer?.problems ?? []), ...filled.told].filter(({ field }) => !known.has(field));
     return h(
       "fieldset",
       { key: `form-${stepId}`, class: "form", disabled: locked, "aria-label": `Fields of step ${now.position + 1}`, "aria-busy": filled.sending ? "true" : null },
@@ -85,7 +86,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
           h("div", { class: "row" }, plain("Try again", () => (filled.unsent.size > 0 ? void send() : void read()))),
         ),
       others.map(({ field, detail }) => h("p", { key: `other ${field} ${detail}`, class: "flaw", role: "alert" }, `${field}: ${sentence(detail)}`)),
-      answer === null && !filled.trouble && h("div", { key: "loading", class: "skeleton" }),
+      isComing && h("div", { key: "loading", class: "skeleton" }),
       answer && answer.fields.some(isAnyRequired) && h("p", { key: "legend", class: "soft small" }, "Fields with ", h("span", { class: "flaw" }, "*"), " must be filled."),
       answer?.fields.map(part),
       h("p", { key: "said", class: "soft small", role: "status" }, filled.said),

@@ -10,6 +10,7 @@ import { h } from "./dom.js";
  * @property {boolean} isTyped what is typed into secret fields is shown
  * @property {boolean} isSending
  * @property {boolean} isRefused what was sent last was not taken
+ * @property {string | null} support by what that refusal is found in the log
  * @property {Map<string, string>} flaws what is wrong, by field
  *
  * @typedef {{title: string, fields: Record<string, string>}} Given
@@ -17,7 +18,7 @@ import { h } from "./dom.js";
 
 /** @returns {OwnForm} */
 export function newOwnForm() {
-  return { asks: [], isTyped: false, isSending: false, isRefused: false, flaws: new Map() };
+  return { asks: [], isTyped: false, isSending: false, isRefused: false, support: null, flaws: new Map() };
 }
 
 /**
@@ -31,12 +32,12 @@ export function newOwnForm() {
  */
 export async function supply(own, connect, stepId, given) {
   own.flaws.clear();
-  own.isRefused = false;
+  Object.assign(own, { isRefused: false, support: null });
   try {
     await connect.ask(stepId, "POST", "/authentications", given);
   } catch (error) {
     if (error.code !== "fields_refused") throw error;
-    own.isRefused = true;
+    Object.assign(own, { isRefused: true, support: error.support });
     for (const { field, detail } of error.facts.flaws ?? []) own.flaws.set(field, detail);
     return false;
   }

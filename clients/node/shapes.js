@@ -602,7 +602,7 @@
  */
 
 /**
- * @typedef {object} FunnelHour How many sessions came how far in an hour that began `at`; each is counted once for each stage.
+ * @typedef {object} FunnelHour How many sessions came how far in an hour that began `at`; each is counted once for each stage. `connected`: by a popup of `popup_opened`. A session gets `ready` without one, too: by an account that was chosen or that an own app's fields made, or because its apps need none.
  * @property {string} at
  * @property {number} begun
  * @property {number} app_chosen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dashboard.nodes import Node, h
@@ -50,11 +50,14 @@ THINGS: Final = {
 STAGES: Final = (
     ("begun", "begun"),
     ("app_chosen", "app chosen"),
-    ("popup_opened", "popup opened"),
-    ("connected", "connected"),
     ("ready", "ready"),
     ("created", "Zap created"),
 )
+BY_POPUP: Final = (
+    ("popup_opened", "popup opened"),
+    ("connected", "connected by it"),
+)
+"""The way by which only some sessions go: others have their account without a popup, or need none."""
 FULL: Final = 0.9
 BUSY: Final = 0.6
 MOST_APPS: Final = 6
@@ -270,21 +273,12 @@ def _resolved(popups: Json) -> int:
 
 
 def _funnel(hours: list[Json], now: int) -> Node:
-    totals = {stage: sum(hour[stage] for hour in hours) for stage, _ in STAGES}
+    totals = {stage: sum(hour[stage] for hour in hours) for stage, _ in (*STAGES, *BY_POPUP)}
     most = max(totals.values(), default=0)
     if not most:
         body = nothing("Nothing was begun today", "Sessions are counted by how far they came, hour by hour.")
         return card("The last 24 hours", body, key="funnel")
-    steps = [
-        h(
-            "li",
-            h("span", said),
-            meter(totals[stage] / most, "busy", label=f"{said}: {totals[stage]}"),
-            h("b", number(totals[stage])),
-            key=stage,
-        )
-        for stage, said in STAGES
-    ]
+    others = "Of these, by popup. The others chose an account, filled in fields, or need none."
     begun = [hour["begun"] for hour in hours]
     created = [hour["created"] for hour in hours]
     label = f"By the hour, begun: {', '.join(map(str, begun))}; Zaps created: {', '.join(map(str, created))}"
@@ -298,7 +292,30 @@ def _funnel(hours: list[Json], now: int) -> Node:
     )
     lost = sum(hour["expired"] + hour["cancelled"] for hour in hours)
     given_up = h("p", f"{count_of(lost, 'session')} expired or cancelled.", cls="soft small") if lost else None
-    return card("The last 24 hours", h("ol", *steps, cls="funnel"), drawing, legend, given_up, key="funnel")
+    return card(
+        "The last 24 hours",
+        _stages(STAGES, totals, most, label="How far sessions came"),
+        h("p", others, cls="soft small between"),
+        _stages(BY_POPUP, totals, most, label="By popup"),
+        drawing,
+        legend,
+        given_up,
+        key="funnel",
+    )
+
+
+def _stages(stages: Sequence[tuple[str, str]], totals: Mapping[str, int], most: int, *, label: str) -> Node:
+    steps = [
+        h(
+            "li",
+            h("span", said),
+            meter(totals[stage] / most, "busy", label=f"{said}: {totals[stage]}"),
+            h("b", number(totals[stage])),
+            key=stage,
+        )
+        for stage, said in stages
+    ]
+    return h("ol", *steps, cls="funnel", aria_label=label, key=label)
 
 
 def _budget(overview: Json, now: int) -> Node:

@@ -31,6 +31,11 @@ def around(sight: Sight, title: str, view: View) -> Node:
     return h("div", *parts, cls="page stack wide", key=title)
 
 
+def coming(title: str) -> Node:
+    """Return what stands in a page's place until the browser has what draws it."""
+    return h("div", h("div", *_loading(title), cls="page stack wide"), id="coming")
+
+
 def broken(title: str) -> Node:
     """Return what is said when a page cannot be drawn from what the API answered."""
     text = "The dashboard's log says why. Are dashboard and API of the same version?"
@@ -103,8 +108,14 @@ def _word(title: str, said: str, why: str, way_out: str, called: str) -> Node:
 
 def _loading(title: str) -> list[Node]:
     ghosts = [h("div", cls="skeleton", key=f"ghost-{place}") for place in range(3)]
-    said = h("p", f"{title}: asking the API", cls="unseen", role="status", key="loading")
-    return [h("h1", title, key="title"), said, h("div", *ghosts, cls="stack ghosts", aria_hidden="true", key="ghosts")]
+    opening = h(
+        "header",
+        h("div", h("h1", title), cls="stack tight"),
+        h("p", "Loading …", cls="as-of small", role="status"),
+        cls="opening",
+        key="head",
+    )
+    return [opening, h("div", *ghosts, cls="stack ghosts", aria_hidden="true", key="ghosts")]
 
 
 def more_than_shown(shown: int, what: str) -> str:

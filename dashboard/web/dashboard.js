@@ -7,8 +7,6 @@ const PLACES = { o: "/", s: "/sessions", a: "/apps", d: "/deliveries", w: "/work
 let toldAt = Date.now();
 let isGoing = false;
 
-document.querySelector(".bar [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-
 /** @param {Event} event */
 function isWriting(event) {
   return event.target instanceof Element && event.target.closest("input, select, textarea, dialog") !== null;

@@ -73,7 +73,10 @@ class Fate(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far a session came; each is counted once, in the hour in which the session first came there."""
+    """How far a session came; each is counted once, in the hour in which the session first came there.
+
+    `connected`: through a popup that was opened. An account that the user chose, or that fields made, is none of it.
+    """
 
     BEGUN = "begun"
     APP_CHOSEN = "app_chosen"
@@ -134,6 +137,8 @@ def counted(session: Session, events: Iterable[Event]) -> Counted:
             continue
         step = session.step(event.step_id) if event.step_id is not None else None
         popup = None if step is None else _popup(session, step, event)
+        if stage is Stage.CONNECTED and popup is None:
+            continue
         found = Counted(
             found.stages if stage is None else (*found.stages, stage),
             found.popups if popup is None else (*found.popups, popup),

@@ -117,6 +117,13 @@ class Builder:
         return done
 
 
+def refusals(page: Page) -> list[str]:
+    """Return what will be the references of requests that are refused because of what they hold."""
+    found: list[str] = []
+    page.on("response", lambda got: found.append(got.headers["zapwright-reference"]) if got.status == 422 else None)
+    return found
+
+
 async def walk_through(popup: Page) -> None:
     """Go through a popup's pages, as somebody who connects."""
     await popup.locator("#continue").click()

@@ -9,6 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from tests.acceptance.installation import Installation
+from tests.browser.builder import refusals
 from tests.browser.connect_page import (
     FOUND_MS,
     NO_POPUPS,
@@ -158,7 +159,7 @@ async def test_links_for_two_steps_in_one_browser_do_not_mix(context: BrowserCon
     await expect(slack.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
 
 
-async def test_an_own_app_is_connected_by_its_fields(
+async def test_an_own_app_is_connected_by_its_fields(  # noqa: PLR0915 - one story
     chromium: Browser, product: Product, installation: Installation
 ) -> None:
     """By keyboard, on a dark phone. What is wrong stands at its field; what is secret stays nowhere once it is sent."""
@@ -167,6 +168,7 @@ async def test_an_own_app_is_connected_by_its_fields(
     page = await opened(context, link)
     bodies: list[str] = []
     page.on("request", lambda sent: bodies.append(sent.post_data or "") if sent.method == "POST" else None)
+    refused = refusals(page)
     form = await filled_in(page, password="wrong-horse")
     found = [await axe(page)]
     password = form.get_by_label("Password", exact=True)
@@ -189,6 +191,7 @@ async def test_an_own_app_is_connected_by_its_fields(
 
     assert found == ["", ""]
     assert width <= PHONE["width"]
+    assert [quoted] == refused
     assert await found_by_operators(installation, quoted) == link.session["id"]
     assert [secret for secret in ("wrong-horse", "battery-staple") if secret in left] == []
     assert [sum(secret in body for body in bodies) for secret in ("wrong-horse", "battery-staple")] == [1, 1]

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.acceptance.installation import Installation
 from tests.browser.dashboard import SOON_MS, Dashboard, Waiting, a_key, signed_in, usual, waiting
@@ -75,9 +75,9 @@ async def test_the_first_page_renews_itself(well: None, dashboard: Dashboard) ->
     page = dashboard.page
     for title in ("Stuck", "Lost messages by app", "The last 24 hours", "Zapier's limits"):
         await expect(page.get_by_role("region", name=title)).to_be_visible()
-    first = await page.locator(".as-of").inner_text()
+    first = await page.locator("#board .as-of").inner_text()
 
-    await expect(page.locator(".as-of")).not_to_have_text(first, timeout=SOON_MS)
+    await expect(page.locator("#board .as-of")).not_to_have_text(first, timeout=SOON_MS)
 
 
 async def test_one_app_starts_cutting_openers_and_it_shows_within_ten_seconds(
@@ -123,6 +123,37 @@ async def test_pages_lead_to_each_other_by_keyboard(dashboard: Dashboard) -> Non
 
     await expect(page.get_by_text("No session is like that")).to_be_visible()
     assert page.url == f"{dashboard.url}/sessions?q=nobody-has-this"
+
+
+async def test_a_page_says_that_it_loads_and_holds_its_place(dashboard: Dashboard) -> None:
+    """While its scripts are on their way: what comes stands where the word stood."""
+    page, arrived = dashboard.page, asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await arrived.wait()
+        await route.continue_()
+
+    await page.route("**/nicegui.js", late)
+    await page.goto(f"{dashboard.url}/audit", wait_until="commit")
+    await expect(page.get_by_role("status")).to_have_text("Loading …")
+    before = await page.get_by_role("heading", name="Audit").bounding_box()
+    arrived.set()
+    await expect(page.locator("#board h1")).to_be_visible(timeout=SOON_MS)
+    after = await page.get_by_role("heading", name="Audit").bounding_box()
+
+    assert before is not None
+    assert after is not None
+    assert (before["x"], before["y"]) == (after["x"], after["y"])
+    await expect(page.get_by_text("Loading …")).to_be_hidden()
+
+
+async def test_every_entry_of_the_menu_is_in_sight(dashboard: Dashboard) -> None:
+    """None is cut off, or waits beyond an edge that nobody sees, however narrow the window."""
+    page = dashboard.page
+    for width in (375, 768, 900, 1280):
+        await page.set_viewport_size({"width": width, "height": 844})
+        for entry in await page.get_by_role("navigation", name="Pages").get_by_role("link").all():
+            await expect(entry).to_be_in_viewport(ratio=1)
 
 
 async def test_an_address_without_a_page_says_so(dashboard: Dashboard) -> None:
@@ -182,8 +213,8 @@ async def test_what_somebody_types_stays_while_the_page_renews_itself(incident: 
     await page.get_by_role("button", name="End it").click()
     reason = page.locator("dialog[open]").get_by_label("Why?")
     await reason.fill("half a sen")
-    shown = await page.locator(".as-of").inner_text()
-    await expect(page.locator(".as-of")).not_to_have_text(shown, timeout=SOON_MS)
+    shown = await page.locator("#board .as-of").inner_text()
+    await expect(page.locator("#board .as-of")).not_to_have_text(shown, timeout=SOON_MS)
 
     await expect(reason).to_have_value("half a sen")
     await expect(reason).to_be_focused()
@@ -271,9 +302,9 @@ async def test_while_the_api_is_down_the_page_says_so_and_comes_back(
     page = dashboard.page
     os.kill(installation.pids["api"], signal.SIGKILL)
     await expect(page.get_by_role("alert").filter(has_text="The API does not answer.")).to_be_visible(timeout=SOON_MS)
-    await expect(page.locator(".as-of")).to_contain_text("stands still")
+    await expect(page.locator("#board .as-of")).to_contain_text("stands still")
     await expect(page.get_by_role("region", name="Zapier's limits")).to_be_visible()
-    await expect(page.locator(".as-of")).not_to_contain_text("stands still", timeout=SOON_MS)
+    await expect(page.locator("#board .as-of")).not_to_contain_text("stands still", timeout=SOON_MS)
 
     await expect(page.get_by_text("The API does not answer.")).to_have_count(0)
 

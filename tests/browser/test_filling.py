@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import BrowserContext, Locator, Route, expect
 
 from tests.acceptance.installation import Installation
-from tests.browser.builder import Builder
+from tests.browser.builder import Builder, refusals
 
 pytestmark = pytest.mark.browser
 
@@ -46,8 +46,11 @@ async def test_an_own_app_is_connected_by_its_fields(builder: Builder) -> None:
     form = builder.step(1).get_by_role("form", name="Connect Acme Orders by its fields")
     await expect(form.get_by_label("Password", exact=True)).to_have_attribute("type", "password")
     await expect(form.get_by_label("Username", exact=True)).to_have_attribute("type", "text")
+    refused = refusals(builder.page)
     await _fill_in(builder, "wrong-horse")
     await builder.shows(1, "not-made")
+    await expect(builder.step(1).locator(".quote .mono")).to_be_visible()
+    quoted = await builder.step(1).locator(".quote .mono").inner_text()
     await expect(builder.step(1).locator(".note")).to_contain_text("Acme Orders did not accept what you filled in")
     await expect(builder.button(1, "Connect with these")).not_to_have_attribute("aria-disabled", "true")
     await expect(builder.step(1).locator(".note")).to_have_count(1)
@@ -61,6 +64,7 @@ async def test_an_own_app_is_connected_by_its_fields(builder: Builder) -> None:
     kept = await builder.page.evaluate(KEPT)
     shown = await builder.page.content()
 
+    assert [quoted] == refused
     assert "battery-staple" not in kept + shown
     assert "wrong-horse" not in kept + shown
 

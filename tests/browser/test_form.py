@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -73,6 +74,26 @@ async def test_a_step_with_dependent_choices_and_a_mapping_is_filled_in_and_the_
         "worksheet": "sheet-00060/leads",
         "COL$A": {"$text": ["Dear ", owner, ", hello"]},
     }
+
+
+async def test_the_first_flaw_has_the_focus_once_its_field_is_there(builder: Builder) -> None:
+    """Also where the Zap was to be created before; until then its step has it, unless the user goes elsewhere."""
+    page, arrived = builder.page, asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await arrived.wait()
+        await route.continue_()
+
+    await _begin(builder, "hasty", "Google Sheets")
+    await page.route("**/fields", late)
+    await builder.choose_action(2, "Create Spreadsheet Row")
+    await page.get_by_role("button", name="Create the Zap").click()
+    await expect(builder.step(2).get_by_role("heading", level=2)).to_be_focused()
+    await expect(builder.step(2).locator(".form > .flaw")).to_have_count(0)
+    builder.complaints[:] = [said for said in builder.complaints if "409" not in said]
+    arrived.set()
+
+    await expect(builder.step(2).get_by_role("combobox", name="Spreadsheet")).to_be_focused()
 
 
 async def _begin(builder: Builder, user: str, app: str) -> None:

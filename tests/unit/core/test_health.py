@@ -79,11 +79,12 @@ def test_a_signal_that_opens_its_popup_says_in_which_browser() -> None:
 
 
 def test_a_choice_of_the_users_is_no_popups() -> None:
-    """Nothing was resolved through one."""
+    """Nothing was resolved through one: more sessions would be connected than opened a popup."""
     story = Story().choose("slack").settle()
 
     assert fates(story) == {}
-    assert counted(story.session, story.events).stages[-1] is Stage.CONNECTED
+    assert counted(story.session, story.events).stages[:2] == (Stage.BEGUN, Stage.APP_CHOSEN)
+    assert Stage.CONNECTED not in counted(story.session, story.events).stages
 
 
 def test_what_fields_made_is_no_popups() -> None:
@@ -101,6 +102,8 @@ def test_what_fields_made_is_no_popups() -> None:
 
     assert found.step().state is unanswered.step().state is StepState.RESOLVED
     assert fates(found) == fates(unanswered) == {}
+    for story in (found, unanswered):
+        assert Stage.CONNECTED not in counted(story.session, story.events).stages
 
 
 def test_popups_that_end_otherwise_are_told_apart() -> None:

@@ -55,6 +55,17 @@ def test_an_app_that_jumped_is_the_first_thing_said() -> None:
     assert "jumped" in said
 
 
+def test_no_stage_counts_more_than_the_one_before_it() -> None:
+    """Who is ready without a popup stands in another line than who came by one."""
+    hour = {"at": operators.ago(0), "begun": 40, "app_chosen": 38, "popup_opened": 9, "connected": 8, "ready": 30}
+    funnel = [{**hour, "created": 27, "expired": 0, "cancelled": 0}]
+    page = _page("Overview", overview.view, **{**EMPTY, "overview": operators.overview(funnel=funnel)})
+    lines = [node for node in _all(page) if node.tag == "ol" and node.attributes.get("class") == "funnel"]
+    counts = [[int(text_of(node)) for node in _all(line) if node.tag == "b"] for line in lines]
+
+    assert counts == [[40, 38, 30, 27], [9, 8]]
+
+
 def test_when_all_is_well_it_says_so() -> None:
     """Nobody has to read numbers to know."""
     assert "All is well" in _overview()
@@ -212,7 +223,7 @@ def test_a_page_that_is_old_says_so_and_stays() -> None:
 @pytest.mark.parametrize(
     ("seen", "says"),
     [
-        (Seen(), "asking the API"),
+        (Seen(), "Loading …"),
         (Seen(trouble=UNREACHABLE), "asked again every few seconds"),
         (Seen(trouble=Trouble(says="x", status=404)), "no such thing"),
         (Seen(trouble=Trouble(says="x", status=403)), "Your key does not open this"),
