@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -401,3 +402,14 @@ def test_what_is_set_wrongly_is_named_in_words(desk: Shell, variable: str, value
     desk.environment[variable] = value
 
     assert desk.refused("tenants", "list").startswith(words)
+
+
+def test_a_port_that_is_taken_is_told_so(desk: Shell) -> None:
+    """Nothing was asked of the API by then."""
+    desk.environment["ZAPWRIGHT_API_KEY"] = "of-a-backend"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        assert desk.refused("listen", "--port", str(port)) == (
+            f"nothing can listen at port {port}: Address already in use; choose another --port"
+        )
