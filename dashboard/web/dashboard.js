@@ -6,6 +6,7 @@ const PLACES = { o: "/", s: "/sessions", a: "/apps", d: "/deliveries", w: "/work
 
 let toldAt = Date.now();
 let isGoing = false;
+let isPointing = false;
 
 /** @param {Event} event */
 function isWriting(event) {
@@ -65,8 +66,11 @@ addEventListener("input", (event) => {
   if (another instanceof HTMLInputElement) another.checked = true;
 });
 
+// What is picked by pointer is looked for at once. By keyboard each arrow changes the value on the way to the one that is meant.
+addEventListener("pointerdown", () => (isPointing = true), true);
+addEventListener("keydown", () => (isPointing = false), true);
 addEventListener("change", (event) => {
-  if (event.target instanceof HTMLSelectElement && event.target.form?.method === "get") event.target.form?.requestSubmit();
+  if (isPointing && event.target instanceof HTMLSelectElement && event.target.form?.method === "get") event.target.form.requestSubmit();
 });
 
 /** Which state each drawing was scrolled to, so that whoever scrolls on is left alone. @type {WeakMap<Element, string>} */

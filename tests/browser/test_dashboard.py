@@ -16,6 +16,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Route, expect
 
 from tests.acceptance.installation import Installation
+from tests.browser.builder import press, tab_to
 from tests.browser.dashboard import SOON_MS, Dashboard, Waiting, a_key, signed_in, usual, waiting
 from tests.browser.product import Product
 from tests.browser.scenes import scene, until
@@ -176,7 +177,11 @@ async def test_filters_stand_in_the_address_and_a_shared_link_shows_the_same(
     """To who is not signed in yet, too, once they are."""
     page = dashboard.page
     await dashboard.open("/sessions", "Sessions")
-    await page.get_by_label("State").select_option("awaiting-popup")
+    await tab_to(page, page.get_by_label("State"))
+    for _ in range(3):
+        await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_label("State")).to_have_value("awaiting-popup")
+    await press(page, page.get_by_role("button", name="Look"))
     await expect(page.locator(".chips")).to_contain_text("state: awaiting-popup")
     await page.locator("summary", has_text="More filters").click()
     await page.get_by_label("User").fill(incident.stuck.user)
