@@ -149,7 +149,7 @@ def _delivery(**more: Any) -> dict[str, Any]:
 
 
 def test_messages_that_can_be_sent_again_say_so_in_a_column_with_a_name() -> None:
-    """Also on a phone, where each cell says what it is. Of those on their way nothing is to be done, and no column is."""
+    """Also on a phone, where each cell says what it is. Of those that are on their way nothing is to be done."""
     heads = {}
     for state in ("dead", "pending"):
         seen: Any = {"endpoints": {"webhooks": []}, "deliveries": {"deliveries": [_delivery(state=state)]}}
