@@ -278,7 +278,8 @@ def _funnel(hours: list[Json], now: int) -> Node:
     if not most:
         body = nothing("Nothing was begun today", "Sessions are counted by how far they came, hour by hour.")
         return card("The last 24 hours", body, key="funnel")
-    others = "Of these, by popup. The others chose an account, filled in fields, or need none."
+    counted = "Each session counts once at a stage, in the hour in which it came there."
+    others = "Of these, by popup. Others chose an account, filled in fields, or need none."
     begun = [hour["begun"] for hour in hours]
     created = [hour["created"] for hour in hours]
     label = f"By the hour, begun: {', '.join(map(str, begun))}; Zaps created: {', '.join(map(str, created))}"
@@ -294,6 +295,7 @@ def _funnel(hours: list[Json], now: int) -> Node:
     given_up = h("p", f"{count_of(lost, 'session')} expired or cancelled.", cls="soft small") if lost else None
     return card(
         "The last 24 hours",
+        h("p", counted, cls="soft small before"),
         _stages(STAGES, totals, most, label="How far sessions came"),
         h("p", others, cls="soft small between"),
         _stages(BY_POPUP, totals, most, label="By popup"),

@@ -2,6 +2,7 @@
 // @ts-check
 
 const AWAKE_MS = 60_000;
+const LOST_MS = 2_000;
 const PLACES = { o: "/", s: "/sessions", a: "/apps", d: "/deliveries", w: "/workers", u: "/audit" };
 
 let toldAt = Date.now();
@@ -13,17 +14,24 @@ function isWriting(event) {
   return event.target instanceof Element && event.target.closest("input, select, textarea, dialog") !== null;
 }
 
+/** Says that somebody is there. Whoever is not signed in any more is led to where they can be. */
 function tell() {
-  if (Date.now() - toldAt < AWAKE_MS) return;
   toldAt = Date.now();
   fetch("/awake", { method: "POST" }).then((answer) => {
     if (answer.status === 401 || answer.redirected) location.reload();
   }, () => undefined);
 }
 
-addEventListener("pointermove", tell, { passive: true });
+function tellSometimes() {
+  if (Date.now() - toldAt >= AWAKE_MS) tell();
+}
+
+// A dashboard that was started anew knows nobody, and takes no connection of theirs: the page would wait for one for ever.
+setInterval(() => document.querySelector("#popup:not([aria-hidden=true])") && tell(), LOST_MS);
+
+addEventListener("pointermove", tellSometimes, { passive: true });
 addEventListener("keydown", (event) => {
-  tell();
+  tellSometimes();
   if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event)) return;
   if (event.key === "/") {
     const search = document.querySelector("input[type=search]");

@@ -314,6 +314,21 @@ async def test_while_the_api_is_down_the_page_says_so_and_comes_back(
     await expect(page.get_by_text("The API does not answer.")).to_have_count(0)
 
 
+async def test_a_dashboard_that_is_started_anew_asks_for_the_key_and_shows_the_page_again(
+    dashboard: Dashboard, installation: Installation
+) -> None:
+    """By itself, and why it asks: nobody waits before a page that looks for a connection it cannot have."""
+    page = dashboard.page
+    await dashboard.open("/sessions?q=nobody-has-this", "Sessions")
+    os.kill(installation.pids["dashboard"], signal.SIGKILL)
+    await expect(page.get_by_role("alert")).to_contain_text("the dashboard was started anew", timeout=SOON_MS)
+    await dashboard.sign_in(installation.variables["ZAPWRIGHT_OPERATOR_KEY"])
+
+    await expect(page.get_by_text("No session is like that")).to_be_visible(timeout=SOON_MS)
+    assert page.url == f"{dashboard.url}/sessions?q=nobody-has-this"
+    dashboard.complaints.clear()
+
+
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
 async def test_axe_finds_nothing(
     incident: Incident, chromium: Browser, installation: Installation, theme: str, width: int
