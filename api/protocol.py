@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.responses import Response
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -31,6 +32,8 @@ _UNFIT: Final = bytes({*range(32), 127} - {9})
 """What no value of a header may have: it would end the header (RFC 9110, 5.5)."""
 
 _END: Final = b"\r\n"
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
+_NO_HTTP: Final = "Invalid HTTP request received."
 _PLAIN: Final = re.compile(rb"/[!\"$->@-~]{0,8000}")
 """An address that is a path alone, printable, and no longer than uvicorn can certainly take apart."""
 
@@ -111,6 +114,7 @@ class Protocol(HttpToolsProtocol):
         self._direct = direct
         self._patience = patience
         self._is_amid_head = False
+        self._is_told_again = False
         self._unfinished = 0
 
     # --- the connection ---
@@ -141,7 +145,7 @@ class Protocol(HttpToolsProtocol):
         """Read on."""
         self._patience.is_here(self)
         self._unfinished += len(data)
-        super().data_received(data)
+        self._read(data)
         call = self.cycle
         if self._unfinished > MOST_UNFINISHED:
             self._read_no_more()
@@ -165,8 +169,34 @@ class Protocol(HttpToolsProtocol):
         else:
             super().send_400_response(msg)
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: whoever asks for another protocol is answered in this one, with a line in the log."""
+    def _read(self, data: bytes) -> None:
+        """Have it parsed; uvicorn drops what stands behind the head of a request that asks for another protocol."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+            except HttpParserUpgrade as asked:
+                rest = rest[asked.args[0] :]
+                self._stay()
+            except HttpParserError:
+                self.logger.warning(_NO_HTTP)
+                self.send_400_response(_NO_HTTP)
+                return
+            else:
+                return
+
+    def _stay(self) -> None:
+        """Read on in the protocol that we speak, whatever a request asked for: it is answered as if it had not.
+
+        The parser counts its body as the other protocol's, and would take it for requests. So another one is told how
+        long the body is.
+        """
+        framing = [header for header in self.headers if header[0] in _FRAMING]
+        if not self.cycle.keep_alive:
+            framing.append((b"connection", b"close"))
+        self.parser = HttpRequestParser(self)
+        self._is_told_again = True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join([b"%b: %b\r\n" % header for header in framing]))
 
     # --- what is given up ---
 
@@ -208,8 +238,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._is_amid_head = True
-        super().on_message_begin()
+        if not self._is_told_again:
+            self._is_amid_head = True
+            super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A line of its head is here. What stands behind a body in chunks is no part of that (RFC 9110, 6.5.1)."""
@@ -218,6 +249,9 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Its head is here."""
+        if self._is_told_again:
+            self._is_told_again = False
+            return
         self._is_amid_head = False
         self._unfinished = 0
         self._patience.has_head(self)
@@ -240,6 +274,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
+        if self.parser.should_upgrade():
+            return  # its head is
         self._unfinished = 0
         call = self.cycle
         if type(call) is Call and not call.is_whole:

@@ -354,7 +354,10 @@ def _signal(record: SignalRecord) -> answers.SignalRecord:
 def why(about: str, diagnosis: Diagnosis) -> answers.Why:
     """Show what is going on."""
     return answers.Why(
-        about=about, verdict=diagnosis.verdict, findings=tuple(map(answers.Finding.of, diagnosis.findings))
+        about=about,
+        title=diagnosis.title,
+        verdict=diagnosis.verdict,
+        findings=tuple(map(answers.Finding.of, diagnosis.findings)),
     )
 
 

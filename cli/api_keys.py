@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.schemas.fields import timestamp
 from cli import tables
 from cli.errors import CommandError
 from cli.remote import Json
+from cli.rows import Cell, Rows
 from cli.storage import on_store
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors.tenants import TenantNotFoundError
@@ -164,22 +164,22 @@ def _document(key: ApiKey) -> Json:
     }
 
 
-def _drawn(keys: Sequence[ApiKey]) -> Table:
-    """Draw keys so that 80 columns are enough for all of it."""
-    table = Table(box=None, header_style="bold")
-    table.add_column("key, name, of", overflow="fold")
-    table.add_column("scopes", no_wrap=True)
-    table.add_column("made, last used, revoked", no_wrap=True)
-    for key in keys:
-        of = Text(key.tenant_id) if key.tenant_id else Text(f"operators, {_seen(key)}", style="bold")
-        named = (Text(key.id), tables.plain(key.name), of)
-        moments = (("made", key.created_at), ("last used", key.last_used_at), ("revoked", key.revoked_at))
-        table.add_row(
-            Text("\n").join(part for part in named if part),
-            "\n".join(sorted(key.scopes)),
-            "\n".join(f"{what} {tables.moment(timestamp(at))} UTC" for what, at in moments if at is not None),
-        )
-    return table
+def _drawn(keys: Sequence[ApiKey]) -> Rows:
+    rows: list[Mapping[str, Cell]] = [
+        {
+            "key": key.id,
+            "name": tables.plain(key.name),
+            "of": key.tenant_id or Text(f"operators, {_seen(key)}", style="bold"),
+            "scopes": "\n".join(sorted(key.scopes)),
+            "when (UTC)": "\n".join(f"{what} {tables.moment(timestamp(at))}" for what, at in _moments(key) if at),
+        }
+        for key in keys
+    ]
+    return Rows(groups=(("key", "name", "of"), ("scopes",), ("when (UTC)",)), rows=rows)
+
+
+def _moments(key: ApiKey) -> Sequence[tuple[str, Instant | None]]:
+    return (("made", key.created_at), ("last used", key.last_used_at), ("revoked", key.revoked_at))
 
 
 def _seen(key: ApiKey) -> str:

@@ -165,7 +165,8 @@ class Builder:
         zap = self.api.ask("POST", f"{self.session}/zap", {})["zap"]
         if zap["state"] != "created":
             raise CommandError(f"the Zap was not created: {zap['state']} {zap['problem'] or ''}")
-        self.voice.good(f"Zap created: {zap['editor_url'] or zap['id']}")
+        self.voice.good("Zap created")
+        self.voice.say(f"  {zap['editor_url'] or zap['id']}")
 
     # --- what a user does at Zapier ---
 

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from rich.console import Console, Group
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from cli import devenv, tables
@@ -19,6 +18,7 @@ from cli.environment import read_settings
 from cli.errors import CommandError, MisuseError, RefusedError, UnknownError
 from cli.plan import API_URL, OPERATOR_KEY
 from cli.remote import Json, Remote
+from cli.rows import Rows
 
 _OPERATOR: Final = "/v1/operator"
 _WHY: Final = f"{_OPERATOR}/why"
@@ -34,7 +34,6 @@ _STATUSES: Final = {"stuck": 3, "unknown": UnknownError.status}
 """Exit statuses that ask for somebody; 1 and 2 are every command's, for trouble and for misuse."""
 
 _MAY_BE_AN_ID: Final = re.compile("[!-~]+")
-_LONGEST_ID: Final = 40
 _BY_ITSELF: Final = {"awaiting-popup", "needs-auth"}
 _OVER: Final = {"created": "its Zap was created", "cancelled": "it was cancelled", "expired": "it expired"}
 
@@ -120,8 +119,7 @@ def audit(data_dir: Path | None, query: Mapping[str, str | int | None], *, as_js
         tables.as_json(console, page)
         return 0
     console.print(_entries(page["entries"]) if page["entries"] else "no entries")
-    if page["cursor"]:
-        console.print(f"[dim]more: --cursor {page['cursor']}[/]")
+    tables.show_more(console, page)
     return 0
 
 
@@ -140,7 +138,7 @@ def operators_api(data_dir: Path | None) -> Remote:
             f"no operator's key is known: set {OPERATOR_KEY}; who runs the store makes one by "
             "`zapwright api-keys create --operator --name YOU`"
         )
-    return Remote(url, api_key=key)
+    return Remote(url, api_key=key, key_from=OPERATOR_KEY)
 
 
 def _session(session_id: str) -> str:
@@ -189,7 +187,9 @@ def _done(done: Json, *, as_json: bool) -> int:
 
 def _said(said: Json) -> Group:
     words, style = _VERDICTS[said["verdict"]]
-    lines: list[Text | Padding] = [Text.assemble(tables.plain(said["about"]), ": ", (words, style))]
+    about, title = tables.plain(said["about"]), tables.plain(said["title"] or "")
+    heading = Text.assemble(title, " (", about, ")") if title else about
+    lines: list[Text | Padding] = [Text.assemble(heading, ": ", (words, style))]
     for finding in said["findings"]:
         lines.append(Padding(Text.assemble("• ", tables.plain(finding["says"], most=1_000)), (0, 0, 0, 2)))
         if finding["do"] is not None:
@@ -197,32 +197,20 @@ def _said(said: Json) -> Group:
     return Group(*lines)
 
 
-def _entries(entries: Sequence[Json]) -> Table:
-    """Draw the audit; ids stand on one line, so that they can be copied, and 80 columns are enough for all of it."""
-    table = Table(box=None, header_style="bold")
-    ids = [
-        word
+def _entries(entries: Sequence[Json]) -> Rows:
+    rows = [
+        {
+            "at (UTC)": tables.moment(entry["at"]),
+            "action": entry["action"],
+            "who": tables.plain(entry["key_name"]),
+            "key": entry["key_id"],
+            "session": entry["session_id"],
+            "step": entry["step_id"] or "",
+            "about": tables.plain(entry["about"] or ""),
+            "outcome": ": ".join(filter(None, (entry["outcome"], (entry["detail"] or "").replace("_", " ")))),
+            "why": tables.plain(entry["reason"], most=500),
+        }
         for entry in entries
-        for named in ("key_id", "session_id", "step_id", "about")
-        for word in (entry[named] or "").split()
-        if len(word) <= _LONGEST_ID
     ]
-    table.add_column("what", no_wrap=True)
-    table.add_column("who, to", overflow="fold", min_width=max(map(len, ids), default=None))
-    table.add_column("outcome, why", overflow="fold")
-    for entry in entries:
-        table.add_row(
-            _lines(f"{tables.moment(entry['at'])} UTC", entry["action"]),
-            _lines(entry["key_name"], entry["key_id"], entry["session_id"], entry["step_id"], entry["about"]),
-            Text("\n").join(
-                (
-                    tables.plain(f"{entry['outcome']} {entry['detail'] or ''}".strip()),
-                    tables.plain(entry["reason"], most=500),
-                )
-            ),
-        )
-    return table
-
-
-def _lines(*parts: str | None) -> Text:
-    return Text("\n").join(tables.plain(part) for part in parts if part)
+    groups = (("at (UTC)", "action"), ("who", "key", "session", "step", "about"), ("outcome", "why"))
+    return Rows(groups=groups, rows=rows)

@@ -16,12 +16,12 @@ import typer
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cli import devenv, tables
 from cli.environment import read_settings, store_url
 from cli.errors import CommandError
+from cli.rows import Cell, Rows
 from orchestrator import logs
 from orchestrator.bootstrap import rate_limits
 from orchestrator.clock import SystemClock
@@ -181,13 +181,16 @@ def settings_of(findings: list[Finding]) -> Mapping[str, str]:
 
 
 def _print(console: Console, findings: list[Finding], calls: int) -> None:
-    table = Table(box=None, header_style="bold")
-    for column in ("", "what was asked", "assumed", "found"):
-        table.add_column(column, overflow="fold")
-    for found in findings:
-        advice = f"\n→ {found.advice}" if found.advice else ""
-        table.add_row(_mark(found), found.question, found.assumed, Text(found.found + advice))
-    console.print(table)
+    rows: list[Mapping[str, Cell]] = [
+        {
+            "holds": _mark(found),
+            "what was asked": found.question,
+            "assumed": found.assumed,
+            "found": f"{found.found}\n→ {found.advice}" if found.advice else found.found,
+        }
+        for found in findings
+    ]
+    console.print(Rows(groups=(("holds",), ("what was asked",), ("assumed",), ("found",)), rows=rows))
     for name, value in settings_of(findings).items():
         console.print(f"  set {name}={value}")
     console.print("  for a simulator that answers so: PATCH /_control/faults with")
@@ -197,8 +200,8 @@ def _print(console: Console, findings: list[Finding], calls: int) -> None:
     console.print(f"{len(findings)} asked, {differs} otherwise than assumed, {still_open} open, {calls} calls")
 
 
-_MARKS: Final[Mapping[bool | None, str]] = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}
+_MARKS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 
 
-def _mark(found: Finding) -> str:
-    return _MARKS[found.holds]
+def _mark(found: Finding) -> Text:
+    return Text(*_MARKS[found.holds])

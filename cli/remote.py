@@ -15,11 +15,12 @@ _LIMIT_S: Final = 45.0
 
 
 class Remote:
-    """One side that answers JSON. Used as a context manager."""
+    """One side that answers JSON. Used as a context manager. `key_from` is the variable that holds the key."""
 
-    def __init__(self, url: str, *, api_key: str | None = None) -> None:
+    def __init__(self, url: str, *, api_key: str | None = None, key_from: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._url = url
+        self._key_from = key_from
         self._client = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=_LIMIT_S)
 
     def __enter__(self) -> Self:
@@ -40,19 +41,35 @@ class Remote:
             raise CommandError(
                 f"{self._url} does not answer: {error}; is it running? `zapwright up` starts it"
             ) from error
-        if not answer.is_success:
-            detail, code = _problem(answer)
-            raise RefusedError(f"{method} {path}: {answer.status_code} {detail}", code=code)
-        return dict(answer.json()) if answer.content else {}
+        document = _document(answer)
+        if document is None:
+            raise CommandError(
+                f"{self._url} is no API of ours, or something before it answers in its place: "
+                f"{answer.status_code} {answer.reason_phrase} to {method} {path}"
+            )
+        if answer.is_success:
+            return document
+        raise RefusedError(self._said(document, answer), code=document.get("code"))
+
+    def _said(self, problem: Json, answer: httpx.Response) -> str:
+        """Say what happened and what to do, and last by which reference the API's log has it."""
+        detail = problem.get("detail") or problem.get("title") or problem.get("error") or answer.reason_phrase
+        if self._key_from is not None:
+            detail = _OF_THE_KEY.get(problem.get("code", ""), "{detail}").format(detail=detail, key=self._key_from)
+        reference = problem.get("reference")
+        return f"{detail} (reference {reference})" if reference else str(detail)
 
 
-def _problem(answer: httpx.Response) -> tuple[str, str | None]:
-    """Return what an answer says of what was wrong, and its code if it has one."""
+_OF_THE_KEY: Final = {
+    "unauthorized": "the API does not know the key in {key}, or no longer: `zapwright api-keys` lists and makes keys",
+    "scope_missing": "{detail}, and the one in {key} has not: `zapwright api-keys create` makes another",
+}
+
+
+def _document(answer: httpx.Response) -> Json | None:
+    """Return the document of an answer ({} for none), None for what is no document."""
     try:
-        document = answer.json()
+        document = answer.json() if answer.content else {}
     except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        return answer.reason_phrase, None
-    detail = document.get("detail") or document.get("title") or document.get("error") or answer.reason_phrase
-    return str(detail), document.get("code")
+        return None
+    return document if isinstance(document, dict) else None

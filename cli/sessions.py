@@ -61,4 +61,4 @@ def api_of(data_dir: Path | None) -> Remote:
             f"no API is known: set {API_URL} and {API_KEY}, or run `zapwright up` "
             f"(there is no {devenv.path_in(data_dir)}){devenv.hint(data_dir)}"
         )
-    return Remote(url, api_key=key)
+    return Remote(url, api_key=key, key_from=API_KEY)

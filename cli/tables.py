@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.remote import Json
+from cli.rows import Cell, Rows
 
 if TYPE_CHECKING:
     from cli.tally import Entry
@@ -25,6 +26,7 @@ _OBEYED: Final = re.compile(
 )
 """What terminals obey or hide: control characters, and marks of direction. Lines of our own documents end by \\n."""
 
+SETTLED: Final = frozenset({"resolved", "no-auth-required"})
 COLORS: Final = {
     "resolved": "green",
     "no-auth-required": "green",
@@ -38,23 +40,27 @@ COLORS: Final = {
 
 def show_list(console: Console, page: Json) -> None:
     """Print a page of sessions."""
-    table = Table(box=None, header_style="bold")
-    for column in ("session", "user", "status", "state", "steps", "created", "title"):
-        table.add_column(column, no_wrap=column == "session")
-    for session in page["sessions"]:
-        settled = sum(step["state"] in {"resolved", "no-auth-required"} for step in session["steps"])
-        table.add_row(
-            session["id"],
-            plain(session["user_id"]),
-            _colored(session["status"]),
-            _colored(session["state"]),
-            f"{settled}/{len(session['steps'])}",
-            moment(session["created_at"]),
-            plain(session["title"] or ""),
-        )
-    console.print(table if page["sessions"] else "no sessions")
+    rows: list[Mapping[str, Cell]] = [
+        {
+            "session": session["id"],
+            "user": plain(session["user_id"]),
+            "status": _colored(session["status"]),
+            "state": _colored(session["state"]),
+            "steps": f"{sum(step['state'] in SETTLED for step in session['steps'])}/{len(session['steps'])} settled",
+            "created (UTC)": moment(session["created_at"]),
+            "title": plain(session["title"] or ""),
+        }
+        for session in page["sessions"]
+    ]
+    groups = (("session", "user"), ("status", "state", "steps"), ("created (UTC)", "title"))
+    console.print(Rows(groups=groups, rows=rows) if rows else "no sessions")
+    show_more(console, page)
+
+
+def show_more(console: Console, page: Json) -> None:
+    """Say how to go on after a page, if there is more."""
     if page["cursor"]:
-        console.print(f"[dim]more: --cursor {page['cursor']}[/]")
+        console.print(Text(f"more: --cursor {page['cursor']}", style="dim"), soft_wrap=True)
 
 
 def show_one(console: Console, session: Json, events: Json) -> None:
@@ -64,46 +70,43 @@ def show_one(console: Console, session: Json, events: Json) -> None:
         console.print("[dim]older events are no longer kept[/]")
 
 
-def timeline(session: Json, events: list[Json]) -> Table:
+def timeline(session: Json, events: list[Json]) -> Rows:
     """Draw a session's events, each with how long after the first it came."""
     apps = {step["id"]: (step["app"] or {}).get("title", "") for step in session["steps"]}
-    table = Table(box=None, header_style="bold")
-    table.add_column("#", justify="right")
-    table.add_column("after", justify="right")
-    for column in ("event", "step", "facts"):
-        table.add_column(column)
-    for event in events:
-        table.add_row(
-            str(event["seq"]),
-            f"{_seconds(event['at']) - _seconds(events[0]['at']):.1f} s",
-            event["name"],
-            plain(apps.get(event["step_id"] or "", "")),
-            plain(_facts(event["data"]), most=1_000),
-        )
-    return table
+    rows = [
+        {
+            "#": str(event["seq"]),
+            "after": f"{_seconds(event['at']) - _seconds(events[0]['at']):.1f} s",
+            "event": event["name"],
+            "step": plain(apps.get(event["step_id"] or "", "")),
+            "facts": plain(_facts(event["data"]), most=1_000),
+        }
+        for event in events
+    ]
+    groups = (("#",), ("after",), ("event", "step"), ("facts",))
+    return Rows(groups=groups, rows=rows, numbers=frozenset({"#", "after"}))
 
 
-def received(zaps: list[Json]) -> Table:
+def received(zaps: list[Json]) -> Rows:
     """Draw Zaps as the simulator received them."""
-    table = Table(box=None, header_style="bold", title="what Zapier received", title_justify="left")
-    for column in ("step", "authentication", "alias", "inputs"):
-        table.add_column(column)
-    for zap in zaps:
-        for step in zap["steps"]:
-            inputs = json.dumps(step["inputs"], ensure_ascii=False)
-            table.add_row(step["key"], str(step["authentication"]), str(step["alias"]), Text(inputs))
-    return table
+    rows = [
+        {
+            "step": step["key"],
+            "authentication": str(step["authentication"] or ""),
+            "alias": str(step["alias"] or ""),
+            "inputs": json.dumps(step["inputs"], ensure_ascii=False),
+        }
+        for zap in zaps
+        for step in zap["steps"]
+    ]
+    groups = (("step",), ("authentication", "alias"), ("inputs",))
+    return Rows(groups=groups, rows=rows, title="what Zapier received")
 
 
-def account_of(entries: Sequence[Entry]) -> Table:
+def account_of(entries: Sequence[Entry]) -> Rows:
     """Draw what calls were for."""
-    table = Table(box=None, header_style="bold")
-    table.add_column("calls", justify="right")
-    for column in ("endpoint", "what for"):
-        table.add_column(column, overflow="fold")
-    for entry in entries:
-        table.add_row(str(entry.calls), entry.endpoint, entry.what_for)
-    return table
+    rows = [{"calls": str(entry.calls), "endpoint": entry.endpoint, "what for": entry.what_for} for entry in entries]
+    return Rows(groups=(("calls",), ("endpoint",), ("what for",)), rows=rows, numbers=frozenset({"calls"}))
 
 
 def as_json(console: Console, document: object) -> None:
@@ -119,7 +122,9 @@ def plain(text: str, *, most: int = MOST_SHOWN) -> Text:
 
 
 def _head(session: Json) -> Table:
-    table = Table(box=None, show_header=False)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
     zap = session["zap"]
     for name, value in (
         ("session", session["id"]),
@@ -130,36 +135,47 @@ def _head(session: Json) -> Table:
         ("reference", session["reference"]),
         ("Zapier", f"{session['credential']['state']} {session['credential']['account'] or ''}"),
         ("Zap", f"{zap['state']} {zap['editor_url'] or zap['id'] or zap['problem'] or ''}"),
-        ("deadline", moment(session["deadline"])),
+        ("created", f"{moment(session['created_at'])} UTC"),
+        ("deadline", f"{moment(session['deadline'])} UTC"),
     ):
         if value is not None:
-            table.add_row(f"[dim]{name}[/]", plain(value) if isinstance(value, str) else value)
+            table.add_row(name, plain(value) if isinstance(value, str) else value)
     return table
 
 
-def _steps(session: Json) -> Table:
-    table = Table(box=None, header_style="bold")
-    for column in ("step", "app", "state", "authentication", "evidence", "next check"):
-        table.add_column(column)
-    for step in session["steps"]:
-        evidence, attempt = step["evidence"], step["attempt"]
-        table.add_row(
-            step["id"],
-            plain((step["app"] or {}).get("title", "–")),
-            Text.assemble(_colored(step["state"]), f" {step['reason'] or ''}"),
-            plain((step["authentication"] or {}).get("title", "–")),
-            ", ".join(evidence["channels"]) if evidence else "–",
-            moment(attempt["next_check_at"]) if attempt and attempt["next_check_at"] else "–",
-        )
-    return table
+def _steps(session: Json) -> Rows:
+    rows: list[Mapping[str, Cell]] = [
+        {
+            "#": str(place),
+            "step": step["id"],
+            "app": plain((step["app"] or {}).get("title", "")),
+            "state": Text(" ").join([_colored(step["state"]), Text(step["reason"] or "")]),
+            "next check (UTC)": moment((step["attempt"] or {}).get("next_check_at") or ""),
+            "authentication": plain(_named(step["authentication"])),
+            "evidence": ", ".join((step["evidence"] or {}).get("channels", ())),
+        }
+        for place, step in enumerate(session["steps"], start=1)
+    ]
+    groups = (("#",), ("step", "app"), ("state", "next check (UTC)"), ("authentication", "evidence"))
+    return Rows(groups=groups, rows=rows, numbers=frozenset({"#"}))
+
+
+def _named(authentication: Json | None) -> str:
+    return "" if authentication is None else f"{authentication['id']} {authentication['title'] or ''}"
 
 
 def _facts(data: Json) -> str:
-    return ", ".join(
-        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in data.items()
-        if value is not None
-    )
+    return ", ".join(f"{name}: {_fact(value)}" for name, value in data.items() if value is not None)
+
+
+def _fact(value: object) -> str:
+    match value:
+        case str():
+            return value
+        case list() if all(isinstance(one, str) for one in value):
+            return " ".join(value) or "none"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _colored(word: str) -> Text:

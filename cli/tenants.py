@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
 from cli import tables
 from cli.errors import CommandError
 from cli.remote import Json
+from cli.rows import Cell, Rows
 from cli.storage import on_store
 from orchestrator.clock import SystemClock
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, TenantChange, origin_of, own_app_of, tenant_id_of
@@ -125,17 +125,20 @@ def _document(tenant: Tenant) -> Json:
     }
 
 
-def _drawn(tenants: Sequence[Tenant]) -> Table:
-    table = Table(box=None, header_style="bold")
-    for column in ("tenant", "name", "origins", "Zapier client", "own apps"):
-        table.add_column(column)
-    for tenant in tenants:
-        client = tenant.zapier_client_id or "the deployment's"
-        table.add_row(
-            tenant.id,
-            tenant.name,
-            "\n".join(tenant.origins) or "none: no page can use it",
-            f"{client}, with a secret" if tenant.has_client_secret else client,
-            "\n".join(tenant.own_apps) or "–",
-        )
-    return table
+def _drawn(tenants: Sequence[Tenant]) -> Rows:
+    rows: list[Mapping[str, Cell]] = [
+        {
+            "tenant": tenant.id,
+            "name": tables.plain(tenant.name),
+            "origins": "\n".join(tenant.origins) or "none: no page can use it",
+            "Zapier client": _client(tenant),
+            "own apps": "\n".join(tenant.own_apps),
+        }
+        for tenant in tenants
+    ]
+    return Rows(groups=(("tenant", "name"), ("origins",), ("Zapier client", "own apps")), rows=rows)
+
+
+def _client(tenant: Tenant) -> str:
+    client = tenant.zapier_client_id or "the deployment's"
+    return f"{client}, with a secret" if tenant.has_client_secret else client

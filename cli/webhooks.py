@@ -14,11 +14,11 @@ from urllib.parse import quote
 
 import httpx
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cli import interrupts, tables
 from cli.remote import Json, Remote
+from cli.rows import Cell, Rows
 from cli.sessions import api_of
 
 _WEBHOOKS: Final = "/v1/webhooks"
@@ -96,8 +96,7 @@ def deliveries(data_dir: Path | None, endpoint: str, query: Mapping[str, str | i
         tables.as_json(console, page)
         return 0
     console.print(_sent(page["deliveries"]) if page["deliveries"] else "no deliveries")
-    if page["cursor"]:
-        console.print(f"[dim]more: --cursor {page['cursor']}[/]")
+    tables.show_more(console, page)
     return 0
 
 
@@ -205,35 +204,37 @@ def _show_secret(made: Json, *, as_json: bool) -> None:
     Console(stderr=True, highlight=False).print("[dim]Keep the secret now: it is not shown again.[/]")
 
 
-def _drawn(endpoints: Sequence[Json]) -> Table:
-    table = Table(box=None, header_style="bold")
-    for column in ("endpoint", "url", "of", "events", "paused", "description"):
-        table.add_column(column, no_wrap=column == "endpoint", overflow="fold")
-    for one in endpoints:
-        table.add_row(
-            one["id"],
-            tables.plain(one["url"]),
-            one["session_id"] or "every session",
-            str(len(one["events"])),
-            f"[red]{one['paused']}[/]" if one["paused"] else "",
-            tables.plain(one["description"]),
-        )
-    return table
+def _drawn(endpoints: Sequence[Json]) -> Rows:
+    rows: list[Mapping[str, Cell]] = [
+        {
+            "endpoint": one["id"],
+            "of": one["session_id"] or "every session",
+            "url": tables.plain(one["url"]),
+            "description": tables.plain(one["description"]),
+            "events": str(len(one["events"])),
+            "paused": Text(one["paused"] or "", style="red"),
+        }
+        for one in endpoints
+    ]
+    return Rows(groups=(("endpoint", "of"), ("url", "description"), ("events",), ("paused",)), rows=rows)
 
 
-def _sent(found: Sequence[Json]) -> Table:
-    table = Table(box=None, header_style="bold")
-    for column in ("session", "seq", "event", "state", "tries", "last", "next try"):
-        table.add_column(column, no_wrap=column == "session", overflow="fold")
-    for one in found:
-        last = one["tries"][-1] if one["tries"] else {"status": None, "problem": "–"}
-        table.add_row(
-            one["session_id"],
-            str(one["seq"]),
-            one["event"],
-            one["state"],
-            str(len(one["tries"])),
-            str(last["status"] or last["problem"]),
-            one["next_try_at"] or "",
-        )
-    return table
+def _sent(found: Sequence[Json]) -> Rows:
+    rows = [
+        {
+            "session": one["session_id"],
+            "event": one["event"],
+            "seq": str(one["seq"]),
+            "state": one["state"],
+            "tries": str(len(one["tries"])),
+            "last": tables.plain(_last(one["tries"])),
+            "next try (UTC)": tables.moment(one["next_try_at"] or ""),
+        }
+        for one in found
+    ]
+    groups = (("session", "event"), ("seq",), ("state", "last"), ("tries",), ("next try (UTC)",))
+    return Rows(groups=groups, rows=rows, numbers=frozenset({"seq", "tries"}))
+
+
+def _last(tries: Sequence[Json]) -> str:
+    return str(tries[-1]["status"] or tries[-1]["problem"]) if tries else ""

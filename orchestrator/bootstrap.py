@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from orchestrator.checking import Checker
-from orchestrator.clock import RandomIds, SystemClock
+from orchestrator.clock import Measure, RandomIds, SystemClock
 from orchestrator.commits import Commits
 from orchestrator.core.endpoints import Networks
 from orchestrator.core.ports.around import Clock, Ids
@@ -24,6 +24,7 @@ from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.ports.webhooks import Post
 from orchestrator.core.ports.workers import Queues
 from orchestrator.core.schedule import Policy
+from orchestrator.core.session import SECOND, Millis
 from orchestrator.creation import Creator
 from orchestrator.credentials import ToldCredentials
 from orchestrator.delivering import Courier
@@ -37,6 +38,7 @@ from orchestrator.metrics import Metrics
 from orchestrator.oversight import Oversight
 from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
+from orchestrator.recollection import Recollection
 from orchestrator.sampling import Sampler
 from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
@@ -58,6 +60,8 @@ CONNECTIONS = httpx.Limits(max_connections=100, max_keepalive_connections=20, ke
 
 LIMIT_OF_FULL_RESERVES = 60
 """A limit smaller than this has smaller reserves, in proportion."""
+
+TICK: Final[Millis] = 10 * SECOND
 
 COLLECTED_AFTER: Final = (50_000, 20, 50)
 """Objects made and not freed before the youngest are collected; collections of one age before one of the next."""
@@ -373,7 +377,6 @@ async def opened(
     try:
         await store.check()
         clock.offset = await store.clock_offset(clock.now)
-        following = asyncio.create_task(clock.follow(store.clock_offset))
         zapwright = compose(
             settings,
             store=store,
@@ -385,16 +388,25 @@ async def opened(
             queues=queues,
             metrics=metrics,
         )
+        ticking = asyncio.create_task(tick(clock, store.clock_offset, zapwright.commits.recollection))
         try:
             yield zapwright
         finally:
             await zapwright.upkeep.settle()
-            following.cancel()
+            ticking.cancel()
     finally:
         await post.aclose()
         await queues.aclose()
         await http.aclose()
         await store.aclose()
+
+
+async def tick(clock: SystemClock, measure: Measure, recollection: Recollection, *, every: Millis = TICK) -> None:
+    """Let go of what a process has recalled for too long, though nothing happens, and correct its clock; for ever."""
+    while True:
+        await clock.sleep(every)
+        recollection.let_go()
+        await clock.correct(measure)
 
 
 def posting(settings: Settings, clock: Clock) -> AiohttpPost:

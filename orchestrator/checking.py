@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import reduce
 
 from structlog.contextvars import bound_contextvars
 
-from orchestrator.commits import Commits
+from orchestrator.commits import Applied, Commits
 from orchestrator.core import schedule
-from orchestrator.core.effects import Due, LeaseHeld
+from orchestrator.core.effects import Due, EndCheck, Guard, LeaseHeld, Untouched
 from orchestrator.core.errors.base import NotFoundError
 from orchestrator.core.errors.credentials import SignInRequiredError
 from orchestrator.core.errors.store import LeaseLostError, StaleVersionError, StoreError
@@ -25,6 +26,7 @@ from orchestrator.core.ports.watches import Settlement, Watch, WatchStore
 from orchestrator.core.retry import retry_at
 from orchestrator.core.session import Instant, Listing, Session, SessionKey, WatchKey
 from orchestrator.core.signals import AuthenticationsListed, Signal
+from orchestrator.core.values import replace
 
 MOST_SETTLE_TRIES = 20
 MOST_CHECKS_KEPT = 16
@@ -74,18 +76,17 @@ class Checker:
             return False
 
     async def _look(self, watch: Watch, credential: Credential | None, token: str, permits: Sequence[Permit]) -> bool:
-        key = watch.key
         if credential is None or credential.state is not CredentialState.ACTIVE:
             await self._upstream.give_back(permits)
-            await self._settle(key, token, paused_for=credential.generation if credential else 0)
+            await self._settle(watch, token, paused_for=credential.generation if credential else 0)
             return False
         try:
-            listing = await self._upstream.authentications(credential, key.app_id, permits=permits)
+            listing = await self._upstream.authentications(credential, watch.key.app_id, permits=permits)
         except SignInRequiredError:
-            await self._settle(key, token, paused_for=credential.generation)
+            await self._settle(watch, token, paused_for=credential.generation)
         except UpstreamBusyError as busy:
             until, pages = self._clock.now() + busy.retry_after, max(watch.pages, busy.pages)
-            await self._settle(key, token, held_until=until, failures=watch.failures, pages=pages)
+            await self._settle(watch, token, held_until=until, failures=watch.failures, pages=pages)
         except UpstreamError:
             await self._back_off(watch, token)
         else:
@@ -93,35 +94,56 @@ class Checker:
         return False
 
     async def _take(self, watch: Watch, token: str, listing: Listing, credential: Credential) -> bool:
-        """Apply a listing to every waiting session, those with messages first, then settle the watch."""
-        now, shared = self._clock.now(), False
-        if credential.profile_id is not None:
-            tenant_id, profile_id = credential.tenant_id, credential.profile_id
-            shared = await self._credentials.users_of_profile(tenant_id, profile_id, now=now) > 1
-        # Read anew: `_settle` takes this listing to cover everything heard before it began.
-        watch = await self._watches.load(watch.key, now=now)
-        known: Watch | None = watch
-        for session in await self._waiting(watch):
-            with suppress(NotFoundError):  # purged between the two reads
-                await self._apply(session, watch.key, token, listing, known=known, shared=shared)
-            known = None  # what one session takes is claimed, and no news to the next
+        """Apply a listing to every waiting session, those with messages first, and end the check.
+
+        The last commit ends it where it can: where we committed nothing since the watch was read. Otherwise it is
+        settled afterwards.
+        """
+        # Read anew: who ends the check takes this listing to cover everything heard before it began.
+        sight, shared = await asyncio.gather(self._see(watch), self._is_shared(credential))
+        known: Sight | None = sight
+        for number, session in enumerate(sight.sessions, start=1):
+            ends = known if listing.complete and number == len(sight.sessions) else None
+            try:
+                applied = await self._apply(session, token, listing, known=known, ends=ends, shared=shared)
+            except NotFoundError:  # purged since
+                continue
+            if applied.ends_check:
+                return True
+            if applied.is_committed:
+                known = None  # what one session takes is claimed, and no news to the next
         if listing.complete:
-            await self._settle(watch.key, token, checked=listing)
+            await self._settle(watch, token, checked=listing, sight=known)
         else:
             await self._back_off(watch, token)
         return listing.complete
 
-    async def _apply(
-        self, session: Session, key: WatchKey, token: str, listing: Listing, *, known: Watch | None, shared: bool
-    ) -> None:
-        """Apply the listing to a session as it was read, with the watch as it is `known`.
+    async def _is_shared(self, credential: Credential) -> bool:
+        """Whether several users have this Zapier account."""
+        if credential.profile_id is None:
+            return False
+        tenant_id, profile_id, now = credential.tenant_id, credential.profile_id, self._clock.now()
+        return await self._credentials.users_of_profile(tenant_id, profile_id, now=now) > 1
 
-        If either has changed, the commit's guards say so, and both are read again.
+    async def _apply(
+        self,
+        session: Session,
+        token: str,
+        listing: Listing,
+        *,
+        known: Sight | None,
+        ends: Sight | None,
+        shared: bool,
+    ) -> Applied:
+        """Apply the listing to a session as it was read, with the watch as it is `known`; that commit `ends` the check.
+
+        If either has changed, the commit's guards say so, and both are read again; then the check goes on.
         """
+        key = WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=listing.app_id)
 
         async def listed(_: Session) -> Signal:
             nonlocal known
-            watch, known = known or await self._watches.load(key, now=self._clock.now()), None
+            watch, known = known.watch if known else await self._watches.load(key, now=self._clock.now()), None
             return AuthenticationsListed(
                 listing=listing,
                 checks=_with(watch.checks, listing),
@@ -130,37 +152,51 @@ class Checker:
                 shared_profile=shared,
             )
 
+        def ending(after: Session) -> tuple[EndCheck, Guard] | None:
+            nonlocal ends
+            seen, ends = ends, None
+            if seen is None:
+                return None
+            due = _due(seen.after(after), checked_at=_with(seen.watch.checks, listing)[-1])
+            end = EndCheck(app_id=key.app_id, begun_at=listing.begun_at, pages=listing.pages, due=due)
+            return end, Untouched(app_id=key.app_id, version=seen.watch.version)
+
         guards = (LeaseHeld(app_id=key.app_id, token=token),)
         with bound_contextvars(session=session.id):
-            await self._commits.apply(session.key, listed, guards=guards, read=session)
+            return await self._commits.apply(session.key, listed, guards=guards, read=session, ending=ending)
 
     async def _back_off(self, watch: Watch, token: str) -> None:
         failures = watch.failures + 1
         until = retry_at(failures, now=self._clock.now(), jitter=self._chance())
-        await self._settle(watch.key, token, held_until=until, failures=failures)
+        await self._settle(watch, token, held_until=until, failures=failures)
 
     async def _settle(  # noqa: PLR0913 - the ways in which a check may end
         self,
-        key: WatchKey,
+        before: Watch,
         token: str,
         *,
         checked: Listing | None = None,
+        sight: Sight | None = None,
         held_until: Instant | None = None,
         paused_for: int | None = None,
         failures: int = 0,
         pages: int | None = None,
     ) -> None:
-        """End the check. A commit that touched the watch meanwhile is heard: what is due is computed again."""
+        """End the check. A commit that touched the watch meanwhile is heard: what is due is computed again.
+
+        `before` is the watch as the check began with it, `sight` how it was seen since, if it may be so still.
+        """
         for tries_left in reversed(range(MOST_SETTLE_TRIES)):
             now = self._clock.now()
-            watch = await self._watches.load(key, now=now)
+            seen, sight = sight or await self._see(before), None
+            watch = seen.watch
             checks = _with(watch.checks, checked) if checked else watch.checks
             settlement = Settlement(
-                key=key,
+                key=watch.key,
                 token=token,
                 version=watch.version,
                 now=now,
-                due=await self._due(watch, checked_at=checks[-1] if checks else None),
+                due=_due(seen, checked_at=checks[-1] if checks else None),
                 checked_at=checked.begun_at if checked else None,
                 pages=pages or (checked.pages if checked else watch.pages),
                 failures=failures,
@@ -174,27 +210,45 @@ class Checker:
                     raise
         return None
 
-    async def _due(self, watch: Watch, *, checked_at: Instant | None) -> Due | None:
-        dues = [
-            due
-            for session in await self._waiting(watch)
-            if session.is_open
-            for step in session.steps
-            if step.app is not None and step.app.id == watch.key.app_id
-            if (due := schedule.due(step, checked_at=checked_at)) is not None
-        ]
-        return reduce(Due.__or__, dues) if dues else None
+    async def _see(self, before: Watch) -> Sight:
+        """Read the watch and the sessions that wait; whoever came since `before` is read after it.
 
-    async def _waiting(self, watch: Watch) -> list[Session]:
-        """Load the sessions that wait, those that hold messages first: what is theirs is then nobody's news."""
-        found = []
-        for session_id in sorted({waiter.session_id for waiter in watch.waiters}):
-            try:
+        Those that hold messages come first: what is theirs is then nobody's news.
+        """
+        expected = {waiter.session_id for waiter in before.waiters}
+        watch, found = await self._watches.load_with_sessions(before.key, expected, now=self._clock.now())
+        waiting = {waiter.session_id for waiter in watch.waiters}
+        sessions = [session for session in found if session.id in waiting]
+        for session_id in waiting - expected:
+            with suppress(NotFoundError):  # purged between the two reads
                 key = SessionKey(tenant_id=watch.key.tenant_id, session_id=session_id)
-                found.append(await self._sessions.load(key))
-            except NotFoundError:
-                continue  # purged between the two reads
-        return sorted(found, key=lambda session: not _has_message(session, watch.key.app_id))
+                sessions.append(await self._sessions.load(key))
+        sessions.sort(key=lambda session: (not _has_message(session, watch.key.app_id), session.id))
+        return Sight(watch=watch, sessions=tuple(sessions))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """A watch with the sessions that wait on it, none read before it."""
+
+    watch: Watch
+    sessions: tuple[Session, ...]
+
+    def after(self, changed: Session) -> Sight:
+        """Return the same with one of them changed."""
+        return replace(self, sessions=tuple(changed if one.id == changed.id else one for one in self.sessions))
+
+
+def _due(seen: Sight, *, checked_at: Instant | None) -> Due | None:
+    dues = [
+        due
+        for session in seen.sessions
+        if session.is_open
+        for step in session.steps
+        if step.app is not None and step.app.id == seen.watch.key.app_id
+        if (due := schedule.due(step, checked_at=checked_at)) is not None
+    ]
+    return reduce(Due.__or__, dues) if dues else None
 
 
 def _with(checks: tuple[Instant, ...], listing: Listing) -> tuple[Instant, ...]:

@@ -12,12 +12,11 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 from orchestrator.core.errors.store import StoreError
-from orchestrator.core.session import SECOND, Instant, Millis
+from orchestrator.core.session import Instant, Millis
 
 Measure: TypeAlias = Callable[[Callable[[], Instant]], Awaitable[Millis]]
 """Tells what must be added to a clock so that it tells the store's time. Raises StoreError."""
 
-FOLLOWED_EVERY: Final[Millis] = 10 * SECOND
 TOLERANCE: Final[Millis] = 200
 """What a busy process may measure although its clock is right."""
 
@@ -46,17 +45,15 @@ class SystemClock:
         """Come back after this long."""
         await asyncio.sleep(duration / 1000)
 
-    async def follow(self, measure: Measure, *, every: Millis = FOLLOWED_EVERY) -> None:
-        """Correct the offset for ever: the machine's clock may be set, or stand still, while processes live.
+    async def correct(self, measure: Measure) -> None:
+        """Correct the offset, if it can be measured: the machine's clock may be set, or stand still, meanwhile.
 
         One that is ahead would free permits whose calls still count, and leases that are still held.
         """
-        while True:
-            await self.sleep(every)
-            with suppress(StoreError):
-                wrong_by = await measure(self.now)
-                if abs(wrong_by) > TOLERANCE:
-                    self.offset += wrong_by
+        with suppress(StoreError):
+            wrong_by = await measure(self.now)
+            if abs(wrong_by) > TOLERANCE:
+                self.offset += wrong_by
 
 
 class RandomIds:

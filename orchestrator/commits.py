@@ -8,7 +8,7 @@ from functools import cache
 
 from orchestrator.core import schedule
 from orchestrator.core.decide import Decision, decide
-from orchestrator.core.effects import Guard
+from orchestrator.core.effects import EndCheck, Guard
 from orchestrator.core.errors.base import NotFoundError, SignalRefusedError, ZapwrightError
 from orchestrator.core.errors.requests import IdempotencyKeyReusedError
 from orchestrator.core.errors.sessions import PreconditionFailedError
@@ -43,6 +43,8 @@ EARLIER_COMMITS_KEPT = 8
 """More than others can well add to one session while a commit is being repeated."""
 
 SignalSource = Callable[[Session], Awaitable[Signal]]
+Ending = Callable[[Session], tuple[EndCheck, Guard] | None]
+"""How the check that brought the signal ends by this commit, and on what that relies; None: not by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class Applied:
 
     `is_replay`: the request had been carried out before. Outcome and id are those of then; the session is as it is now.
     `written` is what was true just after the session was written, if it was. `is_committed`: this very request changed
-    the session.
+    the session. `ends_check`: by the commit its check has ended.
     """
 
     session: Session
@@ -60,6 +62,7 @@ class Applied:
     is_replay: bool = False
     written: Written | None = None
     is_committed: bool = False
+    ends_check: bool = False
 
 
 class Commits:
@@ -95,10 +98,12 @@ class Commits:
         read: Session | None = None,
         recalled: bool = False,
         act: Act | None = None,
+        ending: Ending | None = None,
     ) -> Applied:
         """Apply one signal, or one made anew of each reading of the session.
 
-        An operator's `act` that changes the session goes into the audit by the same commit.
+        An operator's `act` that changes the session goes into the audit by the same commit; a check that ends does so
+        by it, too.
 
         `read` is a reading that was made just now, to begin with; if it has grown old, that is noticed. `recalled`:
         begin with what is recalled of the session. What follows from that is committed, which fails unless it is the
@@ -126,7 +131,9 @@ class Commits:
             except (SignalRefusedError, NotFoundError, PreconditionFailedError) as refused:
                 return await self._refuse(before, made, refused, terms)
             try:
-                return await self._write(before, made, decision, now=now, guards=guards, terms=terms, act=act)
+                return await self._write(
+                    before, made, decision, now=now, guards=guards, terms=terms, act=act, ending=ending
+                )
             except (StaleVersionError, GuardFailedError) as lost:
                 if not tries_left:
                     raise
@@ -213,6 +220,7 @@ class Commits:
         guards: tuple[Guard, ...],
         terms: Terms,
         act: Act | None,
+        ending: Ending | None = None,
     ) -> Applied:
         record = None if isinstance(signal, PageSeen) else self._record(signal, decision.outcome)
         made = _made(signal)
@@ -226,13 +234,23 @@ class Commits:
         commit = self._commit(before, decision, checks=checks, now=decision.session.updated_at, record=record)
         receipt = _receipt(commit, terms.idempotency, outcome=decision.outcome, made=made)
         audit = None if act is None else act.entry(at=now, outcome=decision.outcome)
-        guards = (*commit.guards, *guards)
-        found = await self._until_known(replace(commit, guards=guards, receipt=receipt, audit=audit))
+        commit = replace(commit, guards=(*commit.guards, *guards), receipt=receipt, audit=audit)
+        end = None if ending is None else ending(commit.session)
+        if end is not None:
+            commit = replace(commit, effects=(*commit.effects, end[0]), guards=(*commit.guards, end[1]))
+        found = await self._until_known(commit)
         if isinstance(found, Receipt):
             return await self._replay(before.tenant_id, found, terms.idempotency)
         self._meter.committed(before, commit)
         self.recollection.keep(commit.session)
-        return Applied(session=commit.session, outcome=decision.outcome, made=made, written=found, is_committed=True)
+        return Applied(
+            session=commit.session,
+            outcome=decision.outcome,
+            made=made,
+            written=found,
+            is_committed=True,
+            ends_check=end is not None,
+        )
 
     async def _until_known(self, commit: Commit) -> Written | Receipt | None:
         """Write; return what is known just after that, or the receipt of the request when it was carried out before.

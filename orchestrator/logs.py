@@ -6,15 +6,20 @@ until it ends. What libraries say through `logging` comes out in the same form, 
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import json
 import logging
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from select import PIPE_BUF
 from typing import Final, TextIO
 from urllib.parse import urlsplit
 
@@ -44,17 +49,19 @@ _USER_OF_URL: Final = re.compile(r"(?<=://)[^/\s@]+@")
 def configure(settings: Settings, *, stream: TextIO | None = None, is_final: bool = False) -> None:
     """Log as the settings say, to standard error by default. The last call counts.
 
-    One that is final is the last: loggers stay as they then are, and a line costs a sixth less.
+    One that is final is the last: loggers stay as they then are, and a line costs a sixth less. Those of one tick of
+    the event loop are then written in one piece (`Sink`).
     """
     stream = stream or sys.stderr
     chain, renderer = _chain(), _guarded(_renderer(settings, stream), secrets_of(settings))
+    sink = Sink(stream, gathers=is_final)
     structlog.configure(
         processors=[*chain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
-        logger_factory=partial(Lines, stream),
+        logger_factory=partial(Lines, sink),
         cache_logger_on_first_use=is_final,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(sink)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=chain,
@@ -69,19 +76,83 @@ def configure(settings: Settings, *, stream: TextIO | None = None, is_final: boo
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
-class Lines:
-    """Writes lines, each at once. Ours do not go through `logging`, which costs more than all the rest of a line."""
+class Sink:
+    """Where lines are written, each at once; or, if it `gathers`, those of one tick of the event loop in one piece.
 
-    def __init__(self, stream: TextIO, name: str = "") -> None:
-        self.name = name
+    What is written at once stands behind what was gathered. So does what is left of that when the process ends; who
+    kills it takes what was said since the tick began. A piece is no longer than what a pipe takes whole: lines of
+    several processes never mix.
+    """
+
+    def __init__(self, stream: TextIO, *, gathers: bool) -> None:
         self._stream = stream
+        self._gathers = gathers
+        self._gathered: deque[str] = deque()
+        self._size = 0
+        if gathers:
+            atexit.register(self.flush)
+
+    def gather(self, text: str) -> None:
+        """Write a line before the event loop waits again; at once where none runs in this thread."""
+        loop = _running_loop() if self._gathers else None
+        if loop is None:
+            self.write(text)
+            return
+        size = len(text) if text.isascii() else len(text.encode())
+        if self._size + size > PIPE_BUF:
+            self.flush()
+        if not self._gathered:
+            loop.call_soon(self.flush)
+        self._gathered.append(text)
+        self._size += size
+
+    def write(self, text: str) -> None:
+        """Write it now."""
+        self._gathered.append(text)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        text = "".join(self._taken())
+        if text:
+            self._stream.write(text)
+            self._stream.flush()
+
+    def _taken(self) -> Iterator[str]:
+        """Take the lines out one by one: another thread may be adding to them, or doing the same."""
+        self._size = 0
+        with suppress(IndexError):
+            while True:
+                yield self._gathered.popleft()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class Lines:
+    """Writes lines. Ours do not go through `logging`, which costs more than all the rest of a line.
+
+    What is worse than news is written at once: the process may be about to die of it.
+    """
+
+    def __init__(self, sink: Sink, name: str = "") -> None:
+        self.name = name
+        self._sink = sink
+
+    def gather(self, line: str) -> None:
+        """Write one line, with others."""
+        self._sink.gather(line + "\n")
 
     def write(self, line: str) -> None:
-        """Write one line."""
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        """Write one line now."""
+        self._sink.write(line + "\n")
 
-    debug = info = warning = error = exception = critical = write
+    debug = info = gather
+    warning = error = exception = critical = write
 
 
 def redacted(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

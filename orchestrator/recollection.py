@@ -23,16 +23,24 @@ class Recollection:
 
     def keep(self, session: Session) -> None:
         """Know the session as it is here. What was kept for too long goes."""
-        now, known, key = self._clock.now(), self._known, (session.tenant_id, session.id)
-        known[key] = now, session
-        known.move_to_end(key)
-        while known and (len(known) > self._most or next(iter(known.values()))[0] <= now - RECALLED_FOR):
+        key = session.tenant_id, session.id
+        self._known[key] = self._clock.now(), session
+        self._known.move_to_end(key)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Know nothing any more of what is too much, or was kept for too long."""
+        now, known = self._clock.now(), self._known
+        while known and (len(known) > self._most or not _is_fresh(next(iter(known.values()))[0], now)):
             known.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def find(self, key: SessionKey) -> Session | None:
         """Return the session as it was last known, None when nothing is."""
         since, session = self._known.get((key.tenant_id, key.session_id)) or (0, None)
-        return session if self._clock.now() - since < RECALLED_FOR else None
+        return session if _is_fresh(since, self._clock.now()) else None
 
     def drop(self, key: SessionKey) -> None:
         """Know nothing of the session any more."""
@@ -47,3 +55,8 @@ class Recollection:
         ]
         for key in of_user:
             del self._known[key]
+
+
+def _is_fresh(since: Instant, now: Instant) -> bool:
+    """Tell whether what was kept then may be known still; a clock that was set back says nothing about how long."""
+    return 0 <= now - since < RECALLED_FOR

@@ -13,8 +13,8 @@ LEASE_MARGIN: Final[Millis] = 5 * SECOND
 TICK_IDLE: Final[Millis] = 250
 """How soon a watch that becomes due by time alone is seen."""
 
-TICK_SPACING: Final[Millis] = 20
-"""News that come closer together than this are looked at together."""
+TICK_SPACING: Final[Millis] = 50
+"""News that come closer together than this are looked at together: then one batch carries what many jobs would."""
 
 ALIVE_PAUSE: Final[Millis] = 5 * SECOND
 """How often a worker shows that its loop turns."""

@@ -457,11 +457,13 @@ class Finding(Shape):
 class Why(Shape):
     """What is going on with a session or an app, the most important first.
 
+    `about` is its id, `title` what people call it, if that is known.
     `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has
     to help) or `unknown` (no such app has been seen here).
     """
 
     about: str
+    title: str | None
     verdict: Verdict
     findings: tuple[Finding, ...]
 

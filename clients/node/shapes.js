@@ -291,13 +291,6 @@
  */
 
 /**
- * @typedef {object} Why What is going on with a session or an app, the most important first. `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has to help) or `unknown` (no such app has been seen here).
- * @property {string} about
- * @property {Verdict} verdict
- * @property {Array<Finding>} findings
- */
-
-/**
  * @typedef {object} Intervened What became of an intervention, in a sentence, and the session after it.
  * @property {Outcome} outcome
  * @property {string} says
@@ -366,6 +359,14 @@
  * @property {string | null} step_id
  * @property {string} says
  * @property {string | null} do
+ */
+
+/**
+ * @typedef {object} Why What is going on with a session or an app, the most important first. `about` is its id, `title` what people call it, if that is known. `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has to help) or `unknown` (no such app has been seen here).
+ * @property {string} about
+ * @property {string | null} title
+ * @property {Verdict} verdict
+ * @property {Array<Finding>} findings
  */
 
 /**

@@ -98,7 +98,24 @@ class ReleaseClaim:
     authentication_id: str
 
 
-Effect: TypeAlias = Wait | StopWaiting | OpenPopup | ClosePopup | ClaimAuthentication | ReleaseClaim
+@dataclass(frozen=True, kw_only=True)
+class EndCheck:
+    """The check that holds the app's watch has read a complete listing, begun then, of so many pages; it is over.
+
+    `due` is when the watch is due after everything that the commit writes; None: never. The commit relies on the
+    check's lease, and on the version of the watch for which that was computed.
+    """
+
+    app_id: str
+    begun_at: Instant
+    pages: int
+    due: Due | None
+
+
+WatchEffect: TypeAlias = Wait | StopWaiting | OpenPopup | ClosePopup | ClaimAuthentication | ReleaseClaim
+"""What a step asks for of its app's watch."""
+
+Effect: TypeAlias = WatchEffect | EndCheck
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,13 +47,13 @@ class Batches(Generic[Command, Reply]):
         self._is_planned = False
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def ask(self, commands: Sequence[Command]) -> list[Reply]:
-        """Return the replies to these commands, which are sent in this order, with others before and after them."""
+    def ask(self, commands: Sequence[Command]) -> asyncio.Future[list[Reply]]:
+        """Promise the replies to these commands, which are sent in this order, with others before and after them."""
         loop = asyncio.get_running_loop()
-        member: _Member[Command, Reply] = _Member(commands, loop.create_future())
-        self._gathered.append(member)
+        answered: asyncio.Future[list[Reply]] = loop.create_future()
+        self._gathered.append(_Member(commands, answered))
         self._plan(loop)
-        return await member.answered
+        return answered
 
     def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._is_planned and len(self._under_way) < MOST_UNDER_WAY:

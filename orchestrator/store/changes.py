@@ -1,10 +1,14 @@
-"""News of commits from a Redis-protocol server: one subscribing connection per process, however many listen."""
+"""News of commits from a Redis-protocol server: one subscribing connection for each kind of news that a process wants.
+
+Of sessions there is news with every commit of everybody, of work only when it begins: who waits for the one does not
+read the other.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from redis.asyncio.client import PubSub
@@ -17,7 +21,6 @@ from orchestrator.store import keys
 from orchestrator.store.scripts import Client
 from orchestrator.store.switchboard import Switchboard
 
-PATTERNS: Final = (f"{keys.CHANGED}*", keys.DUE, keys.OUTGOING)
 ENTRY_LIMIT: Final[Millis] = 1 * SECOND
 SILENCE_LIMIT: Final[Millis] = 15 * SECOND
 PONG_LIMIT: Final[Millis] = 5 * SECOND
@@ -28,14 +31,41 @@ LONGEST_PAUSE: Final[Millis] = 1 * SECOND
 class RedisChanges:
     """`Changes` on a Redis-protocol server.
 
-    The connection is made when somebody first listens. While it is lost it is sought again; once it is there, everybody
-    who listens is told that something may have changed.
+    A connection is made when somebody first listens to news of its kind. While it is lost it is sought again; once it
+    is there, everybody who listens is told that something may have changed.
     """
 
     def __init__(
         self, redis: Client, *, silence_limit: Millis = SILENCE_LIMIT, pong_limit: Millis = PONG_LIMIT
     ) -> None:
+        limits = {"silence_limit": silence_limit, "pong_limit": pong_limit}
+        self._of_sessions = _Hearing(redis, [f"{keys.CHANGED}*"], **limits)
+        self._of_work = _Hearing(redis, [keys.DUE, keys.OUTGOING], **limits)
+
+    def session(self, session_id: str) -> AbstractAsyncContextManager[Subscription]:
+        """Subscribe to one session's commits."""
+        return self._of_sessions.listening(keys.CHANGED + session_id)
+
+    def due(self) -> AbstractAsyncContextManager[Subscription]:
+        """Subscribe to watches becoming due at once."""
+        return self._of_work.listening(keys.DUE)
+
+    def outgoing(self) -> AbstractAsyncContextManager[Subscription]:
+        """Subscribe to outboxes being empty no more."""
+        return self._of_work.listening(keys.OUTGOING)
+
+    async def aclose(self) -> None:
+        """Hear no more; whoever listens still is told nothing any more."""
+        await self._of_sessions.aclose()
+        await self._of_work.aclose()
+
+
+class _Hearing:
+    """A connection that hears what is published under some patterns, and who listens to that."""
+
+    def __init__(self, redis: Client, patterns: Sequence[str], *, silence_limit: Millis, pong_limit: Millis) -> None:
         self._redis = redis
+        self._patterns = patterns
         self._silence_limit = silence_limit
         self._pong_limit = pong_limit
         self._switchboard = Switchboard()
@@ -43,28 +73,14 @@ class RedisChanges:
         self._hearing: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def session(self, session_id: str) -> AsyncIterator[Subscription]:
-        """Subscribe to one session's commits."""
+    async def listening(self, topic: str) -> AsyncIterator[Subscription]:
+        """Listen to this topic."""
         await self._be_connected()
-        with self._switchboard.listening(keys.CHANGED + session_id) as listener:
-            yield listener
-
-    @asynccontextmanager
-    async def due(self) -> AsyncIterator[Subscription]:
-        """Subscribe to watches becoming due at once."""
-        await self._be_connected()
-        with self._switchboard.listening(keys.DUE) as listener:
-            yield listener
-
-    @asynccontextmanager
-    async def outgoing(self) -> AsyncIterator[Subscription]:
-        """Subscribe to outboxes being empty no more."""
-        await self._be_connected()
-        with self._switchboard.listening(keys.OUTGOING) as listener:
+        with self._switchboard.listening(topic) as listener:
             yield listener
 
     async def aclose(self) -> None:
-        """Hear no more; whoever listens still is told nothing any more."""
+        """Hear no more."""
         if self._hearing is not None:
             self._hearing.cancel()
             with suppress(asyncio.CancelledError):
@@ -99,8 +115,8 @@ class RedisChanges:
 
     async def _subscribe(self, pubsub: PubSub) -> None:
         """Subscribe, and know that the server has done it."""
-        await pubsub.psubscribe(*PATTERNS)
-        for _ in PATTERNS:
+        await pubsub.psubscribe(*self._patterns)
+        for _ in self._patterns:
             if await pubsub.get_message(timeout=self._pong_limit / SECOND) is None:
                 raise RedisTimeoutError("a subscription was not confirmed")
 

@@ -7,7 +7,9 @@ from typing import assert_never
 from orchestrator.core.effects import (
     ClaimAuthentication,
     ClosePopup,
+    Due,
     Effect,
+    EndCheck,
     Guard,
     LeaseHeld,
     NoOtherPopup,
@@ -27,6 +29,7 @@ from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
 from orchestrator.store.codec import encode
 from orchestrator.store.rules import (
+    KEPT_CHECKS,
     KEPT_EVENTS,
     KEPT_HOURS_S,
     KEPT_MINUTES_S,
@@ -89,6 +92,8 @@ def _keys(commit: Commit, watches: list[WatchKey]) -> list[str]:
         )
     if commit.audit is not None:
         touched += keys.audit(shard), keys.audit_index(shard)
+    if any(isinstance(effect, EndCheck) for effect in commit.effects):
+        touched.append(keys.pages(shard))
     return touched
 
 
@@ -174,13 +179,15 @@ def _guard(guard: Guard, session_id: str) -> JsonObject:
 
 
 def _effect(effect: Effect, session_id: str, *, now: Instant) -> JsonObject:
+    if isinstance(effect, EndCheck):
+        due = effect.due or Due()
+        ended = {"kind": "end", "begun": str(effect.begun_at), "most": KEPT_CHECKS, "pages": effect.pages}
+        return {**ended, **_due(due)}
     waiter = Waiter(session_id=session_id, step_id=effect.step_id)
     member = keys.waiter_member(waiter)
     match effect:
         case Wait(due=due):
-            wanted = {"strong": due.strong, "quiet": due.quiet}
-            given = {urgency: at for urgency, at in wanted.items() if at is not None}
-            return {"kind": "wait", "waiter": member, "visible": due.visible_until, **given}
+            return {"kind": "wait", "waiter": member, **_due(due)}
         case StopWaiting():
             return {"kind": "stop", "waiter": member}
         case OpenPopup(attempt_id=attempt_id, until=until):
@@ -194,3 +201,8 @@ def _effect(effect: Effect, session_id: str, *, now: Instant) -> JsonObject:
         case ReleaseClaim(authentication_id=authentication_id):
             return {"kind": "release", "authentication": authentication_id, "waiter": member}
     assert_never(effect)
+
+
+def _due(due: Due) -> JsonObject:
+    wanted = {"visible": due.visible_until, "strong": due.strong, "quiet": due.quiet}
+    return {name: at for name, at in wanted.items() if at is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -129,10 +128,9 @@ class RedisCredentialStore:
         standing = read_standing(tenant_id, user_id, access)
         if standing is None or sealed is None:
             return None
-        known = {field.name: getattr(standing, field.name) for field in fields(standing)}
         opened = self._open(sealed.decode(), tenant_id, user_id)
         return Kept(
-            credential=Credential(**known, access_token=opened.access_token),
+            credential=Credential(**vars(standing), access_token=opened.access_token),
             refresh_token=opened.refresh_token,
             refresh=_refresh(refresh),
         )

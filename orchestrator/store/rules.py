@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from orchestrator.core.deliveries import Delivery
+from orchestrator.core.effects import EndCheck, Guard, LeaseHeld, Untouched
 from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.events import Event
 from orchestrator.core.interventions import AuditEntry
@@ -39,6 +40,14 @@ def check_commit(commit: Commit, *, shards: int) -> None:
     first = session.seq - len(commit.events) + 1
     if [event.seq for event in commit.events] != list(range(first, session.seq + 1)):
         raise ValueError(f"the new events of session {session.id} do not end at its seq {session.seq}")
+    for effect in commit.effects:
+        if isinstance(effect, EndCheck) and not _is_guarded(effect, commit.guards):
+            raise ValueError(f"the check of app {effect.app_id} is ended without its lease, or whatever has changed")
+
+
+def _is_guarded(effect: EndCheck, guards: Iterable[Guard]) -> bool:
+    kinds = {type(guard) for guard in guards if guard.app_id == effect.app_id}
+    return {LeaseHeld, Untouched} <= kinds
 
 
 def owned(session: Session, key: SessionKey) -> Session:
@@ -46,6 +55,11 @@ def owned(session: Session, key: SessionKey) -> Session:
     if session.tenant_id != key.tenant_id:
         raise SessionNotFoundError(session_id=key.session_id)
     return session
+
+
+def is_of(session: Session, key: WatchKey) -> bool:
+    """Tell whether the session is that of the watch's user."""
+    return (session.tenant_id, session.user_id) == (key.tenant_id, key.user_id)
 
 
 def whole(session: Session, events: Sequence[Event], *, after: int) -> tuple[Event, ...]:

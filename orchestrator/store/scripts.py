@@ -212,13 +212,16 @@ class Scripts:
         finally:
             self.in_flight -= 1
 
-    async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
+    def _ask(self, commands: Sequence[Command]) -> Awaitable[list[Reply]]:
         """Ask in batches: each server has its own, so that none waits for another one's answers."""
         if self._server_of is None:
-            return await self._batches[None].ask(commands)
+            return self._batches[None].ask(commands)
+        return self._ask_each(commands, self._server_of)
+
+    async def _ask_each(self, commands: Sequence[Command], server_of: Callable[[Command], Hashable]) -> list[Reply]:
         by_server: defaultdict[Hashable, list[int]] = defaultdict(list)
         for number, command in enumerate(commands):
-            by_server[self._server_of(command)].append(number)
+            by_server[server_of(command)].append(number)
         found = await asyncio.gather(
             *(self._batches[server].ask([commands[one] for one in part]) for server, part in by_server.items())
         )

@@ -20,10 +20,11 @@ from orchestrator.core.ports.watches import (
     WatchQuery,
     WatchStore,
 )
-from orchestrator.core.session import Instant, WatchKey, shard_of
+from orchestrator.core.session import Instant, Session, WatchKey, shard_of
 from orchestrator.store import keys as names
+from orchestrator.store.codec import decode_session
 from orchestrator.store.places import WatchPlace
-from orchestrator.store.rules import KEPT_CHECKS
+from orchestrator.store.rules import KEPT_CHECKS, is_of
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 
@@ -36,10 +37,21 @@ class RedisWatchStore:
 
     async def load(self, key: WatchKey, *, now: Instant) -> Watch:
         """Return the watch as it is."""
+        return (await self.load_with_sessions(key, (), now=now))[0]
+
+    async def load_with_sessions(
+        self, key: WatchKey, session_ids: Collection[str], *, now: Instant
+    ) -> tuple[Watch, tuple[Session, ...]]:
+        """Return the watch with these sessions of its user."""
         shard = self._shard(key)
-        parts = [names.watch, names.waiters, names.popups, names.claims]
-        touched = [*(part(shard, key) for part in parts), names.strong(shard), names.quiet(shard), names.pages(shard)]
-        return _watch(key, await self._scripts.call(Call("load_watch", touched, [names.watch_name(key), now])))
+        touched = [
+            *(part(shard, key) for part in (names.watch, names.waiters, names.popups, names.claims)),
+            *(name(shard) for name in (names.strong, names.quiet, names.pages)),
+            *(names.session(shard, session_id) for session_id in session_ids),
+        ]
+        *parts, documents = await self._scripts.call(Call("load_watch", touched, [names.watch_name(key), now]))
+        found = [decode_session(document) for document in documents if document is not None]
+        return _watch(key, parts), tuple(session for session in found if is_of(session, key))
 
     async def last_check(self, key: WatchKey) -> Instant | None:
         """Return when the latest complete listing began."""

@@ -28,6 +28,7 @@ def test_the_demo_resolves_four_steps_in_four_ways_and_ends(tmp_path: Path) -> N
     assert "signed in to Zapier" in demo.output
     assert {"selection", "message", "difference"} <= set(re.findall(r"selection|message|difference", demo.output))
     assert "{{step_1.owner__email}}" in demo.output
+    assert re.search(r"^✓ Zap created\n  http://\S+/editor/\S+$", demo.output, re.MULTILINE)
     assert list(tmp_path.glob("zapwright-demo-*")) == []
 
 

@@ -131,6 +131,7 @@ def story(**more: Any) -> Json:
         "session": found,
         "why": {
             "about": SESSION,
+            "title": "Leads",
             "verdict": "stuck",
             "findings": [
                 {

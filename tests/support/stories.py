@@ -20,7 +20,6 @@ from orchestrator.core.effects import (
     ClaimAuthentication,
     ClosePopup,
     Due,
-    Effect,
     Guard,
     LeaseHeld,
     NoOtherPopup,
@@ -30,6 +29,7 @@ from orchestrator.core.effects import (
     Unclaimed,
     Untouched,
     Wait,
+    WatchEffect,
 )
 from orchestrator.core.errors.base import NotFoundError, SignalRefusedError
 from orchestrator.core.events import CATALOGUE, Event, EventName
@@ -105,7 +105,7 @@ class Watch:
             return self.checks
         return (*self.checks, listing.begun_at)[-16:]
 
-    def apply(self, effect: Effect, session_id: str, *, now: Instant) -> None:
+    def apply(self, effect: WatchEffect, session_id: str, *, now: Instant) -> None:
         """Do what a commit of this session asks for."""
         self.version += 1
         waiter = Waiter(session_id=session_id, step_id=effect.step_id)

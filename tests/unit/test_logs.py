@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import select
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from importlib.metadata import version
 from io import StringIO
+from textwrap import dedent
 from typing import Any
 
 import pytest
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bound_contextvars, merge_contextvars, unbind_contextvars
+from structlog.processors import TimeStamper
 
 from api.links import LinkTokens
 from orchestrator.logs import configure
@@ -53,6 +62,22 @@ def test_a_line_names_its_facts() -> None:
     }
 
 
+def test_a_line_has_what_structlogs_own_processors_would_write() -> None:
+    """Ours redo two of them in less time, and must follow when they change."""
+    log = log_to(stream := StringIO())
+    with bound_contextvars(reference="r1", pages=1, gone=True):
+        unbind_contextvars("gone")
+        log.info("listing_read", pages=3)
+        theirs = merge_contextvars(None, "info", {"event": "listing_read", "pages": 3})
+        theirs = TimeStamper(fmt="iso", utc=True)(None, "info", theirs)
+    (line,) = lines(stream)
+    ours = {name: line[name] for name in theirs}
+    said_at, them_at = (datetime.fromisoformat(one.pop("timestamp")) for one in (ours, theirs))
+
+    assert ours == theirs, f"structlog {version('structlog')} binds otherwise than `_bound` of orchestrator/logs.py"
+    assert timedelta() <= them_at - said_at < timedelta(minutes=1), "see `_stamped` of orchestrator/logs.py"
+
+
 def test_loggers_stay_as_they_are_after_the_last_configuration() -> None:
     """A process that serves configures once, and does not look up how to log for each line."""
     configure(Settings(log_format="json"), stream=(first := StringIO()), is_final=True)
@@ -62,6 +87,113 @@ def test_loggers_stay_as_they_are_after_the_last_configuration() -> None:
     log.info("after")
 
     assert ([line["event"] for line in lines(first)], lines(second)) == (["before", "after"], [])
+
+
+class Pieces(StringIO):
+    """A stream that remembers what was written to it at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def write(self, text: str, /) -> int:
+        self.written.append(text)
+        return super().write(text)
+
+    @property
+    def events(self) -> list[list[str]]:
+        """The events in each piece."""
+        return [[json.loads(line)["event"] for line in piece.splitlines()] for piece in self.written]
+
+
+def serving_log(stream: StringIO) -> Any:
+    """Log as a process that serves does."""
+    configure(Settings(log_format="json"), stream=stream, is_final=True)
+    return structlog.get_logger("orchestrator.test")
+
+
+async def test_lines_of_one_tick_are_written_in_one_piece() -> None:
+    """Requests that are answered together cost one write, and it comes before the loop waits again."""
+    log = serving_log(stream := Pieces())
+    log.info("one")
+    log.info("two")
+    await asyncio.sleep(0)
+    log.info("three")
+    await asyncio.sleep(0)
+
+    assert stream.events == [["one", "two"], ["three"]]
+
+
+async def test_what_is_worse_than_news_is_written_at_once() -> None:
+    """With what was said before it, in that order: the process may be about to die of it."""
+    log = serving_log(stream := Pieces())
+    log.info("one")
+    log.warning("two")
+    log.info("three")
+    log.error("four")
+
+    assert stream.events == [["one", "two"], ["three", "four"]]
+
+
+async def test_what_libraries_say_stands_where_it_was_said() -> None:
+    """Their lines come through `logging`, and do not overtake ours."""
+    log = serving_log(stream := Pieces())
+    log.info("ours")
+    logging.getLogger("library").info("theirs\n")
+
+    assert [event for piece in stream.events for event in piece] == ["ours", "theirs\n"]
+
+
+def test_a_line_is_written_at_once_where_no_loop_runs() -> None:
+    """A process that starts or ends, a thread."""
+    serving_log(stream := Pieces()).info("alone")
+
+    assert stream.events == [["alone"]]
+
+
+async def test_another_thread_writes_at_once_and_loses_nobodys_lines() -> None:
+    """What the loop's thread gathered goes before it."""
+    log = serving_log(stream := Pieces())
+    log.info("gathered")
+    thread = threading.Thread(target=log.info, args=("at once",))
+    thread.start()
+    thread.join()
+
+    assert stream.events == [["gathered", "at once"]]
+
+
+async def test_a_piece_is_no_longer_than_a_pipe_takes_whole() -> None:
+    """Several processes may share one: their lines must not mix."""
+    log = serving_log(stream := Pieces())
+    for _ in range(40):
+        log.info("event", said="ü" * 100)
+    await asyncio.sleep(0)
+
+    assert sum(len(events) for events in stream.events) == 40
+    assert 2 < len(stream.written) < 20
+    assert max(len(piece.encode()) for piece in stream.written) <= select.PIPE_BUF
+
+
+def test_a_process_that_ends_in_the_middle_of_a_tick_has_written_its_lines() -> None:
+    """Whatever ends it, but for who kills it."""
+    text = """
+        import asyncio, structlog
+        from orchestrator.logs import configure
+        from orchestrator.settings import Settings
+
+        async def main():
+            structlog.get_logger().info("last words")
+            loop.stop()
+
+        configure(Settings(log_format="json"), is_final=True)
+        loop = asyncio.new_event_loop()
+        loop.create_task(main())
+        loop.run_forever()
+        raise RuntimeError
+    """
+    ended = subprocess.run([sys.executable, "-c", dedent(text)], capture_output=True, text=True, check=False)
+
+    assert '"event":"last words"' in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -504,19 +504,6 @@ class AppHealthList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
-    """What is going on with a session or an app, the most important first.
-
-    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has
-    to help) or `unknown` (no such app has been seen here).
-    """
-
-    about: str
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Intervened:
     """What became of an intervention, in a sentence, and the session after it."""
 
@@ -606,6 +593,21 @@ class Finding:
     step_id: str | None
     says: str
     do: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What is going on with a session or an app, the most important first.
+
+    `about` is its id, `title` what people call it, if that is known.
+    `verdict`: `over`, `fine`, `user` (it is the user's turn), `working` (it goes on by itself), `stuck` (somebody has
+    to help) or `unknown` (no such app has been seen here).
+    """
+
+    about: str
+    title: str | None
+    verdict: Verdict
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from orchestrator.core.signals import ClaimContested, ClaimDoubted
 from orchestrator.core.values import replace
 
 if TYPE_CHECKING:
-    from orchestrator.core.effects import Effect, Guard
+    from orchestrator.core.effects import Guard, WatchEffect
     from orchestrator.core.machine import Trigger
     from orchestrator.core.ports.watches import Watch
     from orchestrator.core.schedule import Policy
@@ -42,7 +42,7 @@ class Decision:
     session: Session
     outcome: Outcome
     events: tuple[Event, ...] = ()
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[WatchEffect, ...] = ()
     guards: tuple[Guard, ...] = ()
     displacements: tuple[Displacement, ...] = ()
 
@@ -65,7 +65,7 @@ class Draft:
         self.outcome = Outcome.APPLIED
         self.claims: dict[str, Claim] = {}
         self._told: list[Event] = []
-        self._effects: list[Effect] = []
+        self._effects: list[WatchEffect] = []
         self._guards: list[Guard] = []
         self._displacements: list[Displacement] = []
 
@@ -146,7 +146,7 @@ class Draft:
             )
         )
 
-    def ask(self, *effects: Effect) -> None:
+    def ask(self, *effects: WatchEffect) -> None:
         """Add effects."""
         self._effects += effects
 
@@ -163,7 +163,7 @@ class Draft:
         became_ready = self.session.status is SessionStatus.READY and self._before.status is not SessionStatus.READY
         if became_ready:
             self.tell(EventName.SESSION_READY)
-        if self.session != self._before or self._told:
+        if self._told or self.session != self._before:
             self.session = replace(self.session, seq=self._before.seq + len(self._told), updated_at=self.now)
         return Decision(
             session=self.session,

@@ -12,7 +12,8 @@ class SignInRequiredError(ZapwrightError):
 
     def __init__(self, *, user_id: str) -> None:
         super().__init__(
-            f"user {user_id!r} has no working Zapier credential: put a new one, then repeat this request",
+            f"user {user_id!r} has no working Zapier credential: have them sign in, or put a new one, then repeat this "
+            "request",
             user_id=user_id,
         )
 

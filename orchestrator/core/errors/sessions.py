@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from orchestrator.core.errors.base import NotFoundError, SignalRefusedError, ZapwrightError
 
 
@@ -24,13 +26,14 @@ class StepNotFoundError(NotFoundError):
 
 
 class IllegalSignalError(SignalRefusedError):
-    """The step's state does not take this signal."""
+    """The step's state does not take this signal. The message says how the step stands, and what to do instead."""
 
     code = "illegal_signal"
 
     def __init__(self, *, session_id: str, step_id: str, state: str, signal: str) -> None:
+        stands = _AT_THIS_SIGNAL.get((signal, state)) or _STANDS[state]
         super().__init__(
-            f"step {step_id} of session {session_id} is in {state}, which does not take {signal}",
+            f"step {step_id} of session {session_id} {stands}",
             session_id=session_id,
             step_id=step_id,
             state=state,
@@ -38,15 +41,42 @@ class IllegalSignalError(SignalRefusedError):
         )
 
 
+_STANDS: Final = {
+    "choose-app": "has no app yet: have one chosen first",
+    "needs-auth": "has no authentication yet: have one chosen or connected first",
+    "awaiting-popup": "waits for what its popup connects: let that come first, or have the popup given up",
+    "resolved": "has its authentication already: choose another one, or reset the step to begin anew",
+    "no-auth-required": "has an app that needs no authentication: nothing has to be connected, unless its app changes",
+}
+_AT_THIS_SIGNAL: Final = {
+    ("check_wanted", "needs-auth"): "has had no popup from which something could have come: have its user open one, or "
+    "bind an authentication",
+    ("check_wanted", "resolved"): "has its authentication already, so there is nothing to ask Zapier for: to give it "
+    "another one bind that, or reset the step",
+    ("fields_sent", "needs-auth"): "has another app by now: read the session again, and send what that one asks for",
+    ("test_requested", "resolved"): "has no action yet: choose one first",
+    ("test_requested", "no-auth-required"): "has no action yet: choose one first",
+}
+
+
 class SessionLockedError(SignalRefusedError):
-    """The session is being created, was created, or has ended."""
+    """The session is being created, was created, or has ended. The message says which, and what to do instead."""
 
     code = "session_locked"
 
     def __init__(self, *, session_id: str, status: str) -> None:
         super().__init__(
-            f"session {session_id} is {status}; its steps cannot change", session_id=session_id, status=status
+            f"nothing of session {session_id} can change: {_LOCKED[status]}", session_id=session_id, status=status
         )
+
+
+_LOCKED: Final = {
+    "creating": "its Zap is being created just now; see what comes of that first",
+    "created": "its Zap was created; change or delete that at Zapier, or begin a new session",
+    "create_unknown": "whether its Zap was created is not known; say which Zap it is, or that there is none, first",
+    "expired": "it has expired; begin a new session",
+    "cancelled": "it was cancelled; begin a new session",
+}
 
 
 class DeadlineFinalError(SignalRefusedError):

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from orchestrator.core.effects import Due
-from orchestrator.core.session import Instant, WatchKey
+from orchestrator.core.session import Instant, Session, WatchKey
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -137,6 +137,12 @@ class WatchStore(Protocol):
 
     async def load(self, key: WatchKey, *, now: Instant) -> Watch:
         """Return the watch as it is; an unknown one is empty. Popups whose `until` is not after `now` are left out."""
+        ...
+
+    async def load_with_sessions(
+        self, key: WatchKey, session_ids: Collection[str], *, now: Instant
+    ) -> tuple[Watch, tuple[Session, ...]]:
+        """Return the watch as `load` does, and those of these sessions of its user that are there, at one moment."""
         ...
 
     async def last_check(self, key: WatchKey) -> Instant | None:

@@ -18,7 +18,7 @@ from orchestrator.core.why.words import many, named, percent
 
 def why_app(facts: AppFacts) -> Diagnosis:
     """Say how connecting an app goes just now; there is always something to say."""
-    return Diagnosis.of(_of_app(facts))
+    return Diagnosis.of(_of_app(facts), title=None if facts.title == facts.app_id else facts.title)
 
 
 def _of_app(facts: AppFacts) -> Iterator[Finding]:

@@ -38,13 +38,14 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """Everything there is to say, the gravest first."""
+    """Everything there is to say, the gravest first. `title`: what people call that of which it is said, if known."""
 
     verdict: Verdict
     findings: tuple[Finding, ...]
+    title: str | None = None
 
     @classmethod
-    def of(cls, findings: Iterator[Finding]) -> Diagnosis:
+    def of(cls, findings: Iterator[Finding], *, title: str | None) -> Diagnosis:
         """Put what was found in order; what is equally grave stays in its order."""
         ordered = tuple(sorted(findings, key=lambda one: _GRAVEST.index(one.verdict)))
-        return cls(verdict=ordered[0].verdict, findings=ordered)
+        return cls(verdict=ordered[0].verdict, findings=ordered, title=title)

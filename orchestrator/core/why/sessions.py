@@ -19,7 +19,7 @@ from orchestrator.core.why.words import clock
 
 def why_session(facts: SessionFacts) -> Diagnosis:
     """Say what is going on with a session; there is always something to say."""
-    return Diagnosis.of(_of_session(facts))
+    return Diagnosis.of(_of_session(facts), title=facts.session.title or None)
 
 
 def _of_session(facts: SessionFacts) -> Iterator[Finding]:

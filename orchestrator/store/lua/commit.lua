@@ -21,7 +21,8 @@
 -- KEYS[18] hour     hash    counts of the shard
 -- KEYS[19] minute   hash    counts of the shard
 -- KEYS[20..]       four for each watch that is named in ARGV[19]: hash, waiters (set), popups (zset), claims (hash);
---                  then, for an audit entry, audit (hash) and its index (zset)
+--                  then, for an audit entry, audit (hash) and its index (zset);
+--                  then, for a check that ends, pages (hash of the shard)
 --
 -- ARGV[1]  text     session id
 -- ARGV[2]  integer  version that was read, 0 when there was no session
@@ -40,7 +41,7 @@
 -- ARGV[15] text     channel of due watches
 -- ARGV[16] ms       a retry_at that means paused
 -- ARGV[17] JSON     guards: {watch, kind, ...}, see `holds`
--- ARGV[18] JSON     effects: {watch, kind, ...}, see `apply`
+-- ARGV[18] JSON     effects: {watch, kind, ...}, see `apply`, or `finish` for one of kind "end"
 -- ARGV[19] JSON     watches: {name, app}; `watch` above counts them from 1
 -- ARGV[20] text     name of the receipt, empty for none
 -- ARGV[21] JSON     receipt
@@ -240,10 +241,15 @@ else
   end
 end
 
--- Reads what a watch wants, before the first effect on it, and clears away what is over.
-local function touch(watch)
-  watch.kept = redis.call("HMGET", watch.hash, "version", "strong", "quiet", "retry_at", "lease_until")
+-- Reads what is kept of a watch, before the first effect on it.
+local function read(watch)
+  watch.kept = redis.call("HMGET", watch.hash, "version", "strong", "quiet", "retry_at", "lease_until", "checks")
   watch.strong, watch.quiet = tonumber(watch.kept[2]), tonumber(watch.kept[3])
+end
+
+-- Clears away what is over, before the first effect of a step.
+local function touch(watch)
+  watch.is_touched = true
   if not watch.kept[1] then
     redis.call("SADD", KEYS[8], watch.app)
   else
@@ -315,9 +321,43 @@ local apply = {
   end,
 }
 
+-- Ends the check of a watch, as settle.lua does: writes its counters, frees its lease, lets it want what was computed.
+local function finish(watch)
+  local ended, kept, fields = watch.ended, watch.kept, watch.fields
+  redis.call("HDEL", watch.hash, "lease_token", "lease_until", "retry_at")
+  kept[4], kept[5] = false, false
+  local checks = {}
+  for check in string.gmatch((kept[6] or "") .. " " .. ended.begun, "%d+") do
+    table.insert(checks, check)
+  end
+  for _, value in ipairs({"failures", 0, "checks", table.concat(checks, " ", math.max(1, #checks - ended.most + 1))}) do
+    table.insert(fields, value)
+  end
+  if ended.pages ~= 1 then
+    redis.call("HSET", KEYS[#KEYS], watch.name, ended.pages)
+  else
+    redis.call("HDEL", KEYS[#KEYS], watch.name)
+  end
+  local waiters, told = redis.call("SMEMBERS", watch.waiters), {[ARGV[1]] = true}
+  if #waiters > 0 then
+    watch.strong, watch.quiet = ended.strong, ended.quiet
+    redis.call("ZADD", KEYS[11], ended.visible, watch.name)
+  else
+    watch.strong, watch.quiet = nil, nil
+    redis.call("ZREM", KEYS[11], watch.name)
+  end
+  for _, waiter in ipairs(waiters) do
+    local session_id = string.match(waiter, "^[^:]+")
+    if not told[session_id] then
+      told[session_id] = true
+      redis.call("PUBLISH", string.sub(ARGV[14], 1, -#ARGV[1] - 1) .. session_id, "")
+    end
+  end
+end
+
 -- Writes what a watch wants, and puts it where that, its lease and its retry_at say; answers whether it is due now.
 local function place(watch)
-  local kept, fields, due = watch.kept, {"version", (watch.kept[1] or 0) + 1}, false
+  local kept, fields, due = watch.kept, watch.fields, false
   local held_until = math.max(tonumber(kept[4] or 0), tonumber(kept[5] or 0))
   watch.placed = {false, false}
   for number, urgency in ipairs({"strong", "quiet"}) do
@@ -344,14 +384,25 @@ end
 for _, effect in ipairs(ARGV[18] == "[]" and {} or cjson.decode(ARGV[18])) do
   local watch = watches[effect.watch]
   if not watch.kept then
-    touch(watch)
+    read(watch)
   end
-  apply[effect.kind](watch, effect)
+  if effect.kind == "end" then
+    watch.ended = effect
+  else
+    if not watch.is_touched then
+      touch(watch)
+    end
+    apply[effect.kind](watch, effect)
+  end
 end
 
 local due = false
 for _, watch in ipairs(watches) do
   if watch.kept then
+    watch.fields = watch.is_touched and {"version", (watch.kept[1] or 0) + 1} or {}
+    if watch.ended then
+      finish(watch)
+    end
     due = place(watch) or due
   end
 end

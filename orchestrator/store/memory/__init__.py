@@ -23,10 +23,11 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """A store that lives as long as its process, with the ports as attributes."""
+    """A store that lives as long as its process, with the ports as attributes; `state` is what most of them hold."""
 
     def __init__(self, *, shards: int = 16, limits: Limits | None = None) -> None:
         state, switchboard = State(shards), Switchboard()
+        self.state = state
         self.shards = shards
         self.credentials = MemoryCredentialStore(state, switchboard)
         self.sessions = MemorySessionStore(state, switchboard, self.credentials)

@@ -23,9 +23,15 @@ class MemoryReceiptStore:
 
     async def bind(self, tenant_id: str, idempotency: Idempotency, *, now: Instant, until: Instant) -> str:
         """Keep the fingerprint under the name until then, unless one is kept; return the one that is kept."""
-        self._state.bound = {name: kept for name, kept in self._state.bound.items() if kept[0] > now}
-        _, fingerprint = self._state.bound.setdefault((tenant_id, idempotency.name), (until, idempotency.fingerprint))
-        return fingerprint
+        bound, name = self._state.bound, (tenant_id, idempotency.name)
+        kept_until, fingerprint = bound.get(name, (now, ""))
+        if kept_until > now:
+            return fingerprint
+        bound.pop(name, None)
+        bound[name] = until, idempotency.fingerprint
+        while (oldest := next(iter(bound))) != name and bound[oldest][0] <= now:
+            del bound[oldest]
+        return idempotency.fingerprint
 
     async def forget(self, shard: int, *, now: Instant, limit: int) -> int:
         """Erase receipts that are good no more, the oldest first; returns how many."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.core.effects import LeaseHeld
+from orchestrator.core.effects import EndCheck, LeaseHeld
 from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.errors.store import GuardFailedError, LeaseLostError, ReferenceTakenError, StaleVersionError
 from orchestrator.core.events import Event
@@ -259,12 +259,25 @@ class MemorySessionStore:
         """Change the watches; tell whether one of them is due now."""
         touched: dict[str, WatchState] = {}
         for effect in commit.effects:
+            if isinstance(effect, EndCheck):
+                continue
             if effect.app_id not in touched:
                 watch = self._state.watches.setdefault(_watch_key(commit.session, effect.app_id), WatchState())
                 watch.touch(commit.now)
                 touched[effect.app_id] = watch
             touched[effect.app_id].apply(effect, commit.session.id, now=commit.now)
+        for effect in commit.effects:
+            if isinstance(effect, EndCheck):
+                touched[effect.app_id] = self._end_check(commit.session, effect)
         return any(watch.is_due(commit.now) for watch in touched.values())
+
+    def _end_check(self, session: Session, effect: EndCheck) -> WatchState:
+        """End a check once all else is done to its watch, and tell everybody who waits on it."""
+        watch = self._state.watch(_watch_key(session, effect.app_id))
+        watch.end_check(effect.due, checked_at=effect.begun_at, pages=effect.pages)
+        for waiter in watch.waiters:
+            self._switchboard.wake(keys.CHANGED + waiter.session_id)
+        return watch
 
 
 def _is_expected(commit: Commit, kept: Session | None) -> bool:

@@ -12,7 +12,6 @@ from orchestrator.core.effects import (
     ClaimAuthentication,
     ClosePopup,
     Due,
-    Effect,
     Guard,
     LeaseHeld,
     NoOtherPopup,
@@ -22,6 +21,7 @@ from orchestrator.core.effects import (
     Unclaimed,
     Untouched,
     Wait,
+    WatchEffect,
 )
 from orchestrator.core.endpoints import Endpoint, session_of
 from orchestrator.core.events import Event
@@ -36,7 +36,7 @@ from orchestrator.core.session import Instant, Session, WatchKey, session_shard,
 from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
-from orchestrator.store.rules import KEPT_POPUPS
+from orchestrator.store.rules import KEPT_CHECKS, KEPT_POPUPS
 
 
 @dataclass(slots=True)
@@ -142,7 +142,7 @@ class WatchState:
         if not self.claims:
             self.kept_since = now
 
-    def apply(self, effect: Effect, session_id: str, *, now: Instant) -> None:
+    def apply(self, effect: WatchEffect, session_id: str, *, now: Instant) -> None:
         """Do what a commit of this session asks for."""
         waiter = Waiter(session_id=session_id, step_id=effect.step_id)
         match effect:
@@ -164,6 +164,22 @@ class WatchState:
                     del self.claims[authentication_id]
             case _:
                 assert_never(effect)
+
+    def end_check(
+        self,
+        due: Due | None,
+        *,
+        checked_at: Instant | None,
+        pages: int,
+        failures: int = 0,
+        retry_at: Instant | None = None,
+    ) -> None:
+        """A check has ended: free its lease, keep its counters, want what was computed."""
+        self.lease_token, self.lease_until = None, 0
+        self.due = (due if self.waiters else None) or Due()
+        self.pages, self.failures, self.retry_at = pages, failures, retry_at
+        if checked_at is not None:
+            self.checks = (*self.checks, checked_at)[-KEPT_CHECKS:]
 
     def _only_newest(self, waiter: Waiter, opened: str) -> None:
         """Of a step's popups forget those that are over soonest, but not the one that has just been opened."""

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.core.effects import Due
 from orchestrator.core.errors.store import LeaseLostError, StaleVersionError
 from orchestrator.core.ports.watches import (
     PAUSED,
@@ -19,11 +18,11 @@ from orchestrator.core.ports.watches import (
     WatchQuery,
     WatchStore,
 )
-from orchestrator.core.session import Instant, WatchKey
+from orchestrator.core.session import Instant, Session, WatchKey
 from orchestrator.store import keys
 from orchestrator.store.memory.state import State
 from orchestrator.store.places import WatchPlace
-from orchestrator.store.rules import KEPT_CHECKS
+from orchestrator.store.rules import is_of
 from orchestrator.store.switchboard import Switchboard
 
 
@@ -37,6 +36,15 @@ class MemoryWatchStore:
     async def load(self, key: WatchKey, *, now: Instant) -> Watch:
         """Return the watch as it is."""
         return self._state.watch(key).seen(key, now=now)
+
+    async def load_with_sessions(
+        self, key: WatchKey, session_ids: Collection[str], *, now: Instant
+    ) -> tuple[Watch, tuple[Session, ...]]:
+        """Return the watch with these sessions of its user."""
+        kept = [
+            self._state.sessions[session_id].session for session_id in session_ids if session_id in self._state.sessions
+        ]
+        return await self.load(key, now=now), tuple(session for session in kept if is_of(session, key))
 
     async def last_check(self, key: WatchKey) -> Instant | None:
         """Return when the latest complete listing began."""
@@ -98,11 +106,13 @@ class MemoryWatchStore:
             raise LeaseLostError(app_id=settlement.key.app_id)
         if watch.version != settlement.version:
             raise StaleVersionError(session_id=keys.watch_name(settlement.key))
-        watch.lease_token, watch.lease_until = None, 0
-        watch.due = (settlement.due if watch.waiters else None) or Due()
-        watch.pages, watch.failures, watch.retry_at = settlement.pages, settlement.failures, self._retry_at(settlement)
-        if settlement.checked_at is not None:
-            watch.checks = (*watch.checks, settlement.checked_at)[-KEPT_CHECKS:]
+        watch.end_check(
+            settlement.due,
+            checked_at=settlement.checked_at,
+            pages=settlement.pages,
+            failures=settlement.failures,
+            retry_at=self._retry_at(settlement),
+        )
         if watch.is_due(settlement.now):
             self._switchboard.wake(keys.DUE)
         for waiter in watch.waiters:

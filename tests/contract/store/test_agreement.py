@@ -18,6 +18,7 @@ from orchestrator.core.effects import (
     ClosePopup,
     Due,
     Effect,
+    EndCheck,
     Guard,
     LeaseHeld,
     NoOtherPopup,
@@ -313,6 +314,25 @@ class WatchesAgree(CommitsAgree):
             paused_for=data.draw(st.none() | st.integers(0, 3)),
         )
         self.both("watches.settle", settlement)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data(), name=st.sampled_from(NAMES[:2]), is_stale=st.sampled_from([False, False, True]))
+    def conclude(self, data: st.DataObject, name: str, is_stale: bool) -> None:
+        """A checker ends its check by a commit, perhaps too late, perhaps twice."""
+        key, token = data.draw(st.sampled_from(self.leases[-2:]))
+        watch = self.both("watches.load", key, now=self.now)
+        end = EndCheck(
+            app_id=key.app_id,
+            begun_at=data.draw(instants(self.now)),
+            pages=data.draw(st.integers(1, 2)),
+            due=data.draw(st.none() | dues(self.now)),
+        )
+        relied_on = [
+            LeaseHeld(app_id=key.app_id, token=token),
+            Untouched(app_id=key.app_id, version=watch.version - is_stale),
+        ]
+        wanted = [*data.draw(st.lists(effects(self.now), max_size=2)), end]
+        self.commit(name, "user-1", effects=wanted, guards=relied_on)
 
     @rule(is_meant=st.sampled_from([True, False, False, False]))
     def erase(self, is_meant: bool) -> None:

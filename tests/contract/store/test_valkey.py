@@ -24,6 +24,7 @@ from orchestrator.core.ports.credentials import Profile, Refresh
 from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.ports.watches import Settlement
 from orchestrator.core.session import App, SessionStatus, Step, StepState, session_shard, shard_of
+from orchestrator.core.sign_ins import KEPT_FOR, OPENS_WITHIN, RETURNS_WITHIN, SignInState
 from orchestrator.store import keys
 from orchestrator.store.client import StoreUnfitError, connect
 from orchestrator.store.credentials import CredentialUnreadableError, RedisCredentialStore
@@ -91,6 +92,29 @@ async def read(redis: Redis, *command: Argument) -> Reply:
 async def names(redis: Redis) -> set[str]:
     """Return the names of all keys."""
     return {name.decode() for name in await read(redis, "KEYS", "*")}
+
+
+# --- what older processes wrote -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moves", [False, True])
+async def test_a_sign_in_that_its_user_does_not_know_of_is_erased_once_it_moves_or_forgotten_in_time(
+    store: Store, redis: Redis, moves: bool
+) -> None:
+    """Processes did not note whose sign-ins were which: one that was begun then can come back for half an hour."""
+    old = a_sign_in(made_at=NOON)
+    shard = shard_of(TENANT, USER, shards=SHARDS)
+    await store.sign_ins.begin(old)
+    await read(redis, "DEL", keys.user_sign_ins(shard, TENANT, USER))
+    if moves:
+        assert await store.sign_ins.move(old, replace(old, state=SignInState.AT_ZAPIER))
+    await store.users.erase(TENANT, USER, now=NOON)
+    is_left = await store.sign_ins.get(old.id) is not None
+    await store.sign_ins.forget(shard, now=old.kept_until, limit=9)
+
+    assert is_left is not moves
+    assert {keys.sign_ins(shard), keys.kept_sign_ins(shard)}.isdisjoint(await names(redis))
+    assert OPENS_WITHIN + RETURNS_WITHIN < KEPT_FOR
 
 
 # --- keys -----------------------------------------------------------------------------------------------------

@@ -342,8 +342,9 @@ async def test_an_app_nobody_has_used_is_not_known(desk: Desk) -> None:
     app = session["steps"][0]["app"]
     known, unknown = [await desk.read(f"why?app={app_id}") for app_id in (app["id"], "salck")]
 
-    assert known["verdict"] == "fine"
-    assert (unknown["verdict"], unknown["findings"][0]["code"]) == ("unknown", "app_unknown")
+    assert (known["about"], known["title"], known["verdict"]) == (app["id"], "Slack", "fine")
+    assert (unknown["title"], unknown["verdict"]) == (None, "unknown")
+    assert unknown["findings"][0]["code"] == "app_unknown"
 
 
 @pytest.mark.parametrize("query", ["", "?session=zs00abcdefghij&app=x"])

@@ -248,6 +248,29 @@ def test_another_protocol_is_not_spoken(address: str, protocol: bytes) -> None:
     assert (status, body[:12]) == (200, b'{"sessions":')
 
 
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+@pytest.mark.parametrize("cut", [0, 1, 19], ids=["whole", "cut", "cut behind its head"])
+def test_a_request_for_another_protocol_is_carried_out_with_its_body(address: str, protocol: bytes, cut: int) -> None:
+    """Some clients ask for HTTP/2 with each first request of a connection, and send it whole."""
+    request = beginning(JSON, b"Upgrade: " + protocol).replace(b"Connection: close", b"Connection: close, Upgrade")
+    at = len(request) - cut
+    status, answer = told(address, request[:at], then=request[at:])
+
+    assert (status, b'"user_id":"ann"' in answer) == (201, True)
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+@pytest.mark.parametrize("is_cut", [False, True], ids=["whole", "cut behind its head"])
+def test_nothing_is_left_out_behind_a_request_for_another_protocol(address: str, protocol: bytes, is_cut: bool) -> None:
+    """Whoever does not hear of the second head takes its body for a request, and carries it out."""
+    first = beginning(JSON, b"Upgrade: " + protocol).replace(b"Connection: close", b"Connection: Upgrade")
+    body = asking(b"DELETE /v1/users/nobody", WITH_KEY)
+    head = asking(BEGIN, WITH_KEY, JSON, body=body).removesuffix(body)
+    status, answer = told(address, first + head, then=body) if is_cut else told(address, first + head + body)
+
+    assert (status, b"body_unreadable" in answer) == (400, True)
+
+
 def test_requests_that_come_together_are_answered_in_order(address: str) -> None:
     """Pipelined, each with its own answer."""
     status, body = told(address, HEALTH * 3 + beginning(JSON))

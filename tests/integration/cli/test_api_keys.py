@@ -62,7 +62,7 @@ def test_the_list_is_whole_on_80_columns(shell: Shell) -> None:
     key = shell.json("api-keys", "revoke", key["id"])
     shown = shell.run("api-keys", "list")
     when = key["revoked_at"].replace("T", " ").partition(".")[0]
-    said = (key["id"], key["name"], "Grace of the night shift", *key["scopes"], f"revoked {when} UTC")
+    said = (key["id"], key["name"], "Grace of the night shift", *key["scopes"], "when (UTC)", f"revoked {when}")
 
     assert [part for part in said if part not in shown] == []
 

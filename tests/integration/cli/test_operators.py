@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -40,7 +41,7 @@ class _Answering(BaseHTTPRequestHandler):
         request = f"{self.command} {unquote(self.path.removeprefix('/v1/operator'))}"
         self.server.asked.append(request)
         status, document = self.server.answers[request]
-        body = json.dumps(document).encode()
+        body = (document if isinstance(document, str) else json.dumps(document)).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -77,10 +78,11 @@ def _desk(api: Api, tmp_path: Path) -> Shell:
 # --- why ------------------------------------------------------------------------------------------------------
 
 
-def said(about: str, verdict: str, says: str) -> dict[str, Any]:
+def said(about: str, verdict: str, says: str, *, title: str | None = None) -> dict[str, Any]:
     """Return what the API says of something."""
     return {
         "about": about,
+        "title": title,
         "verdict": verdict,
         "findings": [{"code": "x", "step_id": None, "says": says, "do": None, "verdict": verdict}],
     }
@@ -90,12 +92,12 @@ def test_an_app_is_asked_about_by_its_id_or_its_title(api: Api, desk: Shell) -> 
     """In any case; what is both is an id."""
     apps = [{"app_id": "a-1", "title": "Slack"}, {"app_id": "a-2", "title": None}]
     api.says("GET /apps", {"apps": apps})
-    api.says("GET /why?app=a-1", said("a-1", "fine", "Nobody waits for a popup of Slack."))
+    api.says("GET /why?app=a-1", said("a-1", "fine", "Nobody waits for a popup of Slack.", title="Slack"))
     api.says("GET /why?app=slack", said("slack", "unknown", "No such app has been seen here."))
 
-    assert "a-1: all is well" in desk.run("why", "--app", "a-1")
+    assert desk.run("why", "--app", "a-1").startswith("Slack (a-1): all is well\n")
     assert api.asked == ["GET /why?app=a-1"]
-    assert "Nobody waits for a popup of Slack." in desk.run("why", "--app", "slack")
+    assert desk.run("why", "--app", "slack").startswith("Slack (a-1): all is well\n")
 
 
 def test_an_app_s_title_may_be_of_several_words(api: Api, desk: Shell) -> None:
@@ -188,12 +190,40 @@ def test_the_step_that_can_be_meant_needs_no_name(api: Api, desk: Shell, states:
 
 
 def test_what_the_server_refuses_for_an_only_step_is_said(api: Api, desk: Shell) -> None:
-    """Nobody waits for it."""
+    """Before anything else; the reference by which the log has it comes last, and nothing of how it was asked."""
     api.says("GET /sessions/zs00", a_session("resolved"))
-    refusal = {"detail": "the step is in resolved, which does not take check_wanted"}
+    refusal = {"detail": "step s0 has its account already: bind another", "code": "illegal_signal", "reference": "r0"}
     api.says("POST /sessions/zs00/steps/s0/check-now", refusal, status=409)
 
-    assert "is in resolved" in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
+    assert (
+        desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
+        == "step s0 has its account already: bind another (reference r0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("unauthorized", "the API does not know the key in ZAPWRIGHT_OPERATOR_KEY, or no longer: `zapwright "),
+        ("scope_missing", "this needs the scope viewer, and the one in ZAPWRIGHT_OPERATOR_KEY has not: `zapwright "),
+    ],
+)
+def test_who_has_the_wrong_key_is_told_which_variable_holds_it(api: Api, desk: Shell, code: str, words: str) -> None:
+    """And what makes another; nobody at a terminal sends headers."""
+    problem = {"code": code, "detail": "this needs the scope viewer", "reference": "r0"}
+    api.says("GET /audit?limit=50", problem, status=403)
+
+    assert desk.refused("audit").startswith(words)
+
+
+@pytest.mark.parametrize("status", [200, 502])
+def test_what_is_no_api_of_ours_is_told_so(api: Api, desk: Shell, status: int) -> None:
+    """It may be a proxy that speaks for it, or another address: what was asked helps to find out."""
+    api.says("GET /audit?limit=50", "<h1>Welcome</h1>", status=status)
+    said = desk.refused("audit")
+
+    assert said.startswith(f"{desk.environment['ZAPWRIGHT_API_URL']} is no API of ours, or something before it answers")
+    assert said.endswith(f"{status} {HTTPStatus(status).phrase} to GET /v1/operator/audit")
 
 
 @pytest.mark.parametrize(
@@ -236,8 +266,9 @@ def test_ids_in_the_audit_can_be_copied(api: Api, desk: Shell, columns: int) -> 
     ids = (entry["key_id"], entry["session_id"], entry["step_id"], "whzs0f7kq2v9x0c4m1n8b6d3f5")
 
     assert [one for one in ids if one not in shown] == []
-    assert "2026-11-25 19:57:14 UTC" in shown
-    assert "refused" in shown
+    assert "at (UTC)" in shown
+    assert "2026-11-25 19:57:14" in shown
+    assert "refused: zapier" in shown
     assert "she rang" in shown
 
 

@@ -34,7 +34,7 @@ def session(text: str) -> dict[str, Any]:
                 "state": "needs-auth",
                 "reason": "expired",
                 "app": {"title": text},
-                "authentication": {"title": text},
+                "authentication": {"id": "x1", "title": text},
                 "evidence": None,
                 "attempt": None,
             }
@@ -42,14 +42,53 @@ def session(text: str) -> dict[str, Any]:
     }
 
 
-def shown(text: str) -> str:
+def shown(text: str, *, width: int = 200, **changes: Any) -> str:
     """Return what the tables of a session print."""
     to = io.StringIO()
-    console = Console(file=to, width=200, highlight=False)
+    console = Console(file=to, width=width, highlight=False)
+    one = session(text) | changes
     event = {"seq": 1, "name": "session_changed", "at": AT, "step_id": "st1", "data": {"problem": text, "more": [text]}}
-    tables.show_list(console, {"sessions": [session(text)], "cursor": None})
-    tables.show_one(console, session(text), {"events": [event], "truncated": False})
+    tables.show_list(console, {"sessions": [one], "cursor": CURSOR})
+    tables.show_one(console, one, {"events": [event], "truncated": False})
     return to.getvalue()
+
+
+CURSOR = "MDAxNzk1NjUyNjUxMDc0OmF1aHZ1dW8zejNjMmljdXliZGg5am4" * 2
+IDS = {
+    "id": "zs0f7kq2v9x0c4m1n8b6h3d1",
+    "user_id": "somebody-with-a-long-name@example.com",
+    "reference": "4ba7fde2-5b2f-56bb-bd24-e3e699cbc1bd",
+}
+STEP: dict[str, Any] = {
+    "id": "st7kq2v9x0c4m1n8b6h3d1",
+    "state": "awaiting-popup",
+    "reason": None,
+    "app": {"title": "A form that everybody likes"},
+    "authentication": {"id": "bf37f745-42f0-543e-880e-c6b4af74ab91", "title": "Forms (somebody@example.com)"},
+    "evidence": {"channels": ["message", "difference"]},
+    "attempt": {"next_check_at": AT},
+}
+
+
+@pytest.mark.parametrize("width", [56, 80, 120, 200])
+def test_nothing_that_is_copied_is_cut_or_broken(width: int) -> None:
+    """Ids of ours and of others, addresses and moments: what has no column stands under or below."""
+    printed = shown("4ba7fde2-5b2f-56bb-bd24-e3e699cbc1bd", width=width, **IDS, steps=[STEP, STEP | {"id": "st9"}])
+    wanted = [*IDS.values(), STEP["id"], STEP["authentication"]["id"], "awaiting-popup", "2026-11-23 22:45:00", CURSOR]
+
+    assert [one for one in wanted if one not in printed] == []
+    assert "…" not in printed
+    assert [line for line in printed.splitlines() if len(line) > width and CURSOR not in line] == []
+
+
+@pytest.mark.parametrize("width", [56, 80, 200])
+def test_every_moment_says_by_which_clock(width: int) -> None:
+    """Beside it, or in its header."""
+    printed = " ".join(shown("x", width=width, steps=[STEP]).split())
+
+    assert (printed.count("created (UTC)"), printed.count("next check (UTC)")) == (1, 1)
+    assert [printed.count(f"{what} 2026-11-23 22:45:00 UTC") for what in ("created", "deadline")] == [1, 1]
+    assert (printed.count("22:45:00"), printed.count("UTC")) == (4, 4)
 
 
 def test_a_terminal_obeys_nothing_that_somebody_else_wrote() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import hiredis
 import pytest
+from redis import __version__ as redis_version
 from redis.asyncio.client import Pipeline
 from redis.exceptions import DataError, ResponseError
 
@@ -17,6 +19,7 @@ from orchestrator.core.session import Session
 from orchestrator.store import keys
 from orchestrator.store.changes import RedisChanges
 from orchestrator.store.client import connect
+from orchestrator.store.exchange import QuickRedis
 from orchestrator.store.opening import Store
 from tests.integration.store.conftest import store_at
 from tests.support.proxy import Fault, FaultyProxy
@@ -276,6 +279,20 @@ async def test_who_begins_to_wait_while_the_store_is_away_is_told_when_it_is_bac
         assert await due.changed(timeout=SOON)
 
 
+async def test_who_waits_for_work_is_not_sent_what_becomes_of_sessions(
+    store: Store, durable_valkey: ValkeyServer
+) -> None:
+    """There is news of sessions with every commit of everybody; a worker would read it all for nothing."""
+    redis = connect(durable_valkey.url)
+    async with store.changes.due(), store.changes.outgoing():
+        of_work = await redis.pubsub_numpat()
+        async with store.changes.session(session_id("a")):
+            of_both = await redis.pubsub_numpat()
+    await redis.aclose()
+
+    assert (of_work, of_both) == (2, 3)
+
+
 async def test_a_connection_that_fell_silent_is_replaced(store: Store, proxy: FaultyProxy) -> None:
     """A server that does not even answer a ping brings no news; another connection may."""
     redis = connect(proxy.url, connect_limit=500, answer_limit=500)
@@ -292,6 +309,46 @@ async def test_a_connection_that_fell_silent_is_replaced(store: Store, proxy: Fa
         assert await subscription.changed(timeout=SOON)
     await changes.aclose()
     await redis.aclose()
+
+
+async def test_our_exchange_reads_what_redis_pys_own_would(durable_valkey: ValkeyServer) -> None:
+    """It uses parts of redis-py's connection that nobody promises, and must follow when they change."""
+    commands: list[tuple[str, ...]] = [
+        ("SET", "long", "x" * 300_000),
+        ("GET", "long"),
+        ("GET", "none"),
+        ("INCR", "number"),
+        ("EVAL", "return {1, {'a', false, {}}, redis.status_reply('FINE')}", "0"),
+        ("LPUSH", "long", "x"),
+        ("CONFIG GET", "appendfsync"),
+    ]
+    redis = connect(durable_valkey.url)
+    assert isinstance(redis, QuickRedis)
+    connection = await redis.take()
+    parts = type(connection._reader), type(connection._writer), type(getattr(connection._parser, "_reader", None))
+    await redis.put_back(connection)
+    ours = redis.pipeline(transaction=False)
+    for command in commands:
+        ours.execute_command(*command)
+    found = [_plain(reply) for reply in await ours.execute(raise_on_error=False)]
+    await redis.delete("number")
+    theirs = [_plain(await _asked(redis, command)) for command in commands]
+    await redis.aclose()
+
+    expected = (asyncio.StreamReader, asyncio.StreamWriter, hiredis.Reader)
+    assert parts == expected, f"redis-py {redis_version} keeps these elsewhere than `QuickConnection` looks for them"
+    assert found == theirs, f"redis-py {redis_version} reads replies otherwise than `QuickConnection`"
+
+
+async def _asked(redis: QuickRedis, command: tuple[str, ...]) -> object:
+    try:
+        return await redis.execute_command(*command)  # type: ignore[no-untyped-call]
+    except ResponseError as error:
+        return error
+
+
+def _plain(reply: object) -> object:
+    return (type(reply), str(reply)) if isinstance(reply, Exception) else reply
 
 
 async def test_an_error_among_replies_is_a_reply_or_raised_as_the_caller_likes(durable_valkey: ValkeyServer) -> None:

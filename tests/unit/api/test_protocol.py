@@ -121,7 +121,9 @@ class Peer:
         self.app.get("/streaming", response_model=Shown)(stream)
         ways = Ways(route for route in self.app.routes if isinstance(route, APIRoute))
         self.patience = Patience(lambda: self.now, head_s=HEAD_S, another_s=ANOTHER_S)
-        config = uvicorn.Config(Seen(self.app, paths=self.left), log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            Seen(self.app, paths=self.left), log_config=None, access_log=False, lifespan="off", ws="none"
+        )
         config.load()
         self.state = ServerState()
         self.wire = Wire()
@@ -210,6 +212,22 @@ async def test_what_stands_behind_a_body_is_no_part_of_its_head(pause: float) ->
     answer = await peer.send(b"0\r\nAuthorization: Bearer stolen\r\n\r\n")
 
     assert said(answer) == ["nobody"]
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["at once", "later"])
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"HTTP/2.0, foo"])
+@pytest.mark.parametrize("body", [None, b'{"name": "up"}'], ids=["no body", "a body"])
+async def test_what_stands_behind_a_request_for_another_protocol_is_answered(
+    body: bytes | None, protocol: bytes, is_open: bool
+) -> None:
+    """The protocol stays what it was, so what follows is a request; how the pieces were cut makes no difference."""
+    upgrading = asking("/things/u", body, b"Connection: Upgrade", b"Upgrade: " + protocol)
+    peer = Peer(is_open=is_open)
+    answers = await peer.send(upgrading + ADA + upgrading + ADA[:20], ADA[20:] + upgrading) + await peer.let_go_on()
+    called = "u up" if body else "u none"
+
+    assert said(answers) == [called, "a ada", called, "a ada", called]
+    assert not peer.wire.is_closed
 
 
 @pytest.mark.parametrize("body", [None, b"{"], ids=["none", "on its way"])

@@ -1,12 +1,20 @@
 """The error tree."""
 
+import re
 from importlib import import_module
 from pkgutil import iter_modules
 
+import pytest
+
 from orchestrator.core import errors
 from orchestrator.core.errors.base import ZapwrightError
-from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.errors.sessions import IllegalSignalError, SessionLockedError, SessionNotFoundError
 from orchestrator.core.errors.upstream import UpstreamBusyError
+from orchestrator.core.machine import Trigger
+from orchestrator.core.session import SessionStatus, StepState
+
+SIGNALS = (*Trigger, "check_wanted", "connect_link_made", "inputs_given", "list_actions", "test_requested")
+CLOSED = [status for status in SessionStatus if status not in {SessionStatus.BUILDING, SessionStatus.READY}]
 
 
 def _leaves(error: type[ZapwrightError]) -> list[type[ZapwrightError]]:
@@ -38,3 +46,23 @@ def test_a_busy_upstream_says_when_to_come_back() -> None:
 
     assert error.retry_after == 2_400
     assert "in 2 s" in str(error)
+
+
+@pytest.mark.parametrize("state", StepState)
+def test_what_a_step_does_not_take_is_refused_in_words(state: StepState) -> None:
+    """A person reads how the step stands and what to do instead; programs have the names of both among the facts."""
+    errors = [IllegalSignalError(session_id="zs0", step_id="st0", state=state, signal=signal) for signal in SIGNALS]
+    sentence = re.compile(r"step st0 of session zs0 (has|waits) [^_:]+: [^_]{15,}")
+
+    assert [error.message for error in errors if not sentence.fullmatch(error.message) or state in error.message] == []
+    assert [(error.facts["state"], error.facts["signal"]) for error in errors] == [(state, one) for one in SIGNALS]
+
+
+@pytest.mark.parametrize("status", CLOSED)
+def test_a_session_that_cannot_change_says_why_and_what_to_do(status: SessionStatus) -> None:
+    """In words; the status is a fact."""
+    error = SessionLockedError(session_id="zs0", status=status)
+
+    assert error.message.startswith("nothing of session zs0 can change: ")
+    assert ("; " in error.message, "_" in error.message) == (True, False)
+    assert error.facts == {"session_id": "zs0", "status": status}

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from orchestrator.bootstrap import Zapwright, compose, rate_limits
+from orchestrator.bootstrap import Zapwright, compose, rate_limits, tick
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors.credentials import SignInRequiredError
 from orchestrator.core.errors.store import StoreUnavailableError
@@ -16,9 +16,11 @@ from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant
 from orchestrator.engine import NewSession, NewStep
+from orchestrator.recollection import RECALLED_FOR, Recollection
 from orchestrator.settings import Settings
 from orchestrator.store.memory import MemoryStore
 from tests.support.clocks import CountedIds, ManualClock
+from tests.support.store_values import a_session
 
 APP = "11111111-2222-3333-4444-555555555555"
 SETTINGS = Settings(
@@ -143,26 +145,30 @@ def test_the_system_clock_is_corrected_by_its_offset() -> None:
     assert 59 * MINUTE < ahead.now() - behind.now() < 61 * MINUTE
 
 
-async def test_the_system_clock_follows_the_stores_time() -> None:
+async def test_a_process_corrects_its_clock_and_lets_go_of_what_it_recalls_though_nothing_happens() -> None:
     """The machine's was set while the process lived; a store that is away, or a busy measurement, changes nothing."""
     clock, right = SystemClock(offset=60 * MINUTE), SystemClock()
-    measured: list[Millis] = []
+    recollection = Recollection(users := ManualClock())
+    recollection.keep(a_session())
+    measured: list[tuple[Millis, int]] = []
     is_over = asyncio.Event()
 
     async def measure(now: Callable[[], Instant]) -> Millis:
         if len(measured) == 4:
             is_over.set()
-        measured.append(wrong_by := right.now() - now())
+        measured.append(((wrong_by := right.now() - now()), len(recollection)))
         if len(measured) == 1:
+            users.advance(RECALLED_FOR)
             raise StoreUnavailableError(problem="away")
         return wrong_by if len(measured) == 2 else 199
 
-    following = asyncio.create_task(clock.follow(measure, every=1))
-    async with asyncio.timeout(10):
+    ticking = asyncio.create_task(tick(clock, measure, recollection, every=1))
+    async with asyncio.timeout(20):
         await is_over.wait()
-    following.cancel()
+    ticking.cancel()
 
-    assert [round(wrong_by / MINUTE) for wrong_by in measured] == [-60, -60, 0, 0, 0]
+    found = [(round(wrong_by / MINUTE), recalled) for wrong_by, recalled in measured]
+    assert found == [(-60, 1), (-60, 0), (0, 0), (0, 0), (0, 0)]
     assert abs(clock.now() - right.now()) < SECOND
 
 

@@ -202,6 +202,36 @@ def test_the_newest_are_kept_and_none_for_long() -> None:
     assert [kept.find(one.key) for one in (first, second, third)] == [None] * 3
 
 
+def test_what_was_kept_too_long_can_be_let_go_of_though_nothing_is_committed() -> None:
+    """So nobody who was erased elsewhere stays in a process that is left alone."""
+    clock = ManualClock()
+    kept = Recollection(clock)
+    kept.keep(_blank("a"))
+    clock.advance(RECALLED_FOR - 1)
+    kept.keep(_blank("b"))
+    kept.let_go()
+    before = len(kept)
+    clock.advance(1)
+    kept.let_go()
+
+    assert (before, len(kept)) == (2, 1)
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_longer() -> None:
+    """A process corrects its clock by the store's, by an hour if it must."""
+    clock = ManualClock()
+    kept = Recollection(clock)
+    kept.keep(early := _blank("a"))
+    clock.advance(-60 * MINUTE)
+    found = kept.find(early.key)
+    kept.keep(_blank("b"))
+    left = len(kept)
+    clock.advance(RECALLED_FOR)
+    kept.let_go()
+
+    assert (found, left, len(kept)) == (None, 1, 0)
+
+
 def test_no_session_is_recalled_for_another_tenant() -> None:
     """Ids alone open nothing."""
     kept = Recollection(ManualClock())

@@ -54,7 +54,7 @@ class Story:
         commands = [f"{kind}{self.name}.{place}" for place, kind in enumerate(self.kinds)]
         for _ in range(self.after):
             await asyncio.sleep(0)
-        asked = asyncio.create_task(batches.ask(commands))
+        asked = batches.ask(commands)
         if self.patience is not None:
             for _ in range(self.patience):
                 await asyncio.sleep(0)
@@ -109,7 +109,7 @@ async def test_while_exchanges_are_under_way_the_next_gathers() -> None:
     batches = Batches(server.send)
     asked = []
     for number in range(10):
-        asked.append(asyncio.create_task(batches.ask([f"{number}"])))
+        asked.append(batches.ask([f"{number}"]))
         for _ in range(3):
             await asyncio.sleep(0)
     sent = len(server.exchanges)
@@ -160,8 +160,7 @@ async def test_who_gives_up_before_it_was_sent_sends_nothing() -> None:
     """And the others of its exchange are sent."""
     server = Server()
     batches = Batches(server.send)
-    asked = [asyncio.create_task(batches.ask([name])) for name in "abc"]
-    await asyncio.sleep(0)
+    asked = [batches.ask([name]) for name in "abc"]
     asked[1].cancel()
     done = await asyncio.gather(*asked, return_exceptions=True)
 
@@ -174,7 +173,7 @@ async def test_when_the_loop_ends_nobody_is_left_waiting() -> None:
     server = Server()
     server.is_open.clear()
     batches = Batches(server.send)
-    asked = [asyncio.create_task(batches.ask([name])) for name in "ab"]
+    asked = [batches.ask([name]) for name in "ab"]
     for _ in range(3):
         await asyncio.sleep(0)
     (exchange,) = batches._under_way
