@@ -148,13 +148,19 @@ async def test_a_page_says_that_it_loads_and_holds_its_place(dashboard: Dashboar
     await expect(page.get_by_text("Loading …")).to_be_hidden()
 
 
-async def test_every_entry_of_the_menu_is_in_sight(dashboard: Dashboard) -> None:
-    """None is cut off, or waits beyond an edge that nobody sees, however narrow the window."""
-    page = dashboard.page
-    for width in (375, 768, 900, 1280):
-        await page.set_viewport_size({"width": width, "height": 844})
-        for entry in await page.get_by_role("navigation", name="Pages").get_by_role("link").all():
-            await expect(entry).to_be_in_viewport(ratio=1)
+async def test_every_entry_of_the_menu_is_in_sight(chromium: Browser, installation: Installation) -> None:
+    """However narrow the window, and long the name of who is signed in; and no page scrolls sideways because of it."""
+    key = a_key(installation, "--viewer", "--name", "Grace Brewster Murray Hopper 2nd")
+    async with signed_in(chromium, installation.variables, key=key) as dashboard:
+        page, sideways = dashboard.page, []
+        for width in (320, 375, 768, 1030, 1280):
+            await page.set_viewport_size({"width": width, "height": 844})
+            for entry in await page.get_by_role("navigation", name="Pages").get_by_role("link").all():
+                await expect(entry).to_be_in_viewport(ratio=1)
+            await expect(page.get_by_role("button", name="Sign out")).to_be_in_viewport(ratio=1)
+            sideways.append(await page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+    assert sideways == [0] * 5
 
 
 async def test_an_address_without_a_page_says_so(dashboard: Dashboard) -> None:
