@@ -214,8 +214,9 @@ def _stuck(sessions: list[Json], overview: Json, now: int) -> Node:
     every = h("a", "All who wait", href=address("/sessions", {"state": "awaiting-popup"}), cls="push small")
     if not sessions:
         oldest = overview.get("oldest_waiting")
+        waiting = int(overview.get("waiting") or 0)
         text = (
-            f"{count_of(overview.get('waiting') or 0, 'popup is', 'popups are')} open. "
+            f"{count_of(waiting, 'popup is', 'popups are') if waiting else 'No popup is'} open. "
             + (f"The oldest for {since(oldest['since'], now)}." if oldest else "")
         ).strip()
         body = nothing("Nobody is stuck", text, session_link(oldest["session_id"], "The oldest") if oldest else None)
