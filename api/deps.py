@@ -60,15 +60,15 @@ class Show:
         self._response.raw_headers.append((b"etag", etag(session.seq).encode()))
         return self.views.session(await self._queries.snapshot(session, written=written))
 
-    async def intervened(self, applied: Applied, *, says: str) -> answers.Intervened:
-        """Show an operator what became of a session; `says` is what was done, if anything was."""
+    async def intervened(self, applied: Applied, *, says: str, already: str) -> answers.Intervened:
+        """Show an operator what became of a session; `says` is what was done, `already` why nothing had to be."""
         mark_replay(self._response, is_replay=applied.is_replay)
         self._response.headers["ETag"] = etag(applied.session.seq)
         snapshot = await self._queries.snapshot(applied.session, written=applied.written)
         is_done = applied.outcome is Outcome.APPLIED
         return answers.Intervened(
             outcome=applied.outcome,
-            says=says if is_done else "Nothing was changed: it was so already.",
+            says=says if is_done else f"Nothing was changed: {already}.",
             session=self.views.operators(snapshot),
         )
 

@@ -83,6 +83,7 @@ READS: Final = frozenset(
         "HELLO",
         "HGET",
         "HGETALL",
+        "HMGET",
         "INFO",
         "LRANGE",
         "PING",

@@ -63,6 +63,15 @@ class Watch:
     claims: Mapping[str, Claim] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A watch that is leased: how many checks have failed in a row, how many pages to expect, which sessions wait."""
+
+    failures: int
+    pages: int
+    session_ids: frozenset[str]
+
+
 class Urgency(IntEnum):
     """Who is served first; lower is more urgent."""
 
@@ -138,6 +147,10 @@ class WatchStore(Protocol):
 
     async def load(self, key: WatchKey, *, now: Instant) -> Watch:
         """Return the watch as it is; an unknown one is empty. Popups whose `until` is not after `now` are left out."""
+        ...
+
+    async def held(self, key: WatchKey, *, token: str, now: Instant) -> Held | None:
+        """Return what a check begins with; None when the watch is not leased under this token, or not at `now`."""
         ...
 
     async def load_with_sessions(
