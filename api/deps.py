@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
 
@@ -33,6 +32,7 @@ from orchestrator.core.ports.sessions import Outcome, Written
 from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
 from orchestrator.core.sign_ins import Newcomer
 from orchestrator.core.tenants import origin_of
+from orchestrator.core.values import value
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
@@ -78,7 +78,7 @@ class Show:
         return await self(applied.session, applied.written)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Linking:
     """Knows the addresses of connect links, and shows them."""
 
@@ -113,7 +113,7 @@ class Linking:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SigningIn:
     """Begins sign-ins, for pages of the caller's origins."""
 
@@ -173,7 +173,7 @@ def _link(session: Session, step_id: str, link_id: str) -> tuple[Step, ConnectLi
     return step, link
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Granting:
     """Gives out client tokens, for pages of the caller's origins."""
 
