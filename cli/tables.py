@@ -14,6 +14,7 @@ from rich.text import Text
 
 from cli.remote import Json
 from cli.rows import Cell, Rows
+from orchestrator.core.tenants import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from cli.tally import Entry
@@ -44,17 +45,29 @@ def show_list(console: Console, page: Json) -> None:
         {
             "session": session["id"],
             "user": plain(session["user_id"]),
+            "tenant": "" if session.get("tenant_id", DEFAULT_TENANT) == DEFAULT_TENANT else session["tenant_id"],
             "status": _colored(session["status"]),
             "state": _colored(session["state"]),
             "steps": f"{sum(step['state'] in SETTLED for step in session['steps'])}/{len(session['steps'])} settled",
             "created (UTC)": moment(session["created_at"]),
+            "waits (UTC)": _waits(session.get("waiting")),
             "title": plain(session["title"] or ""),
         }
         for session in page["sessions"]
     ]
-    groups = (("session", "user"), ("status", "state", "steps"), ("created (UTC)", "title"))
+    groups = (
+        ("session", "user", "tenant"),
+        ("status", "state", "steps"),
+        ("created (UTC)", "waits (UTC)", "title"),
+    )
     console.print(Rows(groups=groups, rows=rows) if rows else "no sessions")
     show_more(console, page)
+
+
+def _waits(waiting: Json | None) -> Text:
+    if waiting is None:
+        return Text()
+    return Text.assemble(f"since {moment(waiting['since'])}", (", stuck" if waiting["stuck"] else "", "bold red"))
 
 
 def show_more(console: Console, page: Json) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -293,13 +294,14 @@ def an_event(seq: int, second: int) -> dict[str, Any]:
 def test_an_operator_s_key_is_enough_to_look_at_sessions(api: Api, desk: Shell) -> None:
     """Of every tenant; whoever is woken has no other. All events are read, page by page."""
     session = a_found_session(tenant_id="acme")
-    api.says("GET /sessions?limit=50&stuck=true", {"sessions": [session], "cursor": None})
+    waiting = {"since": "2026-11-25T20:00:00.000Z", "heard_at": None, "stuck": "check"}
+    api.says("GET /sessions?limit=50&stuck=true", {"sessions": [session | {"waiting": waiting}], "cursor": None})
     api.says("GET /sessions/zs00?limit=1", {"session": session, "events": [], "events_truncated": False})
     for after, event in enumerate((an_event(1, 0), an_event(2, 3_725))):
         page = {"session": session, "events": [event], "events_truncated": False}
         api.says(f"GET /sessions/zs00?after={after}&limit=500", page)
 
-    assert "zs00" in desk.run("sessions", "list", "--stuck")
+    assert re.search("zs00 +ann +acme .*since 2026-11-25 20:00:00, stuck", desk.run("sessions", "list", "--stuck"))
     shown = desk.run("sessions", "show", "zs00")
     assert ["tenant", "acme"] in [line.split() for line in shown.splitlines()]
     assert [line.split()[:4] for line in shown.splitlines()[-2:]] == [
@@ -313,7 +315,8 @@ def test_a_backend_s_key_shows_its_tenant_s_sessions(api: Api, desk: Shell) -> N
     desk.environment |= {"ZAPWRIGHT_OPERATOR_KEY": "", "ZAPWRIGHT_API_KEY": "of-a-backend"}
     api.says("GET /v1/sessions?limit=50", {"sessions": [a_found_session()], "cursor": None})
 
-    assert "zs00" in desk.run("sessions", "list")
+    listed = desk.run("sessions", "list")
+    assert ("zs00" in listed, "tenant" in listed, "waits" in listed) == (True, False, False)
     assert desk.refused("sessions", "list", "--stuck") == "--stuck is for operators: set ZAPWRIGHT_OPERATOR_KEY"
 
 
