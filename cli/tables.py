@@ -119,7 +119,7 @@ def received(zaps: list[Json]) -> Rows:
 def account_of(entries: Sequence[Entry]) -> Rows:
     """Draw what calls were for."""
     rows = [{"calls": str(entry.calls), "endpoint": entry.endpoint, "what for": entry.what_for} for entry in entries]
-    return Rows(groups=(("calls",), ("endpoint",), ("what for",)), rows=rows, numbers=frozenset({"calls"}))
+    return Rows(groups=(("calls",), ("endpoint", "what for")), rows=rows, numbers=frozenset({"calls"}))
 
 
 def as_json(console: Console, document: object) -> None:
