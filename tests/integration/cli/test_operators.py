@@ -154,12 +154,16 @@ def test_who_names_nothing_or_two_things_has_misspelt_it(desk: Shell, named: tup
 def test_a_session_that_is_not_there_is_told_apart_from_an_api_that_cannot_be_asked(
     api: Api, desk: Shell, code: str, status: int
 ) -> None:
-    """Both say why, and neither looks as if somebody were stuck."""
-    api.says("GET /why?session=zs00", {"code": code, "detail": "there is none"}, status=404)
-    with pytest.raises(CommandError, match="there is none") as refused:
-        CliRunner().invoke(app, ["why", "zs00"], env=desk.environment, catch_exceptions=False)
+    """Both say why, and neither looks as if somebody were stuck; the same for every command that names a session."""
+    problem = {"code": code, "detail": "there is none"}
+    api.says("GET /why?session=zs00", problem, status=404)
+    api.says("GET /sessions/zs00?limit=1", problem, status=404)
+    api.says("POST /sessions/zs00/cancel", problem, status=404)
+    for command in ("why zs00", "sessions show zs00", "sessions cancel zs00 --reason gone"):
+        with pytest.raises(CommandError, match="there is none") as refused:
+            CliRunner().invoke(app, command.split(), env=desk.environment, catch_exceptions=False)
 
-    assert refused.value.status == status
+        assert refused.value.status == status
 
 
 # --- help -----------------------------------------------------------------------------------------------------
