@@ -45,7 +45,7 @@ def show_list(console: Console, page: Json) -> None:
         {
             "session": session["id"],
             "user": plain(session["user_id"]),
-            "tenant": "" if session.get("tenant_id", DEFAULT_TENANT) == DEFAULT_TENANT else session["tenant_id"],
+            "tenant": tenant(session),
             "status": _colored(session["status"]),
             "state": _colored(session["state"]),
             "steps": f"{sum(step['state'] in SETTLED for step in session['steps'])}/{len(session['steps'])} settled",
@@ -62,6 +62,11 @@ def show_list(console: Console, page: Json) -> None:
     )
     console.print(Rows(groups=groups, rows=rows) if rows else "no sessions")
     show_more(console, page)
+
+
+def tenant(shown: Json) -> str:
+    """Name the tenant of what operators are shown, unless it is the one that there always is."""
+    return "" if shown.get("tenant_id") in {None, DEFAULT_TENANT} else str(shown["tenant_id"])
 
 
 def _waits(waiting: Json | None) -> Text:

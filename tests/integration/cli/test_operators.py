@@ -324,6 +324,25 @@ def test_a_backend_s_key_shows_its_tenant_s_sessions(api: Api, desk: Shell) -> N
     assert desk.refused("sessions", "list", "--stuck") == "--stuck is for operators: set ZAPWRIGHT_OPERATOR_KEY"
 
 
+def test_an_operator_s_key_shows_every_tenant_s_endpoints(api: Api, desk: Shell) -> None:
+    """With what they have not received."""
+    endpoint = {
+        "id": "wh0",
+        "tenant_id": "acme",
+        "session_id": None,
+        "url": "https://hooks.example/",
+        "description": "",
+        "events": ["auth_needed"],
+        "paused": "gone",
+        "pending": 3,
+        "dead": 0,
+    }
+    api.says("GET /endpoints", {"webhooks": [endpoint]})
+
+    listed = desk.run("webhooks", "list")
+    assert re.search("wh0 +every session +acme +https://hooks.example/ +1 +3 pending +gone", listed)
+
+
 def test_a_terminal_that_knows_few_letters_shows_what_it_can(api: Api, desk: Shell) -> None:
     """And a program reads the same as ever."""
     api.says("GET /why?session=zs00", said("zs00", "fine", "All is well.", title="Öps"))
