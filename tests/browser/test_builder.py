@@ -266,11 +266,14 @@ async def test_the_fault_menu_breaks_the_popups_of_one_app(
 
 
 async def test_it_fits_a_small_phone(chromium: Browser, installation: Installation) -> None:
-    """Nothing is wider than the screen, whatever is shown."""
+    """Nothing is wider than the screen, whatever is shown, and however long the names are."""
+    user = "p" * 64
     context = await chromium.new_context(viewport={"width": 360, "height": 740})
     builder = await Builder.opened(context, installation.variables)
     widths = [await _width(builder.page)]
-    await builder.begin("pat", "HubSpot", "Formatter")
+    await builder.connect_account(user, "HubSpot", title="H" * 64)
+    await builder.begin(user, "HubSpot", "Formatter")
+    await expect(builder.button(1, "Use: ")).to_be_visible()
     widths.append(await _width(builder.page))
     await builder.open_popup(1)
     await builder.shows(1, "waiting")
