@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, Self, TypeAlias
 
 import httpx
@@ -15,9 +16,14 @@ _LIMIT_S: Final = 45.0
 
 
 class Remote:
-    """One side that answers JSON. Used as a context manager. `key_from` is the variable that holds the key."""
+    """One side that answers JSON. Used as a context manager. `key_from` is the variable that holds the key.
+
+    Raises CommandError for what can be no key.
+    """
 
     def __init__(self, url: str, *, api_key: str | None = None, key_from: str | None = None) -> None:
+        if api_key and not re.fullmatch("[!-~]+", api_key):
+            raise CommandError(f"what {key_from} holds is no key: it has spaces, line breaks or letters that none has")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._url = url
         self._key_from = key_from
@@ -42,7 +48,8 @@ class Remote:
                 f"{self._url} does not answer: {error}; is it running? `zapwright up` starts it"
             ) from error
         document = _document(answer)
-        if document is None:
+        is_ours = document is not None and (answer.is_success or self._key_from is None or "code" in document)
+        if document is None or not is_ours:
             raise CommandError(
                 f"{self._url} is no API of ours, or something before it answers in its place: "
                 f"{answer.status_code} {answer.reason_phrase} to {method} {path}"

@@ -76,7 +76,7 @@ def timeline(session: Json, events: list[Json]) -> Rows:
     rows = [
         {
             "#": str(event["seq"]),
-            "after": f"{_seconds(event['at']) - _seconds(events[0]['at']):.1f} s",
+            "after": _length(_seconds(event["at"]) - _seconds(events[0]["at"])),
             "event": event["name"],
             "step": plain(apps.get(event["step_id"] or "", "")),
             "facts": plain(_facts(event["data"]), most=1_000),
@@ -111,7 +111,7 @@ def account_of(entries: Sequence[Entry]) -> Rows:
 
 def as_json(console: Console, document: object) -> None:
     """Print a document for a program; what a terminal would obey is escaped."""
-    text = json.dumps(document, ensure_ascii=False, indent=2)
+    text = json.dumps(document, ensure_ascii=not console.encoding.lower().startswith("utf"), indent=2)
     console.out(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), highlight=False)
 
 
@@ -128,6 +128,7 @@ def _head(session: Json) -> Table:
     zap = session["zap"]
     for name, value in (
         ("session", session["id"]),
+        ("tenant", session.get("tenant_id")),
         ("user", session["user_id"]),
         ("status", _colored(session["status"])),
         ("state", _colored(session["state"])),
@@ -185,6 +186,16 @@ def _colored(word: str) -> Text:
 def moment(at: str) -> str:
     """Write a moment of an answer as people read it."""
     return at.replace("T", " ").removesuffix("Z").partition(".")[0]
+
+
+def _length(seconds: float) -> str:
+    if seconds < _MOST_SECONDS:
+        return f"{seconds:.1f} s"
+    minutes, hours = seconds // 60, seconds // 3600
+    return f"{minutes:.0f} m {seconds % 60:02.0f} s" if hours < 1 else f"{hours:.0f} h {minutes % 60:02.0f} m"
+
+
+_MOST_SECONDS: Final = 100
 
 
 def _seconds(at: str) -> float:

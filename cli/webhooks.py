@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli import interrupts, tables
+from cli.errors import CommandError
 from cli.remote import Json, Remote
 from cli.rows import Cell, Rows
 from cli.sessions import api_of
@@ -71,8 +72,9 @@ def fire(data_dir: Path | None, endpoint: str, *, event: str | None, as_json: bo
     if as_json:
         tables.as_json(console, answer)
     else:
-        how = "[green]received[/]" if answer["received"] else "[red]not received[/]"
-        console.print(f"{how}: {answer['status'] or answer['problem']} after {answer['took_ms']} ms")
+        how = Text("received", "green") if answer["received"] else Text("not received", "red")
+        said = f": {answer['status'] or answer['problem']} ({answer['took_ms']} ms)"
+        console.print(Text.assemble(how, tables.plain(said)))
         if answer["answer"]:
             console.print(tables.plain(answer["answer"], most=500), style="dim")
     return 0 if answer["received"] else 1
@@ -162,7 +164,10 @@ def _listening(console: Console, forward: str | None, port: int) -> Iterator[str
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
                 """Say nothing."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        try:
+            server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        except OSError as error:
+            raise CommandError(f"nothing can listen at port {port}: {error.strerror}; choose another --port") from error
         thread = threading.Thread(target=server.serve_forever, name="listen", daemon=True)
         thread.start()
         try:

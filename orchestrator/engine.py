@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 
+from orchestrator.both import both
 from orchestrator.commits import Applied, Commits
 from orchestrator.core import decide as decisions
 from orchestrator.core.decide import Decision, decide
@@ -71,13 +71,13 @@ from orchestrator.core.signals import (
     Signal,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
-from orchestrator.core.values import replace
+from orchestrator.core.values import replace, value
 
 PICKED_WITHIN: Final[Millis] = MINUTE
 """How long a picker's listing confirms what is picked from it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewStep:
     """A step a session begins with."""
 
@@ -85,7 +85,7 @@ class NewStep:
     app_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewSession:
     """What a session begins with. `ttl` None takes the policy's."""
 
@@ -98,7 +98,7 @@ class NewSession:
     ttl: Millis | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Picker:
     """What to show for a step that needs an authentication. `listed_at` is when Zapier said so."""
 
@@ -108,7 +108,7 @@ class Picker:
     listed_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OpenedPopup:
     """An attempt and where its popup goes; `duplicate` when another request had begun it before."""
 
@@ -160,7 +160,7 @@ class Engine:
         Raises SignInRequiredError, AppNotFoundError, UpstreamError, AliasTakenError, TooManyStepsError,
         IdempotencyKeyReusedError, SessionNotFoundError when what the request made before is no longer kept.
         """
-        _, credential = await asyncio.gather(
+        _, credential = await both(
             self.bind(new.tenant_id, terms), self._credentials.standing(new.tenant_id, new.user_id)
         )
         earlier = await self._begun_before(new, terms)
@@ -387,9 +387,7 @@ class Engine:
         if recalled is None:
             session = await self._sessions.load(key)
             return session, await self._credentials.get(session.tenant_id, session.user_id)
-        reading = self._sessions.load(key), self._credentials.get(recalled.tenant_id, recalled.user_id)
-        session, credential = await asyncio.gather(*reading)
-        return session, credential
+        return await both(self._sessions.load(key), self._credentials.get(recalled.tenant_id, recalled.user_id))
 
     # --- parts ---
 

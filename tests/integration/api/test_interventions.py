@@ -144,11 +144,32 @@ async def test_a_step_is_bound_to_what_zapier_lists(desk: Desk) -> None:
     assert (step["state"], step["authentication"]["id"]) == ("resolved", connected)
     assert step["evidence"]["channels"] == ["operator"]
     assert again.json()["outcome"] == "duplicate"
+    assert again.json()["says"] == "Nothing was changed: the step has this authentication already."
     assert await desk.audited() == [
         ("bind", "refused", "authentication_not_usable"),
         ("bind", "applied", None),
         ("bind", "duplicate", None),
     ]
+
+
+async def test_what_was_so_already_is_told_in_words(desk: Desk) -> None:
+    """Whoever asks twice reads what the first time came to."""
+    session, _address = await desk.api.awaiting()
+    here = f"sessions/{session['id']}"
+    step = f"{here}/steps/{session['steps'][0]['id']}"
+    for path in (f"{step}/check-now", f"{step}/reset", f"{here}/cancel"):
+        await desk.act(path)
+
+        again = (await desk.act(path)).json()
+
+        assert (again["outcome"], again["says"]) == ("duplicate", ALREADY[path.rpartition("/")[2]])
+
+
+ALREADY = {
+    "check-now": "Nothing was changed: a check was asked for a moment ago, see what comes of that.",
+    "reset": "Nothing was changed: the step is at its beginning already.",
+    "cancel": "Nothing was changed: the session was over already.",
+}
 
 
 async def test_a_session_is_given_more_time_and_ended(desk: Desk) -> None:
