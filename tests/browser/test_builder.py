@@ -179,7 +179,7 @@ async def test_zapier_is_not_asked_more_often_than_there_is_reason_to(builder: B
 
 
 async def test_a_hostile_title_is_text(builder: Builder) -> None:
-    """An app may be called what it likes: nothing of it runs, or makes the page wide, or turns the words beside it around.
+    """An app may be called what it likes: nothing of it runs, widens the page, or turns the words beside it around.
 
     It is one that no other test asks for.
     """
