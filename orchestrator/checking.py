@@ -100,7 +100,10 @@ class Checker:
         The last commit ends it where it can: where we committed nothing since the watch was read. Otherwise it is
         settled afterwards.
         """
-        sight, shared = await asyncio.gather(self._see(check), self._is_shared(credential))
+        if credential.profile_id is None:
+            sight, shared = await self._see(check), False
+        else:
+            sight, shared = await asyncio.gather(self._see(check), self._is_shared(credential, credential.profile_id))
         known: Sight | None = sight
         for number, session in enumerate(sight.sessions, start=1):
             ends = known if listing.complete and number == len(sight.sessions) else None
@@ -118,12 +121,10 @@ class Checker:
             await self._back_off(check)
         return listing.complete
 
-    async def _is_shared(self, credential: Credential) -> bool:
+    async def _is_shared(self, credential: Credential, profile_id: str) -> bool:
         """Whether several users have this Zapier account."""
-        if credential.profile_id is None:
-            return False
-        tenant_id, profile_id, now = credential.tenant_id, credential.profile_id, self._clock.now()
-        return await self._credentials.users_of_profile(tenant_id, profile_id, now=now) > 1
+        now = self._clock.now()
+        return await self._credentials.users_of_profile(credential.tenant_id, profile_id, now=now) > 1
 
     async def _apply(
         self,
