@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
 
@@ -33,6 +32,7 @@ from orchestrator.core.ports.sessions import Outcome, Written
 from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
 from orchestrator.core.sign_ins import Newcomer
 from orchestrator.core.tenants import origin_of
+from orchestrator.core.values import value
 from orchestrator.creation import Creator
 from orchestrator.engine import Engine
 from orchestrator.filling import Filler
@@ -60,15 +60,15 @@ class Show:
         self._response.raw_headers.append((b"etag", etag(session.seq).encode()))
         return self.views.session(await self._queries.snapshot(session, written=written))
 
-    async def intervened(self, applied: Applied, *, says: str) -> answers.Intervened:
-        """Show an operator what became of a session; `says` is what was done, if anything was."""
+    async def intervened(self, applied: Applied, *, says: str, already: str) -> answers.Intervened:
+        """Show an operator what became of a session; `says` is what was done, `already` why nothing had to be."""
         mark_replay(self._response, is_replay=applied.is_replay)
         self._response.headers["ETag"] = etag(applied.session.seq)
         snapshot = await self._queries.snapshot(applied.session, written=applied.written)
         is_done = applied.outcome is Outcome.APPLIED
         return answers.Intervened(
             outcome=applied.outcome,
-            says=says if is_done else "Nothing was changed: it was so already.",
+            says=says if is_done else f"Nothing was changed: {already}.",
             session=self.views.operators(snapshot),
         )
 
@@ -78,7 +78,7 @@ class Show:
         return await self(applied.session, applied.written)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Linking:
     """Knows the addresses of connect links, and shows them."""
 
@@ -113,7 +113,7 @@ class Linking:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class SigningIn:
     """Begins sign-ins, for pages of the caller's origins."""
 
@@ -173,7 +173,7 @@ def _link(session: Session, step_id: str, link_id: str) -> tuple[Step, ConnectLi
     return step, link
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Granting:
     """Gives out client tokens, for pages of the caller's origins."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -22,6 +21,7 @@ from jwt.utils import base64url_encode
 
 from api.errors import TokenExpiredError, TokenInvalidError
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
+from orchestrator.core.values import value
 
 ISSUER: Final = "zapwright"
 AUDIENCE: Final = "zapwright/session"
@@ -54,7 +54,7 @@ class TokenKeysMissingError(Exception):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ClientToken:
     """A token and until when it is good."""
 

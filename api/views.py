@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
@@ -26,6 +25,7 @@ from orchestrator.core.ports.watches import PAUSED, Watch
 from orchestrator.core.ports.webhooks import DeliveryPage
 from orchestrator.core.session import Attempt, ConnectLink, Evidence, Instant, JsonObject, Millis, Session, Step, Zap
 from orchestrator.core.tenants import OwnApp
+from orchestrator.core.values import value
 from orchestrator.core.why.findings import Diagnosis
 from orchestrator.engine import OpenedPopup, Picker
 from orchestrator.filling import Filling, Found
@@ -39,7 +39,7 @@ _INSTANTS = frozenset({"deadline"})
 """The members of events' data that are moments."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Views:
     """Shows sessions.
 

@@ -17,7 +17,7 @@ from cli.deployment import Deployment, alone_in, running
 from cli.environment import read_settings
 from cli.errors import CommandError
 from cli.interrupts import interruptible
-from cli.plan import Plan, Wishes, made_directory, plan
+from cli.plan import API_KEY, Plan, Wishes, made_directory, plan
 from cli.remote import Remote
 from cli.tables import account_of, received, timeline
 from cli.tale import CAST, Ending, Tale
@@ -95,7 +95,7 @@ def _builder(
     if planned.simulator_url is None or planned.settings.api_key is None:
         raise CommandError("the demo needs the simulator and an API key")
     key = planned.settings.api_key.get_secret_value()
-    with Remote(planned.api_url, api_key=key) as api, Remote(planned.simulator_url) as simulator:
+    with Remote(planned.api_url, api_key=key, key_from=API_KEY) as api, Remote(planned.simulator_url) as simulator:
         simulator.ask("PATCH", "/_control/faults", {"inputs": {"checked": True}})
         user = f"ada-{secrets.token_hex(3)}"
 

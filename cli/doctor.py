@@ -26,6 +26,7 @@ from cli import devenv, tables
 from cli.environment import queue_url, read_settings, store_url
 from cli.plan import API_URL, STARTED, STORE
 from cli.probe import opened_lab, read_token
+from cli.storage import said_of
 from orchestrator import logs
 from orchestrator.addresses import OneServer, read_address
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
@@ -37,6 +38,7 @@ from orchestrator.core.ports.budget import Usage
 from orchestrator.core.ports.tokens import Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.core.why.words import many
 from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.reports import ServerReport
@@ -213,7 +215,7 @@ async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> Asyn
         if settings.api_key is None:
             yield await _made_keys(zapwright)
     except StoreError as error:
-        yield _fail("store", error.message, _unless_ours("see REDIS_URL and the server's configuration"))
+        yield _fail("store", said_of(error), _unless_ours("see REDIS_URL and the server's configuration"))
         return
     yield await _upstream(zapwright, settings)
     for tenant_id in await _tenants_with_secrets(zapwright):
@@ -306,7 +308,8 @@ async def _webhooks(zapwright: Zapwright) -> Finding:
     waited = now - backlog.oldest if backlog.oldest is not None else 0
     since = f", the oldest for {waited // SECOND} s" if backlog.events else ""
     detail = (
-        f"{backlog.events} events to be relayed{since}; {backlog.lanes} lanes under way; {len(endpoints)} endpoints"
+        f"{many(backlog.events, 'event')} to be relayed{since}; {many(backlog.lanes, 'lane')} under way; "
+        f"{many(len(endpoints), 'endpoint')}"
     )
     if waited > RELAYED_WITHIN:
         advice = _unless_ours("nobody relays events: run `zapwright worker`, or see the log of those that run")
@@ -366,7 +369,7 @@ def _workers(settings: Settings) -> Finding:
     try:
         found = fetchers(queue_url(settings))
     except StoreError as error:
-        return _fail("workers", error.message, _unless_ours("see QUEUE_REDIS_URL"))
+        return _fail("workers", said_of(error), _unless_ours("see QUEUE_REDIS_URL"))
     alive = [one for one in found if one.silent_s < SEEN_WITHIN_S]
     if not alive:
         return _warn("workers", "none: lost messages are found by nobody", _unless_ours("run `zapwright worker`"))

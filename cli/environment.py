@@ -6,6 +6,7 @@ from typing import Final
 
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from cli import devenv
 from cli.errors import CommandError
@@ -22,7 +23,7 @@ def read_settings(**given: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        found = "; ".join(f"{_variable(problem['loc'])}: {problem['msg']}" for problem in error.errors())
+        found = "; ".join(f"{_variable(problem['loc'])}: {_wrong(problem)}" for problem in error.errors())
         raise CommandError(f"settings: {found}") from error
 
 
@@ -51,6 +52,12 @@ def sealing_keys(settings: Settings) -> tuple[str, ...]:
     except ValueError as error:
         raise CommandError(f"one of ZAPWRIGHT_CREDENTIAL_KEYS is no Fernet key: {MAKE_CREDENTIAL_KEY}") from error
     return keys
+
+
+def _wrong(problem: ErrorDetails) -> str:
+    if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"].startswith("^https?"):
+        return "write it as an address: https://zapwright.example.com, or http://127.0.0.1:8700"
+    return problem["msg"].removeprefix("Value error, ")
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ app.add_typer(webhooks, name="webhooks")
 keys = typer.Typer(help="The keys that users' tokens are encrypted with.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
+LONGEST_REASON = 500
 _KEPT = "Where everything is kept."
 _A_PLACE = ".zapwright/demo, or with --once a place that is removed"
 
@@ -69,6 +71,7 @@ AliveFile = Annotated[
     typer.Option("--alive-file", help="A file to touch every five seconds, for health checks.", show_default="none"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+SessionId = Annotated[str, typer.Argument(metavar="SESSION", show_default=False)]
 
 
 @app.callback(invoke_without_command=True)
@@ -159,26 +162,40 @@ def list_sessions(
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
     status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
     user: Annotated[str | None, typer.Option(help="Only those of this user.")] = None,
+    stuck: Annotated[bool, typer.Option("--stuck", help="As an operator: only those where somebody is stuck.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on after a former page.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List sessions, youngest first."""
+    """List sessions, youngest first: of every tenant with an operator's key, else of one with a backend's."""
     from cli.sessions import list_found
 
     query = {"state": state, "status": status, "user_id": user, "limit": limit, "cursor": cursor}
+    query |= {"stuck": "true"} if stuck else {}
     raise typer.Exit(list_found(data_dir, query, as_json=as_json))
 
 
 @sessions.command("show")
-def show_session(session_id: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def show_session(session_id: SessionId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show one session: its steps and everything that happened."""
     from cli.sessions import show_found
 
     raise typer.Exit(show_found(data_dir, session_id, as_json=as_json))
 
 
-Why = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")]
+def _a_reason(said: str) -> str:
+    if not 1 <= len(said) <= LONGEST_REASON:
+        raise typer.BadParameter(f"say why, in 1 to {LONGEST_REASON} characters")
+    return said
+
+
+Why = Annotated[
+    str,
+    typer.Option(
+        "--reason", help="Why; it goes into the audit, and outlives the user's data: name nobody.", callback=_a_reason
+    ),
+]
+Seq = Annotated[int, typer.Argument(metavar="SEQ", min=1, help="The event's number.", show_default=False)]
 OfStep = Annotated[
     str | None,
     typer.Option(
@@ -189,7 +206,7 @@ OfStep = Annotated[
 
 @sessions.command("check-now")
 def check_now(
-    session_id: str, reason: Why, step: OfStep = None, data_dir: DataDir = None, as_json: AsJson = False
+    session_id: SessionId, reason: Why, step: OfStep = None, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
     """Have Zapier asked now for what a step waits for. As an operator, as all that follow."""
     from cli.operators import intervene_at_step
@@ -200,7 +217,7 @@ def check_now(
 
 @sessions.command("bind")
 def bind_authentication(
-    session_id: str,
+    session_id: SessionId,
     authentication_id: str,
     reason: Why,
     step: OfStep = None,
@@ -216,7 +233,7 @@ def bind_authentication(
 
 @sessions.command("reset")
 def reset_step(
-    session_id: str, reason: Why, step: OfStep = None, data_dir: DataDir = None, as_json: AsJson = False
+    session_id: SessionId, reason: Why, step: OfStep = None, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
     """Let a step start over, with the choice of its app."""
     from cli.operators import intervene_at_step
@@ -227,7 +244,7 @@ def reset_step(
 
 @sessions.command("extend")
 def extend_session(
-    session_id: str,
+    session_id: SessionId,
     reason: Why,
     minutes: Annotated[int, typer.Option("--by", min=1, max=1440, help="Minutes.")] = 60,
     data_dir: DataDir = None,
@@ -241,7 +258,7 @@ def extend_session(
 
 
 @sessions.command("cancel")
-def cancel_session(session_id: str, reason: Why, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def cancel_session(session_id: SessionId, reason: Why, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """End a session for its user."""
     from cli.operators import intervene
 
@@ -250,7 +267,7 @@ def cancel_session(session_id: str, reason: Why, data_dir: DataDir = None, as_js
 
 @sessions.command("replay")
 def replay_event(
-    session_id: str, seq: int, endpoint: Endpoint, reason: Why, data_dir: DataDir = None, as_json: AsJson = False
+    session_id: SessionId, seq: Seq, endpoint: Endpoint, reason: Why, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
     """Send an event of a session to a webhook endpoint once more."""
     from cli.operators import send_again
@@ -458,7 +475,7 @@ def list_webhooks(
     session: Annotated[str | None, typer.Option(help="Those of this session.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the endpoints, and why one is paused."""
+    """List the endpoints, of every tenant with an operator's key, and why one is paused."""
     from cli.webhooks import list_endpoints
 
     raise typer.Exit(list_endpoints(data_dir, session_id=session, as_json=as_json))
@@ -543,7 +560,7 @@ def list_deliveries(
 
 @webhooks.command("replay")
 def replay_delivery(
-    endpoint: Endpoint, session_id: str, seq: int, data_dir: DataDir = None, as_json: AsJson = False
+    endpoint: Endpoint, session_id: SessionId, seq: Seq, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
     """Send one event once more."""
     from cli.webhooks import replay
@@ -603,6 +620,9 @@ def probe_api(
 
 def main() -> None:
     """Run the command that the arguments name."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows few letters is shown what it can
     try:
         app()
     except CommandError as error:

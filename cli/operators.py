@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,15 +12,13 @@ from rich.console import Console, Group
 from rich.padding import Padding
 from rich.text import Text
 
-from cli import devenv, tables
-from cli.environment import read_settings
-from cli.errors import CommandError, MisuseError, RefusedError, UnknownError
-from cli.plan import API_URL, OPERATOR_KEY
+from cli import tables
+from cli.errors import CommandError, MisuseError, UnknownError
 from cli.remote import Json, Remote
 from cli.rows import Rows
+from cli.sessions import OPERATOR, operators_api
 
-_OPERATOR: Final = "/v1/operator"
-_WHY: Final = f"{_OPERATOR}/why"
+_WHY: Final = f"{OPERATOR}/why"
 _VERDICTS: Final = {
     "over": ("it is over", "dim"),
     "fine": ("all is well", "green"),
@@ -46,19 +43,10 @@ def why(data_dir: Path | None, session_id: str | None, app_id: str | None, *, as
     if (session_id is None) == (app_id is None):
         raise MisuseError("name one session, or one app: `zapwright why SESSION` or `zapwright why --app APP`")
     with operators_api(data_dir) as api:
-        said = _why_app(api, app_id) if app_id is not None else _why_session(api, session_id)
+        said = _why_app(api, app_id) if app_id is not None else api.get(_WHY, session=session_id)
     console = Console(highlight=False)
     tables.as_json(console, said) if as_json else console.print(_said(said))
     return _STATUSES.get(said["verdict"], 0)
-
-
-def _why_session(api: Remote, session_id: str | None) -> Json:
-    try:
-        return api.get(_WHY, session=session_id)
-    except RefusedError as error:
-        if error.code == "session_not_found":
-            raise UnknownError(str(error)) from error
-        raise
 
 
 def _why_app(api: Remote, named: str) -> Json:
@@ -69,7 +57,7 @@ def _why_app(api: Remote, named: str) -> Json:
     said = api.get(_WHY, app=named) if _MAY_BE_AN_ID.fullmatch(named) else None
     if said is not None and said["verdict"] != "unknown":
         return said
-    apps = api.get(f"{_OPERATOR}/apps")["apps"]
+    apps = api.get(f"{OPERATOR}/apps")["apps"]
     titled = [str(app["app_id"]) for app in apps if (app["title"] or "").casefold() == named.casefold()]
     if len(titled) > 1:
         raise CommandError(f"several apps have this title, name one by its id: {tables.plain(', '.join(titled)).plain}")
@@ -101,7 +89,7 @@ def send_again(data_dir: Path | None, delivery: Sequence[str], reason: str, *, a
     """Send an event to an endpoint once more. Raises CommandError."""
     endpoint, session_id, seq = (quote(part, safe="") for part in delivery)
     with operators_api(data_dir) as api:
-        sent = api.ask("POST", f"{_OPERATOR}/deliveries/{endpoint}/{session_id}/{seq}/replay", {"reason": reason})
+        sent = api.ask("POST", f"{OPERATOR}/deliveries/{endpoint}/{session_id}/{seq}/replay", {"reason": reason})
     console = Console(highlight=False)
     if as_json:
         tables.as_json(console, sent)
@@ -113,7 +101,7 @@ def send_again(data_dir: Path | None, delivery: Sequence[str], reason: str, *, a
 def audit(data_dir: Path | None, query: Mapping[str, str | int | None], *, as_json: bool) -> int:
     """Print one page of what operators did. Raises CommandError."""
     with operators_api(data_dir) as api:
-        page = api.get(f"{_OPERATOR}/audit", **query)
+        page = api.get(f"{OPERATOR}/audit", **query)
     console = Console(highlight=False)
     if as_json:
         tables.as_json(console, page)
@@ -123,26 +111,8 @@ def audit(data_dir: Path | None, query: Mapping[str, str | int | None], *, as_js
     return 0
 
 
-def operators_api(data_dir: Path | None) -> Remote:
-    """Return the API that the environment names, else the one `up` runs here, for an operator. Raises CommandError."""
-    data_dir = data_dir or read_settings().data_dir
-    devenv.enter(data_dir)
-    url, key = os.environ.get(API_URL), os.environ.get(OPERATOR_KEY)
-    if not url:
-        raise CommandError(
-            f"no API is known: set {API_URL}, or run `zapwright up` (there is no {devenv.path_in(data_dir)})"
-            f"{devenv.hint(data_dir)}"
-        )
-    if not key:
-        raise CommandError(
-            f"no operator's key is known: set {OPERATOR_KEY}; who runs the store makes one by "
-            "`zapwright api-keys create --operator --name YOU`"
-        )
-    return Remote(url, api_key=key, key_from=OPERATOR_KEY)
-
-
 def _session(session_id: str) -> str:
-    return f"{_OPERATOR}/sessions/{quote(session_id, safe='')}"
+    return f"{OPERATOR}/sessions/{quote(session_id, safe='')}"
 
 
 def _step(session: Json, wanted: str | None) -> str:
@@ -151,7 +121,7 @@ def _step(session: Json, wanted: str | None) -> str:
     Raises CommandError.
     """
     if session["status"] in _OVER:
-        raise CommandError(f"the session is over: {_OVER[session['status']]}")
+        raise CommandError(f"the session is over: {_OVER[session['status']]}; begin a new one")
     steps = session["steps"]
     if wanted is not None:
         named = [step["id"] for step in steps if wanted in {step["id"], step["alias"], str(step["position"] + 1)}]
@@ -181,7 +151,8 @@ def _done(done: Json, *, as_json: bool) -> int:
         session = done["session"]
         style = "green" if done["outcome"] == "applied" else "yellow"
         console.print(Text.assemble((done["outcome"], style), ": ", tables.plain(done["says"])))
-        console.print(f"[dim]session {session['id']} is {session['status']}, {session['state']}[/]")
+        where = "" if session["status"] in _OVER else f", {session['state']}"
+        console.print(f"[dim]session {session['id']} is {session['status']}{where}[/]")
     return 0
 
 

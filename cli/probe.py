@@ -22,6 +22,7 @@ from cli import devenv, tables
 from cli.environment import read_settings, store_url
 from cli.errors import CommandError
 from cli.rows import Cell, Rows
+from cli.storage import said_of
 from orchestrator import logs
 from orchestrator.bootstrap import rate_limits
 from orchestrator.clock import SystemClock
@@ -66,7 +67,7 @@ def run_probe(data_dir: Path | None, wishes: Wishes) -> int:
     try:
         findings, calls = asyncio.run(_asked(settings, token, wishes, said))
     except StoreError as error:
-        raise CommandError(f"there are no permits to be had: {error.message}") from error
+        raise CommandError(f"there are no permits to be had: {said_of(error)}") from error
     report = {"api": where, "calls": calls, "findings": [asdict(found) for found in findings]}
     report |= {"settings": settings_of(findings), "simulator": switches_of(findings)}
     if wishes.as_json:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, Self, TypeAlias
 
 import httpx
 
-from cli.errors import CommandError, RefusedError
+from cli.errors import CommandError, UnknownError
 
 Json: TypeAlias = dict[str, Any]
 
@@ -15,9 +16,14 @@ _LIMIT_S: Final = 45.0
 
 
 class Remote:
-    """One side that answers JSON. Used as a context manager. `key_from` is the variable that holds the key."""
+    """One side that answers JSON. Used as a context manager. `key_from` is the variable that holds the key.
+
+    Raises CommandError for what can be no key.
+    """
 
     def __init__(self, url: str, *, api_key: str | None = None, key_from: str | None = None) -> None:
+        if api_key and not re.fullmatch("[!-~]+", api_key):
+            raise CommandError(f"what {key_from} holds is no key: it has spaces, line breaks or letters that none has")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._url = url
         self._key_from = key_from
@@ -34,7 +40,10 @@ class Remote:
         return self.ask("GET", path, query={name: value for name, value in query.items() if value is not None})
 
     def ask(self, method: str, path: str, body: Json | None = None, *, query: Json | None = None) -> Json:
-        """Ask for something, and return the answer's document ({} for none). Raises CommandError."""
+        """Ask for something, and return the answer's document ({} for none).
+
+        Raises CommandError, UnknownError for a session that is not there.
+        """
         try:
             answer = self._client.request(method, path, params=query, json=body)
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
@@ -42,14 +51,16 @@ class Remote:
                 f"{self._url} does not answer: {error}; is it running? `zapwright up` starts it"
             ) from error
         document = _document(answer)
-        if document is None:
+        is_ours = document is not None and (answer.is_success or self._key_from is None or "code" in document)
+        if document is None or not is_ours:
             raise CommandError(
                 f"{self._url} is no API of ours, or something before it answers in its place: "
                 f"{answer.status_code} {answer.reason_phrase} to {method} {path}"
             )
         if answer.is_success:
             return document
-        raise RefusedError(self._said(document, answer), code=document.get("code"))
+        kind = UnknownError if document.get("code") == "session_not_found" else CommandError
+        raise kind(self._said(document, answer))
 
     def _said(self, problem: Json, answer: httpx.Response) -> str:
         """Say what happened and what to do, and last by which reference the API's log has it."""

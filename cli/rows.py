@@ -17,8 +17,8 @@ Cell: TypeAlias = Text | str
 LONGEST_WHOLE: Final = 48
 """Words of up to so many columns are never broken: every id of ours and of Zapier's, and most of other people's."""
 
-_COMFORTABLE: Final = 24
-"""So many columns at least for what is read in lines, if it has that much to say."""
+_COMFORTABLE: Final = (24, 16)
+"""So many columns at least for what is read in lines, if it has that much to say; or else so many."""
 
 _GAP: Final = 2
 
@@ -29,6 +29,7 @@ class Rows:
 
     Where there is none for a column each, those of one group stand under one another, the empty ones left out; and
     where the groups have no room either, each value has its line, beside its header. `numbers` are to the right.
+    A header under which nothing stands is left out.
     """
 
     groups: Sequence[Sequence[str]]
@@ -38,13 +39,17 @@ class Rows:
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
         """Take the widest layout that fits."""
-        headers = [*chain.from_iterable(self.groups)]
+        filled = ([header for header in group if any(row[header] for row in self.rows)] for group in self.groups)
+        groups = [group for group in filled if group]
+        headers = [*chain.from_iterable(groups)]
         rows = [[_text(row[header]) for header in headers] for row in self.rows]
-        side_by_side = _Layout(headers=headers, rows=rows)
-        grouped = _Layout(
-            headers=[", ".join(group) for group in self.groups], rows=[_grouped(row, self.groups) for row in rows]
+        in_groups = [", ".join(group) for group in groups], [_grouped(row, groups) for row in rows]
+        layouts = (
+            _Layout(headers=names, rows=values, comfortable=comfortable)
+            for comfortable in _COMFORTABLE
+            for names, values in ((headers, rows), in_groups)
         )
-        fitting = next((layout for layout in (side_by_side, grouped) if layout.fits(options.max_width)), None)
+        fitting = next((layout for layout in layouts if layout.fits(options.max_width)), None)
         if self.title is not None:
             yield Text(self.title, style="italic")
         yield _one_by_one(headers, rows) if fitting is None else fitting.drawn(options.max_width, self.numbers)
@@ -56,6 +61,7 @@ class _Layout:
 
     headers: Sequence[str]
     rows: Sequence[Sequence[Text]]
+    comfortable: int
 
     def fits(self, width: int) -> bool:
         """Tell whether every column has as much room as it wants at least."""
@@ -83,13 +89,14 @@ class _Layout:
 
     def _wishes(self) -> list[tuple[int, int]]:
         """Return for each column the width that it wants at least, and that of its longest line."""
-        return [_wish(header, [row[place].plain for row in self.rows]) for place, header in enumerate(self.headers)]
+        return [
+            self._wish(header, [row[place].plain for row in self.rows]) for place, header in enumerate(self.headers)
+        ]
 
-
-def _wish(header: str, texts: Sequence[str]) -> tuple[int, int]:
-    word = max(cell_len(word) for text in (header, *texts) for word in text.split())
-    line = max((cell_len(line) for text in texts for line in text.split("\n")), default=0)
-    return max(min(word, LONGEST_WHOLE), min(line, _COMFORTABLE)), max(line, cell_len(header))
+    def _wish(self, header: str, texts: Sequence[str]) -> tuple[int, int]:
+        word = max(cell_len(word) for text in (header, *texts) for word in text.split())
+        line = max((cell_len(line) for text in texts for line in text.split("\n")), default=0)
+        return max(min(word, LONGEST_WHOLE), min(line, self.comfortable)), max(line, cell_len(header))
 
 
 def _text(cell: Cell) -> Text:

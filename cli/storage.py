@@ -12,6 +12,7 @@ from cli.environment import read_settings, sealing_keys, store_url
 from cli.errors import CommandError
 from orchestrator.bootstrap import rate_limits
 from orchestrator.core.errors.base import ZapwrightError
+from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.settings import Settings
 from orchestrator.store.opening import Store, open_store
 
@@ -55,5 +56,16 @@ def on_store_at(
 
     try:
         return asyncio.run(done())
+    except StoreUnavailableError as error:
+        raise CommandError(f"{said_of(error)}: does it run, where REDIS_URL says? `zapwright doctor` looks") from error
     except ZapwrightError as error:
         raise CommandError(error.message) from error
+
+
+def said_of(error: ZapwrightError) -> str:
+    """Say what went wrong to somebody at a terminal, who repeats no requests."""
+    match error:
+        case StoreUnavailableError():
+            return f"the store did not answer ({error.facts['problem']})"
+        case _:
+            return error.message

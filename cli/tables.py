@@ -14,6 +14,7 @@ from rich.text import Text
 
 from cli.remote import Json
 from cli.rows import Cell, Rows
+from orchestrator.core.tenants import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from cli.tally import Entry
@@ -44,17 +45,34 @@ def show_list(console: Console, page: Json) -> None:
         {
             "session": session["id"],
             "user": plain(session["user_id"]),
+            "tenant": tenant(session),
             "status": _colored(session["status"]),
             "state": _colored(session["state"]),
             "steps": f"{sum(step['state'] in SETTLED for step in session['steps'])}/{len(session['steps'])} settled",
             "created (UTC)": moment(session["created_at"]),
+            "waits (UTC)": _waits(session.get("waiting")),
             "title": plain(session["title"] or ""),
         }
         for session in page["sessions"]
     ]
-    groups = (("session", "user"), ("status", "state", "steps"), ("created (UTC)", "title"))
+    groups = (
+        ("session", "user", "tenant"),
+        ("status", "state", "steps"),
+        ("created (UTC)", "waits (UTC)", "title"),
+    )
     console.print(Rows(groups=groups, rows=rows) if rows else "no sessions")
     show_more(console, page)
+
+
+def tenant(shown: Json) -> str:
+    """Name the tenant of what operators are shown, unless it is the one that there always is."""
+    return "" if shown.get("tenant_id") in {None, DEFAULT_TENANT} else str(shown["tenant_id"])
+
+
+def _waits(waiting: Json | None) -> Text:
+    if waiting is None:
+        return Text()
+    return Text.assemble(f"since {moment(waiting['since'])}", (", stuck" if waiting["stuck"] else "", "bold red"))
 
 
 def show_more(console: Console, page: Json) -> None:
@@ -76,7 +94,7 @@ def timeline(session: Json, events: list[Json]) -> Rows:
     rows = [
         {
             "#": str(event["seq"]),
-            "after": f"{_seconds(event['at']) - _seconds(events[0]['at']):.1f} s",
+            "after": _length(_seconds(event["at"]) - _seconds(events[0]["at"])),
             "event": event["name"],
             "step": plain(apps.get(event["step_id"] or "", "")),
             "facts": plain(_facts(event["data"]), most=1_000),
@@ -106,12 +124,12 @@ def received(zaps: list[Json]) -> Rows:
 def account_of(entries: Sequence[Entry]) -> Rows:
     """Draw what calls were for."""
     rows = [{"calls": str(entry.calls), "endpoint": entry.endpoint, "what for": entry.what_for} for entry in entries]
-    return Rows(groups=(("calls",), ("endpoint",), ("what for",)), rows=rows, numbers=frozenset({"calls"}))
+    return Rows(groups=(("calls",), ("endpoint", "what for")), rows=rows, numbers=frozenset({"calls"}))
 
 
 def as_json(console: Console, document: object) -> None:
     """Print a document for a program; what a terminal would obey is escaped."""
-    text = json.dumps(document, ensure_ascii=False, indent=2)
+    text = json.dumps(document, ensure_ascii=not console.encoding.lower().startswith("utf"), indent=2)
     console.out(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), highlight=False)
 
 
@@ -128,6 +146,7 @@ def _head(session: Json) -> Table:
     zap = session["zap"]
     for name, value in (
         ("session", session["id"]),
+        ("tenant", session.get("tenant_id")),
         ("user", session["user_id"]),
         ("status", _colored(session["status"])),
         ("state", _colored(session["state"])),
@@ -185,6 +204,16 @@ def _colored(word: str) -> Text:
 def moment(at: str) -> str:
     """Write a moment of an answer as people read it."""
     return at.replace("T", " ").removesuffix("Z").partition(".")[0]
+
+
+def _length(seconds: float) -> str:
+    if seconds < _MOST_SECONDS:
+        return f"{seconds:.1f} s"
+    minutes, hours = seconds // 60, seconds // 3600
+    return f"{minutes:.0f} m {seconds % 60:02.0f} s" if hours < 1 else f"{hours:.0f} h {minutes % 60:02.0f} m"
+
+
+_MOST_SECONDS: Final = 100
 
 
 def _seconds(at: str) -> float:

@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.text import Text
 
 from cli import interrupts, tables
+from cli.errors import CommandError
 from cli.remote import Json, Remote
 from cli.rows import Cell, Rows
-from cli.sessions import api_of
+from cli.sessions import OPERATOR, api_of, looking
 
 _WEBHOOKS: Final = "/v1/webhooks"
 _FORWARD_LIMIT_S: Final = 14.0
@@ -35,9 +36,13 @@ def create(data_dir: Path | None, url: str, given: Mapping[str, Any], *, as_json
 
 
 def list_endpoints(data_dir: Path | None, *, session_id: str | None, as_json: bool) -> int:
-    """Print the endpoints there are. Raises CommandError."""
-    with api_of(data_dir) as api:
-        found = api.get(_WEBHOOKS, session_id=session_id)
+    """Print the endpoints there are: a tenant's, or those of every one that an operator sees. Raises CommandError."""
+    if session_id is None:
+        with looking(data_dir) as (api, is_operators):
+            found = api.get(f"{OPERATOR}/endpoints" if is_operators else _WEBHOOKS)
+    else:
+        with api_of(data_dir) as api:
+            found = api.get(_WEBHOOKS, session_id=session_id)
     console = Console(highlight=False)
     if as_json:
         tables.as_json(console, found)
@@ -71,8 +76,9 @@ def fire(data_dir: Path | None, endpoint: str, *, event: str | None, as_json: bo
     if as_json:
         tables.as_json(console, answer)
     else:
-        how = "[green]received[/]" if answer["received"] else "[red]not received[/]"
-        console.print(f"{how}: {answer['status'] or answer['problem']} after {answer['took_ms']} ms")
+        how = Text("received", "green") if answer["received"] else Text("not received", "red")
+        said = f": {answer['status'] or answer['problem']} ({answer['took_ms']} ms)"
+        console.print(Text.assemble(how, tables.plain(said)))
         if answer["answer"]:
             console.print(tables.plain(answer["answer"], most=500), style="dim")
     return 0 if answer["received"] else 1
@@ -162,7 +168,10 @@ def _listening(console: Console, forward: str | None, port: int) -> Iterator[str
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
                 """Say nothing."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        try:
+            server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        except OSError as error:
+            raise CommandError(f"nothing can listen at port {port}: {error.strerror}; choose another --port") from error
         thread = threading.Thread(target=server.serve_forever, name="listen", daemon=True)
         thread.start()
         try:
@@ -209,14 +218,23 @@ def _drawn(endpoints: Sequence[Json]) -> Rows:
         {
             "endpoint": one["id"],
             "of": one["session_id"] or "every session",
+            "tenant": tables.tenant(one),
             "url": tables.plain(one["url"]),
             "description": tables.plain(one["description"]),
             "events": str(len(one["events"])),
+            "not received": _missing(one),
             "paused": Text(one["paused"] or "", style="red"),
         }
         for one in endpoints
     ]
-    return Rows(groups=(("endpoint", "of"), ("url", "description"), ("events",), ("paused",)), rows=rows)
+    groups = (("endpoint", "of", "tenant"), ("url", "description"), ("events",), ("not received", "paused"))
+    return Rows(groups=groups, rows=rows)
+
+
+def _missing(endpoint: Json) -> str:
+    """Say what an endpoint has not received, where that is known."""
+    counts = ((endpoint.get("pending", 0), "pending"), (endpoint.get("dead", 0), "dead"))
+    return ", ".join(f"{count} {what}" for count, what in counts if count)
 
 
 def _sent(found: Sequence[Json]) -> Rows:

@@ -33,9 +33,10 @@ def top(path: str, visit: Visit) -> str:
     ]
     tenants, name = visit.scope.tenants, visit.scope.name or visit.scope.role
     of = "every tenant" if tenants is None else ", ".join(tenants)
+    sees = f"{plain(name)}, {visit.scope.role}: sees {of}"
     who = h(
         "div",
-        h("span", plain(name, longest=32), cls="badge", data_tone="plain", title=f"{visit.scope.role}: sees {of}"),
+        h("span", plain(name, longest=32), cls="badge", data_tone="plain", title=sees),
         h("form", h("button", "Sign out", cls="button quiet", type="submit"), method="post", action="/sign-out"),
         cls="who push",
     )

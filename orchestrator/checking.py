@@ -22,7 +22,7 @@ from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore
 from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.ports.upstream import Upstream
-from orchestrator.core.ports.watches import Settlement, Watch, WatchStore
+from orchestrator.core.ports.watches import Held, Settlement, Watch, WatchStore
 from orchestrator.core.retry import retry_at
 from orchestrator.core.session import Instant, Listing, Session, SessionKey, WatchKey
 from orchestrator.core.signals import AuthenticationsListed, Signal
@@ -61,51 +61,54 @@ class Checker:
         looks again. Zapier's failures are ordinary: the watch is tried again later. Raises StoreError.
         """
         try:
-            watch, credential = await asyncio.gather(
-                self._watches.load(key, now=self._clock.now()), self._credentials.get(key.tenant_id, key.user_id)
+            held, credential = await asyncio.gather(
+                self._watches.held(key, token=token, now=self._clock.now()),
+                self._credentials.get(key.tenant_id, key.user_id),
             )
         except StoreError:
             await self._upstream.give_back(permits)
             raise
-        if watch.lease_token != token or watch.lease_until <= self._clock.now():
+        if held is None:
             await self._upstream.give_back(permits)
             return False
         try:
-            return await self._look(watch, credential, token, permits)
+            return await self._look(Check(key=key, token=token, held=held), credential, permits)
         except LeaseLostError:
             return False
 
-    async def _look(self, watch: Watch, credential: Credential | None, token: str, permits: Sequence[Permit]) -> bool:
+    async def _look(self, check: Check, credential: Credential | None, permits: Sequence[Permit]) -> bool:
         if credential is None or credential.state is not CredentialState.ACTIVE:
             await self._upstream.give_back(permits)
-            await self._settle(watch, token, paused_for=credential.generation if credential else 0)
+            await self._settle(check, paused_for=credential.generation if credential else 0)
             return False
         try:
-            listing = await self._upstream.authentications(credential, watch.key.app_id, permits=permits)
+            listing = await self._upstream.authentications(credential, check.key.app_id, permits=permits)
         except SignInRequiredError:
-            await self._settle(watch, token, paused_for=credential.generation)
+            await self._settle(check, paused_for=credential.generation)
         except UpstreamBusyError as busy:
-            until, pages = self._clock.now() + busy.retry_after, max(watch.pages, busy.pages)
-            await self._settle(watch, token, held_until=until, failures=watch.failures, pages=pages)
+            until, pages = self._clock.now() + busy.retry_after, max(check.held.pages, busy.pages)
+            await self._settle(check, held_until=until, failures=check.held.failures, pages=pages)
         except UpstreamError:
-            await self._back_off(watch, token)
+            await self._back_off(check)
         else:
-            return await self._take(watch, token, listing, credential)
+            return await self._take(check, listing, credential)
         return False
 
-    async def _take(self, watch: Watch, token: str, listing: Listing, credential: Credential) -> bool:
+    async def _take(self, check: Check, listing: Listing, credential: Credential) -> bool:
         """Apply a listing to every waiting session, those with messages first, and end the check.
 
         The last commit ends it where it can: where we committed nothing since the watch was read. Otherwise it is
         settled afterwards.
         """
-        # Read anew: who ends the check takes this listing to cover everything heard before it began.
-        sight, shared = await asyncio.gather(self._see(watch), self._is_shared(credential))
+        if credential.profile_id is None:
+            sight, shared = await self._see(check), False
+        else:
+            sight, shared = await asyncio.gather(self._see(check), self._is_shared(credential, credential.profile_id))
         known: Sight | None = sight
         for number, session in enumerate(sight.sessions, start=1):
             ends = known if listing.complete and number == len(sight.sessions) else None
             try:
-                applied = await self._apply(session, token, listing, known=known, ends=ends, shared=shared)
+                applied = await self._apply(session, check, listing, known=known, ends=ends, shared=shared)
             except NotFoundError:  # purged since
                 continue
             if applied.ends_check:
@@ -113,22 +116,20 @@ class Checker:
             if applied.is_committed:
                 known = None  # what one session takes is claimed, and no news to the next
         if listing.complete:
-            await self._settle(watch, token, checked=listing, sight=known)
+            await self._settle(check, checked=listing, sight=known)
         else:
-            await self._back_off(watch, token)
+            await self._back_off(check)
         return listing.complete
 
-    async def _is_shared(self, credential: Credential) -> bool:
+    async def _is_shared(self, credential: Credential, profile_id: str) -> bool:
         """Whether several users have this Zapier account."""
-        if credential.profile_id is None:
-            return False
-        tenant_id, profile_id, now = credential.tenant_id, credential.profile_id, self._clock.now()
-        return await self._credentials.users_of_profile(tenant_id, profile_id, now=now) > 1
+        now = self._clock.now()
+        return await self._credentials.users_of_profile(credential.tenant_id, profile_id, now=now) > 1
 
     async def _apply(
         self,
         session: Session,
-        token: str,
+        check: Check,
         listing: Listing,
         *,
         known: Sight | None,
@@ -139,7 +140,7 @@ class Checker:
 
         If either has changed, the commit's guards say so, and both are read again; then the check goes on.
         """
-        key = WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=listing.app_id)
+        key = check.key
 
         async def listed(_: Session) -> Signal:
             nonlocal known
@@ -161,19 +162,18 @@ class Checker:
             end = EndCheck(app_id=key.app_id, begun_at=listing.begun_at, pages=listing.pages, due=due)
             return end, Untouched(app_id=key.app_id, version=seen.watch.version)
 
-        guards = (LeaseHeld(app_id=key.app_id, token=token),)
+        guards = (LeaseHeld(app_id=key.app_id, token=check.token),)
         with bound_contextvars(session=session.id):
             return await self._commits.apply(session.key, listed, guards=guards, read=session, ending=ending)
 
-    async def _back_off(self, watch: Watch, token: str) -> None:
-        failures = watch.failures + 1
+    async def _back_off(self, check: Check) -> None:
+        failures = check.held.failures + 1
         until = retry_at(failures, now=self._clock.now(), jitter=self._chance())
-        await self._settle(watch, token, held_until=until, failures=failures)
+        await self._settle(check, held_until=until, failures=failures)
 
     async def _settle(  # noqa: PLR0913 - the ways in which a check may end
         self,
-        before: Watch,
-        token: str,
+        check: Check,
         *,
         checked: Listing | None = None,
         sight: Sight | None = None,
@@ -184,16 +184,16 @@ class Checker:
     ) -> None:
         """End the check. A commit that touched the watch meanwhile is heard: what is due is computed again.
 
-        `before` is the watch as the check began with it, `sight` how it was seen since, if it may be so still.
+        `sight` is how the watch was seen, if it may be so still.
         """
         for tries_left in reversed(range(MOST_SETTLE_TRIES)):
             now = self._clock.now()
-            seen, sight = sight or await self._see(before), None
+            seen, sight = sight or await self._see(check), None
             watch = seen.watch
             checks = _with(watch.checks, checked) if checked else watch.checks
             settlement = Settlement(
                 key=watch.key,
-                token=token,
+                token=check.token,
                 version=watch.version,
                 now=now,
                 due=_due(seen, checked_at=checks[-1] if checks else None),
@@ -210,13 +210,14 @@ class Checker:
                     raise
         return None
 
-    async def _see(self, before: Watch) -> Sight:
-        """Read the watch and the sessions that wait; whoever came since `before` is read after it.
+    async def _see(self, check: Check) -> Sight:
+        """Read the watch and the sessions that wait; whoever came since the check began is read after it.
 
-        Those that hold messages come first: what is theirs is then nobody's news.
+        So what the check has begun with is read anew, as who ends it takes its listing to cover everything heard before
+        that began. Those that hold messages come first: what is theirs is then nobody's news.
         """
-        expected = {waiter.session_id for waiter in before.waiters}
-        watch, found = await self._watches.load_with_sessions(before.key, expected, now=self._clock.now())
+        expected = check.held.session_ids
+        watch, found = await self._watches.load_with_sessions(check.key, expected, now=self._clock.now())
         waiting = {waiter.session_id for waiter in watch.waiters}
         sessions = [session for session in found if session.id in waiting]
         for session_id in waiting - expected:
@@ -225,6 +226,15 @@ class Checker:
                 sessions.append(await self._sessions.load(key))
         sessions.sort(key=lambda session: (not _has_message(session, watch.key.app_id), session.id))
         return Sight(watch=watch, sessions=tuple(sessions))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """The check that a lease is for, and what it began with."""
+
+    key: WatchKey
+    token: str
+    held: Held
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 
 from orchestrator.core import schedule
@@ -32,7 +31,7 @@ from orchestrator.core.signals import (
     ZapRequested,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Idempotency, Terms
-from orchestrator.core.values import replace
+from orchestrator.core.values import replace, value
 from orchestrator.recollection import Recollection
 
 MOST_TRIES = 20
@@ -47,7 +46,7 @@ Ending = Callable[[Session], tuple[EndCheck, Guard] | None]
 """How the check that brought the signal ends by this commit, and on what that relies; None: not by it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Applied:
     """A session after a signal, and what became of the signal; `made` is the id of what it made, if anything.
 

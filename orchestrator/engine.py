@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 
@@ -71,13 +71,13 @@ from orchestrator.core.signals import (
     Signal,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
-from orchestrator.core.values import replace
+from orchestrator.core.values import replace, value
 
 PICKED_WITHIN: Final[Millis] = MINUTE
 """How long a picker's listing confirms what is picked from it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewStep:
     """A step a session begins with."""
 
@@ -85,7 +85,7 @@ class NewStep:
     app_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class NewSession:
     """What a session begins with. `ttl` None takes the policy's."""
 
@@ -98,7 +98,7 @@ class NewSession:
     ttl: Millis | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Picker:
     """What to show for a step that needs an authentication. `listed_at` is when Zapier said so."""
 
@@ -108,7 +108,7 @@ class Picker:
     listed_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OpenedPopup:
     """An attempt and where its popup goes; `duplicate` when another request had begun it before."""
 

@@ -88,23 +88,19 @@ class Sink:
         self._stream = stream
         self._gathers = gathers
         self._gathered: deque[str] = deque()
-        self._size = 0
+        self._is_planned = False
         if gathers:
             atexit.register(self.flush)
 
     def gather(self, text: str) -> None:
         """Write a line before the event loop waits again; at once where none runs in this thread."""
         loop = _running_loop() if self._gathers else None
-        if loop is None:
-            self.write(text)
-            return
-        size = len(text) if text.isascii() else len(text.encode())
-        if self._size + size > PIPE_BUF:
-            self.flush()
-        if not self._gathered:
-            loop.call_soon(self.flush)
         self._gathered.append(text)
-        self._size += size
+        if loop is None:
+            self.flush()
+        elif not self._is_planned:
+            self._is_planned = True
+            loop.call_soon(self._end_tick)
 
     def write(self, text: str) -> None:
         """Write it now."""
@@ -113,14 +109,27 @@ class Sink:
 
     def flush(self) -> None:
         """Write what was gathered."""
-        text = "".join(self._taken())
-        if text:
-            self._stream.write(text)
+        piece, room = "", PIPE_BUF
+        for text in self._taken():
+            size = len(text) if text.isascii() else len(text.encode())
+            if size > room:
+                self._put(piece)
+                piece, room = "", PIPE_BUF
+            piece += text
+            room -= size
+        self._put(piece)
+
+    def _put(self, piece: str) -> None:
+        if piece:
+            self._stream.write(piece)
             self._stream.flush()
+
+    def _end_tick(self) -> None:
+        self._is_planned = False
+        self.flush()
 
     def _taken(self) -> Iterator[str]:
         """Take the lines out one by one: another thread may be adding to them, or doing the same."""
-        self._size = 0
         with suppress(IndexError):
             while True:
                 yield self._gathered.popleft()

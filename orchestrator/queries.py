@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.events import Event
@@ -15,9 +14,10 @@ from orchestrator.core.ports.credentials import CredentialStore, Standing
 from orchestrator.core.ports.sessions import EventPage, SessionPage, SessionQuery, SessionStore, SignalRecord, Written
 from orchestrator.core.ports.watches import WatchStore
 from orchestrator.core.session import ConnectLink, Instant, Session, SessionKey, Step, WatchKey
+from orchestrator.core.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Snapshot:
     """A session as one read shows it. `next_checks` is by app id, for the apps somebody waits on."""
 
@@ -26,7 +26,7 @@ class Snapshot:
     next_checks: Mapping[str, Instant | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Linked:
     """A connect link as it is for whoever comes by it."""
 

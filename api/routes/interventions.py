@@ -96,7 +96,9 @@ async def extend_session(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     """Give a session, and the popups it waits for, more time."""
     applied = await interventions.extend(session, wish.by_s * SECOND, _wish(operator, wish, terms))
     return await show.intervened(
-        applied, says=f"The session goes on until {clock(applied.session.deadline, here.clock.now())}."
+        applied,
+        says=f"The session goes on until {clock(applied.session.deadline, here.clock.now())}.",
+        already="the session has this time already",
     )
 
 
@@ -111,7 +113,7 @@ async def end_session(
 ) -> answers.Intervened:
     """End a session for its user. A Zap that was created stays; a session of unknown outcome is looked at no more."""
     applied = await interventions.cancel(session, _wish(operator, wish, terms))
-    return await show.intervened(applied, says="The session is over.")
+    return await show.intervened(applied, says="The session is over.", already="the session was over already")
 
 
 @router.post(
@@ -134,8 +136,12 @@ async def check_now(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     It is a check like any other: what it finds, it finds by the same rules.
     """
     looked = await interventions.check_now(session, step_id, _wish(operator, wish, terms))
-    says = of_check(looked.check_at, looked.cooldown_until, looked.held_until, now=here.clock.now())
-    shown = await show.intervened(looked.applied, says=says)
+    says = of_check(
+        looked.check_at, looked.cooldown_until, looked.held_until, workers=looked.workers, now=here.clock.now()
+    )
+    shown = await show.intervened(
+        looked.applied, says=says, already="a check was asked for a moment ago, see what comes of that"
+    )
     return answers.CheckPlanned(
         **shown.parts(), check_at=moment(looked.check_at), cooldown_until=moment(looked.cooldown_until)
     )
@@ -160,7 +166,11 @@ async def bind_authentication(  # noqa: PLR0913, PLR0917 - what FastAPI gives by
     The evidence says that an operator spoke for it.
     """
     applied = await interventions.bind(session, step_id, wish.authentication_id, _wish(operator, wish, terms))
-    return await show.intervened(applied, says="The step has this authentication: Zapier lists it as the user's.")
+    return await show.intervened(
+        applied,
+        says="The step has this authentication: Zapier lists it as the user's.",
+        already="the step has this authentication already",
+    )
 
 
 @router.post(
@@ -179,7 +189,11 @@ async def restart_step(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
 ) -> answers.Intervened:
     """Let a step start over, with the choice of its app."""
     applied = await interventions.reset(session, step_id, _wish(operator, wish, terms))
-    return await show.intervened(applied, says="The step starts over with the choice of its app.")
+    return await show.intervened(
+        applied,
+        says="The step starts over with the choice of its app.",
+        already="the step is at its beginning already",
+    )
 
 
 @router.post(

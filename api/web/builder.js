@@ -516,10 +516,8 @@ function welcome() {
 
 function opening() {
   return [
-    h("h1", { key: "h1" }, "Build a Zap"),
-    page.problem
-      ? h("p", { class: "note", "data-tone": "wait", role: "alert", key: "problem" }, page.problem)
-      : h("p", { class: "unseen", key: "loading" }, "Loading"),
+    h("div", { class: "heading", key: "heading" }, h("h1", {}, "Build a Zap"), !page.problem && h("p", { class: "soft" }, "Loading …")),
+    page.problem && h("p", { class: "note", "data-tone": "wait", role: "alert", key: "problem" }, page.problem),
     h("div", { class: "workbench", key: "skeletons", "aria-hidden": "true" }, h("div", { class: "stack" }, h("div", { class: "skeleton tall" }), h("div", { class: "skeleton tall" })), h("div", { class: "skeleton tall" })),
   ];
 }

@@ -114,15 +114,16 @@ def _health(endpoint: Json) -> Node:
 def _messages(sight: Sight, deliveries: list[Json]) -> Node:
     if not deliveries:
         return _none(state_of(sight.query))
+    helps = sight.visit.may_act and any(one["state"] != "pending" for one in deliveries)
     columns = (
         Column("event"),
         Column("session"),
         Column("to"),
         Column("how it is"),
         Column("next try", is_number=True),
-        Column(""),
+        *((Column("what helps"),) if helps else ()),
     )
-    return table(columns, [_message(one, sight) for one in deliveries], caption="Messages")
+    return table(columns, [_message(one, sight, helps=helps) for one in deliveries], caption="Messages")
 
 
 def _none(state: str) -> Node:
@@ -130,7 +131,8 @@ def _none(state: str) -> Node:
     return nothing(said, "What was received is listed for each endpoint by `zapwright webhooks deliveries`.")
 
 
-def _message(one: Json, sight: Sight) -> Row:
+def _message(one: Json, sight: Sight, *, helps: bool) -> Row:
+    """Tell of one; `helps`: some can be sent again, which none can that is on its way."""
     replay: Content = None
     if one["state"] != "pending":
         replay = action(
@@ -153,7 +155,7 @@ def _message(one: Json, sight: Sight) -> Row:
             h("span", one["webhook_id"], cls="mono"),
             _standing(one),
             until(one.get("next_try_at"), sight.now),
-            replay,
+            *((replay,) if helps else ()),
         ),
         tone="bad" if one["state"] == "dead" else None,
     )

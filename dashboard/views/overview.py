@@ -214,8 +214,9 @@ def _stuck(sessions: list[Json], overview: Json, now: int) -> Node:
     every = h("a", "All who wait", href=address("/sessions", {"state": "awaiting-popup"}), cls="push small")
     if not sessions:
         oldest = overview.get("oldest_waiting")
+        waiting = int(overview.get("waiting") or 0)
         text = (
-            f"{count_of(overview.get('waiting') or 0, 'popup is', 'popups are')} open. "
+            f"{count_of(waiting, 'popup is', 'popups are') if waiting else 'No popup is'} open. "
             + (f"The oldest for {since(oldest['since'], now)}." if oldest else "")
         ).strip()
         body = nothing("Nobody is stuck", text, session_link(oldest["session_id"], "The oldest") if oldest else None)
@@ -278,7 +279,8 @@ def _funnel(hours: list[Json], now: int) -> Node:
     if not most:
         body = nothing("Nothing was begun today", "Sessions are counted by how far they came, hour by hour.")
         return card("The last 24 hours", body, key="funnel")
-    others = "Of these, by popup. The others chose an account, filled in fields, or need none."
+    counted = "Each session counts once at a stage, in the hour in which it came there."
+    others = "Of these, by popup. Others chose an account, filled in fields, or need none."
     begun = [hour["begun"] for hour in hours]
     created = [hour["created"] for hour in hours]
     label = f"By the hour, begun: {', '.join(map(str, begun))}; Zaps created: {', '.join(map(str, created))}"
@@ -294,6 +296,7 @@ def _funnel(hours: list[Json], now: int) -> Node:
     given_up = h("p", f"{count_of(lost, 'session')} expired or cancelled.", cls="soft small") if lost else None
     return card(
         "The last 24 hours",
+        h("p", counted, cls="soft small before"),
         _stages(STAGES, totals, most, label="How far sessions came"),
         h("p", others, cls="soft small between"),
         _stages(BY_POPUP, totals, most, label="By popup"),

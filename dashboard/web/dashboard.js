@@ -2,27 +2,36 @@
 // @ts-check
 
 const AWAKE_MS = 60_000;
+const LOST_MS = 2_000;
 const PLACES = { o: "/", s: "/sessions", a: "/apps", d: "/deliveries", w: "/workers", u: "/audit" };
 
 let toldAt = Date.now();
 let isGoing = false;
+let isPointing = false;
 
 /** @param {Event} event */
 function isWriting(event) {
   return event.target instanceof Element && event.target.closest("input, select, textarea, dialog") !== null;
 }
 
+/** Says that somebody is there. Whoever is not signed in any more is led to where they can be. */
 function tell() {
-  if (Date.now() - toldAt < AWAKE_MS) return;
   toldAt = Date.now();
   fetch("/awake", { method: "POST" }).then((answer) => {
     if (answer.status === 401 || answer.redirected) location.reload();
   }, () => undefined);
 }
 
-addEventListener("pointermove", tell, { passive: true });
+function tellSometimes() {
+  if (Date.now() - toldAt >= AWAKE_MS) tell();
+}
+
+// A dashboard that was started anew knows nobody, and takes no connection of theirs: the page would wait for one for ever.
+setInterval(() => document.querySelector("#popup:not([aria-hidden=true])") && tell(), LOST_MS);
+
+addEventListener("pointermove", tellSometimes, { passive: true });
 addEventListener("keydown", (event) => {
-  tell();
+  tellSometimes();
   if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event)) return;
   if (event.key === "/") {
     const search = document.querySelector("input[type=search]");
@@ -65,8 +74,11 @@ addEventListener("input", (event) => {
   if (another instanceof HTMLInputElement) another.checked = true;
 });
 
+// What is picked by pointer is looked for at once. By keyboard each arrow changes the value on the way to the one that is meant.
+addEventListener("pointerdown", () => (isPointing = true), true);
+addEventListener("keydown", () => (isPointing = false), true);
 addEventListener("change", (event) => {
-  if (event.target instanceof HTMLSelectElement && event.target.form?.method === "get") event.target.form?.requestSubmit();
+  if (isPointing && event.target instanceof HTMLSelectElement && event.target.form?.method === "get") event.target.form.requestSubmit();
 });
 
 /** Which state each drawing was scrolled to, so that whoever scrolls on is left alone. @type {WeakMap<Element, string>} */

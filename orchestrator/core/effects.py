@@ -5,14 +5,15 @@ Effects and guards travel in the same commit as the session: all of it happens, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from orchestrator.core.values import value
 
 if TYPE_CHECKING:
     from orchestrator.core.session import Instant
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Due:
     """When a watch wants its next check: at `strong` because of a signal, at `quiet` without news.
 
@@ -43,7 +44,7 @@ def _sooner(one: Instant | None, other: Instant | None) -> Instant | None:
     return min(one, other)
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Wait:
     """The step waits on its app's watch; the watch is due no later than `due`."""
 
@@ -52,7 +53,7 @@ class Wait:
     due: Due
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class StopWaiting:
     """The step waits on this app's watch no more."""
 
@@ -60,7 +61,7 @@ class StopWaiting:
     step_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class OpenPopup:
     """A popup is open from which an authentication may arise until `until`, whatever becomes of the step."""
 
@@ -70,7 +71,7 @@ class OpenPopup:
     until: Instant
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ClosePopup:
     """That popup has yielded its authentication; nothing more can arise from it."""
 
@@ -79,7 +80,7 @@ class ClosePopup:
     attempt_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ClaimAuthentication:
     """The authentication was settled on the step; difference gives it to nobody any more."""
 
@@ -89,7 +90,7 @@ class ClaimAuthentication:
     by_difference: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ReleaseClaim:
     """The step had the authentication by difference alone, and has it no more: it is unclaimed again."""
 
@@ -98,7 +99,7 @@ class ReleaseClaim:
     authentication_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class EndCheck:
     """The check that holds the app's watch has read a complete listing, begun then, of so many pages; it is over.
 
@@ -118,7 +119,7 @@ WatchEffect: TypeAlias = Wait | StopWaiting | OpenPopup | ClosePopup | ClaimAuth
 Effect: TypeAlias = WatchEffect | EndCheck
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Unclaimed:
     """Relies on: nobody has claimed this authentication since `since` (0: ever)."""
 
@@ -127,7 +128,7 @@ class Unclaimed:
     since: Instant = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class NoOtherPopup:
     """Relies on: no popup for this app, other than those of this step, may still yield an authentication."""
 
@@ -135,7 +136,7 @@ class NoOtherPopup:
     step_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class LeaseHeld:
     """Relies on: the watch is still leased under this token."""
 
@@ -143,7 +144,7 @@ class LeaseHeld:
     token: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Untouched:
     """Relies on: no commit has touched the watch since it had this version."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
 from orchestrator.core.session import Instant, JsonObject
+from orchestrator.core.values import value
 
 
 class EventName(StrEnum):
@@ -50,7 +51,7 @@ class EventName(StrEnum):
     SIGNED_IN = "signed_in"
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Event:
     """One fact. `seq` is 1 for a session's first event and grows by one."""
 
@@ -61,7 +62,7 @@ class Event:
     data: JsonObject = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Kind:
     """What subscribers may rely on about every event of one name.
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from orchestrator.core.values import value
+
 Instant: TypeAlias = int
 """A moment: milliseconds since the Unix epoch."""
 
@@ -113,7 +115,7 @@ class BrowserFamily(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class App:
     """An app of Zapier's catalogue; `id` is the only part that never changes."""
 
@@ -123,7 +125,7 @@ class App:
     hex_color: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Authentication:
     """A user's stored credentials for an app, as Zapier lists them."""
 
@@ -132,7 +134,7 @@ class Authentication:
     is_expired: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Listing:
     """One answer to "which authentications has this user for this app?".
 
@@ -157,7 +159,7 @@ class Listing:
         return tuple(found for found in self.authentications if not found.is_expired)
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Baseline:
     """What was there before the browser went to Zapier; also what the step's picker shows."""
 
@@ -184,7 +186,7 @@ class Baseline:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Connect:
     """Where the popup goes, and when Zapier said so."""
 
@@ -192,7 +194,7 @@ class Connect:
     read_at: Instant
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Hint:
     """A reason to look, and when it came."""
 
@@ -200,7 +202,7 @@ class Hint:
     at: Instant
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Message:
     """An authentication id that a popup's message named, not yet seen at Zapier."""
 
@@ -208,7 +210,7 @@ class Message:
     at: Instant
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Attempt:
     """One try to get an authentication: an opening of the connect popup or, if `supplied`, fields sent to Zapier.
 
@@ -241,7 +243,7 @@ class Attempt:
         return max((hint.at for hint in self.hints if hint.kind is kind), default=None)
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Evidence:
     """Why a step has its authentication: who said so, and the server's check that saw it."""
 
@@ -268,7 +270,7 @@ class LinkEnd(StrEnum):
     REPLACED = "replaced"
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Browser:
     """A browser that continued on a connect link, known by the digest of its cookie; `code` is how people name it."""
 
@@ -277,7 +279,7 @@ class Browser:
     at: Instant
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ConnectLink:
     """An address where the step's app can be connected without a page of the tenant's, by one browser.
 
@@ -294,7 +296,7 @@ class ConnectLink:
     ended: LinkEnd | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Action:
     """What a step does, by the only names of it that stay the same."""
 
@@ -302,7 +304,7 @@ class Action:
     action_type: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Picked:
     """Inputs that were picked from what one authentication offered; under another they mean nothing."""
 
@@ -310,7 +312,7 @@ class Picked:
     fields: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Step:
     """One step of the Zap. Its place is its place in the session's `steps`. `app_at` is when it got its app."""
 
@@ -375,7 +377,7 @@ class ZapState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ZapMatch:
     """A Zap at Zapier that may be the one that was asked for."""
 
@@ -384,7 +386,7 @@ class ZapMatch:
     editor_url: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Zap:
     """The Zap at Zapier: what was asked for and what came of it.
 
@@ -403,7 +405,7 @@ class Zap:
     look_at: Instant | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Session:
     """One Zap being built by one user.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from orchestrator.core.ports.credentials import CredentialState, SignInReason
@@ -30,9 +29,10 @@ from orchestrator.core.session import (
     Picked,
     ZapMatch,
 )
+from orchestrator.core.values import value
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Context:
     """What the page knows beside the signal itself; None where it did not say.
 
@@ -50,7 +50,7 @@ class Context:
 NO_CONTEXT: Final = Context()
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class SessionChanged:
     """New title or metadata; None keeps what is there."""
 
@@ -58,19 +58,19 @@ class SessionChanged:
     metadata: JsonObject | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class DeadlinesExtended:
     """An operator lets the session, and the popups that are waited for, go on for so much longer."""
 
     by: Millis
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class SessionCancelled:
     """The session is wanted no more."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class StepAdded:
     """A new step, at `position` (0 is first; None is last)."""
 
@@ -79,7 +79,7 @@ class StepAdded:
     position: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class StepChanged:
     """A step's place or alias; None keeps what is there."""
 
@@ -88,21 +88,21 @@ class StepChanged:
     position: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class StepRemoved:
     """The step is wanted no more."""
 
     step_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class StepReset:
     """The step starts over."""
 
     step_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class AppChosen:
     """An app for a step. `connect` and `listing` are None exactly when it needs no authentication."""
 
@@ -112,7 +112,7 @@ class AppChosen:
     listing: Listing | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class AuthenticationsRefreshed:
     """The step's picker was read anew."""
 
@@ -122,7 +122,7 @@ class AuthenticationsRefreshed:
     claims: Mapping[str, Claim]
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class AuthenticationSelected:
     """The user chose an authentication, or an operator (`channel`); `listing` is what Zapier says now."""
 
@@ -133,7 +133,7 @@ class AuthenticationSelected:
     channel: Channel = Channel.SELECTION
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class FieldsSent:
     """The fields of an authentication are about to be sent to Zapier: the intent comes first, then one call."""
 
@@ -142,7 +142,7 @@ class FieldsSent:
     attempt_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class FieldsAnswered:
     """What came of the one call of an intent."""
 
@@ -152,7 +152,7 @@ class FieldsAnswered:
     claims: Mapping[str, Claim]
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class PopupOpened:
     """The connect popup was opened, by the page itself if it named the attempt: just now, unless the page says when."""
 
@@ -162,7 +162,7 @@ class PopupOpened:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Hinted:
     """A page saw something, or its user said so."""
 
@@ -173,7 +173,7 @@ class Hinted:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class MessageReceived:
     """`zapier.popup.close` came with an id. It is a hint until Zapier lists the id."""
 
@@ -184,7 +184,7 @@ class MessageReceived:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class PopupCancelled:
     """The user wants to wait no longer."""
 
@@ -194,7 +194,7 @@ class PopupCancelled:
     watch: Watch | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class PopupBlocked:
     """The browser opened no popup."""
 
@@ -203,19 +203,19 @@ class PopupBlocked:
     context: Context = Context()
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class CheckWanted:
     """An operator wants Zapier to be asked now for what the step waits for."""
 
     step_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class PageSeen:
     """A page of the session is in front of its user, and stays so until somebody says otherwise."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ConnectLinkMade:
     """A connect link for a step, to be opened within `ttl`; `digest` is its token's."""
 
@@ -226,7 +226,7 @@ class ConnectLinkMade:
     return_url: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ConnectLinkOpened:
     """Somebody continued on a connect link, in the browser whose cookie has this digest; `code` is for people."""
 
@@ -236,7 +236,7 @@ class ConnectLinkOpened:
     code: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ConnectLinkAllowed:
     """The backend lets the browser with this code in, instead of the one the link belonged to."""
 
@@ -245,7 +245,7 @@ class ConnectLinkAllowed:
     code: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ConnectLinkRevoked:
     """The link is wanted no more."""
 
@@ -253,7 +253,7 @@ class ConnectLinkRevoked:
     link_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class AuthenticationsListed:
     """A check's answer, with all that must be known to say whose a new authentication is.
 
@@ -268,7 +268,7 @@ class AuthenticationsListed:
     shared_profile: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ClaimContested:
     """The authentication a step has by difference alone was confirmed as another's."""
 
@@ -276,7 +276,7 @@ class ClaimContested:
     authentication_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ClaimDoubted:
     """The authentication a step has by difference alone may have come from a popup that nobody had heard of."""
 
@@ -284,7 +284,7 @@ class ClaimDoubted:
     authentication_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ActionChosen:
     """What a step does."""
 
@@ -292,7 +292,7 @@ class ActionChosen:
     action: Action
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class InputsGiven:
     """What a step's fields are filled with, and which of them were picked from what its authentication offers."""
 
@@ -301,7 +301,7 @@ class InputsGiven:
     picked: Picked | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class StepTestRequested:
     """The step's action is about to be carried out once, to see what comes of it."""
 
@@ -309,7 +309,7 @@ class StepTestRequested:
     test_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ZapRequested:
     """The Zap is about to be created: the intent comes first, then one call."""
 
@@ -317,7 +317,7 @@ class ZapRequested:
     again: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ZapAnswered:
     """What came of the one call of an intent."""
 
@@ -325,7 +325,7 @@ class ZapAnswered:
     answer: ZapMade | ZapNotMade | ZapUnknown
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ZapsListed:
     """The user's Zaps were looked through for the one of an intent; `matches` may be it.
 
@@ -337,21 +337,21 @@ class ZapsListed:
     complete: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ZapsNotListed:
     """Zapier could not be asked for the user's Zaps, among which the one of an intent may be."""
 
     intent_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class ZapIdentified:
     """A person says which of the matches is the session's Zap."""
 
     zap_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class CredentialChanged:
     """The user must sign in to Zapier again, or has: to this account, as the store calls it."""
 
@@ -360,7 +360,7 @@ class CredentialChanged:
     account: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class TimePassed:
     """Nothing happened; deadlines may have come. `checks` are those of each app's watch."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors.sessions import PreconditionFailedError
 from orchestrator.core.session import MINUTE, Millis
-from orchestrator.core.values import replace
+from orchestrator.core.values import replace, value
 
 if TYPE_CHECKING:
     from orchestrator.core.session import Session
@@ -16,7 +15,7 @@ RECEIPT_KEPT: Final[Millis] = 24 * 60 * MINUTE
 """How long a request is recognised when it comes again."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Idempotency:
     """What a request is recognised by when it comes again.
 
@@ -27,7 +26,7 @@ class Idempotency:
     fingerprint: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Terms:
     """The terms of one request. `seqs`: the session must be at one of these, None for at any."""
 

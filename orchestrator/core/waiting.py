@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from orchestrator.core.session import SECOND, HintKind, Instant, Millis, Reason, Session, Step, StepState
+from orchestrator.core.values import value
 
 STUCK_AFTER: Final[Millis] = 30 * SECOND
 """Who said for so long that they are done, or whose check is overdue by so much, is stuck."""
@@ -14,7 +14,7 @@ _DONE: Final = frozenset({HintKind.FINISHED, HintKind.MESSAGE, HintKind.FOCUS})
 """What a user does, or their popup, once they are through."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Waiting:
     """Somebody waits since then for these apps, and is done since `heard_at`, as far as their page can say."""
 

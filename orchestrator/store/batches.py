@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 Command = TypeVar("Command")
 Reply = TypeVar("Reply")
@@ -28,8 +27,7 @@ class UnsendableError(Exception):
     """Some command cannot be written; nothing was sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Member(Generic[Command, Reply]):
+class _Member(NamedTuple, Generic[Command, Reply]):
     commands: Sequence[Command]
     answered: asyncio.Future[list[Reply]]
 

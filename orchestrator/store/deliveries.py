@@ -66,9 +66,16 @@ class RedisDeliveryStore:
         )
 
     async def relay(self, relayed: Sequence[Relayed], *, now: Instant) -> int:
-        """Take events out of the outbox and put their deliveries in their lanes."""
-        if not relayed:
-            return 0
+        """Take events out of the outbox and put their deliveries in their lanes; those without any just leave."""
+        unheard = [one.outgoing for one in relayed if not one.deliveries]
+        heard = [one for one in relayed if one.deliveries]
+        taken = await self._relay(heard, now=now) if heard else 0
+        if unheard:
+            outbox = keys.outbox(session_shard(unheard[0].session_id))
+            taken += (await self._scripts.run(("XDEL", outbox, *(one.place for one in unheard))))[0]
+        return taken
+
+    async def _relay(self, relayed: Sequence[Relayed], *, now: Instant) -> int:
         sessions = list(dict.fromkeys(one.outgoing.session_id for one in relayed))
         (shard,) = {Lane(tenant_id="", endpoint_id="", session_id=session).shard for session in sessions}
         names = [
@@ -87,7 +94,7 @@ class RedisDeliveryStore:
             {
                 "place": one.outgoing.place,
                 "session": numbers[one.outgoing.session_id],
-                "message": one.deliveries[0].message_id if one.deliveries else "",
+                "message": one.deliveries[0].message_id,
                 "deliveries": [_placed(delivery) for delivery in one.deliveries],
             }
             for one in relayed

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from time import perf_counter
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from redis.asyncio.client import PubSub
 from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
@@ -83,6 +83,7 @@ READS: Final = frozenset(
         "HELLO",
         "HGET",
         "HGETALL",
+        "HMGET",
         "INFO",
         "LRANGE",
         "PING",
@@ -116,8 +117,7 @@ def script(name: str) -> Script:
     return Script(text=text, digest=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One script to be run on these keys."""
 
     name: str

@@ -96,7 +96,7 @@ def test_an_operator_finds_out_why_helps_and_is_on_record(up: Installation) -> N
     backend.close()
 
     assert (said.returncode, said.stderr) == (0, "")
-    assert said.stdout.startswith(f"[red]Leads[/] ({session['id']}): it goes on by itself\n")
+    assert said.stdout.startswith(f"no sessions\n[red]Leads[/] ({session['id']}): it goes on by itself\n")
     assert "Step 1 (HubSpot) waits for the popup opened at" in said.stdout
     assert f"\nHubSpot ({app['id']}): it goes on by itself\n  • HubSpot: 1 session waits for a popup" in said.stdout
     assert checked.stdout.startswith("applied: Zapier is asked now, as soon as a call is free.")

@@ -136,6 +136,16 @@ async def dashboard_refused(stage: Stage) -> Shown:
 
 
 @scene
+async def dashboard_loading(stage: Stage) -> Shown:
+    """What draws a page is on its way."""
+    page = (await _dashboard(stage)).page
+    await page.route("**/nicegui.js", lambda _: None)
+    await page.goto(f"{stage.variables['ZAPWRIGHT_DASHBOARD_URL']}/sessions", wait_until="commit")
+    await expect(page.get_by_role("status")).to_have_text("Loading …")
+    return page, None
+
+
+@scene
 async def dashboard_overview(stage: Stage) -> Shown:
     """An app began to lose messages, and some of its users wait."""
     page, _ = await _stuck(stage, "/")

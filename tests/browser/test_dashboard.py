@@ -16,6 +16,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Route, expect
 
 from tests.acceptance.installation import Installation
+from tests.browser.builder import press, tab_to
 from tests.browser.dashboard import SOON_MS, Dashboard, Waiting, a_key, signed_in, usual, waiting
 from tests.browser.product import Product
 from tests.browser.scenes import scene, until
@@ -147,13 +148,19 @@ async def test_a_page_says_that_it_loads_and_holds_its_place(dashboard: Dashboar
     await expect(page.get_by_text("Loading …")).to_be_hidden()
 
 
-async def test_every_entry_of_the_menu_is_in_sight(dashboard: Dashboard) -> None:
-    """None is cut off, or waits beyond an edge that nobody sees, however narrow the window."""
-    page = dashboard.page
-    for width in (375, 768, 900, 1280):
-        await page.set_viewport_size({"width": width, "height": 844})
-        for entry in await page.get_by_role("navigation", name="Pages").get_by_role("link").all():
-            await expect(entry).to_be_in_viewport(ratio=1)
+async def test_every_entry_of_the_menu_is_in_sight(chromium: Browser, installation: Installation) -> None:
+    """However narrow the window, and long the name of who is signed in; and no page scrolls sideways because of it."""
+    key = a_key(installation, "--viewer", "--name", "Grace Brewster Murray Hopper 2nd")
+    async with signed_in(chromium, installation.variables, key=key) as dashboard:
+        page, sideways = dashboard.page, []
+        for width in (320, 375, 768, 1030, 1280):
+            await page.set_viewport_size({"width": width, "height": 844})
+            for entry in await page.get_by_role("navigation", name="Pages").get_by_role("link").all():
+                await expect(entry).to_be_in_viewport(ratio=1)
+            await expect(page.get_by_role("button", name="Sign out")).to_be_in_viewport(ratio=1)
+            sideways.append(await page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+    assert sideways == [0] * 5
 
 
 async def test_an_address_without_a_page_says_so(dashboard: Dashboard) -> None:
@@ -176,7 +183,11 @@ async def test_filters_stand_in_the_address_and_a_shared_link_shows_the_same(
     """To who is not signed in yet, too, once they are."""
     page = dashboard.page
     await dashboard.open("/sessions", "Sessions")
-    await page.get_by_label("State").select_option("awaiting-popup")
+    await tab_to(page, page.get_by_label("State"))
+    for _ in range(3):
+        await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_label("State")).to_have_value("awaiting-popup")
+    await press(page, page.get_by_role("button", name="Look"))
     await expect(page.locator(".chips")).to_contain_text("state: awaiting-popup")
     await page.locator("summary", has_text="More filters").click()
     await page.get_by_label("User").fill(incident.stuck.user)
@@ -307,6 +318,21 @@ async def test_while_the_api_is_down_the_page_says_so_and_comes_back(
     await expect(page.locator("#board .as-of")).not_to_contain_text("stands still", timeout=SOON_MS)
 
     await expect(page.get_by_text("The API does not answer.")).to_have_count(0)
+
+
+async def test_a_dashboard_that_is_started_anew_asks_for_the_key_and_shows_the_page_again(
+    dashboard: Dashboard, installation: Installation
+) -> None:
+    """By itself, and why it asks: nobody waits before a page that looks for a connection it cannot have."""
+    page = dashboard.page
+    await dashboard.open("/sessions?q=nobody-has-this", "Sessions")
+    os.kill(installation.pids["dashboard"], signal.SIGKILL)
+    await expect(page.get_by_role("alert")).to_contain_text("the dashboard was started anew", timeout=SOON_MS)
+    await dashboard.sign_in(installation.variables["ZAPWRIGHT_OPERATOR_KEY"])
+
+    await expect(page.get_by_text("No session is like that")).to_be_visible(timeout=SOON_MS)
+    assert page.url == f"{dashboard.url}/sessions?q=nobody-has-this"
+    dashboard.complaints.clear()
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])

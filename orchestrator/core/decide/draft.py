@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
@@ -13,7 +12,7 @@ from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.watches import Claim, Waiter
 from orchestrator.core.session import AttemptEnd, Session, SessionStatus, Step
 from orchestrator.core.signals import ClaimContested, ClaimDoubted
-from orchestrator.core.values import replace
+from orchestrator.core.values import replace, value
 
 if TYPE_CHECKING:
     from orchestrator.core.effects import Guard, WatchEffect
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.core.session import Instant
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Displacement:
     """What a step, perhaps of another session, must hear before the decision is written."""
 
@@ -31,7 +30,7 @@ class Displacement:
     signal: ClaimContested | ClaimDoubted
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Decision:
     """What a session becomes, what is told of it, what else must be written, and what all that relied on.
 
@@ -98,6 +97,8 @@ class Draft:
 
     def end_live_attempts(self, step: Step, end: AttemptEnd) -> Step:
         """End every attempt of the step that is live."""
+        if all(attempt.ended is not None for attempt in step.attempts):
+            return step
         attempts = tuple(replace(attempt, ended=end) if attempt.ended is None else attempt for attempt in step.attempts)
         return self.put(replace(step, attempts=attempts))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 
 from orchestrator.core.session import Instant
 from orchestrator.core.sign_ins import SignIn
+from orchestrator.core.values import value
 
 
 class CredentialState(StrEnum):
@@ -26,7 +27,7 @@ class SignInReason(StrEnum):
     REFRESH_OUTCOME_LOST = "refresh_outcome_lost"
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Standing:
     """All that is known of a user's access to Zapier but the tokens.
 
@@ -48,14 +49,14 @@ class Standing:
     has_refresh_token: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Credential(Standing):
     """A user's access to Zapier."""
 
     access_token: str = field(repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Refresh:
     """The intent to use a refresh token, written before it is used: it is dead once Zapier has taken it.
 
@@ -67,7 +68,7 @@ class Refresh:
     until: Instant
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Kept:
     """A credential with what refreshing it needs. `refresh`: the latest intent of this generation."""
 
@@ -76,7 +77,7 @@ class Kept:
     refresh: Refresh | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Profile:
     """Who a Zapier account belongs to; `email` is masked before it is kept."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +11,7 @@ from orchestrator.core.events import Event
 from orchestrator.core.ports.credentials import Standing
 from orchestrator.core.session import Instant, Reason, Session, SessionKey, SessionStatus, StepState
 from orchestrator.core.terms import Idempotency
+from orchestrator.core.values import value
 
 if TYPE_CHECKING:
     from orchestrator.core.interventions import AuditEntry
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class SignalRecord:
     """One signal in a session's log: what came, when, and what became of it (`detail`: an error's code)."""
 
@@ -38,7 +38,7 @@ class SignalRecord:
     detail: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Receipt:
     """What was done for a request, written by the commit that did it, for when the same request comes again.
 
@@ -55,7 +55,7 @@ class Receipt:
     made: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Commit:
     """One decision, to be written whole or not at all.
 
@@ -78,7 +78,7 @@ class Commit:
     audit: AuditEntry | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class EventPage:
     """Events in order. `truncated`: older ones that were asked for are no longer kept."""
 
@@ -86,7 +86,7 @@ class EventPage:
     truncated: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class SessionQuery:
     """Which sessions to list: those that match every given value, youngest first.
 
@@ -112,7 +112,7 @@ class SessionQuery:
     limit: int = 50
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class SessionPage:
     """One page of sessions; `cursor` continues after it, None at the end."""
 
@@ -120,7 +120,7 @@ class SessionPage:
     cursor: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Written:
     """What was true just after a commit: how its user stands, and when each watch it concerns is checked next.
 

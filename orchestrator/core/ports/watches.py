@@ -9,6 +9,7 @@ from typing import Protocol
 
 from orchestrator.core.effects import Due
 from orchestrator.core.session import Instant, Session, WatchKey
+from orchestrator.core.values import value
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -19,7 +20,7 @@ class Waiter:
     step_id: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Claim:
     """An authentication that was settled on a step.
 
@@ -30,7 +31,7 @@ class Claim:
     holder: Waiter | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Popup:
     """A popup from which an authentication may still arise."""
 
@@ -39,7 +40,7 @@ class Popup:
     until: Instant
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Watch:
     """Everything known about one (user, app), read in one go.
 
@@ -62,6 +63,15 @@ class Watch:
     claims: Mapping[str, Claim] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A watch that is leased: how many checks have failed in a row, how many pages to expect, which sessions wait."""
+
+    failures: int
+    pages: int
+    session_ids: frozenset[str]
+
+
 class Urgency(IntEnum):
     """Who is served first; lower is more urgent."""
 
@@ -70,7 +80,7 @@ class Urgency(IntEnum):
     QUIET = 2
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class DueWatch:
     """A watch that wants a check now. `due` is since when; `pages` is what the check will cost."""
 
@@ -80,7 +90,7 @@ class DueWatch:
     pages: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class Settlement:
     """What a check leaves on its watch.
 
@@ -102,7 +112,7 @@ class Settlement:
     paused_for: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class WatchQuery:
     """Which watches to list, the next to be checked first. `within` None: every tenant's."""
 
@@ -111,7 +121,7 @@ class WatchQuery:
     limit: int = 50
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class PlannedWatch:
     """A watch that will be checked at `due`; `is_strong`: because of a signal."""
 
@@ -120,7 +130,7 @@ class PlannedWatch:
     is_strong: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@value
 class WatchPage:
     """One page of watches; `cursor` continues after it, None at the end."""
 
@@ -137,6 +147,10 @@ class WatchStore(Protocol):
 
     async def load(self, key: WatchKey, *, now: Instant) -> Watch:
         """Return the watch as it is; an unknown one is empty. Popups whose `until` is not after `now` are left out."""
+        ...
+
+    async def held(self, key: WatchKey, *, token: str, now: Instant) -> Held | None:
+        """Return what a check begins with; None when the watch is not leased under this token, or not at `now`."""
         ...
 
     async def load_with_sessions(

@@ -115,6 +115,16 @@ if is_another or tonumber(before[1] or 0) ~= tonumber(ARGV[2]) then
   return {"stale", redis.call("HGET", KEYS[1], "document")}
 end
 
+-- Reads what is kept of a watch, once.
+local function kept_of(watch)
+  if not watch.kept then
+    watch.kept = redis.call("HMGET", watch.hash, "version", "strong", "quiet", "retry_at", "lease_until", "checks",
+      "lease_token")
+    watch.strong, watch.quiet = tonumber(watch.kept[2]), tonumber(watch.kept[3])
+  end
+  return watch.kept
+end
+
 local holds = {
   -- authentication, since: nobody claimed it since then
   unclaimed = function(watch, guard)
@@ -133,11 +143,11 @@ local holds = {
   end,
   -- token: the watch's lease
   lease = function(watch, guard)
-    return redis.call("HGET", watch.hash, "lease_token") == guard.token
+    return kept_of(watch)[7] == guard.token
   end,
   -- version: of the watch
   untouched = function(watch, guard)
-    return tonumber(redis.call("HGET", watch.hash, "version") or 0) == guard.version
+    return tonumber(kept_of(watch)[1] or 0) == guard.version
   end,
 }
 
@@ -241,16 +251,10 @@ else
   end
 end
 
--- Reads what is kept of a watch, before the first effect on it.
-local function read(watch)
-  watch.kept = redis.call("HMGET", watch.hash, "version", "strong", "quiet", "retry_at", "lease_until", "checks")
-  watch.strong, watch.quiet = tonumber(watch.kept[2]), tonumber(watch.kept[3])
-end
-
 -- Clears away what is over, before the first effect of a step.
 local function touch(watch)
   watch.is_touched = true
-  if not watch.kept[1] then
+  if not kept_of(watch)[1] then
     redis.call("SADD", KEYS[8], watch.app)
   else
     redis.call("ZREMRANGEBYSCORE", watch.popups, "-inf", ARGV[4])
@@ -281,6 +285,7 @@ local apply = {
   -- waiter, strong or absent, quiet or absent, visible
   wait = function(watch, effect)
     redis.call("SADD", watch.waiters, effect.waiter)
+    watch.is_left = false
     if redis.call("SCARD", watch.waiters) == 1 then
       watch.strong, watch.quiet = effect.strong, effect.quiet
       redis.call("ZADD", KEYS[11], effect.visible, watch.name)
@@ -292,7 +297,8 @@ local apply = {
   -- waiter
   stop = function(watch, effect)
     redis.call("SREM", watch.waiters, effect.waiter)
-    if redis.call("SCARD", watch.waiters) == 0 then
+    watch.is_left = redis.call("SCARD", watch.waiters) == 0
+    if watch.is_left then
       watch.strong, watch.quiet = nil, nil
       redis.call("ZREM", KEYS[11], watch.name)
     end
@@ -323,8 +329,8 @@ local apply = {
 
 -- Ends the check of a watch, as settle.lua does: writes its counters, frees its lease, lets it want what was computed.
 local function finish(watch)
-  local ended, kept, fields = watch.ended, watch.kept, watch.fields
-  redis.call("HDEL", watch.hash, "lease_token", "lease_until", "retry_at")
+  local ended, kept, fields = watch.ended, kept_of(watch), watch.fields
+  watch.gone = {"lease_token", "lease_until", "retry_at"}
   kept[4], kept[5] = false, false
   local checks = {}
   for check in string.gmatch((kept[6] or "") .. " " .. ended.begun, "%d+") do
@@ -337,6 +343,9 @@ local function finish(watch)
     redis.call("HSET", KEYS[#KEYS], watch.name, ended.pages)
   else
     redis.call("HDEL", KEYS[#KEYS], watch.name)
+  end
+  if watch.is_left then
+    return
   end
   local waiters, told = redis.call("SMEMBERS", watch.waiters), {[ARGV[1]] = true}
   if #waiters > 0 then
@@ -357,7 +366,7 @@ end
 
 -- Writes what a watch wants, and puts it where that, its lease and its retry_at say; answers whether it is due now.
 local function place(watch)
-  local kept, fields, due = watch.kept, watch.fields, false
+  local kept, fields, gone, due = kept_of(watch), watch.fields, watch.gone, false
   local held_until = math.max(tonumber(kept[4] or 0), tonumber(kept[5] or 0))
   watch.placed = {false, false}
   for number, urgency in ipairs({"strong", "quiet"}) do
@@ -366,7 +375,7 @@ local function place(watch)
       table.insert(fields, urgency)
       table.insert(fields, wanted)
     elseif kept[1 + number] then
-      redis.call("HDEL", watch.hash, urgency)
+      table.insert(gone, urgency)
     end
     if wanted and kept[4] ~= ARGV[16] then
       local at = math.max(wanted, held_until)
@@ -378,14 +387,14 @@ local function place(watch)
     end
   end
   redis.call("HSET", watch.hash, unpack(fields))
+  if #gone > 0 then
+    redis.call("HDEL", watch.hash, unpack(gone))
+  end
   return due
 end
 
 for _, effect in ipairs(ARGV[18] == "[]" and {} or cjson.decode(ARGV[18])) do
   local watch = watches[effect.watch]
-  if not watch.kept then
-    read(watch)
-  end
   if effect.kind == "end" then
     watch.ended = effect
   else
@@ -398,8 +407,9 @@ end
 
 local due = false
 for _, watch in ipairs(watches) do
-  if watch.kept then
+  if watch.is_touched or watch.ended then
     watch.fields = watch.is_touched and {"version", (watch.kept[1] or 0) + 1} or {}
+    watch.gone = {}
     if watch.ended then
       finish(watch)
     end

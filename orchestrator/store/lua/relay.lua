@@ -9,7 +9,8 @@
 --
 -- ARGV[1]  ms        now
 -- ARGV[2]  ms        how long a delivery that failed holds its lane
--- ARGV[3]  JSON      events: {place, session, message, deliveries}, these: {endpoint, lane, field, doc, member, seq, at}
+-- ARGV[3]  JSON      events: {place, session, message, deliveries}; these, one at least:
+--                    {endpoint, lane, field, doc, member, seq, at}
 -- ARGV[4..] bytes    the message of each event, in their order
 --
 -- Returns how many events were there; what became of the others was settled before.
@@ -38,16 +39,12 @@ local taken = 0
 for number, event in ipairs(cjson.decode(ARGV[3])) do
   if redis.call("XDEL", KEYS[1], event.place) == 1 then
     taken = taken + 1
-    if #event.deliveries > 0 then
-      local first = 5 + 3 * (event.session - 1)
-      redis.call(
-        "HSET", KEYS[first + 2], event.message, ARGV[3 + number], event.message .. "#", #event.deliveries
-      )
-      for _, delivery in ipairs(event.deliveries) do
-        redis.call("HSET", KEYS[first + 1], delivery.field, delivery.doc)
-        redis.call("ZADD", KEYS[4], 0, delivery.member)
-        queue(KEYS[first], delivery, event.message)
-      end
+    local first = 5 + 3 * (event.session - 1)
+    redis.call("HSET", KEYS[first + 2], event.message, ARGV[3 + number], event.message .. "#", #event.deliveries)
+    for _, delivery in ipairs(event.deliveries) do
+      redis.call("HSET", KEYS[first + 1], delivery.field, delivery.doc)
+      redis.call("ZADD", KEYS[4], 0, delivery.member)
+      queue(KEYS[first], delivery, event.message)
     end
   end
 end

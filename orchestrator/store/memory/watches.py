@@ -10,6 +10,7 @@ from orchestrator.core.errors.store import LeaseLostError, StaleVersionError
 from orchestrator.core.ports.watches import (
     PAUSED,
     DueWatch,
+    Held,
     PlannedWatch,
     Settlement,
     Urgency,
@@ -36,6 +37,14 @@ class MemoryWatchStore:
     async def load(self, key: WatchKey, *, now: Instant) -> Watch:
         """Return the watch as it is."""
         return self._state.watch(key).seen(key, now=now)
+
+    async def held(self, key: WatchKey, *, token: str, now: Instant) -> Held | None:
+        """Return what a check begins with, if the lease is good."""
+        watch = self._state.watch(key)
+        if watch.lease_token != token or watch.lease_until <= now:
+            return None
+        session_ids = frozenset(waiter.session_id for waiter in watch.waiters)
+        return Held(failures=watch.failures, pages=watch.pages, session_ids=session_ids)
 
     async def load_with_sessions(
         self, key: WatchKey, session_ids: Collection[str], *, now: Instant

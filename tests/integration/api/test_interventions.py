@@ -97,6 +97,7 @@ async def test_check_now_finds_what_the_popup_could_not_say(desk: Desk) -> None:
     connected = await desk.connected("Slack")
     desk.api.sim.clock.advance(5 * SECOND)
     assert await desk.api.check() == 0
+    await desk.works()
 
     planned = (await desk.act(f"sessions/{session['id']}/steps/{step}/check-now")).json()
     checks = await desk.api.check()
@@ -126,6 +127,7 @@ async def test_check_now_finds_what_came_after_the_time_was_over(desk: Desk) -> 
     await desk.api.check()
 
     assert answer.json()["outcome"] == "applied"
+    assert answer.json()["says"].startswith("No worker runs: Zapier is asked as soon as one does.")
     assert [one["id"] for one in (await desk.api.read(session))["steps"][0]["candidates"]] == [connected]
 
 
@@ -144,11 +146,32 @@ async def test_a_step_is_bound_to_what_zapier_lists(desk: Desk) -> None:
     assert (step["state"], step["authentication"]["id"]) == ("resolved", connected)
     assert step["evidence"]["channels"] == ["operator"]
     assert again.json()["outcome"] == "duplicate"
+    assert again.json()["says"] == "Nothing was changed: the step has this authentication already."
     assert await desk.audited() == [
         ("bind", "refused", "authentication_not_usable"),
         ("bind", "applied", None),
         ("bind", "duplicate", None),
     ]
+
+
+async def test_what_was_so_already_is_told_in_words(desk: Desk) -> None:
+    """Whoever asks twice reads what the first time came to."""
+    session, _address = await desk.api.awaiting()
+    here = f"sessions/{session['id']}"
+    step = f"{here}/steps/{session['steps'][0]['id']}"
+    for path in (f"{step}/check-now", f"{step}/reset", f"{here}/cancel"):
+        await desk.act(path)
+
+        again = (await desk.act(path)).json()
+
+        assert (again["outcome"], again["says"]) == ("duplicate", ALREADY[path.rpartition("/")[2]])
+
+
+ALREADY = {
+    "check-now": "Nothing was changed: a check was asked for a moment ago, see what comes of that.",
+    "reset": "Nothing was changed: the step is at its beginning already.",
+    "cancel": "Nothing was changed: the session was over already.",
+}
 
 
 async def test_a_session_is_given_more_time_and_ended(desk: Desk) -> None:
@@ -268,6 +291,7 @@ async def test_a_session_tells_what_its_webhooks_lack(desk: Desk) -> None:
 async def test_a_check_in_cooldown_says_when_it_is_made(desk: Desk) -> None:
     """It waits like any other, and is made then; meanwhile that is what is going on."""
     session, _ = await desk.api.awaiting()
+    await desk.works()
     until = desk.api.clock.now() + 40 * SECOND
     partner = desk.api.settings.zapier_client_id
     await desk.api.store.budget.cool_down(egress=desk.api.settings.egress_group, partner=partner, until=until)

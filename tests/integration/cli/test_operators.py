@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +22,7 @@ from typer.testing import CliRunner
 from cli.errors import CommandError
 from cli.main import app
 from tests.integration.cli.conftest import Shell
+from tests.support.processes import ROOT
 
 
 class Api(ThreadingHTTPServer):
@@ -145,18 +150,20 @@ def test_who_names_nothing_or_two_things_has_misspelt_it(desk: Shell, named: tup
     assert refused.value.status == 2
 
 
-@pytest.mark.parametrize(
-    ("code", "status"), [("session_not_found", 4), ("route_not_found", 1), ("key_invalid", 1), (None, 1)]
-)
+@pytest.mark.parametrize(("code", "status"), [("session_not_found", 4), ("route_not_found", 1), ("key_invalid", 1)])
 def test_a_session_that_is_not_there_is_told_apart_from_an_api_that_cannot_be_asked(
-    api: Api, desk: Shell, code: str | None, status: int
+    api: Api, desk: Shell, code: str, status: int
 ) -> None:
-    """Both say why, and neither looks as if somebody were stuck."""
-    api.says("GET /why?session=zs00", {"code": code, "detail": "there is none"}, status=404)
-    with pytest.raises(CommandError, match="there is none") as refused:
-        CliRunner().invoke(app, ["why", "zs00"], env=desk.environment, catch_exceptions=False)
+    """Both say why, and neither looks as if somebody were stuck; the same for every command that names a session."""
+    problem = {"code": code, "detail": "there is none"}
+    api.says("GET /why?session=zs00", problem, status=404)
+    api.says("GET /sessions/zs00?limit=1", problem, status=404)
+    api.says("POST /sessions/zs00/cancel", problem, status=404)
+    for command in ("why zs00", "sessions show zs00", "sessions cancel zs00 --reason gone"):
+        with pytest.raises(CommandError, match="there is none") as refused:
+            CliRunner().invoke(app, command.split(), env=desk.environment, catch_exceptions=False)
 
-    assert refused.value.status == status
+        assert refused.value.status == status
 
 
 # --- help -----------------------------------------------------------------------------------------------------
@@ -216,10 +223,23 @@ def test_who_has_the_wrong_key_is_told_which_variable_holds_it(api: Api, desk: S
     assert desk.refused("audit").startswith(words)
 
 
-@pytest.mark.parametrize("status", [200, 502])
-def test_what_is_no_api_of_ours_is_told_so(api: Api, desk: Shell, status: int) -> None:
+@pytest.mark.parametrize("key", ["zwk_a_secret\nof two lines", "zwk_a_secret of ours", "zwk_a_secret_ö"])
+def test_what_can_be_no_key_is_told_without_being_shown(desk: Shell, key: str) -> None:
+    """Part of it may be one."""
+    desk.environment["ZAPWRIGHT_OPERATOR_KEY"] = key
+    said = desk.refused("audit")
+
+    assert said.startswith("what ZAPWRIGHT_OPERATOR_KEY holds is no key: ")
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [(200, "<h1>Welcome</h1>"), (502, "<h1>Welcome</h1>"), (303, ""), (401, {"error": "who are you"}), (404, {})],
+)
+def test_what_is_no_api_of_ours_is_told_so(api: Api, desk: Shell, status: int, document: Any) -> None:
     """It may be a proxy that speaks for it, or another address: what was asked helps to find out."""
-    api.says("GET /audit?limit=50", "<h1>Welcome</h1>", status=status)
+    api.says("GET /audit?limit=50", document, status=status)
     said = desk.refused("audit")
 
     assert said.startswith(f"{desk.environment['ZAPWRIGHT_API_URL']} is no API of ours, or something before it answers")
@@ -240,6 +260,101 @@ def test_where_no_step_can_be_meant_it_is_said_why(api: Api, desk: Shell, sessio
     api.says("GET /sessions/zs00", session)
 
     assert words in desk.refused("sessions", "check-now", "zs00", "--reason", "she rang")
+
+
+def test_no_reason_is_none(api: Api, desk: Shell) -> None:
+    """Nothing is asked for without one."""
+    tried = CliRunner().invoke(app, ["sessions", "cancel", "zs00", "--reason", ""], env=desk.environment)
+
+    assert (tried.exit_code, api.asked) == (2, [])
+    assert "say why, in 1 to 500 characters" in tried.output
+
+
+# --- whose sessions are seen ----------------------------------------------------------------------------------
+
+
+def a_found_session(**more: str) -> dict[str, Any]:
+    """Return a session as lists and stories have it."""
+    session: dict[str, Any] = a_session()["session"]
+    return session | {
+        "user_id": "ann",
+        "title": None,
+        "reference": None,
+        "seq": 2,
+        "created_at": "2026-11-25T19:57:14.250Z",
+        "deadline": "2026-11-26T19:57:14.250Z",
+        "credential": {"state": "active", "account": None},
+        "zap": {"state": "none", "editor_url": None, "id": None, "problem": None},
+        **more,
+    }
+
+
+def an_event(seq: int, second: int) -> dict[str, Any]:
+    """Return an event of that second."""
+    at = f"2026-11-25T{19 + second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.000Z"
+    return {"seq": seq, "name": "session_changed", "at": at, "step_id": None, "data": {}}
+
+
+def test_an_operator_s_key_is_enough_to_look_at_sessions(api: Api, desk: Shell) -> None:
+    """Of every tenant; whoever is woken has no other. All events are read, page by page."""
+    session = a_found_session(tenant_id="acme")
+    waiting = {"since": "2026-11-25T20:00:00.000Z", "heard_at": None, "stuck": "check"}
+    api.says("GET /sessions?limit=50&stuck=true", {"sessions": [session | {"waiting": waiting}], "cursor": None})
+    api.says("GET /sessions/zs00?limit=1", {"session": session, "events": [], "events_truncated": False})
+    for after, event in enumerate((an_event(1, 0), an_event(2, 3_725))):
+        page = {"session": session, "events": [event], "events_truncated": False}
+        api.says(f"GET /sessions/zs00?after={after}&limit=500", page)
+
+    assert re.search("zs00 +ann +acme .*since 2026-11-25 20:00:00, stuck", desk.run("sessions", "list", "--stuck"))
+    shown = desk.run("sessions", "show", "zs00")
+    assert ["tenant", "acme"] in [line.split() for line in shown.splitlines()]
+    assert [line.split()[:4] for line in shown.splitlines()[-2:]] == [
+        ["1", "0.0", "s", "session_changed"],
+        ["2", "1", "h", "02"],
+    ]
+
+
+def test_a_backend_s_key_shows_its_tenant_s_sessions(api: Api, desk: Shell) -> None:
+    """Who is stuck is for operators."""
+    desk.environment |= {"ZAPWRIGHT_OPERATOR_KEY": "", "ZAPWRIGHT_API_KEY": "of-a-backend"}
+    api.says("GET /v1/sessions?limit=50", {"sessions": [a_found_session()], "cursor": None})
+
+    listed = desk.run("sessions", "list")
+    assert ("zs00" in listed, "tenant" in listed, "waits" in listed) == (True, False, False)
+    assert desk.refused("sessions", "list", "--stuck") == "--stuck is for operators: set ZAPWRIGHT_OPERATOR_KEY"
+
+
+def test_an_operator_s_key_shows_every_tenant_s_endpoints(api: Api, desk: Shell) -> None:
+    """With what they have not received."""
+    endpoint = {
+        "id": "wh0",
+        "tenant_id": "acme",
+        "session_id": None,
+        "url": "https://hooks.example/",
+        "description": "",
+        "events": ["auth_needed"],
+        "paused": "gone",
+        "pending": 3,
+        "dead": 0,
+    }
+    api.says("GET /endpoints", {"webhooks": [endpoint]})
+
+    listed = desk.run("webhooks", "list")
+    assert re.search("wh0 +every session +acme +https://hooks.example/ +1 +3 pending +gone", listed)
+
+
+def test_a_terminal_that_knows_few_letters_shows_what_it_can(api: Api, desk: Shell) -> None:
+    """And a program reads the same as ever."""
+    api.says("GET /why?session=zs00", said("zs00", "fine", "All is well.", title="Öps"))
+    environment = os.environ | desk.environment | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "cli", "why", "zs00"]
+    shown, read = (
+        subprocess.run([*command, *more], env=environment, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for more in ([], ["--json"])
+    )
+
+    assert shown.splitlines()[0] == "?ps (zs00): all is well"
+    assert json.loads(read)["title"] == "Öps"
 
 
 # --- the audit ------------------------------------------------------------------------------------------------
@@ -294,3 +409,33 @@ def test_who_looks_beside_a_demo_is_told_where_it_is(desk: Shell, words: str, mo
     assert f"--data-dir {demo}" in examined
     assert meanwhile == f"{before}; a demo runs: add `--data-dir {demo}`"
     assert afterwards == before
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        (
+            "REDIS_URL",
+            "redis://127.0.0.1:9",
+            "the store did not answer (no connection): does it run, where ",
+        ),
+        ("REDIS_URL", "127.0.0.1", "settings: REDIS_URL: a store's address begins with one of redis://, "),
+        ("ZAPWRIGHT_API_URL", "127.0.0.1", "settings: ZAPWRIGHT_API_URL: write it as an address: https://"),
+    ],
+)
+def test_what_is_set_wrongly_is_named_in_words(desk: Shell, variable: str, value: str, words: str) -> None:
+    """Of a terminal: nobody there repeats requests, or reads patterns."""
+    desk.environment[variable] = value
+
+    assert desk.refused("tenants", "list").startswith(words)
+
+
+def test_a_port_that_is_taken_is_told_so(desk: Shell) -> None:
+    """Nothing was asked of the API by then."""
+    desk.environment["ZAPWRIGHT_API_KEY"] = "of-a-backend"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        assert desk.refused("listen", "--port", str(port)) == (
+            f"nothing can listen at port {port}: Address already in use; choose another --port"
+        )

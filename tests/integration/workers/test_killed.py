@@ -30,10 +30,14 @@ def asked_for(name: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a worker dies: when this is asked of the store; `once_done`: when it was done, but the answer is lost."""
+    """Where a worker dies: when this is asked of the store; `once_done`: when it was done, but the answer is lost.
+
+    `is_early`: the check under way finds nothing, as the user finishes only afterwards.
+    """
 
     needle: bytes
     once_done: bool = False
+    is_early: bool = False
 
 
 PLACES: Final = {
@@ -41,10 +45,12 @@ PLACES: Final = {
     "the permit taken, its answer lost": Place(asked_for("take_permits"), once_done=True),
     "between permit and lease": Place(asked_for("lease_watches")),
     "between lease and queue": Place(b"RPUSH"),
-    "between queue and call": Place(asked_for("load_watch")),
-    "between call and commit": Place(asked_for("commit")),
+    "between queue and call": Place(b"lease_until"),
+    "between call and the sight of who waits": Place(asked_for("load_watch")),
+    "between sight and commit": Place(asked_for("commit")),
     "the commit applied, its answer lost": Place(asked_for("commit"), once_done=True),
-    "between commit and the end of the check": Place(asked_for("settle")),
+    "between a listing without news and the end of the check": Place(asked_for("settle"), is_early=True),
+    "the end of such a check written, its answer lost": Place(asked_for("settle"), once_done=True, is_early=True),
 }
 IN_THE_CALL: Final = "in the call"
 SILENT: Final = "silent"
@@ -83,7 +89,9 @@ async def _fallen_silent(site: Site, user: str, *, is_gone: bool = False) -> Vic
 
 
 async def _killed_at(place: Place, site: Site, *, user: str) -> Victim:
-    waiting, made = await site.lose_message(user)
+    waiting = await site.waiting(user)
+    made = "" if place.is_early else await site.finish(waiting)
+    await site.hint(waiting, HintKind.FINISHED)
     with TemporaryDirectory(prefix="zw-") as folder:
         gate = Gate(Path(folder), store=site.valkey.socket)
         try:
@@ -93,7 +101,7 @@ async def _killed_at(place: Place, site: Site, *, user: str) -> Victim:
                 worker.kill()
         finally:
             gate.close()
-    return Victim(waiting, made)
+    return Victim(waiting, made or await site.finish(waiting))
 
 
 async def _killed_in_the_call(site: Site) -> Victim:

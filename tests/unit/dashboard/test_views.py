@@ -148,6 +148,18 @@ def _delivery(**more: Any) -> dict[str, Any]:
     }
 
 
+def test_messages_that_can_be_sent_again_say_so_in_a_column_with_a_name() -> None:
+    """Also on a phone, where each cell says what it is. Of those that are on their way nothing is to be done."""
+    heads = {}
+    for state in ("dead", "pending"):
+        seen: Any = {"endpoints": {"webhooks": []}, "deliveries": {"deliveries": [_delivery(state=state)]}}
+        page = _page("Deliveries", deliveries.view, **seen)
+        heads[state] = [text_of(node) for node in _all(page) if node.tag == "th"]
+
+    assert heads["pending"] == ["event", "session", "to", "how it is", "next try"]
+    assert heads["dead"] == [*heads["pending"], "what helps"]
+
+
 @pytest.mark.parametrize("text", [HOSTILE, LARGE], ids=["hostile", "100 kB"])
 def test_what_strangers_wrote_is_text_and_short(text: str) -> None:
     """Wherever they can write it: no element of theirs, nothing unseen, and never a page of 100 kB."""
