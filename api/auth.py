@@ -13,6 +13,7 @@ from structlog.contextvars import bind_contextvars
 from api.cors import ALLOWED
 from api.errors import OriginRefusedError, ScopeMissingError, UnauthorizedError
 from api.headers import header
+from api.quick import of_process
 from api.schemas.fields import SessionId
 from api.tokens import ClientTokens, is_token
 from orchestrator.core.errors.sessions import SessionNotFoundError, StepNotFoundError
@@ -146,6 +147,15 @@ def _backend(tenant: Tenant, scopes: frozenset[Scope]) -> Caller:
     return Caller(tenant_id=tenant.id, scopes=scopes, origins=frozenset(tenant.origins))
 
 
+@of_process
+async def _callers(request: Request) -> Callers:
+    callers: Callers = request.app.state.callers
+    return callers
+
+
+CallersDep = Annotated[Callers, Depends(_callers)]
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a route asks of its caller: an API key with this scope, or, if it says so, a client token of its session.
@@ -159,12 +169,11 @@ class Needs:
     client_token: bool = False
     connects: bool = False
 
-    async def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request, callers: CallersDep) -> None:
         """Let the caller through.
 
         Raises UnauthorizedError, ScopeMissingError, OriginRefusedError, StepNotFoundError for what is not the token's.
         """
-        callers: Callers = request.app.state.callers
         caller = await callers.find(bearer_of(header(request.scope, b"authorization") or ""))
         _check_origin(caller, request)
         if not self._is_met_by(caller):

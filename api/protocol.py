@@ -41,7 +41,8 @@ _PLAIN: Final = re.compile(rb"/[!\"$->@-~]{0,8000}")
 class Gathered:
     """A transport that sends what is written within one tick of the event loop in one piece.
 
-    uvicorn writes the head of an answer and its body apart: two packets, for which the other side wakes twice.
+    uvicorn writes the head of an answer and its body apart: two packets, for which the other side wakes twice. It asks
+    for nothing else of a transport than what is here, but for protocols that we do not speak.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class Gathered:
         self._loop = loop
         self._on_close = on_close
         self._pieces: list[bytes] = []
+        self.get_extra_info, self.abort = transport.get_extra_info, transport.abort
+        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
 
     def write(self, data: bytes) -> None:
         """Send it before anything that happens later."""
@@ -77,9 +80,6 @@ class Gathered:
         if self._pieces and not self._transport.is_closing():
             self._transport.write(b"".join(self._pieces))
         self._pieces.clear()
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport has
-        return getattr(self._transport, name)
 
 
 class _Nobody:

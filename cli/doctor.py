@@ -38,6 +38,7 @@ from orchestrator.core.ports.budget import Usage
 from orchestrator.core.ports.tokens import Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT
+from orchestrator.core.why.words import many
 from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.reports import ServerReport
@@ -307,7 +308,8 @@ async def _webhooks(zapwright: Zapwright) -> Finding:
     waited = now - backlog.oldest if backlog.oldest is not None else 0
     since = f", the oldest for {waited // SECOND} s" if backlog.events else ""
     detail = (
-        f"{backlog.events} events to be relayed{since}; {backlog.lanes} lanes under way; {len(endpoints)} endpoints"
+        f"{many(backlog.events, 'event')} to be relayed{since}; {many(backlog.lanes, 'lane')} under way; "
+        f"{many(len(endpoints), 'endpoint')}"
     )
     if waited > RELAYED_WITHIN:
         advice = _unless_ours("nobody relays events: run `zapwright worker`, or see the log of those that run")

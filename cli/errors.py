@@ -11,14 +11,6 @@ class CommandError(Exception):
     status: ClassVar[int] = 1
 
 
-class RefusedError(CommandError):
-    """The API refused, with this `code` if it gave one."""
-
-    def __init__(self, message: str, *, code: str | None) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 class MisuseError(CommandError):
     """The command was not given what it needs, or too much of it."""
 

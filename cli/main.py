@@ -475,7 +475,7 @@ def list_webhooks(
     session: Annotated[str | None, typer.Option(help="Those of this session.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the endpoints, and why one is paused."""
+    """List the endpoints, of every tenant with an operator's key, and why one is paused."""
     from cli.webhooks import list_endpoints
 
     raise typer.Exit(list_endpoints(data_dir, session_id=session, as_json=as_json))

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from cli import tables
-from cli.errors import CommandError, MisuseError, RefusedError, UnknownError
+from cli.errors import CommandError, MisuseError, UnknownError
 from cli.remote import Json, Remote
 from cli.rows import Rows
 from cli.sessions import OPERATOR, operators_api
@@ -43,19 +43,10 @@ def why(data_dir: Path | None, session_id: str | None, app_id: str | None, *, as
     if (session_id is None) == (app_id is None):
         raise MisuseError("name one session, or one app: `zapwright why SESSION` or `zapwright why --app APP`")
     with operators_api(data_dir) as api:
-        said = _why_app(api, app_id) if app_id is not None else _why_session(api, session_id)
+        said = _why_app(api, app_id) if app_id is not None else api.get(_WHY, session=session_id)
     console = Console(highlight=False)
     tables.as_json(console, said) if as_json else console.print(_said(said))
     return _STATUSES.get(said["verdict"], 0)
-
-
-def _why_session(api: Remote, session_id: str | None) -> Json:
-    try:
-        return api.get(_WHY, session=session_id)
-    except RefusedError as error:
-        if error.code == "session_not_found":
-            raise UnknownError(str(error)) from error
-        raise
 
 
 def _why_app(api: Remote, named: str) -> Json:

@@ -7,7 +7,7 @@ from typing import Any, Final, Self, TypeAlias
 
 import httpx
 
-from cli.errors import CommandError, RefusedError
+from cli.errors import CommandError, UnknownError
 
 Json: TypeAlias = dict[str, Any]
 
@@ -40,7 +40,10 @@ class Remote:
         return self.ask("GET", path, query={name: value for name, value in query.items() if value is not None})
 
     def ask(self, method: str, path: str, body: Json | None = None, *, query: Json | None = None) -> Json:
-        """Ask for something, and return the answer's document ({} for none). Raises CommandError."""
+        """Ask for something, and return the answer's document ({} for none).
+
+        Raises CommandError, UnknownError for a session that is not there.
+        """
         try:
             answer = self._client.request(method, path, params=query, json=body)
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
@@ -56,7 +59,8 @@ class Remote:
             )
         if answer.is_success:
             return document
-        raise RefusedError(self._said(document, answer), code=document.get("code"))
+        kind = UnknownError if document.get("code") == "session_not_found" else CommandError
+        raise kind(self._said(document, answer))
 
     def _said(self, problem: Json, answer: httpx.Response) -> str:
         """Say what happened and what to do, and last by which reference the API's log has it."""

@@ -29,6 +29,7 @@ class Rows:
 
     Where there is none for a column each, those of one group stand under one another, the empty ones left out; and
     where the groups have no room either, each value has its line, beside its header. `numbers` are to the right.
+    A header under which nothing stands is left out.
     """
 
     groups: Sequence[Sequence[str]]
@@ -38,9 +39,11 @@ class Rows:
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
         """Take the widest layout that fits."""
-        headers = [*chain.from_iterable(self.groups)]
+        filled = ([header for header in group if any(row[header] for row in self.rows)] for group in self.groups)
+        groups = [group for group in filled if group]
+        headers = [*chain.from_iterable(groups)]
         rows = [[_text(row[header]) for header in headers] for row in self.rows]
-        in_groups = [", ".join(group) for group in self.groups], [_grouped(row, self.groups) for row in rows]
+        in_groups = [", ".join(group) for group in groups], [_grouped(row, groups) for row in rows]
         layouts = (
             _Layout(headers=names, rows=values, comfortable=comfortable)
             for comfortable in _COMFORTABLE

@@ -22,7 +22,7 @@ OPERATOR: Final = "/v1/operator"
 
 def list_found(data_dir: Path | None, query: Mapping[str, str | int | None], *, as_json: bool) -> int:
     """Print one page of sessions. Raises CommandError, MisuseError for what only an operator may ask."""
-    with _looking(data_dir) as (api, is_operators):
+    with looking(data_dir) as (api, is_operators):
         if "stuck" in query and not is_operators:
             raise MisuseError(f"--stuck is for operators: set {OPERATOR_KEY}")
         page = api.get(f"{OPERATOR}/sessions" if is_operators else "/v1/sessions", **query)
@@ -34,7 +34,7 @@ def list_found(data_dir: Path | None, query: Mapping[str, str | int | None], *, 
 def show_found(data_dir: Path | None, session_id: str, *, as_json: bool) -> int:
     """Print one session with its steps and events. Raises CommandError."""
     here = quote(session_id, safe="")
-    with _looking(data_dir) as (api, is_operators):
+    with looking(data_dir) as (api, is_operators):
         if is_operators:
             session = api.get(f"{OPERATOR}/sessions/{here}", limit=1)["session"]
             story = _all_events(session, lambda after: _operators_events(api, here, after))
@@ -71,7 +71,7 @@ def _all_events(session: Json, read: Callable[[int], Json]) -> Json:
 
 
 @contextmanager
-def _looking(data_dir: Path | None) -> Iterator[tuple[Remote, bool]]:
+def looking(data_dir: Path | None) -> Iterator[tuple[Remote, bool]]:
     """Have the API, and whether it is asked as an operator: by whoever has an operator's key. Raises CommandError."""
     devenv.enter(data_dir or read_settings().data_dir)
     is_operators = bool(os.environ.get(OPERATOR_KEY))

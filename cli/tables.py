@@ -14,6 +14,7 @@ from rich.text import Text
 
 from cli.remote import Json
 from cli.rows import Cell, Rows
+from orchestrator.core.tenants import DEFAULT_TENANT
 
 if TYPE_CHECKING:
     from cli.tally import Entry
@@ -44,17 +45,34 @@ def show_list(console: Console, page: Json) -> None:
         {
             "session": session["id"],
             "user": plain(session["user_id"]),
+            "tenant": tenant(session),
             "status": _colored(session["status"]),
             "state": _colored(session["state"]),
             "steps": f"{sum(step['state'] in SETTLED for step in session['steps'])}/{len(session['steps'])} settled",
             "created (UTC)": moment(session["created_at"]),
+            "waits (UTC)": _waits(session.get("waiting")),
             "title": plain(session["title"] or ""),
         }
         for session in page["sessions"]
     ]
-    groups = (("session", "user"), ("status", "state", "steps"), ("created (UTC)", "title"))
+    groups = (
+        ("session", "user", "tenant"),
+        ("status", "state", "steps"),
+        ("created (UTC)", "waits (UTC)", "title"),
+    )
     console.print(Rows(groups=groups, rows=rows) if rows else "no sessions")
     show_more(console, page)
+
+
+def tenant(shown: Json) -> str:
+    """Name the tenant of what operators are shown, unless it is the one that there always is."""
+    return "" if shown.get("tenant_id") in {None, DEFAULT_TENANT} else str(shown["tenant_id"])
+
+
+def _waits(waiting: Json | None) -> Text:
+    if waiting is None:
+        return Text()
+    return Text.assemble(f"since {moment(waiting['since'])}", (", stuck" if waiting["stuck"] else "", "bold red"))
 
 
 def show_more(console: Console, page: Json) -> None:
@@ -106,7 +124,7 @@ def received(zaps: list[Json]) -> Rows:
 def account_of(entries: Sequence[Entry]) -> Rows:
     """Draw what calls were for."""
     rows = [{"calls": str(entry.calls), "endpoint": entry.endpoint, "what for": entry.what_for} for entry in entries]
-    return Rows(groups=(("calls",), ("endpoint",), ("what for",)), rows=rows, numbers=frozenset({"calls"}))
+    return Rows(groups=(("calls",), ("endpoint", "what for")), rows=rows, numbers=frozenset({"calls"}))
 
 
 def as_json(console: Console, document: object) -> None:

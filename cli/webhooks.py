@@ -20,7 +20,7 @@ from cli import interrupts, tables
 from cli.errors import CommandError
 from cli.remote import Json, Remote
 from cli.rows import Cell, Rows
-from cli.sessions import api_of
+from cli.sessions import OPERATOR, api_of, looking
 
 _WEBHOOKS: Final = "/v1/webhooks"
 _FORWARD_LIMIT_S: Final = 14.0
@@ -36,9 +36,13 @@ def create(data_dir: Path | None, url: str, given: Mapping[str, Any], *, as_json
 
 
 def list_endpoints(data_dir: Path | None, *, session_id: str | None, as_json: bool) -> int:
-    """Print the endpoints there are. Raises CommandError."""
-    with api_of(data_dir) as api:
-        found = api.get(_WEBHOOKS, session_id=session_id)
+    """Print the endpoints there are: a tenant's, or those of every one that an operator sees. Raises CommandError."""
+    if session_id is None:
+        with looking(data_dir) as (api, is_operators):
+            found = api.get(f"{OPERATOR}/endpoints" if is_operators else _WEBHOOKS)
+    else:
+        with api_of(data_dir) as api:
+            found = api.get(_WEBHOOKS, session_id=session_id)
     console = Console(highlight=False)
     if as_json:
         tables.as_json(console, found)
@@ -214,14 +218,23 @@ def _drawn(endpoints: Sequence[Json]) -> Rows:
         {
             "endpoint": one["id"],
             "of": one["session_id"] or "every session",
+            "tenant": tables.tenant(one),
             "url": tables.plain(one["url"]),
             "description": tables.plain(one["description"]),
             "events": str(len(one["events"])),
+            "not received": _missing(one),
             "paused": Text(one["paused"] or "", style="red"),
         }
         for one in endpoints
     ]
-    return Rows(groups=(("endpoint", "of"), ("url", "description"), ("events",), ("paused",)), rows=rows)
+    groups = (("endpoint", "of", "tenant"), ("url", "description"), ("events",), ("not received", "paused"))
+    return Rows(groups=groups, rows=rows)
+
+
+def _missing(endpoint: Json) -> str:
+    """Say what an endpoint has not received, where that is known."""
+    counts = ((endpoint.get("pending", 0), "pending"), (endpoint.get("dead", 0), "dead"))
+    return ", ".join(f"{count} {what}" for count, what in counts if count)
 
 
 def _sent(found: Sequence[Json]) -> Rows:

@@ -335,6 +335,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             watches=store.watches,
             credentials=credentials,
             budget=store.budget,
+            workers=store.workers,
             audit=store.audit,
             directory=directory,
             clock=clock,

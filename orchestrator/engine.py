@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import field
 from functools import partial
 from typing import Final
 
-from orchestrator.both import both
 from orchestrator.commits import Applied, Commits
 from orchestrator.core import decide as decisions
 from orchestrator.core.decide import Decision, decide
@@ -160,7 +160,7 @@ class Engine:
         Raises SignInRequiredError, AppNotFoundError, UpstreamError, AliasTakenError, TooManyStepsError,
         IdempotencyKeyReusedError, SessionNotFoundError when what the request made before is no longer kept.
         """
-        _, credential = await both(
+        _, credential = await asyncio.gather(
             self.bind(new.tenant_id, terms), self._credentials.standing(new.tenant_id, new.user_id)
         )
         earlier = await self._begun_before(new, terms)
@@ -387,7 +387,9 @@ class Engine:
         if recalled is None:
             session = await self._sessions.load(key)
             return session, await self._credentials.get(session.tenant_id, session.user_id)
-        return await both(self._sessions.load(key), self._credentials.get(recalled.tenant_id, recalled.user_id))
+        reading = self._sessions.load(key), self._credentials.get(recalled.tenant_id, recalled.user_id)
+        session, credential = await asyncio.gather(*reading)
+        return session, credential
 
     # --- parts ---
 

@@ -21,11 +21,13 @@ from orchestrator.core.ports.budget import Budget
 from orchestrator.core.ports.credentials import CredentialState, CredentialStore
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.watches import PAUSED, WatchStore
+from orchestrator.core.ports.workers import WorkerRoll
 from orchestrator.core.session import SECOND, Instant, Millis, Session, WatchKey
 from orchestrator.core.signals import CheckWanted, DeadlinesExtended, SessionCancelled, Signal, StepReset
 from orchestrator.core.terms import Terms
 from orchestrator.directory import Directory
 from orchestrator.engine import Engine
+from orchestrator.oversight import ALIVE_FOR
 from orchestrator.relaying import Render
 from orchestrator.webhooks import Webhooks
 
@@ -44,13 +46,15 @@ class Wish:
 class Looked:
     """A check that was asked for: when it is made at the earliest, and what it waits for until then, if anything.
 
-    `cooldown_until`: Zapier refuses everything before then; `held_until`: after failures Zapier is left alone.
+    `cooldown_until`: Zapier refuses everything before then; `held_until`: after failures Zapier is left alone;
+    `workers`: how many run to make it.
     """
 
     applied: Applied
     check_at: Instant | None
     cooldown_until: Instant | None = None
     held_until: Instant | None = None
+    workers: int = 0
 
 
 class Interventions:
@@ -68,6 +72,7 @@ class Interventions:
         watches: WatchStore,
         credentials: CredentialStore,
         budget: Budget,
+        workers: WorkerRoll,
         audit: AuditLog,
         directory: Directory,
         clock: Clock,
@@ -80,6 +85,7 @@ class Interventions:
         self._watches = watches
         self._credentials = credentials
         self._budget = budget
+        self._workers = workers
         self._audit = audit
         self._directory = directory
         self._clock = clock
@@ -176,12 +182,14 @@ class Interventions:
         partner = await self._directory.partner_of(session.tenant_id)
         sides = await self._budget.usage(egress=self._egress, partner=partner, now=now)
         cooldown = max(side.cooldown_until for side in sides)
+        alive = sum(now - worker.seen_at < ALIVE_FOR for worker in await self._workers.all())
         due = watch.next_check_at
         return Looked(
             applied=applied,
             check_at=None if due is None else max(due, cooldown, now),
             cooldown_until=cooldown if cooldown > now else None,
             held_until=watch.retry_at if watch.retry_at and now < watch.retry_at < PAUSED else None,
+            workers=alive,
         )
 
     def _act(

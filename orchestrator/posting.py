@@ -93,7 +93,7 @@ class AiohttpPost:
                     status=response.status,
                     took=self._clock.now() - began,
                     text=text,
-                    retry_after=wait_asked(response.headers.get("Retry-After"), now=self._clock.now()),
+                    retry_after=wait_asked(",".join(response.headers.getall("Retry-After", ())), now=self._clock.now()),
                 )
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             return Answer(status=None, took=self._clock.now() - began, problem=_problem(error))

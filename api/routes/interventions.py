@@ -136,7 +136,9 @@ async def check_now(  # noqa: PLR0913, PLR0917 - what FastAPI gives by name
     It is a check like any other: what it finds, it finds by the same rules.
     """
     looked = await interventions.check_now(session, step_id, _wish(operator, wish, terms))
-    says = of_check(looked.check_at, looked.cooldown_until, looked.held_until, now=here.clock.now())
+    says = of_check(
+        looked.check_at, looked.cooldown_until, looked.held_until, workers=looked.workers, now=here.clock.now()
+    )
     shown = await show.intervened(
         looked.applied, says=says, already="a check was asked for a moment ago, see what comes of that"
     )

@@ -701,7 +701,7 @@ function unusable(message, status = 401) {
 
 /** @param {number} tries @param {T.Waits | void} [told] */
 function waitMs(tries, told) {
-  return Math.max((told?.retryAfterS ?? 0) * 1_000, (WAITS_MS[tries] ?? 15_000) * (0.5 + Math.random()));
+  return Math.max(Math.min(told?.retryAfterS || 0, 600) * 1_000, (WAITS_MS[tries] ?? 15_000) * (0.5 + Math.random()));
 }
 
 /** @param {T.Popup} popup */

@@ -6,7 +6,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = new Set(["value", "checked", "selected", "disabled", "hidden", "open"]);
-const LONGEST_PRESS_MS = 1_000;
+const LONGEST_PRESS_MS = 3_000;
 
 /**
  * @typedef {{tag: string, attributes: Record<string, any>, children: Described[]}} Element_
@@ -43,9 +43,9 @@ export function h(tag, attributes = {}, ...children) {
 /**
  * Makes a place hold exactly what is described. The element that had the focus keeps it while it is there.
  *
- * While a pointer is pressed (for a second at most) it waits, so that what was pressed is still under it when it is released:
- * a button that moved away because its press left a field, which then says what is wrong with it, would not be clicked. Before
- * anything hears of the click, what waited is drawn.
+ * While a pointer is pressed (for three seconds at most: not every hand is quick) it waits, so that what was pressed is still
+ * under it when it is released: a button that moved away because its press left a field, which then says what is wrong with it,
+ * would not be clicked. Before anything hears of the click, what waited is drawn.
  *
  * @param {Element} place
  * @param {...Child} children

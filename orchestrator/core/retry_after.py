@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -9,13 +10,18 @@ from typing import Final
 from orchestrator.core.session import SECOND, Instant, Millis
 
 _DIGITS_READ: Final = 9
+_SECONDS: Final = re.compile(r"\s*([0-9]+)(?:\.0*([0-9]*))?\s*")
 
 
 def wait_asked(value: str | None, *, now: Instant) -> Millis | None:
-    """Read a `Retry-After`: seconds, or a date, less than zero when that is over. None for what is neither."""
+    """Read a `Retry-After`: seconds, or a date, less than zero when that is over. None for what is neither.
+
+    Of several, as proxies add them, the longest counts, and of seconds that are no whole number the next one.
+    """
     said = (value or "").strip()
-    if said.isascii() and said.isdecimal():
-        return int(said[:_DIGITS_READ]) * SECOND
+    seconds = [_SECONDS.fullmatch(one) for one in said.split(",")]
+    if all(seconds):
+        return max(int(one[1][:_DIGITS_READ]) + bool(one[2]) for one in seconds if one) * SECOND
     date = date_of(said)
     return None if date is None else date - now
 

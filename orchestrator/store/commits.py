@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from orchestrator.core.effects import (
@@ -48,9 +49,9 @@ def apps_of(commit: Commit) -> list[str]:
     return list(dict.fromkeys(part.app_id for part in (*commit.guards, *commit.effects)))
 
 
-def commit_call(commit: Commit) -> Call:
-    """Return the call that commits."""
-    watches = [_watch_key(commit, app_id) for app_id in apps_of(commit)]
+def commit_call(commit: Commit, apps: Sequence[str]) -> Call:
+    """Return the call that commits; `apps` are the commit's."""
+    watches = [_watch_key(commit, app_id) for app_id in apps]
     return Call("commit", _keys(commit, watches), _arguments(commit, watches))
 
 

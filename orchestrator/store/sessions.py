@@ -66,13 +66,14 @@ class RedisSessionStore:
     async def commit(self, commit: Commit) -> Written | Receipt:
         """Write one decision whole or not at all."""
         check_commit(commit, shards=self._shards)
-        match await self._scripts.call(commit_call(commit)):
+        apps = apps_of(commit)
+        match await self._scripts.call(commit_call(commit, apps)):
             case [b"done", access, next_checks, lost]:
                 if lost:
                     log.error("outbox_overflowed", shard=_shard(commit.session.id), events_lost=lost)
-                return _written(commit, access, next_checks)
+                return _written(commit.session, apps, access, next_checks)
             case [b"repeated", access, next_checks]:
-                return _written(commit, access, next_checks)
+                return _written(commit.session, apps, access, next_checks)
             case [b"receipt", receipt]:
                 return decode_receipt(receipt)
             case [b"stale", document]:
@@ -81,7 +82,7 @@ class RedisSessionStore:
             case [b"taken", session_id]:
                 raise ReferenceTakenError(session_id=session_id.decode(), reference=commit.session.reference or "")
             case [b"lease", number]:
-                raise LeaseLostError(app_id=apps_of(commit)[number - 1])
+                raise LeaseLostError(app_id=apps[number - 1])
             case _:
                 raise GuardFailedError(session_id=commit.session.id)
 
@@ -234,10 +235,9 @@ class RedisSessionStore:
         return [document and decode_session(document) for document in await self._scripts.run(*reads)]
 
 
-def _written(commit: Commit, access: list[bytes | None], next_checks: list[bytes | None]) -> Written:
-    apps = apps_of(commit)
+def _written(session: Session, apps: list[str], access: list[bytes | None], next_checks: list[bytes | None]) -> Written:
     return Written(
-        standing=read_standing(commit.session.tenant_id, commit.session.user_id, access),
+        standing=read_standing(session.tenant_id, session.user_id, access),
         next_checks={
             app_id: sooner(strong, quiet)
             for app_id, strong, quiet in zip(apps, next_checks[::2], next_checks[1::2], strict=True)

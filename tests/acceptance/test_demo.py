@@ -44,5 +44,5 @@ def test_a_zap_of_three_popups_costs_twenty_calls_and_each_was_for_something(tmp
     (total,) = map(int, re.findall(r"^upstream calls: (\d+)$", demo.output, re.MULTILINE))
     entries = [int(count) for count in re.findall(r"^ +(\d+) +(?:GET|POST)\b", demo.output, re.MULTILINE)]
     assert (total <= MOST_CALLS, sum(entries)) == (True, total), demo.output
-    assert "Typeform: a sample" in demo.output
+    assert "Typeform: a sample of" in demo.output
     assert "{{step_1.owner__name}}" in demo.output

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -16,25 +18,28 @@ import httpx
 import pytest
 
 from tests.support.deployment import TOKEN_KEYS
-from tests.support.processes import SEALING_KEY, Process, a_simulator
+from tests.support.processes import SEALING_KEY, a_simulator
+from tests.support.servers import serve_as_copy
 from tests.support.valkey import running_valkey
 
 CLIENTS: Final = 64
 KILLS: Final = 10
 KEY: Final = "key-of-the-tests"
 IN_FLIGHT: Final = (409, "idempotency_in_flight")
-PATIENCE_S: Final = 120
+ANSWERS: Final = (30, 300)
+"""How many the API gives between its start and its end."""
 
 
 class KilledApi:
-    """One API process at one address, killed and started again."""
+    """One API process at one address, killed and started again, as a copy of one that has imported everything."""
 
     def __init__(self, *, redis_url: str, simulator_url: str, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
+        self._redis_url = redis_url
         self._environment = {
-            "REDIS_URL": redis_url,
+            "ZAPWRIGHT_API_PORT": str(self._port),
             "ZAPWRIGHT_API_KEY": KEY,
             "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY,
             "ZAPWRIGHT_TOKEN_KEYS": TOKEN_KEYS,
@@ -44,25 +49,29 @@ class KilledApi:
             "ZAPWRIGHT_LOG_LEVEL": "warning",
         }
         self._folder = folder
+        self._copies = multiprocessing.get_context("forkserver")
+        self._copies.set_forkserver_preload([serve_as_copy.__module__])
         self.starts = 0
-        self._process: Process | None = None
+        self._process: ForkServerProcess | None = None
 
     def start(self) -> None:
         """Start it."""
         self.starts += 1
         log = self._folder / f"api-{self.starts}.log"
-        self._process = Process(["cli", "api", "--port", str(self._port)], environment=self._environment, log=log)
+        self._process = self._copies.Process(target=serve_as_copy, args=(self._redis_url, self._environment, log))
+        self._process.start()
 
     def kill(self) -> None:
         """`kill -9`."""
         assert self._process is not None
-        assert self._process.is_alive, self._process.output
+        assert self._process.is_alive(), (self._folder / f"api-{self.starts}.log").read_text()
         self._process.kill()
+        self._process.join()
 
     def end(self) -> None:
         """End it, if it runs."""
-        if self._process is not None and self._process.is_alive:
-            self._process.kill()
+        if self._process is not None and self._process.is_alive():
+            self.kill()
 
 
 @contextmanager
@@ -76,6 +85,26 @@ def an_api(folder: Path) -> Iterator[tuple[KilledApi, str]]:
             api.end()
 
 
+class Counted:
+    """Counts answers, whoever they were for."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._enough = asyncio.Event()
+
+    def one_more(self) -> None:
+        """An answer was heard."""
+        self._left -= 1
+        if self._left == 0:
+            self._enough.set()
+
+    async def after(self, answers: int) -> None:
+        """Come back when so many more were heard."""
+        self._left = answers
+        self._enough.clear()
+        await self._enough.wait()
+
+
 @dataclass(slots=True)
 class Told:
     """What a client was told of one of its requests: every answer it got, and whether it is sure to have been heard."""
@@ -87,8 +116,11 @@ class Told:
 class Client:
     """One user's backend and page. Each of its requests is repeated with its key until it was answered twice."""
 
-    def __init__(self, http: httpx.AsyncClient, *, user: str, apps: dict[str, str], chance: Random) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, *, user: str, apps: dict[str, str], chance: Random, heard: Counted
+    ) -> None:
         self._http = http
+        self._heard = heard
         self._chance = chance
         self.user = user
         self.apps = apps
@@ -139,19 +171,19 @@ class Client:
     async def _insist(self, method: str, path: str, body: object, *, key: str | None = None) -> dict[str, Any]:
         """Send a request until it is answered, and return the answer: nothing when it may be under way for long."""
         headers = {"Idempotency-Key": key} if key else {}
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                try:
-                    answer = await self._http.request(method, path, json=body, headers=headers)
-                except httpx.TransportError:
-                    self.repeats += 1
-                    await asyncio.sleep(self._chance.uniform(0.05, 0.3))
-                    continue
-                document: dict[str, Any] = answer.json()
-                if (answer.status_code, document.get("code")) == IN_FLIGHT:
-                    return {}
-                assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-                return document
+        while True:
+            try:
+                answer = await self._http.request(method, path, json=body, headers=headers)
+            except httpx.TransportError:
+                self.repeats += 1
+                await asyncio.sleep(self._chance.uniform(0.05, 0.3))
+                continue
+            self._heard.one_more()
+            document: dict[str, Any] = answer.json()
+            if (answer.status_code, document.get("code")) == IN_FLIGHT:
+                return {}
+            assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+            return document
 
 
 def _made(kind: str, document: dict[str, Any]) -> str:
@@ -169,26 +201,25 @@ def _made(kind: str, document: dict[str, Any]) -> str:
             return str(document["id"])
 
 
-async def _kill(api: KilledApi, *, chance: Random) -> None:
-    """Kill the API in the midst of its work, again and again, and start it again."""
-    async with httpx.AsyncClient(base_url=api.url, trust_env=False) as http:
-        for _ in range(KILLS):
-            await _until_ready(http)
-            await asyncio.sleep(chance.uniform(0.2, 1.2))
-            await asyncio.to_thread(api.kill)
-            api.start()
-        await _until_ready(http)
+async def _kill(api: KilledApi, heard: Counted, *, chance: Random) -> None:
+    """Kill the API in the midst of its work, again and again, and start it again.
+
+    It lives until so much was answered: a slow machine is given as much work as a quick one.
+    """
+    for _ in range(KILLS):
+        await heard.after(chance.randint(*ANSWERS))
+        await asyncio.to_thread(api.kill)
+        api.start()
 
 
 async def _until_ready(http: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            try:
-                if (await http.get("/healthz", timeout=2)).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.05)
+    while True:
+        try:
+            if (await http.get("/healthz", timeout=2)).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.05)
 
 
 async def _apps(http: httpx.AsyncClient) -> dict[str, str]:
@@ -243,12 +274,16 @@ async def _work(api: KilledApi, simulator_url: str, *, chance: Random) -> Outcom
     async with httpx.AsyncClient(base_url=api.url, headers=headers, trust_env=False, timeout=20, limits=limits) as http:
         await _until_ready(http)
         apps = await _apps(http)
-        clients = [Client(http, user=f"user{number}", apps=apps, chance=Random(number)) for number in range(CLIENTS)]
-        over = asyncio.Event()
-        living = [asyncio.create_task(client.live(over)) for client in clients]
-        await _kill(api, chance=chance)
-        over.set()
-        await asyncio.gather(*living)
+        over, heard = asyncio.Event(), Counted()
+        clients = [
+            Client(http, user=f"user{number}", apps=apps, chance=Random(number), heard=heard)
+            for number in range(CLIENTS)
+        ]
+        async with asyncio.TaskGroup() as living:
+            for client in clients:
+                living.create_task(client.live(over))
+            await _kill(api, heard, chance=chance)
+            over.set()
         sessions = {client.user: await _sessions(http, client.user) for client in clients}
         outcome = Outcome(clients, sessions, [], Counter())
         outcome.effects.extend([await _effects(http, session) for session in chance.sample(outcome.built, CLIENTS)])

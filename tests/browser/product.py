@@ -53,8 +53,17 @@ class Product:
         self.simulator = httpx.AsyncClient(base_url=simulator_url, **PATIENT)
 
     async def session(self, user: str, *apps: str) -> dict[str, Any]:
-        """Begin a session of a user with one step for each app, given by its title."""
-        await self.backend.put(f"/v1/users/{user}/credential", json={"access_token": f"sim-{user}"})
+        """Sign a user in, and begin a session of theirs with one step for each app, given by its title."""
+        await self.sign_in(user)
+        return await self.begin(user, *apps)
+
+    async def sign_in(self, user: str) -> None:
+        """Hand a user's token over."""
+        answer = await self.backend.put(f"/v1/users/{user}/credential", json={"access_token": f"sim-{user}"})
+        answer.raise_for_status()
+
+    async def begin(self, user: str, *apps: str) -> dict[str, Any]:
+        """Begin a session of a user who is signed in, with one step for each app."""
         session = await self._post("/v1/sessions", {"user_id": user, "steps": [{} for _ in apps]})
         for step, title in zip(session["steps"], apps, strict=True):
             found = await self._get(f"/v1/sessions/{session['id']}/apps", query=title)
@@ -83,7 +92,7 @@ class Product:
 
     async def apps(self) -> list[str]:
         """Return the titles of all apps that need an authentication, but the one that is renamed."""
-        await self.backend.put("/v1/users/nobody/credential", json={"access_token": "sim-nobody"})
+        await self.sign_in("nobody")
         session = await self._post("/v1/sessions", {"user_id": "nobody", "steps": []})
         titles: list[str] = []
         cursor: str | None = None

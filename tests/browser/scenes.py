@@ -79,11 +79,13 @@ class Scene:
         self.app = app
         self.session = session
         self.step: str = session["steps"][0]["id"]
+        self.pages: list[Page] = []
         self._product = product
 
     async def tab(self) -> Tab:
         """Open the product's page."""
         page = await self.context.new_page()
+        self.pages.append(page)
         tab = Tab(page, self.step)
         await page.goto(self._product.page(self.session))
         await expect(tab.row).to_be_attached(timeout=SOON_MS)
@@ -94,28 +96,53 @@ class Scene:
         return await self._product.accounts(self.user, self.app)
 
 
-@asynccontextmanager
-async def scene(
-    product: Product, browser: Browser, app: str, *, accounts: int = 0, signed_in_as: str | None = None
-) -> AsyncIterator[Scene]:
-    """Have a user who has connected so many accounts before; no page's script may fail.
+class Visitor:
+    """One user with a browser of their own, who builds one Zap after the other, or several at once."""
 
-    The browser is signed in to Zapier as this user, or as another one.
-    """
+    def __init__(self, product: Product, context: BrowserContext, *, user: str) -> None:
+        self._product = product
+        self._context = context
+        self._user = user
+
+    @asynccontextmanager
+    async def scene(self, app: str, *, accounts: int = 0) -> AsyncIterator[Scene]:
+        """Have them begin a session with an app of which they have connected so many accounts before.
+
+        Its tabs are closed after it.
+        """
+        for _ in range(accounts):
+            await self._product.connect_account(self._user, app)
+        session = await self._product.begin(self._user, app)
+        meant = Scene(self._product, self._context, user=self._user, app=app, session=session)
+        try:
+            yield meant
+        finally:
+            for page in meant.pages:
+                await page.close()
+
+
+@asynccontextmanager
+async def visitor(product: Product, browser: Browser, *, signed_in_as: str | None = None) -> AsyncIterator[Visitor]:
+    """Have a user whose browser is signed in to Zapier as they are, or as another one; no page's script may fail."""
     user = f"user-{next(_numbers)}"
-    for _ in range(accounts):
-        await product.connect_account(user, app)
-    session = await product.session(user, app)
+    await product.sign_in(user)
     context = await browser.new_context()
     account = signed_in_as or user
     await context.add_cookies([{"name": "zapier_account", "value": account, "url": product.simulator_url}])
     failures: list[str] = []
     context.on("weberror", lambda failed: failures.append(str(failed.error)))
     try:
-        yield Scene(product, context, user=user, app=app, session=session)
+        yield Visitor(product, context, user=user)
     finally:
         await context.close()
     assert failures == []
+
+
+@asynccontextmanager
+async def scene(product: Product, browser: Browser, app: str) -> AsyncIterator[Scene]:
+    """Have a user who has a browser of their own, and builds one Zap."""
+    async with visitor(product, browser) as user, user.scene(app) as meant:
+        yield meant
 
 
 async def walk_to_login(popup: Page) -> None:

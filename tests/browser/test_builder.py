@@ -179,21 +179,25 @@ async def test_zapier_is_not_asked_more_often_than_there_is_reason_to(builder: B
 
 
 async def test_a_hostile_title_is_text(builder: Builder) -> None:
-    """An app may be called what it likes: nothing of it runs, and it cannot turn the words beside it around.
+    """An app may be called what it likes: nothing of it runs, widens the page, or turns the words beside it around.
 
     It is one that no other test asks for.
     """
-    await builder.patch_faults({"apps": {RENAMED: {"title": HOSTILE}}})
+    await builder.patch_faults({"apps": {RENAMED: {"title": HOSTILE + "T" * 90}}})
+    await builder.page.set_viewport_size({"width": 360, "height": 740})
     await builder.begin("eve")
     field = builder.step(1).get_by_role("combobox", name="App")
     await field.fill(RENAMED)
     await builder.step(1).get_by_role("option", name="<img").click()
     await expect(builder.step(1).get_by_role("heading", level=2)).to_contain_text("<img src=x onerror=")
     await builder.shows(1, "ready")
+    await expect(builder.button(1, "Connect ")).to_be_visible()
+    width = await _width(builder.page)
     await builder.patch_faults({"apps": {RENAMED: None}})
 
     assert await builder.page.title() == "Build a Zap · Zapwright"
     assert await builder.page.locator("img[src=x]").count() == 0
+    assert width == 360
 
 
 async def test_an_api_that_is_away_is_said_and_waited_for(builder: Builder) -> None:
@@ -266,11 +270,14 @@ async def test_the_fault_menu_breaks_the_popups_of_one_app(
 
 
 async def test_it_fits_a_small_phone(chromium: Browser, installation: Installation) -> None:
-    """Nothing is wider than the screen, whatever is shown."""
+    """Nothing is wider than the screen, whatever is shown, and however long the names are."""
+    user = "p" * 64
     context = await chromium.new_context(viewport={"width": 360, "height": 740})
     builder = await Builder.opened(context, installation.variables)
     widths = [await _width(builder.page)]
-    await builder.begin("pat", "HubSpot", "Formatter")
+    await builder.connect_account(user, "HubSpot", title="H" * 64)
+    await builder.begin(user, "HubSpot", "Formatter")
+    await expect(builder.button(1, "Use: ")).to_be_visible()
     widths.append(await _width(builder.page))
     await builder.open_popup(1)
     await builder.shows(1, "waiting")

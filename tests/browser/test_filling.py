@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 LOST: Final = {
     "rules": {"lost": {"fault": "status", "status": 504, "when": "after", "endpoint": "POST /v2/authentications"}}
 }
+SLOW_PRESS_MS: Final = 1_200
 KEPT: Final = "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href])"
 
 
@@ -157,13 +158,13 @@ async def test_what_was_pressed_is_clicked_whatever_its_press_brings(builder: Bu
 
 
 async def _pressed(builder: Builder, button: Locator) -> float:
-    """Press a button as slowly as a person does; return how far it moved under the pointer."""
+    """Press a button as slowly as a hand that is not quick; return how far it moved under the pointer."""
     await button.scroll_into_view_if_needed()
     before = await button.bounding_box()
     assert before is not None
     await builder.page.mouse.move(before["x"] + before["width"] / 2, before["y"] + before["height"] / 2)
     await builder.page.mouse.down()
-    await builder.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    await builder.page.evaluate(f"new Promise((done) => setTimeout(done, {SLOW_PRESS_MS}))")
     after = await button.bounding_box()
     await builder.page.mouse.up()
     assert after is not None

@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import product as product_of
 from typing import Any, Final, Literal
 
 import pytest
@@ -13,7 +14,7 @@ from playwright.async_api import Browser, Page, expect
 from playwright.async_api import Error as PlaywrightError
 
 from tests.browser.product import Product
-from tests.browser.scenes import SOON_MS, Scene, Tab, scene, until, walk_to_login
+from tests.browser.scenes import SOON_MS, Scene, Tab, Visitor, until, visitor, walk_to_login
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -109,12 +110,23 @@ class Ending:
 async def test_every_fault_ends_in_the_right_state_with_the_right_id(
     chromium: Browser, product: Product, record_property: Any, faults: tuple[Fault, ...]
 ) -> None:
-    """No wrong id is ever shown, and nobody waits without end, in this tab or another, with or without a network."""
+    """No wrong id is ever shown, and nobody waits without end, in this tab or another, with or without a network.
+
+    Who does the same thing meanwhile is one user in one browser, for each fault with another app.
+    """
     apps = dict(zip(faults, await product.apps(), strict=False))
     await product.popups(**{apps[fault]: fault.popups for fault in faults})
     busy = asyncio.Semaphore(BUSY_AT_ONCE)
-    cases = [Case(product, chromium, apps[fault], fault, behaviour) for fault in faults for behaviour in BEHAVIOURS]
-    endings = await asyncio.gather(*(case.play(busy) for case in cases))
+    async with AsyncExitStack() as browsers:
+        users = {
+            whose: await browsers.enter_async_context(visitor(product, chromium, signed_in_as=whose[1]))
+            for whose in product_of(BEHAVIOURS, {fault.account for fault in faults})
+        }
+        cases = [
+            Case(users[behaviour, fault.account], apps[fault], fault, behaviour)
+            for fault, behaviour in product_of(faults, BEHAVIOURS)
+        ]
+        endings = await asyncio.gather(*(case.play(busy) for case in cases))
     record_property("table", _table(faults, endings))
 
     assert [ending for ending in endings if not ending.is_good] == []
@@ -123,9 +135,8 @@ async def test_every_fault_ends_in_the_right_state_with_the_right_id(
 class Case:
     """One fault, met by one user who does one thing meanwhile."""
 
-    def __init__(self, product: Product, browser: Browser, app: str, fault: Fault, behaviour: Behaviour) -> None:
-        self._product = product
-        self._browser = browser
+    def __init__(self, user: Visitor, app: str, fault: Fault, behaviour: Behaviour) -> None:
+        self._user = user
         self._app = app
         self._fault = fault
         self._behaviour = behaviour
@@ -149,9 +160,7 @@ class Case:
         """Only what keeps the machine busy waits for its turn."""
         async with AsyncExitStack() as stack:
             async with busy:
-                meant = await stack.enter_async_context(
-                    scene(self._product, self._browser, self._app, accounts=1, signed_in_as=self._fault.account)
-                )
+                meant = await stack.enter_async_context(self._user.scene(self._app, accounts=1))
                 (old,) = await meant.accounts()
                 tab = await meant.tab()
                 await tab.shows("ready")
@@ -163,8 +172,7 @@ class Case:
             with suppress(AssertionError):  # what is shown instead is in the table
                 await asyncio.gather(*(tab.shows(*self._fault.shows, within_ms=LONGEST_S * 1_000) for tab in tabs))
             took = time.monotonic() - since
-            async with busy:
-                return await self._ending(meant, tabs, old, took)
+            return await self._ending(meant, tabs, old, took)
 
     async def _meanwhile(self, meant: Scene, tab: Tab, popup: Page) -> list[Tab]:
         tabs = [tab]

@@ -6,11 +6,16 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
+from unittest import mock
 
 from cryptography.fernet import Fernet
+
+from api.server import serve
+from orchestrator.settings import Settings
 
 KEY: Final = "key-of-the-tests"
 TOKEN_KEY: Final = "t" * 32
@@ -53,6 +58,15 @@ def process(
             running.wait()
             assert running.stderr is not None
             running.stderr.close()
+
+
+def serve_as_copy(redis_url: str, environment: Mapping[str, str], log: Path) -> None:
+    """Serve in this process, a copy of one that has nothing but our modules."""
+    with log.open("wb") as output:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(output.fileno(), stream.fileno())
+    with mock.patch.dict(os.environ, environment):
+        serve(Settings(), redis_url=redis_url)
 
 
 def said(running: subprocess.Popen[str]) -> str:

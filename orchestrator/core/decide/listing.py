@@ -90,7 +90,8 @@ def selected(draft: Draft, step: Step, signal: AuthenticationSelected) -> None:
         raise draft.illegal(step, Trigger.SELECTED)
     authentication = listing.get(signal.authentication_id) if listing.app_id == step.app.id else None
     if authentication is None or authentication.is_expired:
-        why = "it has expired; connect it again" if authentication else "Zapier does not list it for this user and app"
+        unlisted = "Zapier does not list it for this user and app; take one of those it lists"
+        why = "it has expired; connect it again" if authentication else unlisted
         raise AuthenticationNotUsableError(
             session_id=draft.session.id, step_id=step.id, authentication_id=signal.authentication_id, why=why
         )

@@ -11,7 +11,7 @@ class EndpointNotFoundError(NotFoundError):
     code = "endpoint_not_found"
 
     def __init__(self, *, endpoint_id: str) -> None:
-        super().__init__(f"no webhook endpoint has the id {endpoint_id!r}", endpoint_id=endpoint_id)
+        super().__init__(f"no webhook endpoint has the id {endpoint_id!r}: list them", endpoint_id=endpoint_id)
 
 
 class DeliveryNotFoundError(NotFoundError):

@@ -124,11 +124,18 @@ def _checks(step: Step, code: str, says: str, do: str | None = None) -> Finding:
 
 
 def of_check(
-    check_at: Instant | None, cooldown_until: Instant | None, held_until: Instant | None, *, now: Instant
+    check_at: Instant | None,
+    cooldown_until: Instant | None,
+    held_until: Instant | None,
+    *,
+    workers: int,
+    now: Instant,
 ) -> str:
-    """Say when a check that an operator wanted is made."""
+    """Say when a check that an operator wanted is made, where so many workers run."""
     if check_at is None:
         return "No check is planned: what the step waited for has come meanwhile."
+    if not workers:
+        return "No worker runs: Zapier is asked as soon as one does. Start one: `zapwright worker`."
     if cooldown_until is not None:
         return f"Zapier has asked us to wait: it is asked at {clock(check_at, now)}, not before."
     if held_until is not None:

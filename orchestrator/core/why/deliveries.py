@@ -31,7 +31,8 @@ def not_delivered(undelivered: Undelivered, now: Instant, *, is_over: bool) -> F
             code="deliveries_dead",
             says=f"Webhook endpoint {endpoint.id} never received {many(undelivered.dead, 'event')} of this session, "
             "for three days.",
-            do="When its receiver works, replay them.",
+            do="When its receiver works, replay them with `zapwright sessions replay`: "
+            f"`zapwright webhooks deliveries {endpoint.id} --state dead` lists them.",
             verdict=Verdict.STUCK,
         )
     return Finding(

@@ -85,7 +85,8 @@ def _unknown(zap: Zap, conditions: Conditions) -> Finding:
         return Finding(
             code="create_unknown",
             says=f"{lost}; {seen}.",
-            do="Have the user look at their Zaps: then say which it is (`zap_id`), or that it is not there (`again`).",
+            do="Have the user look at their Zaps; then your product says which it is, or makes it anew: "
+            "`POST /v1/sessions/…/zap` with `zap_id`, or with `again`.",
             verdict=Verdict.STUCK,
         )
     look = clock(zap.look_at, conditions.now)

@@ -97,6 +97,7 @@ async def test_check_now_finds_what_the_popup_could_not_say(desk: Desk) -> None:
     connected = await desk.connected("Slack")
     desk.api.sim.clock.advance(5 * SECOND)
     assert await desk.api.check() == 0
+    await desk.works()
 
     planned = (await desk.act(f"sessions/{session['id']}/steps/{step}/check-now")).json()
     checks = await desk.api.check()
@@ -126,6 +127,7 @@ async def test_check_now_finds_what_came_after_the_time_was_over(desk: Desk) -> 
     await desk.api.check()
 
     assert answer.json()["outcome"] == "applied"
+    assert answer.json()["says"].startswith("No worker runs: Zapier is asked as soon as one does.")
     assert [one["id"] for one in (await desk.api.read(session))["steps"][0]["candidates"]] == [connected]
 
 
@@ -289,6 +291,7 @@ async def test_a_session_tells_what_its_webhooks_lack(desk: Desk) -> None:
 async def test_a_check_in_cooldown_says_when_it_is_made(desk: Desk) -> None:
     """It waits like any other, and is made then; meanwhile that is what is going on."""
     session, _ = await desk.api.awaiting()
+    await desk.works()
     until = desk.api.clock.now() + 40 * SECOND
     partner = desk.api.settings.zapier_client_id
     await desk.api.store.budget.cool_down(egress=desk.api.settings.egress_group, partner=partner, until=until)

@@ -105,11 +105,11 @@ async def test_who_hears_nothing_is_named(managed: ValkeyServer) -> None:
         waiting = await finding("webhooks", settings)
 
     assert (well.verdict, well.advice) == (Verdict.OK, None)
-    assert "0 events to be relayed; 0 lanes under way; 1 endpoints" in well.detail
+    assert "0 events to be relayed; 0 lanes under way; 1 endpoint" in well.detail
     assert (paused.verdict, f"paused: {endpoint.id} (requested)" in paused.detail) == (Verdict.WARN, True)
     assert "resume" in (paused.advice or "")
     assert waiting.verdict is Verdict.FAIL
-    assert "1 events to be relayed, the oldest for 39 s" in waiting.detail
+    assert "1 event to be relayed, the oldest for 39 s" in waiting.detail
     assert "worker" in (waiting.advice or "")
 
 

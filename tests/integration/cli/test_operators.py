@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -153,12 +154,16 @@ def test_who_names_nothing_or_two_things_has_misspelt_it(desk: Shell, named: tup
 def test_a_session_that_is_not_there_is_told_apart_from_an_api_that_cannot_be_asked(
     api: Api, desk: Shell, code: str, status: int
 ) -> None:
-    """Both say why, and neither looks as if somebody were stuck."""
-    api.says("GET /why?session=zs00", {"code": code, "detail": "there is none"}, status=404)
-    with pytest.raises(CommandError, match="there is none") as refused:
-        CliRunner().invoke(app, ["why", "zs00"], env=desk.environment, catch_exceptions=False)
+    """Both say why, and neither looks as if somebody were stuck; the same for every command that names a session."""
+    problem = {"code": code, "detail": "there is none"}
+    api.says("GET /why?session=zs00", problem, status=404)
+    api.says("GET /sessions/zs00?limit=1", problem, status=404)
+    api.says("POST /sessions/zs00/cancel", problem, status=404)
+    for command in ("why zs00", "sessions show zs00", "sessions cancel zs00 --reason gone"):
+        with pytest.raises(CommandError, match="there is none") as refused:
+            CliRunner().invoke(app, command.split(), env=desk.environment, catch_exceptions=False)
 
-    assert refused.value.status == status
+        assert refused.value.status == status
 
 
 # --- help -----------------------------------------------------------------------------------------------------
@@ -293,13 +298,14 @@ def an_event(seq: int, second: int) -> dict[str, Any]:
 def test_an_operator_s_key_is_enough_to_look_at_sessions(api: Api, desk: Shell) -> None:
     """Of every tenant; whoever is woken has no other. All events are read, page by page."""
     session = a_found_session(tenant_id="acme")
-    api.says("GET /sessions?limit=50&stuck=true", {"sessions": [session], "cursor": None})
+    waiting = {"since": "2026-11-25T20:00:00.000Z", "heard_at": None, "stuck": "check"}
+    api.says("GET /sessions?limit=50&stuck=true", {"sessions": [session | {"waiting": waiting}], "cursor": None})
     api.says("GET /sessions/zs00?limit=1", {"session": session, "events": [], "events_truncated": False})
     for after, event in enumerate((an_event(1, 0), an_event(2, 3_725))):
         page = {"session": session, "events": [event], "events_truncated": False}
         api.says(f"GET /sessions/zs00?after={after}&limit=500", page)
 
-    assert "zs00" in desk.run("sessions", "list", "--stuck")
+    assert re.search("zs00 +ann +acme .*since 2026-11-25 20:00:00, stuck", desk.run("sessions", "list", "--stuck"))
     shown = desk.run("sessions", "show", "zs00")
     assert ["tenant", "acme"] in [line.split() for line in shown.splitlines()]
     assert [line.split()[:4] for line in shown.splitlines()[-2:]] == [
@@ -313,8 +319,28 @@ def test_a_backend_s_key_shows_its_tenant_s_sessions(api: Api, desk: Shell) -> N
     desk.environment |= {"ZAPWRIGHT_OPERATOR_KEY": "", "ZAPWRIGHT_API_KEY": "of-a-backend"}
     api.says("GET /v1/sessions?limit=50", {"sessions": [a_found_session()], "cursor": None})
 
-    assert "zs00" in desk.run("sessions", "list")
+    listed = desk.run("sessions", "list")
+    assert ("zs00" in listed, "tenant" in listed, "waits" in listed) == (True, False, False)
     assert desk.refused("sessions", "list", "--stuck") == "--stuck is for operators: set ZAPWRIGHT_OPERATOR_KEY"
+
+
+def test_an_operator_s_key_shows_every_tenant_s_endpoints(api: Api, desk: Shell) -> None:
+    """With what they have not received."""
+    endpoint = {
+        "id": "wh0",
+        "tenant_id": "acme",
+        "session_id": None,
+        "url": "https://hooks.example/",
+        "description": "",
+        "events": ["auth_needed"],
+        "paused": "gone",
+        "pending": 3,
+        "dead": 0,
+    }
+    api.says("GET /endpoints", {"webhooks": [endpoint]})
+
+    listed = desk.run("webhooks", "list")
+    assert re.search("wh0 +every session +acme +https://hooks.example/ +1 +3 pending +gone", listed)
 
 
 def test_a_terminal_that_knows_few_letters_shows_what_it_can(api: Api, desk: Shell) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
+from multidict import CIMultiDict
 
 from orchestrator.clock import SystemClock
 from orchestrator.core.deliveries import LONGEST_ANSWER_KEPT, Answer
@@ -109,6 +110,18 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
             got = await posted(receiver)
 
     assert (got.status, got.is_receipt, trap.heard) == (status, False, [])
+
+
+async def test_who_asks_twice_to_be_left_alone_is_left_alone_longer() -> None:
+    """A proxy may add a header of its own to the receiver's."""
+
+    async def busy(_: Heard) -> web.Response:
+        return web.Response(status=503, headers=CIMultiDict([("Retry-After", "5"), ("Retry-After", "90")]))
+
+    async with a_receiver(busy) as receiver:
+        got = await posted(receiver)
+
+    assert (got.status, got.retry_after) == (503, 90_000)
 
 
 async def test_a_receiver_that_does_not_answer_in_time_is_left() -> None:

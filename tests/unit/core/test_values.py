@@ -86,7 +86,7 @@ def test_a_changed_value_cannot_be_altered_either() -> None:
         changed.title = "altered"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("kind", list(values_of_the_core()), ids=lambda kind: str(kind.__qualname__))
+@pytest.mark.parametrize("kind", list(values_of_the_core()), ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_every_value_of_the_core_can_be_copied_by_what_is_in_it(kind: type) -> None:
     """It has no slots, and checks nothing when it is made that a copy would not check."""
     assert not any("__slots__" in vars(base) for base in kind.__mro__[:-1])

@@ -561,12 +561,14 @@ def test_a_name_somebody_else_gave_cannot_do_anything_in_a_sentence() -> None:
 
 def test_a_check_that_was_wanted_is_said_to_come() -> None:
     """When, and what it waits for until then."""
-    assert of_check(None, None, None, now=NOON).startswith("No check is planned")
+    assert of_check(None, None, None, workers=1, now=NOON).startswith("No check is planned")
     assert (
-        of_check(NOON, NOON, None, now=NOON) == "Zapier has asked us to wait: it is asked at 08:00:00 UTC, not before."
+        of_check(NOON, NOON, None, workers=1, now=NOON)
+        == "Zapier has asked us to wait: it is asked at 08:00:00 UTC, not before."
     )
-    assert of_check(NOON, None, NOON, now=NOON).endswith("it is asked again at 08:00:00 UTC.")
-    assert of_check(NOON, None, None, now=NOON) == "Zapier is asked now, as soon as a call is free."
+    assert of_check(NOON, None, NOON, workers=1, now=NOON).endswith("it is asked again at 08:00:00 UTC.")
+    assert of_check(NOON, None, None, workers=1, now=NOON) == "Zapier is asked now, as soon as a call is free."
+    assert of_check(NOON, None, None, workers=0, now=NOON).startswith("No worker runs: Zapier is asked as soon as one")
 
 
 def test_moments_of_other_days_have_their_day() -> None:
@@ -576,7 +578,7 @@ def test_moments_of_other_days_have_their_day() -> None:
     assert clock(NOON, NOON + MINUTE) == "08:00:00 UTC"
     assert clock(NOON, NOON + day) == clock(NOON, NOON - day) == "15 Jan 08:00 UTC"
     assert clock(NOON, NOON - 30 * day) == "15 Jan 2027 08:00 UTC"
-    assert "it is asked again at 15 Jan 08:00 UTC." in of_check(NOON, None, NOON, now=NOON - day)
+    assert "it is asked again at 15 Jan 08:00 UTC." in of_check(NOON, None, NOON, workers=1, now=NOON - day)
 
 
 def test_a_session_that_was_given_more_time_is_not_near_its_end() -> None:

@@ -42,6 +42,7 @@ def desk(scene: Scene, around: Around = undisturbed) -> Interventions:
         watches=process.watches,
         credentials=process.credentials,
         budget=process.budget,
+        workers=scene.store.workers,
         audit=wrapped(scene.store.audit, "audit", around),
         directory=cast("Directory", Partners()),
         clock=process.clock,
