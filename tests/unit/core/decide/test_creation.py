@@ -181,3 +181,9 @@ def test_a_person_says_which_it_is() -> None:
     assert (story.session.status, story.session.zap.id) == (SessionStatus.CREATED, "z2")
     story.feed(ZapIdentified(zap_id="z2"), outcome=Outcome.DUPLICATE)
     story.refuse(ZapIdentified(zap_id="z1"), SessionLockedError)
+
+
+@pytest.mark.parametrize("story", [waiting(), ready()], ids=["building", "ready"])
+def test_no_zap_is_named_before_one_was_asked_for(story: Story) -> None:
+    """Whoever does is told to have it created first."""
+    story.refuse(ZapIdentified(zap_id="z1"), SessionLockedError)
