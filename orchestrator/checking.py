@@ -22,7 +22,7 @@ from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore
 from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.ports.upstream import Upstream
-from orchestrator.core.ports.watches import Held, Settlement, Watch, WatchStore
+from orchestrator.core.ports.watches import Leased, Settlement, Watch, WatchStore
 from orchestrator.core.retry import retry_at
 from orchestrator.core.session import Instant, Listing, Session, SessionKey, WatchKey
 from orchestrator.core.signals import AuthenticationsListed, Signal
@@ -61,18 +61,18 @@ class Checker:
         looks again. Zapier's failures are ordinary: the watch is tried again later. Raises StoreError.
         """
         try:
-            held, credential = await asyncio.gather(
-                self._watches.held(key, token=token, now=self._clock.now()),
+            leased, credential = await asyncio.gather(
+                self._watches.leased(key, token=token, now=self._clock.now()),
                 self._credentials.get(key.tenant_id, key.user_id),
             )
         except StoreError:
             await self._upstream.give_back(permits)
             raise
-        if held is None:
+        if leased is None:
             await self._upstream.give_back(permits)
             return False
         try:
-            return await self._look(Check(key=key, token=token, held=held), credential, permits)
+            return await self._look(Check(key=key, token=token, leased=leased), credential, permits)
         except LeaseLostError:
             return False
 
@@ -86,8 +86,8 @@ class Checker:
         except SignInRequiredError:
             await self._settle(check, paused_for=credential.generation)
         except UpstreamBusyError as busy:
-            until, pages = self._clock.now() + busy.retry_after, max(check.held.pages, busy.pages)
-            await self._settle(check, held_until=until, failures=check.held.failures, pages=pages)
+            until, pages = self._clock.now() + busy.retry_after, max(check.leased.pages, busy.pages)
+            await self._settle(check, held_until=until, failures=check.leased.failures, pages=pages)
         except UpstreamError:
             await self._back_off(check)
         else:
@@ -167,7 +167,7 @@ class Checker:
             return await self._commits.apply(session.key, listed, guards=guards, read=session, ending=ending)
 
     async def _back_off(self, check: Check) -> None:
-        failures = check.held.failures + 1
+        failures = check.leased.failures + 1
         until = retry_at(failures, now=self._clock.now(), jitter=self._chance())
         await self._settle(check, held_until=until, failures=failures)
 
@@ -216,7 +216,7 @@ class Checker:
         So what the check has begun with is read anew, as who ends it takes its listing to cover everything heard before
         that began. Those that hold messages come first: what is theirs is then nobody's news.
         """
-        expected = check.held.session_ids
+        expected = check.leased.session_ids
         watch, found = await self._watches.load_with_sessions(check.key, expected, now=self._clock.now())
         waiting = {waiter.session_id for waiter in watch.waiters}
         sessions = [session for session in found if session.id in waiting]
@@ -234,7 +234,7 @@ class Check:
 
     key: WatchKey
     token: str
-    held: Held
+    leased: Leased
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ const PLACES = { o: "/", s: "/sessions", a: "/apps", d: "/deliveries", w: "/work
 let toldAt = Date.now();
 let isGoing = false;
 let isPointing = false;
+let wasLost = false;
 
 /** @param {Event} event */
 function isWriting(event) {
@@ -26,8 +27,16 @@ function tellSometimes() {
   if (Date.now() - toldAt >= AWAKE_MS) tell();
 }
 
-// A dashboard that was started anew knows nobody, and takes no connection of theirs: the page would wait for one for ever.
-setInterval(() => document.querySelector("#popup:not([aria-hidden=true])") && tell(), LOST_MS);
+// A dashboard that was started anew knows nobody, and takes no connection of theirs: the page would wait for one for ever. And
+// where there never was a connection, nobody else says that there is none.
+setInterval(() => {
+  const isLost = /** @type {any} */ (globalThis).socket?.connected === false;
+  if (isLost && wasLost) {
+    document.getElementById("popup")?.setAttribute("aria-hidden", "false");
+    tell();
+  }
+  wasLost = isLost;
+}, LOST_MS);
 
 addEventListener("pointermove", tellSometimes, { passive: true });
 addEventListener("keydown", (event) => {

@@ -110,6 +110,8 @@ class _Hearing:
                     await self._hear(pubsub)
             except (RedisError, OSError):
                 self._connected.clear()
+                if _is_cancelled():  # and hanging up failed, which hides that
+                    return
                 await asyncio.sleep(pause / SECOND)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -133,6 +135,12 @@ class _Hearing:
                 await pubsub.ping()
             elif message["type"] == "pmessage":
                 self._switchboard.wake(message["channel"].decode())
+
+
+def _is_cancelled() -> bool:
+    """Tell whether the running task was told to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 if TYPE_CHECKING:

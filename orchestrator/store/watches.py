@@ -11,7 +11,7 @@ from orchestrator.core.errors.store import LeaseLostError, StaleVersionError
 from orchestrator.core.ports.watches import (
     PAUSED,
     DueWatch,
-    Held,
+    Leased,
     PlannedWatch,
     Popup,
     Settlement,
@@ -40,7 +40,7 @@ class RedisWatchStore:
         """Return the watch as it is."""
         return (await self.load_with_sessions(key, (), now=now))[0]
 
-    async def held(self, key: WatchKey, *, token: str, now: Instant) -> Held | None:
+    async def leased(self, key: WatchKey, *, token: str, now: Instant) -> Leased | None:
         """Return what a check begins with, if the lease is good."""
         shard = self._shard(key)
         (kept_token, until, failures), waiters, pages = await self._scripts.run(
@@ -51,7 +51,7 @@ class RedisWatchStore:
         if kept_token != token.encode() or int(until or 0) <= now:
             return None
         session_ids = frozenset(names.member_waiter(waiter.decode()).session_id for waiter in waiters)
-        return Held(failures=int(failures or 0), pages=int(pages or 1), session_ids=session_ids)
+        return Leased(failures=int(failures or 0), pages=int(pages or 1), session_ids=session_ids)
 
     async def load_with_sessions(
         self, key: WatchKey, session_ids: Collection[str], *, now: Instant

@@ -95,13 +95,13 @@ def test_webhooks_are_managed_by_the_command_line(up: Installation, api: httpx.C
     renewed = up.says("webhooks", "rotate", made["id"], *here)
     tested = up.says("webhooks", "test", made["id"], *here)
     session = ask(api, "POST", "sessions", {"user_id": "eve"})
-    paused = up.says("webhooks", "pause", made["id"], *here)
 
-    def sent() -> list[dict[str, Any]]:
+    def tried() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = up.says("webhooks", "deliveries", made["id"], *here)["deliveries"]
-        return found
+        return [delivery for delivery in found if delivery["tries"]]
 
-    (delivery,) = eventually(sent, what="a delivery")
+    (delivery,) = eventually(tried, what="a delivery that was tried")
+    paused = up.says("webhooks", "pause", made["id"], *here)
     replayed = up.says("webhooks", "replay", made["id"], session["id"], "1", *here)
     changed = up.says("webhooks", "update", made["id"], "--description", "ours", *here)
     (listed,) = up.says("webhooks", "list", *here)["webhooks"]
@@ -111,7 +111,7 @@ def test_webhooks_are_managed_by_the_command_line(up: Installation, api: httpx.C
     assert (tested["received"], tested["problem"]) == (False, "no connection")
     assert (paused["paused"], changed["description"]) == ("requested", "ours")
     assert (delivery["session_id"], replayed["state"]) == (session["id"], "pending")
-    assert listed == changed
+    assert {name: listed[name] for name in changed} == changed
     assert "secret" not in listed
     assert up.says("webhooks", "list", *here)["webhooks"] == []
 

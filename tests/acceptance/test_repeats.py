@@ -176,7 +176,7 @@ class Client:
                 answer = await self._http.request(method, path, json=body, headers=headers)
             except httpx.TransportError:
                 self.repeats += 1
-                await asyncio.sleep(self._chance.uniform(0.05, 0.3))
+                await asyncio.sleep(self._chance.uniform(0.2, 1.0))
                 continue
             self._heard.one_more()
             document: dict[str, Any] = answer.json()

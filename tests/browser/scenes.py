@@ -16,6 +16,8 @@ from tests.acceptance.installation import Installation
 from tests.browser.product import Product
 
 SOON_MS: Final = 20_000
+MOST_SCENES: Final = 4
+"""A browser has six connections to a server, and each scene keeps one."""
 
 _numbers = count(1)
 Found = TypeVar("Found")
@@ -103,22 +105,24 @@ class Visitor:
         self._product = product
         self._context = context
         self._user = user
+        self._room = asyncio.Semaphore(MOST_SCENES)
 
     @asynccontextmanager
     async def scene(self, app: str, *, accounts: int = 0) -> AsyncIterator[Scene]:
         """Have them begin a session with an app of which they have connected so many accounts before.
 
-        Its tabs are closed after it.
+        There are a few such scenes at a time; the tabs of each are closed after it.
         """
-        for _ in range(accounts):
-            await self._product.connect_account(self._user, app)
-        session = await self._product.begin(self._user, app)
-        meant = Scene(self._product, self._context, user=self._user, app=app, session=session)
-        try:
-            yield meant
-        finally:
-            for page in meant.pages:
-                await page.close()
+        async with self._room:
+            for _ in range(accounts):
+                await self._product.connect_account(self._user, app)
+            session = await self._product.begin(self._user, app)
+            meant = Scene(self._product, self._context, user=self._user, app=app, session=session)
+            try:
+                yield meant
+            finally:
+                for page in meant.pages:
+                    await page.close()
 
 
 @asynccontextmanager

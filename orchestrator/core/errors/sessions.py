@@ -68,8 +68,13 @@ class SessionLockedError(SignalRefusedError):
     code = "session_locked"
 
     def __init__(self, *, session_id: str, status: str) -> None:
+        why = _LOCKED.get(status)
         super().__init__(
-            f"nothing of session {session_id} can change: {_LOCKED[status]}", session_id=session_id, status=status
+            f"nothing of session {session_id} can change: {why}"
+            if why is not None
+            else f"no Zap of session {session_id} is looked for: have it created, without saying which one it is",
+            session_id=session_id,
+            status=status,
         )
 
 

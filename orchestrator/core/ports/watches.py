@@ -64,7 +64,7 @@ class Watch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class Leased:
     """A watch that is leased: how many checks have failed in a row, how many pages to expect, which sessions wait."""
 
     failures: int
@@ -149,7 +149,7 @@ class WatchStore(Protocol):
         """Return the watch as it is; an unknown one is empty. Popups whose `until` is not after `now` are left out."""
         ...
 
-    async def held(self, key: WatchKey, *, token: str, now: Instant) -> Held | None:
+    async def leased(self, key: WatchKey, *, token: str, now: Instant) -> Leased | None:
         """Return what a check begins with; None when the watch is not leased under this token, or not at `now`."""
         ...
 

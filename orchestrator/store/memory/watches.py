@@ -10,7 +10,7 @@ from orchestrator.core.errors.store import LeaseLostError, StaleVersionError
 from orchestrator.core.ports.watches import (
     PAUSED,
     DueWatch,
-    Held,
+    Leased,
     PlannedWatch,
     Settlement,
     Urgency,
@@ -38,13 +38,13 @@ class MemoryWatchStore:
         """Return the watch as it is."""
         return self._state.watch(key).seen(key, now=now)
 
-    async def held(self, key: WatchKey, *, token: str, now: Instant) -> Held | None:
+    async def leased(self, key: WatchKey, *, token: str, now: Instant) -> Leased | None:
         """Return what a check begins with, if the lease is good."""
         watch = self._state.watch(key)
         if watch.lease_token != token or watch.lease_until <= now:
             return None
         session_ids = frozenset(waiter.session_id for waiter in watch.waiters)
-        return Held(failures=watch.failures, pages=watch.pages, session_ids=session_ids)
+        return Leased(failures=watch.failures, pages=watch.pages, session_ids=session_ids)
 
     async def load_with_sessions(
         self, key: WatchKey, session_ids: Collection[str], *, now: Instant

@@ -14,7 +14,7 @@ from redis import Redis
 from orchestrator.core.effects import Due, Effect, EndCheck, Guard, LeaseHeld, StopWaiting, Untouched
 from orchestrator.core.errors.store import GuardFailedError, LeaseLostError
 from orchestrator.core.ports.sessions import Written
-from orchestrator.core.ports.watches import Held, Settlement
+from orchestrator.core.ports.watches import Leased, Settlement
 from orchestrator.core.session import Instant, Session
 from orchestrator.store.limits import Limits
 from orchestrator.store.memory import MemoryStore
@@ -150,16 +150,16 @@ async def test_a_check_begins_with_what_its_lease_holds(store: AnyStore) -> None
     """Its failures, its pages and who waits, as long as the lease is good; nobody else's lease gives anything."""
     session = await checked(store, "b")
     settlement = Settlement(key=WATCH, token="ours", version=2, now=NOON, due=Due(strong=NOON), pages=3, failures=2)
-    first = await store.watches.held(WATCH, token="ours", now=NOON)
+    first = await store.watches.leased(WATCH, token="ours", now=NOON)
     await store.watches.settle(settlement)
-    between = await store.watches.held(WATCH, token="ours", now=NOON)
+    between = await store.watches.leased(WATCH, token="ours", now=NOON)
     await store.watches.lease([WATCH], token="again", now=NOON, until=LATER)
 
     waiting = frozenset({session.id, session_id("b")})
-    assert (Held(failures=0, pages=1, session_ids=waiting), None) == (first, between)
-    assert await store.watches.held(WATCH, token="ours", now=NOON) is None
-    assert await store.watches.held(WATCH, token="again", now=LATER) is None
-    assert await store.watches.held(WATCH, token="again", now=LATER - 1) == Held(
+    assert (Leased(failures=0, pages=1, session_ids=waiting), None) == (first, between)
+    assert await store.watches.leased(WATCH, token="ours", now=NOON) is None
+    assert await store.watches.leased(WATCH, token="again", now=LATER) is None
+    assert await store.watches.leased(WATCH, token="again", now=LATER - 1) == Leased(
         failures=2, pages=3, session_ids=waiting
     )
 

@@ -302,6 +302,15 @@ async def test_a_zap_that_was_not_made_is_left_to_a_person(api: Deployment) -> N
     assert (found["status"], found["zap"]["matches"]) == ("create_unknown", [])
 
 
+async def test_no_zap_is_named_for_a_session_whose_zap_nobody_looks_for(api: Deployment) -> None:
+    """It is to be created instead."""
+    _session, zap = await ready(api)
+    refused = await api.client.post(zap, json={"zap_id": "any"})
+
+    assert problem_of(refused) == (409, "session_locked")
+    assert "is looked for: have it created" in refused.json()["detail"]
+
+
 async def test_of_several_that_fit_a_person_says_which(api: Deployment) -> None:
     """Here the user has copied it meanwhile; what is none of them is refused."""
     session, zap = await ready(api)

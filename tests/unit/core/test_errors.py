@@ -66,3 +66,12 @@ def test_a_session_that_cannot_change_says_why_and_what_to_do(status: SessionSta
     assert error.message.startswith("nothing of session zs0 can change: ")
     assert ("; " in error.message, "_" in error.message) == (True, False)
     assert error.facts == {"session_id": "zs0", "status": status}
+
+
+@pytest.mark.parametrize("status", [SessionStatus.BUILDING, SessionStatus.READY])
+def test_a_session_whose_zap_nobody_looks_for_says_so(status: SessionStatus) -> None:
+    """To whoever names a Zap that it should be."""
+    error = SessionLockedError(session_id="zs0", status=status)
+
+    assert error.message.startswith("no Zap of session zs0 is looked for: have it created")
+    assert error.facts == {"session_id": "zs0", "status": status}

@@ -186,7 +186,7 @@ async def test_a_message_from_before_the_check_is_confirmed_by_it_in_any_session
         scene.zapier.connect("ann", "slack", "new")
         await scene.message(late, "new", attempt_id="at-2")
 
-    script.well("watches.held")
+    script.well("watches.leased")
     script.goes("credentials.get", then=arrive)
     await scene.process(script).look()
 
@@ -529,7 +529,7 @@ async def test_the_commit_that_takes_the_listing_ends_the_check(scene: Scene) ->
     assert of_sessions_and_watches == [
         "watches.peek",
         "watches.lease",
-        "watches.held",
+        "watches.leased",
         "watches.load_with_sessions",
         "sessions.commit",
     ]
@@ -771,7 +771,7 @@ async def test_a_worker_that_dies_while_pausing_as_the_credential_is_put_leaves_
     raise AssertionError("there is no end of moments")
 
 
-_OF_A_PAUSE: Final = {"credentials.get", "watches.held", "watches.load_with_sessions", "watches.settle"}
+_OF_A_PAUSE: Final = {"credentials.get", "watches.leased", "watches.load_with_sessions", "watches.settle"}
 
 
 class _Putting:
@@ -822,7 +822,7 @@ async def test_a_store_that_is_away_ends_the_check(scene: Scene) -> None:
     assert await scene.given(session) == "new"
 
 
-@pytest.mark.parametrize("read", ["watches.held", "credentials.get"])
+@pytest.mark.parametrize("read", ["watches.leased", "credentials.get"])
 async def test_a_check_that_cannot_be_prepared_takes_nothing_from_the_budget(scene: Scene, read: str) -> None:
     """Else one user whose token was sealed with a lost key would, again and again, use up what others need."""
     await finished(scene)
