@@ -10,7 +10,7 @@ from typing import Final
 from orchestrator.core.session import SECOND, Instant, Millis
 
 _DIGITS_READ: Final = 9
-_SECONDS: Final = re.compile(r"\s*([0-9]+)(?:\.0*([0-9]*))?\s*")
+_SECONDS: Final = re.compile(r"\s*([0-9]+)(?:\.([0-9]*))?\s*")
 
 
 def wait_asked(value: str | None, *, now: Instant) -> Millis | None:
@@ -21,7 +21,7 @@ def wait_asked(value: str | None, *, now: Instant) -> Millis | None:
     said = (value or "").strip()
     seconds = [_SECONDS.fullmatch(one) for one in said.split(",")]
     if all(seconds):
-        return max(int(one[1][:_DIGITS_READ]) + bool(one[2]) for one in seconds if one) * SECOND
+        return max(int(one[1][:_DIGITS_READ]) + bool((one[2] or "").strip("0")) for one in seconds if one) * SECOND
     date = date_of(said)
     return None if date is None else date - now
 

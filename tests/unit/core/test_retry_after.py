@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +28,8 @@ from tests.support.stories import NOON
         ("-5", None),
         ("1.5", 2_000),
         ("300.0", 300_000),
+        ("1.0050", 2_000),
+        ("1.", 1_000),
         ("1e3", None),
         ("120, 120", 120_000),
         ("5,600", 600_000),
@@ -45,3 +49,13 @@ def test_a_wait_is_read_as_seconds_or_a_date(value: str | None, wait: int | None
 def test_nothing_that_a_server_says_is_too_much_to_read(value: str) -> None:
     """It is a wait, or none."""
     assert isinstance(wait_asked(value, now=NOON), int | None)
+
+
+@pytest.mark.parametrize("value", ["0." + "0" * 8_000 + "x", "0" * 8_000 + "x", "0" + " " * 8_000 + "x", "0," * 4_000])
+def test_what_is_long_is_read_in_no_time(value: str) -> None:
+    """Whoever gets our messages writes it, and a worker that reads it does nothing else meanwhile."""
+    began = time.process_time()
+    for _ in range(10):
+        wait_asked(value, now=NOON)
+
+    assert time.process_time() - began < 0.5
