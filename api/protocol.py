@@ -171,19 +171,22 @@ class Protocol(HttpToolsProtocol):
 
     def _read(self, data: bytes) -> None:
         """Have it parsed; uvicorn drops what stands behind the head of a request that asks for another protocol."""
-        rest = memoryview(data)
-        while rest:
-            try:
-                self.parser.feed_data(rest)
-            except HttpParserUpgrade as asked:
-                rest = rest[asked.args[0] :]
-                self._stay()
-            except HttpParserError:
-                self.logger.warning(_NO_HTTP)
-                self.send_400_response(_NO_HTTP)
-                return
-            else:
-                return
+        rest: memoryview | None = memoryview(data)
+        try:
+            while rest:
+                rest = self._fed(rest)
+        except HttpParserError:
+            self.logger.warning(_NO_HTTP)
+            self.send_400_response(_NO_HTTP)
+
+    def _fed(self, data: memoryview) -> memoryview | None:
+        """Have it parsed; return what stands behind a request for another protocol, if there is one."""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as asked:
+            self._stay()
+            return data[asked.args[0] :]
+        return None
 
     def _stay(self) -> None:
         """Read on in the protocol that we speak, whatever a request asked for: it is answered as if it had not.

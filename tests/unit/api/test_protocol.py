@@ -230,6 +230,19 @@ async def test_what_stands_behind_a_request_for_another_protocol_is_answered(
     assert not peer.wire.is_closed
 
 
+async def test_a_request_for_another_protocol_whose_body_has_no_end_is_refused() -> None:
+    """As one that asks for no other is."""
+    framed = b"Transfer-Encoding: gzip"
+    plain, upgrading = Peer(), Peer()
+    refusals = [
+        await plain.send(asking("/things/u", None, framed)),
+        await upgrading.send(asking("/things/u", None, framed, b"Connection: Upgrade", b"Upgrade: h2c")),
+    ]
+
+    assert [refusal.split(b"\r\n")[0] for refusal in refusals] == [b"HTTP/1.1 400 Bad Request"] * 2
+    assert (plain.wire.is_closed, upgrading.wire.is_closed) == (True, True)
+
+
 @pytest.mark.parametrize("body", [None, b"{"], ids=["none", "on its way"])
 async def test_an_address_that_nobody_can_take_apart_is_refused(body: bytes | None) -> None:
     """Whichever way it would have gone, and whenever its body comes; other connections never hear of it."""
