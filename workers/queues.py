@@ -210,7 +210,8 @@ class BatchWorker(SimpleWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Say that the worker lives, unless it was said just now; as a part of what is said anyway it costs nothing."""
-        is_said = self.last_heartbeat is not None and now() - self.last_heartbeat < _HEARTBEAT_SPACING
+        said = self.last_heartbeat
+        is_said = said is not None and abs(now() - said) < _HEARTBEAT_SPACING  # a clock may be set back
         if pipeline is not None or not is_said:
             super().heartbeat(timeout, pipeline)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from rq.utils import now
 
 from orchestrator.core.schedule import FIRST_QUIET_WAIT_PAGE_GONE
 from orchestrator.core.session import MINUTE, SECOND, StepState
 from orchestrator.settings import Settings
 from tests.integration.workers.site import Site
-from workers.queues import fetchers
+from tests.support.valkey import ValkeyServer
+from workers.queues import BatchWorker, connect, fetchers
 
 
 @pytest.mark.slow
@@ -57,3 +60,12 @@ def test_workers_stand_back_behind_what_answers_users(site: Site) -> None:
         nice = {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
 
     assert nice == {os.getpriority(os.PRIO_PROCESS, 0) + Settings().worker_nice}
+
+
+def test_a_worker_whose_clock_was_set_back_goes_on_saying_that_it_lives(valkey: ValkeyServer) -> None:
+    """RQ's server would forget it after a minute and a half."""
+    worker = BatchWorker(connect(valkey.url))
+    worker.last_heartbeat = now() + timedelta(hours=1)
+    worker.heartbeat()
+
+    assert worker.connection.ttl(worker.key) > 0
