@@ -126,6 +126,12 @@ async def stay(request: Request) -> Response:
     return Response(status_code=HTTPStatus.NO_CONTENT if is_here else HTTPStatus.UNAUTHORIZED)
 
 
+@router.get("/awake")
+async def is_known() -> Response:
+    """Answer who is signed in; a page that lost its connection asks whether it may have one, though nobody is there."""
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
 @router.post("/act/{path:path}")
 async def act(path: str, request: Request) -> Response:
     """Do what a dialog was confirmed for, then show the page it was on, which says what became of it."""

@@ -15,16 +15,17 @@ function isWriting(event) {
   return event.target instanceof Element && event.target.closest("input, select, textarea, dialog") !== null;
 }
 
-/** Says that somebody is there. Whoever is not signed in any more is led to where they can be. */
-function tell() {
-  toldAt = Date.now();
-  fetch("/awake", { method: "POST" }).then((answer) => {
+/** Leads whoever is not signed in any more to where they can be. Posted, it says that somebody is there. @param {string} method */
+function ask(method) {
+  fetch("/awake", { method }).then((answer) => {
     if (answer.status === 401 || answer.redirected) location.reload();
   }, () => undefined);
 }
 
 function tellSometimes() {
-  if (Date.now() - toldAt >= AWAKE_MS) tell();
+  if (Date.now() - toldAt < AWAKE_MS) return;
+  toldAt = Date.now();
+  ask("POST");
 }
 
 // A dashboard that was started anew knows nobody, and takes no connection of theirs: the page would wait for one for ever. And
@@ -33,7 +34,7 @@ setInterval(() => {
   const isLost = /** @type {any} */ (globalThis).socket?.connected === false;
   if (isLost && wasLost) {
     document.getElementById("popup")?.setAttribute("aria-hidden", "false");
-    tell();
+    ask("GET");
   }
   wasLost = isLost;
 }, LOST_MS);

@@ -170,6 +170,17 @@ async def test_whoever_does_nothing_is_signed_out_and_whoever_is_there_is_not(ho
     assert (awake.status_code, inside.status_code, outside.status_code) == (204, 200, 303)
 
 
+async def test_a_page_that_only_asks_keeps_nobody_signed_in(house: House) -> None:
+    """One that lost its connection does so by itself, whether somebody is there or not."""
+    await house.sign_in()
+    house.clock.now += IDLE_S - 1
+    known = await house.browser.get("/awake")
+    house.clock.now += 2
+    unknown = await house.browser.get("/awake")
+
+    assert (known.status_code, unknown.status_code) == (204, 303)
+
+
 @pytest.mark.parametrize("origin", ["http://evil.test", "null", "http://ops.test:81", "https://ops.test", None])
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/awake", ACT])
 async def test_nothing_is_done_from_elsewhere(house: House, path: str, origin: str | None) -> None:
