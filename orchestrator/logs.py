@@ -88,7 +88,7 @@ class Sink:
         self._stream = stream
         self._gathers = gathers
         self._gathered: deque[str] = deque()
-        self._is_planned = False
+        self._planned_in: asyncio.AbstractEventLoop | None = None
         if gathers:
             atexit.register(self.flush)
 
@@ -98,8 +98,8 @@ class Sink:
         self._gathered.append(text)
         if loop is None:
             self.flush()
-        elif not self._is_planned:
-            self._is_planned = True
+        elif self._planned_in is not loop:
+            self._planned_in = loop
             loop.call_soon(self._end_tick)
 
     def write(self, text: str) -> None:
@@ -111,7 +111,7 @@ class Sink:
         """Write what was gathered."""
         piece, room = "", PIPE_BUF
         for text in self._taken():
-            size = len(text) if text.isascii() else len(text.encode())
+            size = len(text) if text.isascii() else len(text.encode(errors="backslashreplace"))
             if size > room:
                 self._put(piece)
                 piece, room = "", PIPE_BUF
@@ -125,7 +125,7 @@ class Sink:
             self._stream.flush()
 
     def _end_tick(self) -> None:
-        self._is_planned = False
+        self._planned_in = None
         self.flush()
 
     def _taken(self) -> Iterator[str]:

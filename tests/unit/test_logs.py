@@ -174,6 +174,36 @@ async def test_a_piece_is_no_longer_than_a_pipe_takes_whole() -> None:
     assert max(len(piece.encode()) for piece in stream.written) <= select.PIPE_BUF
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+async def test_half_a_character_takes_no_line_with_it(form: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """It comes out of names of files and of other people's JSON; nobody fails because of it, and no line is lost."""
+    configure(Settings(log_format=form), stream=sys.__stderr__, is_final=True)
+    log = structlog.get_logger("orchestrator.test")
+    log.info("before")
+    log.info("amid", said="\udc80")
+    log.warning("after", said="\udc80")
+    written = capfd.readouterr().err
+
+    assert [event for event in ("before", "amid", "after") if event in written] == ["before", "amid", "after"]
+
+
+def test_a_loop_that_ends_amid_a_tick_leaves_the_next_its_lines() -> None:
+    """A process may have one after the other."""
+    log = serving_log(stream := Pieces())
+    ended = asyncio.new_event_loop()
+    ended.call_soon(log.info, "one")
+    ended.call_soon(ended.stop)
+    ended.run_forever()
+    ended.close()
+
+    async def say() -> list[list[str]]:
+        log.info("two")
+        await asyncio.sleep(0)
+        return stream.events
+
+    assert asyncio.run(say()) == [["one", "two"]]
+
+
 def test_a_process_that_ends_in_the_middle_of_a_tick_has_written_its_lines() -> None:
     """Whatever ends it, but for who kills it."""
     text = """
