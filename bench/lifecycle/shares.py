@@ -1,4 +1,4 @@
-"""Whose CPU time a session of ours takes: the API's, the worker's, the store's and the load's, and what nobody used.
+"""Whose CPU time a session of ours takes: the API's, the worker's, the store's and the load's, and what is left.
 
 On a machine whose processors are all busy, sessions a second follow the sum. Beside it, by turns, the same while the
 worker rests: what the API and its store do alone. The worker makes its checks afterwards.
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """One round: what its clients saw, and milliseconds of CPU a session; `unused` of what the machine has."""
+    """One round: what its clients saw, and milliseconds of CPU a session; `left_ms` is what is left of what the machine has: idle,
+    the kernel's own, or whatever else runs on it."""
 
     sessions_per_s: float
     p99_ms: float
@@ -35,7 +36,7 @@ class Shares:
     worker_ms: float
     store_ms: float
     load_ms: float
-    unused_ms: float
+    left_ms: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ async def measure(where: Arena, plan: Plan, *, sessions: int, rests: bool) -> Sh
         worker_ms=worker_ms,
         store_ms=store_ms,
         load_ms=load_ms,
-        unused_ms=has_ms - api_ms - worker_ms - store_ms - load_ms,
+        left_ms=has_ms - api_ms - worker_ms - store_ms - load_ms,
     )
 
 
@@ -99,7 +100,7 @@ def drawn(turns: Sequence[Turn]) -> Table:
     """Draw the medians."""
     found = medians(turns)
     table = Table(title="milliseconds of CPU a session, of everybody: medians", title_justify="left")
-    for column in ("", "per s", "p99, ms", "API", "worker", "store", "load", "unused"):
+    for column in ("", "per s", "p99, ms", "API", "worker", "store", "load", "left"):
         table.add_column(column, justify="right" if column else "left")
     for name, prefix in (("beside the worker", ""), ("while it rests", "alone_")):
         per_s, p99_ms, *shares = (found[prefix + one.name] for one in fields(Shares))
