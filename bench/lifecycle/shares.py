@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """One round: what its clients saw, and milliseconds of CPU a session; `left_ms` is what is left of what the machine has: idle,
-    the kernel's own, or whatever else runs on it."""
+    """One round: what its clients saw, and milliseconds of CPU a session.
+
+    `left_ms` is the rest of what the machine has: idle, the kernel's own, or used by whatever else runs on it.
+    """
 
     sessions_per_s: float
     p99_ms: float
