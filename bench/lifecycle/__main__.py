@@ -39,6 +39,7 @@ from bench.lifecycle.figures import (
 )
 from bench.lifecycle.load import Life, put_on
 from bench.lifecycle.processes import Process
+from bench.lifecycle.shares import drawn, medians, run_shares
 from orchestrator.store import embedded
 
 CLIENTS = 32
@@ -61,6 +62,7 @@ class Arena:
         mine = _store(self._folder, stack)
         self._credential_key = Fernet.generate_key().decode()
         self._redis_url = mine.url
+        self.store = Process(pid=mine.pid, port=0)
         environment = ours.environment(redis_url=mine.url, credential_key=self._credential_key)
         self._servers: dict[str, Process] = {}
         for name in (HELLO, FLOOR, NAIVE):
@@ -75,23 +77,25 @@ class Arena:
         self._next = 0
 
     @property
-    def api_port(self) -> int:
-        """Where ours listens."""
-        return self._servers[ALWAYS].port
+    def api(self) -> Process:
+        """The API of ours."""
+        return self._servers[ALWAYS]
 
     @contextmanager
     def watched(self, *, browsers: int = BROWSERS) -> Iterator[Callable[[], AbstractContextManager[None]]]:
         """Have a dashboard for ours; what is given opens the pages of operators' browsers in it, for a while."""
         key = asyncio.run(ours.operator_key(redis_url=self._redis_url, credential_key=self._credential_key))
         port = processes.free_port()
-        environment = {"ZAPWRIGHT_API_URL": f"http://127.0.0.1:{self.api_port}"}
+        environment = {"ZAPWRIGHT_API_URL": f"http://127.0.0.1:{self.api.port}"}
         folder = self._folder.parent
         with processes.dashboard(port=port, log=folder / "dashboard.log", environment=environment):
             url = f"http://127.0.0.1:{port}"
             yield lambda: processes.watchers(url, browsers, key=key, log=folder / "watchers.log")
 
-    async def measure(self, name: str, *, sessions: int, clients: int) -> Measurement:
-        """Put the load on one contestant; of ours every step is afterwards found resolved."""
+    async def measure(
+        self, name: str, *, sessions: int, clients: int, during: AbstractContextManager[None] | None = None
+    ) -> Measurement:
+        """Put the load on one contestant, `during` around it; of ours every step is afterwards found resolved."""
         server = self._servers[name]
         numbers = range(self._next, self._next + (sessions // NAIVE_SHARE if name == NAIVE else sessions))
         self._next = numbers.stop
@@ -99,9 +103,10 @@ class Arena:
         if is_ours:
             embedded.start(self._folder, appendfsync="everysec" if name == EVERYSEC else "always")
             await ours.sign_in(numbers, redis_url=self._redis_url, credential_key=self._credential_key)
-        began_s = server.cpu_s()
-        load = await put_on(server.port, self._life(name), numbers=numbers, clients=clients)
-        measurement = Measurement(load=load, cpu_s=server.cpu_s() - began_s)
+        with during or nullcontext():
+            began_s = server.cpu_s()
+            load = await put_on(server.port, self._life(name), numbers=numbers, clients=clients)
+            measurement = Measurement(load=load, cpu_s=server.cpu_s() - began_s)
         if is_ours:
             await self._lives.verify(server.port)
         return measurement
@@ -214,6 +219,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sessions", type=int, default=1600, help="sessions a round, of each but the naive design")
     parser.add_argument("--dashboard", action="store_true", help="ours alone, without and with the dashboard open")
+    parser.add_argument("--shares", action="store_true", help="ours alone: whose CPU time a session takes")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
@@ -222,6 +228,8 @@ def main() -> int:
     console.print(f"{CLIENTS} clients, {plan.rounds} rounds of {plan.sessions} sessions")
     if arguments.dashboard:
         return _main_watched(plan, console, as_json=arguments.json)
+    if arguments.shares:
+        return _main_shares(plan, console, as_json=arguments.json)
     for _ in range(RUNS):
         with arena() as where, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             figures = runner.run(run(where, plan, console))
@@ -246,6 +254,15 @@ def _main_watched(plan: Plan, console: Console, *, as_json: bool) -> int:
     )
     if as_json:
         print(json.dumps({"dashboard_kept": round(kept, 3), "dashboard_cpu": round(cpu, 3)}))
+    return 0
+
+
+def _main_shares(plan: Plan, console: Console, *, as_json: bool) -> int:
+    with arena() as where, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        turns = runner.run(run_shares(where, plan, console))
+    console.print(drawn(turns))
+    if as_json:
+        print(json.dumps(medians(turns)))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -55,6 +56,16 @@ def worker(*, log: Path, environment: Mapping[str, str]) -> Iterator[Process]:
     """Have a worker until the block ends."""
     with _running(["worker"], log, environment, pass_fds=[]) as running:
         yield Process(pid=running.pid, port=0)
+
+
+@contextmanager
+def stopped(process: Process) -> Iterator[None]:
+    """Have a process do nothing until the block ends."""
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
 
 
 @contextmanager

@@ -60,7 +60,7 @@ _AT_THIS_SIGNAL: Final = {
 
 
 class SessionLockedError(SignalRefusedError):
-    """The session is being created, was created, or has ended, or no Zap of it was asked for that could be named.
+    """The session is being created, was created, or has ended, or no Zap of it is looked for that could be named.
 
     The message says which, and what to do instead.
     """
@@ -79,8 +79,6 @@ class SessionLockedError(SignalRefusedError):
 
 
 _LOCKED: Final = {
-    "building": "no Zap of it was asked for, so none can be named; have it created first",
-    "ready": "no Zap of it was asked for, so none can be named; have it created first",
     "creating": "its Zap is being created just now; see what comes of that first",
     "created": "its Zap was created; change or delete that at Zapier, or begin a new session",
     "create_unknown": "whether its Zap was created is not known; say which Zap it is, or that there is none, first",

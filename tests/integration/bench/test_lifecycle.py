@@ -18,6 +18,7 @@ from bench.lifecycle.__main__ import Arena, Plan, arena, compared, run, run_watc
 from bench.lifecycle.figures import ALWAYS, CALLING, EVERYSEC, FLOOR, HELLO, NAIVE, NAMES, OURS, Figures, Measurement
 from bench.lifecycle.load import TRANSITIONS, Client, Connection, Load, UnexpectedAnswerError, put_on
 from bench.lifecycle.ours import Lives, NotResolvedError, Walked
+from bench.lifecycle.shares import drawn, medians, run_shares
 
 QUIET = Console(quiet=True)
 
@@ -48,11 +49,24 @@ def test_the_dashboard_is_open_while_it_is_measured(where: Arena) -> None:
     """Real pages over real sockets, whose readings reach the API; each round yields what was kept."""
     with where.watched(browsers=1) as opened:
         (one,) = asyncio.run(run_watched(where, Plan(rounds=1, sessions=16, clients=4), QUIET, opened))
-        counted = httpx.get(f"http://127.0.0.1:{where.api_port}/metrics", trust_env=False).text
+        counted = httpx.get(f"http://127.0.0.1:{where.api.port}/metrics", trust_env=False).text
 
     assert one.kept > 0
     assert one.cpu > 0
     assert re.search(r'zapwright_http_requests_total\{.*route="/v1/operator/overview".*\} [1-9]', counted)
+
+
+@pytest.mark.slow
+def test_everybodys_share_of_a_session_is_told(where: Arena) -> None:
+    """Beside the worker and while it rests, which is to say that it takes nothing; all that was begun is resolved."""
+    (turn,) = asyncio.run(run_shares(where, Plan(rounds=1, sessions=32, clients=4), QUIET))
+    told = medians([turn])
+
+    assert turn.alone.worker_ms == 0
+    assert min(turn.alone.api_ms, turn.beside.api_ms, turn.beside.load_ms) > 0
+    assert told["api_ms"] == round(turn.beside.api_ms, 3)
+    assert told["alone_store_ms"] == round(turn.alone.store_ms, 3)
+    assert drawn([turn]).row_count == len((turn.beside, turn.alone))
 
 
 def figures_of(**sessions_per_s: float) -> Figures:
