@@ -44,9 +44,10 @@ class Popup:
 class Watch:
     """Everything known about one (user, app), read in one go.
 
-    `version` grows with every commit that touches the watch. `checks` are the beginnings of the latest complete
-    listings, oldest first (at most 16). `pages` is the size of the last complete listing. `retry_at` holds checks
-    back after failures (None: not held back). `claims` are by authentication id.
+    `version` grows with every commit that touches the watch, to no less than the commit's instant: so no other commit
+    has the version of one that a failover lost. `checks` are the beginnings of the latest complete listings, oldest
+    first (at most 16). `pages` is the size of the last complete listing. `retry_at` holds checks back after failures
+    (None: not held back). `claims` are by authentication id.
     """
 
     key: WatchKey

@@ -408,7 +408,8 @@ end
 local due = false
 for _, watch in ipairs(watches) do
   if watch.is_touched or watch.ended then
-    watch.fields = watch.is_touched and {"version", (watch.kept[1] or 0) + 1} or {}
+    -- With the time in it no version comes twice, even where a failover loses a commit.
+    watch.fields = watch.is_touched and {"version", math.max((watch.kept[1] or 0) + 1, now)} or {}
     watch.gone = {}
     if watch.ended then
       finish(watch)

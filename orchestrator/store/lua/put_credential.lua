@@ -87,10 +87,10 @@ end
 local due = false
 for number = 1, (#ARGV - 14) / 2 do
   local watch, waiters, name = KEYS[2 * number + 7], KEYS[2 * number + 8], ARGV[2 * number + 14]
-  local kept = redis.call("HMGET", watch, "retry_at", "quiet")
+  local kept = redis.call("HMGET", watch, "retry_at", "quiet", "version")
   if kept[1] == ARGV[9] then
     redis.call("HDEL", watch, "retry_at", "failures")
-    redis.call("HINCRBY", watch, "version", 1)
+    redis.call("HSET", watch, "version", math.max((kept[3] or 0) + 1, tonumber(ARGV[8])))
     if redis.call("EXISTS", waiters) == 1 then
       redis.call("HSET", watch, "strong", ARGV[8])
       redis.call("ZADD", KEYS[5], ARGV[8], name)

@@ -130,14 +130,14 @@ class WatchState:
 
     def resume(self, now: Instant) -> None:
         """Pause no more; be due now where somebody waits."""
-        self.version += 1
+        self.version = max(self.version + 1, now)
         self.failures, self.retry_at = 0, None
         if self.waiters:
             self.due = Due(strong=now, quiet=self.due.quiet, visible_until=self.due.visible_until)
 
     def touch(self, now: Instant) -> None:
         """A commit is about to change it."""
-        self.version += 1
+        self.version = max(self.version + 1, now)
         self.popups = {popup: until for popup, until in self.popups.items() if until > now}
         if not self.claims:
             self.kept_since = now

@@ -153,7 +153,7 @@ async def test_a_signal_during_a_check_wakes_the_dispatcher_after_it(store: AnyS
         await committed(store, session, effects=[wait(strong=NOON)])
         assert await is_left_alone(subscription)
 
-        await store.watches.settle(Settlement(key=WATCH, token="t", version=2, now=NOON, due=Due(strong=NOON)))
+        await store.watches.settle(Settlement(key=WATCH, token="t", version=NOON + 1, now=NOON, due=Due(strong=NOON)))
         assert await is_told(subscription)
 
 
@@ -163,7 +163,7 @@ async def test_the_end_of_a_check_tells_the_sessions_that_wait_on_it(store: AnyS
     await committed(store, a_session("b"), effects=[wait(strong=NOON)])
     await committed(store, a_session("c"))
     await store.watches.lease([WATCH], token="t", now=NOON, until=NOON + 30_000)
-    settlement = Settlement(key=WATCH, token="t", version=2, now=NOON, due=Due(quiet=NOON + 60_000))
+    settlement = Settlement(key=WATCH, token="t", version=NOON + 1, now=NOON, due=Due(quiet=NOON + 60_000))
     async with (
         store.changes.session(session_id("a")) as one,
         store.changes.session(session_id("b")) as another,
@@ -183,7 +183,7 @@ async def test_resumed_watches_wake_the_dispatcher(store: AnyStore) -> None:
     """A new credential is as good as a signal."""
     await committed(store, a_session(), effects=[wait(strong=NOON)])
     await store.watches.lease([WATCH], token="t", now=NOON, until=NOON + 30_000)
-    paused = Settlement(key=WATCH, token="t", version=1, now=NOON, due=Due(strong=NOON), paused_for=0)
+    paused = Settlement(key=WATCH, token="t", version=NOON, now=NOON, due=Due(strong=NOON), paused_for=0)
     await store.watches.settle(paused)
     async with store.changes.due() as subscription:
         await signed_in(store, user="user-2")

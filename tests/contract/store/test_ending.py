@@ -62,20 +62,21 @@ async def checked(store: AnyStore, *others: str) -> Session:
 async def test_the_commit_that_takes_a_listing_ends_its_check(store: AnyStore) -> None:
     """Its counters are written, its lease is free, and nobody waits any more; the answer says so."""
     session = await checked(store)
-    commit = next_commit(session, effects=[STOP, end(pages=2)], guards=guards(version=1))
+    commit = next_commit(session, effects=[STOP, end(pages=2)], guards=guards(version=NOON))
     written = await store.sessions.commit(commit)
 
     watch = await store.watches.load(WATCH, now=NOON)
     assert isinstance(written, Written)
     assert (watch.lease_token, watch.lease_until, watch.checks, watch.pages) == (None, 0, (NOON - 7,), 2)
-    assert (watch.version, watch.waiters, watch.next_check_at) == (2, (), None) == (2, (), written.next_checks[APP])
+    assert watch.version == NOON + 1
+    assert (watch.waiters, watch.next_check_at) == ((), None) == ((), written.next_checks[APP])
 
 
 async def test_who_still_waits_is_due_when_it_was_computed(store: AnyStore) -> None:
     """Neither what was wanted before nor the lease says when, whichever order the effects have."""
     session = await checked(store)
     due = Due(quiet=NOON + 5, visible_until=NOON + 9)
-    await committed(store, session, effects=[end(due), wait(strong=NOON, quiet=NOON)], guards=guards(version=1))
+    await committed(store, session, effects=[end(due), wait(strong=NOON, quiet=NOON)], guards=guards(version=NOON))
 
     (found,) = await store.watches.peek(now=NOON + 5, limit=9)
     assert (found.due, found.urgency.name) == (NOON + 5, "VISIBLE")
@@ -84,16 +85,16 @@ async def test_who_still_waits_is_due_when_it_was_computed(store: AnyStore) -> N
 async def test_a_check_ends_by_a_commit_that_asks_for_nothing_else(store: AnyStore) -> None:
     """No signal touched the watch, and its version says so."""
     session = await checked(store)
-    await committed(store, session, effects=[end(Due(strong=NOON))], guards=guards(version=1))
+    await committed(store, session, effects=[end(Due(strong=NOON))], guards=guards(version=NOON))
 
     watch = await store.watches.load(WATCH, now=NOON)
-    assert (watch.version, watch.next_check_at, watch.failures, watch.retry_at) == (1, NOON, 0, None)
+    assert (watch.version, watch.next_check_at, watch.failures, watch.retry_at) == (NOON, NOON, 0, None)
 
 
 async def test_a_repeated_commit_ends_its_check_once(store: AnyStore) -> None:
     """When its answer was lost."""
     session = await checked(store)
-    commit = next_commit(session, effects=[STOP, end()], guards=guards(version=1))
+    commit = next_commit(session, effects=[STOP, end()], guards=guards(version=NOON))
 
     assert await store.sessions.commit(commit) == await store.sessions.commit(commit)
     assert (await store.watches.load(WATCH, now=NOON)).checks == (NOON - 7,)
@@ -102,7 +103,7 @@ async def test_a_repeated_commit_ends_its_check_once(store: AnyStore) -> None:
 @pytest.mark.parametrize(
     ("relied_on", "error"),
     [
-        (guards(version=1, token="theirs"), LeaseLostError),
+        (guards(version=NOON, token="theirs"), LeaseLostError),
         (guards(version=0), GuardFailedError),
     ],
     ids=["another's lease", "another version"],
@@ -121,7 +122,7 @@ async def test_what_has_changed_ends_no_check_and_writes_nothing(
     assert session == await store.sessions.load(session.key)
 
 
-@pytest.mark.parametrize("relied_on", [(), guards(version=1)[:1], guards(version=1)[1:]])
+@pytest.mark.parametrize("relied_on", [(), guards(version=NOON)[:1], guards(version=NOON)[1:]])
 async def test_no_check_is_ended_blindly(store: AnyStore, relied_on: tuple[Guard, ...]) -> None:
     """It would free another's lease, or forget what was heard."""
     session = await checked(store)
@@ -139,7 +140,7 @@ async def test_whoever_waits_is_told_that_the_check_has_ended(store: AnyStore) -
         store.changes.session(session_id("c")) as other,
         store.changes.due() as due,
     ):
-        await committed(store, session, effects=[STOP, end(Due(strong=NOON))], guards=guards(version=2))
+        await committed(store, session, effects=[STOP, end(Due(strong=NOON))], guards=guards(version=NOON + 1))
 
         assert await waiting.changed(timeout=SOON)
         assert await due.changed(timeout=SOON)
@@ -149,7 +150,8 @@ async def test_whoever_waits_is_told_that_the_check_has_ended(store: AnyStore) -
 async def test_a_check_begins_with_what_its_lease_holds(store: AnyStore) -> None:
     """Its failures, its pages and who waits, as long as the lease is good; nobody else's lease gives anything."""
     session = await checked(store, "b")
-    settlement = Settlement(key=WATCH, token="ours", version=2, now=NOON, due=Due(strong=NOON), pages=3, failures=2)
+    seen, due = NOON + 1, Due(strong=NOON)
+    settlement = Settlement(key=WATCH, token="ours", version=seen, now=NOON, due=due, pages=3, failures=2)
     first = await store.watches.leased(WATCH, token="ours", now=NOON)
     await store.watches.settle(settlement)
     between = await store.watches.leased(WATCH, token="ours", now=NOON)

@@ -146,7 +146,7 @@ async def test_a_session_that_ends_leaves_no_key(store: Store, redis: Redis) -> 
     effects = [wait(strong=NOON, quiet=NOON, visible_until=NOON + 9)]
     session = await committed(store, a_session(), effects=effects, record=a_record(), wake_at=NOON, steps=(STEP,))
     await store.watches.lease([WATCH], token="t", now=NOON, until=NOON + 9)
-    await store.watches.settle(Settlement(key=WATCH, token="t", version=1, now=NOON, due=Due(quiet=NOON), pages=2))
+    await store.watches.settle(Settlement(key=WATCH, token="t", version=NOON, now=NOON, due=Due(quiet=NOON), pages=2))
     stop = StopWaiting(app_id=APP, step_id="st1")
     session = await committed(store, session, effects=[stop], ended=SessionStatus.CANCELLED)
     await store.sessions.purge(session)

@@ -83,7 +83,7 @@ async def test_everything_about_a_watch_is_read_at_once(store: AnyStore) -> None
 
     expected = Watch(
         key=WATCH,
-        version=1,
+        version=NOON,
         next_check_at=NOON + 5,
         waiters=(FIRST,),
         popups=(Popup(waiter=FIRST, attempt_id="at:1 ü", until=LATER),),
@@ -108,7 +108,22 @@ async def test_every_commit_that_touches_a_watch_is_counted(store: AnyStore) -> 
     session = await committed(store, session, effects=[wait(app="app-2")])
     await committed(store, session, effects=[STOP])
 
-    assert (await loaded(store)).version == 2
+    assert (await loaded(store)).version == NOON + 1
+
+
+async def test_no_commit_gives_a_watch_a_version_that_it_had_before(store: AnyStore) -> None:
+    """Also where it was forgotten meanwhile, or a failover took commits back: nobody takes it for what they saw."""
+    session = await committed(store, a_session(), effects=[wait(strong=NOON)])
+    session = await committed(store, session, effects=[STOP])
+    seen = (await loaded(store)).version
+    await store.watches.forget_claims(SHARD, before=NOON + 1, limit=9)
+    is_forgotten = await loaded(store) == Watch(key=WATCH)
+    for later in (NOON + 5, NOON + 6):
+        session = await committed(store, session, effects=[wait(strong=NOON)], now=later)
+
+    assert is_forgotten
+    with pytest.raises(GuardFailedError):
+        await committed(store, session, guards=[Untouched(app_id=APP, version=seen)])
 
 
 # --- when a watch is due --------------------------------------------------------------------------------------
@@ -326,7 +341,7 @@ async def test_settling_writes_what_the_check_found(store: AnyStore) -> None:
         watch.lease_token,
         watch.lease_until,
     ) == (2, 0, None, None, 0)
-    assert (watch.version, watch.next_check_at) == (1, LATER)
+    assert (watch.version, watch.next_check_at) == (NOON, LATER)
     assert await due(store, now=LATER) == [(APP, "QUIET", LATER)]
 
 
@@ -398,7 +413,7 @@ async def paused(store: AnyStore, *, app: str = APP, paused_for: int = 0) -> Non
     await committed(store, a_session(app.replace("-", "")), effects=[wait(strong=NOON, quiet=LATER, app=app)])
     await store.watches.lease([key], token="ours", now=NOON, until=LATER)
     due = Due(strong=NOON, quiet=LATER)
-    settlement = Settlement(key=key, token="ours", version=1, now=NOON, due=due, paused_for=paused_for)
+    settlement = Settlement(key=key, token="ours", version=NOON, now=NOON, due=due, paused_for=paused_for)
     await store.watches.settle(replace(settlement, failures=1))
 
 
@@ -422,7 +437,7 @@ async def test_a_new_credential_makes_every_paused_watch_of_its_user_due(store: 
     await signed_in(store, now=NOON + 5)
 
     watch = await loaded(store)
-    assert (watch.retry_at, watch.failures, watch.next_check_at, watch.version) == (None, 0, NOON + 5, 2)
+    assert (watch.retry_at, watch.failures, watch.next_check_at, watch.version) == (None, 0, NOON + 5, NOON + 5)
     assert await due(store, now=NOON + 5) == [(APP, "STRONG", NOON + 5), ("app-2", "STRONG", NOON + 5)]
     await signed_in(store, now=NOON + 6)
     assert watch == await loaded(store, now=NOON + 6)
@@ -559,7 +574,7 @@ async def test_a_commit_may_rely_on_a_watch_that_nobody_touched(store: AnyStore)
     await leased(store)
     await settled(store, Due(strong=NOON))
 
-    session = await committed(store, session, guards=[replace(untouched, version=1)])
+    session = await committed(store, session, guards=[replace(untouched, version=NOON)])
     assert session == await store.sessions.load_any(session.id)
 
 
@@ -609,7 +624,7 @@ async def test_a_watch_of_which_nothing_is_left_goes_with_its_claims(store: AnyS
     await committed(store, session, effects=[STOP], now=NOON + 1)
     await store.watches.forget_claims(SHARD, before=NOON + 2, limit=9)
 
-    assert waited_on == 1
+    assert waited_on == NOON
     assert Watch(key=WATCH) == await loaded(store)
 
 
@@ -620,4 +635,4 @@ async def test_a_watch_with_an_open_popup_is_kept(store: AnyStore) -> None:
 
     await store.watches.forget_claims(SHARD, before=LATER, limit=9)
 
-    assert (await loaded(store)).version == 1
+    assert (await loaded(store)).version == NOON

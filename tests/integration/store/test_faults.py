@@ -60,7 +60,7 @@ async def assert_written_once(store: Store) -> None:
     assert a_commit().session == session
     assert (an_event(1), an_event(2)) == page.events
     assert (a_record(),) == await store.sessions.signals(session.id)
-    assert (watch.version, len(watch.waiters), len(watch.popups), len(watch.claims)) == (1, 1, 1, 1)
+    assert (watch.version, len(watch.waiters), len(watch.popups), len(watch.claims)) == (NOON, 1, 1, 1)
     assert [session] == list((await store.sessions.find(SessionQuery(tenant_id=TENANT))).sessions)
 
 
