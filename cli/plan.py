@@ -263,13 +263,13 @@ def _keys(settings: Settings) -> dict[str, str]:
 
 
 def _port(wished: int | None, former: str | None, usual: int, *, host: str, but: Sequence[int] = ()) -> int:
-    """Choose a port: the one wished for, else the former, else the usual, else any that is free."""
+    """Choose and hold a port: the one wished for, else the former, else the usual, else any that is free."""
     if wished:
-        if not ports.is_free(wished, host=host):
+        if not (ports.is_free(wished, host=host) and ports.hold(wished)):
             raise CommandError(f"port {wished} is taken: end what listens there, or choose another one")
         return wished
     wanted = [port for port in (former and urlsplit(former).port, usual) if port and port not in but]
-    return ports.free_port(wanted, host=host)
+    return ports.held_port(wanted, host=host)
 
 
 def _moved(former: Mapping[str, str], now: Mapping[str, str | None]) -> tuple[str, ...]:

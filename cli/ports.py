@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from random import SystemRandom
+from typing import Final
+
+_OTHERS: Final = range(20_000, 32_768)
+"""Where nobody is found by accident: above these a system takes ports for connections that go out."""
+
+_LOCKS: Final = Path(tempfile.gettempdir()) / f"zapwright-ports-{os.getuid()}"
+_held: Final[dict[int, int]] = {}
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
@@ -18,16 +31,40 @@ def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
         return True
 
 
+def hold(port: int) -> bool:
+    """Take a port for what this process starts, until it ends; tells whether none that this user runs has it so.
+
+    Between finding a port free and listening there lie seconds, in which another `zapwright up` could find the same.
+    """
+    if port in _held:
+        return True
+    try:
+        _LOCKS.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(_LOCKS / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return True  # without a place for locks it is as it would be without locks
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return False
+    _held[port] = lock
+    return True
+
+
 def free_port(wanted: Iterable[int], *, host: str = "127.0.0.1") -> int:
     """Return the first of the wanted ports that is free, else any that is."""
-    for port in wanted:
-        if is_free(port, host=host):
-            return port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        port = probe.getsockname()[1]
-    return int(port)
+    return next(_free(wanted, host=host))
+
+
+def held_port(wanted: Iterable[int], *, host: str = "127.0.0.1") -> int:
+    """Return the first of the wanted ports that is free and can be held, else any."""
+    return next(port for port in _free(wanted, host=host) if hold(port))
+
+
+def _free(wanted: Iterable[int], *, host: str) -> Iterator[int]:
+    others = (port for port in SystemRandom().sample(_OTHERS, len(_OTHERS)) if port not in _held)
+    return (port for port in chain(wanted, others) if is_free(port, host=host))
 
 
 def origin(host: str, port: int) -> str:
