@@ -7,7 +7,6 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from random import SystemRandom
 from typing import Final
@@ -45,7 +44,7 @@ def hold(port: int) -> bool:
         return True  # without a place for locks it is as it would be without locks
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(lock)
         return False
     _held[port] = lock
@@ -63,8 +62,9 @@ def held_port(wanted: Iterable[int], *, host: str = "127.0.0.1") -> int:
 
 
 def _free(wanted: Iterable[int], *, host: str) -> Iterator[int]:
-    others = (port for port in SystemRandom().sample(_OTHERS, len(_OTHERS)) if port not in _held)
-    return (port for port in chain(wanted, others) if is_free(port, host=host))
+    yield from (port for port in wanted if is_free(port, host=host))
+    others = SystemRandom().sample(_OTHERS, len(_OTHERS))
+    yield from (port for port in others if port not in _held and is_free(port, host=host))
 
 
 def origin(host: str, port: int) -> str:

@@ -14,6 +14,8 @@ from rich.text import Text
 
 from cli.remote import Json
 from cli.rows import Cell, Rows
+from dashboard.words import span
+from orchestrator.core.session import MINUTE, SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT
 
 if TYPE_CHECKING:
@@ -207,13 +209,7 @@ def moment(at: str) -> str:
 
 
 def _length(seconds: float) -> str:
-    if seconds < _MOST_SECONDS:
-        return f"{seconds:.1f} s"
-    minutes, hours = seconds // 60, seconds // 3600
-    return f"{minutes:.0f} m {seconds % 60:02.0f} s" if hours < 1 else f"{hours:.0f} h {minutes % 60:02.0f} m"
-
-
-_MOST_SECONDS: Final = 100
+    return f"{seconds:.1f} s" if seconds < MINUTE / SECOND else span(seconds * SECOND)
 
 
 def _seconds(at: str) -> float:

@@ -310,7 +310,7 @@ def test_an_operator_s_key_is_enough_to_look_at_sessions(api: Api, desk: Shell) 
     assert ["tenant", "acme"] in [line.split() for line in shown.splitlines()]
     assert [line.split()[:4] for line in shown.splitlines()[-2:]] == [
         ["1", "0.0", "s", "session_changed"],
-        ["2", "1", "h", "02"],
+        ["2", "1", "h", "2"],
     ]
 
 

@@ -115,3 +115,20 @@ def test_a_program_reads_what_was_written(text: str) -> None:
 
     assert json.loads(to.getvalue()) == {"title": text}
     assert [char for char in to.getvalue() if not char.isprintable() and char != "\n"] == []
+
+
+@pytest.mark.parametrize(
+    ("at", "after"),
+    [
+        ("22:45:00.750", "0.5 s"),
+        ("22:46:00.150", "59.9 s"),
+        ("22:46:59.950", "1 min 59 s"),
+        ("23:45:00.250", "1 h"),
+    ],
+)
+def test_a_story_tells_how_long_after_its_beginning_each_event_came(at: str, after: str) -> None:
+    """To a tenth of a second within the first minute; then by the units that a person would name."""
+    first: dict[str, Any] = {"seq": 1, "name": "session_created", "at": AT, "step_id": None, "data": {}}
+    later = first | {"seq": 2, "at": f"2026-11-23T{at}Z"}
+
+    assert tables.timeline(session("x"), [first, later]).rows[1]["after"] == after
