@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import errno
 import socket
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
 _OTHERS: Final = range(20_000, 32_768)
 """Where nobody is found by accident: above these a system takes ports for connections that go out."""
 
-_LOCKS: Final = Path(tempfile.gettempdir()) / f"zapwright-ports-{os.getuid()}"
-_held: Final[dict[int, int]] = {}
+_held: Final[dict[int, socket.socket]] = {}
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
@@ -31,23 +27,21 @@ def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
 
 
 def hold(port: int) -> bool:
-    """Take a port for what this process starts, until it ends; tells whether none that this user runs has it so.
+    """Take a port for what this process starts, until it ends; tells whether no other process holds it so.
 
     Between finding a port free and listening there lie seconds, in which another `zapwright up` could find the same.
+    Who holds a port has its UDP namesake of the loopback, which one process can have at a time, whoever runs it and
+    wherever it keeps its files, and which nobody uses otherwise.
     """
     if port in _held:
         return True
+    namesake = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        _LOCKS.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(_LOCKS / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return True  # without a place for locks it is as it would be without locks
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return False
-    _held[port] = lock
+        namesake.bind(("127.0.0.1", port))
+    except OSError as error:
+        namesake.close()
+        return error.errno != errno.EADDRINUSE  # where there is no UDP, ports are as they would be unheld
+    _held[port] = namesake
     return True
 
 

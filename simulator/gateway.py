@@ -1,7 +1,8 @@
 """What stands before the API: it counts, refuses what exceeds the limits, and makes faults happen.
 
-Order: limits, then faults that come before anything is done, then the API, then faults that come after. So a fault
-that answers, hangs or drops `before` leaves the world alone, and the same one `after` leaves its effect.
+Order: limits, the request's body, faults that come before anything is done, the API, faults that come after. So a
+fault that answers, hangs or drops `before` leaves the world alone, and the same one `after` leaves its effect. Only a
+request that has come whole meets faults: whoever sees that one was met `after` can rely on its effect.
 
 A connection can only be closed by the server that holds it. `main` puts a function for that into the request's scope
 (`CONNECTION`); where there is none, as in an in-process call, AnswerAbandonedError is raised instead.
@@ -42,6 +43,8 @@ from simulator.upstream import Upstream
 #: function of the server's, and `is_hung`, which the application sets.
 CONNECTION: Final = "simulator.connection"
 
+MOST_BODY_BYTES: Final = 2**20
+
 _PIECE: Final = b"x" * 65_536
 _ANNOUNCED_WAITS: Final = frozenset({429, 503})
 
@@ -59,6 +62,7 @@ class Call:
     switches: Switches
     faults: Sequence[Rule]
     origin: str  #: scheme and authority under which the simulator was asked
+    body: bytes | None  #: absent: more than MOST_BODY_BYTES
     now: int  #: Unix ms: when it came, or when a fault let it through
     bearer: Bearer | None  #: whom the token speaks for, if it is a good one
     client_id: str | None  #: only where no `Authorization` header was sent
@@ -102,9 +106,14 @@ class Gateway:
         if refusal is not None:
             headers = waiting_headers(limits, limit=refusal.limit, now=now, until=refusal.until)
             return _json(error_answer(RefusedError(429, headers=headers), shape), shape.media_type)
+        try:
+            body = await _body_of(request)
+        except ClientDisconnect:
+            return _json(error_answer(RefusedError(400), shape), shape.media_type)
         call = Call(
             upstream=upstream,
             request=request,
+            body=body,
             switches=upstream.switches,
             faults=self._faults(request, endpoint, bearer),
             origin=self._origin or origin_of(request.scope),
@@ -136,14 +145,21 @@ class Gateway:
         return request.client.host if request.client is not None else "unknown"
 
 
+async def _body_of(request: Request) -> bytes | None:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BODY_BYTES:
+            return None
+    return bytes(body)
+
+
 async def _answered(call: Call, handle: Handle) -> Answer:
     """Let the API answer; what it refuses becomes an error envelope."""
     try:
         return await handle(call)
     except RefusedError as refused:
         return error_answer(refused, call.switches.answers)
-    except ClientDisconnect:
-        return error_answer(RefusedError(400), call.switches.answers)
 
 
 async def _interfered(call: Call, handle: Handle) -> Response:

@@ -19,7 +19,7 @@ _MULTIPART: Final = "multipart/form-data"
 
 async def token(call: Call) -> Answer:
     """`POST /oauth/token/`: exchanges a code, or a refresh token, for tokens."""
-    form = await form_of(call.request)
+    form = form_of(call)
     client_id, secret = _client(call.request, form)
     if not client_id or secret != secret_of(client_id):
         return _refused("invalid_client", status=401)
@@ -54,17 +54,15 @@ def token_document(issued: Issued) -> Document:
     }
 
 
-async def form_of(request: Request) -> dict[str, str]:
+def form_of(call: Call) -> dict[str, str]:
     """Return a form's fields, sent urlencoded or as multipart; none of one that is too big."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _MOST_BYTES:
-            return {}
-    kind = request.headers.get("content-type", "")
+    body = call.body
+    if body is None or len(body) > _MOST_BYTES:
+        return {}
+    kind = call.request.headers.get("content-type", "")
     if not kind.lower().startswith(_MULTIPART):
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    whole = message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + bytes(body))
+    whole = message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + body)
     fields = {}
     for part in whole.walk():
         content = part.get_payload(decode=True)

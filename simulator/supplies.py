@@ -27,7 +27,7 @@ LONGEST_TITLE: Final = 255
 async def create_authentication(call: Call) -> Answer:
     """`POST /v2/authentications`: each call that is not refused makes another; the answer is a list of that one."""
     bearer = bearer_with(call, "connection:write")
-    body = await body_of(call)
+    body = body_of(call)
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, dict):
         raise RefusedError(400, MALFORMED)

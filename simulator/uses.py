@@ -106,7 +106,7 @@ async def _use(call: Call, scope: str) -> Use:
         raise RefusedError(
             call.switches.answers.unknown, Problem.of("action_id", "No action has this id, or not any longer.")
         )
-    body = await body_of(call)
+    body = body_of(call)
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, dict) or not isinstance(data.get("inputs"), dict) or "authentication" not in data:
         raise RefusedError(400, MALFORMED)

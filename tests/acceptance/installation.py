@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from cli import devenv
 from cli.main import app
-from cli.ports import free_port
 from orchestrator.store.embedded import start
+from tests.support.ports import free_port
 from tests.support.processes import Process, eventually
 
 EVERYTHING_RUNS: Final = "Ctrl-C (or SIGTERM) ends it."
@@ -47,7 +47,7 @@ class Installation:
         """Run everything, and return when it does its work; at first at ports that nothing else is likely to choose."""
         if not self.variables:
             ports = ("--api-port", "--simulator-port", "--dashboard-port")
-            options = (*options, *(word for option in ports for word in (option, str(free_port([])))))
+            options = (*options, *(word for option in ports for word in (option, str(free_port()))))
         process = self.command("up", "--data-dir", str(self.folder), *options)
         self.supervisor = process
         eventually(lambda: _runs(process), within_s=READY_WITHIN_S, what="up")

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from cli.ports import free_port
 from tests.acceptance.installation import installed
+from tests.support.ports import free_port
 
 MOST_CALLS: Final = 20
 
@@ -17,7 +17,7 @@ MOST_CALLS: Final = 20
 @pytest.mark.slow
 def test_the_demo_resolves_four_steps_in_four_ways_and_ends(tmp_path: Path) -> None:
     """It exits 0, says what it counted, and leaves nothing behind."""
-    with installed(tmp_path / "home", TMPDIR=str(tmp_path), ZAPWRIGHT_API_PORT=str(free_port([]))) as installation:
+    with installed(tmp_path / "home", TMPDIR=str(tmp_path), ZAPWRIGHT_API_PORT=str(free_port())) as installation:
         installation.folder.mkdir()
         demo = installation.command("demo", "--once")
         status = demo.wait(within_s=110)
@@ -35,7 +35,7 @@ def test_the_demo_resolves_four_steps_in_four_ways_and_ends(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_zap_of_three_popups_costs_twenty_calls_and_each_was_for_something(tmp_path: Path) -> None:
     """The simulator counts them; what it received is what the user built."""
-    with installed(tmp_path / "home", TMPDIR=str(tmp_path), ZAPWRIGHT_API_PORT=str(free_port([]))) as installation:
+    with installed(tmp_path / "home", TMPDIR=str(tmp_path), ZAPWRIGHT_API_PORT=str(free_port())) as installation:
         installation.folder.mkdir()
         demo = installation.command("demo", "--calls")
         status = demo.wait(within_s=60)

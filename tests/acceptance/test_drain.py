@@ -17,8 +17,9 @@ import pytest
 from tests.acceptance.installation import installed
 from tests.acceptance.waiting import Waiting, app_id, ask, each, lose_message, result, say
 from tests.support.deployment import TOKEN_KEYS
+from tests.support.ports import free_port
 from tests.support.processes import SEALING_KEY, Process, a_simulator, a_worker, come_true, eventually, running
-from tests.support.valkey import free_port, running_valkey
+from tests.support.valkey import running_valkey
 
 KEY: Final = "key-of-the-tests"
 LISTINGS: Final = "GET /v2/authentications"

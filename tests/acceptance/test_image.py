@@ -19,8 +19,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from cli.ports import free_port
 from tests.support.image import build, context, stages
+from tests.support.ports import free_port
 from tests.support.processes import ROOT, SEALING_KEY, eventually
 from tests.support.valkey import running_valkey
 
@@ -106,7 +106,7 @@ def test_each_service_becomes_healthy_and_ends_when_told_to(image: Image) -> Non
 
     Only addresses and the place of the worker's file differ here.
     """
-    api_port, simulator_port, dashboard_port = str(free_port([])), str(free_port([])), str(free_port([]))
+    api_port, simulator_port, dashboard_port = str(free_port()), str(free_port()), str(free_port())
     here = {"8000": api_port, "8010": dashboard_port, "8100": simulator_port, "/tmp/alive": str(image.folder / "alive")}  # noqa: S108
     here |= {"/var/lib/zapwright": str(image.folder)}
     with running_valkey("--appendonly", "yes") as store:

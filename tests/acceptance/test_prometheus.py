@@ -12,10 +12,10 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from cli.ports import free_port
 from orchestrator.core.events import EventName
 from orchestrator.metrics import Process, metrics_of
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
+from tests.support.ports import free_port
 from tests.support.processes import come_true, eventually
 from tests.support.receivers import a_receiver
 
@@ -83,7 +83,7 @@ def a_prometheus(folder: Path, *, api: str, worker: str) -> Iterator[Prometheus]
     """Have one that scrapes these two."""
     configuration, log = folder / "prometheus.yml", folder / "prometheus.log"
     configuration.write_text(CONFIGURATION.format(rules=ROOT / "ops" / "rules.yaml", api=api, worker=worker))
-    address = f"127.0.0.1:{free_port([])}"
+    address = f"127.0.0.1:{free_port()}"
     command = ["prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'tsdb'}"]
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -132,7 +132,7 @@ async def walk(installation: Installation, hook: str) -> None:
 @pytest.mark.slow
 async def test_every_series_is_there_and_moves(tmp_path: Path) -> None:
     """By name and by process; and no alert rule fails to be evaluated."""
-    worker = f"127.0.0.1:{free_port([])}"
+    worker = f"127.0.0.1:{free_port()}"
     environment = {
         **WITHOUT_LIMITS,
         "ZAPWRIGHT_WORKER_METRICS_PORT": worker.rpartition(":")[2],

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from cli import devenv
-from cli.ports import free_port
 from cli.walking import browser_in, outcome_in, walk
 from orchestrator.core.events import EventName
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up, installed
+from tests.support.ports import free_port
 from tests.support.processes import come_true
 from tests.support.receivers import a_receiver
 
@@ -56,7 +56,7 @@ def log_files(folder: Path) -> Iterator[tuple[str, str]]:
 @pytest.mark.slow
 def test_a_demo_prints_no_secret(tmp_path: Path) -> None:
     """Neither what it says nor any of its logs, at the loudest: no key of its own, and nothing that looks like one."""
-    environment = {"ZAPWRIGHT_API_PORT": str(free_port([])), "ZAPWRIGHT_LOG_LEVEL": "debug"}
+    environment = {"ZAPWRIGHT_API_PORT": str(free_port()), "ZAPWRIGHT_LOG_LEVEL": "debug"}
     folder = tmp_path / "home"
     folder.mkdir()
     with installed(folder / "demo", **environment) as installation:

@@ -14,10 +14,10 @@ from typing import Final, Self
 import httpx
 from playwright.async_api import Page, expect
 
-from cli.ports import free_port
 from tests.browser.dashboard import SOON_MS, Dashboard, Waiting, usual, waiting
 from tests.browser.product import Product
 from tests.browser.stages import Shown, Stage, scene
+from tests.support.ports import free_port
 from tests.support.processes import ROOT
 
 LOSES: Final = "HubSpot"
@@ -80,7 +80,7 @@ async def _undecided(product: Product) -> None:
 
 async def _webhooks(product: Product, stage: Stage) -> None:
     """Have an endpoint that nobody listens at, and one operator who helped."""
-    answer = await product.backend.post("/v1/webhooks", json={"url": f"http://127.0.0.1:{free_port([])}/zapwright"})
+    answer = await product.backend.post("/v1/webhooks", json={"url": f"http://127.0.0.1:{free_port()}/zapwright"})
     answer.raise_for_status()
     done = await waiting(product, "grace-h", "Slack", title="Tickets to channel")
     await product.connect_account(done.user, done.title)
@@ -268,7 +268,7 @@ async def dashboard_unreachable(stage: Stage) -> Shown:
 
 async def _another(stage: Stage, api_url: str) -> Dashboard:
     """Have a dashboard of its own that reaches the API by another way; it ends with this process."""
-    port = free_port([])
+    port = free_port()
     environment = {"PATH": os.environ["PATH"], "ZAPWRIGHT_API_URL": api_url, "ZAPWRIGHT_DASHBOARD_PORT": str(port)}
     await asyncio.create_subprocess_exec(
         sys.executable,

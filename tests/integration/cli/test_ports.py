@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from cli import ports
 
 CHOOSE = "import sys; from cli import ports; print(ports.held_port([int(sys.argv[1])]), flush=True); sys.stdin.read()"
 
 
-def test_a_port_that_is_chosen_is_nobody_elses_until_its_process_ends() -> None:
-    """Though nobody listens there yet: what is started listens seconds later."""
+def test_a_port_that_is_chosen_is_nobody_elses_until_its_process_ends(tmp_path: Path) -> None:
+    """Though nobody listens there yet, and the other keeps its files elsewhere: what is started listens later."""
     wanted = ports.free_port([])
     with subprocess.Popen(
-        [sys.executable, "-c", CHOOSE, str(wanted)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", CHOOSE, str(wanted)],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as rival:
         assert rival.stdout is not None
         theirs = int(rival.stdout.readline())

@@ -85,6 +85,22 @@ def test_a_hanging_connection_ends_with_the_callers_patience(served: Served) -> 
         client.get("/v2/apps")
 
 
+def test_a_request_meets_a_fault_once_all_of_it_has_come(served: Served) -> None:
+    """Whoever kills a caller when the fault is met finds the effect of what it asked for."""
+    served.switch(rule("hang", when="after", endpoint="POST /oauth/token/"))
+    head = b"POST /oauth/token/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    with served.client(None) as client, connected(served) as connection:
+        connection.sendall(head)
+        is_read = connection.recv(12)
+        amid = client.get("/_control/faults").json()["met"]
+        connection.sendall(b"a=")
+        deadline = time.monotonic() + 10
+        while client.get("/_control/faults").json()["met"] == amid:
+            assert time.monotonic() < deadline
+
+    assert (is_read, amid) == (b"HTTP/1.1 100", {"rule": 0})
+
+
 def test_a_slow_answer_comes_late(served: Served) -> None:
     """By real time."""
     served.switch(rule("slow", ms=300))

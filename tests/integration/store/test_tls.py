@@ -21,8 +21,9 @@ from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
 from tests.integration.store.conftest import SEALING_KEY
+from tests.support.ports import HOST, free_port
 from tests.support.store_values import SHARDS, a_session, committed
-from tests.support.valkey import HOST, REDIS_SERVER, ValkeyServer, free_port, wait_until
+from tests.support.valkey import REDIS_SERVER, ValkeyServer, wait_until
 from workers.queues import connect
 
 pytestmark = pytest.mark.redis_server  # the bundled server has no TLS

@@ -21,10 +21,10 @@ from aiohttp import web
 from orchestrator.core.deliveries import HOLD, DeliveryState
 from orchestrator.core.session import SECOND, SessionKey
 from tests.integration.webhooks.station import Station
+from tests.support.ports import free_port
 from tests.support.processes import Process, come_true, eventually, running
 from tests.support.receivers import Heard, Receiver, a_receiver
 from tests.support.sick_receiver import Journal
-from tests.support.valkey import free_port
 
 pytestmark = pytest.mark.slow
 
