@@ -26,7 +26,7 @@ from cli.storage import on_store_at
 from cli.voice import Voice
 from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.store.embedded import EmbeddedStore, start
-from workers.queues import fetchers
+from workers.fetching import fetchers
 
 READY_WITHIN_S: Final = 60.0
 _ROUND_S: Final = 0.1
