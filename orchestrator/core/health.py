@@ -125,7 +125,6 @@ _FATES: Final[Mapping[object, Fate]] = {
     Reason.POPUP_BLOCKED: Fate.BLOCKED,
 }
 OF_POPUPS: Final = frozenset({EventName.POPUP_OPENED, EventName.AUTH_RESOLVED, EventName.AUTH_NEEDED})
-_COUNTED: Final = OF_POPUPS | _STAGES.keys()
 
 
 def counted(session: Session, events: Iterable[Event]) -> Counted:
