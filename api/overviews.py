@@ -20,7 +20,6 @@ from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import Instant, SessionStatus
 from orchestrator.core.waiting import stuck_by
 from orchestrator.oversight import (
-    ALIVE_FOR,
     AppDetails,
     AppHealth,
     Called,
@@ -183,7 +182,7 @@ def _worker(report: WorkerReport, *, now: Instant) -> shapes.Worker:
         pid=report.pid,
         started_at=timestamp(report.started_at),
         seen_at=timestamp(report.seen_at),
-        alive=now - report.seen_at < ALIVE_FOR,
+        alive=report.is_alive(now=now),
         checks=report.checks,
         deliveries=report.deliveries,
     )

@@ -33,22 +33,17 @@ from orchestrator.core.ports.webhooks import DeliveryPage, DeliveryQuery, Delive
 from orchestrator.core.ports.workers import Queues, WorkerReport, WorkerRoll
 from orchestrator.core.session import (
     MINUTE,
-    SECOND,
     BrowserFamily,
     Instant,
     Millis,
     Session,
     SessionStatus,
     StepState,
-    WatchKey,
-    session_shard,
+    is_session_id,
 )
 from orchestrator.core.waiting import Waiting, overdue, stuck_by, waiting
 from orchestrator.directory import Directory
 from orchestrator.queries import Queries, Snapshot
-
-ALIVE_FOR: Final[Millis] = 30 * SECOND
-"""How long a worker is taken to live that was not heard of."""
 
 FUNNEL_HOURS: Final = 24
 SETTLED_AFTER: Final[Millis] = 10 * MINUTE
@@ -264,11 +259,7 @@ class Oversight:
         """Return the id of the one session that is meant, if it is one."""
         if quoted is None:
             return None
-        try:
-            session_shard(quoted)
-        except ValueError:
-            return await self._sessions.quoted(quoted)
-        return quoted
+        return quoted if is_session_id(quoted) else await self._sessions.quoted(quoted)
 
     async def _seen(self, sessions: Sequence[Session]) -> tuple[Seen, ...]:
         snapshots = await asyncio.gather(*map(self._queries.snapshot, sessions))
@@ -276,7 +267,7 @@ class Oversight:
         now = self._clock.now()
         checks = await self._watches.next_checks(
             {
-                WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
+                session.watch_key(app_id)
                 for session, waits_for in zip(sessions, waits, strict=True)
                 if waits_for is not None
                 for app_id in waits_for.apps
@@ -287,11 +278,7 @@ class Oversight:
             Seen(
                 snapshot=snapshot,
                 waiting=waits_for,
-                is_overdue=waits_for is not None
-                and any(
-                    WatchKey(tenant_id=one.tenant_id, user_id=one.user_id, app_id=app_id) in late
-                    for app_id in waits_for.apps
-                ),
+                is_overdue=waits_for is not None and any(one.watch_key(app_id) in late for app_id in waits_for.apps),
             )
             for one, snapshot, waits_for in zip(sessions, snapshots, waits, strict=True)
         )

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from orchestrator.addresses import OnCluster, read_address
 from orchestrator.core.endpoints import Networks
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import SECOND
+from orchestrator.core.session import SECOND, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of, own_app_of
 
 SHORTEST_TOKEN_KEY = 32
@@ -268,7 +268,7 @@ class Settings(BaseSettings):
     def _in_order(self) -> Self:
         if not self.attempt_s <= self.attempt_visible_s <= self.attempt_longest_s:
             raise ValueError("attempt_s <= attempt_visible_s <= attempt_longest_s must hold")
-        if _millis(self.session_ttl_s) > (longest := self.policy().session_ttl_longest):
+        if millis(self.session_ttl_s) > (longest := self.policy().session_ttl_longest):
             raise ValueError(f"session_ttl_s must not be greater than {longest // SECOND}")
         return self
 
@@ -299,16 +299,17 @@ class Settings(BaseSettings):
     def policy(self) -> Policy:
         """Return the durations that decisions are made with."""
         return Policy(
-            session_ttl=_millis(self.session_ttl_s),
-            attempt=_millis(self.attempt_s),
-            attempt_visible=_millis(self.attempt_visible_s),
-            attempt_longest=_millis(self.attempt_longest_s),
-            baseline_fresh=_millis(self.baseline_fresh_s),
-            history=_millis(self.history_s),
-            retention=_millis(self.retention_s),
-            audit_retention=_millis(self.audit_retention_s),
+            session_ttl=millis(self.session_ttl_s),
+            attempt=millis(self.attempt_s),
+            attempt_visible=millis(self.attempt_visible_s),
+            attempt_longest=millis(self.attempt_longest_s),
+            baseline_fresh=millis(self.baseline_fresh_s),
+            history=millis(self.history_s),
+            retention=millis(self.retention_s),
+            audit_retention=millis(self.audit_retention_s),
         )
 
 
-def _millis(seconds: float) -> int:
+def millis(seconds: float) -> Millis:
+    """Return a duration of the settings' in milliseconds."""
     return round(seconds * SECOND)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, assert_never
 from urllib.parse import quote, urlencode
@@ -11,7 +10,6 @@ from urllib.parse import quote, urlencode
 import structlog
 
 from orchestrator.core.errors.credentials import SignInRefusedError, SignInRequiredError
-from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.errors.tenants import ClientMissingError
 from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamError
 from orchestrator.core.metering import UNMETERED, Meter
@@ -34,6 +32,7 @@ from orchestrator.core.sign_ins import (
     token_of,
 )
 from orchestrator.core.tenants import digest_of
+from orchestrator.insisting import insist
 
 log = structlog.get_logger(__name__)
 
@@ -182,12 +181,9 @@ class SignIns:
         except SignInRequiredError:
             return Failure.TOKEN_REFUSED
         expires_at = None if tokens.expires_in is None else asked_at + tokens.expires_in
-        for wait in PATIENCE:
-            with suppress(StoreUnavailableError):
-                await self._keep(sign_in, tokens, profile, expires_at=expires_at)
-                return None
-            await self._clock.sleep(wait)
-        await self._keep(sign_in, tokens, profile, expires_at=expires_at)
+        await insist(
+            lambda: self._keep(sign_in, tokens, profile, expires_at=expires_at), waits=PATIENCE, clock=self._clock
+        )
         return None
 
     async def _keep(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, TypeVar, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 
 from orchestrator.core.errors.credentials import SignInRequiredError
-from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamUnavailableError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
@@ -31,10 +30,9 @@ from orchestrator.core.upkeep import (
     is_ending,
     what_next,
 )
+from orchestrator.insisting import insist
 
 log = structlog.get_logger(__name__)
-
-Value = TypeVar("Value")
 
 GLANCE: Final[Millis] = 100
 """How often who waits for another's refresh looks whether it has ended."""
@@ -211,7 +209,7 @@ class Upkeep:
         self, credential: Credential, refresh: Refresh, tokens: Tokens, *, refresh_token: str, asked_at: Instant
     ) -> bool:
         """Keep what was handed out, however late, if it still follows what is kept; the store is waited for."""
-        renewed = await self._until_known(
+        renewed = await insist(
             lambda: self._credentials.renew(
                 credential.tenant_id,
                 credential.user_id,
@@ -222,44 +220,38 @@ class Upkeep:
                 expires_at=None if tokens.expires_in is None else asked_at + tokens.expires_in,
                 now=self._clock.now(),
             ),
-            patience=PATIENCE_WITH_TOKENS,
+            waits=PATIENCE_WITH_TOKENS,
+            clock=self._clock,
         )
         log.info("refreshed" if renewed else "refresh_superseded", tries=refresh.tries)
         return renewed is not None
 
     async def _note(self, credential: Credential, *, before: Refresh | None, after: Refresh) -> bool:
-        return await self._until_known(
+        return await insist(
             lambda: self._credentials.note_refresh(
                 credential.tenant_id,
                 credential.user_id,
                 generation=credential.generation,
                 before=before,
                 after=after,
-            )
+            ),
+            waits=PATIENCE,
+            clock=self._clock,
         )
 
     async def _need_sign_in(self, credential: Credential, reason: SignInReason, refresh: Refresh | None) -> None:
         """Note that a sign-in is needed, unless anything about the credential has changed meanwhile."""
-        await self._until_known(
+        await insist(
             lambda: self._credentials.need_sign_in(
                 credential.tenant_id,
                 credential.user_id,
                 generation=credential.generation,
                 reason=reason,
                 refresh=refresh,
-            )
+            ),
+            waits=PATIENCE,
+            clock=self._clock,
         )
-
-    async def _until_known(
-        self, write: Callable[[], Awaitable[Value]], *, patience: tuple[Millis, ...] = PATIENCE
-    ) -> Value:
-        """Write, again and again while the store does not say what became of it. Raises StoreError in the end."""
-        for wait in patience:
-            try:
-                return await write()
-            except StoreUnavailableError:
-                await self._clock.sleep(wait)
-        return await write()
 
 
 def _of_the_same_account(kept: Credential, credential: Credential) -> Credential:
