@@ -7,9 +7,9 @@
  */
 
 import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
-import { button, CHOOSING, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
+import { button, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
-import { problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
+import { CHOOSING, problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 import { createForm } from "./form.js";

@@ -6,9 +6,9 @@
  * The right side's session is in the address, and the last comparison is remembered: who closes the tab comes back to it.
  */
 
-import { problemInWords, wordsOf } from "./builder-words.js";
+import { PENDING, problemInWords, wordsOf } from "./builder-words.js";
 import { connectAccount } from "./compare-naive.js";
-import { EARLY, OPEN, naiveSide, ourSide, waysToBreakIt } from "./compare-sides.js";
+import { EARLY, naiveSide, ourSide, waysToBreakIt } from "./compare-sides.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 
@@ -178,7 +178,7 @@ function onNews() {
   if (!step) return redraw();
   const before = page.right.step;
   Object.assign(page.right, { step, events: snapshot.events });
-  if (OPEN.has(step.show)) history.replaceState(null, "", `#${encodeURIComponent(session)}`);
+  if (PENDING.has(step.show)) history.replaceState(null, "", `#${encodeURIComponent(session)}`);
   page.app = step.app;
   if (before && before.show !== step.show) announce(step, before.show);
   if (users.right === "") {
@@ -282,7 +282,7 @@ function choose(account) {
 
 function remember() {
   const { left, right } = page;
-  const isOpen = right.step !== null && OPEN.has(right.step.show);
+  const isOpen = right.step !== null && PENDING.has(right.step.show);
   const { phase, moments, lost } = left;
   keep({ session, isOpen, left: { phase, moments, lost }, seen: Date.now() });
 }
