@@ -164,16 +164,12 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
     upstream = upstream or ZapierClient(
         base_url=settings.zapier_api_url or ZAPIERS_API_URL,
         http=http,
-        budget=store.budget,
+        permits=permits,
         access=upkeep,
         calls=store.calls,
         cache=store.cache,
         clock=clock,
-        limits=CallLimits(
-            call_limit=millis(settings.call_limit_s), interactive_wait=millis(settings.interactive_wait_s)
-        ),
-        egress=settings.egress_group,
-        partner_of=directory.partner_of,
+        limits=CallLimits(call_limit=millis(settings.call_limit_s)),
         meter=metrics,
     )
     courier = Courier(

@@ -28,7 +28,7 @@ from orchestrator.core.errors.tenants import ClientMissingError
 from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.interventions import Act
 from orchestrator.core.ports.around import Clock, Ids
-from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore, Standing
+from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore, NewTokens, Standing
 from orchestrator.core.ports.sessions import Outcome, ReceiptStore, SessionStore
 from orchestrator.core.ports.tenants import UserStore
 from orchestrator.core.ports.tokens import Client
@@ -276,7 +276,8 @@ class Engine:
         A picker's listing that shows it so confirms what was picked from it for a minute; else there is another one.
         As an `act` it is an operator's choice: the evidence says so, and Zapier is always asked.
 
-        Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
+        Raises IllegalSignalError for a step that needs none, AuthenticationNotUsableError for what is not listed or has
+        expired, UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
         session, step = await self._open_step(key, step_id)
         terms.check(session)
@@ -361,15 +362,9 @@ class Engine:
         except SignInRequiredError as refused:
             raise CredentialRefusedError(user_id=user_id) from refused
         now = self._clock.now()
-        return await self._credentials.put(
-            tenant_id,
-            user_id,
-            access_token=access_token,
-            profile=profile,
-            expires_at=None if expires_in is None else now + expires_in,
-            now=now,
-            refresh_token=refresh_token,
-        )
+        expires_at = None if expires_in is None else now + expires_in
+        tokens = NewTokens(access_token=access_token, refresh_token=refresh_token, expires_at=expires_at)
+        return await self._credentials.put(tenant_id, user_id, tokens, profile=profile, now=now)
 
     async def erase_user(self, tenant_id: str, user_id: str) -> None:
         """Erase everything that is kept of a user. Raises as `UserStore.erase`."""

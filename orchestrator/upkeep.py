@@ -13,7 +13,7 @@ from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamUnavail
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.budget import Permit, Permits
-from orchestrator.core.ports.credentials import Credential, CredentialStore, Kept, Refresh, SignInReason
+from orchestrator.core.ports.credentials import Credential, CredentialStore, Kept, NewTokens, Refresh, SignInReason
 from orchestrator.core.ports.tokens import Access, Client, OAuth, Tokens, TokensRefused
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.upkeep import (
@@ -194,7 +194,7 @@ class Upkeep:
         left, is_kept = after(answer, refresh, now=self._clock.now()), False
         match left:
             case Tokens() as tokens:
-                is_kept = await self._keep(credential, refresh, tokens, refresh_token=refresh_token, asked_at=asked_at)
+                is_kept = await self._keep(credential, refresh, tokens.to_keep(asked_at=asked_at, used=refresh_token))
             case NeedSignIn(reason=reason):
                 log.warning("refresh_ended", tries=refresh.tries, reason=reason)
                 await self._need_sign_in(credential, reason, refresh)
@@ -205,19 +205,15 @@ class Upkeep:
                 assert_never(never)
         self._meter.refreshed(end_of(answer, left, is_kept=is_kept))
 
-    async def _keep(
-        self, credential: Credential, refresh: Refresh, tokens: Tokens, *, refresh_token: str, asked_at: Instant
-    ) -> bool:
+    async def _keep(self, credential: Credential, refresh: Refresh, tokens: NewTokens) -> bool:
         """Keep what was handed out, however late, if it still follows what is kept; the store is waited for."""
         renewed = await insist(
             lambda: self._credentials.renew(
                 credential.tenant_id,
                 credential.user_id,
+                tokens,
                 generation=credential.generation,
                 refresh_id=refresh.id,
-                access_token=tokens.access_token,
-                refresh_token=tokens.refresh_token or refresh_token,
-                expires_at=None if tokens.expires_in is None else asked_at + tokens.expires_in,
                 now=self._clock.now(),
             ),
             waits=PATIENCE_WITH_TOKENS,
