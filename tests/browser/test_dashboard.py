@@ -310,11 +310,17 @@ async def test_while_the_api_is_down_the_page_says_so_and_comes_back(
     dashboard: Dashboard, installation: Installation
 ) -> None:
     """What was seen stays, with why it is old; nobody has to reload anything."""
-    page = dashboard.page
-    os.kill(installation.pids["api"], signal.SIGKILL)
-    await expect(page.get_by_role("alert").filter(has_text="The API does not answer.")).to_be_visible(timeout=SOON_MS)
-    await expect(page.locator("#board .as-of")).to_contain_text("stands still")
-    await expect(page.get_by_role("region", name="Zapier's limits")).to_be_visible()
+    page, supervisor = dashboard.page, installation.supervisor
+    assert supervisor is not None
+    supervisor.send(signal.SIGSTOP)  # or the API is there again before anybody looks
+    try:
+        os.kill(installation.pids["api"], signal.SIGKILL)
+        away = page.get_by_role("alert").filter(has_text="The API does not answer.")
+        await expect(away).to_be_visible(timeout=SOON_MS)
+        await expect(page.locator("#board .as-of")).to_contain_text("stands still")
+        await expect(page.get_by_role("region", name="Zapier's limits")).to_be_visible()
+    finally:
+        supervisor.send(signal.SIGCONT)
     await expect(page.locator("#board .as-of")).not_to_contain_text("stands still", timeout=SOON_MS)
 
     await expect(page.get_by_text("The API does not answer.")).to_have_count(0)
