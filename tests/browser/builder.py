@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
+from tests.browser.scenes import SOON_MS
 from tests.support.patience import PATIENT
 
 _LISTEN: Final = """

@@ -21,8 +21,6 @@ from tests.support.processes import READY_WITHIN_S, Gate, come_true
 from tests.support.valkey import running_valkey
 from workers.timing import lease_length
 
-pytestmark = pytest.mark.timeout(300)
-
 LEASE_S: Final = lease_length(Limits(call_limit=3_000), pages=1) / 1_000
 
 
