@@ -119,7 +119,10 @@ class Child:
 
 
 def end_orphans(folder: Path) -> list[str]:
-    """End what a killed supervisor left behind in this folder; returns the names of those that were still there."""
+    """End what a killed supervisor left behind in this folder; returns the names of those that were still there.
+
+    No number of an earlier run is left.
+    """
     orphans = [(path, pid) for path in sorted(folder.glob("*.pid")) if (pid := _living(path)) is not None]
     for _, pid in orphans:
         with suppress(ProcessLookupError):
@@ -127,7 +130,29 @@ def end_orphans(folder: Path) -> list[str]:
     deadline = time.monotonic() + KILLED_WITHIN_S
     for path, pid in orphans:
         _await_end(path, pid, deadline)
+    for path in folder.glob("*.pid"):
+        path.unlink()
     return [path.stem for path, _ in orphans]
+
+
+def living(folder: Path, names: str) -> dict[str, int]:
+    """Return the processes with such names that live, by their numbers, under a supervisor that has this folder.
+
+    Their locks are left alone: the supervisor may want one. A moment ago one of them may have ended.
+    """
+    numbers = {path.stem: path.read_text(encoding="ascii").strip() for path in sorted(folder.glob(f"{names}.pid"))}
+    return {name: int(number) for name, number in numbers.items() if number and lives(int(number))}
+
+
+def lives(pid: int) -> bool:
+    """Tell whether there is a process with this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _await_end(path: Path, pid: int, deadline: float) -> None:

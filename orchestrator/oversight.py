@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from orchestrator.core.endpoints import Endpoint
+from orchestrator.core.errors.webhooks import EndpointNotFoundError
 from orchestrator.core.health import Fate, Stage
 from orchestrator.core.links import code_meant
 from orchestrator.core.ports.around import Clock
@@ -294,6 +295,15 @@ class Oversight:
         endpoints = [endpoint for of_tenant in found for endpoint in of_tenant]
         receptions = await self._deliveries.receptions([(one.tenant_id, one.id) for one in endpoints])
         return tuple(zip(endpoints, receptions, strict=True))
+
+    async def endpoint(self, sees: Sees, endpoint_id: str) -> Endpoint:
+        """Return an endpoint of any of these tenants, or of one of their sessions. Raises EndpointNotFoundError."""
+        tenants = await self._tenants(sees)
+        found = await self._endpoints.get_each([(tenant_id, endpoint_id) for tenant_id in tenants])
+        endpoint = next((one for one in found if one is not None), None)
+        if endpoint is None:
+            raise EndpointNotFoundError(endpoint_id=endpoint_id)
+        return endpoint
 
     # --- counts ---
 

@@ -31,8 +31,11 @@ def around(sight: Sight, title: str, view: View) -> Node:
 
 
 def coming(title: str) -> Node:
-    """Return what stands in a page's place until the browser has what draws it."""
-    return h("div", h("div", *_loading(title), cls="page stack wide"), id="coming")
+    """Return what stands in a page's place until the browser has what draws it; one without scripts is told why."""
+    opening, ghosts = _loading(title)
+    needed = "This page is a program: it needs JavaScript. Allow it for this address, and load the page again."
+    noted = h("noscript", h("p", needed, cls="note", data_tone="bad"))
+    return h("div", h("div", opening, noted, ghosts, cls="page stack wide"), id="coming")
 
 
 def broken(title: str) -> Node:
