@@ -19,17 +19,8 @@ from orchestrator.core.ports.webhooks import Reception
 from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import Instant, SessionStatus
 from orchestrator.core.waiting import stuck_by
-from orchestrator.oversight import (
-    AppDetails,
-    AppHealth,
-    Called,
-    Overview,
-    Planned,
-    Seen,
-    Side,
-    Staff,
-    oldest,
-)
+from orchestrator.lately import AppHealth
+from orchestrator.oversight import AppDetails, Called, Overview, Planned, Seen, Side, Staff, oldest
 
 _FATES: Final = tuple((fate, fate.value) for fate in Fate)
 

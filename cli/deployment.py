@@ -199,9 +199,8 @@ class Deployment:
         return is_listening and self._answers(f"{self.plan.simulator_url}/_control/stats")
 
     def _fetches(self, pid: int) -> bool:
-        queue_url = self.plan.settings.queue_redis_url
         try:
-            found = fetchers(queue_url.get_secret_value() if queue_url else self.redis_url)
+            found = fetchers(self.plan.settings.queues_url(self.redis_url))
         except StoreUnavailableError:
             return False
         return (socket.gethostname(), pid) in {(one.host, one.pid) for one in found}

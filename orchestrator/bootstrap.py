@@ -369,7 +369,7 @@ async def opened(
     )
     clock = SystemClock()
     post = posting(settings, clock)
-    queues = RedisQueues(settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else redis_url)
+    queues = RedisQueues(settings.queues_url(redis_url))
     http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS, transport=transport)
     try:
         await store.check()

@@ -18,11 +18,7 @@ from orchestrator.core.errors.attempts import AttemptStaleError, CandidatesFound
 from orchestrator.core.errors.base import NotFoundError
 from orchestrator.core.errors.credentials import CredentialRefusedError, SignInRequiredError
 from orchestrator.core.errors.requests import IdempotencyKeyReusedError
-from orchestrator.core.errors.sessions import (
-    AliasTakenError,
-    IllegalSignalError,
-    TooManyStepsError,
-)
+from orchestrator.core.errors.sessions import AliasTakenError, IllegalSignalError, TooManyStepsError
 from orchestrator.core.errors.store import ReferenceTakenError
 from orchestrator.core.errors.tenants import ClientMissingError
 from orchestrator.core.errors.upstream import UpstreamUnavailableError

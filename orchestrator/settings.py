@@ -234,8 +234,7 @@ class Settings(BaseSettings):
     def _development_is_simulated(self) -> Self:
         if self.simulator_url is None:
             return self
-        is_zapier = f".{urlsplit(self.simulator_url).hostname}".rstrip(".").endswith(".zapier.com")
-        if is_zapier or self.simulator_url != self.zapier_api_url:
+        if _is_zapiers(self.simulator_url) or self.simulator_url != self.zapier_api_url:
             raise ValueError("simulator_url must be zapier_api_url: /demo and /dev are for no real upstream")
         return self
 
@@ -293,8 +292,11 @@ class Settings(BaseSettings):
         if self.zapier_token_url is not None:
             return self.zapier_token_url
         api = self.zapier_api_url
-        is_zapier = api is None or f".{urlsplit(api).hostname}".endswith(".zapier.com")
-        return ZAPIERS_TOKEN_URL if api is None or is_zapier else f"{api.rstrip('/')}/oauth/token/"
+        return ZAPIERS_TOKEN_URL if api is None or _is_zapiers(api) else f"{api.rstrip('/')}/oauth/token/"
+
+    def queues_url(self, redis_url: str) -> str:
+        """Return where RQ's queues live, if sessions live at `redis_url`."""
+        return redis_url if self.queue_redis_url is None else self.queue_redis_url.get_secret_value()
 
     def policy(self) -> Policy:
         """Return the durations that decisions are made with."""
@@ -308,6 +310,10 @@ class Settings(BaseSettings):
             retention=millis(self.retention_s),
             audit_retention=millis(self.audit_retention_s),
         )
+
+
+def _is_zapiers(url: str) -> bool:
+    return f".{urlsplit(url).hostname}".rstrip(".").endswith(".zapier.com")
 
 
 def millis(seconds: float) -> Millis:

@@ -10,6 +10,7 @@ import { PENDING, problemInWords, wordsOf } from "./builder-words.js";
 import { connectAccount } from "./compare-naive.js";
 import { EARLY, naiveSide, ourSide, waysToBreakIt } from "./compare-sides.js";
 import { createConnect } from "./connect.js";
+import { ask } from "./development.js";
 import { draw, h } from "./dom.js";
 
 const APP = "Salesforce";
@@ -50,23 +51,6 @@ let connect = null;
 let truth = null;
 
 // ------------------------------------------------------------------------------------------------ asking
-
-/**
- * Asks the API. Throws TypeError when it does not answer, otherwise an error with a `code` and words.
- *
- * @param {string} method
- * @param {string} path
- * @param {object} [body]
- */
-async function ask(method, path, body) {
-  const answer = await fetch(path, {
-    method,
-    ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
-  });
-  const document = await answer.json();
-  if (answer.ok) return document;
-  throw Object.assign(new Error(document.detail ?? document.title), { code: document.code });
-}
 
 /**
  * Does something until the API answers, and says meanwhile that it does not.

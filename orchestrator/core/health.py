@@ -13,17 +13,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Self, TypeAlias
 
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.session import (
-    MINUTE,
-    App,
-    BrowserFamily,
-    Channel,
-    Instant,
-    Millis,
-    Reason,
-    Session,
-    Step,
-)
+from orchestrator.core.session import MINUTE, App, BrowserFamily, Channel, Instant, Millis, Reason, Session, Step
 
 HOUR: Final[Millis] = 60 * MINUTE
 BASELINE_HOURS: Final = 24
