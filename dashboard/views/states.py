@@ -7,7 +7,6 @@ from typing import Final
 
 from dashboard.nodes import Node, h
 from dashboard.sight import NOT_FOUND, Sight, Trouble
-from dashboard.words import count_of
 
 View = Callable[[Sight], Sequence[Node]]
 
@@ -119,8 +118,3 @@ def _loading(title: str) -> list[Node]:
         key="head",
     )
     return [opening, h("div", *ghosts, cls="stack ghosts", aria_hidden="true", key="ghosts")]
-
-
-def more_than_shown(shown: int, what: str) -> str:
-    """Say how many are shown."""
-    return count_of(shown, what)

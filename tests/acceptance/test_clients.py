@@ -15,6 +15,7 @@ from clients.generate import is_stream
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.support.browsers import come_by
 from tests.support.clients import KINDS, Driver, Failure, a_client
+from tests.support.patience import PATIENT
 
 pytestmark = pytest.mark.slow
 
@@ -78,14 +79,14 @@ def operating(request: pytest.FixtureRequest, up: Installation) -> Iterator[Driv
 def connect(up: Installation, user: str, app_id: str) -> str:
     """Play the user who finishes the popup."""
     url = f"{up.variables['SIMULATOR_URL']}/_control/authentications"
-    answer = httpx.post(url, json={"user": user, "app": app_id}, trust_env=False)
+    answer = httpx.post(url, json={"user": user, "app": app_id}, **PATIENT)
     return str(answer.raise_for_status().json()["id"])
 
 
 def browser_name(up: Installation) -> str:
     """Be a browser, and return the name it has for pages of the API's own origin."""
     url = up.variables["ZAPWRIGHT_API_URL"]
-    return browser_in(httpx.get(f"{url}/zapier-sign-in", params={"origin": url}, trust_env=False))
+    return browser_in(httpx.get(f"{url}/zapier-sign-in", params={"origin": url}, **PATIENT))
 
 
 def is_helped(call: Told, operator: Driver, user: str, app_id: str, authentication: str) -> list[str]:
@@ -126,7 +127,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     client: Driver, operator: Driver, up: Installation, request: pytest.FixtureRequest
 ) -> None:
     """A lost message is found, a Zap is made, and every operation was used on the way."""
-    description = httpx.get(f"{up.variables['ZAPWRIGHT_API_URL']}/openapi.json", trust_env=False).json()
+    description = httpx.get(f"{up.variables['ZAPWRIGHT_API_URL']}/openapi.json", **PATIENT).json()
     call = Told(client, description)
     user = f"of-{request.node.callspec.params['client']}"
 
@@ -200,6 +201,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     delivery = call("read_delivery", **hook, **event)
     sent_again(call, "replay_delivery", **hook, **event)
     again = sent_again(call, "send_again", by=operator, **hook, **event, reason="their receiver was down")
+    of_operator = call("list_sent", by=operator, **hook, limit=5)["deliveries"]
     paused = call("change_webhook", **hook, paused=True)
     listed = call("list_webhooks", session_id=session["id"])["webhooks"]
     alone = call("read_webhook", **hook)
@@ -228,6 +230,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     assert (allowed["state"], allowed["waiting"]) == ("opened", [])
     assert (webhook["secret"] == renewed["secret"], tested["received"], tested["status"]) == (False, False, None)
     assert [one["event"] for one in sent] == [delivery["event"]] == ["zap_created"]
+    assert [one["message_id"] for one in of_operator] == [one["message_id"] for one in sent]
     assert [alone] == listed == [paused]
     assert {one["id"] for one in found} >= {session["id"], other["id"]}
     assert (overview["sessions"] >= 2, overview["funnel"][-1]["created"] >= 1) == (True, True)
