@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from api.schemas.wording import said_of
 from cli import devenv
 from cli.errors import CommandError
 from orchestrator.settings import Settings
@@ -55,9 +56,11 @@ def sealing_keys(settings: Settings) -> tuple[str, ...]:
 
 
 def _wrong(problem: ErrorDetails) -> str:
-    if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"].startswith("^https?"):
+    if problem["type"] != "string_pattern_mismatch":
+        return said_of({**problem})
+    if problem["ctx"]["pattern"].startswith("^https?"):
         return "write it as an address: https://zapwright.example.com, or http://127.0.0.1:8700"
-    return problem["msg"].removeprefix("Value error, ")
+    return "write words of ASCII, each of up to 64 characters, without quotes"
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

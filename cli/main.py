@@ -25,7 +25,11 @@ tenants = typer.Typer(help="The companies that use this deployment; one alone ne
 app.add_typer(tenants, name="tenants")
 api_keys = typer.Typer(help="What backends and operators are known by.", no_args_is_help=True)
 app.add_typer(api_keys, name="api-keys")
-webhooks = typer.Typer(help="Where events are sent, and what came of it, through the API.", no_args_is_help=True)
+webhooks = typer.Typer(
+    help="Where events are sent, and what came of it, through the API. Lists and deliveries take an operator's key, "
+    "all else takes the one of the tenant's backend.",
+    no_args_is_help=True,
+)
 app.add_typer(webhooks, name="webhooks")
 keys = typer.Typer(help="The keys that users' tokens are encrypted with.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
@@ -551,7 +555,7 @@ def list_deliveries(
     cursor: Annotated[str | None, typer.Option(help="Go on after a former page.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what was sent to an endpoint, youngest first."""
+    """List what was sent to an endpoint, of any tenant with an operator's key, youngest first."""
     from cli.webhooks import deliveries
 
     query = {"state": state, "limit": limit, "cursor": cursor}

@@ -121,20 +121,20 @@ def _step(session: Json, wanted: str | None) -> str:
     Raises CommandError.
     """
     if session["status"] in _OVER:
-        raise CommandError(f"the session is over: {_OVER[session['status']]}; begin a new one")
+        raise CommandError(f"session {session['id']} is over: {_OVER[session['status']]}; begin a new one")
     steps = session["steps"]
     if wanted is not None:
         named = [step["id"] for step in steps if wanted in {step["id"], step["alias"], str(step["position"] + 1)}]
         if named:
             return str(named[0])
-        raise CommandError(f"the session has no step {wanted!r}; it has {_listed(steps)}")
+        raise CommandError(f"session {session['id']} has no step {wanted!r}; it has {_listed(steps)}")
     waiting = [step["id"] for step in steps if step["state"] in _BY_ITSELF]
     if len(waiting) == 1:
         return str(waiting[0])
     if len(steps) == 1:
         return str(steps[0]["id"])
     if not steps:
-        raise CommandError("the session has no steps yet")
+        raise CommandError(f"session {session['id']} has no steps yet")
     raise CommandError(f"say which step is meant, by --step: {_listed(steps)}")
 
 

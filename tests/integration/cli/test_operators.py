@@ -249,10 +249,10 @@ def test_what_is_no_api_of_ours_is_told_so(api: Api, desk: Shell, status: int, d
 @pytest.mark.parametrize(
     ("session", "words"),
     [
-        (a_session("resolved", status="created"), "the session is over: its Zap was created"),
-        (a_session("needs-auth", status="expired"), "the session is over: it expired"),
+        (a_session("resolved", status="created"), "session zs00 is over: its Zap was created"),
+        (a_session("needs-auth", status="expired"), "session zs00 is over: it expired"),
         (a_session("needs-auth", "needs-auth"), "say which step is meant, by --step: 1 Slack, 2 Slack"),
-        (a_session(), "the session has no steps yet"),
+        (a_session(), "session zs00 has no steps yet"),
     ],
 )
 def test_where_no_step_can_be_meant_it_is_said_why(api: Api, desk: Shell, session: dict[str, Any], words: str) -> None:
