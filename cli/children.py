@@ -23,6 +23,7 @@ SOUND_AFTER_S: Final = 30.0
 """A process that lived this long died of something new: it is started again soon."""
 
 LARGEST_LOG: Final = 10 * 2**20
+LAST_LINES: Final = 20
 _POLL_S: Final = 0.05
 
 
@@ -110,10 +111,10 @@ class Child:
             self._process.kill()
             self._process.wait(timeout=KILLED_WITHIN_S)
 
-    def last_words(self, lines: int = 20) -> str:
+    def last_words(self) -> str:
         """Return the end of its log."""
         with suppress(OSError):
-            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:])
         return ""
 
 

