@@ -372,7 +372,9 @@ def _workers(settings: Settings) -> Finding:
     try:
         found = fetchers(queue_url(settings))
     except StoreError as error:
-        return _fail("workers", said_of(error), "see QUEUE_REDIS_URL")
+        advice = "see QUEUE_REDIS_URL"
+        is_apart = settings.queue_redis_url is not None
+        return _fail("workers", said_of(error), advice if is_apart else _of_ours(settings, "valkey", advice))
     alive = [one for one in found if one.silent_s < SEEN_WITHIN_S]
     if not alive:
         advice = _of_ours(settings, "worker-*", "run `zapwright worker`")

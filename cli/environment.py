@@ -19,6 +19,9 @@ MAKE_CREDENTIAL_KEY: Final = (
 )
 
 
+_CREDENTIAL_KEYS: Final = "ZAPWRIGHT_CREDENTIAL_KEYS"
+
+
 def read_settings(**given: object) -> Settings:
     """Return the settings; what is given here comes before the environment. Raises CommandError."""
     try:
@@ -44,8 +47,13 @@ def queue_url(settings: Settings) -> str:
 def sealing_keys(settings: Settings) -> tuple[str, ...]:
     """Return the keys that users' tokens are encrypted with. Raises CommandError without a usable one."""
     keys = tuple(key.get_secret_value() for key in settings.credential_keys)
+    if not keys and _CREDENTIAL_KEYS in devenv.read(settings.data_dir):
+        kept = devenv.path_in(settings.data_dir)
+        raise CommandError(
+            f"{_CREDENTIAL_KEYS} is not set: `zapwright up`, which runs API and workers, has it in {kept}"
+        )
     if not keys:
-        raise CommandError(f"ZAPWRIGHT_CREDENTIAL_KEYS is not set: {MAKE_CREDENTIAL_KEY}")
+        raise CommandError(f"{_CREDENTIAL_KEYS} is not set: {MAKE_CREDENTIAL_KEY}")
     try:
         for key in keys:
             Fernet(key)
