@@ -314,6 +314,18 @@ def test_an_operator_s_key_is_enough_to_look_at_sessions(api: Api, desk: Shell) 
     ]
 
 
+def test_of_a_session_that_is_over_no_state_is_shown(api: Api, desk: Shell) -> None:
+    """Nobody waits for the popup that was open when it was cancelled."""
+    over = a_found_session(status="cancelled", state="awaiting-popup", tenant_id="default")
+    api.says("GET /sessions?limit=50", {"sessions": [over], "cursor": None})
+    story = {"session": over, "events": [an_event(2, 0)], "events_truncated": False}
+    api.says("GET /sessions/zs00?limit=1", story)
+    api.says("GET /sessions/zs00?after=0&limit=500", story)
+
+    for shown in (desk.run("sessions", "list"), desk.run("sessions", "show", "zs00")):
+        assert ("cancelled" in shown, "awaiting-popup" in shown) == (True, False)
+
+
 def test_a_backend_s_key_shows_its_tenant_s_sessions(api: Api, desk: Shell) -> None:
     """Who is stuck is for operators."""
     desk.environment |= {"ZAPWRIGHT_OPERATOR_KEY": "", "ZAPWRIGHT_API_KEY": "of-a-backend"}
