@@ -1,7 +1,9 @@
 # Needs make and Python 3.11+ with venv; everything else is built in .venv.
-#   make demo ONCE=1                  exits when the demo has ended
-#   make test ARGS="-k budget"        passes ARGS on to pytest; -n0 runs one file at a time
-#   make PYTHON=python3.13 test       builds .venv with another interpreter
+#   make demo ONCE=1               exits when the demo has ended
+#   make test ARGS="-k budget"     passes ARGS on to pytest; -n0 runs file by file
+#   make test PYTHON=python3.13    builds .venv with another interpreter
+#   make bench-reads JSON=1        ends with one JSON object, as every benchmark
+#   make screenshots ARGS=builder- draws those that begin so
 
 PYTHON ?= python3
 UV ?= uv
@@ -22,15 +24,15 @@ MAKEFLAGS += --no-print-directory
 # ------------------------------------------------------------------------------------------------ run
 
 .PHONY: demo
-demo: $(VENV)/.project ## Walk a Zap through everything that can happen to a popup (ONCE=1 exits afterwards)
+demo: $(VENV)/.project ## Walk a Zap through everything that can happen to a popup
 	@$(BIN)/zapwright demo $(if $(filter 1,$(ONCE)),--once) $(ARGS)
 
 .PHONY: demo-calls
-demo-calls: $(VENV)/.project ## Build a Zap of three popups, and say what each call to Zapier was for
+demo-calls: $(VENV)/.project ## Build a Zap, and say what each call to Zapier was for
 	@$(BIN)/zapwright demo --calls $(ARGS)
 
 .PHONY: up
-up: $(VENV)/.project ## Start the store, the API, workers, the dashboard and, without a real upstream, the simulator
+up: $(VENV)/.project ## Run store, API, workers and dashboard until Ctrl-C
 	@$(BIN)/zapwright up $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ check
@@ -41,7 +43,7 @@ test: $(VENV)/.dev $(NODE)/node_modules/.installed ## Run the whole suite
 	@$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: faults
-faults: $(VENV)/.dev ## What fails on the way of webhooks, at full size: 2,000 sessions, 20 restarts, 50 kills (many minutes)
+faults: $(VENV)/.dev ## Faults on the way of webhooks at full size (many minutes)
 	@ZAPWRIGHT_FAULTS=full $(BIN)/python -m pytest -s tests/integration/webhooks/test_faults.py $(ARGS)
 
 .PHONY: check
@@ -70,20 +72,20 @@ format: $(VENV)/.dev ## Rewrite the sources in our format
 	@$(BIN)/ruff format .
 
 .PHONY: docs
-docs: $(VENV)/.project ## Rewrite the parts of the documents that the code knows better
+docs: $(VENV)/.project ## Rewrite what the code knows better in the documents
 	@$(BIN)/python -m docs.generate
 
 .PHONY: screenshots
-screenshots: $(VENV)/.dev ## Draw our pages in every state into docs/images (ARGS=builder- draws those that begin so)
+screenshots: $(VENV)/.dev ## Draw our pages in every state into docs/images
 	@.ci/programs $(PROGRAMS) || true
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 .PHONY: clients
-clients: $(VENV)/.dev ## Rewrite the parts of the client libraries that the API's description knows better
+clients: $(VENV)/.dev ## Rewrite what the API knows better in the clients
 	@$(BIN)/python -m clients.generate
 
 .PHONY: coverage
-coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must be reached whole
+coverage: $(VENV)/.dev ## What unit and contract tests reach: of the core, all
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest tests/unit tests/contract $(ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -96,27 +98,27 @@ coverage: $(VENV)/.dev ## What the unit and contract tests reach; the core must 
 bench: bench-fallback bench-lifecycle bench-dashboard bench-streams bench-events bench-reads ## Every benchmark
 
 .PHONY: bench-fallback
-bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages (JSON=1 ends with one JSON object)
+bench-fallback: $(VENV)/.project ## Two simulated hours of lost messages
 	@$(BIN)/python -m bench.fallback $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 .PHONY: bench-lifecycle
-bench-lifecycle: $(VENV)/.project ## A session's life beside a floor and a naive design (JSON=1 ends with one JSON object)
+bench-lifecycle: $(VENV)/.project ## A session's life, beside a floor and a naive design
 	@$(BIN)/python -m bench.lifecycle $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 .PHONY: bench-dashboard
-bench-dashboard: $(VENV)/.project ## The same, ours alone, without and with the dashboard open (JSON=1 ends with one JSON object)
+bench-dashboard: $(VENV)/.project ## The same, ours alone, without and with a dashboard open
 	@$(BIN)/python -m bench.lifecycle --dashboard $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 .PHONY: bench-streams
-bench-streams: $(VENV)/.project ## 2,000 streams at one API process, told of one change each (JSON=1 ends with one JSON object)
+bench-streams: $(VENV)/.project ## 2,000 streams at one API process, each told of a change
 	@$(BIN)/python -m bench.streams $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 .PHONY: bench-events
-bench-events: $(VENV)/.project ## Webhook events from commit to receipt, beside an RQ job for each (JSON=1 ends with one JSON object)
+bench-events: $(VENV)/.project ## Webhook events until receipt, beside an RQ job for each
 	@$(BIN)/python -m bench.events $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 .PHONY: bench-reads
-bench-reads: $(VENV)/.project ## What operators ask, with 100,000 sessions in the store (JSON=1 ends with one JSON object)
+bench-reads: $(VENV)/.project ## What operators ask, with 100,000 sessions in the store
 	@$(BIN)/python -m bench.reads $(if $(filter 1,$(JSON)),--json) $(ARGS)
 
 # ------------------------------------------------------------------------------------------------ build
@@ -128,13 +130,14 @@ lock: ## Pin every requirement by hash (needs uv)
 	@$(LOCK) pyproject.toml --group pyproject.toml:dev --constraint requirements/runtime.txt --output-file requirements/dev.txt $(ARGS)
 
 .PHONY: clean
-clean: ## Remove what the other targets built; data directories stay
+clean: ## Remove what the others built; data directories stay
 	@rm -rf $(VENV) $(NODE)/node_modules $(NODE)/types clients/browser/types .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 .PHONY: help
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {print ""} /^#   make / {sub(/^# /, ""); print}' $(MAKEFILE_LIST)
 
 # A stamp is as new as the last installation of what it depends on, so that a second run has nothing to do.
 

@@ -48,9 +48,8 @@ from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import RandomIds
 from orchestrator.core.ports.around import Ids
 from orchestrator.core.ports.upstream import Upstream
-from orchestrator.core.session import SECOND
 from orchestrator.metrics import Metrics
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, millis
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -146,7 +145,7 @@ def _assembled(settings: Settings, *, ids: Ids, lifespan: Lifespan | None, metri
         exception_handlers=dict.fromkeys(HANDLED, answer),
     )
     token_keys = [key.get_secret_value() for key in settings.token_keys]
-    app.state.tokens = ClientTokens(token_keys, life=round(settings.client_token_s * SECOND))
+    app.state.tokens = ClientTokens(token_keys, life=millis(settings.client_token_s))
     app.state.link_tokens = LinkTokens(token_keys)
     app.state.metrics = metrics
     app.state.direct = Direct(app, ways=ways, tracer=tracer, max_bytes=settings.max_body_bytes)

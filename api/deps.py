@@ -25,10 +25,11 @@ from api.views import Views, connect_link
 from orchestrator.bootstrap import Zapwright
 from orchestrator.commits import Applied
 from orchestrator.core.errors.links import ConnectLinkNotFoundError
-from orchestrator.core.errors.sessions import SessionNotFoundError, StepNotFoundError
+from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.health import LONGEST_READ, browser_of
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.sessions import Outcome, Written
+from orchestrator.core.required import step_of
 from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
 from orchestrator.core.sign_ins import Newcomer
 from orchestrator.core.tenants import origin_of
@@ -107,7 +108,7 @@ class Linking:
 
     def all(self, session: Session, step_id: str) -> answers.ConnectLinkList:
         """Show a step's links. Raises StepNotFoundError."""
-        step, now = _step(session, step_id), self.clock.now()
+        step, now = step_of(session, step_id), self.clock.now()
         return answers.ConnectLinkList(
             links=tuple(connect_link(link, step, session, now=now) for link in reversed(step.links))
         )
@@ -158,15 +159,8 @@ def _accept(return_url: str | None, caller: Caller) -> None:
         raise OriginRefusedError(origin=origin or return_url)
 
 
-def _step(session: Session, step_id: str) -> Step:
-    step = session.step(step_id)
-    if step is None:
-        raise StepNotFoundError(session_id=session.id, step_id=step_id)
-    return step
-
-
 def _link(session: Session, step_id: str, link_id: str) -> tuple[Step, ConnectLink]:
-    step = _step(session, step_id)
+    step = step_of(session, step_id)
     link = step.link(link_id)
     if link is None:
         raise ConnectLinkNotFoundError(session_id=session.id, step_id=step_id, link_id=link_id)

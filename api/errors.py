@@ -35,6 +35,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from api.schemas.problems import Flaw, Problem
+from api.schemas.wording import said_of
 from orchestrator.core.errors.base import NotFoundError, SignalRefusedError, ZapwrightError
 from orchestrator.core.errors.credentials import CredentialRefusedError, SignInRefusedError, SignInRequiredError
 from orchestrator.core.errors.requests import IdempotencyInFlightError, IdempotencyKeyReusedError
@@ -348,10 +349,9 @@ def _headers(error: ZapwrightError) -> dict[str, str]:
 def _flaw(found: Mapping[str, Any]) -> Flaw:
     """Say where a value was not as documented and what should be there; the value itself is not repeated."""
     where, *path = found["loc"]
-    detail = str(found["msg"]).removeprefix("Value error, ")
     if where == "body":
-        return Flaw(pointer=_pointer(path), detail=detail)
-    return Flaw(parameter=str(path[0] if path else where)[:_LONGEST_PLACE], detail=detail)
+        return Flaw(pointer=_pointer(path), detail=said_of(found))
+    return Flaw(parameter=str(path[0] if path else where)[:_LONGEST_PLACE], detail=said_of(found))
 
 
 def _pointer(path: Iterable[object]) -> str:

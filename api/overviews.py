@@ -19,18 +19,8 @@ from orchestrator.core.ports.webhooks import Reception
 from orchestrator.core.ports.workers import WorkerReport
 from orchestrator.core.session import Instant, SessionStatus
 from orchestrator.core.waiting import stuck_by
-from orchestrator.oversight import (
-    ALIVE_FOR,
-    AppDetails,
-    AppHealth,
-    Called,
-    Overview,
-    Planned,
-    Seen,
-    Side,
-    Staff,
-    oldest,
-)
+from orchestrator.lately import AppHealth
+from orchestrator.oversight import AppDetails, Called, Overview, Planned, Seen, Side, Staff, oldest
 
 _FATES: Final = tuple((fate, fate.value) for fate in Fate)
 
@@ -183,7 +173,7 @@ def _worker(report: WorkerReport, *, now: Instant) -> shapes.Worker:
         pid=report.pid,
         started_at=timestamp(report.started_at),
         seen_at=timestamp(report.seen_at),
-        alive=now - report.seen_at < ALIVE_FOR,
+        alive=report.is_alive(now=now),
         checks=report.checks,
         deliveries=report.deliveries,
     )

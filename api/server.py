@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import signal
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,7 +21,7 @@ from api.app import create_server_app
 from api.auth import ApiKeyMissingError
 from api.patience import Patience
 from api.protocol import Protocol
-from orchestrator import logs
+from orchestrator import logs, serving
 from orchestrator.bootstrap import settle_down
 from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.upstream import Upstream
@@ -35,8 +33,6 @@ GRACE_S: Final = 25
 
 KEPT_S: Final = 5
 """How long a connection is kept for another request."""
-
-START_FAILED: Final = 3
 
 
 class PlainStart:
@@ -124,22 +120,12 @@ def serve(
     allow_connections()
     app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
     patience = Patience(time.monotonic, head_s=settings.max_head_s, another_s=KEPT_S)
-    config = uvicorn.Config(
+    config = serving.configured(
         PlainStart(app),
         host=settings.api_host,
         port=settings.api_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_S,
-        loop="uvloop",
+        grace_s=GRACE_S,
         ws="none",
         http=cast("type[asyncio.Protocol]", partial(Protocol, direct=app.state.direct, patience=patience)),
     )
-    server = Server(config, app=app, patience=patience)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):  # uvicorn hands both signals on once it has stopped: that is a good end
-        server.run(sockets=list(sockets) if sockets is not None else None)
-    if not server.started:
-        sys.exit(START_FAILED)
+    serving.run(Server(config, app=app, patience=patience), sockets=sockets)

@@ -23,6 +23,7 @@ SOUND_AFTER_S: Final = 30.0
 """A process that lived this long died of something new: it is started again soon."""
 
 LARGEST_LOG: Final = 10 * 2**20
+LAST_LINES: Final = 20
 _POLL_S: Final = 0.05
 
 
@@ -110,15 +111,18 @@ class Child:
             self._process.kill()
             self._process.wait(timeout=KILLED_WITHIN_S)
 
-    def last_words(self, lines: int = 20) -> str:
+    def last_words(self) -> str:
         """Return the end of its log."""
         with suppress(OSError):
-            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:])
         return ""
 
 
 def end_orphans(folder: Path) -> list[str]:
-    """End what a killed supervisor left behind in this folder; returns the names of those that were still there."""
+    """End what a killed supervisor left behind in this folder; returns the names of those that were still there.
+
+    No number of an earlier run is left.
+    """
     orphans = [(path, pid) for path in sorted(folder.glob("*.pid")) if (pid := _living(path)) is not None]
     for _, pid in orphans:
         with suppress(ProcessLookupError):
@@ -126,7 +130,29 @@ def end_orphans(folder: Path) -> list[str]:
     deadline = time.monotonic() + KILLED_WITHIN_S
     for path, pid in orphans:
         _await_end(path, pid, deadline)
+    for path in folder.glob("*.pid"):
+        path.unlink()
     return [path.stem for path, _ in orphans]
+
+
+def living(folder: Path, names: str) -> dict[str, int]:
+    """Return the processes with such names that live, by their numbers, under a supervisor that has this folder.
+
+    Their locks are left alone: the supervisor may want one. A moment ago one of them may have ended.
+    """
+    numbers = {path.stem: path.read_text(encoding="ascii").strip() for path in sorted(folder.glob(f"{names}.pid"))}
+    return {name: int(number) for name, number in numbers.items() if number and lives(int(number))}
+
+
+def lives(pid: int) -> bool:
+    """Tell whether there is a process with this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _await_end(path: Path, pid: int, deadline: float) -> None:

@@ -26,7 +26,7 @@ from cli.storage import on_store_at
 from cli.voice import Voice
 from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.store.embedded import EmbeddedStore, start
-from workers.queues import fetchers
+from workers.fetching import fetchers
 
 READY_WITHIN_S: Final = 60.0
 _ROUND_S: Final = 0.1
@@ -199,9 +199,8 @@ class Deployment:
         return is_listening and self._answers(f"{self.plan.simulator_url}/_control/stats")
 
     def _fetches(self, pid: int) -> bool:
-        queue_url = self.plan.settings.queue_redis_url
         try:
-            found = fetchers(queue_url.get_secret_value() if queue_url else self.redis_url)
+            found = fetchers(self.plan.settings.queues_url(self.redis_url))
         except StoreUnavailableError:
             return False
         return (socket.gethostname(), pid) in {(one.host, one.pid) for one in found}

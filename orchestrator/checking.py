@@ -22,14 +22,13 @@ from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore
 from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.ports.upstream import Upstream
-from orchestrator.core.ports.watches import Leased, Settlement, Watch, WatchStore
+from orchestrator.core.ports.watches import KEPT_CHECKS, Leased, Settlement, Watch, WatchStore
 from orchestrator.core.retry import retry_at
 from orchestrator.core.session import Instant, Listing, Session, SessionKey, WatchKey
 from orchestrator.core.signals import AuthenticationsListed, Signal
 from orchestrator.core.values import replace
 
 MOST_SETTLE_TRIES = 20
-MOST_CHECKS_KEPT = 16
 
 
 class Checker:
@@ -264,7 +263,7 @@ def _due(seen: Sight, *, checked_at: Instant | None) -> Due | None:
 def _with(checks: tuple[Instant, ...], listing: Listing) -> tuple[Instant, ...]:
     if not listing.complete or (checks and checks[-1] >= listing.begun_at):
         return checks
-    return (*checks, listing.begun_at)[-MOST_CHECKS_KEPT:]
+    return (*checks, listing.begun_at)[-KEPT_CHECKS:]
 
 
 def _has_message(session: Session, app_id: str) -> bool:

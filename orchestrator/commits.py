@@ -18,7 +18,7 @@ from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.sessions import Commit, Outcome, Receipt, ReceiptStore, SessionStore, SignalRecord, Written
 from orchestrator.core.ports.watches import WatchStore
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import Instant, Millis, Session, SessionKey, WatchKey
+from orchestrator.core.session import Instant, Millis, Session, SessionKey
 from orchestrator.core.signals import (
     AuthenticationsListed,
     ConnectLinkMade,
@@ -321,8 +321,7 @@ class Commits:
             if isinstance(signal, AuthenticationsListed) and signal.listing.app_id == app_id:
                 checks[app_id] = signal.checks[-1] if signal.checks else None
             else:
-                key = WatchKey(tenant_id=after.tenant_id, user_id=after.user_id, app_id=app_id)
-                checks[app_id] = await self._watches.last_check(key)
+                checks[app_id] = await self._watches.last_check(after.watch_key(app_id))
         return checks
 
     async def _displace(self, decision: Decision) -> None:

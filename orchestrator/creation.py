@@ -9,18 +9,20 @@ from orchestrator.core.decide import decide
 from orchestrator.core.errors.base import ZapwrightError
 from orchestrator.core.errors.credentials import SignInRequiredError
 from orchestrator.core.errors.requests import IdempotencyInFlightError
-from orchestrator.core.errors.store import StaleVersionError, StoreUnavailableError
+from orchestrator.core.errors.store import StaleVersionError
 from orchestrator.core.errors.upstream import UpstreamError
 from orchestrator.core.ports.around import Clock, Ids
-from orchestrator.core.ports.credentials import CredentialState, CredentialStore
+from orchestrator.core.ports.credentials import Credential, CredentialStore
 from orchestrator.core.ports.sessions import Outcome, SessionQuery, SessionStore
 from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.recognition import GIVE_UP_AFTER, ZapListing, matches
+from orchestrator.core.required import active
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND, Millis, Session, SessionKey, SessionStatus, ZapState
 from orchestrator.core.signals import Signal, ZapAnswered, ZapIdentified, ZapRequested, ZapsListed, ZapsNotListed
 from orchestrator.core.terms import ANY_TERMS, Terms
 from orchestrator.core.values import replace
+from orchestrator.insisting import insist
 from orchestrator.preflight import Preflight
 
 ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
@@ -79,9 +81,7 @@ class Creator:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
         request = ZapRequested(intent_id=self._ids.new("in"), again=again)
         decide(session, request, policy=self._policy, now=self._clock.now())
-        credential = await self._credentials.get(session.tenant_id, session.user_id)
-        if credential is None or credential.state is not CredentialState.ACTIVE:
-            raise SignInRequiredError(user_id=session.user_id)
+        credential = await self._credential(session)
         draft = await self._preflight.draft(session, credential)
 
         async def requested(current: Session) -> Signal:
@@ -115,7 +115,7 @@ class Creator:
         intent_id, intent_at = session.zap.intent_id or "", session.zap.intent_at or 0
         try:
             async with asyncio.timeout(self._look_limit / SECOND):
-                listing = await self._zaps(session)
+                listing = await self._upstream.zaps(await self._credential(session))
         except (UpstreamError, SignInRequiredError, TimeoutError):
             if self._clock.now() < intent_at + GIVE_UP_AFTER:
                 await self._commits.apply(session.key, ZapsNotListed(intent_id=intent_id))
@@ -127,11 +127,9 @@ class Creator:
         )
         await self._commits.apply(session.key, found)
 
-    async def _zaps(self, session: Session) -> ZapListing:
-        credential = await self._credentials.get(session.tenant_id, session.user_id)
-        if credential is None or credential.state is not CredentialState.ACTIVE:
-            raise SignInRequiredError(user_id=session.user_id)
-        return await self._upstream.zaps(credential)
+    async def _credential(self, session: Session) -> Credential:
+        found = await self._credentials.get(session.tenant_id, session.user_id)
+        return active(found, user_id=session.user_id)
 
     async def _known(self, session: Session) -> set[str]:
         """Return the Zaps that are known to be of the user's other sessions."""
@@ -142,12 +140,7 @@ class Creator:
         return {other.zap.id for other in found.sessions if other.zap.id is not None and other.id != session.id}
 
     async def _note(self, key: SessionKey, answered: ZapAnswered) -> Applied:
-        for wait in ANSWER_PATIENCE:
-            try:
-                return await self._commits.apply(key, answered)
-            except StoreUnavailableError:
-                await self._clock.sleep(wait)
-        return await self._commits.apply(key, answered)
+        return await insist(lambda: self._commits.apply(key, answered), waits=ANSWER_PATIENCE, clock=self._clock)
 
 
 def _replayed(intent: Applied) -> Applied:

@@ -11,6 +11,7 @@ from orchestrator.core.ports.credentials import (
     Credential,
     CredentialStore,
     Kept,
+    NewTokens,
     Profile,
     Refresh,
     SignInReason,
@@ -35,54 +36,27 @@ class ToldCredentials:
         self._sessions = sessions
         self._commits = commits
 
-    async def put(  # noqa: PLR0913 - what a sign-in brings
+    async def put(
         self,
         tenant_id: str,
         user_id: str,
+        tokens: NewTokens,
         *,
-        access_token: str,
         profile: Profile | None,
-        expires_at: Instant | None,
         now: Instant,
-        refresh_token: str | None = None,
         sign_in_id: str | None = None,
     ) -> Credential:
         """Store new tokens, as the store does, and tell the sessions."""
-        credential = await self._store.put(
-            tenant_id,
-            user_id,
-            access_token=access_token,
-            profile=profile,
-            expires_at=expires_at,
-            now=now,
-            refresh_token=refresh_token,
-            sign_in_id=sign_in_id,
-        )
+        credential = await self._store.put(tenant_id, user_id, tokens, profile=profile, now=now, sign_in_id=sign_in_id)
         await self._tell_now(tenant_id, user_id)
         return credential
 
-    async def renew(  # noqa: PLR0913 - what a refresh brings
-        self,
-        tenant_id: str,
-        user_id: str,
-        *,
-        generation: int,
-        refresh_id: str,
-        access_token: str,
-        refresh_token: str,
-        expires_at: Instant | None,
-        now: Instant,
+    async def renew(
+        self, tenant_id: str, user_id: str, tokens: NewTokens, *, generation: int, refresh_id: str, now: Instant
     ) -> Credential | None:
         """Store the tokens that a refresh brought, as the store does, and tell the sessions that knew of trouble."""
         credential = await self._store.renew(
-            tenant_id,
-            user_id,
-            generation=generation,
-            refresh_id=refresh_id,
-            access_token=access_token,
-            refresh_token=refresh_token,
-            expires_at=expires_at,
-            now=now,
+            tenant_id, user_id, tokens, generation=generation, refresh_id=refresh_id, now=now
         )
         if credential is not None:
             await self._tell_now(tenant_id, user_id)

@@ -18,24 +18,19 @@ from orchestrator.core.errors.attempts import AttemptStaleError, CandidatesFound
 from orchestrator.core.errors.base import NotFoundError
 from orchestrator.core.errors.credentials import CredentialRefusedError, SignInRequiredError
 from orchestrator.core.errors.requests import IdempotencyKeyReusedError
-from orchestrator.core.errors.sessions import (
-    AliasTakenError,
-    IllegalSignalError,
-    SessionLockedError,
-    StepNotFoundError,
-    TooManyStepsError,
-)
+from orchestrator.core.errors.sessions import AliasTakenError, IllegalSignalError, TooManyStepsError
 from orchestrator.core.errors.store import ReferenceTakenError
 from orchestrator.core.errors.tenants import ClientMissingError
 from orchestrator.core.errors.upstream import UpstreamUnavailableError
 from orchestrator.core.interventions import Act
 from orchestrator.core.ports.around import Clock, Ids
-from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore, Standing
+from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore, NewTokens, Standing
 from orchestrator.core.ports.sessions import Outcome, ReceiptStore, SessionStore
 from orchestrator.core.ports.tenants import UserStore
 from orchestrator.core.ports.tokens import Client
 from orchestrator.core.ports.upstream import AppPage, CatalogAction, CatalogApp, Upstream
 from orchestrator.core.ports.watches import WatchStore
+from orchestrator.core.required import active, require_open, step_of
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,
@@ -53,7 +48,6 @@ from orchestrator.core.session import (
     SessionKey,
     Step,
     StepState,
-    WatchKey,
     shard_of,
 )
 from orchestrator.core.signals import (
@@ -209,12 +203,12 @@ class Engine:
     async def choose_app(self, key: SessionKey, step_id: str, app_id: str, *, terms: Terms = ANY_TERMS) -> Applied:
         """Give a step its app; where it needs an authentication, list the user's first: that is the baseline."""
         session, credential = await self._with_credential(key)
-        step = _step_of(session, step_id)
-        _require_open(session)
+        step = step_of(session, step_id)
+        require_open(session)
         terms.check(session)
         if step.app is not None and step.app.id == app_id:
             return Applied(session=session, outcome=Outcome.DUPLICATE)
-        chosen = await self._app_chosen(_active(session, credential), step_id, app_id)
+        chosen = await self._app_chosen(active(credential, user_id=session.user_id), step_id, app_id)
         return await self._commits.apply(key, chosen, terms=terms, read=session)
 
     async def list_actions(self, key: SessionKey, step_id: str) -> tuple[CatalogAction, ...]:
@@ -278,7 +272,8 @@ class Engine:
         A picker's listing that shows it so confirms what was picked from it for a minute; else there is another one.
         As an `act` it is an operator's choice: the evidence says so, and Zapier is always asked.
 
-        Raises UpstreamUnavailableError when it is missing from a listing that is not complete.
+        Raises IllegalSignalError for a step that needs none, AuthenticationNotUsableError for what is not listed or has
+        expired, UpstreamUnavailableError when it is missing from a listing that is not complete.
         """
         session, step = await self._open_step(key, step_id)
         terms.check(session)
@@ -293,7 +288,7 @@ class Engine:
             raise UpstreamUnavailableError(problem="the list of authentications is not complete")
 
         async def selected(current: Session) -> Signal:
-            watch = await self._watches.load(_watch_key(current, app_id), now=self._clock.now())
+            watch = await self._watches.load(current.watch_key(app_id), now=self._clock.now())
             return AuthenticationSelected(
                 step_id=step_id,
                 authentication_id=authentication_id,
@@ -326,7 +321,7 @@ class Engine:
             if earlier is not None:
                 return _opened(earlier, step_id)
             terms.check(session)
-            _require_open(session)
+            require_open(session)
             if step.state in {StepState.NEEDS_AUTH, StepState.RESOLVED}:
                 terms = terms.after(await self.prepare(session, step, terms))
         opening = PopupOpened(step_id=step_id, attempt_id=attempt_id or self._ids.new("at"), context=context)
@@ -363,15 +358,9 @@ class Engine:
         except SignInRequiredError as refused:
             raise CredentialRefusedError(user_id=user_id) from refused
         now = self._clock.now()
-        return await self._credentials.put(
-            tenant_id,
-            user_id,
-            access_token=access_token,
-            profile=profile,
-            expires_at=None if expires_in is None else now + expires_in,
-            now=now,
-            refresh_token=refresh_token,
-        )
+        expires_at = None if expires_in is None else now + expires_in
+        tokens = NewTokens(access_token=access_token, refresh_token=refresh_token, expires_at=expires_at)
+        return await self._credentials.put(tenant_id, user_id, tokens, profile=profile, now=now)
 
     async def erase_user(self, tenant_id: str, user_id: str) -> None:
         """Erase everything that is kept of a user. Raises as `UserStore.erase`."""
@@ -379,7 +368,8 @@ class Engine:
         self._commits.recollection.drop_user(tenant_id, user_id)
 
     async def _credential(self, session: Session) -> Credential:
-        return _active(session, await self._credentials.get(session.tenant_id, session.user_id))
+        found = await self._credentials.get(session.tenant_id, session.user_id)
+        return active(found, user_id=session.user_id)
 
     async def _with_credential(self, key: SessionKey) -> tuple[Session, Credential | None]:
         """Return the session with its user's credential: by one exchange where it is recalled whose it is."""
@@ -399,7 +389,7 @@ class Engine:
         is_just_opened = isinstance(signal, PopupOpened) and signal.context.elapsed_ms is None
         if is_just_opened or step is None or step.app is None or step.attempt(signal.attempt_id) is not None:
             return signal
-        return replace(signal, watch=await self._watches.load(_watch_key(session, step.app.id), now=self._clock.now()))
+        return replace(signal, watch=await self._watches.load(session.watch_key(step.app.id), now=self._clock.now()))
 
     async def _begun_before(self, new: NewSession, terms: Terms) -> Applied | None:
         """Look for what the request would make before Zapier is asked; without that the commit tells soon enough."""
@@ -480,9 +470,7 @@ class Engine:
             return session
         shown = {found.id for found in step.candidates}
         session = await self._refresh(session, step, await self._list(session, step), seqs=terms.seqs)
-        refreshed = session.step(step.id)
-        if refreshed is None:
-            raise StepNotFoundError(session_id=session.id, step_id=step.id)
+        refreshed = step_of(session, step.id)
         is_found = refreshed.authentication is not None and refreshed.authentication != step.authentication
         if is_found or {found.id for found in refreshed.candidates} - shown:
             raise CandidatesFoundError(session_id=session.id, step_id=step.id)
@@ -494,7 +482,7 @@ class Engine:
         connect = await self._link(session, listing.app_id)
 
         async def refreshed(current: Session) -> Signal:
-            watch = await self._watches.load(_watch_key(current, listing.app_id), now=self._clock.now())
+            watch = await self._watches.load(current.watch_key(listing.app_id), now=self._clock.now())
             return AuthenticationsRefreshed(step_id=step.id, listing=listing, connect=connect, claims=watch.claims)
 
         return (await self._commits.apply(session.key, refreshed, terms=Terms(seqs=seqs))).session
@@ -532,37 +520,17 @@ class Engine:
 
     async def _step(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
         session = await self._sessions.load(key)
-        return session, _step_of(session, step_id)
+        return session, step_of(session, step_id)
 
     async def _open_step(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
         session, step = await self._step(key, step_id)
-        _require_open(session)
+        require_open(session)
         return session, step
-
-
-def _step_of(session: Session, step_id: str) -> Step:
-    step = session.step(step_id)
-    if step is None:
-        raise StepNotFoundError(session_id=session.id, step_id=step_id)
-    return step
-
-
-def _active(session: Session, credential: Credential | None) -> Credential:
-    if credential is None or credential.state is not CredentialState.ACTIVE:
-        raise SignInRequiredError(user_id=session.user_id)
-    return credential
-
-
-def _require_open(session: Session) -> None:
-    if not session.is_open:
-        raise SessionLockedError(session_id=session.id, status=session.status)
 
 
 def _opened(applied: Applied, step_id: str) -> OpenedPopup:
     session = applied.session
-    step = session.step(step_id)
-    if step is None:
-        raise StepNotFoundError(session_id=session.id, step_id=step_id)
+    step = step_of(session, step_id)
     attempt = step.attempt(applied.made or "")
     if attempt is None or step.app is None or step.connect is None or attempt.app_id != step.app.id:
         raise AttemptStaleError(session_id=session.id, step_id=step_id, attempt_id=applied.made or "")
@@ -573,10 +541,6 @@ def _opened(applied: Applied, step_id: str) -> OpenedPopup:
         outcome=applied.outcome,
         is_replay=applied.is_replay,
     )
-
-
-def _watch_key(session: Session, app_id: str) -> WatchKey:
-    return WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
 
 
 def _joined(one: Decision, following: Decision) -> Decision:

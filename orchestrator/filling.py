@@ -11,15 +11,14 @@ from orchestrator.core.errors.actions import (
     StepNotUsableError,
     StepTestRepeatedError,
 )
-from orchestrator.core.errors.credentials import SignInRequiredError
-from orchestrator.core.errors.sessions import SessionLockedError, StepNotFoundError
 from orchestrator.core.errors.store import StaleVersionError
 from orchestrator.core.fields import Form, filled, flaws, invalidates, picked, vanished, with_defaults
 from orchestrator.core.mapping import Compiler, FieldFlaw, has_references
 from orchestrator.core.ports.around import Ids
-from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore
+from orchestrator.core.ports.credentials import Credential, CredentialStore
 from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.ports.upstream import ActionUse, Choice, Output, StepTestRun, Upstream
+from orchestrator.core.required import active, require_open, step_of
 from orchestrator.core.session import Action, App, JsonObject, Session, SessionKey, Step
 from orchestrator.core.signals import InputsGiven, Signal, StepTestRequested
 from orchestrator.core.terms import ANY_TERMS, Terms
@@ -121,9 +120,7 @@ class Filler:
             cleared = tuple(sorted({*cleared, *gone}))
 
         async def given(current: Session) -> Signal:
-            step = current.step(step_id)
-            if step is None:
-                raise StepNotFoundError(session_id=current.id, step_id=step_id)
+            step = step_of(current, step_id)
             if (step.action, step.authentication, step.inputs) != (place.action, place.step.authentication, before):
                 raise StaleVersionError(session_id=current.id)
             kept = picked(form, after, authentication_id=place.authentication_id)
@@ -192,19 +189,16 @@ class Filler:
 
     async def _place(self, key: SessionKey, step_id: str, *, is_write: bool = False) -> _Place:
         session = await self._sessions.load(key)
-        step = session.step(step_id)
-        if step is None:
-            raise StepNotFoundError(session_id=key.session_id, step_id=step_id)
-        if is_write and not session.is_open:
-            raise SessionLockedError(session_id=session.id, status=session.status)
+        step = step_of(session, step_id)
+        if is_write:
+            require_open(session)
         if step.app is None or not step.is_settled or step.action is None:
             lacks = (
                 "has no app" if step.app is None else f"is in {step.state}" if not step.is_settled else "has no action"
             )
             raise StepNotUsableError(session_id=session.id, step_id=step_id, lacks=lacks)
-        credential = await self._credentials.get(session.tenant_id, session.user_id)
-        if credential is None or credential.state is not CredentialState.ACTIVE:
-            raise SignInRequiredError(user_id=session.user_id)
+        found = await self._credentials.get(session.tenant_id, session.user_id)
+        credential = active(found, user_id=session.user_id)
         return _Place(session=session, step=step, app=step.app, action=step.action, credential=credential)
 
 

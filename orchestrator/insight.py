@@ -21,14 +21,14 @@ from orchestrator.core.ports.watches import Watch, WatchStore
 from orchestrator.core.ports.webhooks import DeliveryStore, EndpointStore
 from orchestrator.core.ports.workers import WorkerRoll
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import App, Session, StepState, WatchKey
+from orchestrator.core.session import App, Session, StepState
 from orchestrator.core.values import replace
 from orchestrator.core.why.apps import why_app
 from orchestrator.core.why.facts import AppFacts, Conditions, SessionFacts, Undelivered
 from orchestrator.core.why.findings import Diagnosis
 from orchestrator.core.why.sessions import why_session
 from orchestrator.directory import Directory
-from orchestrator.oversight import ALIVE_FOR, Oversight
+from orchestrator.oversight import Oversight
 
 MOST_DELIVERIES: Final = 200
 MOST_ENTRIES: Final = 100
@@ -160,7 +160,7 @@ class Insight:
         """Return what may hold up the checks that a session waits for."""
         now = self._clock.now()
         apps = dict.fromkeys(app.id for app in _apps(session))
-        keys = [WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id) for app_id in apps]
+        keys = [session.watch_key(app_id) for app_id in apps]
         credential, watches = await asyncio.gather(
             self._credentials.standing(session.tenant_id, session.user_id),
             asyncio.gather(*(self._watches.load(key, now=now) for key in keys)),
@@ -178,7 +178,7 @@ class Insight:
         budget, workers = await asyncio.gather(
             self._budget.usage(egress=self._egress, partner=partner, now=now), self._workers.all()
         )
-        alive = sum(now - worker.seen_at < ALIVE_FOR for worker in workers)
+        alive = sum(worker.is_alive(now=now) for worker in workers)
         return Conditions(now=now, policy=self._policy, budget=budget, workers=alive)
 
     async def _jumps(self, session: Session) -> Mapping[str, Jump]:

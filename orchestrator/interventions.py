@@ -12,22 +12,21 @@ from dataclasses import dataclass
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.deliveries import Delivery
 from orchestrator.core.errors.base import ZapwrightError
-from orchestrator.core.errors.credentials import SignInRequiredError
 from orchestrator.core.errors.store import StoreError
 from orchestrator.core.interventions import Act, Intervention
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.audit import AuditLog
 from orchestrator.core.ports.budget import Budget
-from orchestrator.core.ports.credentials import CredentialState, CredentialStore
+from orchestrator.core.ports.credentials import CredentialStore
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.watches import PAUSED, WatchStore
 from orchestrator.core.ports.workers import WorkerRoll
-from orchestrator.core.session import SECOND, Instant, Millis, Session, WatchKey
+from orchestrator.core.required import active
+from orchestrator.core.session import SECOND, Instant, Millis, Session
 from orchestrator.core.signals import CheckWanted, DeadlinesExtended, SessionCancelled, Signal, StepReset
 from orchestrator.core.terms import Terms
 from orchestrator.directory import Directory
 from orchestrator.engine import Engine
-from orchestrator.oversight import ALIVE_FOR
 from orchestrator.relaying import Render
 from orchestrator.webhooks import Webhooks
 
@@ -101,8 +100,7 @@ class Interventions:
 
         async def do() -> Applied:
             standing = await self._credentials.standing(session.tenant_id, session.user_id)
-            if standing is None or standing.state is not CredentialState.ACTIVE:
-                raise SignInRequiredError(user_id=session.user_id)
+            active(standing, user_id=session.user_id)
             return await self._engine.apply(session.key, CheckWanted(step_id=step_id), terms=wish.terms, act=act)
 
         return await self._looked(await self._audited(session, act, wish, do), step_id)
@@ -177,12 +175,11 @@ class Interventions:
         if step is None or step.app is None:
             return Looked(applied=applied, check_at=None)
         session, now = applied.session, self._clock.now()
-        key = WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id)
-        watch = await self._watches.load(key, now=now)
+        watch = await self._watches.load(session.watch_key(step.app.id), now=now)
         partner = await self._directory.partner_of(session.tenant_id)
         sides = await self._budget.usage(egress=self._egress, partner=partner, now=now)
         cooldown = max(side.cooldown_until for side in sides)
-        alive = sum(now - worker.seen_at < ALIVE_FOR for worker in await self._workers.all())
+        alive = sum(worker.is_alive(now=now) for worker in await self._workers.all())
         due = watch.next_check_at
         return Looked(
             applied=applied,

@@ -14,7 +14,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
@@ -39,8 +39,12 @@ _SECRET_NAME: Final = re.compile(r"token|secret|passw|authorization|cookie|(api|
 _BEARER: Final = re.compile(r"\b(bearer\s+)\S+", re.IGNORECASE)
 _SECRET_OF_LINK: Final = re.compile(r"-(?<=[0-9A-Za-z]-)[2-7A-Za-z]{32}(?![0-9A-Za-z])")
 _SIGNED: Final = "eyJ"
-_SHAPES: Final = re.compile(rf"(?:{KEY_PREFIX}|{SECRET_PREFIX})[\w+/=-]+|{_SIGNED}[\w-]+\.[\w-]+\.[\w-]+")
-"""API keys, webhook secrets, client tokens."""
+_GIVEN: Final = f"(?:{KEY_PREFIX}|{SECRET_PREFIX})"
+SHAPES: Final = re.compile(rf"{_GIVEN}[\w+/=-]+|{_SIGNED}[\w-]++\.[\w-]++\.[\w-]++|({_SIGNED}(?:(?!{_GIVEN})[\w-])*+)")
+"""API keys, webhook secrets, client tokens; and, as its group, what begins like a token and is none.
+
+That is passed over as a whole: a token looked for again from within it would cost the square of its length.
+"""
 
 _COMMANDS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _USER_OF_URL: Final = re.compile(r"(?<=://)[^/\s@]+@")
@@ -54,7 +58,7 @@ def configure(settings: Settings, *, stream: TextIO | None = None, is_final: boo
     """
     stream = stream or sys.stderr
     chain, renderer = _chain(), _guarded(_renderer(settings, stream), secrets_of(settings))
-    sink = Sink(stream, gathers=is_final)
+    sink = Sink(stream, gathers=is_final, gap=partial(_gap, renderer))
     structlog.configure(
         processors=[*chain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
@@ -82,11 +86,16 @@ class Sink:
     What is written at once stands behind what was gathered. So does what is left of that when the process ends; who
     kills it takes what was said since the tick began. A piece is no longer than what a pipe takes whole: lines of
     several processes never mix.
+
+    Nobody who says something fails because it cannot be written (a reader that is gone, a full disk). About how many
+    lines that took, `gap` says before the next one that can be.
     """
 
-    def __init__(self, stream: TextIO, *, gathers: bool) -> None:
+    def __init__(self, stream: TextIO, *, gathers: bool, gap: Callable[[int], str]) -> None:
         self._stream = stream
         self._gathers = gathers
+        self._gap = gap
+        self._missing = 0
         self._gathered: deque[str] = deque()
         self._planned_in: asyncio.AbstractEventLoop | None = None
         if gathers:
@@ -120,9 +129,19 @@ class Sink:
         self._put(piece)
 
     def _put(self, piece: str) -> None:
-        if piece:
+        if not piece:
+            return
+        missing = self._missing
+        try:
+            if missing:
+                self._stream.flush()  # a stream may have kept the first: nothing is put behind that while it is stuck
+                self._stream.write(self._gap(missing))
             self._stream.write(piece)
             self._stream.flush()
+        except (OSError, ValueError):  # the second is of a stream that is closed, or knows not all letters
+            self._missing += piece.count("\n")
+        else:
+            self._missing -= missing
 
     def _end_tick(self) -> None:
         self._planned_in = None
@@ -133,6 +152,12 @@ class Sink:
         with suppress(IndexError):
             while True:
                 yield self._gathered.popleft()
+
+
+def _gap(renderer: Processor, lines: int) -> str:
+    """Say about how many lines are missing, on a line of its own; of the first some may be there, or all, but late."""
+    line: EventDict = {"event": "log_lines_missing", "about": lines, "level": "warning", "logger": __name__}
+    return f"\n{renderer(None, 'warning', _stamped(None, 'warning', line))!s}\n"
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -191,13 +216,18 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     return tuple(secret for secret in found if len(secret) >= SHORTEST_SECRET)
 
 
+def without_secrets(text: str) -> str:
+    """Return a text without what is a secret of ours by its shape."""
+    if KEY_PREFIX in text or SECRET_PREFIX in text or _SIGNED in text:
+        return SHAPES.sub(lambda found: found[1] or REDACTED, text)
+    return text
+
+
 def _guarded(renderer: Processor, secrets: Sequence[str]) -> Processor:
     """Let nothing through that is a secret of ours by its shape, or one of those, wherever in a line it came to be."""
 
     def guarded(logger: WrappedLogger, method: str, line: EventDict) -> str:
-        text = str(renderer(logger, method, line))
-        if KEY_PREFIX in text or SECRET_PREFIX in text or _SIGNED in text:
-            text = _SHAPES.sub(REDACTED, text)
+        text = without_secrets(str(renderer(logger, method, line)))
         for secret in secrets:
             if secret in text:
                 text = text.replace(secret, REDACTED)

@@ -7,7 +7,7 @@ An app's id is the one exception, and bounded: a process names the first `MOST_A
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -440,11 +440,6 @@ def serving(metrics: Metrics, settings: Settings) -> Iterator[None]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def metrics_of(process: Process) -> Iterable[Metric]:
-    """Return what a process shows."""
-    return (metric for metric in CATALOGUE if process in metric.by)
 
 
 if TYPE_CHECKING:

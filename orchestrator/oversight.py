@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from orchestrator.core.endpoints import Endpoint
-from orchestrator.core.health import (
-    BASELINE_HOURS,
-    HOUR,
-    RECENT_MINUTES,
-    Fate,
-    Jump,
-    Popups,
-    Rate,
-    Stage,
-    baseline,
-    jump,
-    sum_of,
-)
+from orchestrator.core.errors.webhooks import EndpointNotFoundError
+from orchestrator.core.health import Fate, Stage
 from orchestrator.core.links import code_meant
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.budget import Budget, Usage
@@ -31,37 +20,17 @@ from orchestrator.core.ports.sessions import SessionQuery, SessionStore
 from orchestrator.core.ports.watches import Watch, WatchQuery, WatchStore
 from orchestrator.core.ports.webhooks import DeliveryPage, DeliveryQuery, DeliveryStore, EndpointStore, Reception
 from orchestrator.core.ports.workers import Queues, WorkerReport, WorkerRoll
-from orchestrator.core.session import (
-    MINUTE,
-    SECOND,
-    BrowserFamily,
-    Instant,
-    Millis,
-    Session,
-    SessionStatus,
-    StepState,
-    WatchKey,
-    session_shard,
-)
+from orchestrator.core.session import MINUTE, Instant, Session, SessionStatus, StepState, is_session_id
 from orchestrator.core.waiting import Waiting, overdue, stuck_by, waiting
 from orchestrator.directory import Directory
+from orchestrator.lately import AppHealth, Tally, fates_of
 from orchestrator.queries import Queries, Snapshot
 
-ALIVE_FOR: Final[Millis] = 30 * SECOND
-"""How long a worker is taken to live that was not heard of."""
-
 FUNNEL_HOURS: Final = 24
-SETTLED_AFTER: Final[Millis] = 10 * MINUTE
-"""So long after its end nobody counts anything in an hour, or a minute, any more: clocks differ by less."""
-
 WAITING: Final = Situation(status=SessionStatus.BUILDING, state=StepState.AWAITING_POPUP)
-NO_SESSIONS: Final = AppSessions(sessions=0, waiting=0)
 
 Sees: TypeAlias = frozenset[str] | None
 """The tenants that somebody may see, None for every one."""
-
-ByBrowser: TypeAlias = Mapping[BrowserFamily, Mapping[Fate, int]]
-"""What became of popups, by the family of browsers they were in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,23 +49,6 @@ class Side:
     usage: Usage
     is_egress: bool
     tenants: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppHealth:
-    """An app: its sessions now, its popups of the last day, and whether they do worse than usual."""
-
-    app_id: str
-    title: str | None
-    sessions: AppSessions
-    browsers: ByBrowser
-    usual: Rate | None
-    jump: Jump | None
-
-    @property
-    def popups(self) -> Mapping[Fate, int]:
-        """What became of its popups, whatever the browser."""
-        return added(self.browsers.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,59 +102,6 @@ class Staff:
     outbox: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Lately:
-    """What some tenants' popups did, by app: in the last day, and in each of its last minutes. `hours`: everybody's."""
-
-    now: Instant
-    hours: Mapping[Instant, Counts]
-    day: Mapping[str, ByBrowser]
-    minutes: Mapping[str, Mapping[Instant, ByBrowser]]
-    titles: Mapping[str, str]
-
-    def app(self, app_id: str, sessions: AppSessions) -> AppHealth:
-        """Tell how an app does, of which there are these sessions."""
-        browsers = self.day.get(app_id, {})
-        rates = {browser: Rate.of(fates) for browser, fates in browsers.items()}
-        day = sum_of(rates.values())
-        is_theirs = bool(browsers) or sessions.sessions > 0
-        return AppHealth(
-            app_id=app_id,
-            title=self.titles.get(app_id) if is_theirs else None,  # or it would tell that somebody else has it
-            sessions=sessions,
-            browsers=browsers,
-            usual=baseline(day),
-            jump=self._jump(app_id, day, rates),
-        )
-
-    def apps(self, sessions: Mapping[str, AppSessions]) -> tuple[AppHealth, ...]:
-        """Tell how every app does: those that jumped first, then those with the most popups, then the most sessions."""
-        known = (self.app(app_id, sessions.get(app_id, NO_SESSIONS)) for app_id in {*self.day, *sessions})
-        return tuple(
-            sorted(
-                known,
-                key=lambda app: (
-                    app.jump is None,
-                    -app.popups.get(Fate.OPENED, 0),
-                    -app.sessions.sessions,
-                    app.app_id,
-                ),
-            )
-        )
-
-    def _jump(self, app_id: str, day: Rate, rates: Mapping[BrowserFamily, Rate]) -> Jump | None:
-        """Look for one in all browsers together, then in each family."""
-        minutes = self.minutes.get(app_id)
-        if not minutes:
-            return None
-        together = {at: sum_of(map(Rate.of, browsers.values())) for at, browsers in minutes.items()}
-        found = jump(day, together, now=self.now)
-        for browser, rate in () if found else rates.items():
-            alone = {at: Rate.of(browsers[browser]) for at, browsers in minutes.items() if browser in browsers}
-            found = found or jump(rate, alone, now=self.now, browser=browser)
-        return found
-
-
 class Oversight:
     """Reads for operators. Each is told which tenants are theirs to see, and shows nothing of any other."""
 
@@ -236,8 +135,7 @@ class Oversight:
         self._directory = directory
         self._clock = clock
         self._egress = egress
-        self._hours = _Ledger(census.hours, length=HOUR)
-        self._minutes = _Ledger(census.minutes, length=MINUTE)
+        self._tally = Tally(census)
 
     # --- sessions ---
 
@@ -264,11 +162,7 @@ class Oversight:
         """Return the id of the one session that is meant, if it is one."""
         if quoted is None:
             return None
-        try:
-            session_shard(quoted)
-        except ValueError:
-            return await self._sessions.quoted(quoted)
-        return quoted
+        return quoted if is_session_id(quoted) else await self._sessions.quoted(quoted)
 
     async def _seen(self, sessions: Sequence[Session]) -> tuple[Seen, ...]:
         snapshots = await asyncio.gather(*map(self._queries.snapshot, sessions))
@@ -276,7 +170,7 @@ class Oversight:
         now = self._clock.now()
         checks = await self._watches.next_checks(
             {
-                WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
+                session.watch_key(app_id)
                 for session, waits_for in zip(sessions, waits, strict=True)
                 if waits_for is not None
                 for app_id in waits_for.apps
@@ -287,11 +181,7 @@ class Oversight:
             Seen(
                 snapshot=snapshot,
                 waiting=waits_for,
-                is_overdue=waits_for is not None
-                and any(
-                    WatchKey(tenant_id=one.tenant_id, user_id=one.user_id, app_id=app_id) in late
-                    for app_id in waits_for.apps
-                ),
+                is_overdue=waits_for is not None and any(one.watch_key(app_id) in late for app_id in waits_for.apps),
             )
             for one, snapshot, waits_for in zip(sessions, snapshots, waits, strict=True)
         )
@@ -304,7 +194,7 @@ class Oversight:
         situations, waits, lately, sides = await asyncio.gather(
             self._census.situations(tenants),
             self._census.waiting(tenants, now=now),
-            self._lately(tenants, now=now),
+            self._tally.lately(tenants, now=now),
             self.sides(sees),
         )
         return Overview(
@@ -320,20 +210,20 @@ class Oversight:
     async def apps(self, sees: Sees) -> tuple[Instant, tuple[AppHealth, ...]]:
         """Return the moment, and every app that has sessions or had popups in the last day; those that jumped first."""
         now, tenants = self._clock.now(), await self._tenants(sees)
-        sessions, lately = await asyncio.gather(self._census.apps(tenants), self._lately(tenants, now=now))
+        sessions, lately = await asyncio.gather(self._census.apps(tenants), self._tally.lately(tenants, now=now))
         return now, lately.apps(sessions)
 
     async def app(self, sees: Sees, app_id: str) -> tuple[Instant, AppDetails]:
         """Return the moment, and one app; of one that nobody uses all is zero."""
         now, tenants = self._clock.now(), await self._tenants(sees)
         situations, lately = await asyncio.gather(
-            self._census.situations(tenants, app_id=app_id), self._lately(tenants, now=now)
+            self._census.situations(tenants, app_id=app_id), self._tally.lately(tenants, now=now)
         )
         sessions = AppSessions(sessions=sum(situations.values()), waiting=situations.get(WAITING, 0))
         return now, AppDetails(
             health=lately.app(app_id, sessions),
             situations=situations,
-            hours=tuple((at, _fates(counts.popups, app_id, tenants)) for at, counts in lately.hours.items()),
+            hours=tuple((at, fates_of(app_id, counts.popups, tenants)) for at, counts in lately.hours.items()),
         )
 
     # --- the budget ---
@@ -358,7 +248,7 @@ class Oversight:
     async def calls(self, sees: Sees) -> tuple[Called, ...]:
         """Return what was asked of Zapier in the last hour, by tenant and endpoint."""
         now, tenants = self._clock.now(), await self._tenants(sees)
-        minutes = await self._minutes.latest(RECENT_MINUTES[-1], now=now)
+        minutes = await self._tally.minutes(now=now)
         hour: defaultdict[CallKind, Counter[CallEnd]] = defaultdict(Counter)
         lately: Counter[CallKind] = Counter()
         for at, counts in minutes.items():
@@ -385,10 +275,10 @@ class Oversight:
     async def staff(self) -> Staff:
         """Return the workers and what waits for them, whosever it is."""
         at = self._clock.now()
-        workers, outbox, queues = await asyncio.gather(
+        workers, backlog, queues = await asyncio.gather(
             self._workers.all(), self._deliveries.backlog(range(self._shards), now=at), self._depths()
         )
-        return Staff(at=at, workers=workers, outbox=outbox.events, queues=queues)
+        return Staff(at=at, workers=workers, outbox=backlog.events, queues=queues)
 
     async def _depths(self) -> Mapping[str, int | None]:
         return {} if self._queues is None else await self._queues.depths()
@@ -406,58 +296,20 @@ class Oversight:
         receptions = await self._deliveries.receptions([(one.tenant_id, one.id) for one in endpoints])
         return tuple(zip(endpoints, receptions, strict=True))
 
+    async def endpoint(self, sees: Sees, endpoint_id: str) -> Endpoint:
+        """Return an endpoint of any of these tenants, or of one of their sessions. Raises EndpointNotFoundError."""
+        tenants = await self._tenants(sees)
+        found = await self._endpoints.get_each([(tenant_id, endpoint_id) for tenant_id in tenants])
+        endpoint = next((one for one in found if one is not None), None)
+        if endpoint is None:
+            raise EndpointNotFoundError(endpoint_id=endpoint_id)
+        return endpoint
+
     # --- counts ---
 
     async def _tenants(self, sees: Sees) -> tuple[str, ...]:
         known = (tenant.id for tenant in await self._directory.tenants())
         return tuple(tenant_id for tenant_id in known if sees is None or tenant_id in sees)
-
-    async def _lately(self, tenants: Sequence[str], *, now: Instant) -> _Lately:
-        hours, minutes = await asyncio.gather(
-            self._hours.latest(BASELINE_HOURS, now=now), self._minutes.latest(RECENT_MINUTES[-1], now=now)
-        )
-        by_minute: defaultdict[str, dict[Instant, ByBrowser]] = defaultdict(dict)
-        for at, counts in minutes.items():
-            for app_id, browsers in _by_app([counts.popups], tenants).items():
-                by_minute[app_id][at] = browsers
-        present = [counts.popups for at, counts in hours.items() if at not in self._hours.past]
-        return _Lately(
-            now=now,
-            hours=hours,
-            day=_together(self._hours.past_by_app(tenants), _by_app(present, tenants)),
-            minutes=by_minute,
-            titles={app_id: title for counts in hours.values() for app_id, title in counts.titles.items()},
-        )
-
-
-class _Ledger:
-    """Counts by the hour, or by the minute. Those that are over are read once, and added up once."""
-
-    def __init__(self, read: Callable[[Sequence[Instant]], Awaitable[tuple[Counts, ...]]], *, length: Millis) -> None:
-        self._read = read
-        self._length = length
-        self._added_up: dict[tuple[str, ...], Mapping[str, ByBrowser]] = {}
-        self.past: Mapping[Instant, Counts] = {}
-        """Those that nobody adds to any more."""
-
-    async def latest(self, number: int, *, now: Instant) -> Mapping[Instant, Counts]:
-        """Return so many of them by their beginnings, oldest first, and the present one."""
-        present = now - now % self._length
-        wanted = [present - back * self._length for back in reversed(range(number + 1))]
-        missing = [at for at in wanted if at not in self.past]
-        found = dict(zip(missing, await self._read(missing), strict=True))
-        latest = {at: found[at] if at in found else self.past[at] for at in wanted}
-        past = {at: counts for at, counts in latest.items() if at + self._length + SETTLED_AFTER <= now}
-        if past.keys() != self.past.keys():
-            self.past, self._added_up = past, {}
-        return latest
-
-    def past_by_app(self, tenants: Sequence[str]) -> Mapping[str, ByBrowser]:
-        """Return these tenants' popups of those that are over."""
-        whose = tuple(tenants)
-        if whose not in self._added_up:
-            self._added_up[whose] = _by_app((counts.popups for counts in self.past.values()), frozenset(whose))
-        return self._added_up[whose]
 
 
 def oldest(waits: Iterable[WaitingSession]) -> WaitingSession | None:
@@ -467,40 +319,3 @@ def oldest(waits: Iterable[WaitingSession]) -> WaitingSession | None:
 
 def _stages(counts: Counts, tenants: Iterable[str]) -> Mapping[Stage, int]:
     return {stage: sum(counts.stages.get((tenant_id, stage), 0) for tenant_id in tenants) for stage in Stage}
-
-
-def _by_app(counted: Iterable[Mapping[Popups, Mapping[Fate, int]]], tenants: Container[str]) -> dict[str, ByBrowser]:
-    found: defaultdict[str, defaultdict[BrowserFamily, Counter[Fate]]] = defaultdict(lambda: defaultdict(Counter))
-    for popups in counted:
-        for of, fates in popups.items():
-            if of.tenant_id in tenants:
-                total = found[of.app_id][of.browser]
-                for fate, count in fates.items():
-                    total[fate] += count
-    return {app_id: dict(browsers) for app_id, browsers in found.items()}
-
-
-def _together(*counted: Mapping[str, ByBrowser]) -> Mapping[str, ByBrowser]:
-    """Add up, by app and browser."""
-    found: defaultdict[str, defaultdict[BrowserFamily, list[Mapping[Fate, int]]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for apps in counted:
-        for app_id, browsers in apps.items():
-            for browser, fates in browsers.items():
-                found[app_id][browser].append(fates)
-    return {app_id: {name: added(each) for name, each in browsers.items()} for app_id, browsers in found.items()}
-
-
-def _fates(popups: Mapping[Popups, Mapping[Fate, int]], app_id: str, tenants: Container[str]) -> Mapping[Fate, int]:
-    mine = {of: fates for of, fates in popups.items() if of.app_id == app_id}
-    return added(_by_app([mine], tenants).get(app_id, {}).values())
-
-
-def added(several: Iterable[Mapping[Fate, int]]) -> Mapping[Fate, int]:
-    """Add counts of popups up."""
-    total: Counter[Fate] = Counter()
-    for one in several:
-        for fate, count in one.items():
-            total[fate] += count
-    return total

@@ -13,7 +13,7 @@ from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.credentials import CredentialStore, Standing
 from orchestrator.core.ports.sessions import EventPage, SessionPage, SessionQuery, SessionStore, SignalRecord, Written
 from orchestrator.core.ports.watches import WatchStore
-from orchestrator.core.session import ConnectLink, Instant, Session, SessionKey, Step, WatchKey
+from orchestrator.core.session import ConnectLink, Instant, Session, SessionKey, Step
 from orchestrator.core.values import value
 
 
@@ -113,11 +113,7 @@ class Queries:
 
         Nor is anything else read that its commit has told already.
         """
-        keys = {
-            WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id)
-            for step in session.steps
-            if step.app is not None and step.app_attempts
-        }
+        keys = {session.watch_key(step.app.id) for step in session.steps if step.app is not None and step.app_attempts}
         if written is not None and all(key.app_id in written.next_checks for key in keys):
             told = {key.app_id: written.next_checks[key.app_id] for key in keys}
             return Snapshot(session=session, credential=written.standing, next_checks=told)

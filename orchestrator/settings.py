@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from orchestrator.addresses import OnCluster, read_address
 from orchestrator.core.endpoints import Networks
 from orchestrator.core.schedule import Policy
-from orchestrator.core.session import SECOND
+from orchestrator.core.session import SECOND, Millis
 from orchestrator.core.tenants import DEFAULT_TENANT, Tenant, origin_of, own_app_of
 
 SHORTEST_TOKEN_KEY = 32
@@ -234,8 +234,7 @@ class Settings(BaseSettings):
     def _development_is_simulated(self) -> Self:
         if self.simulator_url is None:
             return self
-        is_zapier = f".{urlsplit(self.simulator_url).hostname}".rstrip(".").endswith(".zapier.com")
-        if is_zapier or self.simulator_url != self.zapier_api_url:
+        if _is_zapiers(self.simulator_url) or self.simulator_url != self.zapier_api_url:
             raise ValueError("simulator_url must be zapier_api_url: /demo and /dev are for no real upstream")
         return self
 
@@ -268,7 +267,7 @@ class Settings(BaseSettings):
     def _in_order(self) -> Self:
         if not self.attempt_s <= self.attempt_visible_s <= self.attempt_longest_s:
             raise ValueError("attempt_s <= attempt_visible_s <= attempt_longest_s must hold")
-        if _millis(self.session_ttl_s) > (longest := self.policy().session_ttl_longest):
+        if millis(self.session_ttl_s) > (longest := self.policy().session_ttl_longest):
             raise ValueError(f"session_ttl_s must not be greater than {longest // SECOND}")
         return self
 
@@ -293,22 +292,30 @@ class Settings(BaseSettings):
         if self.zapier_token_url is not None:
             return self.zapier_token_url
         api = self.zapier_api_url
-        is_zapier = api is None or f".{urlsplit(api).hostname}".endswith(".zapier.com")
-        return ZAPIERS_TOKEN_URL if api is None or is_zapier else f"{api.rstrip('/')}/oauth/token/"
+        return ZAPIERS_TOKEN_URL if api is None or _is_zapiers(api) else f"{api.rstrip('/')}/oauth/token/"
+
+    def queues_url(self, redis_url: str) -> str:
+        """Return where RQ's queues live, if sessions live at `redis_url`."""
+        return redis_url if self.queue_redis_url is None else self.queue_redis_url.get_secret_value()
 
     def policy(self) -> Policy:
         """Return the durations that decisions are made with."""
         return Policy(
-            session_ttl=_millis(self.session_ttl_s),
-            attempt=_millis(self.attempt_s),
-            attempt_visible=_millis(self.attempt_visible_s),
-            attempt_longest=_millis(self.attempt_longest_s),
-            baseline_fresh=_millis(self.baseline_fresh_s),
-            history=_millis(self.history_s),
-            retention=_millis(self.retention_s),
-            audit_retention=_millis(self.audit_retention_s),
+            session_ttl=millis(self.session_ttl_s),
+            attempt=millis(self.attempt_s),
+            attempt_visible=millis(self.attempt_visible_s),
+            attempt_longest=millis(self.attempt_longest_s),
+            baseline_fresh=millis(self.baseline_fresh_s),
+            history=millis(self.history_s),
+            retention=millis(self.retention_s),
+            audit_retention=millis(self.audit_retention_s),
         )
 
 
-def _millis(seconds: float) -> int:
+def _is_zapiers(url: str) -> bool:
+    return f".{urlsplit(url).hostname}".rstrip(".").endswith(".zapier.com")
+
+
+def millis(seconds: float) -> Millis:
+    """Return a duration of the settings' in milliseconds."""
     return round(seconds * SECOND)

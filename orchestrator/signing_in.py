@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, assert_never
 from urllib.parse import quote, urlencode
@@ -11,13 +10,12 @@ from urllib.parse import quote, urlencode
 import structlog
 
 from orchestrator.core.errors.credentials import SignInRefusedError, SignInRequiredError
-from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.errors.tenants import ClientMissingError
 from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.budget import Permit
-from orchestrator.core.ports.credentials import CredentialStore, Profile, SignInStore
+from orchestrator.core.ports.credentials import CredentialStore, NewTokens, Profile, SignInStore
 from orchestrator.core.ports.tokens import Client, OAuth, Tokens, TokensOver, TokensRefused, TokensUnknown
 from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.session import Instant, Millis, shard_of
@@ -34,6 +32,7 @@ from orchestrator.core.sign_ins import (
     token_of,
 )
 from orchestrator.core.tenants import digest_of
+from orchestrator.insisting import insist
 
 log = structlog.get_logger(__name__)
 
@@ -181,29 +180,14 @@ class SignIns:
             profile = await self._profile(sign_in, tokens.access_token, permits=permits[1:])
         except SignInRequiredError:
             return Failure.TOKEN_REFUSED
-        expires_at = None if tokens.expires_in is None else asked_at + tokens.expires_in
-        for wait in PATIENCE:
-            with suppress(StoreUnavailableError):
-                await self._keep(sign_in, tokens, profile, expires_at=expires_at)
-                return None
-            await self._clock.sleep(wait)
-        await self._keep(sign_in, tokens, profile, expires_at=expires_at)
+        new = tokens.to_keep(asked_at=asked_at)
+        await insist(lambda: self._keep(sign_in, new, profile), waits=PATIENCE, clock=self._clock)
         return None
 
-    async def _keep(
-        self, sign_in: SignIn, tokens: Tokens, profile: Profile | None, *, expires_at: Instant | None
-    ) -> None:
+    async def _keep(self, sign_in: SignIn, tokens: NewTokens, profile: Profile | None) -> None:
         """Make the tokens the user's, who stays erased. Twice is a later generation of the same ones."""
-        await self._credentials.put(
-            sign_in.tenant_id,
-            sign_in.user_id,
-            access_token=tokens.access_token,
-            profile=profile,
-            refresh_token=tokens.refresh_token,
-            expires_at=expires_at,
-            now=self._clock.now(),
-            sign_in_id=sign_in.id,
-        )
+        user, now = (sign_in.tenant_id, sign_in.user_id), self._clock.now()
+        await self._credentials.put(*user, tokens, profile=profile, now=now, sign_in_id=sign_in.id)
 
     async def _permits(self, sign_in: SignIn) -> list[Permit]:
         """Take two permits, or none. Raises UpstreamBusyError."""

@@ -12,8 +12,7 @@ from orchestrator.commits import Applied, Commits
 from orchestrator.core.errors.attempts import AppNotOwnError, FieldsUnansweredError
 from orchestrator.core.errors.base import ZapwrightError
 from orchestrator.core.errors.credentials import SignInRequiredError
-from orchestrator.core.errors.sessions import IllegalSignalError, SessionLockedError, StepNotFoundError
-from orchestrator.core.errors.store import StoreUnavailableError
+from orchestrator.core.errors.sessions import IllegalSignalError
 from orchestrator.core.errors.upstream import (
     FieldsRefusedError,
     UpstreamBusyError,
@@ -21,16 +20,18 @@ from orchestrator.core.errors.upstream import (
     UpstreamUnavailableError,
 )
 from orchestrator.core.ports.around import Clock, Ids
-from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore
+from orchestrator.core.ports.credentials import Credential, CredentialStore
 from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.ports.upstream import AuthenticationMade, AuthenticationNotMade, AuthenticationUnknown, Upstream
 from orchestrator.core.ports.watches import WatchStore
-from orchestrator.core.session import SECOND, Millis, Reason, Session, SessionKey, Step, StepState, WatchKey
+from orchestrator.core.required import active, require_open, step_of
+from orchestrator.core.session import SECOND, Millis, Reason, Session, SessionKey, Step, StepState
 from orchestrator.core.signals import FieldsAnswered, FieldsSent, Signal
 from orchestrator.core.tenants import OwnApp, Tenant
 from orchestrator.core.terms import ANY_TERMS, Terms
 from orchestrator.core.values import replace
 from orchestrator.engine import Engine
+from orchestrator.insisting import insist
 
 ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 5
 """Waits for a store that is away when there is an answer to note; after them listings tell it."""
@@ -79,9 +80,7 @@ class Supplier:
         not take the fields.
         """
         session = await self._sessions.load(key)
-        step = session.step(step_id)
-        if step is None:
-            raise StepNotFoundError(session_id=key.session_id, step_id=step_id)
+        step = step_of(session, step_id)
         earlier = await self._commits.earlier(session.tenant_id, session.user_id, terms)
         if earlier is not None:
             return _replayed(earlier, step_id)
@@ -107,8 +106,7 @@ class Supplier:
 
     async def _suppliable(self, session: Session, step: Step) -> str:
         """Return the step's app, if an authentication for it can be made of fields now."""
-        if not session.is_open:
-            raise SessionLockedError(session_id=session.id, status=session.status)
+        require_open(session)
         if step.app is None or step.state is not StepState.NEEDS_AUTH:
             raise IllegalSignalError(
                 session_id=session.id, step_id=step.id, state=step.state, signal="authentication_supplied"
@@ -120,10 +118,8 @@ class Supplier:
         return step.app.id
 
     async def _credential(self, session: Session) -> Credential:
-        credential = await self._credentials.get(session.tenant_id, session.user_id)
-        if credential is None or credential.state is not CredentialState.ACTIVE:
-            raise SignInRequiredError(user_id=session.user_id)
-        return credential
+        found = await self._credentials.get(session.tenant_id, session.user_id)
+        return active(found, user_id=session.user_id)
 
     async def _note(
         self,
@@ -132,16 +128,10 @@ class Supplier:
         answer: AuthenticationMade | AuthenticationNotMade | AuthenticationUnknown,
     ) -> Applied:
         async def answered(current: Session) -> Signal:
-            watch_key = WatchKey(tenant_id=current.tenant_id, user_id=current.user_id, app_id=sent.app_id)
-            watch = await self._watches.load(watch_key, now=self._clock.now())
+            watch = await self._watches.load(current.watch_key(sent.app_id), now=self._clock.now())
             return FieldsAnswered(step_id=sent.step_id, attempt_id=sent.attempt_id, answer=answer, claims=watch.claims)
 
-        for wait in ANSWER_PATIENCE:
-            try:
-                return await self._commits.apply(key, answered)
-            except StoreUnavailableError:
-                await self._clock.sleep(wait)
-        return await self._commits.apply(key, answered)
+        return await insist(lambda: self._commits.apply(key, answered), waits=ANSWER_PATIENCE, clock=self._clock)
 
 
 def _refusal(answer: AuthenticationNotMade, *, user_id: str, step_id: str) -> ZapwrightError:
@@ -162,9 +152,7 @@ def _refusal(answer: AuthenticationNotMade, *, user_id: str, step_id: str) -> Za
 
 def _replayed(earlier: Applied, step_id: str) -> Applied:
     """Say what became of the call that was made before; why it was refused is not kept."""
-    step = earlier.session.step(step_id)
-    if step is None:
-        raise StepNotFoundError(session_id=earlier.session.id, step_id=step_id)
+    step = step_of(earlier.session, step_id)
     attempts = [attempt.id for attempt in step.app_attempts if attempt.supplied]
     if step.reason is Reason.NOT_MADE and attempts[-1:] == [earlier.made]:
         raise FieldsRefusedError(step_id=step_id, problem="that was when this request came first")

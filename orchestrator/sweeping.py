@@ -16,7 +16,7 @@ from orchestrator.core.ports.credentials import SignInStore
 from orchestrator.core.ports.sessions import ReceiptStore, SessionStore
 from orchestrator.core.ports.watches import WatchStore
 from orchestrator.core.schedule import Policy, wake_at
-from orchestrator.core.session import ENDED, MINUTE, Instant, Millis, Session, SessionStatus, WatchKey
+from orchestrator.core.session import ENDED, MINUTE, Instant, Millis, Session, SessionStatus
 from orchestrator.core.signals import TimePassed
 from orchestrator.core.trimming import trimmed
 from orchestrator.creation import Creator
@@ -130,6 +130,6 @@ class Sweeper:
         checks = {}
         for step in session.steps:
             if step.app is not None and step.live_attempt is not None:
-                key = WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=step.app.id)
-                checks[step.app.id] = (await self._watches.load(key, now=now)).checks
+                watch = await self._watches.load(session.watch_key(step.app.id), now=now)
+                checks[step.app.id] = watch.checks
         return checks

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, TypeVar, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 
 from orchestrator.core.errors.credentials import SignInRequiredError
-from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamUnavailableError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.budget import Permit, Permits
-from orchestrator.core.ports.credentials import Credential, CredentialStore, Kept, Refresh, SignInReason
+from orchestrator.core.ports.credentials import Credential, CredentialStore, Kept, NewTokens, Refresh, SignInReason
 from orchestrator.core.ports.tokens import Access, Client, OAuth, Tokens, TokensRefused
 from orchestrator.core.session import MINUTE, SECOND, Instant, Millis
 from orchestrator.core.upkeep import (
@@ -31,10 +30,9 @@ from orchestrator.core.upkeep import (
     is_ending,
     what_next,
 )
+from orchestrator.insisting import insist
 
 log = structlog.get_logger(__name__)
-
-Value = TypeVar("Value")
 
 GLANCE: Final[Millis] = 100
 """How often who waits for another's refresh looks whether it has ended."""
@@ -196,7 +194,7 @@ class Upkeep:
         left, is_kept = after(answer, refresh, now=self._clock.now()), False
         match left:
             case Tokens() as tokens:
-                is_kept = await self._keep(credential, refresh, tokens, refresh_token=refresh_token, asked_at=asked_at)
+                is_kept = await self._keep(credential, refresh, tokens.to_keep(asked_at=asked_at, used=refresh_token))
             case NeedSignIn(reason=reason):
                 log.warning("refresh_ended", tries=refresh.tries, reason=reason)
                 await self._need_sign_in(credential, reason, refresh)
@@ -207,59 +205,49 @@ class Upkeep:
                 assert_never(never)
         self._meter.refreshed(end_of(answer, left, is_kept=is_kept))
 
-    async def _keep(
-        self, credential: Credential, refresh: Refresh, tokens: Tokens, *, refresh_token: str, asked_at: Instant
-    ) -> bool:
+    async def _keep(self, credential: Credential, refresh: Refresh, tokens: NewTokens) -> bool:
         """Keep what was handed out, however late, if it still follows what is kept; the store is waited for."""
-        renewed = await self._until_known(
+        renewed = await insist(
             lambda: self._credentials.renew(
                 credential.tenant_id,
                 credential.user_id,
+                tokens,
                 generation=credential.generation,
                 refresh_id=refresh.id,
-                access_token=tokens.access_token,
-                refresh_token=tokens.refresh_token or refresh_token,
-                expires_at=None if tokens.expires_in is None else asked_at + tokens.expires_in,
                 now=self._clock.now(),
             ),
-            patience=PATIENCE_WITH_TOKENS,
+            waits=PATIENCE_WITH_TOKENS,
+            clock=self._clock,
         )
         log.info("refreshed" if renewed else "refresh_superseded", tries=refresh.tries)
         return renewed is not None
 
     async def _note(self, credential: Credential, *, before: Refresh | None, after: Refresh) -> bool:
-        return await self._until_known(
+        return await insist(
             lambda: self._credentials.note_refresh(
                 credential.tenant_id,
                 credential.user_id,
                 generation=credential.generation,
                 before=before,
                 after=after,
-            )
+            ),
+            waits=PATIENCE,
+            clock=self._clock,
         )
 
     async def _need_sign_in(self, credential: Credential, reason: SignInReason, refresh: Refresh | None) -> None:
         """Note that a sign-in is needed, unless anything about the credential has changed meanwhile."""
-        await self._until_known(
+        await insist(
             lambda: self._credentials.need_sign_in(
                 credential.tenant_id,
                 credential.user_id,
                 generation=credential.generation,
                 reason=reason,
                 refresh=refresh,
-            )
+            ),
+            waits=PATIENCE,
+            clock=self._clock,
         )
-
-    async def _until_known(
-        self, write: Callable[[], Awaitable[Value]], *, patience: tuple[Millis, ...] = PATIENCE
-    ) -> Value:
-        """Write, again and again while the store does not say what became of it. Raises StoreError in the end."""
-        for wait in patience:
-            try:
-                return await write()
-            except StoreUnavailableError:
-                await self._clock.sleep(wait)
-        return await write()
 
 
 def _of_the_same_account(kept: Credential, credential: Credential) -> Credential:

@@ -15,7 +15,7 @@ from orchestrator.core.interventions import Act
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.sessions import Outcome, SessionStore
 from orchestrator.core.ports.webhooks import DeliveryPage, DeliverySearch, DeliveryStore, EndpointStore
-from orchestrator.core.session import Session, SessionKey, session_shard
+from orchestrator.core.session import Session, SessionKey, is_session_id
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Terms
 from orchestrator.delivering import Courier
 from orchestrator.queries import Queries, Snapshot
@@ -125,7 +125,7 @@ class Webhooks:
 
     async def endpoints(self, tenant_id: str, *, session_id: str | None = None) -> tuple[Endpoint, ...]:
         """Return who hears of every session, or of this one alone; of a session that is not there, nobody does."""
-        if session_id is not None and not _is_session(session_id):
+        if session_id is not None and not is_session_id(session_id):
             return ()
         return await self._endpoints.all(tenant_id, session_id=session_id)
 
@@ -238,7 +238,7 @@ class Webhooks:
         return render(page.events[0], await self._queries.session(key))
 
     async def _record(self, endpoint: Endpoint, session_id: str, seq: int) -> Delivery | None:
-        if not _is_session(session_id):
+        if not is_session_id(session_id):
             return None
         lane = Lane(tenant_id=endpoint.tenant_id, endpoint_id=endpoint.id, session_id=session_id)
         return await self._deliveries.get(lane, seq)
@@ -288,14 +288,6 @@ class Webhooks:
             seq=1,
         )
         return example(name, seq=1, at=now), Snapshot(session=session, credential=None, next_checks={})
-
-
-def _is_session(text: str) -> bool:
-    try:
-        session_shard(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _asked_by(terms: Terms) -> str | None:

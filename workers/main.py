@@ -17,10 +17,10 @@ from orchestrator.core.session import SECOND
 from orchestrator.priority import stand_back
 from orchestrator.relaying import Render
 from orchestrator.settings import Settings
+from workers.fetching import BatchWorker
 from workers.jobs import entrance
-from workers.parcels import RqDeliveryQueue, deliveries_entrance
 from workers.patience import Patience
-from workers.queues import BatchWorker, RqCheckQueue, connect
+from workers.queues import RqCheckQueue, RqDeliveryQueue, connect
 from workers.service import Service
 
 log = structlog.get_logger(__name__)
@@ -69,12 +69,12 @@ class WorkerProcess:
     ) -> None:
         self._queue_url = queue_url
         self._queue = RqCheckQueue(connect(queue_url))
-        self._delivery_redis = connect(queue_url)
+        self._delivery_queue = RqDeliveryQueue(connect(queue_url))
         self._service = Service(
             settings,
             redis_url=redis_url,
             queue=self._queue,
-            delivery_queue=RqDeliveryQueue(self._delivery_redis),
+            delivery_queue=self._delivery_queue,
             render=render,
             ended=self._end,
             alive_file=alive_file,
@@ -90,13 +90,13 @@ class WorkerProcess:
         self._service.start()
         try:
             if self._service.wait_until_open():
-                with entrance(self._service.enter), deliveries_entrance(self._service.enter_deliveries):
+                with entrance(self._service):
                     self._fetch_always()
         finally:
             self._service.stop()
             self._service.join()
             self._queue.close()
-            self._delivery_redis.close()
+            self._delivery_queue.close()
         return 0 if self._service.failure is None else 1
 
     def _fetch_always(self) -> None:

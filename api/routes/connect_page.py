@@ -22,7 +22,7 @@ from api.connect_page import Kind, Page, html
 from api.deps import ApiUrl, Here
 from api.errors import OriginRefusedError
 from api.links import session_of
-from api.routes.pages import page_headers
+from api.routes.pages import is_secure, page_headers
 from api.schemas.fields import timestamp
 from api.tokens import ClientTokens
 from orchestrator.bootstrap import Zapwright
@@ -32,7 +32,7 @@ from orchestrator.core.errors.store import StoreError
 from orchestrator.core.links import USABLE, LinkState, code_of
 from orchestrator.core.session import Browser
 from orchestrator.core.signals import ConnectLinkOpened
-from orchestrator.core.tenants import DEFAULT_TENANT, digest_of, origin_of
+from orchestrator.core.tenants import digest_of, origin_of
 from orchestrator.queries import Linked
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,6 @@ COOKIE_S: Final = 25 * 3600
 
 _NAME: Final = re.compile(r"[a-z0-9]{20,64}")
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _STATUS: Final = {
     Kind.UNKNOWN: HTTPStatus.NOT_FOUND,
     Kind.EXPIRED: HTTPStatus.GONE,
@@ -120,16 +119,15 @@ class Visit:
 
     def answer(self, page: Page) -> Response:
         """Return a page; the browser gets a name where it may need one."""
-        url = urlsplit(self.api_url)
         status = _STATUS.get(page.kind, HTTPStatus.OK)
-        answer = HTMLResponse(html(page, root=url.path), status, headers=page_headers(self.request))
+        answer = HTMLResponse(html(page, root=urlsplit(self.api_url).path), status, headers=page_headers(self.request))
         if self.browser is None and page.kind in {Kind.ASK, Kind.ELSEWHERE, Kind.NO_COOKIE}:
             answer.set_cookie(
                 COOKIE,
                 self.here.ids.new(""),
                 max_age=COOKIE_S,
                 path=self.path,
-                secure=not (url.scheme == "http" and url.hostname in _LOOPBACK),
+                secure=is_secure(self.api_url),
                 httponly=True,
                 samesite="lax",
             )
@@ -153,13 +151,12 @@ class Visit:
         linked = await self.linked()
         kind, waiting = self._kind(linked)
         tenant = await self.here.directory.tenant(linked.session.tenant_id)
-        is_named = tenant is not None and tenant.name not in {"", DEFAULT_TENANT}
         own = tenant.own_app(linked.step.app.id) if tenant is not None and linked.step.app is not None else None
         return Page(
             kind=kind,
             app=linked.step.app,
             takes_fields=own is not None and bool(own.fields),
-            asker=tenant.name if tenant is not None and is_named else None,
+            asker=None if tenant is None else tenant.public_name,
             zap=linked.session.title,
             account=linked.credential.email if linked.credential else None,
             code=waiting.code if waiting else None,

@@ -6,11 +6,12 @@ from fastapi import APIRouter
 
 from api import overviews
 from api.auth import VIEWERS, OperatorDep
-from api.deps import Here, OversightDep, ViewsDep, own_cursor
+from api.deps import Here, OversightDep, ViewsDep, WebhooksDep, own_cursor
 from api.openapi import problems
 from api.schemas import operators as shapes
-from api.schemas.fields import AppIdInPath
-from api.schemas.parameters import DeliveriesOverview, OperatorsSearch, WatchSearch
+from api.schemas.fields import AppIdInPath, EndpointId
+from api.schemas.parameters import DeliveriesOverview, DeliveriesSearch, OperatorsSearch, WatchSearch
+from orchestrator.core.errors.webhooks import EndpointNotFoundError
 
 router = APIRouter(prefix="/v1/operator", tags=["operators"], dependencies=[VIEWERS])
 
@@ -86,3 +87,18 @@ async def list_endpoints(operator: OperatorDep, oversight: OversightDep) -> shap
     """Return the endpoints that hear of every session of their tenant, and how they receive."""
     found = await oversight.endpoints(operator.sees)
     return shapes.OperatorsWebhookList(webhooks=tuple(overviews.webhook(*one) for one in found))
+
+
+@router.get("/endpoints/{webhook_id}/deliveries", responses=problems(EndpointNotFoundError))
+async def list_sent(
+    webhook_id: EndpointId,
+    search: DeliveriesSearch,
+    operator: OperatorDep,
+    oversight: OversightDep,
+    webhooks: WebhooksDep,
+) -> shapes.OperatorsDeliveryPage:
+    """Return what was sent to an endpoint of any tenant, or waits to be, youngest first; each with its newest tries."""
+    endpoint = await oversight.endpoint(operator.sees, webhook_id)
+    with own_cursor(search.cursor):
+        page = await webhooks.find(search.meant(endpoint.tenant_id, webhook_id))
+    return shapes.OperatorsDeliveryPage(deliveries=tuple(map(overviews.delivery, page.deliveries)), cursor=page.cursor)

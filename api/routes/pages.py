@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from starlette.responses import HTMLResponse
@@ -34,6 +35,7 @@ PAGE_HEADERS: Final = {
 }
 """No Cross-Origin-Opener-Policy: one of ours would cut the popup off."""
 
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _FILES: Final = StaticFiles(directory=Path(__file__).parents[1] / "web")
 
 
@@ -79,6 +81,12 @@ async def page(name: str, request: Request) -> Response:
     headers = page_headers(request)
     headers["Content-Security-Policy"] += "; require-trusted-types-for 'script'; trusted-types 'none'"
     return await _file(name, request, headers)
+
+
+def is_secure(api_url: str) -> bool:
+    """Whether pages' cookies are to be kept to https: by plain http only this machine itself is trusted with one."""
+    url = urlsplit(api_url)
+    return not (url.scheme == "http" and url.hostname in _LOOPBACK)
 
 
 def page_headers(request: Request) -> dict[str, str]:

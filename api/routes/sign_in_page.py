@@ -18,14 +18,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.deps import ApiUrl, Here, origin_in
-from api.routes.pages import page_headers
+from api.routes.pages import is_secure, page_headers
 from api.sign_in_page import Kind, Page, html
 from orchestrator.bootstrap import Zapwright
 from orchestrator.core.errors.credentials import SignInRefusedError
 from orchestrator.core.errors.store import StoreError
 from orchestrator.core.errors.tenants import ClientMissingError
 from orchestrator.core.sign_ins import Failure, SignIn, SignInState, name_for
-from orchestrator.core.tenants import DEFAULT_TENANT
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +43,6 @@ OUTCOME: Final = "zapwright_sign_in"
 
 _REFERENCE: Final = re.compile(r"[a-z0-9]{1,20}")
 _SECRET: Final = re.compile(r"[a-z0-9]{20,64}")
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _AN_ERROR: Final = re.compile(r"[a-z_]{1,64}")
 _PASSING: Final = frozenset({"server_error", "temporarily_unavailable"})
 _STATUS: Final = {
@@ -79,8 +77,7 @@ class Visit:
 
     @property
     def _is_secure(self) -> bool:
-        url = urlsplit(self.api_url)
-        return not (url.scheme == "http" and url.hostname in _LOOPBACK)
+        return is_secure(self.api_url)
 
     @property
     def _cookie(self) -> str:
@@ -122,14 +119,13 @@ class Visit:
     async def shown(self, sign_in: SignIn) -> Page:
         """Return the page that says what came of a sign-in. Raises StoreError."""
         tenant = await self.here.directory.tenant(sign_in.tenant_id)
-        is_named = tenant is not None and tenant.name not in {"", DEFAULT_TENANT}
         standing = None
         if sign_in.state is SignInState.SIGNED_IN:
             standing = await self.here.store.credentials.standing(sign_in.tenant_id, sign_in.user_id)
         kind = _kind(sign_in)
         return Page(
             kind=kind,
-            asker=tenant.name if tenant is not None and is_named else None,
+            asker=None if tenant is None else tenant.public_name,
             account=standing.email if standing is not None else None,
             back=None if sign_in.return_url is None else _with(sign_in.return_url, OUTCOME, kind),
             tells=sign_in.origins,

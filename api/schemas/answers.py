@@ -196,13 +196,6 @@ class OperatorsSession(Session):
     tenant_id: str
 
 
-class OperatorsSessionPage(Shape):
-    """Sessions of all tenants, youngest first. `cursor` leads on, null at the end."""
-
-    sessions: tuple[OperatorsSession, ...]
-    cursor: str | None
-
-
 class SessionPage(Shape):
     """Sessions, youngest first. `cursor` leads on, null at the end."""
 

@@ -43,6 +43,27 @@ _YEAR_S: Final = 366 * 24 * 3600
 _VISIBLE: Final = r"^[!-~]+$"
 _SAYING: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
+_ATTEMPT: Final = r"^[A-Za-z0-9_-]+$"
+_ALIAS: Final = r"^[a-z][a-z0-9_]*$"
+_ADDRESS: Final = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!#-;=?-\[\]-~]*)?$"
+_CODE: Final = r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$"
+_BROWSER: Final = r"^[0-9a-f]{64}$"
+_EMAIL: Final = r"^[!-?A-~]+@[!-?A-~]+$"
+_EVENT: Final = r"^(0|[1-9][0-9]{0,15})$"
+
+FORMS: Final = {
+    _VISIBLE: "letters, digits and signs of ASCII alone, without spaces",
+    _SAYING: "one line that says something, without control characters",
+    _PRINTABLE: "one line, without control characters",
+    _ATTEMPT: "letters, digits, _ and - alone, of ASCII",
+    _ALIAS: "a-z, 0-9 and _ alone, a letter first",
+    _ADDRESS: "an address of http:// or https://, of ASCII alone",
+    _CODE: "eight letters and digits, as the browser's user was shown them",
+    _BROWSER: "a browser's name: 64 of the characters 0-9 and a-f",
+    _EMAIL: "an e-mail address, of ASCII alone",
+    _EVENT: "the `id` of an event: a whole number",
+}
+"""What each form is in words."""
 
 
 def timestamp(at: Instant) -> str:
@@ -104,16 +125,14 @@ KeyIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)
 SessionIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
 AttemptId = Annotated[
     str,
-    Field(
-        min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="The page's own id of it, such as a UUID."
-    ),
+    Field(min_length=8, max_length=64, pattern=_ATTEMPT, description="The page's own id of it, such as a UUID."),
 ]
 Alias = Annotated[
     str,
     Field(
         min_length=1,
         max_length=64,
-        pattern=r"^[a-z][a-z0-9_]*$",
+        pattern=_ALIAS,
         description="The name by which later steps refer to this one.",
     ),
 ]
@@ -122,7 +141,7 @@ ReturnUrl = Annotated[
     Field(
         min_length=1,
         max_length=2048,
-        pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!#-;=?-\[\]-~]*)?$",
+        pattern=_ADDRESS,
         description="Where the page's last button leads: an address at one of your origins.",
     ),
 ]
@@ -131,15 +150,13 @@ LinkTtl = Annotated[
 ]
 BrowserCode = Annotated[
     str,
-    Field(pattern=r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$", description="As the browser's user was shown it."),
+    Field(pattern=_CODE, description="As the browser's user was shown it."),
 ]
 BrowserName = Annotated[
     str,
-    Field(
-        pattern=r"^[0-9a-f]{64}$", description="The browser's name for pages of your origins, as it was told to one."
-    ),
+    Field(pattern=_BROWSER, description="The browser's name for pages of your origins, as it was told to one."),
 ]
-Email = Annotated[str, Field(min_length=3, max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
+Email = Annotated[str, Field(min_length=3, max_length=254, pattern=_EMAIL)]
 PersonName = Annotated[str, Field(min_length=1, max_length=120, pattern=_PRINTABLE)]
 ZapId = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE, description="Zapier's id of the Zap.")]
 Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
@@ -230,7 +247,7 @@ LastEventId = Annotated[
     Omittable[str],
     Header(
         alias="Last-Event-ID",
-        pattern=r"^(0|[1-9][0-9]{0,15})$",
+        pattern=_EVENT,
         description="`id` of the last event that was read; it comes before `after`.",
     ),
 ]

@@ -311,7 +311,7 @@ class OperatorsDelivery(answers.Delivery):
 
 
 class OperatorsDeliveryPage(Shape):
-    """Deliveries, the longest due first, dead ones youngest first. `cursor` leads on, null at the end."""
+    """Deliveries. `cursor` leads on, null at the end."""
 
     deliveries: tuple[OperatorsDelivery, ...]
     cursor: str | None

@@ -2,7 +2,7 @@
 /** One step of the Zap as a card: its app, its account with everything that can become of a popup, and its action. */
 
 import { appSearch, newSearch, picture } from "./app-search.js";
-import { evidenceInWords, wordsOf } from "./builder-words.js";
+import { CHOOSING, evidenceInWords, PENDING, wordsOf } from "./builder-words.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { newOwnForm, ownForm } from "./own-form.js";
@@ -60,23 +60,6 @@ export function newDesk() {
   };
 }
 
-/** Where the user has the choice between accounts, and a popup. */
-export const CHOOSING = new Set([
-  "ready",
-  "blocked",
-  "ambiguous",
-  "nothing-new",
-  "not-visible",
-  "timed-out",
-  "cancelled",
-  "revoked",
-  "expired",
-  "claimed-elsewhere",
-  "unanswered",
-  "not-made",
-]);
-/** Where a popup is being waited for. */
-export const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
 /** Where nothing of the step's own can be shown until something else has passed. */
 const HALTED = new Set(["offline", "token-expired", "sign-in-needed"]);
 export const SETTLED = new Set(["resolved", "no-auth-required"]);

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the builder says: a step's state, what happened, and what went wrong, in words a user would use. */
+/** What our pages say: a step's state, what happened, and what went wrong, in words a user would use. */
 
 /**
  * @typedef {"plain" | "busy" | "wait" | "good" | "bad"} Tone
@@ -122,6 +122,24 @@ const SHOWS = {
   "token-expired": () => ({ tone: "wait", badge: "Paused" }),
   "sign-in-needed": () => ({ tone: "plain", badge: "After signing in" }),
 };
+
+/** Where the user has the choice between accounts, and a popup. */
+export const CHOOSING = new Set([
+  "ready",
+  "blocked",
+  "ambiguous",
+  "nothing-new",
+  "not-visible",
+  "timed-out",
+  "cancelled",
+  "revoked",
+  "expired",
+  "claimed-elsewhere",
+  "unanswered",
+  "not-made",
+]);
+/** Where a popup is being waited for. */
+export const PENDING = new Set(["opening", "waiting", "confirming", "checking"]);
 
 /**
  * Says what a step shows.

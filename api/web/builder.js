@@ -7,10 +7,11 @@
  */
 
 import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
-import { button, CHOOSING, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
+import { button, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
-import { problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
+import { CHOOSING, problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
 import { createConnect } from "./connect.js";
+import { ask } from "./development.js";
 import { draw, h } from "./dom.js";
 import { createForm } from "./form.js";
 import { icon } from "./icons.js";
@@ -64,23 +65,6 @@ const faults = newFaults();
 // ------------------------------------------------------------------------------------------------ the session
 
 const sessionInAddress = () => decodeURIComponent(location.hash.slice(1));
-
-/**
- * Asks the API. Throws TypeError when it does not answer, otherwise an error with a `code` and words.
- *
- * @param {string} method
- * @param {string} path
- * @param {object} [body]
- */
-async function ask(method, path, body) {
-  const answer = await fetch(path, {
-    method,
-    ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
-  });
-  const document = await answer.json();
-  if (answer.ok) return document;
-  throw Object.assign(new Error(document.detail ?? document.title), { code: document.code });
-}
 
 /** Where your page asks its backend. */
 async function getToken() {

@@ -2,7 +2,7 @@
 /** The comparison's two sides as they are shown, and how the right one may be put to the test. */
 
 import { picture } from "./app-search.js";
-import { eventInWords, evidenceInWords, wordsOf } from "./builder-words.js";
+import { CHOOSING, eventInWords, evidenceInWords, PENDING, wordsOf } from "./builder-words.js";
 import { h } from "./dom.js";
 
 /**
@@ -28,22 +28,8 @@ import { h } from "./dom.js";
  * @property {(account: string) => void} choose
  */
 
-/** Where the right side's popup is being waited for. */
-export const OPEN = new Set(["opening", "waiting", "confirming", "checking"]);
 /** Where the left side has not been tried yet. */
 export const EARLY = new Set(["new", "preparing", "ready"]);
-/** Where the popup may be opened once more. */
-const AGAIN = new Set([
-  "blocked",
-  "ambiguous",
-  "nothing-new",
-  "not-visible",
-  "timed-out",
-  "cancelled",
-  "revoked",
-  "expired",
-  "claimed-elsewhere",
-]);
 
 const OUR_CODE = `const connect = createConnect({ getToken });
 
@@ -155,8 +141,8 @@ function ourBody(page, show, wishes) {
   if (show === "resolved") return connected(right);
   const { tone, title = "", text = "" } = wordsOf(show, app.title);
   const told = note(tone, title, text);
-  if (OPEN.has(show)) return [told, h("div", { class: "row" }, whileOpen(right.step, wishes))];
-  if (!AGAIN.has(show)) return told;
+  if (PENDING.has(show)) return [told, h("div", { class: "row" }, whileOpen(right.step, wishes))];
+  if (!CHOOSING.has(show)) return told;
   const candidates = right.step.candidates.map((/** @type {Account} */ one) => button(one.title, () => wishes.choose(one.id)));
   return [told, candidates, h("div", { class: "row" }, show === "blocked" && realLink(right.step, wishes), button("Connect again", wishes.connectRight))];
 }
@@ -308,7 +294,7 @@ function button(words, click, { kind = "", isPossible = true } = {}) {
  * @param {Page} page
  */
 export function waysToBreakIt({ right }) {
-  const isOpen = right.step !== null && OPEN.has(right.step.show);
+  const isOpen = right.step !== null && PENDING.has(right.step.show);
   const isOver = right.step?.show === "resolved";
   return h(
     "section",

@@ -6,10 +6,11 @@
  * The right side's session is in the address, and the last comparison is remembered: who closes the tab comes back to it.
  */
 
-import { problemInWords, wordsOf } from "./builder-words.js";
+import { PENDING, problemInWords, wordsOf } from "./builder-words.js";
 import { connectAccount } from "./compare-naive.js";
-import { EARLY, OPEN, naiveSide, ourSide, waysToBreakIt } from "./compare-sides.js";
+import { EARLY, naiveSide, ourSide, waysToBreakIt } from "./compare-sides.js";
 import { createConnect } from "./connect.js";
+import { ask } from "./development.js";
 import { draw, h } from "./dom.js";
 
 const APP = "Salesforce";
@@ -50,23 +51,6 @@ let connect = null;
 let truth = null;
 
 // ------------------------------------------------------------------------------------------------ asking
-
-/**
- * Asks the API. Throws TypeError when it does not answer, otherwise an error with a `code` and words.
- *
- * @param {string} method
- * @param {string} path
- * @param {object} [body]
- */
-async function ask(method, path, body) {
-  const answer = await fetch(path, {
-    method,
-    ...(body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
-  });
-  const document = await answer.json();
-  if (answer.ok) return document;
-  throw Object.assign(new Error(document.detail ?? document.title), { code: document.code });
-}
 
 /**
  * Does something until the API answers, and says meanwhile that it does not.
@@ -178,7 +162,7 @@ function onNews() {
   if (!step) return redraw();
   const before = page.right.step;
   Object.assign(page.right, { step, events: snapshot.events });
-  if (OPEN.has(step.show)) history.replaceState(null, "", `#${encodeURIComponent(session)}`);
+  if (PENDING.has(step.show)) history.replaceState(null, "", `#${encodeURIComponent(session)}`);
   page.app = step.app;
   if (before && before.show !== step.show) announce(step, before.show);
   if (users.right === "") {
@@ -282,7 +266,7 @@ function choose(account) {
 
 function remember() {
   const { left, right } = page;
-  const isOpen = right.step !== null && OPEN.has(right.step.show);
+  const isOpen = right.step !== null && PENDING.has(right.step.show);
   const { phase, moments, lost } = left;
   keep({ session, isOpen, left: { phase, moments, lost }, seen: Date.now() });
 }

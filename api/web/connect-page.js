@@ -2,8 +2,8 @@
 /** The connect page once a link is this browser's: one step, from here to its account; or waiting to be let in. */
 
 import { picture } from "./app-search.js";
-import { button, CHOOSING, PENDING } from "./builder-step.js";
-import { problemInWords, wordsOf } from "./builder-words.js";
+import { button } from "./builder-step.js";
+import { CHOOSING, PENDING, problemInWords, wordsOf } from "./builder-words.js";
 import { createConnect } from "./connect.js";
 import { draw, h } from "./dom.js";
 import { newOwnForm, ownForm, supply } from "./own-form.js";

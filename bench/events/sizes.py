@@ -23,7 +23,7 @@ from orchestrator.bootstrap import Zapwright, opened
 from orchestrator.clock import SystemClock
 from orchestrator.core.events import OUTCOMES
 from orchestrator.core.ports.budget import Permit
-from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.credentials import Credential, NewTokens
 from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.ports.workers import DeliveryBatch
 from orchestrator.core.session import MINUTE, Authentication, HintKind, Instant, Listing, Session
@@ -93,7 +93,7 @@ async def _measured(zapwright: Zapwright, upstream: Connected, redis: Redis, *, 
     users = [f"user-{number:06d}" for number in range(AT_ONCE + sessions)]
     for user in users:
         await zapwright.store.credentials.put(
-            DEFAULT_TENANT, user, access_token=user, profile=None, expires_at=None, now=zapwright.clock.now()
+            DEFAULT_TENANT, user, NewTokens(access_token=user), profile=None, now=zapwright.clock.now()
         )
     await _lived(zapwright, upstream, users[:AT_ONCE])  # what every shard has once
     now = zapwright.clock.now() + zapwright.policy.history

@@ -13,6 +13,7 @@ from bench.virtual import BEGINNING, VirtualClock, VirtualTimeLoop
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.events import EventName
+from orchestrator.core.ports.credentials import NewTokens
 from orchestrator.core.ports.workers import CheckBatch
 from orchestrator.core.session import SECOND, HintKind, Instant, Session, SessionKey, Step, StepState
 from orchestrator.core.signals import Hinted, MessageReceived
@@ -138,12 +139,7 @@ class Ours:
     async def _at_the_button(self, visit: Visit, app: App) -> tuple[Session, Step]:
         """Come to where the connect button is: one call for the app, one for the listing that is the baseline."""
         await self._store.credentials.put(
-            visit.tenant,
-            visit.user,
-            access_token=f"sim-{visit.user}",
-            profile=None,
-            expires_at=None,
-            now=self._clock.now(),
+            visit.tenant, visit.user, NewTokens(access_token=f"sim-{visit.user}"), profile=None, now=self._clock.now()
         )
         new = NewSession(tenant_id=visit.tenant, user_id=visit.user, steps=(NewStep(),))
         session = (await self._zapwright.engine.create_session(new)).session

@@ -14,6 +14,7 @@ import msgspec
 from bench.lifecycle.load import Client, Connection
 from bench.lifecycle.upstream import APP, ORIGIN, made, token
 from orchestrator.clock import SystemClock
+from orchestrator.core.ports.credentials import NewTokens
 from orchestrator.core.tenants import DEFAULT_TENANT, ApiKey, Scope, digest_of, key_text
 from orchestrator.settings import Settings
 from orchestrator.store.limits import Limits
@@ -90,9 +91,8 @@ async def sign_in(numbers: range, *, redis_url: str, credential_key: str) -> Non
                 store.credentials.put(
                     DEFAULT_TENANT,
                     _user(number),
-                    access_token=token(number),
+                    NewTokens(access_token=token(number)),
                     profile=None,
-                    expires_at=None,
                     now=SystemClock().now(),
                 )
                 for number in several

@@ -50,7 +50,7 @@ export class UnexpectedAnswerError extends ZapwrightError {
 
 /**
  * Zapwright says no. Go by `code`; `facts` has what `detail` speaks of, `errors` where a request is wrong. `reference`
- * finds the request in Zapwright's log; `retryAfterS` is set where asking again helps.
+ * finds the request in Zapwright's log; `retryAfterS` is set where it is said when asking again helps.
  */
 export class ProblemError extends ZapwrightError {
   /**

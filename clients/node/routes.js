@@ -2,7 +2,7 @@
 
 import { Sender } from "./sender.js";
 
-/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BeginSessionSignInArguments, BeginSignInArguments, BindAuthenticationArguments, Budget, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAllDeliveriesArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListEndpointsArguments, ListFieldsArguments, ListOutputsArguments, ListSessionsArguments, ListWatchesArguments, ListWebhooksArguments, ListWorkersArguments, OpenPopupArguments, OpenedPopup, OperatorsDeliveryPage, OperatorsMe, OperatorsWebhookList, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadBudgetArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignIn, SignalLog, StepTestRun, Story, StoryDelivery, SupplyAuthenticationArguments, WatchPage, Webhook, WebhookList, WebhookTested, Why, Workers } from "./shapes.js" */
+/** @import { ActionList, AddStepArguments, AddedStep, AllowBrowserArguments, AppHealthList, AppPage, AppStory, AuditPage, BeginSessionSignInArguments, BeginSignInArguments, BindAuthenticationArguments, Budget, CancelSessionArguments, ChangeInputsArguments, ChangeSessionArguments, ChangeStepArguments, ChangeWebhookArguments, CheckNowArguments, CheckPlanned, ChoicePage, ChooseActionArguments, ChooseAppArguments, ClientToken, ConnectLink, ConnectLinkList, CreateClientTokenArguments, CreateConnectLinkArguments, CreateSessionArguments, CreateWebhookArguments, CreateZapArguments, CreatedConnectLink, CreatedSession, CreatedWebhook, Credential, DeleteWebhookArguments, Delivery, DeliveryPage, EndSessionArguments, EraseUserArguments, EventPage, ExtendSessionArguments, Filling, FireWebhookArguments, Form, FoundSessionPage, GiveInputsArguments, Health, HeardSignal, Intervened, ListActionsArguments, ListAllDeliveriesArguments, ListAppsArguments, ListAuditArguments, ListAuthenticationsArguments, ListChoicesArguments, ListConnectLinksArguments, ListDeliveriesArguments, ListEndpointsArguments, ListFieldsArguments, ListOutputsArguments, ListSentArguments, ListSessionsArguments, ListWatchesArguments, ListWebhooksArguments, ListWorkersArguments, OpenPopupArguments, OpenedPopup, OperatorsDeliveryPage, OperatorsMe, OperatorsWebhookList, OutputList, Overview, Picker, PutCredentialArguments, ReadAppArguments, ReadBudgetArguments, ReadDeliveryArguments, ReadEventsArguments, ReadHealthArguments, ReadMeArguments, ReadMetricsArguments, ReadOverviewArguments, ReadReadinessArguments, ReadSessionArguments, ReadSignalsArguments, ReadStoryArguments, ReadWebhookArguments, ReadWhyArguments, RemoveStepArguments, RenewWebhookSecretArguments, ReplayDeliveryArguments, ResetStepArguments, RestartStepArguments, RevokeConnectLinkArguments, RunStepTestArguments, SearchAppsArguments, SearchSessionsArguments, SelectAuthenticationArguments, SendAgainArguments, SendPopupSignalArguments, Session, SessionPage, SignIn, SignalLog, StepTestRun, Story, StoryDelivery, SupplyAuthenticationArguments, WatchPage, Webhook, WebhookList, WebhookTested, Why, Workers } from "./shapes.js" */
 /** @import { Options } from "./sender.js" */
 
 /** Every route as a method. */
@@ -742,6 +742,19 @@ export class Routes extends Sender {
    */
   listEndpoints(given = {}, options = {}) {
     return this.send({ method: "GET", path: "/v1/operator/endpoints",
+    }, given, options);
+  }
+
+  /**
+   * Return what was sent to an endpoint of any tenant, or waits to be, youngest first; each with its newest tries.
+   *
+   * @param {ListSentArguments} given
+   * @param {Options} [options]
+   * @returns {Promise<OperatorsDeliveryPage>}
+   */
+  listSent(given, options = {}) {
+    return this.send({ method: "GET", path: "/v1/operator/endpoints/{webhook_id}/deliveries",
+      query: ["state", "cursor", "limit"],
     }, given, options);
   }
 

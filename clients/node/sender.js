@@ -2,6 +2,8 @@ import { BY_STATUS, NoAnswerError, ProblemError, UnexpectedAnswerError } from ".
 
 const PROBLEM = "application/problem+json";
 const POLLED_S = 20;
+const SECONDS = /^\s*\d+(\.\d*)?\s*$/;
+const DAY = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/; // or `Date.parse` would read much that is no date
 const NEVER_SENT = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"]);
 
 /**
@@ -142,13 +144,12 @@ export class Sender {
   #waitS(error, { tried, repeatable }) {
     const { tries, firstWaitS, longestWaitS } = this.#patience;
     if (tried >= tries) return null;
-    if (error instanceof NoAnswerError && (repeatable || !error.wasSent)) {
-      return Math.min(longestWaitS, firstWaitS * 2 ** (tried - 1)) * (0.5 + Math.random() / 2);
-    }
-    if (error instanceof ProblemError && [409, 503].includes(error.status) && repeatable) {
-      return error.retryAfterS !== null && error.retryAfterS <= longestWaitS ? error.retryAfterS : null;
-    }
-    return null;
+    const backoffS = Math.min(longestWaitS, firstWaitS * 2 ** (tried - 1)) * (0.5 + Math.random() / 2);
+    if (error instanceof NoAnswerError && (repeatable || !error.wasSent)) return backoffS;
+    const isForNow = error instanceof ProblemError && (error.status === 503 || error.code === "idempotency_in_flight");
+    if (!isForNow || !repeatable) return null;
+    const waitS = error.retryAfterS ?? backoffS;
+    return waitS <= longestWaitS ? waitS : null;
   }
 }
 
@@ -224,8 +225,26 @@ function read(answer, text, route) {
   }
   if (answer.ok) return document;
   if (typeof document?.code !== "string") throw new UnexpectedAnswerError(`${route} was answered with no problem`, facts);
-  const wait = answer.headers.get("Retry-After") ?? "";
-  throw new (BY_STATUS.get(answer.status) ?? ProblemError)(document, /^\d+$/.test(wait) ? Number(wait) : null);
+  throw new (BY_STATUS.get(answer.status) ?? ProblemError)(document, waitAskedS(answer.headers));
+}
+
+/**
+ * Read a `Retry-After` (RFC 9110, 10.2.3): seconds, the most of several, or a date, seen from the answer's own. Null for
+ * what is neither.
+ *
+ * @param {Headers} headers
+ */
+function waitAskedS(headers) {
+  const said = headers.get("Retry-After") ?? "";
+  const seconds = said.split(",");
+  if (seconds.every((one) => SECONDS.test(one))) return Math.max(...seconds.map(Number));
+  const waitS = (dateOf(said) - dateOf(headers.get("Date") ?? "")) / 1000;
+  return Number.isNaN(waitS) ? null : Math.max(0, waitS);
+}
+
+/** @param {string} value */
+function dateOf(value) {
+  return DAY.test(value) ? Date.parse(value.endsWith("GMT") ? value : `${value} GMT`) : NaN;
 }
 
 /**

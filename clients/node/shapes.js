@@ -189,7 +189,7 @@
  */
 
 /**
- * @typedef {object} OperatorsDeliveryPage Deliveries, the longest due first, dead ones youngest first. `cursor` leads on, null at the end.
+ * @typedef {object} OperatorsDeliveryPage Deliveries. `cursor` leads on, null at the end.
  * @property {Array<OperatorsDelivery>} deliveries
  * @property {string | null} cursor
  */
@@ -1317,6 +1317,14 @@
 
 /**
  * @typedef {object} ListEndpointsArguments What listEndpoints is given.
+ */
+
+/**
+ * @typedef {object} ListSentArguments What listSent is given.
+ * @property {string} webhook_id
+ * @property {DeliveryState} [state]
+ * @property {string} [cursor]
+ * @property {number} [limit]
  */
 
 /**

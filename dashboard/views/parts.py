@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -218,6 +219,4 @@ def _as_of(sight: Sight) -> Node:
 
 def clock_of(millis: int) -> str:
     """Say when something was, by milliseconds."""
-    from datetime import UTC, datetime  # noqa: PLC0415
-
     return clock(datetime.fromtimestamp(millis / 1000, UTC).isoformat())

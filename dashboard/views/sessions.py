@@ -27,35 +27,14 @@ from dashboard.views.parts import (
     table,
 )
 from dashboard.words import STATES, STATUSES, plain, since
+from orchestrator.core.session import Reason
 
-FILTERS: Final = (
-    "q",
-    "state",
-    "status",
-    "reason",
-    "stuck",
-    "app_id",
-    "user_id",
-    "tenant_id",
-    "older_than",
-    "younger_than",
-    "cursor",
-)
+SELDOM: Final = ("reason", "app_id", "user_id", "tenant_id", "older_than", "younger_than")
+"""Filters that stand behind a button until one of them is set."""
+
+FILTERS: Final = ("q", "state", "status", "stuck", *SELDOM, "cursor")
 """What of the page's address is asked of the API; everything else in it means nothing."""
 
-REASONS: Final = (
-    "ambiguous",
-    "nothing_new",
-    "not_visible",
-    "cancelled",
-    "popup_blocked",
-    "timed_out",
-    "expired",
-    "revoked",
-    "claimed_elsewhere",
-    "unanswered",
-    "not_made",
-)
 AGES: Final = ("older_than", "younger_than")
 ANY: Final = ("", "any")
 _DURATION: Final = re.compile(r"(\d{1,7})\s*([smhd]?)")
@@ -128,7 +107,10 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
         h(
             "div",
             select(
-                "reason", "Reason", (ANY, *((reason, reason.replace("_", " ")) for reason in REASONS)), given("reason")
+                "reason",
+                "Reason",
+                (ANY, *((reason.value, reason.replace("_", " ")) for reason in Reason)),
+                given("reason"),
             ),
             field("app_id", "App", given("app_id"), placeholder="its id"),
             field("user_id", "User", given("user_id"), placeholder="their id"),
@@ -137,7 +119,7 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
             field("younger_than", "Younger than", given("younger_than"), placeholder="90s, 15m, 2h"),
             cls="filters",
         ),
-        open=any(name in narrowed for name in FILTERS[5:-1]) or "reason" in narrowed,
+        open=any(name in narrowed for name in SELDOM),
     )
     return h(
         "form", often, seldom, _narrowed(narrowed), method="get", action="/sessions", cls="card narrowing", key="form"

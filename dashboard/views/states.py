@@ -7,7 +7,6 @@ from typing import Final
 
 from dashboard.nodes import Node, h
 from dashboard.sight import NOT_FOUND, Sight, Trouble
-from dashboard.words import count_of
 
 View = Callable[[Sight], Sequence[Node]]
 
@@ -32,8 +31,11 @@ def around(sight: Sight, title: str, view: View) -> Node:
 
 
 def coming(title: str) -> Node:
-    """Return what stands in a page's place until the browser has what draws it."""
-    return h("div", h("div", *_loading(title), cls="page stack wide"), id="coming")
+    """Return what stands in a page's place until the browser has what draws it; one without scripts is told why."""
+    opening, ghosts = _loading(title)
+    needed = "This page is a program: it needs JavaScript. Allow it for this address, and load the page again."
+    noted = h("noscript", h("p", needed, cls="note", data_tone="bad"))
+    return h("div", h("div", opening, noted, ghosts, cls="page stack wide"), id="coming")
 
 
 def broken(title: str) -> Node:
@@ -116,8 +118,3 @@ def _loading(title: str) -> list[Node]:
         key="head",
     )
     return [opening, h("div", *ghosts, cls="stack ghosts", aria_hidden="true", key="ghosts")]
-
-
-def more_than_shown(shown: int, what: str) -> str:
-    """Say how many are shown."""
-    return count_of(shown, what)

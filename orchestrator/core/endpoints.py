@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from orchestrator.core.errors.webhooks import EndpointUrlRefusedError
 from orchestrator.core.events import OUTCOMES, EventName
-from orchestrator.core.session import Instant, session_shard
+from orchestrator.core.session import Instant, is_session_id
 
 MOST_OF_TENANT: Final = 100
 """Endpoints that hear of every session of a tenant."""
@@ -92,11 +92,7 @@ def session_of(endpoint: str) -> str | None:
     """Read out of an endpoint's id which session it belongs to; None for a tenant's, and for text that is no id."""
     prefix, _, rest = endpoint.partition("-")
     session_id = rest.partition("-")[0]
-    try:
-        session_shard(session_id)
-    except ValueError:
-        return None
-    return session_id if prefix == _PREFIX else None
+    return session_id if prefix == _PREFIX and is_session_id(session_id) else None
 
 
 @dataclass(frozen=True)

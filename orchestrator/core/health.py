@@ -13,17 +13,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Self, TypeAlias
 
 from orchestrator.core.events import Event, EventName
-from orchestrator.core.session import (
-    MINUTE,
-    App,
-    BrowserFamily,
-    Channel,
-    Instant,
-    Millis,
-    Reason,
-    Session,
-    Step,
-)
+from orchestrator.core.session import MINUTE, App, BrowserFamily, Channel, Instant, Millis, Reason, Session, Step
 
 HOUR: Final[Millis] = 60 * MINUTE
 BASELINE_HOURS: Final = 24
@@ -125,7 +115,6 @@ _FATES: Final[Mapping[object, Fate]] = {
     Reason.POPUP_BLOCKED: Fate.BLOCKED,
 }
 OF_POPUPS: Final = frozenset({EventName.POPUP_OPENED, EventName.AUTH_RESOLVED, EventName.AUTH_NEEDED})
-_COUNTED: Final = OF_POPUPS | _STAGES.keys()
 
 
 def counted(session: Session, events: Iterable[Event]) -> Counted:

@@ -443,6 +443,10 @@ class Session:
         """The name by which its tenant reaches it."""
         return SessionKey(tenant_id=self.tenant_id, session_id=self.id)
 
+    def watch_key(self, app_id: str) -> WatchKey:
+        """Name the watch on which its steps with this app wait."""
+        return WatchKey(tenant_id=self.tenant_id, user_id=self.user_id, app_id=app_id)
+
     def step(self, step_id: str) -> Step | None:
         """Return the step with this id, if the session has it."""
         for step in self.steps:
@@ -507,6 +511,15 @@ def session_shard(session_id: str) -> int:
 
 
 _SHORTEST_SESSION_ID = 12
+
+
+def is_session_id(text: str) -> bool:
+    """Tell whether a session may have this id."""
+    try:
+        session_shard(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -71,6 +71,11 @@ class Tenant:
     own_apps: tuple[str, ...] = ()
     created_at: Instant
 
+    @property
+    def public_name(self) -> str | None:
+        """What users know it by; None while it has no name but that of the tenant which is always there."""
+        return None if self.name in {"", DEFAULT_TENANT} else self.name
+
     def own_app(self, app_id: str) -> OwnApp | None:
         """Return the app, if it is one of the tenant's own."""
         return next((app for text in self.own_apps if (app := own_app_of(text)).id == app_id), None)

@@ -26,6 +26,7 @@ CONNECT_LIMIT: Final[Millis] = 2 * SECOND
 ANSWER_LIMIT: Final[Millis] = 5 * SECOND
 OLDEST: Final = 7
 KEEPS_EVERYTHING: Final = "noeviction"
+CLOCK_READINGS: Final = 5
 
 
 class StoreUnfitError(StoreError):
@@ -130,10 +131,10 @@ async def primaries(cluster: Cluster) -> tuple[Client, ...]:
         raise store_error(error) from error
 
 
-async def clock_offset(scripts: Scripts, local_now: Callable[[], Instant], *, samples: int = 5) -> Millis:
+async def clock_offset(scripts: Scripts, local_now: Callable[[], Instant]) -> Millis:
     """Return what must be added to the local clock to tell the server's time, as the quickest exchange says."""
     measured = []
-    for _ in range(samples):
+    for _ in range(CLOCK_READINGS):
         sent_at = local_now()
         ((seconds, microseconds),) = await scripts.run(("TIME",))
         answered_at = local_now()

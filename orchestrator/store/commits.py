@@ -24,13 +24,12 @@ from orchestrator.core.effects import (
 from orchestrator.core.health import HOUR, NOTHING_COUNTED, counted
 from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports.sessions import Commit
-from orchestrator.core.ports.watches import PAUSED, Waiter
+from orchestrator.core.ports.watches import KEPT_CHECKS, PAUSED, Waiter
 from orchestrator.core.session import MINUTE, Instant, JsonObject, WatchKey, session_shard
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
 from orchestrator.store.codec import encode
 from orchestrator.store.rules import (
-    KEPT_CHECKS,
     KEPT_EVENTS,
     KEPT_HOURS_S,
     KEPT_MINUTES_S,
@@ -51,12 +50,8 @@ def apps_of(commit: Commit) -> list[str]:
 
 def commit_call(commit: Commit, apps: Sequence[str]) -> Call:
     """Return the call that commits; `apps` are the commit's."""
-    watches = [_watch_key(commit, app_id) for app_id in apps]
+    watches = [commit.session.watch_key(app_id) for app_id in apps]
     return Call("commit", _keys(commit, watches), _arguments(commit, watches))
-
-
-def _watch_key(commit: Commit, app_id: str) -> WatchKey:
-    return WatchKey(tenant_id=commit.session.tenant_id, user_id=commit.session.user_id, app_id=app_id)
 
 
 def _keys(commit: Commit, watches: list[WatchKey]) -> list[str]:

@@ -13,6 +13,7 @@ from orchestrator.core.ports.credentials import (
     CredentialState,
     CredentialStore,
     Kept,
+    NewTokens,
     Profile,
     Refresh,
     SignInReason,
@@ -57,16 +58,14 @@ class RedisCredentialStore:
         self._shards = shards
         self._seal = seal
 
-    async def put(  # noqa: PLR0913 - what a sign-in brings
+    async def put(
         self,
         tenant_id: str,
         user_id: str,
+        tokens: NewTokens,
         *,
-        access_token: str,
         profile: Profile | None,
-        expires_at: Instant | None,
         now: Instant,
-        refresh_token: str | None = None,
         sign_in_id: str | None = None,
     ) -> Credential:
         """Store new tokens and return the credential with its new generation.
@@ -76,13 +75,12 @@ class RedisCredentialStore:
         anew, or is nobody any more where a sign-in brought the tokens.
         """
         email = masked_email(profile.email) if profile and profile.email else None
-        new = _Sealed(tenant_id, user_id, access_token, refresh_token)
         whose = account_of(profile, generation=""), profile.id if profile else "", email or ""
         reply: Reply = [b"uncounted"]
         while reply == [b"uncounted"]:
             if profile is not None:
                 await self._count(tenant_id, user_id, profile.id, sign_in_id)
-            reply = await self._put(new, expires_at=expires_at, now=now, whose=whose, sign_in_id=sign_in_id or "")
+            reply = await self._put(tenant_id, user_id, tokens, now=now, whose=whose, sign_in_id=sign_in_id or "")
         if reply == [b"gone"]:
             if profile is not None:
                 await self._count_no_more(tenant_id, user_id, profile.id)
@@ -91,30 +89,20 @@ class RedisCredentialStore:
         return Credential(
             tenant_id=tenant_id,
             user_id=user_id,
-            access_token=access_token,
+            access_token=tokens.access_token,
             generation=generation,
             account=account.decode(),
             profile_id=profile.id if profile else None,
             email=email,
-            expires_at=expires_at,
-            has_refresh_token=refresh_token is not None,
+            expires_at=tokens.expires_at,
+            has_refresh_token=tokens.refresh_token is not None,
         )
 
-    async def renew(  # noqa: PLR0913 - what a refresh brings
-        self,
-        tenant_id: str,
-        user_id: str,
-        *,
-        generation: int,
-        refresh_id: str,
-        access_token: str,
-        refresh_token: str,
-        expires_at: Instant | None,
-        now: Instant,
+    async def renew(
+        self, tenant_id: str, user_id: str, tokens: NewTokens, *, generation: int, refresh_id: str, now: Instant
     ) -> Credential | None:
         """Store the tokens that a refresh of this generation brought, and return the credential as it is then."""
-        new = _Sealed(tenant_id, user_id, access_token, refresh_token)
-        reply = await self._put(new, expires_at=expires_at, now=now, refreshed=(generation, refresh_id))
+        reply = await self._put(tenant_id, user_id, tokens, now=now, refreshed=(generation, refresh_id))
         return None if reply == [b"stale"] else await self.get(tenant_id, user_id)
 
     async def get(self, tenant_id: str, user_id: str) -> Credential | None:
@@ -199,18 +187,19 @@ class RedisCredentialStore:
             if await self._scripts.run(noted) == [1]:
                 await self._scripts.run(("SADD", counted, user_id))
 
-    async def _put(
+    async def _put(  # noqa: PLR0913 - what either of them has
         self,
-        new: _Sealed,
+        tenant_id: str,
+        user_id: str,
+        tokens: NewTokens,
         *,
-        expires_at: Instant | None,
         now: Instant,
         whose: tuple[str, str, str] = ("", "", ""),
         refreshed: tuple[int | str, str] = ("", ""),
         sign_in_id: str = "",
     ) -> Reply:
         """Write it together with every watch that may be paused; the script says which those are."""
-        tenant_id, user_id = new.tenant_id, new.user_id
+        sealed = _Sealed(tenant_id, user_id, tokens.access_token, tokens.refresh_token)
         shard = self._shard(tenant_id, user_id)
         touched = [
             self._key(tenant_id, user_id),
@@ -223,15 +212,15 @@ class RedisCredentialStore:
             keys.sign_ins(shard),
         ]
         arguments: list[Argument] = [
-            self._seal.close(msgspec.json.encode(new)),
+            self._seal.close(msgspec.json.encode(sealed)),
             CredentialState.ACTIVE,
             *whose,
-            "" if expires_at is None else expires_at,
+            "" if tokens.expires_at is None else tokens.expires_at,
             keys.user_member(tenant_id, user_id),
             now,
             PAUSED,
             keys.DUE,
-            "1" if new.refresh_token is not None else "",
+            "1" if tokens.refresh_token is not None else "",
             *refreshed,
             sign_in_id,
         ]

@@ -39,7 +39,6 @@ from orchestrator.store.places import DeliveryPlace, LanePlace
 from orchestrator.store.rules import newest_of
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
-DELIVERIES_READ_AT_ONCE: Final = 100
 READ_AT_ONCE: Final = 200
 """Lanes, or dead deliveries, of a shard that are looked at in one exchange."""
 

@@ -182,7 +182,7 @@ def wake(shard: int) -> str:
 
 @cache
 def outbox(shard: int) -> str:
-    """stream: every event of the shard in commit order; entry id `0-<n>`, fields `session`, `event` (JSON)."""
+    """stream: the shard's events in commit order; entry id `0-<n>`, fields `session`, `tenant` and `event` (JSON)."""
     return _shard(shard, "outbox")
 
 

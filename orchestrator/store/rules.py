@@ -19,7 +19,6 @@ from orchestrator.store.places import AuditPlace
 
 KEPT_EVENTS: Final = 1_000
 KEPT_SIGNALS: Final = 200
-KEPT_CHECKS: Final = 16
 KEPT_CALLS: Final = 50
 KEPT_POPUPS: Final = 20
 """Of each step; it remembers no more attempts either."""
@@ -71,7 +70,7 @@ def whole(session: Session, events: Sequence[Event], *, after: int) -> tuple[Eve
 def watches_of(session: Session) -> tuple[WatchKey, ...]:
     """Return the watches that the session's steps wait on, or waited on, with the apps they have now."""
     apps = dict.fromkeys(step.app.id for step in session.steps if step.app is not None)
-    return tuple(WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id) for app_id in apps)
+    return tuple(session.watch_key(app_id) for app_id in apps)
 
 
 def is_ended(session: Session) -> bool:

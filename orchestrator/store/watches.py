@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.core.effects import Due
 from orchestrator.core.errors.store import LeaseLostError, StaleVersionError
 from orchestrator.core.ports.watches import (
+    KEPT_CHECKS,
     PAUSED,
     DueWatch,
     Leased,
@@ -25,7 +26,7 @@ from orchestrator.core.session import Instant, Session, WatchKey, shard_of
 from orchestrator.store import keys as names
 from orchestrator.store.codec import decode_session
 from orchestrator.store.places import WatchPlace
-from orchestrator.store.rules import KEPT_CHECKS, is_of
+from orchestrator.store.rules import is_of
 from orchestrator.store.scripts import Argument, Call, Reply, Scripts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -16,7 +16,7 @@ from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamRefused
 from orchestrator.core.fields import Form
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Cache, Clock
-from orchestrator.core.ports.budget import Budget, Permit, Share
+from orchestrator.core.ports.budget import Permit, Share
 from orchestrator.core.ports.calls import CallLog
 from orchestrator.core.ports.credentials import Credential, Profile
 from orchestrator.core.ports.tokens import Access
@@ -46,7 +46,7 @@ from orchestrator.zapier.exchange import Answer, Exchange, NotSent, Outcome, Req
 from orchestrator.zapier.forms import Forms
 from orchestrator.zapier.limits import Limits
 from orchestrator.zapier.lists import ListingDraft, Trail
-from orchestrator.zapier.permits import PartnerOf, PermitSource
+from orchestrator.zapier.permits import PermitSource
 from orchestrator.zapier.refusals import flaws_of, problem_of, without
 from orchestrator.zapier.shelf import Shelf
 
@@ -62,12 +62,15 @@ _NOT_MADE: Final = {
 }
 
 
+class _NoCallError(Exception):
+    """A call that was to be made once was surely not made, and why."""
+
+
 class ZapierClient:
     """Zapier's Partner API for every user of this process: one pool of connections, every request under a permit.
 
-    `base_url` is the API's origin (`https://api.zapier.com`). `egress` names the address our requests leave by, and
-    `partner_of` a tenant's Zapier client id: the two sides of the rate limit. `http` sends the requests over its
-    connections, and is closed by who made it.
+    `base_url` is the API's origin (`https://api.zapier.com`). `http` sends the requests over its connections, and is
+    closed by who made it.
     """
 
     def __init__(  # noqa: PLR0913 - everything the world has to give, named where the process is composed
@@ -75,13 +78,11 @@ class ZapierClient:
         *,
         base_url: str,
         http: httpx.AsyncClient,
-        budget: Budget,
+        permits: PermitSource,
         access: Access,
         calls: CallLog,
         cache: Cache,
         clock: Clock,
-        egress: str,
-        partner_of: PartnerOf,
         limits: Limits | None = None,
         meter: Meter = UNMETERED,
     ) -> None:
@@ -90,13 +91,7 @@ class ZapierClient:
         self._clock = clock
         requests = Requests(Exchange(http, limits=self._limits), clock=clock, log=calls, meter=meter)
         self._calls = Calls(requests, clock=clock, access=access)
-        self._permits = PermitSource(
-            budget=budget,
-            clock=clock,
-            egress=egress,
-            partner_of=partner_of,
-            patience=self._limits.interactive_wait,
-        )
+        self._permits = permits
         shelf = Shelf(cache, clock=clock)
         self._catalog = Catalog(
             self._calls,
@@ -223,24 +218,13 @@ class ZapierClient:
         nobody knows. When the permit came too late there is no call, nor one under another permit: meanwhile the wish
         may have been given up and made again.
         """
-        async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
-            try:
-                body = wire.zap_request(draft)
-                newest = await self._calls.newest(credential)
-            except (ValueError, ZapwrightError) as error:
-                return ZapNotMade(status=None, problem=str(error))
-            if self._clock.now() > permit.start_by:
-                return ZapNotMade(status=None, problem="too late: the call could not begin in time")
-            request = Request(
-                endpoint="POST /v2/zaps", method="POST", url=self._address.endpoint("/v2/zaps"), body=body
+        try:
+            outcome, token = await self._posted(
+                "/v2/zaps", lambda: wire.zap_request(draft), credential=credential, permit=permit
             )
-            try:
-                outcome = await self._calls.act(request, credential=newest, purse=purse)
-            except (StoreError, UpstreamBusyError) as error:
-                return ZapNotMade(status=None, problem=f"no permit: {error}")
-        if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
-            await self._after_refusal(newest)
-        return _zap(outcome, token=newest.access_token)
+        except _NoCallError as error:
+            return ZapNotMade(status=None, problem=str(error))
+        return _zap(outcome, token=token)
 
     async def make_authentication(
         self, credential: Credential, app_id: str, *, title: str, fields: Mapping[str, str], permit: Permit
@@ -250,28 +234,48 @@ class ZapierClient:
         It was made: 201 with a usable one for this app. When it surely was not is said as of a Zap's. What Zapier says
         is not passed on when it repeats what a field holds.
         """
-        async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
-            try:
-                body = wire.authentication_request(app_id, title=title, fields=fields)
-                newest = await self._calls.newest(credential)
-            except (ValueError, ZapwrightError) as error:
-                return AuthenticationNotMade(status=None, problem=str(error))
-            if self._clock.now() > permit.start_by:
-                return AuthenticationNotMade(status=None, problem="too late: the call could not begin in time")
-            request = Request(
-                endpoint="POST /v2/authentications",
-                method="POST",
-                url=self._address.endpoint("/v2/authentications"),
-                body=body,
+        try:
+            outcome, token = await self._posted(
+                "/v2/authentications",
+                lambda: wire.authentication_request(app_id, title=title, fields=fields),
+                credential=credential,
+                permit=permit,
                 app_id=app_id,
             )
+        except _NoCallError as error:
+            return AuthenticationNotMade(status=None, problem=str(error))
+        return _authentication(outcome, app_id, token=token, fields=fields, now=self._clock.now())
+
+    async def _posted(
+        self,
+        path: str,
+        written: Callable[[], bytes],
+        *,
+        credential: Credential,
+        permit: Permit,
+        app_id: str | None = None,
+    ) -> tuple[Outcome, str]:
+        """Make one call, never repeated; return what came of it, and the token that it was made with.
+
+        A token that Zapier refused is replaced for the next call. Raises _NoCallError when there was none.
+        """
+        async with self._permits.purse(credential.tenant_id, given=[permit]) as purse:
+            try:
+                body = written()
+                newest = await self._calls.newest(credential)
+            except (ValueError, ZapwrightError) as error:
+                raise _NoCallError(str(error)) from error
+            if self._clock.now() > permit.start_by:
+                raise _NoCallError("too late: the call could not begin in time")
+            url = self._address.endpoint(path)
+            request = Request(endpoint=f"POST {path}", method="POST", url=url, body=body, app_id=app_id)
             try:
                 outcome = await self._calls.act(request, credential=newest, purse=purse)
             except (StoreError, UpstreamBusyError) as error:
-                return AuthenticationNotMade(status=None, problem=f"no permit: {error}")
+                raise _NoCallError(f"no permit: {error}") from error
         if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
             await self._after_refusal(newest)
-        return _authentication(outcome, app_id, token=newest.access_token, fields=fields, now=self._clock.now())
+        return outcome, newest.access_token
 
     async def _after_refusal(self, credential: Credential) -> None:
         """Have another token for the next call; a failure of that must not hide what became of the call."""

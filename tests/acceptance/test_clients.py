@@ -201,6 +201,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     delivery = call("read_delivery", **hook, **event)
     sent_again(call, "replay_delivery", **hook, **event)
     again = sent_again(call, "send_again", by=operator, **hook, **event, reason="their receiver was down")
+    of_operator = call("list_sent", by=operator, **hook, limit=5)["deliveries"]
     paused = call("change_webhook", **hook, paused=True)
     listed = call("list_webhooks", session_id=session["id"])["webhooks"]
     alone = call("read_webhook", **hook)
@@ -229,6 +230,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     assert (allowed["state"], allowed["waiting"]) == ("opened", [])
     assert (webhook["secret"] == renewed["secret"], tested["received"], tested["status"]) == (False, False, None)
     assert [one["event"] for one in sent] == [delivery["event"]] == ["zap_created"]
+    assert [one["message_id"] for one in of_operator] == [one["message_id"] for one in sent]
     assert [alone] == listed == [paused]
     assert {one["id"] for one in found} >= {session["id"], other["id"]}
     assert (overview["sessions"] >= 2, overview["funnel"][-1]["created"] >= 1) == (True, True)

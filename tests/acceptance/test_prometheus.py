@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from orchestrator.core.events import EventName
-from orchestrator.metrics import Process, metrics_of
+from orchestrator.metrics import CATALOGUE, Process
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.support.patience import PATIENT
 from tests.support.ports import free_port
@@ -168,8 +168,8 @@ def still_missing(prometheus: Prometheus) -> list[str]:
         if metric.buckets
         else f'{metric.shown}{{job="zapwright-{process}"}}'
         for process in (Process.API, Process.WORKER)
-        for metric in metrics_of(process)
-        if metric.name != "zapwright_return_to_resolved_seconds" or process is Process.WORKER
+        for metric in CATALOGUE
+        if process in metric.by and (metric.name != "zapwright_return_to_resolved_seconds" or process is Process.WORKER)
     ]
     absent = [one for one in series if not prometheus.asked(f"count({one})")]
     return absent + [one for one in MOVED if not prometheus.asked(f"sum({one}) > 0")]

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.core.ports.credentials import Kept
+from orchestrator.core.ports.credentials import Kept, NewTokens
 from orchestrator.core.session import SECOND
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.core.upkeep import LEASE, PAUSE
@@ -72,11 +72,9 @@ class Office:
             await store.credentials.put(
                 DEFAULT_TENANT,
                 USER,
-                access_token=tokens["access_token"],
+                NewTokens(access_token=tokens["access_token"], refresh_token=tokens["refresh_token"]),
                 profile=None,
-                expires_at=None,
                 now=time.time_ns() // 1_000_000,
-                refresh_token=tokens["refresh_token"],
             )
 
         self._with_store(put)

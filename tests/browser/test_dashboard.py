@@ -150,6 +150,22 @@ async def test_a_page_says_that_it_loads_and_holds_its_place(dashboard: Dashboar
     await expect(page.get_by_text("Loading …")).to_be_hidden()
 
 
+async def test_a_browser_without_scripts_is_told_what_the_page_needs(
+    chromium: Browser, installation: Installation
+) -> None:
+    """Instead of that it loads, for ever."""
+    context = await chromium.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(installation.variables["ZAPWRIGHT_DASHBOARD_URL"])
+    await Dashboard(context, page, "").sign_in(installation.variables["ZAPWRIGHT_OPERATOR_KEY"])
+
+    note = page.locator("noscript .note")  # nothing in there is found by its text
+    await expect(note).to_be_visible()
+    await expect(note).to_contain_text("it needs JavaScript")
+    await expect(page.get_by_text("Loading …")).to_be_hidden()
+    await context.close()
+
+
 async def test_every_entry_of_the_menu_is_in_sight(chromium: Browser, installation: Installation) -> None:
     """However narrow the window, and long the name of who is signed in; and no page scrolls sideways because of it."""
     key = a_key(installation, "--viewer", "--name", "Grace Brewster Murray Hopper 2nd")

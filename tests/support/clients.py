@@ -32,6 +32,7 @@ class Failure(Exception):  # noqa: N818 - what a client raised, as a value
     status: int | None = None
     reference: str | None = None
     facts: Mapping[str, Any] | None = None
+    retry_after_s: float | None = None
 
 
 class Driver(Protocol):
@@ -91,7 +92,7 @@ class _Node:
         if "error" not in said:
             return said["value"]
         error = said["error"]
-        known = ("name", "shown", "code", "status", "reference", "facts")
+        known = ("name", "shown", "code", "status", "reference", "facts", "retry_after_s")
         raise Failure(**{name: error[name] for name in known if name in error})
 
     def shown(self) -> str:
@@ -135,6 +136,7 @@ def _told() -> Iterator[None]:
             status=error.status,
             reference=error.reference,
             facts=error.facts,
+            retry_after_s=error.retry_after_s,
         ) from error
     except ZapwrightError as error:
         raise Failure(

@@ -12,7 +12,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     said = { value: name === "inspect" ? inspect(zapwright, { depth: 9, showHidden: true }) : await zapwright[name](given, options) };
   } catch (error) {
-    said = { error: { ...error, name: error.name, message: error.message, shown: inspect(error, { depth: 9 }) } };
+    const shown = inspect(error, { depth: 9 });
+    said = { error: { ...error, name: error.name, message: error.message, retry_after_s: error.retryAfterS, shown } };
   }
   process.stdout.write(`${JSON.stringify({ ...said, value: said.value ?? null })}\n`);
 }

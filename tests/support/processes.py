@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from tests.support.copies import become, command, forkserver
-from workers.queues import fetchers
+from workers.fetching import fetchers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SEALING_KEY: Final = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="

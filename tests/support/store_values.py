@@ -9,7 +9,7 @@ from typing import Final
 from orchestrator.core.effects import Due, Effect, Guard, Wait
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.interventions import AuditEntry, Intervention
-from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.credentials import Credential, NewTokens
 from orchestrator.core.ports.sessions import Commit, Outcome, Receipt, SignalRecord
 from orchestrator.core.session import Instant, JsonObject, Session, WatchKey, shard_of
 from orchestrator.core.sign_ins import SignIn, id_prefix
@@ -156,7 +156,7 @@ def wait(
 
 async def signed_in(store: AnyStore, *, user: str = USER, tenant: str = TENANT, now: Instant = NOON) -> Credential:
     """Put a new credential of a user's."""
-    return await store.credentials.put(tenant, user, access_token="t", profile=None, expires_at=None, now=now)
+    return await store.credentials.put(tenant, user, NewTokens(access_token="t"), profile=None, now=now)
 
 
 async def committed(store: AnyStore, before: Session, **changes: object) -> Session:

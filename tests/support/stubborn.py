@@ -38,7 +38,9 @@ def json_answer(value: object, *, status: int = 200) -> Answer:
     return Answer(status=status, body=json.dumps(value), headers={"Content-Type": "application/json"})
 
 
-def problem(status: int, code: str, *, retry_after: int | None = None, **more: Any) -> Answer:
+def problem(
+    status: int, code: str, *, retry_after: int | str | None = None, date: str | None = None, **more: Any
+) -> Answer:
     """Answer with a problem."""
     document = {
         "type": f"urn:zapwright:problem:{code}",
@@ -52,6 +54,7 @@ def problem(status: int, code: str, *, retry_after: int | None = None, **more: A
     }
     headers = {"Content-Type": "application/problem+json"}
     headers |= {} if retry_after is None else {"Retry-After": str(retry_after)}
+    headers |= {} if date is None else {"Date": date}
     return Answer(status=status, body=json.dumps(document), headers=headers)
 
 
@@ -92,8 +95,9 @@ def a_stubborn_server() -> Iterator[Stubborn]:
             match stubborn.next(asked):
                 case Answer() as answer:
                     content = answer.body.encode()
-                    self.send_response(answer.status)
-                    for name, value in {**answer.headers, "Content-Length": str(len(content))}.items():
+                    self.send_response_only(answer.status)
+                    always = {"Date": self.date_time_string(), "Content-Length": str(len(content))}
+                    for name, value in {**always, **answer.headers}.items():
                         self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(content)

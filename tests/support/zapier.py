@@ -15,9 +15,9 @@ from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.metering import UNMETERED, Meter
 from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.budget import Budget, Grant, Permit, Permits, Share, Usage
-from orchestrator.core.ports.credentials import Credential, CredentialStore, Profile
+from orchestrator.core.ports.credentials import Credential, CredentialStore, NewTokens, Profile
 from orchestrator.core.ports.tokens import Client, OAuth, Tokens, TokensOver, TokensRefused, TokensUnknown
-from orchestrator.core.session import Instant, Millis
+from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.store.memory.around import MemoryCache
 from orchestrator.store.memory.audit import MemoryCallLog
 from orchestrator.store.memory.credentials import MemoryCredentialStore
@@ -25,6 +25,7 @@ from orchestrator.store.memory.state import State
 from orchestrator.store.switchboard import Switchboard
 from orchestrator.upkeep import Upkeep
 from orchestrator.zapier import Limits, ZapierClient
+from orchestrator.zapier.permits import PermitSource
 from tests.support.clocks import CountedIds
 
 NOON: Final[Instant] = 1_790_000_000_000
@@ -258,13 +259,17 @@ class Stage:
         self.client = ZapierClient(
             base_url=BASE,
             http=self.http,
-            budget=self.budget,
+            permits=PermitSource(
+                budget=self.budget,
+                clock=self.clock,
+                egress="out",
+                partner_of=own_client_id,
+                patience=3 * SECOND,
+            ),
             access=an_access(self.credentials, self.clock, oauth=self.oauth),
             calls=self.calls,
             cache=self.cache,
             clock=self.clock,
-            egress="out",
-            partner_of=own_client_id,
             limits=limits,
         )
 
@@ -281,11 +286,9 @@ class Stage:
         return await self.credentials.put(
             "acme",
             user_id,
-            access_token=token,
+            NewTokens(access_token=token, refresh_token=refresh_token, expires_at=expires_at),
             profile=profile,
-            expires_at=expires_at,
             now=self.clock.now(),
-            refresh_token=refresh_token,
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
+from email.utils import mktime_tz, parsedate_tz
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
@@ -18,6 +20,7 @@ from zapwright_client.errors import BY_STATUS, ProblemError, UnexpectedAnswerErr
 T = TypeVar("T")
 
 PROBLEM = "application/problem+json"
+_SECONDS = re.compile(r"\s*[0-9]+(?:\.[0-9]*)?\s*")
 POLLED_S = 20
 """How long a reading with `after_seq` waits when it does not say."""
 
@@ -120,10 +123,30 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problem(answer: httpx.Response) -> ProblemError:
-    document = answer.json()
-    wait = answer.headers.get("Retry-After", "")
     kind = BY_STATUS.get(answer.status_code, ProblemError)
-    return kind(document, retry_after_s=float(wait) if wait.isdecimal() else None)
+    return kind(answer.json(), retry_after_s=_wait_asked_s(answer.headers))
+
+
+def _wait_asked_s(headers: httpx.Headers) -> float | None:
+    """Read a `Retry-After` (RFC 9110, 10.2.3): seconds, the most of several, or a date, seen from the answer's own.
+
+    None for what is neither.
+    """
+    said = headers.get("Retry-After", "")
+    seconds = said.split(",")
+    if all(map(_SECONDS.fullmatch, seconds)):
+        return max(map(float, seconds))
+    try:
+        return max(0.0, _date_s(said) - _date_s(headers.get("Date", "")))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _date_s(value: str) -> float:
+    date = parsedate_tz(value)
+    if date is None:
+        raise ValueError(f"{value!r} is no date")
+    return mktime_tz(date)
 
 
 def _unexpected(answer: httpx.Response, problem: str) -> UnexpectedAnswerError:

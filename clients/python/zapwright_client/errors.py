@@ -46,7 +46,7 @@ class UnexpectedAnswerError(ZapwrightError):
 class ProblemError(ZapwrightError):
     """Zapwright says no. Go by `code`; `facts` has what `detail` speaks of, `errors` where a request is wrong.
 
-    `reference` finds the request in Zapwright's log; `retry_after_s` is set where asking again helps.
+    `reference` finds the request in Zapwright's log; `retry_after_s` is set where it is said when asking again helps.
     """
 
     def __init__(self, document: Mapping[str, Any], *, retry_after_s: float | None) -> None:

@@ -844,6 +844,18 @@ def list_endpoints() -> Call[OperatorsWebhookList]:
     )
 
 
+def list_sent(
+    webhook_id: str, *, state: DeliveryState | None = None, cursor: str | None = None, limit: int | None = None
+) -> Call[OperatorsDeliveryPage]:
+    """Return what was sent to an endpoint of any tenant, or waits to be, youngest first; each with its newest tries."""
+    return Call(
+        method="GET",
+        path=f"/v1/operator/endpoints/{part(webhook_id)}/deliveries",
+        kind=OperatorsDeliveryPage,
+        query={"state": state, "cursor": cursor, "limit": limit},
+    )
+
+
 def read_me() -> Call[OperatorsMe]:
     """Say whose key this is, and what it may see."""
     return Call(
@@ -1075,6 +1087,7 @@ class Routes(Sender):
     list_workers = sent(list_workers)
     list_all_deliveries = sent(list_all_deliveries)
     list_endpoints = sent(list_endpoints)
+    list_sent = sent(list_sent)
     read_me = sent(read_me)
     read_story = sent(read_story)
     read_why = sent(read_why)
@@ -1148,6 +1161,7 @@ class AsyncRoutes(AsyncSender):
     list_workers = sent_async(list_workers)
     list_all_deliveries = sent_async(list_all_deliveries)
     list_endpoints = sent_async(list_endpoints)
+    list_sent = sent_async(list_sent)
     read_me = sent_async(read_me)
     read_story = sent_async(read_story)
     read_why = sent_async(read_why)

@@ -37,12 +37,16 @@ class Patience:
             return None
         match error:
             case NoAnswerError(was_sent=was_sent) if call.is_repeatable or not was_sent:
-                longest: float = min(self.longest_wait_s, self.first_wait_s * 2 ** (tried - 1))
-                return longest * random.uniform(0.5, 1)  # noqa: S311 - so that not all come at once
-            case ProblemError(status=503 | 409, retry_after_s=float(wait)) if call.is_repeatable:
+                return self._backoff_s(tried)
+            case ProblemError(status=503) | ProblemError(code="idempotency_in_flight") if call.is_repeatable:
+                wait = self._backoff_s(tried) if error.retry_after_s is None else error.retry_after_s
                 return wait if wait <= self.longest_wait_s else None
             case _:
                 return None
+
+    def _backoff_s(self, tried: int) -> float:
+        longest: float = min(self.longest_wait_s, self.first_wait_s * 2 ** (tried - 1))
+        return longest * random.uniform(0.5, 1)  # noqa: S311 - so that not all come at once
 
 
 class _Caller:

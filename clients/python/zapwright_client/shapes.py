@@ -366,7 +366,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorsDeliveryPage:
-    """Deliveries, the longest due first, dead ones youngest first. `cursor` leads on, null at the end."""
+    """Deliveries. `cursor` leads on, null at the end."""
 
     deliveries: tuple[OperatorsDelivery, ...]
     cursor: str | None

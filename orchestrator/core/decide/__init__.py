@@ -10,8 +10,8 @@ from typing import assert_never
 
 from orchestrator.core.decide import creation, links, listing, popups, steps, supplying, time
 from orchestrator.core.decide.draft import Decision, Draft
-from orchestrator.core.errors.sessions import SessionLockedError
 from orchestrator.core.events import EventName
+from orchestrator.core.required import require_open
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import Instant, Session, Step
 from orchestrator.core.signals import (
@@ -125,8 +125,7 @@ def _about_the_zap(draft: Draft, signal: ZapAnswered | ZapsListed | ZapsNotListe
 
 def _about_a_step(draft: Draft, signal: StepSignal) -> None:
     step = draft.step(signal.step_id)
-    if not draft.session.is_open:
-        raise SessionLockedError(session_id=draft.session.id, status=draft.session.status)
+    require_open(draft.session)
     match signal:
         case PopupOpened() | Hinted() | MessageReceived() | PopupCancelled() | PopupBlocked():
             _about_a_popup(draft, step, signal)

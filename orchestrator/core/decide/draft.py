@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
 from orchestrator.core.effects import ClaimAuthentication, Untouched
-from orchestrator.core.errors.sessions import IllegalSignalError, StepNotFoundError
+from orchestrator.core.errors.sessions import IllegalSignalError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.watches import Claim, Waiter
+from orchestrator.core.required import step_of
 from orchestrator.core.session import AttemptEnd, Session, SessionStatus, Step
 from orchestrator.core.signals import ClaimContested, ClaimDoubted
 from orchestrator.core.values import replace, value
@@ -70,10 +71,7 @@ class Draft:
 
     def step(self, step_id: str) -> Step:
         """Return the step as it is now. Raises StepNotFoundError."""
-        step = self.session.step(step_id)
-        if step is None:
-            raise StepNotFoundError(session_id=self.session.id, step_id=step_id)
-        return step
+        return step_of(self.session, step_id)
 
     def waiter(self, step: Step) -> Waiter:
         """Name the step among all sessions."""

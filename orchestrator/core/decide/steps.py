@@ -9,6 +9,7 @@ from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports.credentials import CredentialState, SignInReason
 from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.required import require_open
 from orchestrator.core.session import ENDED, AttemptEnd, Baseline, LinkEnd, SessionStatus, Step, StepState
 from orchestrator.core.values import replace
 
@@ -31,7 +32,7 @@ MOST_STEPS = 25
 
 def session_changed(draft: Draft, signal: SessionChanged) -> None:
     """Take over the new title and metadata."""
-    _refuse_unless_open(draft)
+    require_open(draft.session)
     session = draft.session
     changed = replace(
         session,
@@ -71,7 +72,7 @@ def credential_changed(draft: Draft, signal: CredentialChanged) -> None:
 
 def added(draft: Draft, signal: StepAdded) -> None:
     """Put in a new step. The same step id again changes nothing."""
-    _refuse_unless_open(draft)
+    require_open(draft.session)
     session = draft.session
     if session.step(signal.step_id) is not None:
         return draft.nothing(Outcome.DUPLICATE)
@@ -161,11 +162,6 @@ def _without_app(draft: Draft, step: Step) -> Step:
 def _placed(steps: tuple[Step, ...], step: Step, position: int | None) -> tuple[Step, ...]:
     place = len(steps) if position is None else min(max(position, 0), len(steps))
     return (*steps[:place], step, *steps[place:])
-
-
-def _refuse_unless_open(draft: Draft) -> None:
-    if not draft.session.is_open:
-        raise SessionLockedError(session_id=draft.session.id, status=draft.session.status)
 
 
 def _refuse_taken_alias(draft: Draft, alias: str | None, *, step_id: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core.decide import creation, popups
-from orchestrator.core.errors.sessions import DeadlineFinalError, SessionLockedError
+from orchestrator.core.errors.sessions import DeadlineFinalError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
 from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.required import require_open
 from orchestrator.core.session import Attempt, AttemptEnd, SessionStatus, Step
 from orchestrator.core.values import replace
 
@@ -40,8 +41,7 @@ def extended(draft: Draft, signal: DeadlinesExtended) -> None:
     What is overdue goes on from now. Raises DeadlineFinalError when there is nothing left to give.
     """
     session = draft.session
-    if not session.is_open:
-        raise SessionLockedError(session_id=session.id, status=session.status)
+    require_open(session)
     for step in session.steps:
         _give_more(draft, step, signal)
     latest = session.created_at + draft.policy.session_ttl_longest

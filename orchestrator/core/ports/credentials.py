@@ -50,6 +50,18 @@ class Standing:
 
 
 @value
+class NewTokens:
+    """Tokens that were just handed out, as they are to be kept: what they were used for before is over.
+
+    `expires_at` is when the access token ends, None where nobody says. With a `refresh_token` refreshing it is ours.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_at: Instant | None = None
+
+
+@value
 class Credential(Standing):
     """A user's access to Zapier."""
 
@@ -91,16 +103,14 @@ class CredentialStore(Protocol):
     Whatever changes one notes with it that the user's sessions are to be told, until `told` says that they were.
     """
 
-    async def put(  # noqa: PLR0913 - what a sign-in brings
+    async def put(
         self,
         tenant_id: str,
         user_id: str,
+        tokens: NewTokens,
         *,
-        access_token: str,
         profile: Profile | None,
-        expires_at: Instant | None,
         now: Instant,
-        refresh_token: str | None = None,
         sign_in_id: str | None = None,
     ) -> Credential:
         """Store new tokens in the place of all before, and return the credential with its new generation.
@@ -149,17 +159,8 @@ class CredentialStore(Protocol):
         """
         ...
 
-    async def renew(  # noqa: PLR0913 - what a refresh brings
-        self,
-        tenant_id: str,
-        user_id: str,
-        *,
-        generation: int,
-        refresh_id: str,
-        access_token: str,
-        refresh_token: str,
-        expires_at: Instant | None,
-        now: Instant,
+    async def renew(
+        self, tenant_id: str, user_id: str, tokens: NewTokens, *, generation: int, refresh_id: str, now: Instant
     ) -> Credential | None:
         """Store the tokens that a refresh of this generation brought, and return the credential as it is then.
 

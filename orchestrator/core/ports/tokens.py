@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from orchestrator.core.ports.budget import Permit
-from orchestrator.core.ports.credentials import Credential
-from orchestrator.core.session import Millis
+from orchestrator.core.ports.credentials import Credential, NewTokens
+from orchestrator.core.session import Instant, Millis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,14 @@ class Tokens:
     refresh_token: str | None = field(repr=False)
     expires_in: Millis | None
     scopes: frozenset[str] = frozenset()
+
+    def to_keep(self, *, asked_at: Instant, used: str | None = None) -> NewTokens:
+        """Return them as they are to be kept; `used` is the refresh token that they were handed out for."""
+        return NewTokens(
+            access_token=self.access_token,
+            refresh_token=self.refresh_token or used,
+            expires_at=None if self.expires_in is None else asked_at + self.expires_in,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from orchestrator.core.effects import Due
 from orchestrator.core.session import Instant, Session, WatchKey
 from orchestrator.core.values import value
+
+KEPT_CHECKS: Final = 16
+"""How many complete listings a watch remembers."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -46,8 +49,8 @@ class Watch:
 
     `version` grows with every commit that touches the watch, to no less than the commit's instant: so no other commit
     has the version of one that a failover lost. `checks` are the beginnings of the latest complete listings, oldest
-    first (at most 16). `pages` is the size of the last complete listing. `retry_at` holds checks back after failures
-    (None: not held back). `claims` are by authentication id.
+    first (at most `KEPT_CHECKS`). `pages` is the size of the last complete listing. `retry_at` holds checks back after
+    failures (None: not held back). `claims` are by authentication id.
     """
 
     key: WatchKey

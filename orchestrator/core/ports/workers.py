@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.webhooks import Held
-from orchestrator.core.session import Instant, WatchKey
+from orchestrator.core.session import SECOND, Instant, Millis, WatchKey
+
+ALIVE_FOR: Final[Millis] = 30 * SECOND
+"""How long a worker is taken to live that was not heard of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,10 @@ class WorkerReport:
     seen_at: Instant
     checks: int = 0
     deliveries: int = 0
+
+    def is_alive(self, *, now: Instant) -> bool:
+        """Tell whether the worker is taken to live: it was heard of not long ago."""
+        return now - self.seen_at < ALIVE_FOR
 
 
 class WorkerRoll(Protocol):

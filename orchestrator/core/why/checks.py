@@ -55,6 +55,14 @@ def _of_check(watch: Watch, step: Step, conditions: Conditions) -> Finding:
         return _checks(step, "resuming", "checks begin again now that the user has signed in.")
     if due is None:
         return _checks(step, "no_check_planned", "no check is planned; the next news of the page plans one.")
+    if conditions.workers == 0:
+        since = f"is due at {clock(due, now)}" if due > now else _has_been_due(now - due)
+        return _checks(
+            step,
+            "worker_missing",
+            f"a check {since}, and no worker runs.",
+            "Start one: `zapwright worker`; if there should be one, `zapwright doctor` looks whether it hangs.",
+        )
     if cooldown > now:
         return _checks(
             step,
@@ -77,16 +85,16 @@ def _of_check(watch: Watch, step: Step, conditions: Conditions) -> Finding:
             f"Zapier gave no usable answer, {times(watch.failures)} in a row; next at {clock(due, now)}.",
             "If it goes on, look at Zapier's status page; nothing is lost meanwhile.",
         )
+    return _by_time(step, due, conditions)
+
+
+def _by_time(step: Step, due: Instant, conditions: Conditions) -> Finding:
+    """Say of a check that only its time, or the budget, holds up, when it is made."""
+    now = conditions.now
     if due > now:
         return _checks(step, "check_planned", f"Zapier is asked next at {clock(due, now)}.")
-    return _overdue(step, now - due, conditions)
-
-
-def _overdue(step: Step, late: Millis, conditions: Conditions) -> Finding:
     full = next((side for side in conditions.budget if side.limit and side.held >= side.limit), None)
-    says = f"a check has been due for {late // SECOND} s"
-    if conditions.workers == 0:
-        return _checks(step, "worker_missing", f"{says}, and no worker runs.", "Start one: `zapwright worker`.")
+    says = f"a check {_has_been_due(now - due)}"
     if full is not None:
         return _checks(
             step,
@@ -94,7 +102,7 @@ def _overdue(step: Step, late: Millis, conditions: Conditions) -> Finding:
             f"{says}: all {full.limit} calls a minute of {full.name} are used up.",
             "It goes on as calls become free. The budget shows who uses them; another address has calls of its own.",
         )
-    if late >= STUCK_AFTER:
+    if now - due >= STUCK_AFTER:
         return _checks(
             step,
             "worker_missing",
@@ -102,6 +110,10 @@ def _overdue(step: Step, late: Millis, conditions: Conditions) -> Finding:
             "See that workers run and reach the queue (`zapwright doctor`).",
         )
     return _checks(step, "check_due", f"{says}; a worker takes it any moment.")
+
+
+def _has_been_due(late: Millis) -> str:
+    return f"has been due for {late // SECOND} s"
 
 
 def jumped(jump: Jump, name: str, now: Instant, *, step_id: str | None = None) -> Finding:

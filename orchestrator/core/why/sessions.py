@@ -36,7 +36,7 @@ def _of_session(facts: SessionFacts) -> Iterator[Finding]:
         case _:
             assert_never(session.status)
     for undelivered in facts.undelivered:
-        yield not_delivered(undelivered, facts.conditions.now, is_over=session.ended is not None)
+        yield not_delivered(undelivered, facts.conditions, is_over=session.ended is not None)
 
 
 def _ended(session: Session, now: Instant) -> Finding:

@@ -27,7 +27,7 @@ def of_step(facts: SessionFacts, step: Step, name: str) -> Iterator[Finding]:
         case StepState.RESOLVED:
             yield from _without_action(step, name, "it has its authentication")
         case StepState.NEEDS_AUTH:
-            yield _needs_auth(step, name)
+            yield _needs_auth(facts, step, name)
         case StepState.AWAITING_POPUP:
             yield _awaiting(facts, step, name)
         case _:
@@ -40,7 +40,7 @@ def _without_action(step: Step, name: str, but: str) -> Iterator[Finding]:
         yield _user(step, "choose_action", f"{name} has no action yet; {but}.", BUILD)
 
 
-def _needs_auth(step: Step, name: str) -> Finding:
+def _needs_auth(facts: SessionFacts, step: Step, name: str) -> Finding:
     if step.reason is None:
         offered = f"; {many(len(step.candidates), 'account')} can be chosen" if step.candidates else ""
         return _user(
@@ -55,7 +55,7 @@ def _needs_auth(step: Step, name: str) -> Finding:
         code=step.reason.value,
         step_id=step.id,
         says=f"{name}: {says}{candidates}",
-        do=do,
+        do=_by_a_check(facts, do) if step.reason is Reason.TIMED_OUT else do,
         verdict=Verdict.USER if step.live_attempt is None else Verdict.WORKING,
     )
 
@@ -128,8 +128,15 @@ def _awaiting(facts: SessionFacts, step: Step, name: str) -> Finding:
         step_id=step.id,
         says=says + ("The user is probably in it just now." if is_young else _heard(attempt, now)),
         verdict=Verdict.WORKING,
-        do=None if is_young else "Ask the user to come back to your page when they have finished, or check now.",
+        do=None
+        if is_young
+        else _by_a_check(facts, "Ask the user to come back to your page when they have finished, or check now."),
     )
+
+
+def _by_a_check(facts: SessionFacts, do: str) -> str:
+    """Return what to do where a check helps, which takes a worker."""
+    return do if facts.conditions.workers != 0 else f"Once a worker runs: {do[0].lower()}{do[1:]}"
 
 
 _YOUNG: Final[Millis] = 60 * SECOND

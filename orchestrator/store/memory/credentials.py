@@ -13,6 +13,7 @@ from orchestrator.core.ports.credentials import (
     CredentialState,
     CredentialStore,
     Kept,
+    NewTokens,
     Profile,
     Refresh,
     SignInReason,
@@ -36,16 +37,14 @@ class MemoryCredentialStore:
         self._switchboard = switchboard
         self._users: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
-    async def put(  # noqa: PLR0913 - what a sign-in brings
+    async def put(
         self,
         tenant_id: str,
         user_id: str,
+        tokens: NewTokens,
         *,
-        access_token: str,
         profile: Profile | None,
-        expires_at: Instant | None,
         now: Instant,
-        refresh_token: str | None = None,
         sign_in_id: str | None = None,
     ) -> Credential:
         """Store new tokens and return the credential with its new generation."""
@@ -57,31 +56,22 @@ class MemoryCredentialStore:
         credential = Credential(
             tenant_id=tenant_id,
             user_id=user_id,
-            access_token=access_token,
+            access_token=tokens.access_token,
             generation=generation,
             account=account_of(profile, generation=generation),
             profile_id=profile.id if profile else None,
             email=masked_email(profile.email) if profile and profile.email else None,
-            expires_at=expires_at,
-            has_refresh_token=refresh_token is not None,
+            expires_at=tokens.expires_at,
+            has_refresh_token=tokens.refresh_token is not None,
         )
-        self._keep(KeptState(credential=credential, refresh_token=refresh_token))
+        self._keep(KeptState(credential=credential, refresh_token=tokens.refresh_token))
         if profile is not None:
             self._users[tenant_id, profile.id].add(user_id)
         self._resume(tenant_id, user_id, now=now)
         return credential
 
-    async def renew(  # noqa: PLR0913 - what a refresh brings
-        self,
-        tenant_id: str,
-        user_id: str,
-        *,
-        generation: int,
-        refresh_id: str,
-        access_token: str,
-        refresh_token: str,
-        expires_at: Instant | None,
-        now: Instant,
+    async def renew(
+        self, tenant_id: str, user_id: str, tokens: NewTokens, *, generation: int, refresh_id: str, now: Instant
     ) -> Credential | None:
         """Store the tokens that a refresh of this generation brought, and return the credential as it is then."""
         before = self._state.credentials.get((tenant_id, user_id))
@@ -93,14 +83,14 @@ class MemoryCredentialStore:
             return None
         credential = replace(
             before.credential,
-            access_token=access_token,
+            access_token=tokens.access_token,
             generation=generation + 1,
             state=CredentialState.ACTIVE,
             reason=None,
-            expires_at=expires_at,
-            has_refresh_token=True,
+            expires_at=tokens.expires_at,
+            has_refresh_token=tokens.refresh_token is not None,
         )
-        self._keep(KeptState(credential=credential, refresh_token=refresh_token, refreshed_by=refresh_id))
+        self._keep(KeptState(credential=credential, refresh_token=tokens.refresh_token, refreshed_by=refresh_id))
         self._resume(tenant_id, user_id, now=now)
         return credential
 

@@ -19,7 +19,7 @@ from orchestrator.core.ports.sessions import (
     SignalRecord,
     Written,
 )
-from orchestrator.core.session import MINUTE, Instant, Session, SessionKey, WatchKey, session_shard
+from orchestrator.core.session import MINUTE, Instant, Session, SessionKey, session_shard
 from orchestrator.store import keys
 from orchestrator.store.memory.credentials import MemoryCredentialStore
 from orchestrator.store.memory.state import SessionState, State, WatchState
@@ -87,9 +87,7 @@ class MemorySessionStore:
         return Written(
             standing=await self._credentials.standing(session.tenant_id, session.user_id),
             next_checks={
-                part.app_id: self._state.watch(
-                    WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=part.app_id)
-                ).next_check_at
+                part.app_id: self._state.watch(session.watch_key(part.app_id)).next_check_at
                 for part in (*commit.guards, *commit.effects)
             },
         )
@@ -220,7 +218,7 @@ class MemorySessionStore:
 
     def _check_guards(self, commit: Commit) -> None:
         for guard in commit.guards:
-            watch = self._state.watch(_watch_key(commit.session, guard.app_id))
+            watch = self._state.watch(commit.session.watch_key(guard.app_id))
             if watch.holds(guard, commit.session.id, now=commit.now):
                 continue
             if isinstance(guard, LeaseHeld):
@@ -262,7 +260,7 @@ class MemorySessionStore:
             if isinstance(effect, EndCheck):
                 continue
             if effect.app_id not in touched:
-                watch = self._state.watches.setdefault(_watch_key(commit.session, effect.app_id), WatchState())
+                watch = self._state.watches.setdefault(commit.session.watch_key(effect.app_id), WatchState())
                 watch.touch(commit.now)
                 touched[effect.app_id] = watch
             touched[effect.app_id].apply(effect, commit.session.id, now=commit.now)
@@ -273,7 +271,7 @@ class MemorySessionStore:
 
     def _end_check(self, session: Session, effect: EndCheck) -> WatchState:
         """End a check once all else is done to its watch, and tell everybody who waits on it."""
-        watch = self._state.watch(_watch_key(session, effect.app_id))
+        watch = self._state.watch(session.watch_key(effect.app_id))
         watch.end_check(effect.due, checked_at=effect.begun_at, pages=effect.pages)
         for waiter in watch.waiters:
             self._switchboard.wake(keys.CHANGED + waiter.session_id)
@@ -292,10 +290,6 @@ def _log(kept: SessionState, record: SignalRecord) -> None:
 
 def _reference(session: Session) -> tuple[str, str, str]:
     return session.tenant_id, session.user_id, session.reference or ""
-
-
-def _watch_key(session: Session, app_id: str) -> WatchKey:
-    return WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id)
 
 
 if TYPE_CHECKING:

@@ -30,13 +30,13 @@ from orchestrator.core.interventions import AuditEntry
 from orchestrator.core.ports.calls import CallEnd, CallKind, CallRecord
 from orchestrator.core.ports.credentials import Credential, Refresh
 from orchestrator.core.ports.sessions import Receipt, SignalRecord
-from orchestrator.core.ports.watches import PAUSED, Claim, Popup, Urgency, Waiter, Watch
+from orchestrator.core.ports.watches import KEPT_CHECKS, PAUSED, Claim, Popup, Urgency, Waiter, Watch
 from orchestrator.core.ports.webhooks import Outgoing
 from orchestrator.core.session import Instant, Session, WatchKey, session_shard, shard_of
 from orchestrator.core.sign_ins import SignIn
 from orchestrator.core.waiting import waiting
 from orchestrator.store import keys
-from orchestrator.store.rules import KEPT_CHECKS, KEPT_POPUPS
+from orchestrator.store.rules import KEPT_POPUPS
 
 
 @dataclass(slots=True)
@@ -301,7 +301,7 @@ class State:
 
     def is_overdue(self, session: Session, apps: Iterable[str], *, due: Instant) -> bool:
         """Tell whether one of the user's watches of these apps was due then, and still is."""
-        keys = (WatchKey(tenant_id=session.tenant_id, user_id=session.user_id, app_id=app_id) for app_id in apps)
+        keys = (session.watch_key(app_id) for app_id in apps)
         return any(at is not None and at <= due for at in (self.watch(key).next_check_at for key in keys))
 
     def shard(self, key: WatchKey) -> int:

@@ -31,7 +31,7 @@ from orchestrator.core.effects import (
 )
 from orchestrator.core.errors.base import ZapwrightError
 from orchestrator.core.ports.budget import Permit, Share
-from orchestrator.core.ports.credentials import Refresh, Standing
+from orchestrator.core.ports.credentials import NewTokens, Refresh, Standing
 from orchestrator.core.ports.sessions import Receipt, SessionQuery, Written
 from orchestrator.core.ports.watches import Settlement, WatchQuery
 from orchestrator.core.session import App, Instant, Session, SessionStatus, Step, StepState, WatchKey, shard_of
@@ -344,8 +344,8 @@ class WatchesAgree(CommitsAgree):
     @rule(refresh_token=st.none() | names)
     def sign_in(self, refresh_token: str | None) -> None:
         """A new credential is put."""
-        put = {"access_token": "t", "profile": None, "expires_at": None, "now": self.now}
-        credential = self.both("credentials.put", TENANT, "user-1", **put, refresh_token=refresh_token)
+        tokens = NewTokens(access_token="t", refresh_token=refresh_token)
+        credential = self.both("credentials.put", TENANT, "user-1", tokens, profile=None, now=self.now)
         self.generation = credential.generation
 
     @rule(is_late=st.sampled_from([False, False, True]), refresh=st.none() | refreshes)
@@ -367,11 +367,9 @@ class WatchesAgree(CommitsAgree):
             "credentials.renew",
             TENANT,
             "user-1",
+            NewTokens(access_token="t", refresh_token="r", expires_at=self.now),
             generation=self.generation - is_late,
             refresh_id=refresh.id,
-            access_token="t",
-            refresh_token="r",
-            expires_at=self.now,
             now=self.now,
         )
         self.generation = renewed.generation if renewed else self.generation

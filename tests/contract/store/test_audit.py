@@ -11,6 +11,7 @@ from orchestrator.core.health import HOUR
 from orchestrator.core.interventions import AuditEntry, Intervention
 from orchestrator.core.ports.audit import AuditQuery
 from orchestrator.core.ports.calls import CallRecord
+from orchestrator.core.ports.credentials import NewTokens
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.session import session_shard
 from orchestrator.store.rules import KEPT_CALLS
@@ -198,7 +199,7 @@ async def test_the_newest_calls_of_a_user_are_kept(store: AnyStore) -> None:
     ]
     failed = CallRecord(at=NOON, endpoint="GET /v2/zaps", took=9, status=None, problem="time limit", app_id="app-1")
     for tenant in (TENANT, "other"):
-        await store.credentials.put(tenant, USER, access_token="t", profile=None, expires_at=None, now=NOON)
+        await store.credentials.put(tenant, USER, NewTokens(access_token="t"), profile=None, now=NOON)
     for call in calls:
         await store.calls.note(TENANT, USER, call)
     await store.calls.note("other", USER, failed)
@@ -211,7 +212,7 @@ async def test_the_newest_calls_of_a_user_are_kept(store: AnyStore) -> None:
 
 async def test_a_call_that_was_under_way_for_an_erased_user_is_counted_and_not_kept(store: AnyStore) -> None:
     """Its answer came later, and says nothing of whom it was for."""
-    await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None, now=NOON)
+    await store.credentials.put(TENANT, USER, NewTokens(access_token="t"), profile=None, now=NOON)
     await store.users.erase(TENANT, USER, now=NOON)
     await store.calls.note(TENANT, USER, CallRecord(at=NOON, endpoint="GET /v2/apps", took=7, status=200))
     (hour,) = await store.census.hours([NOON - NOON % HOUR])

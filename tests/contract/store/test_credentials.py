@@ -12,6 +12,7 @@ from orchestrator.core.ports.credentials import (
     Credential,
     CredentialState,
     Kept,
+    NewTokens,
     Profile,
     Refresh,
     SignInReason,
@@ -28,7 +29,7 @@ async def put(
     store: AnyStore, token: str = "t1", profile: Profile | None = None, *, user: str = USER, tenant: str = TENANT
 ) -> Credential:
     """Put a credential."""
-    return await store.credentials.put(tenant, user, access_token=token, profile=profile, expires_at=None, now=NOON)
+    return await store.credentials.put(tenant, user, NewTokens(access_token=token), profile=profile, now=NOON)
 
 
 async def test_there_is_no_credential_before_one_was_put(store: AnyStore) -> None:
@@ -40,7 +41,7 @@ async def test_there_is_no_credential_before_one_was_put(store: AnyStore) -> Non
 async def test_what_was_put_is_returned(store: AnyStore, profile: Profile | None, expires_at: int | None) -> None:
     """The same credential by `put` and `get`, ready to be used."""
     credential = await store.credentials.put(
-        TENANT, USER, access_token="tökén", profile=profile, expires_at=expires_at, now=NOON
+        TENANT, USER, NewTokens(access_token="tökén", expires_at=expires_at), profile=profile, now=NOON
     )
 
     assert credential == await store.credentials.get(TENANT, USER)
@@ -59,7 +60,7 @@ async def test_how_a_user_stands_is_the_credential_without_its_token(
     """Whoever does not call Zapier needs no token, and gets none."""
     missing = await store.credentials.standing(TENANT, USER)
     credential = await store.credentials.put(
-        TENANT, USER, access_token="t", profile=profile, expires_at=expires_at, now=NOON
+        TENANT, USER, NewTokens(access_token="t", expires_at=expires_at), profile=profile, now=NOON
     )
     await store.credentials.need_sign_in(TENANT, USER, generation=1)
 
@@ -165,7 +166,7 @@ async def test_users_and_tenants_are_kept_apart(store: AnyStore) -> None:
 async def bring(store: AnyStore, sign_in_id: str, profile: Profile | None = PROFILE) -> Credential:
     """Put what a sign-in of the user brought."""
     return await store.credentials.put(
-        TENANT, USER, access_token="t1", profile=profile, expires_at=None, now=NOON, sign_in_id=sign_in_id
+        TENANT, USER, NewTokens(access_token="t1"), profile=profile, now=NOON, sign_in_id=sign_in_id
     )
 
 
@@ -257,7 +258,7 @@ SECOND: Final = Refresh(id="rf2", tries=2, until=NOON + 60)
 async def hand_over(store: AnyStore, token: str = "R1", *, profile: Profile | None = PROFILE) -> Credential:
     """Put a credential whose tokens are ours to refresh."""
     return await store.credentials.put(
-        TENANT, USER, access_token="A1", profile=profile, expires_at=NOON, now=NOON, refresh_token=token
+        TENANT, USER, NewTokens(access_token="A1", refresh_token=token, expires_at=NOON), profile=profile, now=NOON
     )
 
 
@@ -273,11 +274,9 @@ async def renew(
     return await store.credentials.renew(
         TENANT,
         USER,
+        NewTokens(access_token="A2", refresh_token=token, expires_at=expires_at),
         generation=generation,
         refresh_id=refresh_id,
-        access_token="A2",
-        refresh_token=token,
-        expires_at=expires_at,
         now=NOON,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.core.ports.credentials import NewTokens
 from orchestrator.core.tenants import Tenant
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
@@ -24,8 +25,8 @@ async def test_every_secret_comes_under_the_newest_key(server: ValkeyServer) -> 
     """Whatever part of the store it lies in; a second time there is nothing to do."""
     before, during, after = store_with(server, OLD), store_with(server, NEW, OLD), store_with(server, NEW)
     for user in USERS:
-        tokens = {"access_token": f"of-{user}", "refresh_token": f"to-refresh-{user}"}
-        await before.credentials.put("acme", user, profile=None, expires_at=None, now=NOON, **tokens)
+        tokens = NewTokens(access_token=f"of-{user}", refresh_token=f"to-refresh-{user}")
+        await before.credentials.put("acme", user, tokens, profile=None, now=NOON)
     await before.tenants.create(Tenant(id="acme", name="", created_at=NOON), client_secret="hush")
     await before.tenants.create(Tenant(id="plain", name="", created_at=NOON))
 
@@ -46,7 +47,7 @@ async def test_the_secrets_of_endpoints_come_under_it_too(server: ValkeyServer) 
     """Both live ones, of tenants and of sessions; and a user with an odd name is no endpoint."""
     before, during, after = store_with(server, OLD), store_with(server, NEW, OLD), store_with(server, NEW)
     await before.sessions.commit(next_commit(a_session()))
-    await before.credentials.put("acme", "endpoints", access_token="of", profile=None, expires_at=None, now=NOON)
+    await before.credentials.put("acme", "endpoints", NewTokens(access_token="of"), profile=None, now=NOON)
     endpoints = [
         an_endpoint(secrets=(SECRET, OLDER_SECRET)),
         an_endpoint("own", session_id=a_session().id, secrets=(SECRET,)),
@@ -66,7 +67,7 @@ async def test_the_secrets_of_endpoints_come_under_it_too(server: ValkeyServer) 
 async def test_what_no_key_opens_is_counted_and_left(server: ValkeyServer) -> None:
     """It can be read again once its key is back."""
     before, lost = store_with(server, OLD), store_with(server, NEW)
-    await before.credentials.put("acme", "ann", access_token="token", profile=None, expires_at=None, now=NOON)
+    await before.credentials.put("acme", "ann", NewTokens(access_token="token"), profile=None, now=NOON)
     outcome = await lost.reseal()
     kept = await before.credentials.get("acme", "ann")
     for store in (before, lost):

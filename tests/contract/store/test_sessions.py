@@ -11,7 +11,7 @@ from orchestrator.core.deliveries import Lane
 from orchestrator.core.effects import ClaimAuthentication, LeaseHeld, NoOtherPopup, OpenPopup, Unclaimed
 from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.errors.store import GuardFailedError, LeaseLostError, StaleVersionError
-from orchestrator.core.ports.credentials import Profile
+from orchestrator.core.ports.credentials import NewTokens, Profile
 from orchestrator.core.ports.sessions import SessionQuery, Written
 from orchestrator.core.ports.watches import Waiter
 from orchestrator.core.ports.webhooks import DeliverySearch
@@ -638,7 +638,7 @@ async def test_a_commit_tells_what_is_true_just_after_it(store: AnyStore) -> Non
     """How the user stands, and when each watch it concerns is checked next; whoever repeats it is told the same."""
     bare = await store.sessions.commit(next_commit(a_session()))
     profile = Profile(id="pr1", email="a@b.c")
-    await store.credentials.put(TENANT, USER, access_token="t", profile=profile, expires_at=9, now=NOON)
+    await store.credentials.put(TENANT, USER, NewTokens(access_token="t", expires_at=9), profile=profile, now=NOON)
     standing = await store.credentials.standing(TENANT, USER)
     effects = [wait(strong=NOON + 7, quiet=NOON + 9)]
     guards = [Unclaimed(app_id="other", authentication_id="7", since=NOON)]

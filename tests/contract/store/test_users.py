@@ -9,7 +9,7 @@ import pytest
 from orchestrator.core.effects import ClaimAuthentication, Due, OpenPopup
 from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.errors.store import LeaseLostError, StaleVersionError
-from orchestrator.core.ports.credentials import Profile
+from orchestrator.core.ports.credentials import NewTokens, Profile
 from orchestrator.core.ports.sessions import SessionPage, SessionQuery
 from orchestrator.core.ports.watches import Settlement, Watch
 from orchestrator.core.session import Session, SessionStatus, WatchKey
@@ -39,7 +39,7 @@ NEIGHBOURS: Final = ["user-10", "user-", f"{USER}:x", "User-1"]
 async def sign_in(store: AnyStore, user: str, *, profile: str = "pr1", tenant: str = TENANT) -> None:
     """Put a credential."""
     known = Profile(id=profile)
-    await store.credentials.put(tenant, user, access_token="token", profile=known, expires_at=None, now=NOON)
+    await store.credentials.put(tenant, user, NewTokens(access_token="token"), profile=known, now=NOON)
 
 
 async def a_life(store: AnyStore, user: str, *, tenant: str = TENANT) -> list[Session]:

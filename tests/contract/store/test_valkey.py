@@ -20,7 +20,7 @@ from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.health import HOUR
 from orchestrator.core.ports.budget import Share
-from orchestrator.core.ports.credentials import Profile, Refresh
+from orchestrator.core.ports.credentials import NewTokens, Profile, Refresh
 from orchestrator.core.ports.sessions import SessionQuery
 from orchestrator.core.ports.watches import Settlement
 from orchestrator.core.session import App, SessionStatus, Step, StepState, session_shard, shard_of
@@ -126,7 +126,7 @@ async def test_every_key_of_a_user_carries_the_users_shard(store: Store, redis: 
     popup = OpenPopup(app_id=APP, step_id="st1", attempt_id="at1", until=NOON + 9)
     effects = [wait(strong=NOON), claim, popup]
     await committed(store, a_session(user="{x}"), effects=effects, record=a_record(), wake_at=NOON, steps=(STEP,))
-    await store.credentials.put(TENANT, "{x}", access_token="t", profile=None, expires_at=None, now=NOON)
+    await store.credentials.put(TENANT, "{x}", NewTokens(access_token="t"), profile=None, now=NOON)
 
     shard = a_session(user="{x}").id[2:4]
     assert {shard} == {found[1] for name in await names(redis) if (found := re.search(r"^zw:\{([^}]*)\}", name))}
@@ -245,13 +245,11 @@ async def test_an_error_of_ours_is_no_silence_of_the_store(store: Store, redis: 
 async def test_a_full_store_keeps_what_a_refresh_brought_and_begins_none(store: Store, redis: Redis) -> None:
     """Nobody else has those tokens; and an intent that cannot be written burns none."""
     user = (TENANT, USER)
-    tokens = {"access_token": "A", "refresh_token": "R"}
-    await store.credentials.put(*user, profile=None, expires_at=None, now=NOON, **tokens)
+    tokens = NewTokens(access_token="A", refresh_token="R")
+    await store.credentials.put(*user, tokens, profile=None, now=NOON)
     await redis.config_set("maxmemory", 1)
     try:
-        renewed = await store.credentials.renew(
-            *user, generation=1, refresh_id="rf1", expires_at=None, now=NOON, **tokens
-        )
+        renewed = await store.credentials.renew(*user, tokens, generation=1, refresh_id="rf1", now=NOON)
         with pytest.raises(StoreError):
             await store.credentials.note_refresh(
                 *user, generation=2, before=None, after=Refresh(id="rf2", tries=1, until=NOON)
@@ -355,8 +353,8 @@ async def test_the_servers_time_corrects_the_local_clock(store: Store, redis: Re
 async def test_a_token_is_not_readable_in_the_store(store: Store, redis: Redis) -> None:
     """Nor is an e-mail address."""
     profile = Profile(id="pr1", email="alice@example.com")
-    tokens = {"access_token": "secret-token", "refresh_token": "secret-refresh"}
-    await store.credentials.put(TENANT, USER, profile=profile, expires_at=None, now=NOON, **tokens)
+    tokens = NewTokens(access_token="secret-token", refresh_token="secret-refresh")
+    await store.credentials.put(TENANT, USER, tokens, profile=profile, now=NOON)
 
     kept = await read(redis, "HGETALL", keys.credential(0, TENANT, USER))
     assert b"secret" not in b"".join(kept.values())
@@ -365,7 +363,7 @@ async def test_a_token_is_not_readable_in_the_store(store: Store, redis: Redis) 
 
 async def test_a_token_moved_to_another_user_is_not_theirs(store: Store, redis: Redis) -> None:
     """What was sealed for one user opens for nobody else."""
-    await store.credentials.put(TENANT, USER, access_token="t", profile=None, expires_at=None, now=NOON)
+    await store.credentials.put(TENANT, USER, NewTokens(access_token="t"), profile=None, now=NOON)
     await redis.copy(keys.credential(0, TENANT, USER), keys.credential(0, TENANT, "user-3"))
 
     with pytest.raises(CredentialUnreadableError):
@@ -398,9 +396,7 @@ async def test_who_is_erased_while_their_tokens_are_put_is_there_whole_or_not_at
     process = RedisCredentialStore(scripts, shards=SHARDS, seal=store.credentials._seal)
     profile = Profile(id="pr1")
     with suppress(SignInRefusedError):
-        await process.put(
-            TENANT, USER, access_token="t", profile=profile, expires_at=None, now=NOON, sign_in_id=sign_in_id
-        )
+        await process.put(TENANT, USER, NewTokens(access_token="t"), profile=profile, now=NOON, sign_in_id=sign_in_id)
     shard = shard_of(TENANT, USER, shards=SHARDS)
     noted = [keys.user_profiles(shard, TENANT, USER), keys.profile_users(TENANT, "pr1")]
     is_kept = await store.credentials.get(TENANT, USER) is not None
@@ -416,15 +412,13 @@ async def test_sealing_keys_can_be_renewed(store: Store, server: ValkeyServer) -
         store_on(server, sealing_keys=[new_key, SEALING_KEY]) as both,
         store_on(server, sealing_keys=[new_key]) as new,
     ):
-        credential = await store.credentials.put(
-            TENANT, USER, access_token="t", profile=None, expires_at=None, now=NOON
-        )
+        credential = await store.credentials.put(TENANT, USER, NewTokens(access_token="t"), profile=None, now=NOON)
 
         assert credential == await both.credentials.get(TENANT, USER)
         with pytest.raises(CredentialUnreadableError):
             await new.credentials.get(TENANT, USER)
 
-        renewed = await both.credentials.put(TENANT, USER, access_token="t2", profile=None, expires_at=None, now=NOON)
+        renewed = await both.credentials.put(TENANT, USER, NewTokens(access_token="t2"), profile=None, now=NOON)
         assert renewed == await new.credentials.get(TENANT, USER)
 
 

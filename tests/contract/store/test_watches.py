@@ -18,6 +18,7 @@ from orchestrator.core.effects import (
     Untouched,
 )
 from orchestrator.core.errors.store import GuardFailedError, LeaseLostError, StaleVersionError
+from orchestrator.core.ports.credentials import NewTokens
 from orchestrator.core.ports.watches import PAUSED, Claim, DueWatch, Popup, Settlement, Urgency, Waiter, Watch
 from orchestrator.core.session import Instant, WatchKey, shard_of
 from orchestrator.store.rules import KEPT_POPUPS
@@ -446,11 +447,11 @@ async def test_a_new_credential_makes_every_paused_watch_of_its_user_due(store: 
 async def test_a_refresh_that_comes_late_makes_every_paused_watch_of_its_user_due(store: AnyStore) -> None:
     """They were paused for tokens that are good again."""
     user, now = (TENANT, USER), NOON + 5
-    tokens = {"access_token": "t", "refresh_token": "r"}
-    await store.credentials.put(*user, profile=None, expires_at=None, now=NOON, **tokens)
+    tokens = NewTokens(access_token="t", refresh_token="r")
+    await store.credentials.put(*user, tokens, profile=None, now=NOON)
     await paused(store, paused_for=1)
     held = await due(store, now=now)
-    await store.credentials.renew(*user, generation=1, refresh_id="rf1", expires_at=None, now=now, **tokens)
+    await store.credentials.renew(*user, tokens, generation=1, refresh_id="rf1", now=now)
 
     assert (held, await due(store, now=now)) == ([], [(APP, "STRONG", now)])
 

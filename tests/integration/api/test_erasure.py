@@ -13,7 +13,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from orchestrator.core.ports.credentials import Profile
+from orchestrator.core.ports.credentials import NewTokens, Profile
 from orchestrator.core.session import WatchKey
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.settings import Settings
@@ -183,7 +183,7 @@ async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process
 async def test_another_tenants_user_of_the_same_id_is_somebody_else(api: Deployment) -> None:
     """They are not reached from here."""
     await api.store.credentials.put(
-        "other", USER, access_token="x", profile=Profile(id="p"), expires_at=None, now=api.clock.now()
+        "other", USER, NewTokens(access_token="x"), profile=Profile(id="p"), now=api.clock.now()
     )
     await api.client.delete(PATH)
 

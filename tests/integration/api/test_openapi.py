@@ -65,6 +65,7 @@ OPERATIONS: Final = {
     "list_outputs",
     "list_deliveries",
     "list_connect_links",
+    "list_sent",
     "list_sessions",
     "list_webhooks",
     "open_popup",

@@ -303,6 +303,28 @@ async def test_deliveries_that_do_not_arrive_are_listed_over_all_endpoints(compa
     assert (await company.read("/endpoints", by=company.of_acme))["webhooks"] == []
 
 
+async def test_what_was_sent_to_one_endpoint_is_listed(company: Company) -> None:
+    """Whatever came of it; of any tenant that the operator sees, and of an endpoint of one session, too."""
+    api = company.api
+    session = await api.session()
+    wish = {"url": "https://hooks.example/", "events": ["session_cancelled"]}
+    made = [
+        (await api.ok("POST", "/v1/webhooks", wish | more, status=201)).json()["id"]
+        for more in ({}, {"session_id": session["id"]})
+    ]
+    await api.ok("DELETE", f"/v1/sessions/{session['id']}")
+    await api.deliver()
+
+    for webhook in made:
+        sent = (await company.read(f"/endpoints/{webhook}/deliveries"))["deliveries"]
+        own = (await api.ok("GET", f"/v1/webhooks/{webhook}/deliveries")).json()["deliveries"]
+        assert sent == [own[0] | {"tenant_id": "default", "webhook_id": webhook}]
+        assert sent[0]["state"] == "delivered"
+        assert (await company.read(f"/endpoints/{webhook}/deliveries?state=dead"))["deliveries"] == []
+        hidden = await company.of_acme.get(f"/v1/operator/endpoints/{webhook}/deliveries")
+        assert problem_of(hidden) == (404, "endpoint_not_found")
+
+
 async def test_workers_are_listed_with_what_they_have_in_hand(company: Company) -> None:
     """One that was not heard of for half a minute is told apart."""
     now = company.api.clock.now()

@@ -14,8 +14,9 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from api.server import START_FAILED, PlainStart, allow_connections
+from api.server import PlainStart, allow_connections
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Tenant, digest_of, key_text
+from orchestrator.serving import START_FAILED
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
 from tests.support.patience import PATIENT

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from cli import devenv
+from cli.children import end_orphans, living
 from cli.doctor import RELAYED_WITHIN, Finding, Verdict, examine
 from orchestrator.bootstrap import compose, opened
 from orchestrator.core.session import SECOND
@@ -22,6 +28,7 @@ from orchestrator.webhooks import EndpointChange, NewEndpoint
 from simulator.accounts import secret_of
 from tests.support.clocks import ManualClock
 from tests.support.fleets import DURABLE, running_cluster, running_watched
+from tests.support.ports import free_port
 from tests.support.processes import SEALING_KEY, a_simulator
 from tests.support.valkey import ValkeyServer, running_valkey
 
@@ -228,3 +235,57 @@ async def test_what_zapier_must_know_before_anybody_can_sign_in_is_said(
 
     assert found["redirect URI"].verdict is verdict
     assert said in found["redirect URI"].detail
+
+
+# --- what `zapwright up` runs ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def sleeping() -> Iterator[int]:
+    """Have a process that does nothing, by its number."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process.pid
+        process.kill()
+
+
+async def test_what_hangs_is_not_said_to_have_ended(
+    managed: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `up` runs is told apart: all of it ended, one of it is being started again, or lives and does nothing."""
+    devenv.write(tmp_path, {"REDIS_URL": managed.url, "ZAPWRIGHT_STARTED": "store"})
+    monkeypatch.setenv("REDIS_URL", managed.url)
+    monkeypatch.setenv("ZAPWRIGHT_API_URL", f"http://127.0.0.1:{free_port()}")
+    settings = settings_for(managed.url, data_dir=tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+
+    async def advice() -> tuple[str, str]:
+        found = {one.thing: one async for one in examine(settings) if one.thing in {"workers", "API"}}
+        return found["workers"].advice or "", found["API"].advice or ""
+
+    ended = await advice()
+    (tmp_path / devenv.LOCK).write_text(f"{os.getpid()}\n", encoding="ascii")
+    with sleeping() as hung, sleeping() as other:
+        for name, pid in (("worker-1", hung), ("worker-2", other)):
+            (run / f"{name}.pid").write_text(f"{pid}\n", encoding="ascii")
+        (run / "api.pid").write_text("", encoding="ascii")
+        workers, api = await advice()
+    gone, _ = await advice()
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    elsewhere = await advice()
+
+    assert set(ended) == {"run `zapwright up`: what it had started has ended"}
+    assert workers.startswith("hanging or failing, not ended: worker-1, worker-2; see ")
+    assert f"`kill -9 {hung} {other}`" in workers
+    assert api == gone.replace("worker-*", "api")
+    assert api.startswith("wait: `zapwright up` starts again what ends; ")
+    assert elsewhere == ("run `zapwright worker`", "run `zapwright api`")
+
+
+def test_numbers_of_an_earlier_run_are_forgotten_by_the_next(tmp_path: Path) -> None:
+    """Else a process that got such a number afterwards would be taken for a worker."""
+    (tmp_path / "worker-2.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
+
+    assert living(tmp_path, "worker-*") == {"worker-2": os.getpid()}
+    assert end_orphans(tmp_path) == []
+    assert living(tmp_path, "worker-*") == {}

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from redis import Redis
 
-from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.credentials import Credential, NewTokens
 from orchestrator.core.tenants import Tenant
 from orchestrator.store.credentials import CredentialUnreadableError
 from orchestrator.store.opening import Store
@@ -30,9 +30,7 @@ def put(shell: Shell, key: str, *users: str) -> None:
 
     async def each(store: Store) -> None:
         for user in users:
-            await store.credentials.put(
-                "default", user, access_token=f"of-{user}", profile=None, expires_at=None, now=NOON
-            )
+            await store.credentials.put("default", user, NewTokens(access_token=f"of-{user}"), profile=None, now=NOON)
 
     shell.ask(each, key, OLD)
 
@@ -104,7 +102,7 @@ def test_what_is_put_meanwhile_is_not_overwritten(shell: Shell, users: list[str]
         async def renew() -> None:
             for user in users:
                 await store.credentials.put(
-                    "default", user, access_token=f"new-{user}", profile=None, expires_at=None, now=NOON
+                    "default", user, NewTokens(access_token=f"new-{user}"), profile=None, now=NOON
                 )
 
         resealed, _ = await asyncio.gather(store.reseal(), renew())

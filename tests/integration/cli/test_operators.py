@@ -343,6 +343,26 @@ def test_an_operator_s_key_shows_every_tenant_s_endpoints(api: Api, desk: Shell)
     assert re.search("wh0 +every session +acme +https://hooks.example/ +1 +3 pending +gone", listed)
 
 
+def test_an_operator_s_key_shows_what_was_sent_to_any_endpoint(api: Api, desk: Shell) -> None:
+    """What is left to the tenant's backend says that it takes another key, and which."""
+    sent = {"session_id": "zs00", "event": "auth_needed", "seq": 7, "state": "dead", "next_try_at": None}
+    tries = [{"status": 500, "problem": None}]
+    api.says(
+        "GET /endpoints/wh0/deliveries?state=dead&limit=50", {"deliveries": [sent | {"tries": tries}], "cursor": None}
+    )
+    missing = {"code": "endpoint_not_found", "detail": "no webhook endpoint has the id 'wh1': list them"}
+    api.says("GET /endpoints/wh1/deliveries?limit=50", missing, status=404)
+
+    assert re.search("zs00 +auth_needed +7 +dead +500 +1", desk.run("webhooks", "deliveries", "wh0", "--state", "dead"))
+    assert desk.refused("webhooks", "deliveries", "wh1") == (
+        "no webhook endpoint has the id 'wh1': list them with `zapwright webhooks list`; "
+        "the key in ZAPWRIGHT_OPERATOR_KEY may be of another tenant"
+    )
+    assert desk.refused("webhooks", "resume", "wh0").startswith(
+        "an operator's key does not do this, the one of the tenant's backend does: set ZAPWRIGHT_API_KEY; "
+    )
+
+
 def test_a_terminal_that_knows_few_letters_shows_what_it_can(api: Api, desk: Shell) -> None:
     """And a program reads the same as ever."""
     api.says("GET /why?session=zs00", said("zs00", "fine", "All is well.", title="Öps"))

@@ -14,6 +14,7 @@ from tests.support.stubborn import HANG_UP, Answer, Stubborn, a_stubborn_server,
 
 KEY: Final = "zk_a-key-that-nobody-sees"
 HEALTH: Final = {"status": "alive"}
+NOW: Final = "Fri, 15 Jan 2027 08:00:00 GMT"
 POPUP: Final = {"attempt_id": "attempt-0001", "url": "https://zapier.test", "deadline": "2026-11-23T22:45:00.250Z"}
 
 
@@ -98,13 +99,27 @@ def test_a_wish_that_is_still_being_carried_out_is_asked_after(client: Driver, s
     [
         (problem(503, "upstream_busy", retry_after=0), 4),
         (problem(503, "upstream_busy", retry_after=3), 1),
-        (problem(503, "store_unavailable"), 1),
+        (problem(503, "upstream_busy", retry_after=NOW, date=NOW), 4),
+        (problem(503, "upstream_busy", retry_after="Fri, 15 Jan 2027 08:00:03 GMT", date=NOW), 1),
+        (problem(503, "store_unavailable"), 4),
+        (problem(409, "idempotency_in_flight", retry_after="soon"), 4),
         (problem(502, "upstream_unavailable"), 1),
         (problem(409, "session_locked"), 1),
         (problem(500, "internal_error"), 1),
         (HANG_UP, 4),
     ],
-    ids=["told to wait", "told to wait too long", "not told how long", "upstream", "conflict", "fault", "silence"],
+    ids=[
+        "told to wait",
+        "told to wait too long",
+        "told until when",
+        "told until when, too long",
+        "not told how long",
+        "told what nobody understands",
+        "upstream",
+        "conflict",
+        "fault",
+        "silence",
+    ],
 )
 def test_what_may_help_is_tried_again_and_no_more(
     client: Driver, server: Stubborn, answer: Answer | str, times: int
@@ -114,6 +129,34 @@ def test_what_may_help_is_tried_again_and_no_more(
     refusal(client, "open_popup", session_id="s", step_id="t")
 
     assert len(server.asked) == times
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_s"),
+    [
+        ("0", 0),
+        ("120", 120),
+        ("1.5", 1.5),
+        ("1.", 1),
+        ("5, 600", 600),
+        ("Fri, 15 Jan 2027 08:00:30 GMT", 30),
+        ("Friday, 15-Jan-27 08:00:30 GMT", 30),
+        ("Fri Jan 15 08:00:30 2027", 30),
+        ("Fri, 15 Jan 2027 07:00:00 GMT", 0),
+        ("Fri, 15 Jan 999999 07:00:00 GMT", None),
+        ("Friday", None),
+        ("-5", None),
+        ("1e3", None),
+        ("5, soon", None),
+        (",", None),
+        ("", None),
+    ],
+)
+def test_a_wait_is_read_as_seconds_or_a_date(client: Driver, server: Stubborn, said: str, wait_s: float | None) -> None:
+    """As the servers' own reader does; a date counts from the answer's, whatever clock this machine has."""
+    server.will(problem(429, "too_many_streams", retry_after=said, date=NOW))
+
+    assert refusal(client, "read_health").retry_after_s == wait_s
 
 
 def test_a_write_on_a_condition_is_not_repeated_in_the_dark(client: Driver, server: Stubborn) -> None:
@@ -152,7 +195,7 @@ def test_a_problem_is_raised_with_its_code_facts_and_reference(
     client: Driver, server: Stubborn, status: int, code: str, name: str
 ) -> None:
     """One class for each status that a caller may want to tell apart; the reference is in the message."""
-    server.will(problem(status, code))
+    server.will(problem(status, code, retry_after=60))
     failure = refusal(client, "read_health")
 
     assert (failure.name, failure.status, failure.code) == (name, status, code)

@@ -15,7 +15,8 @@ from orchestrator.core.session import MINUTE, SECOND, StepState
 from orchestrator.settings import Settings
 from tests.integration.workers.site import Site
 from tests.support.valkey import ValkeyServer
-from workers.queues import BatchWorker, connect, fetchers
+from workers.fetching import BatchWorker, fetchers
+from workers.queues import connect
 
 
 @pytest.mark.slow

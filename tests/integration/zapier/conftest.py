@@ -6,10 +6,11 @@ import httpx
 import pytest
 
 from orchestrator.core.ports.around import Clock
-from orchestrator.core.ports.credentials import Credential
-from orchestrator.core.session import Instant, Millis
+from orchestrator.core.ports.credentials import Credential, NewTokens
+from orchestrator.core.session import SECOND, Instant, Millis
 from orchestrator.store.memory import MemoryStore
 from orchestrator.zapier import Limits, ZapierClient
+from orchestrator.zapier.permits import PermitSource
 from simulator.app import create_app
 from simulator.inprocess import InProcessTransport
 from simulator.upstream import Upstream
@@ -62,7 +63,7 @@ class Neighbours:
     async def sign_in(self, account: str = "alice") -> Credential:
         """Keep a token for a user of the tenant `acme`."""
         return await self.store.credentials.put(
-            "acme", account, access_token=f"sim-{account}", profile=None, expires_at=None, now=self.time()
+            "acme", account, NewTokens(access_token=f"sim-{account}"), profile=None, now=self.time()
         )
 
     @property
@@ -83,13 +84,13 @@ def client_of(
     return ZapierClient(
         base_url=base_url,
         http=http,
-        budget=store.budget,
+        permits=PermitSource(
+            budget=store.budget, clock=clock, egress="out", partner_of=own_client_id, patience=3 * SECOND
+        ),
         access=an_access(store.credentials, clock),
         calls=store.calls,
         cache=store.cache,
         clock=clock,
-        egress="out",
-        partner_of=own_client_id,
         limits=Limits(call_limit=call_limit, max_body=200_000),
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.clock import SystemClock
 from orchestrator.core.errors.upstream import UpstreamUnavailableError
-from orchestrator.core.ports.credentials import Credential
+from orchestrator.core.ports.credentials import Credential, NewTokens
 from orchestrator.core.ports.upstream import ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.store.memory import MemoryStore
 from orchestrator.zapier import ZapierClient
@@ -31,7 +31,7 @@ class Line:
     async def sign_in(self) -> Credential:
         """Keep Alice's token."""
         return await self.store.credentials.put(
-            "acme", "alice", access_token="sim-alice", profile=None, expires_at=None, now=SystemClock().now()
+            "acme", "alice", NewTokens(access_token="sim-alice"), profile=None, now=SystemClock().now()
         )
 
     async def held(self) -> int:

@@ -126,17 +126,17 @@ def test_a_store_that_is_away_asks_to_wait_as_well() -> None:
 async def test_flaws_say_where_they_are_and_not_what_was_sent() -> None:
     """A token in the wrong place is not repeated in the answer."""
     found = [
-        {"loc": ("body", "steps", 0, "a/b~c"), "msg": "Value error, too long", "input": "secret", "type": "x"},
-        {"loc": ("query", "limit"), "msg": "not a number", "input": "secret", "type": "x"},
-        {"loc": ("body",), "msg": "Field required", "input": None, "type": "x"},
+        {"loc": ("body", "steps", 0, "a/b~c"), "msg": "Value error, no", "input": "secret", "type": "value_error"},
+        {"loc": ("query", "limit"), "msg": "not a number", "input": "secret", "type": "int_parsing"},
+        {"loc": ("body",), "msg": "Field required", "input": None, "type": "missing"},
     ]
 
     response = await answer(Request(SCOPE), RequestValidationError(found))
 
     assert document(response)["errors"] == [
-        {"detail": "too long", "pointer": "/steps/0/a~1b~0c"},
-        {"detail": "not a number", "parameter": "limit"},
-        {"detail": "Field required", "pointer": ""},
+        {"detail": "no", "pointer": "/steps/0/a~1b~0c"},
+        {"detail": "write a whole number", "parameter": "limit"},
+        {"detail": "it is needed here", "pointer": ""},
     ]
     assert b"secret" not in bytes(response.body)
 

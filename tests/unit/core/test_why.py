@@ -384,6 +384,8 @@ DUE = NOON + MINUTE
         ({"retry_at": DUE, "failures": 0}, Known(), "check_put_off", Verdict.WORKING),
         ({}, Known(now=DUE + SECOND), "check_due", Verdict.WORKING),
         ({}, Known(now=DUE + MINUTE), "worker_missing", Verdict.STUCK),
+        ({}, Known(workers=0), "worker_missing", Verdict.WORKING),
+        ({}, Known(workers=0, cooldown_until=NOON + SECOND), "worker_missing", Verdict.WORKING),
         ({}, Known(now=DUE + SECOND, workers=0), "worker_missing", Verdict.WORKING),
         ({}, Known(now=DUE + STUCK_AFTER, workers=0), "worker_missing", Verdict.STUCK),
         ({}, Known(now=DUE + MINUTE, cooldown_until=DUE + 2 * MINUTE), "cooldown", Verdict.STUCK),
@@ -403,6 +405,22 @@ def test_what_holds_a_check_up_is_said_once(
 
     assert {finding.code for finding in diagnosis.findings} == {"awaiting_popup", code}
     assert diagnosis.verdict is verdict
+
+
+def test_while_no_worker_runs_nobody_is_told_that_a_check_helps_now() -> None:
+    """Neither while a popup is open, nor when it was waited for in vain."""
+    story = waiting()
+    known = Known(now=NOON + 20 * MINUTE, watch=watch(story), workers=0)
+    left = replace(story.session, steps=(replace(story.step(), state=StepState.NEEDS_AUTH, reason=Reason.TIMED_OUT),))
+
+    for session, code in ((story.session, "awaiting_popup"), (left, "timed_out")):
+        idle, well = (
+            {one.code: one.do or "" for one in why_session(facts.of(session)).findings}
+            for facts in (known, replace(known, workers=2))
+        )
+        assert idle["worker_missing"].startswith("Start one: `zapwright worker`;")
+        assert idle[code].startswith("Once a worker runs: ")
+        assert idle[code].casefold() == f"once a worker runs: {well[code]}".casefold()
 
 
 def test_of_a_step_that_waits_for_nothing_no_check_is_spoken_of() -> None:
@@ -460,9 +478,9 @@ def test_how_often_an_event_was_sent_in_vain_is_said_with_what_came_of_it() -> N
         for status, problem in ((None, "nobody has this name"), (500, None))
     )
 
-    def says(pending: int, failing: Delivery | None) -> str:
+    def says(pending: int, failing: Delivery | None, *, workers: int = 2) -> str:
         undelivered = Undelivered(endpoint=an_endpoint("a"), pending=pending, failing=failing)
-        found = dict(told(Story().session, Known(undelivered=(undelivered,))))
+        found = dict(told(Story().session, Known(undelivered=(undelivered,), workers=workers)))
         return found["deliveries_failing"].removeprefix(f"Webhook endpoint {an_endpoint('a').id} has not received ")
 
     for _ in range(3):
@@ -474,18 +492,23 @@ def test_how_often_an_event_was_sent_in_vain_is_said_with_what_came_of_it() -> N
         f"tried 3 times, last: nobody has this name; next at {clock(failing.next_at, NOON)}."
     )
     assert says(2, broke) == ("2 events of this session yet: tried once, last: it answered 500; next any moment.")
+    assert says(2, broke, workers=0).endswith("last: it answered 500; next when a worker runs (none does).")
     assert "last: no answer; " in says(1, replace(failing, tries=()))
     assert says(2, None).endswith("each is tried again by itself.")
 
 
 def test_who_has_to_go_on_is_the_user_whatever_webhooks_wait() -> None:
-    """Of a session that is over, they are all that still goes on."""
+    """A session that is over stays over: that they are sent again is said beside it."""
     undelivered = (Undelivered(endpoint=an_endpoint(), pending=1),)
     building, over = Story(), Story()
     over.feed(SessionCancelled())
 
     assert why_session(Known(undelivered=undelivered).of(building.session)).verdict is Verdict.USER
-    assert why_session(Known(undelivered=undelivered).of(over.session)).verdict is Verdict.WORKING
+    ended = why_session(Known(undelivered=undelivered).of(over.session))
+    assert (ended.verdict, [one.code for one in ended.findings]) == (
+        Verdict.OVER,
+        ["session_cancelled", "deliveries_failing"],
+    )
 
 
 # --- apps -----------------------------------------------------------------------------------------------------

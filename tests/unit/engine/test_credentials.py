@@ -11,7 +11,7 @@ import pytest
 from orchestrator.commits import MOST_TRIES
 from orchestrator.core.errors.store import StaleVersionError, StoreError, StoreUnavailableError
 from orchestrator.core.events import EventName
-from orchestrator.core.ports.credentials import Credential, CredentialState, Profile
+from orchestrator.core.ports.credentials import Credential, CredentialState, NewTokens, Profile
 from orchestrator.core.ports.watches import PAUSED
 from orchestrator.core.session import SECOND, Session, shard_of
 from orchestrator.core.signals import PopupCancelled, SessionCancelled
@@ -33,9 +33,7 @@ async def _scene() -> Scene:
 async def put(scene: Scene, token: str = "token-2") -> Credential:
     """Keep a new token of Ann's."""
     now = scene.clock.now()
-    return await scene.here.credentials.put(
-        TENANT, "ann", access_token=token, profile=PROFILE, expires_at=None, now=now
-    )
+    return await scene.here.credentials.put(TENANT, "ann", NewTokens(access_token=token), profile=PROFILE, now=now)
 
 
 async def refuse(scene: Scene, generation: int = 1) -> bool:
@@ -169,7 +167,7 @@ async def test_however_tellers_interleave_the_sessions_know_what_is_true(scene: 
         await asyncio.gather(
             refusing.credentials.need_sign_in(TENANT, "ann", generation=generation),
             putting.credentials.put(
-                TENANT, "ann", access_token="next", profile=PROFILE, expires_at=None, now=scene.clock.now()
+                TENANT, "ann", NewTokens(access_token="next"), profile=PROFILE, now=scene.clock.now()
             ),
             refusing.credentials.need_sign_in(TENANT, "ann", generation=generation + 1),
         )
@@ -210,7 +208,7 @@ async def test_a_change_that_is_kept_is_said_to_be_though_the_sessions_cannot_be
     await scene.here.sweep()
     refused = await signed_out(scene, early)
     script.goes(call, trouble, times=times)
-    kept = await credentials.put(TENANT, "ann", access_token="2", profile=PROFILE, expires_at=None, now=NOON)
+    kept = await credentials.put(TENANT, "ann", NewTokens(access_token="2"), profile=PROFILE, now=NOON)
     await scene.here.sweep()
 
     assert (is_marked, refused) == (True, [True])

@@ -15,7 +15,7 @@ from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamUnavailableError
 from orchestrator.core.events import EventName
 from orchestrator.core.metering import Unmetered
-from orchestrator.core.ports.credentials import Credential, CredentialState, Profile, SignInReason
+from orchestrator.core.ports.credentials import Credential, CredentialState, NewTokens, Profile, SignInReason
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import MINUTE, SECOND, Instant, Session
 from orchestrator.core.upkeep import LEASE, LONGEST_CALL, PAUSE, RefreshEnd
@@ -77,11 +77,9 @@ class Office:
         return await self.scene.here.credentials.put(
             TENANT,
             "ann",
-            access_token=self.endpoint.access_token,
+            NewTokens(access_token=self.endpoint.access_token, refresh_token=self.endpoint.good, expires_at=expires_at),
             profile=profile,
-            expires_at=expires_at,
             now=self.scene.clock.now(),
-            refresh_token=self.endpoint.good,
         )
 
     async def kept(self) -> Credential:
@@ -406,7 +404,7 @@ async def test_a_sign_in_while_a_refresh_is_under_way_wins(office: Office) -> No
 
     async def sign_in() -> None:
         await office.scene.here.credentials.put(
-            TENANT, "ann", access_token="S1", profile=ANN, expires_at=None, now=NOON, refresh_token="SR1"
+            TENANT, "ann", NewTokens(access_token="S1", refresh_token="SR1"), profile=ANN, now=NOON
         )
 
     office.endpoint.meanwhile = sign_in

@@ -16,7 +16,6 @@ from orchestrator.core.ports.workers import DeliveryBatch
 from tests.support.store_values import NOON
 from tests.support.webhook_values import an_endpoint
 from workers.deliverer import BatchDeliverer
-from workers.parcels import deliveries_entrance, run_deliveries
 
 
 class Courier:
@@ -136,12 +135,3 @@ async def test_every_line_of_a_delivery_says_whose_it_is() -> None:
 
     (line,) = lines
     assert (line["tenant"], line["endpoint"], line["session"], line["job"]) == ("acme", "wha", LANE.session_id, "1")
-
-
-def test_a_job_enters_the_process_it_runs_in() -> None:
-    """As it was handed over, through JSON."""
-    entered: list[DeliveryBatch] = []
-    with deliveries_entrance(entered.append):
-        run_deliveries({"token": "0", "held": []})
-
-    assert entered == [a_batch(0)]

@@ -11,39 +11,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.clock import RandomIds
-from orchestrator.core.ports.workers import CheckBatch
-from workers.jobs import entrance, read_batch, run_checks, write_batch
-
-batches = st.from_type(CheckBatch)
+from orchestrator.core.ports.workers import CheckBatch, DeliveryBatch
+from workers.jobs import entrance, run_checks, run_deliveries, written
 
 
-@given(batches)
-def test_a_batch_survives_its_way_through_json(batch: CheckBatch) -> None:
-    """What the dispatcher sends is what the checker gets."""
-    carried = json.loads(json.dumps(write_batch(batch)))
+class Hall:
+    """Notes who entered."""
 
-    assert batch == read_batch(carried)
+    def __init__(self) -> None:
+        self.entered: list[CheckBatch | DeliveryBatch] = []
+
+    def enter(self, batch: CheckBatch) -> None:
+        self.entered.append(batch)
+
+    def enter_deliveries(self, batch: DeliveryBatch) -> None:
+        self.entered.append(batch)
 
 
-def test_a_job_enters_the_process_it_runs_in() -> None:
-    """The function RQ calls hands the batch to whoever opened the entrance."""
-    batch = CheckBatch(token="ck1", watches=())
-    entered: list[CheckBatch] = []
-    with entrance(entered.append):
-        run_checks(write_batch(batch))
+@given(st.from_type(CheckBatch), st.from_type(DeliveryBatch))
+def test_a_batch_enters_the_process_it_runs_in_as_it_was_sent(checks: CheckBatch, deliveries: DeliveryBatch) -> None:
+    """The functions RQ calls hand it to whoever opened the entrance, whole after its way through JSON."""
+    hall = Hall()
+    with entrance(hall):
+        run_checks(json.loads(json.dumps(written(checks))))
+        run_deliveries(json.loads(json.dumps(written(deliveries))))
 
-    assert entered == [batch]
+    assert hall.entered == [checks, deliveries]
 
 
 def test_a_job_outside_a_worker_process_fails() -> None:
     """It does not run somewhere else."""
     with pytest.raises(LookupError):
-        run_checks(write_batch(CheckBatch(token="ck1", watches=())))
+        run_checks(written(CheckBatch(token="ck1", watches=())))
 
 
 def test_what_is_no_batch_is_refused() -> None:
     """A payload of another version fails loudly; its watches are due again when their leases run out."""
-    with pytest.raises(msgspec.ValidationError), entrance(lambda _: None):
+    with pytest.raises(msgspec.ValidationError), entrance(Hall()):
         run_checks({"token": 3})
 
 
