@@ -28,6 +28,22 @@ MODULE_SKIPPED = "import pytest\n\npytest.skip('no reason', allow_module_level=T
 EXPECTED_FAILURE = "import pytest\n\n@pytest.mark.xfail\ndef test_known(): assert False\n"
 
 
+HANGING = """
+import asyncio, pytest
+
+@pytest.fixture(scope="module")
+def anyio_backend(): return "asyncio"
+
+@pytest.fixture(scope="module")
+async def place():
+    yield "here"
+    print("cleaned up")
+
+async def test_hangs(place): await asyncio.sleep(1_000)
+async def test_next(place): assert place == "here"
+"""
+
+
 class Suite:
     """A suite of its own in an empty folder, run with our rules."""
 
@@ -170,3 +186,16 @@ def test_in_ci_the_tests_of_redis_server_run_whether_it_is_there_or_not(suite: S
 
     assert result.returncode == 0
     assert "2 passed" in result.stdout
+
+
+def test_what_hangs_hangs_nobody_else(tmp_path: Path) -> None:
+    """Its time is over in its own loop: the next test has one, and fixtures are cleaned up."""
+    plugins = ("-p", "anyio.pytest_plugin", "-p", "pytest_timeout")
+    result = Suite(tmp_path, options=()).run(
+        HANGING, args=(*plugins, "-o", "anyio_mode=auto", "-o", "timeout=10", "-s")
+    )
+
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "1 failed, 1 passed" in result.stdout
+    assert "TimeoutError" in result.stdout
+    assert "cleaned up" in result.stdout
