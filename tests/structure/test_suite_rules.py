@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import RUNS_WITHIN_S
+
 ROOT = Path(__file__).resolve().parents[2]
 MARKED = """
 import pytest
@@ -76,7 +78,7 @@ class Suite:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=RUNS_WITHIN_S,
             env=variables | environment,
         )
 
