@@ -32,6 +32,10 @@ PATIENCE_S: Final = 0.5
 """A page that has its first readings within this comes whole; after that it says that it loads, and they follow."""
 
 
+MADE_WITHIN_S: Final = 60.0
+"""NiceGUI gives up a page that takes longer, for good: a busy machine is no reason for that."""
+
+
 class Board:
     """One page in one browser, for as long as it is open."""
 
@@ -112,7 +116,8 @@ def install(desk: Desk) -> None:
     """Put every live page, and ours for no page, into NiceGUI's application, of which there is one a process."""
     nicegui_app.add_exception_handler(HTTPStatus.NOT_FOUND, show_missing)
     for page in PAGES:
-        ui.page(page.path, title=f"{page.title} · {paper.TITLE}", language="en-US")(_shown(desk, page))
+        title = f"{page.title} · {paper.TITLE}"
+        ui.page(page.path, title=title, language="en-US", response_timeout=MADE_WITHIN_S)(_shown(desk, page))
 
 
 def _shown(desk: Desk, page: Page) -> Callable[..., object]:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from cli import devenv
 from cli.main import app
 from orchestrator.store.embedded import start
+from tests.support.patience import PATIENT
 from tests.support.ports import free_port
 from tests.support.processes import Process, eventually
 
@@ -92,7 +93,7 @@ class Installation:
 
     def simulator(self) -> httpx.AsyncClient:
         """Return a client of the simulator."""
-        return httpx.AsyncClient(base_url=self.variables["SIMULATOR_URL"], trust_env=False, timeout=20)
+        return httpx.AsyncClient(base_url=self.variables["SIMULATOR_URL"], **PATIENT)
 
     def says(self, *arguments: str) -> Any:
         """Return the JSON document that a command prints, which runs in this process: starting one costs a second.

@@ -15,6 +15,7 @@ from clients.generate import is_stream
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.support.browsers import come_by
 from tests.support.clients import KINDS, Driver, Failure, a_client
+from tests.support.patience import PATIENT
 
 pytestmark = pytest.mark.slow
 
@@ -78,14 +79,14 @@ def operating(request: pytest.FixtureRequest, up: Installation) -> Iterator[Driv
 def connect(up: Installation, user: str, app_id: str) -> str:
     """Play the user who finishes the popup."""
     url = f"{up.variables['SIMULATOR_URL']}/_control/authentications"
-    answer = httpx.post(url, json={"user": user, "app": app_id}, trust_env=False)
+    answer = httpx.post(url, json={"user": user, "app": app_id}, **PATIENT)
     return str(answer.raise_for_status().json()["id"])
 
 
 def browser_name(up: Installation) -> str:
     """Be a browser, and return the name it has for pages of the API's own origin."""
     url = up.variables["ZAPWRIGHT_API_URL"]
-    return browser_in(httpx.get(f"{url}/zapier-sign-in", params={"origin": url}, trust_env=False))
+    return browser_in(httpx.get(f"{url}/zapier-sign-in", params={"origin": url}, **PATIENT))
 
 
 def is_helped(call: Told, operator: Driver, user: str, app_id: str, authentication: str) -> list[str]:
@@ -126,7 +127,7 @@ def test_every_route_from_a_new_user_to_a_zap(  # noqa: PLR0915 - one story
     client: Driver, operator: Driver, up: Installation, request: pytest.FixtureRequest
 ) -> None:
     """A lost message is found, a Zap is made, and every operation was used on the way."""
-    description = httpx.get(f"{up.variables['ZAPWRIGHT_API_URL']}/openapi.json", trust_env=False).json()
+    description = httpx.get(f"{up.variables['ZAPWRIGHT_API_URL']}/openapi.json", **PATIENT).json()
     call = Told(client, description)
     user = f"of-{request.node.callspec.params['client']}"
 

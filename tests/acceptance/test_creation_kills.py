@@ -22,6 +22,7 @@ from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.core.terms import Idempotency, Terms
 from orchestrator.engine import NewSession, NewStep
 from tests.support.creators import Creators, settings_for, store_of
+from tests.support.patience import PATIENT
 from tests.support.processes import a_simulator
 from tests.support.valkey import running_valkey
 
@@ -94,8 +95,8 @@ async def a_deployment(folder: Path) -> AsyncIterator[Deployment]:
         creators = Creators(server.url, simulator_url, log=folder / "creators.log")
         await creators.start()
         async with (
-            httpx.AsyncClient(trust_env=False) as http,
-            httpx.AsyncClient(base_url=simulator_url, trust_env=False) as simulator,
+            httpx.AsyncClient(**PATIENT) as http,
+            httpx.AsyncClient(base_url=simulator_url, **PATIENT) as simulator,
         ):
             here = compose(settings, store=store, http=http, clock=clock, ids=RandomIds())
             await here.engine.put_credential(DEFAULT_TENANT, "ada", "sim-ada", expires_in=None)

@@ -17,6 +17,7 @@ import pytest
 from tests.acceptance.installation import installed
 from tests.acceptance.waiting import Waiting, app_id, ask, each, lose_message, result, say
 from tests.support.deployment import TOKEN_KEYS
+from tests.support.patience import PATIENT
 from tests.support.ports import free_port
 from tests.support.processes import SEALING_KEY, Process, a_simulator, a_worker, come_true, eventually, running
 from tests.support.valkey import running_valkey
@@ -91,7 +92,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture
 async def simulator(place: Place) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody who controls the simulator."""
-    async with httpx.AsyncClient(base_url=place.simulator_url, trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=place.simulator_url, **PATIENT) as client:
         yield client
 
 
@@ -202,13 +203,13 @@ async def test_a_simulator_asked_to_end_keeps_its_world(tmp_path: Path, signum: 
     process = await asyncio.to_thread(simulate)
     with running(process):
         address = process.output.strip().rpartition(" ")[2]
-        async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=address, **PATIENT) as client:
             made = await ask(client, "POST", "/_control/authentications", {"user": "ann", "app": "HubSpot"})
             process.send(signum)
             status = await ended(process, within_s=API_ENDS_WITHIN_S)
     with running(await asyncio.to_thread(simulate)):
         headers = {"Authorization": "Bearer sim-ann"}
-        async with httpx.AsyncClient(base_url=address, trust_env=False, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=address, **PATIENT, headers=headers) as client:
             listed = await ask(client, "GET", f"/v2/authentications?app={made['app']}")
 
     assert status == 0, process.output

@@ -12,6 +12,7 @@ import pytest
 from tests.acceptance.installation import Installation, everything_up
 from tests.acceptance.starting import started
 from tests.support.clients import NODE, ROOT
+from tests.support.patience import PATIENT
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def hosted(
         (folder / "node_modules" / "express").symlink_to(NODE_MODULES / "express")
         (folder / "node_modules" / "zapwright-client").symlink_to(ROOT / "clients" / "node")
         command = [NODE, request.param]
-    with started(command, folder, up.variables) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with started(command, folder, up.variables) as url, httpx.Client(base_url=url, **PATIENT) as client:
         yield client
 
 
@@ -55,7 +56,7 @@ def token_of(host: httpx.Client, login: str, integration: str = "crm") -> dict[s
 def session_with(token: dict[str, str], session_id: str) -> httpx.Response:
     """Read a session as a page does, with its token."""
     url = f"{token['api_url']}/v1/sessions/{session_id}"
-    return httpx.get(url, headers={"Authorization": f"Bearer {token['token']}"}, trust_env=False)
+    return httpx.get(url, headers={"Authorization": f"Bearer {token['token']}"}, **PATIENT)
 
 
 @pytest.mark.parametrize("login", ["", "login-of-nobody"])
@@ -91,8 +92,8 @@ def test_a_token_opens_nothing_that_is_a_backends(host: httpx.Client) -> None:
     token = token_of(host, "login-of-ada")
     headers = {"Authorization": f"Bearer {token['token']}"}
     answers = [
-        httpx.get(f"{token['api_url']}/v1/sessions", headers=headers, trust_env=False),
-        httpx.post(f"{token['api_url']}/v1/sessions", json={"user_id": "ada"}, headers=headers, trust_env=False),
+        httpx.get(f"{token['api_url']}/v1/sessions", headers=headers, **PATIENT),
+        httpx.post(f"{token['api_url']}/v1/sessions", json={"user_id": "ada"}, headers=headers, **PATIENT),
     ]
 
     assert [answer.status_code for answer in answers] == [403, 403]

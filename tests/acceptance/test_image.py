@@ -137,10 +137,12 @@ def test_a_worker_is_alive_without_a_store_and_not_alive_once_it_stands_still(im
     check = _replaced(_health_check("worker"), here)
     long_ago = time.time() - 31
     nowhere = {"REDIS_URL": f"unix://{image.folder}/nowhere.sock", "ZAPWRIGHT_CREDENTIAL_KEYS": SEALING_KEY}
-    with image.running(*command, **nowhere):
+    with image.running(*command, **nowhere) as worker:
         eventually(alive_file.exists, what="the first sign of life")
+        worker.send_signal(signal.SIGSTOP)
         os.utime(alive_file, (long_ago, long_ago))
         stood_still = image.run(*check).returncode
+        worker.send_signal(signal.SIGCONT)
         eventually(lambda: alive_file.stat().st_mtime > long_ago, what="the next sign of life")
         alive = image.run(*check).returncode
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
+from tests.support.patience import PATIENT
 from tests.support.processes import ROOT, eventually
 
 pytestmark = pytest.mark.slow
@@ -35,8 +36,8 @@ class Backend:
     def __init__(self, up: Installation) -> None:
         variables = up.variables
         headers = {"Authorization": f"Bearer {variables['ZAPWRIGHT_API_KEY']}"}
-        self._api = httpx.Client(base_url=variables["ZAPWRIGHT_API_URL"], headers=headers, trust_env=False)
-        self._simulator = httpx.Client(base_url=variables["SIMULATOR_URL"], trust_env=False)
+        self._api = httpx.Client(base_url=variables["ZAPWRIGHT_API_URL"], headers=headers, **PATIENT)
+        self._simulator = httpx.Client(base_url=variables["SIMULATOR_URL"], **PATIENT)
 
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
         answer = self._api.request(method, f"/v1/{path}", json=body)

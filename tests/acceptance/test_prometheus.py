@@ -15,6 +15,7 @@ import pytest
 from orchestrator.core.events import EventName
 from orchestrator.metrics import CATALOGUE, Process
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
+from tests.support.patience import PATIENT
 from tests.support.ports import free_port
 from tests.support.processes import come_true, eventually
 from tests.support.receivers import a_receiver
@@ -90,7 +91,7 @@ def a_prometheus(folder: Path, *, api: str, worker: str) -> Iterator[Prometheus]
             [*command, f"--web.listen-address={address}"], stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
     try:
-        with httpx.Client(base_url=f"http://{address}", trust_env=False, timeout=20) as http:
+        with httpx.Client(base_url=f"http://{address}", **PATIENT) as http:
             prometheus = Prometheus(http)
             eventually(prometheus.is_ready, what="prometheus is ready")
             yield prometheus

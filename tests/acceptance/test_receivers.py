@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.installation import Installation, everything_up
 from tests.acceptance.starting import started
 from tests.support.clients import NODE, ROOT
+from tests.support.patience import PATIENT
 from tests.support.processes import eventually
 
 pytestmark = pytest.mark.slow
@@ -37,7 +38,7 @@ def asking(up: Installation) -> Iterator[httpx.Client]:
     """A backend."""
     headers = {"Authorization": f"Bearer {up.variables['ZAPWRIGHT_API_KEY']}"}
     url = f"{up.variables['ZAPWRIGHT_API_URL']}/v1/"
-    with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=url, headers=headers, **PATIENT) as client:
         yield client
 
 
@@ -79,7 +80,7 @@ def test_an_example_takes_what_is_signed_and_nothing_else(api: httpx.Client, tmp
         (delivery,) = eventually(delivered, what="a delivery")
         ask(api, "POST", f"{hook}/secrets", {})
         with_others = ask(api, "POST", f"{hook}/test", {})
-        unsigned = httpx.post(f"{url}/zapwright", json={"data": {}}, trust_env=False)
+        unsigned = httpx.post(f"{url}/zapwright", json={"data": {}}, **PATIENT)
     ask(api, "DELETE", hook)
 
     assert [(one["received"], one["status"]) for one in (first, after_rotation)] == [(True, 204)] * 2

@@ -20,6 +20,7 @@ from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.core.upkeep import LEASE, PAUSE
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
+from tests.support.patience import PATIENT
 from tests.support.processes import SEALING_KEY, a_simulator, eventually
 from tests.support.refreshers import CLIENT, DONE, USER, Place, call, refreshers
 from tests.support.valkey import running_valkey
@@ -38,7 +39,7 @@ class Office:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._simulator = httpx.Client(base_url=place.simulator_url, trust_env=False, timeout=20)
+        self._simulator = httpx.Client(base_url=place.simulator_url, **PATIENT)
 
     def close(self) -> None:
         self._simulator.close()
@@ -125,7 +126,7 @@ def _office(place: Place) -> Iterator[Office]:
 def test_ten_processes_that_find_one_token_dead_refresh_it_once(office: Office) -> None:
     """All of them go on with what that brought."""
     office.goes(fault="slow", ms=300, when="after")
-    with refreshers(office.place, 10) as ten:
+    with refreshers(office.place, 10, limit_s=30, patience_s=30) as ten:
         for one in ten:
             one.go()
         outcomes = [one.said() for one in ten]
@@ -167,11 +168,11 @@ def test_a_holder_killed_before_it_read_the_answer_is_said_to_have_lost_it(offic
     assert (call(office.place), office.stands()) == (DONE, GOOD)
 
 
-@pytest.mark.parametrize("fault", [{"fault": "drop"}, {"fault": "truncate"}, {"fault": "slow", "ms": 2_000}])
+@pytest.mark.parametrize("fault", [{"fault": "drop"}, {"fault": "truncate"}, {"fault": "slow", "ms": 6_000}])
 def test_an_answer_that_is_lost_is_said_to_be(office: Office, fault: dict[str, object]) -> None:
     """The holder lives, and tells those who come at once when to come again; then the token is used once more."""
     office.goes(**fault, **({} if fault["fault"] == "truncate" else {"when": "after"}))
-    with refreshers(office.place, limit_s=1, patience_s=0.2) as (holder,):
+    with refreshers(office.place, limit_s=3, patience_s=0.2) as (holder,):
         holder.go()
         at_once = holder.said()
     meanwhile = office.stands()
@@ -182,15 +183,16 @@ def test_an_answer_that_is_lost_is_said_to_be(office: Office, fault: dict[str, o
 
 def test_a_holder_stopped_past_its_lease_brings_its_tokens_all_the_same(office: Office) -> None:
     """Others took it for dead and said so; its time limit is over too when it wakes up, with the answer beside it."""
-    office.goes(fault="slow", ms=1_500, when="after")
-    with refreshers(office.place, limit_s=2) as (holder,):
+    office.goes(fault="slow", ms=3_000, when="after")
+    with refreshers(office.place, limit_s=4) as (holder,):
         holder.go()
         eventually(office.is_asked, what="the holder asks")
         holder.send(signal.SIGSTOP)
         stopped_at = time.monotonic()
         other = call(office.place, ahead=LATER)
         said = office.stands()
-        eventually(lambda: time.monotonic() > stopped_at + 2.5, what="its time limit is over")
+        eventually(lambda: "200" in office.exchanges(), what="its answer")
+        eventually(lambda: time.monotonic() > stopped_at + 4.5, what="its time limit is over")
         holder.send(signal.SIGCONT)
         outcome = holder.said()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,8 @@ import httpx
 import pytest
 
 from tests.support.deployment import TOKEN_KEYS
+from tests.support.patience import PATIENT
+from tests.support.ports import free_port
 from tests.support.processes import SEALING_KEY, a_simulator
 from tests.support.servers import serve_as_copy
 from tests.support.valkey import running_valkey
@@ -34,8 +35,7 @@ class KilledApi:
     """One API process at one address, killed and started again, as a copy of one that has imported everything."""
 
     def __init__(self, *, redis_url: str, simulator_url: str, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._redis_url = redis_url
         self._environment = {
@@ -271,7 +271,7 @@ class Outcome:
 async def _work(api: KilledApi, simulator_url: str, *, chance: Random) -> Outcome:
     limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
     headers = {"Authorization": f"Bearer {KEY}"}
-    async with httpx.AsyncClient(base_url=api.url, headers=headers, trust_env=False, timeout=20, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=api.url, headers=headers, **PATIENT, limits=limits) as http:
         await _until_ready(http)
         apps = await _apps(http)
         over, heard = asyncio.Event(), Counted()
@@ -287,14 +287,13 @@ async def _work(api: KilledApi, simulator_url: str, *, chance: Random) -> Outcom
         sessions = {client.user: await _sessions(http, client.user) for client in clients}
         outcome = Outcome(clients, sessions, [], Counter())
         outcome.effects.extend([await _effects(http, session) for session in chance.sample(outcome.built, CLIENTS)])
-    async with httpx.AsyncClient(base_url=simulator_url, trust_env=False) as simulator:
+    async with httpx.AsyncClient(base_url=simulator_url, **PATIENT) as simulator:
         stats = (await simulator.get("/_control/stats")).json()
     outcome.zaps.update(zap["title"] for zap in stats["zaps"]["list"])
     return outcome
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_every_post_is_repeated_while_the_api_is_killed_ten_times(tmp_path: Path) -> None:
     """64 clients, each request with its own key: one session, step, attempt, signal and Zap for each of them.
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, installed
+from tests.support.patience import PATIENT
 
 
 def keys_of(installation: Installation) -> list[str]:
@@ -23,8 +24,7 @@ def ask(installation: Installation, method: str, path: str, body: object) -> htt
         f"{variables['ZAPWRIGHT_API_URL']}/v1/{path}",
         json=body,
         headers={"Authorization": f"Bearer {variables['ZAPWRIGHT_API_KEY']}"},
-        trust_env=False,
-        timeout=30,
+        **PATIENT,
     )
 
 

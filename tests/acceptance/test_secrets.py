@@ -16,6 +16,7 @@ from cli import devenv
 from cli.walking import browser_in, outcome_in, walk
 from orchestrator.core.events import EventName
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up, installed
+from tests.support.patience import PATIENT
 from tests.support.ports import free_port
 from tests.support.processes import come_true
 from tests.support.receivers import a_receiver
@@ -143,7 +144,7 @@ class Story:
         step = f"/v1/sessions/{session['id']}/steps/{session['steps'][0]['id']}"
         url = (await self.ok(api, "POST", f"{step}/connect-links", {"user_id": "ada"}))["url"]
         self.secrets.add(url.rpartition("-")[2])
-        async with httpx.AsyncClient(trust_env=False) as browser:
+        async with httpx.AsyncClient(**PATIENT) as browser:
             for address in (url, url.replace("/connect", "/zaps/connect"), f"{url}/../{url.rpartition('/')[2]}"):
                 await browser.get(address)
 
@@ -159,7 +160,7 @@ class Story:
 
     async def sign_in(self, api: httpx.AsyncClient) -> None:
         """Sign a user in at Zapier from end to end, and come back once more with a code of nobody's."""
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as browser:
+        async with httpx.AsyncClient(**PATIENT) as browser:
             name = browser_in(await browser.get(f"{api.base_url}/zapier-sign-in", params={"origin": self.origin(api)}))
             wish = {"browser": name}
             address = (await self.ok(api, "POST", "/v1/users/ida/zapier-sign-in", wish))["url"]

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.store.embedded import start
 from tests.acceptance.installation import Installation, installed, is_running
+from tests.support.patience import PATIENT
 from tests.support.processes import eventually
 
 
@@ -25,7 +26,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", trust_env=False).is_success
+        return httpx.get(f"{url}/readyz", **PATIENT).is_success
     except httpx.TransportError:
         return False
 
@@ -66,7 +67,7 @@ def test_a_page_that_the_api_serves_needs_no_backend(installation: Installation)
     """Its origin is one of the development's, by both names of this machine, and so its token's."""
     api_url = installation.variables["ZAPWRIGHT_API_URL"]
     for own in (api_url, api_url.replace("127.0.0.1", "localhost")):
-        with httpx.Client(base_url=api_url, headers={"Origin": own}, trust_env=False) as page:
+        with httpx.Client(base_url=api_url, headers={"Origin": own}, **PATIENT) as page:
             token = page.post("/dev/session", json={"user_id": "page"}).json()["client_token"]
             address = f"/v1/sessions/{token['session_id']}"
             session = page.get(address, headers={"Authorization": f"Bearer {token['token']}"})
@@ -146,7 +147,7 @@ def test_another_company_gets_its_own_keys_while_everything_runs(installation: I
 
     def ask(method: str, path: str, key: str, body: object = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"}
-        return httpx.request(method, f"{url}/v1/{path}", json=body, headers=headers, trust_env=False)
+        return httpx.request(method, f"{url}/v1/{path}", json=body, headers=headers, **PATIENT)
 
     made = ask("POST", "sessions", key, {"user_id": "ada"})
     theirs = ask("GET", f"sessions/{made.json()['id']}", installation.variables["ZAPWRIGHT_API_KEY"])
@@ -165,7 +166,7 @@ def test_sessions_are_listed_and_shown(installation: Installation) -> None:
         f"{installation.variables['ZAPWRIGHT_API_URL']}/v1/sessions",
         json={"user_id": "ada", "title": "Mine"},
         headers={"Authorization": f"Bearer {key}"},
-        trust_env=False,
+        **PATIENT,
     ).json()
     place = ["--data-dir", str(installation.folder)]
     listed = installation.says("sessions", "list", "--user", "ada", *place, "--json")

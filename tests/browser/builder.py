@@ -10,6 +10,9 @@ from urllib.parse import quote
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
+from tests.browser.scenes import SOON_MS
+from tests.support.patience import PATIENT
+
 _LISTEN: Final = """
 globalThis.violations = [];
 addEventListener("securitypolicyviolation", ({ blockedURI, violatedDirective, sample }) =>
@@ -67,7 +70,7 @@ class Builder:
         """Return a button of a step's card."""
         return self.step(number).get_by_role("button", name=name)
 
-    async def shows(self, number: int, show: str, *, within_s: float = 20) -> None:
+    async def shows(self, number: int, show: str, *, within_s: float = SOON_MS / 1_000) -> None:
         """Wait until a step shows this."""
         await expect(self.step(number)).to_have_attribute("data-show", show, timeout=within_s * 1_000)
 
@@ -111,7 +114,7 @@ class Builder:
         await self._control("DELETE", f"authentications/{quote(account)}")
 
     async def _control(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        async with httpx.AsyncClient(base_url=self.simulator_url, trust_env=False) as simulator:
+        async with httpx.AsyncClient(base_url=self.simulator_url, **PATIENT) as simulator:
             answer = await simulator.request(method, f"/_control/{path}", json=body)
         done: dict[str, Any] = answer.raise_for_status().json() if answer.content else {}
         return done

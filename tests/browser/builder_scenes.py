@@ -8,6 +8,7 @@ from typing import Final
 from playwright.async_api import expect
 
 from tests.browser.builder import Builder, walk_through
+from tests.browser.scenes import SOON_MS
 from tests.browser.stages import ATTEMPT_S, TOKEN_S, Shown, Stage, scene
 
 SILENT = {"message": "none"}
@@ -105,7 +106,7 @@ async def builder_not_listed(stage: Stage) -> Shown:
     await builder.begin(stage.user)
     await builder.step(1).get_by_role("combobox", name="App").fill("Gmail")
     await builder.step(1).get_by_role("option", name="Gmail").click()
-    await expect(builder.step(1).get_by_role("alert")).to_be_visible(timeout=30_000)
+    await expect(builder.step(1).get_by_role("alert")).to_be_visible(timeout=SOON_MS)
     return _shown(builder)
 
 
@@ -204,7 +205,7 @@ async def builder_nothing_new(stage: Stage) -> Shown:
     await builder.open_popup(1)
     await builder.shows(1, "waiting")
     await builder.button(1, "I’ve finished").click()
-    await builder.shows(1, "nothing-new", within_s=20)
+    await builder.shows(1, "nothing-new")
     return _shown(builder)
 
 
@@ -405,7 +406,7 @@ async def builder_sign_in_needed(stage: Stage) -> Shown:
     await builder.shows(1, "waiting")
     await builder.patch_faults({"rules": {"signed-out": rule}})
     await builder.button(1, "I’ve finished").click()
-    await builder.shows(1, "sign-in-needed", within_s=20)
+    await builder.shows(1, "sign-in-needed")
     return builder.page, builder.page.locator(".banner")
 
 

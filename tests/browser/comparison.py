@@ -9,11 +9,13 @@ from typing import Final, Literal
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
+from tests.support.patience import PATIENT
+
 Side = Literal["left", "right"]
 
 #: The schedule's own waits: 20 s after a popup reads closed, or once a page is gone.
 A_CHECK_MS: Final = 60_000
-_SOON_MS: Final = 20_000
+_SOON_MS: Final = 60_000
 _LISTEN: Final = """
 globalThis.violations = [];
 addEventListener("securitypolicyviolation", ({ blockedURI, violatedDirective }) =>
@@ -82,7 +84,7 @@ class Comparison:
         """Return the ids of what Zapier has of the user whom a side names."""
         title = await self.side(side).locator(".note", has_text="@example.test").inner_text()
         user = title.partition("(")[2].partition("@")[0]
-        async with httpx.AsyncClient(base_url=self.simulator_url, trust_env=False) as simulator:
+        async with httpx.AsyncClient(base_url=self.simulator_url, **PATIENT) as simulator:
             found = await simulator.get("/_control/authentications", params={"user": user})
         return [one["id"] for one in found.json()["authentications"]]
 

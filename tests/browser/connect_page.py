@@ -8,8 +8,9 @@ import httpx
 from playwright.async_api import BrowserContext, Locator, Page
 
 from tests.browser.product import Product
+from tests.support.patience import PATIENT
 
-FOUND_MS: Final = 20_000
+FOUND_MS: Final = 60_000
 """The longest that Zapier may be asked for what a popup did not say, on a busy machine."""
 
 NO_POPUPS: Final = "window.open = () => null"
@@ -56,7 +57,7 @@ async def another(product: Product, link: Link, step: int) -> Link:
 
 async def faults(product: Product, app: str, **popups: Any) -> None:
     """Have an app's popups go wrong."""
-    async with httpx.AsyncClient(base_url=product.simulator_url, trust_env=False) as simulator:
+    async with httpx.AsyncClient(base_url=product.simulator_url, **PATIENT) as simulator:
         answer = await simulator.patch("/_control/faults", json={"apps": {app: {"popups": popups}}})
     answer.raise_for_status()
 

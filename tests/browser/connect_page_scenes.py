@@ -21,6 +21,7 @@ from tests.browser.connect_page import (
 )
 from tests.browser.product import Product
 from tests.browser.stages import Shown, Stage, scene
+from tests.support.patience import PATIENT
 
 SHORTEST_TTL_S = 60
 
@@ -37,7 +38,7 @@ async def _linked(stage: Stage, app: str = "Slack", **more: Any) -> Link:
 
 
 async def _connect_account(stage: Stage, app: str) -> None:
-    async with httpx.AsyncClient(base_url=stage.variables["SIMULATOR_URL"], trust_env=False) as simulator:
+    async with httpx.AsyncClient(base_url=stage.variables["SIMULATOR_URL"], **PATIENT) as simulator:
         made = await simulator.post("/_control/authentications", json={"user": stage.user, "app": app})
     made.raise_for_status()
 
@@ -239,7 +240,7 @@ async def connect_sign_in(stage: Stage) -> Shown:
     link = await _linked(stage)
     page = await _ready(stage, link)
     rule = {"fault": "status", "status": 401, "user": stage.user, "times": 1}
-    async with httpx.AsyncClient(base_url=stage.variables["SIMULATOR_URL"], trust_env=False) as simulator:
+    async with httpx.AsyncClient(base_url=stage.variables["SIMULATOR_URL"], **PATIENT) as simulator:
         await simulator.patch("/_control/faults", json={"rules": {f"signed-out-{stage.user}": rule}})
     await stage.api.get(f"/v1/sessions/{link.session['id']}/apps", params={"query": "slack"})
     await expect(page.get_by_role("button", name="Sign in to Zapier")).to_be_visible()

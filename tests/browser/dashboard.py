@@ -17,7 +17,7 @@ from orchestrator.store import keys
 from tests.acceptance.installation import Installation
 from tests.browser.product import Product
 
-SOON_MS: Final = 20_000
+SOON_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 USUAL: Final = 60
 """Popups of an hour ago that ended well: what is usual for an app."""

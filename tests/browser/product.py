@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from tests.support.patience import PATIENT
 from tests.support.processes import eventually
 
 FILES: Final = Path(__file__).parent / "host"
@@ -25,9 +26,8 @@ FILES: Final = Path(__file__).parent / "host"
 RENAMED: Final = "Twilio"
 """An app that a test renames: what a search found serves everybody for minutes, so no other asks for it."""
 
-PATIENT: Final[dict[str, Any]] = {
-    "trust_env": False,
-    "timeout": 60,
+ANEW: Final[dict[str, Any]] = {
+    **PATIENT,
     "limits": httpx.Limits(max_keepalive_connections=0),  # one that was idle may be closed as it is used
 }
 
@@ -49,8 +49,8 @@ class Product:
         self.answers: dict[str, Callable[[Request], Response]] = {}
         self.alter: dict[str, Callable[[int, dict[str, Any]], dict[str, Any]]] = {}
         bearer = {"Authorization": f"Bearer {api_key}"}
-        self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, **PATIENT)
-        self.simulator = httpx.AsyncClient(base_url=simulator_url, **PATIENT)
+        self.backend = httpx.AsyncClient(base_url=api_url, headers=bearer, **ANEW)
+        self.simulator = httpx.AsyncClient(base_url=simulator_url, **ANEW)
 
     async def session(self, user: str, *apps: str) -> dict[str, Any]:
         """Sign a user in, and begin a session of theirs with one step for each app, given by its title."""
@@ -145,7 +145,7 @@ class Product:
 
     async def _post_token(self, session: str, user: str) -> dict[str, Any]:
         bearer = self.backend.headers["Authorization"]
-        async with httpx.AsyncClient(base_url=self.api_url, **PATIENT) as client:
+        async with httpx.AsyncClient(base_url=self.api_url, **ANEW) as client:
             answer = await client.post(
                 f"/v1/sessions/{session}/client-tokens", json={"user_id": user}, headers={"Authorization": bearer}
             )

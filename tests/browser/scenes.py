@@ -14,8 +14,9 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.acceptance.installation import Installation
 from tests.browser.product import Product
+from tests.support.patience import PATIENT
 
-SOON_MS: Final = 20_000
+SOON_MS: Final = 60_000
 MOST_SCENES: Final = 4
 """A browser has six connections to a server, and each scene keeps one."""
 
@@ -167,7 +168,7 @@ async def until(look: Callable[[], Awaitable[Found | None]], *, within_s: float 
 async def found_by_operators(installation: Installation, text: str | None) -> str | None:
     """Return which session operators find by this text, if it is one."""
     headers = {"Authorization": f"Bearer {installation.variables['ZAPWRIGHT_OPERATOR_KEY']}"}
-    async with httpx.AsyncClient(base_url=installation.variables["ZAPWRIGHT_API_URL"], trust_env=False) as api:
+    async with httpx.AsyncClient(base_url=installation.variables["ZAPWRIGHT_API_URL"], **PATIENT) as api:
         answer = await api.get("/v1/operator/sessions", params={"q": text}, headers=headers)
     found = [one["id"] for one in answer.raise_for_status().json()["sessions"]]
     return str(found[0]) if len(found) == 1 else None

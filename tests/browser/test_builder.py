@@ -223,7 +223,7 @@ async def test_a_user_whom_zapier_forgot_signs_in_and_goes_on(builder: Builder) 
     rule = {"fault": "status", "status": 401, "times": 1, "user": "iris", "endpoint": "GET /v2/authentications"}
     await builder.patch_faults({"rules": {"iris": rule}})
     await builder.button(1, "I’ve finished").click()
-    await builder.shows(1, "sign-in-needed", within_s=20)
+    await builder.shows(1, "sign-in-needed")
     async with builder.page.expect_popup() as opening:
         await builder.page.get_by_role("button", name="Sign in to Zapier").click()
     await sign_in(await opening.value, "iris")

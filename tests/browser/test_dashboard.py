@@ -28,6 +28,8 @@ HOSTILE: Final = "<img src=x onerror=document.title='gotcha'>\u202etxt"
 STUCK_WITHIN_MS: Final = 45_000
 SHOWS_WITHIN_MS: Final = 10_000
 CLICKS: Final = 3
+AMID_S: Final = 0.25
+NO_TURN_S: Final = 4.0
 
 
 @dataclass(frozen=True)
@@ -326,14 +328,42 @@ async def test_while_the_api_is_down_the_page_says_so_and_comes_back(
     dashboard: Dashboard, installation: Installation
 ) -> None:
     """What was seen stays, with why it is old; nobody has to reload anything."""
-    page = dashboard.page
-    os.kill(installation.pids["api"], signal.SIGKILL)
-    await expect(page.get_by_role("alert").filter(has_text="The API does not answer.")).to_be_visible(timeout=SOON_MS)
-    await expect(page.locator("#board .as-of")).to_contain_text("stands still")
-    await expect(page.get_by_role("region", name="Zapier's limits")).to_be_visible()
+    page, supervisor = dashboard.page, installation.supervisor
+    assert supervisor is not None
+    supervisor.send(signal.SIGSTOP)  # or the API is there again before anybody looks
+    try:
+        os.kill(installation.pids["api"], signal.SIGKILL)
+        away = page.get_by_role("alert").filter(has_text="The API does not answer.")
+        await expect(away).to_be_visible(timeout=SOON_MS)
+        await expect(page.locator("#board .as-of")).to_contain_text("stands still")
+        await expect(page.get_by_role("region", name="Zapier's limits")).to_be_visible()
+    finally:
+        supervisor.send(signal.SIGCONT)
     await expect(page.locator("#board .as-of")).not_to_contain_text("stands still", timeout=SOON_MS)
 
     await expect(page.get_by_text("The API does not answer.")).to_have_count(0)
+
+
+async def test_a_page_comes_however_long_its_process_gets_no_turn(
+    dashboard: Dashboard, installation: Installation
+) -> None:
+    """Late, and whole: a busy machine breaks no page."""
+    page = dashboard.page
+    both = [installation.pids[name] for name in ("api", "dashboard")]
+    try:
+        os.kill(both[0], signal.SIGSTOP)  # so that the page waits for what it shows, and is being made
+        going = asyncio.create_task(page.goto(f"{dashboard.url}/audit"))
+        await asyncio.sleep(AMID_S)
+        os.kill(both[1], signal.SIGSTOP)
+        await asyncio.sleep(NO_TURN_S)
+    finally:
+        for process in both:
+            os.kill(process, signal.SIGCONT)
+    answer = await going
+
+    assert answer is not None
+    assert answer.status == 200
+    await expect(page.locator("#board h1")).to_have_text("Audit")
 
 
 async def test_a_dashboard_that_is_started_anew_asks_for_the_key_and_shows_the_page_again(

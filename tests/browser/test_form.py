@@ -17,6 +17,7 @@ from playwright.async_api import Browser, BrowserContext, Locator, Route, expect
 from orchestrator.core.fields import Format, ValueType
 from tests.acceptance.installation import Installation
 from tests.browser.builder import Builder, tab_to
+from tests.support.patience import PATIENT
 
 pytestmark = pytest.mark.browser
 
@@ -112,7 +113,7 @@ async def _choose(step: Locator, field: Locator, label: str) -> None:
 async def _session(installation: Installation, session_id: str) -> dict[str, Any]:
     variables = installation.variables
     headers = {"Authorization": f"Bearer {variables['ZAPWRIGHT_API_KEY']}"}
-    async with httpx.AsyncClient(base_url=variables["ZAPWRIGHT_API_URL"], headers=headers, trust_env=False) as api:
+    async with httpx.AsyncClient(base_url=variables["ZAPWRIGHT_API_URL"], headers=headers, **PATIENT) as api:
         session: dict[str, Any] = (await api.get(f"/v1/sessions/{session_id}")).raise_for_status().json()
     return session
 

@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import BrowserContext, expect
 
 from tests.browser.product import Product
+from tests.support.patience import PATIENT
 
 pytestmark = pytest.mark.browser
 
@@ -32,6 +33,6 @@ async def test_a_popup_whose_message_is_lost_is_found_when_the_user_says_so(
 
 
 async def _connect_account(product: Product, user: str, app: str) -> None:
-    async with httpx.AsyncClient(base_url=product.simulator_url, trust_env=False) as simulator:
+    async with httpx.AsyncClient(base_url=product.simulator_url, **PATIENT) as simulator:
         made = await simulator.post("/_control/authentications", json={"user": user, "app": app})
     made.raise_for_status()

@@ -14,6 +14,7 @@ from tests.acceptance.installation import Installation
 from tests.browser.builder import Builder, sign_in
 from tests.browser.connect_page import FOUND_MS, NO_POPUPS, linked, opened
 from tests.browser.product import Product
+from tests.support.patience import PATIENT
 
 pytestmark = pytest.mark.browser
 
@@ -44,7 +45,7 @@ async def _put_right(installation: Installation) -> AsyncIterator[None]:
 
 async def switched(installation: Installation, **switches: Any) -> None:
     """Set what goes wrong at Zapier."""
-    async with httpx.AsyncClient(base_url=installation.variables["SIMULATOR_URL"], trust_env=False) as simulator:
+    async with httpx.AsyncClient(base_url=installation.variables["SIMULATOR_URL"], **PATIENT) as simulator:
         (await simulator.patch("/_control/faults", json=switches)).raise_for_status()
 
 

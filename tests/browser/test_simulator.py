@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, Page
 
+from tests.support.patience import PATIENT
 from tests.support.processes import a_simulator, come_true
 
 pytestmark = pytest.mark.browser
@@ -81,7 +82,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(name="simulator")
 async def control(address: str) -> AsyncIterator[httpx.AsyncClient]:
     """Its control routes."""
-    async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=address, **PATIENT) as client:
         yield client
 
 

@@ -20,6 +20,7 @@ from workers.fetching import fetchers
 ROOT: Final = Path(__file__).resolve().parents[2]
 SEALING_KEY: Final = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 READY_WITHIN_S: Final = 60.0
+ENDS_WITHIN_S: Final = 20.0
 WRONG_CLOCK: Final = Path(__file__).with_name("wrong_clock")
 
 Found = TypeVar("Found")
@@ -90,7 +91,7 @@ class Process:
         """Ask it to end, and see to it that it does."""
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=5)
+            self._process.wait(timeout=ENDS_WITHIN_S)
             return
         self.kill()
 
@@ -142,6 +143,8 @@ class Gate:
         self._store = store
         self._needle: bytes | None = None
         self._is_answered = True
+        self._is_shut = False
+        self._answering: socket.socket | None = None
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(self._path))
         self._listening.listen(64)
@@ -149,7 +152,10 @@ class Gate:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop_at(self, needle: bytes, *, once_done: bool = False) -> None:
-        """Let nothing more pass once this is asked for; with `once_done` it is still done, but not answered."""
+        """Let nothing more pass once this is asked for; with `once_done` it is still done, but not answered.
+
+        When it is `reached`, it was done.
+        """
         self._needle, self._is_answered = needle, not once_done
 
     def close(self) -> None:
@@ -174,10 +180,13 @@ class Gate:
         with suppress(OSError):
             while data := caller.recv(65_536):
                 if self._needle is not None and self._needle in data:
-                    if not self._is_answered:
+                    self._is_shut = True
+                    if self._is_answered:
+                        self.reached.set()
+                    else:
+                        self._answering = store
                         store.sendall(data)
-                    self.reached.set()
-                if self.reached.is_set():
+                if self._is_shut:
                     return
                 store.sendall(data)
             store.shutdown(socket.SHUT_WR)
@@ -185,7 +194,9 @@ class Gate:
     def _back(self, caller: socket.socket, store: socket.socket) -> None:
         with suppress(OSError):
             while data := store.recv(65_536):
-                if self.reached.is_set():
+                if self._answering is store:
+                    self.reached.set()
+                if self._is_shut:
                     return
                 caller.sendall(data)
             caller.shutdown(socket.SHUT_WR)

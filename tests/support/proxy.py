@@ -26,12 +26,13 @@ class Fault(Enum):
 class FaultyProxy:
     """Passes everything on, but for the next request after `fail_next`.
 
-    `requests` is all that clients have sent. While `is_silent`, no answer passes.
+    `requests` is all that clients have sent, by so many `connections`. While `is_silent`, no answer passes.
     """
 
     def __init__(self, target: Path) -> None:
         self.url = ""
         self.requests = b""
+        self.connections = 0
         self.is_silent = False
         self._target = target
         self._armed: Fault | None = None
@@ -42,6 +43,7 @@ class FaultyProxy:
 
     async def serve(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         """Serve one client until either side, or a fault, ends the connection."""
+        self.connections += 1
         from_server, to_server = await asyncio.open_unix_connection(self._target)
         link = _Link(self, to_client, to_server)
         ways = [asyncio.create_task(link.requests(from_client)), asyncio.create_task(link.answers(from_server))]

@@ -73,7 +73,7 @@ class Receiver:
                 request.transport.abort()
             raise
 
-    async def hear(self, number: int, *, within_s: float = 20) -> list[Heard]:
+    async def hear(self, number: int, *, within_s: float = 60) -> list[Heard]:
         """Wait until so many POSTs have come."""
         try:
             async with asyncio.timeout(within_s):

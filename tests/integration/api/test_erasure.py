@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,8 @@ from orchestrator.store.limits import UNLIMITED, Limits
 from orchestrator.store.opening import open_store
 from tests.support.busy import a_busy_life
 from tests.support.deployment import API_KEY, TOKEN_KEYS, WITH_KEY, Deployment, problem_of
+from tests.support.patience import PATIENT
+from tests.support.ports import free_port
 from tests.support.processes import READY_WITHIN_S, SEALING_KEY, Gate, Process, come_true, running
 from tests.support.traces import mentions
 from tests.support.valkey import ValkeyServer, running_valkey
@@ -158,8 +159,7 @@ async def test_a_process_that_is_killed_while_it_erases_is_followed_by_another(
 @asynccontextmanager
 async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
     """Have an API process, ready, and a client of it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {
         "REDIS_URL": redis_url,
         "ZAPWRIGHT_API_KEY": API_KEY,
@@ -168,9 +168,7 @@ async def a_process(redis_url: str, folder: Path) -> AsyncIterator[tuple[Process
     }
     process = Process(["cli", "api", "--port", str(port)], environment=environment, log=folder / "api.log")
     with running(process):
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", headers=WITH_KEY, trust_env=False, timeout=20
-        ) as http:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=WITH_KEY, **PATIENT) as http:
 
             async def answers() -> bool:
                 try:

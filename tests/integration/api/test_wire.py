@@ -18,6 +18,7 @@ import pytest
 
 from cli.walking import browser_in
 from orchestrator.core.session import MINUTE
+from tests.support.patience import PATIENT
 from tests.support.processes import SEALING_KEY, a_simulator
 from tests.support.servers import KEY, TOKEN_KEY, process, said
 from tests.support.valkey import ValkeyServer, running_valkey
@@ -53,7 +54,7 @@ def valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture(scope="module")
 def address(valkey: ValkeyServer) -> Iterator[str]:
     """The API; its log holds no failure of ours when all is done."""
-    settings = {"ZAPWRIGHT_MAX_BODY_S": "0.5", "ZAPWRIGHT_MAX_HEAD_S": "1", "ZAPWRIGHT_LOG_LEVEL": "debug"}
+    settings = {"ZAPWRIGHT_MAX_BODY_S": "2", "ZAPWRIGHT_MAX_HEAD_S": "2", "ZAPWRIGHT_LOG_LEVEL": "debug"}
     with process(valkey.url, clock_ahead_ms=0, **settings, **AT_ZAPIER) as (running, where):
         yield where
         running.terminate()
@@ -74,7 +75,7 @@ def told(address: str, request: bytes, *, then: bytes = b"") -> tuple[int, bytes
     """Send bytes as they are; return the last answer's status, and its body."""
     host, _, port = address.removeprefix("http://").rpartition(":")
     answer = b""
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         with suppress(ConnectionError):
             connection.sendall(request)
             if then:
@@ -90,7 +91,7 @@ def told(address: str, request: bytes, *, then: bytes = b"") -> tuple[int, bytes
 def hung_up_on(address: str) -> bytes:
     """Send nothing; return what there is to read when the connection ends."""
     host, _, port = address.removeprefix("http://").rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         return connection.recv(65_536)
 
 
@@ -211,7 +212,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(address: str) -> None:
     with ThreadPoolExecutor() as pool:
         part = pool.submit(told, address, HEALTH[:-2])
         nothing = pool.submit(hung_up_on, address)
-        health = httpx.get(f"{address}/healthz")
+        health = httpx.get(f"{address}/healthz", **PATIENT)
 
     assert part.result()[0] == 408
     assert nothing.result() == b""
@@ -234,7 +235,7 @@ def test_what_is_no_http_ends_its_connection_and_no_other(address: str, junk: by
     alone, behind = told(address, junk), told(address, HEALTH, then=junk)
 
     assert alone == behind == (400, NO_HTTP)
-    assert httpx.get(f"{address}/healthz").status_code == 200
+    assert httpx.get(f"{address}/healthz", **PATIENT).status_code == 200
 
 
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
@@ -288,21 +289,23 @@ def test_a_process_whose_clock_is_wrong_makes_good_sessions_and_tokens(
     """
     headers = {"Authorization": f"Bearer {KEY}"}
     with (
-        httpx.Client(base_url=address) as browser,
+        httpx.Client(base_url=address, **PATIENT) as browser,
         process(valkey.url, clock_ahead_ms=ahead, **AT_ZAPIER) as (_, wrong),
     ):
         name = browser_in(browser.get("/zapier-sign-in", params={"origin": AT_ZAPIER["ZAPWRIGHT_ORIGINS"]}))
-        asked = httpx.post(f"{wrong}/v1/sessions", headers=headers, json={"user_id": "ann"}, timeout=30)
-        sign_in = httpx.post(f"{wrong}/v1/users/ann/zapier-sign-in", headers=headers, json={"browser": name}).json()
+        asked = httpx.post(f"{wrong}/v1/sessions", headers=headers, json={"user_id": "ann"}, **PATIENT)
+        sign_in = httpx.post(
+            f"{wrong}/v1/users/ann/zapier-sign-in", headers=headers, json={"browser": name}, **PATIENT
+        ).json()
         opened = browser.get(urlsplit(sign_in["url"]).path)
     begun, told_at = asked.json(), parsedate_to_datetime(asked.headers["Date"]).timestamp()
-    right = httpx.post(f"{address}/v1/sessions", headers=headers, json={"user_id": "ann"}, timeout=30).json()
+    right = httpx.post(f"{address}/v1/sessions", headers=headers, json={"user_id": "ann"}, **PATIENT).json()
     token = {"Authorization": f"Bearer {begun['client_token']['token']}"}
 
     def apart(one: str, other: str) -> float:
         return abs((datetime.fromisoformat(one) - datetime.fromisoformat(other)).total_seconds())
 
-    assert httpx.get(f"{address}/v1/sessions/{begun['id']}", headers=token).status_code == 200
+    assert httpx.get(f"{address}/v1/sessions/{begun['id']}", headers=token, **PATIENT).status_code == 200
     assert apart(begun["deadline"], right["deadline"]) < 30
     assert apart(begun["client_token"]["expires_at"], right["client_token"]["expires_at"]) < 30
     assert (opened.status_code, opened.headers["Location"].partition("?")[0]) == (303, "https://zapier.test/authorize")
@@ -312,13 +315,13 @@ def test_a_process_whose_clock_is_wrong_makes_good_sessions_and_tokens(
 def test_a_token_lives_as_long_as_its_key(valkey: ValkeyServer, address: str) -> None:
     """While the old key is only behind the new one it is good; retired, it is refused with what to do."""
     begun = httpx.post(
-        f"{address}/v1/sessions", headers={"Authorization": f"Bearer {KEY}"}, json={"user_id": "ann"}
+        f"{address}/v1/sessions", headers={"Authorization": f"Bearer {KEY}"}, json={"user_id": "ann"}, **PATIENT
     ).json()
     token = {"Authorization": f"Bearer {begun['client_token']['token']}"}
 
     def asked(keys: str) -> httpx.Response:
         with process(valkey.url, ZAPWRIGHT_TOKEN_KEYS=keys) as (_, where):
-            return httpx.get(f"{where}/v1/sessions/{begun['id']}", headers=token, timeout=30)
+            return httpx.get(f"{where}/v1/sessions/{begun['id']}", headers=token, **PATIENT)
 
     behind = asked(f"{NEW_KEY},{TOKEN_KEY}")
     retired = asked(NEW_KEY)
@@ -350,7 +353,7 @@ def test_no_secret_is_in_the_log(valkey: ValkeyServer, tmp_path: Path) -> None:
             ZAPWRIGHT_CREDENTIAL_KEYS=SEALING_KEY,
             ZAPWRIGHT_LOG_LEVEL="debug",
         ) as (running, where),
-        httpx.Client(base_url=f"{where}/v1/", headers={"Authorization": f"Bearer {KEY}"}, timeout=30) as backend,
+        httpx.Client(base_url=f"{where}/v1/", headers={"Authorization": f"Bearer {KEY}"}, **PATIENT) as backend,
     ):
         kept = backend.put("users/ada/credential", json={"access_token": secrets["access token"]})
         begun = backend.post("sessions", json={"user_id": "ada", "steps": [{}]}).json()

@@ -19,6 +19,7 @@ from bench.lifecycle.figures import ALWAYS, CALLING, EVERYSEC, FLOOR, HELLO, NAI
 from bench.lifecycle.load import TRANSITIONS, Client, Connection, Load, UnexpectedAnswerError, put_on
 from bench.lifecycle.ours import Lives, NotResolvedError, Walked
 from bench.lifecycle.shares import drawn, medians, run_shares
+from tests.support.patience import PATIENT
 
 QUIET = Console(quiet=True)
 
@@ -49,7 +50,7 @@ def test_the_dashboard_is_open_while_it_is_measured(where: Arena) -> None:
     """Real pages over real sockets, whose readings reach the API; each round yields what was kept."""
     with where.watched(browsers=1) as opened:
         (one,) = asyncio.run(run_watched(where, Plan(rounds=1, sessions=16, clients=4), QUIET, opened))
-        counted = httpx.get(f"http://127.0.0.1:{where.api.port}/metrics", trust_env=False).text
+        counted = httpx.get(f"http://127.0.0.1:{where.api.port}/metrics", **PATIENT).text
 
     assert one.kept > 0
     assert one.cpu > 0

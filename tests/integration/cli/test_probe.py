@@ -13,6 +13,7 @@ from cli.probe import TOKEN
 from orchestrator.core.ports.budget import Usage
 from orchestrator.store.opening import Store
 from tests.integration.cli.conftest import Shell
+from tests.support.patience import PATIENT
 from tests.support.processes import a_simulator
 
 SECRET = "sim-alice"
@@ -28,14 +29,14 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(name="shell")
 def _shell(shell: Shell, simulator: str) -> Shell:
     """A terminal whose environment names the simulator as the API, in its seeded world."""
-    httpx.post(f"{simulator}/_control/reset", trust_env=False).raise_for_status()
+    httpx.post(f"{simulator}/_control/reset", **PATIENT).raise_for_status()
     shell.environment |= {"ZAPWRIGHT_ZAPIER_API_URL": simulator, TOKEN: SECRET}
     return shell
 
 
 def zaps(simulator: str) -> int:
     """Count the Zaps there are."""
-    return int(httpx.get(f"{simulator}/_control/stats", trust_env=False).json()["zaps"]["created"])
+    return int(httpx.get(f"{simulator}/_control/stats", **PATIENT).json()["zaps"]["created"])
 
 
 def test_it_says_what_holds_and_what_to_set(shell: Shell, simulator: str) -> None:
@@ -63,7 +64,7 @@ def test_it_takes_its_permits_of_the_deployments_budget(shell: Shell) -> None:
 def test_a_difference_is_its_exit_status(shell: Shell, simulator: str) -> None:
     """So that a program can tell."""
     missing = {"scopes": {"missing": ["profile"]}}
-    httpx.patch(f"{simulator}/_control/faults", json=missing, trust_env=False).raise_for_status()
+    httpx.patch(f"{simulator}/_control/faults", json=missing, **PATIENT).raise_for_status()
 
     with pytest.raises(AssertionError, match="1 otherwise than assumed"):
         shell.run("probe")

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.clients import KINDS, Driver, Failure, a_client
+from tests.support.ports import free_port
 from tests.support.stubborn import HANG_UP, Answer, Stubborn, a_stubborn_server, json_answer, problem
 
 KEY: Final = "zk_a-key-that-nobody-sees"
@@ -171,9 +172,7 @@ def test_a_write_on_a_condition_is_not_repeated_in_the_dark(client: Driver, serv
 @pytest.mark.parametrize("kind", KINDS)
 def test_nobody_there_is_told_after_a_few_tries(kind: str) -> None:
     """As what it is: nothing was sent."""
-    with a_stubborn_server() as gone:
-        url = gone.url
-    with a_client(kind, url=url, key=KEY) as client:
+    with a_client(kind, url=f"http://127.0.0.1:{free_port()}", key=KEY) as client:
         failure = refusal(client, "read_health")
 
     assert failure.name == "NoAnswerError"

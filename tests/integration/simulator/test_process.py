@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.patience import PATIENT
 from tests.support.simulation import zap
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,7 +26,7 @@ def simulator(*options: str) -> Iterator[tuple["subprocess.Popen[str]", httpx.Cl
             assert process.stdout is not None
             url = process.stdout.readline().rpartition(" ")[2].strip()
             headers = {"Authorization": "Bearer sim-ann"}
-            with httpx.Client(base_url=url, headers=headers, timeout=10, trust_env=False) as client:
+            with httpx.Client(base_url=url, headers=headers, **PATIENT) as client:
                 yield process, client
         finally:
             process.kill()

@@ -10,7 +10,8 @@ import pytest
 from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.budget import Share
 from orchestrator.core.ports.sessions import Commit
-from orchestrator.store.client import connect
+from orchestrator.core.session import Millis
+from orchestrator.store.client import ANSWER_LIMIT, connect
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store
 from tests.support.proxy import FaultyProxy, running_proxy
@@ -34,9 +35,9 @@ async def proxy(durable_valkey: ValkeyServer) -> AsyncIterator[FaultyProxy]:
         yield proxy
 
 
-def store_at(url: str) -> Store:
-    """Return a store that gives up on an answer after half a second."""
-    redis = connect(url, connect_limit=500, answer_limit=500)
+def store_at(url: str, *, answer_limit: Millis = ANSWER_LIMIT) -> Store:
+    """Return a store that gives up on an answer after so long."""
+    redis = connect(url, answer_limit=answer_limit)
     return Store(redis, shards=SHARDS, limits=Limits(), credential_keys=[SEALING_KEY])
 
 
@@ -63,7 +64,7 @@ async def store(durable_valkey: ValkeyServer) -> AsyncIterator[Store]:
 @pytest.fixture
 async def distant_store(proxy: FaultyProxy) -> AsyncIterator[Store]:
     """The same store, reached through the proxy; the connection is open and the scripts are known already."""
-    store = store_at(proxy.url)
+    store = store_at(proxy.url, answer_limit=2_000)
     await committed(store, a_session(tenant="other"))
     await store.budget.take(0, egress="e", partner="p", share=Share.INTERACTIVE, now=NOON)
     yield store

@@ -11,9 +11,9 @@ from redis.crc import key_slot
 
 from orchestrator.core.errors.store import StoreUnavailableError
 from orchestrator.core.ports.sessions import SessionQuery
-from orchestrator.core.session import Session
+from orchestrator.core.session import SECOND, Session
 from orchestrator.store import keys
-from orchestrator.store.client import StoreUnfitError
+from orchestrator.store.client import ANSWER_LIMIT, StoreUnfitError
 from orchestrator.store.limits import Limits
 from orchestrator.store.opening import Store, open_store
 from tests.integration.store.conftest import SEALING_KEY, until_known
@@ -24,9 +24,9 @@ from tests.support.valkey import ClusterNode
 SLOT: Final = key_slot(keys.wake(0).encode())
 """Where everything of shard 0 is, and so of the user in these tests."""
 
-BACK_WITHIN_S: Final = 15.0
-SOON: Final = 5_000
-HELD_UP_S: Final = 2.0
+BACK_WITHIN_S: Final = 60.0
+SOON: Final = 30_000
+HELD_UP_S: Final = ANSWER_LIMIT / SECOND - 0.5
 """Less than a store's answer may take before it counts as lost."""
 
 

@@ -22,6 +22,7 @@ from orchestrator.store.client import connect
 from orchestrator.store.exchange import QuickRedis
 from orchestrator.store.opening import Store
 from tests.integration.store.conftest import store_at
+from tests.support.processes import come_true
 from tests.support.proxy import Fault, FaultyProxy
 from tests.support.store_values import (
     APP,
@@ -38,7 +39,7 @@ from tests.support.store_values import (
 )
 from tests.support.valkey import ValkeyServer
 
-SOON = 5_000
+SOON = 30_000
 
 
 def a_commit() -> Commit:
@@ -295,13 +296,14 @@ async def test_who_waits_for_work_is_not_sent_what_becomes_of_sessions(
 
 async def test_a_connection_that_fell_silent_is_replaced(store: Store, proxy: FaultyProxy) -> None:
     """A server that does not even answer a ping brings no news; another connection may."""
-    redis = connect(proxy.url, connect_limit=500, answer_limit=500)
-    changes = RedisChanges(redis, silence_limit=100, pong_limit=100)
+    redis = connect(proxy.url, answer_limit=1_000)
+    changes = RedisChanges(redis, silence_limit=100, pong_limit=1_000)
     session = await committed(store, a_session())
     async with changes.session(session.id) as subscription:
         assert not await subscription.changed(timeout=500)
+        before = proxy.connections
         proxy.is_silent = True
-        await asyncio.sleep(0.5)
+        await come_true(lambda: exceeds(proxy, before), what="another connection")
         proxy.is_silent = False
 
         assert await subscription.changed(timeout=SOON)
@@ -309,6 +311,11 @@ async def test_a_connection_that_fell_silent_is_replaced(store: Store, proxy: Fa
         assert await subscription.changed(timeout=SOON)
     await changes.aclose()
     await redis.aclose()
+
+
+async def exceeds(proxy: FaultyProxy, before: int) -> bool:
+    """Tell whether there were more connections than before."""
+    return proxy.connections > before
 
 
 async def test_our_exchange_reads_what_redis_pys_own_would(durable_valkey: ValkeyServer) -> None:

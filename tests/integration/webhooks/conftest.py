@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.webhooks.station import Station, a_station
+from tests.integration.webhooks.station import LIMIT_S, Station, a_station
 from tests.support.valkey import ValkeyServer, running_valkey
 
 
@@ -19,8 +19,14 @@ def server() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-async def station(server: ValkeyServer, tmp_path: Path) -> AsyncIterator[Station]:
+def limit_s() -> float:
+    """How long a receiver may take."""
+    return LIMIT_S
+
+
+@pytest.fixture
+async def station(server: ValkeyServer, tmp_path: Path, limit_s: float) -> AsyncIterator[Station]:
     """A station on an empty store, without workers."""
     server.flush()
-    async with a_station(server, tmp_path) as one:
+    async with a_station(server, tmp_path, limit_s=limit_s) as one:
         yield one

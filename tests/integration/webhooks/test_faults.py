@@ -24,7 +24,7 @@ from tests.integration.webhooks.station import Station
 from tests.support.ports import free_port
 from tests.support.processes import Process, come_true, eventually, running
 from tests.support.receivers import Heard, Receiver, a_receiver
-from tests.support.sick_receiver import Journal
+from tests.support.sick_receiver import STALL_S, Journal
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +44,12 @@ SIZES: Final = {"ci": Size(2_000, 3, 6, 600, 150), "full": Size(2_000, 20, 50, 5
 SIZE: Final = SIZES[os.environ.get("ZAPWRIGHT_FAULTS", "ci")]
 CHANGES: Final = 2
 USERS_AT_ONCE: Final = 25
+
+
+@pytest.fixture
+def limit_s() -> float:
+    """So little that a receiver that stalls is left."""
+    return STALL_S / 2
 
 
 async def states(station: Station, keys: list[SessionKey]) -> dict[str, tuple[int, str | None, str]]:

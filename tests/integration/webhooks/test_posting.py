@@ -18,6 +18,7 @@ from orchestrator.core.deliveries import LONGEST_ANSWER_KEPT, Answer
 from orchestrator.core.endpoints import Networks
 from orchestrator.core.session import SECOND, Millis
 from orchestrator.posting import MOST_OF_ANSWER, AiohttpPost
+from tests.support.ports import free_port
 from tests.support.receivers import Heard, Receiver, a_receiver
 
 HERE: Final = ("127.0.0.0/8", "::1/128")
@@ -185,10 +186,8 @@ async def test_what_is_no_http_is_no_receipt(garbage: bytes) -> None:
 
 async def test_nobody_there_is_an_answer_too() -> None:
     """No connection, no such name, no TLS: each said for what it is."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
     async with a_receiver() as receiver, a_post(*HERE, names=Names()) as post:
-        urls = [f"http://127.0.0.1:{port}/", "https://nobody.example/", receiver.url.replace("http", "https")]
+        urls = [f"http://127.0.0.1:{free_port()}/", "https://nobody.example/", receiver.url.replace("http", "https")]
         answers = [await post.post(url, headers={}, body=b"{}") for url in urls]
 
     assert [answer.problem for answer in answers] == ["no connection", "nobody has this name", "no TLS connection"]
@@ -271,8 +270,8 @@ class Trap:
 async def a_trap() -> AsyncIterator[Trap]:
     """Have a trap on a port of every address of this machine that a test may open."""
     trap = Trap()
-    server = await asyncio.start_server(trap.connected, "127.0.0.1", 0)
-    trap.port = server.sockets[0].getsockname()[1]
+    trap.port = free_port()
+    server = await asyncio.start_server(trap.connected, "127.0.0.1", trap.port)
     six = await asyncio.start_server(trap.connected, "::1", trap.port)
     async with server, six:
         yield trap

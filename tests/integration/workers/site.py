@@ -21,6 +21,7 @@ from orchestrator.core.signals import Context, Hinted
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.engine import NewSession, NewStep
 from orchestrator.settings import Settings
+from tests.support.patience import PATIENT
 from tests.support.processes import SEALING_KEY, Gate, Process, a_worker
 from tests.support.valkey import ValkeyServer
 
@@ -46,7 +47,7 @@ class Site:
         self.zapwright = zapwright
         self.valkey = valkey
         self._folder = folder
-        self._simulator = httpx.AsyncClient(base_url=simulator_url, trust_env=False, timeout=10)
+        self._simulator = httpx.AsyncClient(base_url=simulator_url, **PATIENT)
         self._environment = environment_of(simulator_url)
         self._workers = 0
 

