@@ -59,6 +59,11 @@ class Sight:
         return max((one.at for one in self.seen.values()), default=0)
 
     @property
+    def stands_at(self) -> int:
+        """The API's time from which on something of the page could not be read anew; without trouble, `now`."""
+        return min((one.at for one in self.seen.values() if one.trouble is not None), default=self.now)
+
+    @property
     def trouble(self) -> Trouble | None:
         """What went wrong last, if something did."""
         return next((one.trouble for one in self.seen.values() if one.trouble is not None), None)

@@ -206,8 +206,7 @@ def _cell(column: Column, content: Content) -> Node:
 
 def _as_of(sight: Sight) -> Node:
     is_live = sight.trouble is None
-    newest = max(sight.seen.values(), key=lambda one: one.at, default=None)
-    at = "–" if newest is None or not newest.at else clock_of(newest.at)
+    at = clock_of(sight.stands_at) if sight.stands_at else NOBODY
     return h(
         "p",
         h("span", cls="dot"),

@@ -7,6 +7,7 @@ from typing import Final
 
 from dashboard.nodes import Node, h
 from dashboard.sight import NOT_FOUND, Sight, Trouble
+from dashboard.views.parts import clock_of
 
 View = Callable[[Sight], Sequence[Node]]
 
@@ -59,11 +60,12 @@ def _banner(sight: Sight) -> Node | None:
     trouble = sight.trouble
     if trouble is None:
         return None
-    seconds = "It is asked again every few seconds; what you see is as it was before."
+    since = f"Nothing was heard of it since {clock_of(sight.stands_at)} UTC: what you see is of then."
+    hint = f" ({trouble.hint})" if trouble.hint else ""
     return h(
         "div",
         h("strong", trouble.says),
-        h("p", f"{seconds} {trouble.hint}".strip()),
+        h("p", f"{since} It is asked again every few seconds{hint}."),
         cls="note",
         data_tone="bad",
         role="alert",

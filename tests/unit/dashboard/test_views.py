@@ -31,7 +31,17 @@ def _page(title: str, view: states.View, **seen: Any) -> Node:
     return states.around(sight(**seen), title, view)
 
 
-def _overview(*, failing: int = 0, dead: int = 0, **changes: Any) -> str:
+def _staff(*alive: bool) -> dict[str, Any]:
+    """Return what is known of a worker each."""
+    worker = {"host": "a", "pid": 1, "started_at": operators.ago(999), "checks": 0, "deliveries": 0}
+    workers = [
+        worker | {"id": f"w{place}", "alive": lives, "seen_at": operators.ago(1 if lives else 120 + place)}
+        for place, lives in enumerate(alive)
+    ]
+    return {"queues": [{"name": "checks", "depth": 0}], "workers": workers, "outbox": 0}
+
+
+def _overview(*, failing: int = 0, dead: int = 0, staff: Any = None, **changes: Any) -> str:
     page = _page(
         "Overview",
         overview.view,
@@ -40,6 +50,7 @@ def _overview(*, failing: int = 0, dead: int = 0, **changes: Any) -> str:
         apps={"apps": [operators.app(jump=JUMP if changes.get("jumps") else None)]},
         failing={"deliveries": [_delivery()] * failing, "cursor": None},
         dead={"deliveries": [_delivery(state="dead")] * dead, "cursor": "more" if dead else None},
+        workers=staff or _staff(True),
     )
     return text_of(page)
 
@@ -71,6 +82,38 @@ def test_when_all_is_well_it_says_so() -> None:
     assert "All is well" in _overview()
     assert "1 session stuck" in _overview(stuck=1)
     assert "All is well" not in _overview(stuck=1)
+
+
+@pytest.mark.parametrize("alive", [(), (False, False)], ids=["none heard of", "silent"])
+def test_where_no_worker_lives_it_is_the_first_thing_said(alive: tuple[bool, ...]) -> None:
+    """Before an app that jumped: lost messages are found by nobody, however few are stuck yet."""
+    said = _overview(staff=_staff(*alive), jumps=[{"app_id": operators.APP, "title": "HubSpot", "jump": JUMP}])
+
+    assert said.index("No worker runs") < said.index("HubSpot loses messages")
+    assert ("The last was heard of 2 min ago." in said) is bool(alive)
+    assert "All is well" not in _overview(staff=_staff(*alive))
+    assert "All is well" in _overview(staff=_staff(False, True))
+
+
+def test_a_queue_that_does_not_answer_is_said_on_the_overview() -> None:
+    """Workers that live have nothing to do then."""
+    said = _overview(staff=_staff(True) | {"queues": [{"name": "checks", "depth": None}]})
+
+    assert "The queue does not answer: checks" in said
+    assert "All is well" not in said
+
+
+def test_what_was_well_is_not_said_to_be_so_while_nothing_is_heard() -> None:
+    """Since when, and at which moment it was."""
+    seen: Any = {name: EMPTY[name] for name in overview.THINGS} | {"workers": _staff(True)}
+    late = Seen(data=seen["overview"], at=NOW_MS - 20_000, trouble=UNREACHABLE)
+    said = text_of(_page("Overview", overview.view, **{**seen, "overview": late}))
+
+    assert "All is well" in text_of(_page("Overview", overview.view, **seen))
+    assert "All is well" not in said
+    assert "Nothing was wrong at 02:13:40 UTC." in said
+    assert "Nothing was heard of it since 02:13:40 UTC: what you see is of then." in said
+    assert "stands still at 02:13:40 UTC" in said
 
 
 def test_messages_that_do_not_arrive_are_said_on_the_overview() -> None:
@@ -463,6 +506,7 @@ def test_as_many_are_said_to_be_stuck_as_are_listed(counted: int, rows: int, cur
         apps={"apps": []},
         failing={"deliveries": [], "cursor": None},
         dead={"deliveries": [], "cursor": None},
+        workers=_staff(True),
     )
     (tile,) = (node for node in _all(page) if node.key == "stuck" and node.tag == "a")
 
