@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -26,7 +25,7 @@ from dashboard.views.parts import (
     status_badge,
     table,
 )
-from dashboard.words import STATES, STATUSES, plain, since
+from dashboard.words import DAY, SECOND, STATES, STATUSES, length, plain, since
 from orchestrator.core.session import Reason
 
 SELDOM: Final = ("reason", "app_id", "user_id", "tenant_id", "older_than", "younger_than")
@@ -37,8 +36,8 @@ FILTERS: Final = ("q", "state", "status", "stuck", *SELDOM, "cursor")
 
 AGES: Final = ("older_than", "younger_than")
 ANY: Final = ("", "any")
-_DURATION: Final = re.compile(r"(\d{1,7})\s*([smhd]?)")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+OLDEST: Final = 3_650 * DAY
+"""No age is asked for that is greater: the API takes none."""
 COLUMNS: Final = (
     Column("session"),
     Column("user"),
@@ -51,18 +50,18 @@ COLUMNS: Final = (
 
 
 def things(query: Mapping[str, str]) -> dict[str, str]:
-    """Return what is asked for with these filters."""
+    """Return what is asked for with these filters; an age that is none is left out, and its field says so."""
     asked = filters(query)
     for name in AGES:
-        if name in asked:
-            asked[f"{name}_s"] = seconds_of(asked.pop(name))
+        if name in asked and (age := age_of(asked.pop(name))) is not None:
+            asked[f"{name}_s"] = str(age // SECOND)
     return {"sessions": address("/sessions", {"limit": 25, **asked})}
 
 
-def seconds_of(text: str) -> str:
-    """Read a duration as people write it: 90s, 15m, 2h, 3d. What is none goes on as it is, for the API to refuse."""
-    found = _DURATION.fullmatch(text)
-    return str(int(found[1]) * _SECONDS[found[2] or "s"]) if found else text
+def age_of(text: str) -> int | None:
+    """Read an age (milliseconds); None for what is none."""
+    age = length(text)
+    return age if age is not None and age <= OLDEST else None
 
 
 def filters(query: Mapping[str, str]) -> dict[str, str]:
@@ -115,8 +114,8 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
             field("app_id", "App", given("app_id"), placeholder="its id"),
             field("user_id", "User", given("user_id"), placeholder="their id"),
             field("tenant_id", "Tenant", given("tenant_id"), placeholder="its id"),
-            field("older_than", "Older than", given("older_than"), placeholder="90s, 15m, 2h"),
-            field("younger_than", "Younger than", given("younger_than"), placeholder="90s, 15m, 2h"),
+            _age("older_than", "Older than", given("older_than")),
+            _age("younger_than", "Younger than", given("younger_than")),
             cls="filters",
         ),
         open=any(name in narrowed for name in SELDOM),
@@ -124,6 +123,12 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
     return h(
         "form", often, seldom, _narrowed(narrowed), method="get", action="/sessions", cls="card narrowing", key="form"
     )
+
+
+def _age(name: str, title: str, value: str) -> Node:
+    is_none = bool(value.strip()) and age_of(value) is None
+    flaw = "This is no length of time, and was left out. Write 90s, 15 min, 2 h or 3 d." if is_none else ""
+    return field(name, title, value, placeholder="90s, 15 min, 2 h", flaw=flaw)
 
 
 def _narrowed(narrowed: Mapping[str, str]) -> Node | None:

@@ -244,10 +244,26 @@ def test_filters_that_match_nothing_say_which_and_how_to_be_rid_of_them() -> Non
 
 
 def test_filters_stand_in_the_address_and_only_known_ones_are_asked() -> None:
-    """Ages are asked for in seconds; what is no age goes on as it is, for the API to refuse."""
-    asked = sessions.things({"q": " order-1 ", "older_than": "15m", "younger_than": "soon", "evil": "x", "state": ""})
+    """Ages are asked for in seconds."""
+    asked = sessions.things({"q": " order-1 ", "older_than": "15 min", "younger_than": "2h", "evil": "x", "state": ""})
 
-    assert asked == {"sessions": "/sessions?limit=25&q=order-1&older_than_s=900&younger_than_s=soon"}
+    assert asked == {"sessions": "/sessions?limit=25&q=order-1&older_than_s=900&younger_than_s=7200"}
+
+
+@pytest.mark.parametrize("age", ["soon", "5 moons", "-1", "3651d", "9" * 40, "²", "1.5 h"])
+def test_an_age_that_is_none_is_refused_at_its_field_and_the_other_filters_stay(age: str) -> None:
+    """In our words, and nothing is asked that the API refuses."""
+    query = {"state": "resolved", "older_than": age, "younger_than": "1d"}
+    seen = sight("/sessions", query=query, sessions={"sessions": [operators.session()], "cursor": None})
+    page = states.around(seen, "Sessions", sessions.view)
+    (wrong,) = (node for node in _all(page) if node.attributes.get("aria-invalid") == "true")
+    (details,) = (node for node in _all(page) if node.tag == "details")
+
+    assert sessions.things(query) == {"sessions": "/sessions?limit=25&state=resolved&younger_than_s=86400"}
+    assert (wrong.attributes["name"], wrong.attributes["value"]) == ("older_than", age)
+    assert "This is no length of time, and was left out." in text_of(page)
+    assert "Leads to deals" in text_of(page)
+    assert "open" in details.attributes
 
 
 def test_a_long_list_leads_on_and_keeps_its_filters() -> None:
