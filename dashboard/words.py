@@ -28,10 +28,10 @@ STATES: Final = {
     "choose-app": ("plain", "Choosing an app"),
     "needs-auth": ("wait", "Needs an account"),
     "awaiting-popup": ("busy", "Popup open"),
-    "resolved": ("good", "Connected"),
-    "no-auth-required": ("good", "Needs no account"),
+    "resolved": ("good", "Steps settled"),
+    "no-auth-required": ("good", "Steps settled"),
 }
-"""A step's states: the tone they are shown in, and what they mean."""
+"""States: the tone they are shown in, and what a session's means: its first unsettled step has it, else its last."""
 
 STATUSES: Final = {
     "building": "plain",

@@ -26,7 +26,7 @@ from dashboard.views.parts import (
     table,
 )
 from dashboard.words import DAY, SECOND, STATES, STATUSES, length, plain, since
-from orchestrator.core.session import Reason
+from orchestrator.core.session import SETTLED, Reason
 
 SELDOM: Final = ("reason", "app_id", "user_id", "tenant_id", "older_than", "younger_than")
 """Filters that stand behind a button until one of them is set."""
@@ -92,7 +92,7 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
     often = h(
         "div",
         field("q", "Quoted text", given("q"), placeholder="session, reference, code or Zap", kind="search"),
-        select("state", "State", (ANY, *((state, state) for state in STATES)), given("state")),
+        select("state", "State", (ANY, *((state, _stated(state)) for state in STATES)), given("state")),
         select(
             "status", "Status", (ANY, *((status, status.replace("_", " ")) for status in STATUSES)), given("status")
         ),
@@ -123,6 +123,11 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
     return h(
         "form", often, seldom, _narrowed(narrowed), method="get", action="/sessions", cls="card narrowing", key="form"
     )
+
+
+def _stated(state: str) -> str:
+    """Name a session's state for who looks for it: of one whose steps are settled, it is the last step's."""
+    return f"{state}, the last step" if state in SETTLED else state
 
 
 def _age(name: str, title: str, value: str) -> Node:
@@ -164,7 +169,7 @@ def _row(session: Json, now: int) -> Row:
     waiting = session.get("waiting") or {}
     title = plain(session.get("title") or session["id"], longest=60)
     name = h("div", session_link(session["id"], title), *_under(session), cls="named")
-    state = h("div", state_badge(session["state"]), _reason(session), cls="named")
+    state = h("div", state_badge(session["state"]), _of_step(session), _reason(session), cls="named")
     return Row(
         key=session["id"],
         cells=(
@@ -187,6 +192,16 @@ def _under(session: Json) -> list[Node]:
         *([h("span", id_, cls="mono soft")] if id_ else []),
         *([h("span", f"reference {plain(reference, longest=48)}", cls="soft small")] if reference else []),
     ]
+
+
+def _of_step(session: Json) -> Node | None:
+    """Say of which step the state is, where there are several: the first that is unsettled, else the last."""
+    states = [step["state"] for step in listed(session, "steps")]
+    if len(states) < 2:  # noqa: PLR2004 - of one step it is that
+        return None
+    place = next((place for place, state in enumerate(states, 1) if state not in SETTLED), None)
+    said = f"step {place} of {len(states)}" if place else f"last of {len(states)} steps, all settled"
+    return h("span", said, cls="soft small")
 
 
 def _reason(session: Json) -> Node | None:

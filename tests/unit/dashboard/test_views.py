@@ -481,6 +481,30 @@ def test_a_session_is_listed_with_its_id_and_with_what_its_reference_is(title: s
     assert "reference order-1001" in said
 
 
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (("resolved", "resolved", "resolved", "no-auth-required"), "last of 4 steps, all settled"),
+        (("resolved", "awaiting-popup", "choose-app"), "step 2 of 3"),
+    ],
+)
+def test_of_which_step_a_sessions_state_is_stands_beside_it(states: tuple[str, ...], said: str) -> None:
+    """A Zap whose last step needs no account is not one that needs none."""
+    steps = [operators.step(state, id=f"st{place}") for place, state in enumerate(states)]
+    found = operators.session(steps=steps, waiting=None, state=states[-1])
+    one = operators.session(steps=steps[-1:], waiting=None, state=states[-1])
+    several, alone = (
+        text_of(_page("Sessions", sessions.view, sessions={"sessions": [listed], "cursor": None}))
+        for listed in (found, one)
+    )
+
+    assert said in several
+    assert "last of" not in alone
+    assert "step 1 of" not in alone
+    assert "no-auth-required, the last step" in several
+    assert "Needs no account" not in _overview(states=[{"state": "no-auth-required", "sessions": 1}])
+
+
 def test_next_checks_name_their_app() -> None:
     """By its title where one is known, else by its id."""
     watch: dict[str, Any] = {"tenant_id": "t", "user_id": "u", "urgency": "strong", "next_check_at": operators.ago(-5)}
