@@ -53,6 +53,10 @@ class Sight:
         """Return what is known of a thing."""
         return self.seen[name].data
 
+    def given(self, path: str, name: str) -> str:
+        """Return what a field of the form that goes there was filled with, when that was not done."""
+        return self.told.form.get(name, "") if self.told is not None and self.told.path == path else ""
+
     @property
     def now(self) -> int:
         """The API's time at its last answer."""

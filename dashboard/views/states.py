@@ -8,6 +8,7 @@ from typing import Final
 from dashboard.nodes import Node, h
 from dashboard.sight import NOT_FOUND, Sight, Trouble
 from dashboard.views.parts import clock_of
+from dashboard.views.telling import by_names
 
 View = Callable[[Sight], Sequence[Node]]
 
@@ -50,7 +51,9 @@ def _told(sight: Sight) -> Node | None:
     told = sight.told
     if told is None:
         return None
-    text = h("p", told.text) if told.text else None
+    story = sight.seen.get("story")
+    session = story.data["session"] if story is not None and story.data is not None else None
+    text = h("p", by_names(told.text, session) if session else told.text) if told.text else None
     return h(
         "div", h("strong", told.title), text, cls="note", data_tone=told.tone, role="status", id="told", key="told"
     )

@@ -60,12 +60,7 @@ addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
   if (opener instanceof HTMLElement) {
     const dialog = document.getElementById(opener.dataset.opens ?? "");
-    if (dialog instanceof HTMLDialogElement) {
-      dialog.showModal();
-      dialog.querySelector("input[name=reason]")?.setAttribute("autofocus", "");
-      const reason = dialog.querySelector("input[name=reason]");
-      if (reason instanceof HTMLElement) reason.focus();
-    }
+    if (dialog instanceof HTMLDialogElement) dialog.showModal();
   }
   event.target.closest("[data-closes]")?.closest("dialog")?.close();
 });

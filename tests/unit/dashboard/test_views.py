@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from dashboard.nodes import Node, html, text_of
 from dashboard.sight import Seen, Trouble
 from dashboard.views import apps, audit, deliveries, overview, session, sessions, states, telling, workers
 from dashboard.views.pages import PAGES
+from dashboard.visits import Told
 from orchestrator.core.events import CATALOGUE
 from orchestrator.core.session import Reason, SessionStatus, StepState
 from tests.support import operators
@@ -414,6 +416,38 @@ def test_the_accounts_that_are_known_can_be_given_without_knowing_an_id() -> Non
     assert given[-1]["type"] == "text"
     assert "required" not in given[-1]
     assert "Check now" in text_of(form)
+
+
+@pytest.mark.parametrize(("chosen", "checked"), [("1", "1"), ("kdGhl64", "")], ids=["offered", "written"])
+def test_a_refusal_is_told_by_names_and_nothing_has_to_be_typed_again(chosen: str, checked: str) -> None:
+    """In the form that was refused, and in no other."""
+    account = {"id": "1", "title": "Sales", "is_expired": False}
+    told = operators.story()
+    step = operators.step("needs-auth", reason="ambiguous", candidates=[account])
+    told["session"]["steps"] = [operators.step("choose-app", id="st0", app=None), step]
+    bind = f"/sessions/{SESSION}/steps/{step['id']}/bind"
+    refusal = Told(
+        tone="wait",
+        title="Nothing was done",
+        text=f"authentication {chosen!r} cannot be used for step {step['id']} of session {SESSION}: not listed",
+        path=bind,
+        form={"reason": "the user called", "authentication_id": chosen},
+    )
+    page = states.around(replace(sight(story=told), told=refusal), "Session", session.view)
+    forms = {node.attributes["action"]: node for node in _all(page) if node.tag == "form"}
+    filled = [
+        (path, one.attributes["value"])
+        for path, form in forms.items()
+        for one in _all(form)
+        if one.attributes.get("type") == "text" and "value" in one.attributes
+    ]
+    (picked,) = (one.attributes["value"] for one in _all(page) if "checked" in one.attributes)
+    (said,) = (text_of(node) for node in _all(page) if node.key == "told")
+
+    assert said == f"Nothing was done Authentication {chosen!r} cannot be used for step 2 (HubSpot): not listed"
+    assert picked == checked
+    written = [] if checked else [(f"/act{bind}", chosen)]
+    assert filled == [*written, (f"/act{bind}", "the user called")]
 
 
 def test_without_a_known_account_an_id_is_asked_for() -> None:
