@@ -91,7 +91,7 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
 
     often = h(
         "div",
-        field("q", "Quoted text", given("q"), placeholder="session, reference, code or Zap", kind="search"),
+        field("q", "Quoted text", given("q"), placeholder="session, user, reference, code or Zap", kind="search"),
         select("state", "State", (ANY, *((state, _stated(state)) for state in STATES)), given("state")),
         select(
             "status", "Status", (ANY, *((status, status.replace("_", " ")) for status in STATUSES)), given("status")
@@ -161,7 +161,10 @@ def _narrowed(narrowed: Mapping[str, str]) -> Node | None:
 def _none(narrowed: Mapping[str, str]) -> Node:
     if not narrowed:
         return nothing("There are no sessions", "They appear here as soon as a backend begins one.")
-    text = "Sessions that ended are kept for a week. Take a filter away, or look for less of what was quoted."
+    text = (
+        "Quoted text finds a whole session id, user id, reference, code or Zap id; every other filter narrows it down. "
+        "Sessions that ended are kept for a week. Take a filter away."
+    )
     return nothing("No session is like that", text, h("a", "Without filters", href="/sessions", cls="button"))
 
 
