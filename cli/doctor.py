@@ -33,7 +33,7 @@ from orchestrator.addresses import OneServer, read_address
 from orchestrator.bootstrap import Zapwright, compose, rate_limits
 from orchestrator.clock import RandomIds, SystemClock
 from orchestrator.core.errors.credentials import SignInRequiredError
-from orchestrator.core.errors.store import StoreError
+from orchestrator.core.errors.store import StoreError, StoreUnavailableError
 from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamError
 from orchestrator.core.ports.budget import Usage
 from orchestrator.core.ports.tokens import Tokens, TokensOver, TokensRefused, TokensUnknown
@@ -216,9 +216,9 @@ async def _store(store: Store, zapwright: Zapwright, settings: Settings) -> Asyn
         if settings.api_key is None:
             yield await _made_keys(zapwright)
     except StoreError as error:
-        yield _fail(
-            "store", said_of(error), _of_ours(settings, "valkey", "see REDIS_URL and the server's configuration")
-        )
+        advice = "see REDIS_URL and the server's configuration"
+        is_away = isinstance(error, StoreUnavailableError)
+        yield _fail("store", said_of(error), _of_ours(settings, "valkey", advice) if is_away else advice)
         return
     yield await _upstream(zapwright, settings)
     for tenant_id in await _tenants_with_secrets(zapwright):
@@ -372,7 +372,9 @@ def _workers(settings: Settings) -> Finding:
     try:
         found = fetchers(queue_url(settings))
     except StoreError as error:
-        return _fail("workers", said_of(error), "see QUEUE_REDIS_URL")
+        advice = "see QUEUE_REDIS_URL"
+        is_apart = settings.queue_redis_url is not None
+        return _fail("workers", said_of(error), advice if is_apart else _of_ours(settings, "valkey", advice))
     alive = [one for one in found if one.silent_s < SEEN_WITHIN_S]
     if not alive:
         advice = _of_ours(settings, "worker-*", "run `zapwright worker`")
@@ -428,8 +430,8 @@ def _of_ours(settings: Settings, names: str, advice: str) -> str:
         return f"wait: `zapwright up` starts again what ends; if this stays so, see {folder}/{names}.log"
     numbers = " ".join(str(pid) for pid in found.values())
     return (
-        f"hanging or failing, not ended: {', '.join(found)}; see {folder}/{names}.log, then `kill -9 {numbers}`: "
-        "`zapwright up` starts it again"
+        f"hanging or failing, not ended: {', '.join(found)}; see {folder}/{names}.log, then `kill -9 {numbers}`, "
+        "and `zapwright up` starts anew what has ended"
     )
 
 

@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from api.schemas.wording import said_of
 from cli import devenv
 from cli.errors import CommandError
 from orchestrator.settings import Settings
@@ -16,6 +17,9 @@ MAKE_CREDENTIAL_KEY: Final = (
     "encrypting users' tokens needs a key that every process has: make one with "
     '`python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"`'
 )
+
+
+_CREDENTIAL_KEYS: Final = "ZAPWRIGHT_CREDENTIAL_KEYS"
 
 
 def read_settings(**given: object) -> Settings:
@@ -43,8 +47,13 @@ def queue_url(settings: Settings) -> str:
 def sealing_keys(settings: Settings) -> tuple[str, ...]:
     """Return the keys that users' tokens are encrypted with. Raises CommandError without a usable one."""
     keys = tuple(key.get_secret_value() for key in settings.credential_keys)
+    if not keys and _CREDENTIAL_KEYS in devenv.read(settings.data_dir):
+        kept = devenv.path_in(settings.data_dir)
+        raise CommandError(
+            f"{_CREDENTIAL_KEYS} is not set: `zapwright up`, which runs API and workers, has it in {kept}"
+        )
     if not keys:
-        raise CommandError(f"ZAPWRIGHT_CREDENTIAL_KEYS is not set: {MAKE_CREDENTIAL_KEY}")
+        raise CommandError(f"{_CREDENTIAL_KEYS} is not set: {MAKE_CREDENTIAL_KEY}")
     try:
         for key in keys:
             Fernet(key)
@@ -54,9 +63,11 @@ def sealing_keys(settings: Settings) -> tuple[str, ...]:
 
 
 def _wrong(problem: ErrorDetails) -> str:
-    if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"].startswith("^https?"):
+    if problem["type"] != "string_pattern_mismatch":
+        return said_of({**problem})
+    if problem["ctx"]["pattern"].startswith("^https?"):
         return "write it as an address: https://zapwright.example.com, or http://127.0.0.1:8700"
-    return problem["msg"].removeprefix("Value error, ")
+    return "write words of ASCII, each of up to 64 characters, without quotes"
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

@@ -19,13 +19,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-sessions = typer.Typer(help="Look at sessions and, as an operator, help them; through the API.", no_args_is_help=True)
+sessions = typer.Typer(
+    help="Look at sessions and, with an operator's key, help them; through the API.", no_args_is_help=True
+)
 app.add_typer(sessions, name="sessions")
 tenants = typer.Typer(help="The companies that use this deployment; one alone needs none.", no_args_is_help=True)
 app.add_typer(tenants, name="tenants")
 api_keys = typer.Typer(help="What backends and operators are known by.", no_args_is_help=True)
 app.add_typer(api_keys, name="api-keys")
-webhooks = typer.Typer(help="Where events are sent, and what came of it, through the API.", no_args_is_help=True)
+webhooks = typer.Typer(
+    help="Where events are sent, and what came of it, through the API. Lists and deliveries take an operator's key, "
+    "all else takes the one of the tenant's backend.",
+    no_args_is_help=True,
+)
 app.add_typer(webhooks, name="webhooks")
 keys = typer.Typer(help="The keys that users' tokens are encrypted with.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
@@ -71,7 +77,13 @@ AliveFile = Annotated[
     typer.Option("--alive-file", help="A file to touch every five seconds, for health checks.", show_default="none"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-SessionId = Annotated[str, typer.Argument(metavar="SESSION", show_default=False)]
+SessionId = Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.", show_default=False)]
+AuthenticationId = Annotated[
+    str, typer.Argument(metavar="AUTHENTICATION", help="Its id, as Zapier lists it for the user.", show_default=False)
+]
+TenantId = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's id.", show_default=False)]
+KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, as it is listed.", show_default=False)]
+Url = Annotated[str, typer.Argument(metavar="URL", help="Where they are sent.", show_default=False)]
 
 
 @app.callback(invoke_without_command=True)
@@ -208,7 +220,7 @@ OfStep = Annotated[
 def check_now(
     session_id: SessionId, reason: Why, step: OfStep = None, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
-    """Have Zapier asked now for what a step waits for. As an operator, as all that follow."""
+    """Have Zapier asked now for what a step waits for."""
     from cli.operators import intervene_at_step
 
     wish = {"reason": reason}
@@ -218,7 +230,7 @@ def check_now(
 @sessions.command("bind")
 def bind_authentication(
     session_id: SessionId,
-    authentication_id: str,
+    authentication_id: AuthenticationId,
     reason: Why,
     step: OfStep = None,
     data_dir: DataDir = None,
@@ -286,8 +298,7 @@ def why(
 ) -> None:
     """Say what goes on with a session or an app, and what to do.
 
-    The exit status is 3 when somebody has to help, 4 when there is no such session or app, 1 when nothing can be
-    asked.
+    The exit status is 3 when somebody has to help, 4 without such a session or app, 1 when nothing can be asked.
     """
     from cli.operators import why
 
@@ -351,7 +362,7 @@ OfTenant = Annotated[
 
 @tenants.command("create")
 def create_tenant(
-    tenant_id: str,
+    tenant_id: TenantId,
     data_dir: DataDir = None,
     name: TenantName = None,
     origin: Origins = None,
@@ -375,7 +386,7 @@ def create_tenant(
 
 @tenants.command("update")
 def update_tenant(
-    tenant_id: str,
+    tenant_id: TenantId,
     data_dir: DataDir = None,
     name: TenantName = None,
     origin: Origins = None,
@@ -438,14 +449,14 @@ def list_keys(
 
 
 @api_keys.command("revoke")
-def revoke_key(key_id: str, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def revoke_key(key_id: KeyId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """End a key; it lets nobody in after a few seconds."""
     from cli.api_keys import revoke_key
 
     raise typer.Exit(revoke_key(data_dir, key_id, as_json=as_json))
 
 
-Endpoint = Annotated[str, typer.Argument(help="The endpoint's id.")]
+Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's id.", show_default=False)]
 Event = Annotated[
     list[str] | None,
     typer.Option("--event", help="An event to be sent; may be repeated.", show_default="the outcomes"),
@@ -455,7 +466,7 @@ About = Annotated[str | None, typer.Option("--description", help="What it is for
 
 @webhooks.command("create")
 def create_webhook(
-    url: str,
+    url: Url,
     data_dir: DataDir = None,
     session: Annotated[str | None, typer.Option(help="Only this session's events.")] = None,
     event: Event = None,
@@ -551,7 +562,7 @@ def list_deliveries(
     cursor: Annotated[str | None, typer.Option(help="Go on after a former page.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what was sent to an endpoint, youngest first."""
+    """List what was sent to an endpoint, of any tenant with an operator's key, youngest first."""
     from cli.webhooks import deliveries
 
     query = {"state": state, "limit": limit, "cursor": cursor}

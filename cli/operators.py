@@ -32,7 +32,6 @@ _STATUSES: Final = {"stuck": 3, "unknown": UnknownError.status}
 
 _MAY_BE_AN_ID: Final = re.compile("[!-~]+")
 _BY_ITSELF: Final = {"awaiting-popup", "needs-auth"}
-_OVER: Final = {"created": "its Zap was created", "cancelled": "it was cancelled", "expired": "it expired"}
 
 
 def why(data_dir: Path | None, session_id: str | None, app_id: str | None, *, as_json: bool) -> int:
@@ -120,21 +119,21 @@ def _step(session: Json, wanted: str | None) -> str:
 
     Raises CommandError.
     """
-    if session["status"] in _OVER:
-        raise CommandError(f"the session is over: {_OVER[session['status']]}; begin a new one")
+    if session["status"] in tables.ENDED:
+        raise CommandError(f"session {session['id']} is over: {tables.ENDED[session['status']]}; begin a new one")
     steps = session["steps"]
     if wanted is not None:
         named = [step["id"] for step in steps if wanted in {step["id"], step["alias"], str(step["position"] + 1)}]
         if named:
             return str(named[0])
-        raise CommandError(f"the session has no step {wanted!r}; it has {_listed(steps)}")
+        raise CommandError(f"session {session['id']} has no step {wanted!r}; it has {_listed(steps)}")
     waiting = [step["id"] for step in steps if step["state"] in _BY_ITSELF]
     if len(waiting) == 1:
         return str(waiting[0])
     if len(steps) == 1:
         return str(steps[0]["id"])
     if not steps:
-        raise CommandError("the session has no steps yet")
+        raise CommandError(f"session {session['id']} has no steps yet")
     raise CommandError(f"say which step is meant, by --step: {_listed(steps)}")
 
 
@@ -151,7 +150,7 @@ def _done(done: Json, *, as_json: bool) -> int:
         session = done["session"]
         style = "green" if done["outcome"] == "applied" else "yellow"
         console.print(Text.assemble((done["outcome"], style), ": ", tables.plain(done["says"])))
-        where = "" if session["status"] in _OVER else f", {session['state']}"
+        where = "" if session["status"] in tables.ENDED else f", {session['state']}"
         console.print(f"[dim]session {session['id']} is {session['status']}{where}[/]")
     return 0
 

@@ -11,7 +11,7 @@ from typing import Final
 _OTHERS: Final = range(20_000, 32_768)
 """Where nobody is found by accident: above these a system takes ports for connections that go out."""
 
-_held: Final[dict[int, socket.socket]] = {}
+_held: Final[dict[int, int]] = {}
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
@@ -41,7 +41,7 @@ def hold(port: int) -> bool:
     except OSError as error:
         namesake.close()
         return error.errno != errno.EADDRINUSE  # where there is no UDP, ports are as they would be unheld
-    _held[port] = namesake
+    _held[port] = namesake.detach()
     return True
 
 

@@ -48,7 +48,7 @@ class Remote:
             answer = self._client.request(method, path, params=query, json=body)
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
             raise CommandError(
-                f"{self._url} does not answer: {error}; is it running? `zapwright up` starts it"
+                f"{self._url} does not answer: {error}; `zapwright doctor` tells whether it runs, or hangs"
             ) from error
         document = _document(answer)
         is_ours = document is not None and (answer.is_success or self._key_from is None or "code" in document)

@@ -29,6 +29,9 @@ _OBEYED: Final = re.compile(
 )
 """What terminals obey or hide: control characters, and marks of direction. Lines of our own documents end by \\n."""
 
+ENDED: Final = {"created": "its Zap was created", "cancelled": "it was cancelled", "expired": "it expired"}
+"""The statuses of a session that is over, in words; in which of its states it ended is of no use to anybody."""
+
 SETTLED: Final = frozenset({"resolved", "no-auth-required"})
 COLORS: Final = {
     "resolved": "green",
@@ -49,7 +52,7 @@ def show_list(console: Console, page: Json) -> None:
             "user": plain(session["user_id"]),
             "tenant": tenant(session),
             "status": _colored(session["status"]),
-            "state": _colored(session["state"]),
+            "state": _colored(_state(session) or ""),
             "steps": f"{sum(step['state'] in SETTLED for step in session['steps'])}/{len(session['steps'])} settled",
             "created (UTC)": moment(session["created_at"]),
             "waits (UTC)": _waits(session.get("waiting")),
@@ -69,6 +72,10 @@ def show_list(console: Console, page: Json) -> None:
 def tenant(shown: Json) -> str:
     """Name the tenant of what operators are shown, unless it is the one that there always is."""
     return "" if shown.get("tenant_id") in {None, DEFAULT_TENANT} else str(shown["tenant_id"])
+
+
+def _state(session: Json) -> str | None:
+    return None if session["status"] in ENDED else session["state"]
 
 
 def _waits(waiting: Json | None) -> Text:
@@ -151,7 +158,7 @@ def _head(session: Json) -> Table:
         ("tenant", session.get("tenant_id")),
         ("user", session["user_id"]),
         ("status", _colored(session["status"])),
-        ("state", _colored(session["state"])),
+        ("state", _state(session) and _colored(session["state"])),
         ("title", session["title"]),
         ("reference", session["reference"]),
         ("Zapier", f"{session['credential']['state']} {session['credential']['account'] or ''}"),

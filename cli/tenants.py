@@ -130,13 +130,18 @@ def _drawn(tenants: Sequence[Tenant]) -> Rows:
         {
             "tenant": tenant.id,
             "name": tables.plain(tenant.name),
-            "origins": "\n".join(tenant.origins) or "none: no page can use it",
+            "origins": "\n".join(tenant.origins) or _no_origins(tenant),
             "Zapier client": _client(tenant),
             "own apps": "\n".join(tenant.own_apps),
         }
         for tenant in tenants
     ]
     return Rows(groups=(("tenant", "name"), ("origins",), ("Zapier client", "own apps")), rows=rows)
+
+
+def _no_origins(tenant: Tenant) -> str:
+    """The default tenant's are a setting, which processes may have from elsewhere: `zapwright up` adds its own."""
+    return "none in ZAPWRIGHT_ORIGINS here" if tenant.id == DEFAULT_TENANT else "none: no page can use it"
 
 
 def _client(tenant: Tenant) -> str:

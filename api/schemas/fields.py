@@ -20,6 +20,18 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from api.schemas.wording import (
+    ADDRESS,
+    ALIAS,
+    ATTEMPT,
+    BROWSER,
+    CODE,
+    EMAIL,
+    EVENT,
+    PRINTABLE,
+    SAYING,
+    VISIBLE,
+)
 from orchestrator.core.decide.steps import MOST_STEPS
 from orchestrator.core.endpoints import LONGEST_URL
 from orchestrator.core.events import EventName
@@ -40,30 +52,6 @@ LONGEST_TTL_S: Final = Policy().session_ttl_longest // SECOND
 _BYTES_OF_METADATA: Final = 4 * 1024
 _BYTES_OF_INPUTS: Final = 64 * 1024
 _YEAR_S: Final = 366 * 24 * 3600
-_VISIBLE: Final = r"^[!-~]+$"
-_SAYING: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
-_PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
-_ATTEMPT: Final = r"^[A-Za-z0-9_-]+$"
-_ALIAS: Final = r"^[a-z][a-z0-9_]*$"
-_ADDRESS: Final = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][!#-;=?-\[\]-~]*)?$"
-_CODE: Final = r"^[0-9A-Za-z]{4}[- ]?[0-9A-Za-z]{4}$"
-_BROWSER: Final = r"^[0-9a-f]{64}$"
-_EMAIL: Final = r"^[!-?A-~]+@[!-?A-~]+$"
-_EVENT: Final = r"^(0|[1-9][0-9]{0,15})$"
-
-FORMS: Final = {
-    _VISIBLE: "letters, digits and signs of ASCII alone, without spaces",
-    _SAYING: "one line that says something, without control characters",
-    _PRINTABLE: "one line, without control characters",
-    _ATTEMPT: "letters, digits, _ and - alone, of ASCII",
-    _ALIAS: "a-z, 0-9 and _ alone, a letter first",
-    _ADDRESS: "an address of http:// or https://, of ASCII alone",
-    _CODE: "eight letters and digits, as the browser's user was shown them",
-    _BROWSER: "a browser's name: 64 of the characters 0-9 and a-f",
-    _EMAIL: "an e-mail address, of ASCII alone",
-    _EVENT: "the `id` of an event: a whole number",
-}
-"""What each form is in words."""
 
 
 def timestamp(at: Instant) -> str:
@@ -114,25 +102,25 @@ Omittable = Annotated[Given | None, NeverNull()]
 Kept = Annotated[Given | None, BeforeValidator(_not_null), NeverNull()]
 """A field of a change: left out, what is there stays; null is refused, since nobody could say what it meant."""
 
-UserId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Your own id of the user.")]
-Origin = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE)]
-TenantIdGiven = Annotated[str, Field(min_length=1, max_length=63, pattern=_VISIBLE)]
-AppId = Annotated[str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Zapier's id of the app.")]
+UserId = Annotated[str, Field(min_length=1, max_length=128, pattern=VISIBLE, description="Your own id of the user.")]
+Origin = Annotated[str, Field(min_length=1, max_length=255, pattern=VISIBLE)]
+TenantIdGiven = Annotated[str, Field(min_length=1, max_length=63, pattern=VISIBLE)]
+AppId = Annotated[str, Field(min_length=1, max_length=128, pattern=VISIBLE, description="Zapier's id of the app.")]
 AuthenticationId = Annotated[
-    str, Field(min_length=1, max_length=128, pattern=_VISIBLE, description="Zapier's id of the authentication.")
+    str, Field(min_length=1, max_length=128, pattern=VISIBLE, description="Zapier's id of the authentication.")
 ]
-KeyIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
-SessionIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
+KeyIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=VISIBLE)]
+SessionIdGiven = Annotated[str, Field(min_length=1, max_length=64, pattern=VISIBLE)]
 AttemptId = Annotated[
     str,
-    Field(min_length=8, max_length=64, pattern=_ATTEMPT, description="The page's own id of it, such as a UUID."),
+    Field(min_length=8, max_length=64, pattern=ATTEMPT, description="The page's own id of it, such as a UUID."),
 ]
 Alias = Annotated[
     str,
     Field(
         min_length=1,
         max_length=64,
-        pattern=_ALIAS,
+        pattern=ALIAS,
         description="The name by which later steps refer to this one.",
     ),
 ]
@@ -141,7 +129,7 @@ ReturnUrl = Annotated[
     Field(
         min_length=1,
         max_length=2048,
-        pattern=_ADDRESS,
+        pattern=ADDRESS,
         description="Where the page's last button leads: an address at one of your origins.",
     ),
 ]
@@ -150,19 +138,19 @@ LinkTtl = Annotated[
 ]
 BrowserCode = Annotated[
     str,
-    Field(pattern=_CODE, description="As the browser's user was shown it."),
+    Field(pattern=CODE, description="As the browser's user was shown it."),
 ]
 BrowserName = Annotated[
     str,
-    Field(pattern=_BROWSER, description="The browser's name for pages of your origins, as it was told to one."),
+    Field(pattern=BROWSER, description="The browser's name for pages of your origins, as it was told to one."),
 ]
-Email = Annotated[str, Field(min_length=3, max_length=254, pattern=_EMAIL)]
-PersonName = Annotated[str, Field(min_length=1, max_length=120, pattern=_PRINTABLE)]
-ZapId = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE, description="Zapier's id of the Zap.")]
-Title = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
-Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
-ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
-ActionType = Annotated[str, Field(min_length=1, max_length=64, pattern=_VISIBLE)]
+Email = Annotated[str, Field(min_length=3, max_length=254, pattern=EMAIL)]
+PersonName = Annotated[str, Field(min_length=1, max_length=120, pattern=PRINTABLE)]
+ZapId = Annotated[str, Field(min_length=1, max_length=255, pattern=VISIBLE, description="Zapier's id of the Zap.")]
+Title = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
+Reference = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
+ActionKey = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
+ActionType = Annotated[str, Field(min_length=1, max_length=64, pattern=VISIBLE)]
 Position = Annotated[int, Field(ge=0, lt=MOST_STEPS, description="0 is the first place; beyond the end is last.")]
 AccessToken = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 RefreshToken = Annotated[
@@ -190,7 +178,7 @@ WhyWanted = Annotated[
     Field(
         min_length=1,
         max_length=LONGEST_REASON,
-        pattern=_SAYING,
+        pattern=SAYING,
         description="For the audit. It outlives the user's data: name nobody.",
     ),
 ]
@@ -211,28 +199,24 @@ Events = Annotated[
     list[EventNamed],
     Field(min_length=1, max_length=len(EventName), description="Which events are sent; by default outcomes."),
 ]
-Description = Annotated[str, Field(max_length=255, pattern=_PRINTABLE, description="Yours; what it is for.")]
+Description = Annotated[str, Field(max_length=255, pattern=PRINTABLE, description="Yours; what it is for.")]
 
 # --- in addresses ---------------------------------------------------------------------------------------------
 
 SessionId = Annotated[str, Path(max_length=64)]
 StepId = Annotated[str, Path(max_length=64)]
-EndpointId = Annotated[str, Path(max_length=160, pattern=_VISIBLE)]
+EndpointId = Annotated[str, Path(max_length=160, pattern=VISIBLE)]
 EventSeq = Annotated[int, Path(ge=1, le=2**53, description="The event's `seq`.")]
 LinkId = Annotated[str, Path(max_length=64)]
-UserIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE)]
+UserIdInPath = Annotated[str, Path(max_length=128, pattern=VISIBLE)]
 
 Cursor = Annotated[str, Field(max_length=512, description="`cursor` of the page before.")]
-Quoted = Annotated[str, Field(min_length=1, max_length=255, pattern=_PRINTABLE)]
+Quoted = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE)]
 Age = Annotated[int, Field(ge=0, le=10 * _YEAR_S)]
-AppIdInPath = Annotated[str, Path(max_length=128, pattern=_VISIBLE, description="Zapier's id of the app.")]
-Words = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="Part of the app's title.")]
-FieldId = Annotated[
-    str, Field(min_length=1, max_length=255, pattern=_PRINTABLE, description="Id of one of the fields.")
-]
-ChoiceWords = Annotated[
-    str, Field(max_length=200, pattern=_PRINTABLE, description="Words of the choice's label or id.")
-]
+AppIdInPath = Annotated[str, Path(max_length=128, pattern=VISIBLE, description="Zapier's id of the app.")]
+Words = Annotated[str, Field(max_length=200, pattern=PRINTABLE, description="Part of the app's title.")]
+FieldId = Annotated[str, Field(min_length=1, max_length=255, pattern=PRINTABLE, description="Id of one of the fields.")]
+ChoiceWords = Annotated[str, Field(max_length=200, pattern=PRINTABLE, description="Words of the choice's label or id.")]
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 Wait = Annotated[int, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, when `after_seq` is given.")]
 AuditLimit = Annotated[int, Field(ge=1, le=MOST_ENTRIES)]
@@ -247,7 +231,7 @@ LastEventId = Annotated[
     Omittable[str],
     Header(
         alias="Last-Event-ID",
-        pattern=_EVENT,
+        pattern=EVENT,
         description="`id` of the last event that was read; it comes before `after`.",
     ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from orchestrator.core.health import Jump
 from orchestrator.core.ports.credentials import CredentialState
@@ -14,6 +15,8 @@ from orchestrator.core.why.facts import Conditions, SessionFacts
 from orchestrator.core.why.findings import Finding, Verdict
 from orchestrator.core.why.stuck import stuck
 from orchestrator.core.why.words import clock, many, percent, times
+
+_START_ONE: Final = "Start one: `zapwright worker`; if there should be one, `zapwright doctor` looks whether it hangs."
 
 
 def of_its_checks(facts: SessionFacts, step: Step, name: str) -> Iterator[Finding]:
@@ -57,12 +60,7 @@ def _of_check(watch: Watch, step: Step, conditions: Conditions) -> Finding:
         return _checks(step, "no_check_planned", "no check is planned; the next news of the page plans one.")
     if conditions.workers == 0:
         since = f"is due at {clock(due, now)}" if due > now else _has_been_due(now - due)
-        return _checks(
-            step,
-            "worker_missing",
-            f"a check {since}, and no worker runs.",
-            "Start one: `zapwright worker`; if there should be one, `zapwright doctor` looks whether it hangs.",
-        )
+        return _checks(step, "worker_missing", f"a check {since}, and no worker runs.", _START_ONE)
     if cooldown > now:
         return _checks(
             step,
@@ -147,7 +145,7 @@ def of_check(
     if check_at is None:
         return "No check is planned: what the step waited for has come meanwhile."
     if not workers:
-        return "No worker runs: Zapier is asked as soon as one does. Start one: `zapwright worker`."
+        return f"No worker runs: Zapier is asked as soon as one does. {_START_ONE}"
     if cooldown_until is not None:
         return f"Zapier has asked us to wait: it is asked at {clock(check_at, now)}, not before."
     if held_until is not None:

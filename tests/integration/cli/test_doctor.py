@@ -289,3 +289,17 @@ def test_numbers_of_an_earlier_run_are_forgotten_by_the_next(tmp_path: Path) -> 
     assert living(tmp_path, "worker-*") == {"worker-2": os.getpid()}
     assert end_orphans(tmp_path) == []
     assert living(tmp_path, "worker-*") == {}
+
+
+async def test_a_store_that_answers_and_does_not_fit_is_not_said_to_hang(
+    managed: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To kill it would mend nothing."""
+    devenv.write(tmp_path, {"REDIS_URL": managed.url, "ZAPWRIGHT_STARTED": "store"})
+    (tmp_path / devenv.LOCK).write_text(f"{os.getpid()}\n", encoding="ascii")
+    monkeypatch.setenv("REDIS_URL", managed.url)
+    settings = settings_for(managed.url, data_dir=tmp_path)
+    await findings(settings)
+    found = await findings(settings.model_copy(update={"shards": 8}))
+
+    assert found["store"].advice == "see REDIS_URL and the server's configuration"

@@ -249,10 +249,10 @@ def test_what_is_no_api_of_ours_is_told_so(api: Api, desk: Shell, status: int, d
 @pytest.mark.parametrize(
     ("session", "words"),
     [
-        (a_session("resolved", status="created"), "the session is over: its Zap was created"),
-        (a_session("needs-auth", status="expired"), "the session is over: it expired"),
+        (a_session("resolved", status="created"), "session zs00 is over: its Zap was created"),
+        (a_session("needs-auth", status="expired"), "session zs00 is over: it expired"),
         (a_session("needs-auth", "needs-auth"), "say which step is meant, by --step: 1 Slack, 2 Slack"),
-        (a_session(), "the session has no steps yet"),
+        (a_session(), "session zs00 has no steps yet"),
     ],
 )
 def test_where_no_step_can_be_meant_it_is_said_why(api: Api, desk: Shell, session: dict[str, Any], words: str) -> None:
@@ -312,6 +312,18 @@ def test_an_operator_s_key_is_enough_to_look_at_sessions(api: Api, desk: Shell) 
         ["1", "0.0", "s", "session_changed"],
         ["2", "1", "h", "2"],
     ]
+
+
+def test_of_a_session_that_is_over_no_state_is_shown(api: Api, desk: Shell) -> None:
+    """Nobody waits for the popup that was open when it was cancelled."""
+    over = a_found_session(status="cancelled", state="awaiting-popup", tenant_id="default")
+    api.says("GET /sessions?limit=50", {"sessions": [over], "cursor": None})
+    story = {"session": over, "events": [an_event(2, 0)], "events_truncated": False}
+    api.says("GET /sessions/zs00?limit=1", story)
+    api.says("GET /sessions/zs00?after=0&limit=500", story)
+
+    for shown in (desk.run("sessions", "list"), desk.run("sessions", "show", "zs00")):
+        assert ("cancelled" in shown, "awaiting-popup" in shown) == (True, False)
 
 
 def test_a_backend_s_key_shows_its_tenant_s_sessions(api: Api, desk: Shell) -> None:

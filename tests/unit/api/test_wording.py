@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from api.schemas import fields, parameters, requests
-from api.schemas.fields import FORMS
-from api.schemas.wording import KINDS, UNKNOWN, said_of
+from api.schemas.wording import FORMS, KINDS, UNKNOWN, said_of
+from orchestrator.settings import Settings
 
 WRONG: Final[tuple[Any, ...]] = (
     None, True, 5, -1, 10**30, 1.5, "", " ", "x", "not one word", "1.5", "9" * 5_000, "é", "a\x00",
@@ -38,6 +38,16 @@ def shapes() -> Iterator[tuple[TypeAdapter[Any], list[Any]]]:
             yield TypeAdapter(value), [*WRONG]
 
 
+def of_settings() -> Iterator[dict[str, Any]]:
+    """Give everything that is found wrong with settings, which come as text."""
+    for name in Settings.model_fields:
+        for value in ("foo", "-1", "1e999", "9" * 5_000):
+            try:
+                Settings.model_validate({name: value})
+            except ValidationError as error:
+                yield from error.errors(include_url=False)  # type: ignore[misc]
+
+
 def flaws() -> Iterator[dict[str, Any]]:
     """Give everything that is found wrong."""
     for shape, given in shapes():
@@ -51,8 +61,9 @@ def flaws() -> Iterator[dict[str, Any]]:
 def test_whatever_is_wrong_is_said_in_our_words() -> None:
     """Pydantic's own reach nobody; and there are no words for what cannot happen."""
     found = list(flaws())
-    kinds = {flaw["type"] for flaw in found}
     patterns = {flaw["ctx"]["pattern"] for flaw in found if flaw["type"] == "string_pattern_mismatch"}
+    found += [flaw for flaw in of_settings() if flaw["type"] != "string_pattern_mismatch"]
+    kinds = {flaw["type"] for flaw in found}
 
     assert kinds == {*KINDS, "value_error", "string_pattern_mismatch"}
     assert patterns == set(FORMS)
