@@ -29,7 +29,7 @@ from orchestrator.core.errors.sessions import SessionNotFoundError
 from orchestrator.core.health import LONGEST_READ, browser_of
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.sessions import Outcome, Written
-from orchestrator.core.required import step_of
+from orchestrator.core.required import link_of, step_of
 from orchestrator.core.session import BrowserFamily, ConnectLink, Session, Step
 from orchestrator.core.sign_ins import Newcomer
 from orchestrator.core.tenants import origin_of
@@ -161,10 +161,7 @@ def _accept(return_url: str | None, caller: Caller) -> None:
 
 def _link(session: Session, step_id: str, link_id: str) -> tuple[Step, ConnectLink]:
     step = step_of(session, step_id)
-    link = step.link(link_id)
-    if link is None:
-        raise ConnectLinkNotFoundError(session_id=session.id, step_id=step_id, link_id=link_id)
-    return step, link
+    return step, link_of(session, step, link_id)
 
 
 @value

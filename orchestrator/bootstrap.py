@@ -273,7 +273,6 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         following=Following(queries=queries, commits=commits, changes=store.changes, clock=clock),
         checker=Checker(
             commits=commits,
-            sessions=store.sessions,
             watches=store.watches,
             credentials=credentials,
             upstream=upstream,

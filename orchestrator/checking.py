@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 
@@ -20,11 +19,10 @@ from orchestrator.core.errors.upstream import UpstreamBusyError, UpstreamError
 from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.budget import Permit
 from orchestrator.core.ports.credentials import Credential, CredentialState, CredentialStore
-from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.ports.upstream import Upstream
 from orchestrator.core.ports.watches import KEPT_CHECKS, Leased, Settlement, Watch, WatchStore
 from orchestrator.core.retry import retry_at
-from orchestrator.core.session import Instant, Listing, Session, SessionKey, WatchKey
+from orchestrator.core.session import Instant, Listing, Session, WatchKey
 from orchestrator.core.signals import AuthenticationsListed, Signal
 from orchestrator.core.values import replace
 
@@ -34,11 +32,10 @@ MOST_SETTLE_TRIES = 20
 class Checker:
     """Makes checks. A check that dies anywhere loses nothing: its lease runs out and the watch is due again."""
 
-    def __init__(  # noqa: PLR0913 - the ports
+    def __init__(
         self,
         *,
         commits: Commits,
-        sessions: SessionStore,
         watches: WatchStore,
         credentials: CredentialStore,
         upstream: Upstream,
@@ -46,7 +43,6 @@ class Checker:
         chance: Callable[[], float],
     ) -> None:
         self._commits = commits
-        self._sessions = sessions
         self._watches = watches
         self._credentials = credentials
         self._upstream = upstream
@@ -210,19 +206,19 @@ class Checker:
         return None
 
     async def _see(self, check: Check) -> Sight:
-        """Read the watch and the sessions that wait; whoever came since the check began is read after it.
+        """Read the watch and the sessions that wait, at one moment; once more where others came since the check began.
 
         So what the check has begun with is read anew, as who ends it takes its listing to cover everything heard before
         that began. Those that hold messages come first: what is theirs is then nobody's news.
         """
         expected = check.leased.session_ids
-        watch, found = await self._watches.load_with_sessions(check.key, expected, now=self._clock.now())
-        waiting = {waiter.session_id for waiter in watch.waiters}
+        while True:
+            watch, found = await self._watches.load_with_sessions(check.key, expected, now=self._clock.now())
+            waiting = {waiter.session_id for waiter in watch.waiters}
+            if waiting <= expected:
+                break
+            expected |= waiting
         sessions = [session for session in found if session.id in waiting]
-        for session_id in waiting - expected:
-            with suppress(NotFoundError):  # purged between the two reads
-                key = SessionKey(tenant_id=watch.key.tenant_id, session_id=session_id)
-                sessions.append(await self._sessions.load(key))
         sessions.sort(key=lambda session: (not _has_message(session, watch.key.app_id), session.id))
         return Sight(watch=watch, sessions=tuple(sessions))
 
@@ -238,7 +234,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """A watch with the sessions that wait on it, none read before it."""
+    """A watch with the sessions that wait on it, as they were at one moment."""
 
     watch: Watch
     sessions: tuple[Session, ...]

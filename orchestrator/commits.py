@@ -22,12 +22,14 @@ from orchestrator.core.session import Instant, Millis, Session, SessionKey
 from orchestrator.core.signals import (
     AuthenticationsListed,
     ConnectLinkMade,
+    CredentialChanged,
     FieldsSent,
     PageSeen,
     PopupOpened,
     Signal,
     StepAdded,
     StepTestRequested,
+    TimePassed,
     ZapRequested,
 )
 from orchestrator.core.terms import ANY_TERMS, RECEIPT_KEPT, Idempotency, Terms
@@ -362,9 +364,8 @@ def _made(signal: Signal) -> str | None:
             | FieldsSent(attempt_id=made)
             | ZapRequested(intent_id=made)
             | StepTestRequested(test_id=made)
+            | ConnectLinkMade(link_id=made)
         ):
-            return made
-        case ConnectLinkMade(link_id=made):
             return made
         case _:
             return None
@@ -388,4 +389,4 @@ def _receipt(
 
 def _is_heard(signal: Signal) -> bool:
     """Whether somebody sent the signal; looking and waiting that changed nothing are not worth a line."""
-    return type(signal).__name__ not in {"AuthenticationsListed", "TimePassed", "CredentialChanged"}
+    return not isinstance(signal, AuthenticationsListed | TimePassed | CredentialChanged)

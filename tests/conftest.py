@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.support.suite_rules", "tests.support.tables"]
 
-# The machine's speed is no property of the code, so examples have no deadline; in CI the same examples run each time.
-settings.register_profile("here", deadline=None, print_blob=True)
+# The machine's speed is no property of the code, so examples may take any time; in CI the same examples run each time.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 

@@ -185,18 +185,18 @@ class Bench:
     async def by_jobs(self, redis_url: str, *, number: int) -> tuple[float, float]:
         """Let RQ deliver so many messages by a job each; return how many came a second, and the µs of CPU for one."""
         body = '{"type": "session_changed", "data": {"title":"1"}, "filler": "' + "x" * 900 + '"}'
-        with Redis.from_url(redis_url) as redis:
-            now = self._zapwright.clock.now()
-            await asyncio.to_thread(rival.enqueue, redis, self._url, [body] * number, now=now)
-        began = time.time_ns() / 1e6
-        with process("bench.events.rival", environment={"REDIS_URL": redis_url}) as worker:
-            await self.heard(1)
+        with (
+            Redis.from_url(redis_url) as redis,
+            process("bench.events.rival", environment={"REDIS_URL": redis_url}) as worker,
+        ):
+            await asyncio.to_thread(rival.enqueue, redis, self._url, [body], now=self._zapwright.clock.now())
+            await self.heard(1)  # it has begun
             before = worker.cpu_s()
-            notes = await self.noted(number)
+            await asyncio.to_thread(rival.enqueue, redis, self._url, [body] * number, now=self._zapwright.clock.now())
+            notes = await self.noted(1 + number)
             spent = worker.cpu_s() - before
-        first = min(came for came, _ in notes)
-        rate = 1000 * (len(notes) - 1) / (max(came for came, _ in notes) - max(first, began))
-        return rate, 1e6 * spent / number
+        _, *came = sorted(came for came, _ in notes)
+        return 1000 * (number - 1) / (came[-1] - came[0]), 1e6 * spent / number
 
     async def aclose(self) -> None:
         """Close the connections."""

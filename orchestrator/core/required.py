@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TypeVar
 
 from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.links import ConnectLinkNotFoundError
 from orchestrator.core.errors.sessions import SessionLockedError, StepNotFoundError
 from orchestrator.core.ports.credentials import CredentialState, Standing
-from orchestrator.core.session import Session, Step
+from orchestrator.core.session import ConnectLink, Session, Step
 
 Access = TypeVar("Access", bound=Standing)
 
@@ -18,6 +19,14 @@ def step_of(session: Session, step_id: str) -> Step:
     if step is None:
         raise StepNotFoundError(session_id=session.id, step_id=step_id)
     return step
+
+
+def link_of(session: Session, step: Step, link_id: str) -> ConnectLink:
+    """Return the connect link of a session's step with this id. Raises ConnectLinkNotFoundError."""
+    link = step.link(link_id)
+    if link is None:
+        raise ConnectLinkNotFoundError(session_id=session.id, step_id=step.id, link_id=link_id)
+    return link
 
 
 def require_open(session: Session) -> None:

@@ -88,7 +88,7 @@ class RedisEndpointStore:
         names = [owner, session, _deleted(endpoint)]
         match await self._scripts.call(Call("write_endpoint", names, [endpoint.id, document, read, most, now])):
             case [b"stale"]:
-                raise StaleVersionError(session_id=endpoint.id)
+                raise StaleVersionError(endpoint_id=endpoint.id)
             case [b"missing"]:
                 raise EndpointNotFoundError(endpoint_id=endpoint.id)
             case [b"no session"]:

@@ -106,7 +106,7 @@ class RedisUserStore:
             await self._leave_profiles(known, now=now)
             if await self._scripts.call(known.call) == [b"done"]:
                 return
-        raise StaleVersionError(session_id=user_id)
+        raise StaleVersionError(user_id=user_id)
 
     async def _known(self, tenant_id: str, user_id: str) -> _Known:
         shard = shard_of(tenant_id, user_id, shards=self._shards)

@@ -157,7 +157,7 @@ class RedisWatchStore:
         if reply == [b"lease"]:
             raise LeaseLostError(app_id=key.app_id)
         if reply == [b"stale"]:
-            raise StaleVersionError(session_id=names.watch_name(key))
+            raise StaleVersionError(watch_id=names.watch_name(key))
 
     async def forget_claims(self, shard: int, *, before: Instant, limit: int) -> int:
         """Erase claims made before `before`, and watches of which nothing is left; returns how many claims."""

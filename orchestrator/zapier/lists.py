@@ -57,6 +57,8 @@ class ListingDraft:
     count, and that is the number of distinct ids. Of a list without counts (Zapier's guides abridge them) a single page
     is complete if its next link is an explicit null; silence on both, or several pages without counts, proves nothing.
     An id that comes twice, and a row of another app, show that pages shifted or that the question was misunderstood.
+    One shift nothing shows: where one is deleted and another added between two pages, the count stays, and a third is
+    missed.
     """
 
     def __init__(self, app_id: str, trail: Trail) -> None:

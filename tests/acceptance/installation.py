@@ -24,7 +24,7 @@ from tests.support.ports import free_port
 from tests.support.processes import Process, eventually
 
 EVERYTHING_RUNS: Final = "Ctrl-C (or SIGTERM) ends it."
-READY_WITHIN_S: Final = 60.0
+READY_WITHIN_S: Final = 120.0
 WITHOUT_LIMITS: Final = {"ZAPWRIGHT_RATE_LIMIT_EGRESS": "0", "ZAPWRIGHT_RATE_LIMIT_PARTNER": "0"}
 
 
@@ -87,9 +87,7 @@ class Installation:
     def api(self) -> httpx.AsyncClient:
         """Return a client of the API."""
         headers = {"Authorization": f"Bearer {self.variables['ZAPWRIGHT_API_KEY']}"}
-        return httpx.AsyncClient(
-            base_url=self.variables["ZAPWRIGHT_API_URL"], headers=headers, trust_env=False, timeout=40
-        )
+        return httpx.AsyncClient(base_url=self.variables["ZAPWRIGHT_API_URL"], headers=headers, **PATIENT)
 
     def simulator(self) -> httpx.AsyncClient:
         """Return a client of the simulator."""

@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.installation import Installation, everything_up
 from tests.support.browsers import come_by
 from tests.support.clients import NODE, ROOT
+from tests.support.patience import RUNS_WITHIN_S
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,13 @@ def run(up: Installation, folder: Path, language: str, program: str, *arguments:
     (folder / command[1]).write_text(program, encoding="utf-8")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "clients" / "python"), **up.variables}
     done = subprocess.run(
-        [*command, *arguments], cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=60
+        [*command, *arguments],
+        cwd=folder,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=RUNS_WITHIN_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from tests.acceptance.installation import installed
+from tests.support.patience import RUNS_WITHIN_S
 from tests.support.ports import free_port
 
 MOST_CALLS: Final = 20
@@ -20,7 +21,7 @@ def test_the_demo_resolves_four_steps_in_four_ways_and_ends(tmp_path: Path) -> N
     with installed(tmp_path / "home", TMPDIR=str(tmp_path), ZAPWRIGHT_API_PORT=str(free_port())) as installation:
         installation.folder.mkdir()
         demo = installation.command("demo", "--once")
-        status = demo.wait(within_s=110)
+        status = demo.wait(within_s=RUNS_WITHIN_S)
 
     assert status == 0, demo.output
     assert re.search(r"^results 4, messages lost 1, lost by us 0, upstream calls: [1-9]\d*$", demo.output, re.MULTILINE)
@@ -38,7 +39,7 @@ def test_a_zap_of_three_popups_costs_twenty_calls_and_each_was_for_something(tmp
     with installed(tmp_path / "home", TMPDIR=str(tmp_path), ZAPWRIGHT_API_PORT=str(free_port())) as installation:
         installation.folder.mkdir()
         demo = installation.command("demo", "--calls")
-        status = demo.wait(within_s=60)
+        status = demo.wait(within_s=RUNS_WITHIN_S)
 
     assert status == 0, demo.output
     (total,) = map(int, re.findall(r"^upstream calls: (\d+)$", demo.output, re.MULTILINE))

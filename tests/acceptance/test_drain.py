@@ -30,8 +30,8 @@ CALL_LIMIT_S: Final = 40
 
 WAIT_S: Final = 30
 FOUND_WITHIN_S: Final = 45.0
-API_ENDS_WITHIN_S: Final = 10.0
-WORKER_ENDS_WITHIN_S: Final = 20.0
+API_ENDS_WITHIN_S: Final = 20.0
+WORKER_ENDS_WITHIN_S: Final = 30.0
 
 
 class Place:
@@ -99,7 +99,7 @@ async def simulator(place: Place) -> AsyncIterator[httpx.AsyncClient]:
 def caller(address: str) -> httpx.AsyncClient:
     """Return a client of an API."""
     headers = {"Authorization": f"Bearer {KEY}"}
-    return httpx.AsyncClient(base_url=address, headers=headers, trust_env=False, timeout=40)
+    return httpx.AsyncClient(base_url=address, headers=headers, **PATIENT)
 
 
 async def slow_down(simulator: httpx.AsyncClient, *, ms: int | None) -> None:

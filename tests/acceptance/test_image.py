@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from tests.support.image import build, context, stages
+from tests.support.patience import RUNS_WITHIN_S
 from tests.support.ports import free_port
 from tests.support.processes import ROOT, SEALING_KEY, eventually
 from tests.support.valkey import running_valkey
@@ -52,7 +53,7 @@ class Image:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=RUNS_WITHIN_S,
         )
 
     @contextmanager

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
-from tests.support.patience import PATIENT
+from tests.support.patience import PATIENT, RUNS_WITHIN_S
 from tests.support.processes import ROOT, eventually
 
 pytestmark = pytest.mark.slow
@@ -67,7 +67,7 @@ def commands(up: Installation, script: str, **variables: str) -> subprocess.Comp
         ["bash", "-c", program + script],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=RUNS_WITHIN_S,
         check=False,
         cwd=up.folder,
         env={**environment, **variables},

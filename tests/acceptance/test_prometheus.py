@@ -126,7 +126,7 @@ async def walk(installation: Installation, hook: str) -> None:
                 read = await ok("GET", f"sessions/{session['id']}")
                 return bool(read["steps"][0]["state"] == "resolved")
 
-            await come_true(is_resolved, within_s=30)
+            await come_true(is_resolved, within_s=60)
 
 
 @pytest.mark.prometheus
@@ -151,7 +151,7 @@ async def test_every_series_is_there_and_moves(tmp_path: Path) -> None:
                     return not missing
 
                 try:
-                    await come_true(has_all, within_s=45)
+                    await come_true(has_all, within_s=120)
                 finally:
                     left = still_missing(prometheus)
                 rules = prometheus.rules()

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.patience import RUNS_WITHIN_S
 from tests.support.processes import ROOT, Process, eventually
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -28,7 +29,7 @@ def test_the_tour_ends_with_a_step_that_is_resolved_by_difference(tmp_path: Path
         said = tmp_path / "said"
         with said.open("w") as both:
             done = subprocess.run(
-                ["sh", "-e", "-c", tour], stdout=both, stderr=both, timeout=60, check=False, cwd=tmp_path
+                ["sh", "-e", "-c", tour], stdout=both, stderr=both, timeout=RUNS_WITHIN_S, check=False, cwd=tmp_path
             )
         assert done.returncode == 0, said.read_text()
         documents = _documents(said.read_text())

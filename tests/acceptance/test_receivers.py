@@ -15,7 +15,7 @@ import pytest
 from tests.acceptance.installation import Installation, everything_up
 from tests.acceptance.starting import started
 from tests.support.clients import NODE, ROOT
-from tests.support.patience import PATIENT
+from tests.support.patience import PATIENT, RUNS_WITHIN_S
 from tests.support.processes import eventually
 
 pytestmark = pytest.mark.slow
@@ -132,7 +132,7 @@ def test_listen_passes_messages_on(up: Installation, api: httpx.Client, tmp_path
             session = ask(api, "POST", "sessions", {"user_id": "bob"})
             eventually(lambda: session["id"] in log.read_text(encoding="utf-8"), what="the event")
             process.send_signal(signal.SIGINT)
-            status = process.wait(timeout=20)
+            status = process.wait(timeout=RUNS_WITHIN_S)
         finally:
             process.kill()
     left = ask(api, "GET", "webhooks")["webhooks"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +16,12 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from tests.support.copies import become, forkserver
 from tests.support.deployment import TOKEN_KEYS
 from tests.support.patience import PATIENT
 from tests.support.ports import free_port
 from tests.support.processes import SEALING_KEY, a_simulator
-from tests.support.servers import serve_as_copy
+from tests.support.servers import serve_at
 from tests.support.valkey import running_valkey
 
 CLIENTS: Final = 64
@@ -49,8 +50,6 @@ class KilledApi:
             "ZAPWRIGHT_LOG_LEVEL": "warning",
         }
         self._folder = folder
-        self._copies = multiprocessing.get_context("forkserver")
-        self._copies.set_forkserver_preload([serve_as_copy.__module__])
         self.starts = 0
         self._process: ForkServerProcess | None = None
 
@@ -58,7 +57,8 @@ class KilledApi:
         """Start it."""
         self.starts += 1
         log = self._folder / f"api-{self.starts}.log"
-        self._process = self._copies.Process(target=serve_as_copy, args=(self._redis_url, self._environment, log))
+        arguments = (log, {**os.environ, **self._environment}, serve_at, self._redis_url)
+        self._process = forkserver().Process(target=become, args=arguments)
         self._process.start()
 
     def kill(self) -> None:
@@ -294,6 +294,7 @@ async def _work(api: KilledApi, simulator_url: str, *, chance: Random) -> Outcom
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_every_post_is_repeated_while_the_api_is_killed_ten_times(tmp_path: Path) -> None:
     """64 clients, each request with its own key: one session, step, attempt, signal and Zap for each of them.
 

@@ -16,7 +16,7 @@ from cli import devenv
 from cli.walking import browser_in, outcome_in, walk
 from orchestrator.core.events import EventName
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up, installed
-from tests.support.patience import PATIENT
+from tests.support.patience import PATIENT, RUNS_WITHIN_S
 from tests.support.ports import free_port
 from tests.support.processes import come_true
 from tests.support.receivers import a_receiver
@@ -62,7 +62,7 @@ def test_a_demo_prints_no_secret(tmp_path: Path) -> None:
     folder.mkdir()
     with installed(folder / "demo", **environment) as installation:
         demo = installation.command("demo", "--data-dir", str(folder / "demo"), "--once")
-        status = demo.wait(within_s=110)
+        status = demo.wait(within_s=RUNS_WITHIN_S)
         secrets = own(folder / "demo") | {"sim-demo"}
         texts = [*log_files(folder), ("what it said", demo.output)]
 

@@ -79,7 +79,7 @@ async def _seq(api: httpx.AsyncClient, session_id: str) -> int:
 
 
 async def _until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         while True:
             if is_so():
                 return

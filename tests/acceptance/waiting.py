@@ -11,7 +11,8 @@ import httpx
 
 AT_ONCE: Final = 16
 APP: Final = "HubSpot"
-INSISTS_FOR_S: Final = 60.0
+INSISTS_FOR_S: Final = 120.0
+RESULT_WITHIN_S: Final = 120.0
 
 Request = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -86,7 +87,7 @@ async def say(api: httpx.AsyncClient, waiting: Waiting, kind: str, *, ask: Reque
 async def result(api: httpx.AsyncClient, waiting: Waiting, *, ask: Request = ask) -> str | None:
     """Return the authentication of a session once it has one."""
     seq = 0
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(RESULT_WITHIN_S):
         while True:
             session = await ask(api, "GET", f"/v1/sessions/{waiting.session_id}?after_seq={seq}&wait_s=20")
             if session["state"] == "resolved":

@@ -198,9 +198,8 @@ async def test_an_own_app_is_connected_by_its_fields(  # noqa: PLR0915 - one sto
 
 
 async def test_a_lost_answer_to_what_was_filled_in_is_found(context: BrowserContext, product: Product) -> None:
-    """The page says that nothing is sent again, and offers no form meanwhile; what was made is found."""
-    await loses_its_answer(product, "page-lost")
-    await product.simulator.patch("/_control/faults", json={"authentications": {"listed_after_ms": 1_500}})
+    """The page says that nothing is sent again, and offers no form meanwhile; what Zapier makes then is found."""
+    await loses_its_answer(product, "page-lost", when="before")
     page = await opened(context, await linked(product, "page-lost", OWN))
     form = await filled_in(page, password="battery-staple")
     await form.get_by_role("button", name="Connect with these").click()
@@ -209,8 +208,8 @@ async def test_a_lost_answer_to_what_was_filled_in_is_found(context: BrowserCont
     await expect(note).to_contain_text("Next check in", timeout=FOUND_MS)
     await expect(form).to_have_count(0)
     assert "battery-staple" not in await page.evaluate(TYPED)
+    await product.connect_account("page-lost", OWN)
     await expect(page.locator("h1")).to_have_text("Acme Orders is connected", timeout=FOUND_MS)
-    await product.simulator.patch("/_control/faults", json={"authentications": {"listed_after_ms": 0}})
 
     assert len(await product.accounts("page-lost", OWN)) == 1
 

@@ -19,6 +19,7 @@ from tests.browser.builder import sign_in
 from tests.browser.product import Product
 from tests.browser.scenes import SOON_MS, scene, walk_to_login
 from tests.support.clients import NODE, ROOT
+from tests.support.patience import RUNS_WITHIN_S
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -179,7 +180,9 @@ def test_the_react_example_renders_without_a_token(tmp_path: Path) -> None:
             (folder / name).write_text(text)
     (tmp_path / "example.mjs").write_text(f"{EXAMPLES[2]}\nexport {{ Steps }};\n")
     (tmp_path / "rendered.mjs").write_text(RENDERED)
-    done = subprocess.run([NODE, "rendered.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [NODE, "rendered.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=RUNS_WITHIN_S
+    )
 
     assert done.stdout == "[]\n", done.stderr
 

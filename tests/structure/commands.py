@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from tests.structure.tree import ROOT
+from tests.support.patience import RUNS_WITHIN_S
 
 
 def help_of(*command: str) -> str:
@@ -17,7 +18,7 @@ def help_of(*command: str) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=RUNS_WITHIN_S,
         cwd=ROOT,
         env=environment,
     )

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from orchestrator.metrics import CATALOGUE, Metrics, Process
+from tests.support.patience import RUNS_WITHIN_S
 
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final = ROOT / "ops" / "rules.yaml"
@@ -30,7 +31,7 @@ def promtool(*arguments: str, said: bytes | None = None) -> subprocess.Completed
     """Run Debian's promtool."""
     given = None if said is None else said.decode()
     return subprocess.run(
-        ["promtool", *arguments], check=False, capture_output=True, text=True, input=given, timeout=100
+        ["promtool", *arguments], check=False, capture_output=True, text=True, input=given, timeout=RUNS_WITHIN_S
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import RUNS_WITHIN_S
+
 ROOT = Path(__file__).resolve().parents[2]
 MARKED = """
 import pytest
@@ -26,6 +28,22 @@ PLAIN = "def test_plain(): pass\n"
 SKIPPED = "import pytest\n\ndef test_skipped(): pytest.skip('no reason')\n"
 MODULE_SKIPPED = "import pytest\n\npytest.skip('no reason', allow_module_level=True)\n"
 EXPECTED_FAILURE = "import pytest\n\n@pytest.mark.xfail\ndef test_known(): assert False\n"
+
+
+HANGING = """
+import asyncio, pytest
+
+@pytest.fixture(scope="module")
+def anyio_backend(): return "asyncio"
+
+@pytest.fixture(scope="module")
+async def place():
+    yield "here"
+    print("cleaned up")
+
+async def test_hangs(place): await asyncio.sleep(1_000)
+async def test_next(place): assert place == "here"
+"""
 
 
 class Suite:
@@ -60,7 +78,7 @@ class Suite:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=RUNS_WITHIN_S,
             env=variables | environment,
         )
 
@@ -170,3 +188,16 @@ def test_in_ci_the_tests_of_redis_server_run_whether_it_is_there_or_not(suite: S
 
     assert result.returncode == 0
     assert "2 passed" in result.stdout
+
+
+def test_what_hangs_hangs_nobody_else(tmp_path: Path) -> None:
+    """Its time is over in its own loop: the next test has one, and fixtures are cleaned up."""
+    plugins = ("-p", "anyio.pytest_plugin", "-p", "pytest_timeout")
+    result = Suite(tmp_path, options=()).run(
+        HANGING, args=(*plugins, "-o", "anyio_mode=auto", "-o", "timeout=10", "-s")
+    )
+
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "1 failed, 1 passed" in result.stdout
+    assert "TimeoutError" in result.stdout
+    assert "cleaned up" in result.stdout

@@ -47,7 +47,7 @@ class Asked:
 
     cooldown: Millis = 0
     is_full: bool = False
-    workers: int | None = None
+    workers: int = 2
     credential: CredentialState | None = CredentialState.ACTIVE
     has_jumped: bool = False
 
@@ -80,7 +80,7 @@ CONDITIONS: Final = st.builds(
     Asked,
     cooldown=st.sampled_from([0, 0, 20 * SECOND, MINUTE]),
     is_full=st.booleans(),
-    workers=st.sampled_from([None, 0, 2]),
+    workers=st.sampled_from([0, 2]),
     credential=st.sampled_from([CredentialState.ACTIVE, CredentialState.ACTIVE, None, CredentialState.NEEDS_SIGN_IN]),
     has_jumped=st.booleans(),
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.structure.tree import ROOT, files
+from tests.support.patience import RUNS_WITHIN_S
 
 HOME_OF_IMAGE: Final = "/opt/zapwright"
 REQUIREMENTS: Final = "pip install --no-cache-dir --require-hashes --requirement requirements/runtime.txt"
@@ -84,7 +85,7 @@ def build(source: Path, home: Path) -> None:
             case "RUN":
                 command = shlex.split(rest.replace(HOME_OF_IMAGE, str(home)))
                 command[0] = sys.executable if command[0] == "python" else command[0]
-                subprocess.run(command, check=True, cwd=source, capture_output=True, timeout=100)
+                subprocess.run(command, check=True, cwd=source, capture_output=True, timeout=RUNS_WITHIN_S)
             case _:
                 assert word == "WORKDIR", f"{word} is not understood here"
 
@@ -99,4 +100,4 @@ def _copy(source: Path, what: str, where: str) -> None:
 
 def _run_python(home: Path, program: str) -> str:
     command = [str(home / "bin" / "python"), "-c", program]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=RUNS_WITHIN_S).stdout.strip()

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
+from tests.support.copies import become, command, forkserver
 from workers.fetching import fetchers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -96,6 +97,49 @@ class Process:
         self.kill()
 
 
+class Copy(Process):
+    """The same, as a copy of a process that has imported everything."""
+
+    def __init__(self, arguments: list[str], *, environment: Mapping[str, str], log: Path) -> None:
+        log.touch()
+        self._log = log
+        self._copy = forkserver().Process(
+            target=become, args=(log, {"PATH": os.environ["PATH"], **environment}, command, *arguments)
+        )
+        self._copy.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._copy.pid is not None
+        return self._copy.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._copy.is_alive()
+
+    def send(self, signum: signal.Signals) -> None:
+        """Send it a signal."""
+        if self.is_alive:
+            os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        """End it without warning."""
+        self._copy.kill()
+        self._copy.join()
+
+    def wait(self, *, within_s: float = READY_WITHIN_S) -> int:
+        """Wait for its end and return its status."""
+        self._copy.join(within_s)
+        assert self._copy.exitcode is not None, f"it does not end within {within_s:g} s"
+        return self._copy.exitcode
+
+    def end(self) -> None:
+        """Ask it to end, and see to it that it does."""
+        self._copy.terminate()
+        self._copy.join(ENDS_WITHIN_S)
+        self.kill()
+
+
 @contextmanager
 def running(process: Process) -> Iterator[Process]:
     """Have a process that lives at most as long as the block."""
@@ -120,8 +164,13 @@ def a_worker(
     log: Path, *, redis_url: str, environment: Mapping[str, str], is_awaited: bool = True, clock_ahead_ms: int = 0
 ) -> Iterator[Process]:
     """Have a worker process, on a machine whose clock is wrong if so wished; one that is awaited fetches batches."""
-    wrong = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_AHEAD_MS": str(clock_ahead_ms)} if clock_ahead_ms else {}
-    process = Process(["cli", "worker"], environment={"REDIS_URL": redis_url, **wrong, **environment}, log=log)
+    variables = {"REDIS_URL": redis_url, **environment}
+    wrong = {"PYTHONPATH": str(WRONG_CLOCK), "CLOCK_AHEAD_MS": str(clock_ahead_ms)}
+    process = (
+        Process(["cli", "worker"], environment=variables | wrong, log=log)
+        if clock_ahead_ms
+        else Copy(["worker"], environment=variables, log=log)
+    )
     with running(process):
         if is_awaited:
             eventually(lambda: process.pid in {one.pid for one in fetchers(redis_url)}, what=process.output)

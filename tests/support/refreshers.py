@@ -11,10 +11,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from typing import Final
 
 from pydantic import SecretStr
@@ -26,6 +24,7 @@ from orchestrator.core.session import Millis
 from orchestrator.core.tenants import DEFAULT_TENANT
 from orchestrator.settings import Settings
 from simulator.accounts import secret_of
+from tests.support.copies import forkserver
 from tests.support.processes import SEALING_KEY
 
 USER: Final = "alice"
@@ -94,13 +93,6 @@ def call(place: Place, *, ahead: Millis = 0) -> str:
         return only.said()
 
 
-@cache
-def _context() -> ForkServerContext:
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
 @dataclass(frozen=True, slots=True)
 class _Order:
     place: Place
@@ -110,8 +102,8 @@ class _Order:
 
 
 def _started(order: _Order) -> Refresher:
-    ours, theirs = _context().Pipe()
-    process = _context().Process(target=_run, args=(order, theirs), daemon=True)
+    ours, theirs = forkserver().Pipe()
+    process = forkserver().Process(target=_run, args=(order, theirs), daemon=True)
     process.start()
     theirs.close()
     return Refresher(process, ours)

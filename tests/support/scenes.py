@@ -163,7 +163,6 @@ class Scene:
             following=Following(queries=queries, commits=commits, changes=self.store.changes, clock=clock),
             checker=Checker(
                 commits=commits,
-                sessions=sessions,
                 watches=watches,
                 credentials=credentials,
                 upstream=upstream,

@@ -6,11 +6,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
-from unittest import mock
 
 from cryptography.fernet import Fernet
 
@@ -61,13 +59,9 @@ def process(
             running.stderr.close()
 
 
-def serve_as_copy(redis_url: str, environment: Mapping[str, str], log: Path) -> None:
-    """Serve in this process, a copy of one that has nothing but our modules."""
-    with log.open("wb") as output:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(output.fileno(), stream.fileno())
-    with mock.patch.dict(os.environ, environment):
-        serve(Settings(), redis_url=redis_url)
+def serve_at(redis_url: str) -> None:
+    """Serve in this process, as its environment says."""
+    serve(Settings(), redis_url=redis_url)
 
 
 def said(running: subprocess.Popen[str]) -> str:

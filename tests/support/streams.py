@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 from starlette.types import ASGIApp, Message
 
-WITHIN_S: Final = 30.0
+WITHIN_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)

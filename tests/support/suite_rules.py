@@ -10,11 +10,17 @@ Without it they are deselected too, and the summary says so; where CI is set the
 
 Tests marked `browser` need Debian's Chromium and what moves its windows. `make test` installs them where it can;
 without them a run that holds such tests does not begin, wherever it is.
+
+An async test whose time is over fails in its own event loop. The alarm of pytest-timeout, which comes a little later,
+would leave its task behind, and whoever needs that loop next, if only to clean up, would wait without end.
 """
 
+import asyncio
+import functools
+import inspect
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +36,9 @@ PROMETHEUS_PROGRAMS = ("prometheus", "promtool")
 PACKAGES_MARKER = "npm_packages"
 PACKAGES_STAMP = Path("clients", "node", "node_modules", ".installed")
 """There once npm has brought all of them, and not only some."""
+
+BEFORE_THE_ALARM = 0.8
+"""Of the time that a test may take with its fixtures, what it may take by itself."""
 
 BROWSER_MARKER = "browser"
 BROWSER_FOLDER = Path("tests", "browser")
@@ -59,6 +68,29 @@ def is_whole_suite(config: pytest.Config) -> bool:
     asked = {(config.invocation_params.dir / argument).resolve() for argument in config.args}
 
     return not narrowed and not whole.isdisjoint(asked)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Bound an async test where it runs."""
+    if inspect.iscoroutinefunction(pyfuncitem.obj) and (limit_s := _limit_s(pyfuncitem)):
+        pyfuncitem.obj = _bounded(pyfuncitem.obj, limit_s * BEFORE_THE_ALARM)
+    return (yield)
+
+
+def _limit_s(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    limit = marker.args[0] if marker else item.config.getini("timeout")
+    return float(limit or 0)
+
+
+def _bounded(test: Callable[..., Awaitable[None]], limit_s: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def bounded(*args: Any, **kwargs: Any) -> None:
+        async with asyncio.timeout(limit_s):
+            await test(*args, **kwargs)
+
+    return bounded
 
 
 def pytest_configure(config: pytest.Config) -> None:

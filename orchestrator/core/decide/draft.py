@@ -107,7 +107,7 @@ class Draft:
         """
         holder = self.holder(step, self.claims.get(authentication_id))
         if holder is not None and not by_difference:
-            contested = ClaimContested(step_id=holder.step_id, authentication_id=authentication_id)
+            contested = ClaimContested(step_id=holder.step_id, app_id=app_id, authentication_id=authentication_id)
             self._displacements.append(Displacement(session_id=holder.session_id, signal=contested))
         self.claims[authentication_id] = Claim(at=self.now, holder=self.waiter(step) if by_difference else None)
         self.ask(
@@ -121,7 +121,7 @@ class Draft:
         for authentication_id, claim in watch.claims.items():
             holder = self.holder(step, claim)
             if holder is not None and claim.at >= since:
-                doubted = ClaimDoubted(step_id=holder.step_id, authentication_id=authentication_id)
+                doubted = ClaimDoubted(step_id=holder.step_id, app_id=app_id, authentication_id=authentication_id)
                 self._displacements.append(Displacement(session_id=holder.session_id, signal=doubted))
         self.rely_on(Untouched(app_id=app_id, version=watch.version))
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from orchestrator.core.errors.links import (
     BrowserNotFoundError,
-    ConnectLinkNotFoundError,
     ConnectLinkOverError,
     TooManyBrowsersError,
 )
 from orchestrator.core.events import EventName
 from orchestrator.core.links import USABLE, state_of
 from orchestrator.core.ports.sessions import Outcome
+from orchestrator.core.required import link_of
 from orchestrator.core.session import Browser, ConnectLink, LinkEnd, Step, StepState
 from orchestrator.core.values import replace
 
@@ -76,7 +76,7 @@ def allowed(draft: Draft, step: Step, signal: ConnectLinkAllowed) -> None:
 
 def revoked(draft: Draft, step: Step, signal: ConnectLinkRevoked) -> None:
     """Let nobody in any more. One that has ended already changes nothing."""
-    link = _link(draft, step, signal.link_id)
+    link = link_of(draft.session, step, signal.link_id)
     if link.ended is not None:
         return draft.nothing(Outcome.DUPLICATE)
     _put(draft, step, replace(link, ended=LinkEnd.REVOKED))
@@ -92,17 +92,10 @@ def _give(draft: Draft, step: Step, link: ConnectLink, browser: Browser) -> None
 
 
 def _usable(draft: Draft, step: Step, link_id: str) -> ConnectLink:
-    link = _link(draft, step, link_id)
+    link = link_of(draft.session, step, link_id)
     state = state_of(link, step, draft.session, now=draft.now)
     if state not in USABLE:
         raise ConnectLinkOverError(session_id=draft.session.id, step_id=step.id, link_id=link.id, state=state)
-    return link
-
-
-def _link(draft: Draft, step: Step, link_id: str) -> ConnectLink:
-    link = step.link(link_id)
-    if link is None:
-        raise ConnectLinkNotFoundError(session_id=draft.session.id, step_id=step.id, link_id=link_id)
     return link
 
 

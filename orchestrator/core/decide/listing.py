@@ -106,12 +106,38 @@ def selected(draft: Draft, step: Step, signal: AuthenticationSelected) -> None:
 def taken_back(draft: Draft, step: Step, signal: ClaimContested | ClaimDoubted) -> None:
     """Take back what difference alone had given: it was confirmed as another step's, or may be."""
     held, evidence = step.authentication, step.evidence
-    if held is None or evidence is None or held.id != signal.authentication_id or not evidence.is_difference_alone:
+    if held is None or evidence is None or held.id != signal.authentication_id:
+        return _remember_popups(draft, step, signal)
+    if not evidence.is_difference_alone:
         return draft.nothing(Outcome.STALE)
     if isinstance(signal, ClaimContested):
         return _need_auth(draft, step, Trigger.CLAIMED_ELSEWHERE, candidates=(held,))
     step = _unsettled(draft, step, held, evidence)
     return _need_auth(draft, step, Trigger.DOUBTED, candidates=(held,))
+
+
+def _remember_popups(draft: Draft, step: Step, signal: ClaimContested | ClaimDoubted) -> None:
+    """Let popups be open still of which only a difference said that they were not, where the step has given that up.
+
+    It has something else by now, or nothing; the popup that seemed to have yielded what it had may yield yet. What it
+    has now by difference is not in doubt here: that has a claim of its own.
+    """
+    current = step.evidence.attempt_id if step.evidence is not None and step.evidence.is_difference_alone else None
+    silent = [
+        attempt
+        for attempt in step.attempts
+        if attempt.app_id == signal.app_id
+        and attempt.ended is AttemptEnd.SETTLED
+        and not attempt.settled
+        and attempt.id != current
+    ]
+    if not silent:
+        return draft.nothing(Outcome.STALE)
+    for attempt in silent:
+        until = attempt.opened_at + draft.policy.popup_memory
+        draft.ask(OpenPopup(app_id=signal.app_id, step_id=step.id, attempt_id=attempt.id, until=until))
+    released = signal.authentication_id
+    return draft.ask(ReleaseClaim(app_id=signal.app_id, step_id=step.id, authentication_id=released))
 
 
 def _unsettled(draft: Draft, step: Step, held: Authentication, evidence: Evidence) -> Step:

@@ -26,12 +26,16 @@ class StoreUnavailableError(StoreError):
 
 
 class StaleVersionError(StoreError):
-    """Somebody else committed first. `found` is the session as it was just then, where that is known."""
+    """Somebody else committed first: to what the one fact names, `session_id`, `endpoint_id`, `user_id` or `watch_id`.
+
+    `found` is the session as it was just then, where that is known.
+    """
 
     code = "stale_version"
 
-    def __init__(self, *, session_id: str, found: Session | None = None) -> None:
-        super().__init__(f"session {session_id} changed meanwhile; read it and decide again", session_id=session_id)
+    def __init__(self, *, found: Session | None = None, **changed: str) -> None:
+        ((fact, name),) = changed.items()
+        super().__init__(f"{fact.removesuffix('_id')} {name} changed meanwhile; read it and decide again", **changed)
         self.found = found
 
 

@@ -33,12 +33,12 @@ class Undelivered:
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What is so for everybody. `budget` is the egress group's side and the partner's, `workers` None: unknown."""
+    """What is so for everybody. `budget` is the egress group's side and the partner's, `workers` how many run."""
 
     now: Instant
     policy: Policy
     budget: tuple[Usage, Usage]
-    workers: int | None = None
+    workers: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ class MemoryEndpointStore:
         if session_id is not None and session_id not in self._state.sessions:
             raise SessionNotFoundError(session_id=session_id)
         if (endpoint.tenant_id, endpoint.id) in self._state.endpoints:
-            raise StaleVersionError(session_id=endpoint.id)
+            raise StaleVersionError(endpoint_id=endpoint.id)
         if self._state.deleted.get((endpoint.tenant_id, endpoint.id), 0) > endpoint.created_at:
             raise EndpointNotFoundError(endpoint_id=endpoint.id)
         most, of = (MOST_OF_TENANT, "tenant") if session_id is None else (MOST_OF_SESSION, "session")
@@ -67,7 +67,7 @@ class MemoryEndpointStore:
         if kept is None:
             raise EndpointNotFoundError(endpoint_id=endpoint.id)
         if kept.version != endpoint.version:
-            raise StaleVersionError(session_id=endpoint.id)
+            raise StaleVersionError(endpoint_id=endpoint.id)
         changed = replace(endpoint, version=endpoint.version + 1)
         self._state.endpoints[endpoint.tenant_id, endpoint.id] = changed
         return changed

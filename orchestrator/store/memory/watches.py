@@ -114,7 +114,7 @@ class MemoryWatchStore:
         if watch.lease_token != settlement.token:
             raise LeaseLostError(app_id=settlement.key.app_id)
         if watch.version != settlement.version:
-            raise StaleVersionError(session_id=keys.watch_name(settlement.key))
+            raise StaleVersionError(watch_id=keys.watch_name(settlement.key))
         watch.end_check(
             settlement.due,
             checked_at=settlement.checked_at,

@@ -87,8 +87,9 @@ async def test_a_change_is_written_over_what_was_read(store: AnyStore) -> None:
 
     assert changed == replace(FULL.resume(), version=2)
     assert await store.endpoints.get(TENANT, FULL.id) == changed
-    with pytest.raises(StaleVersionError):
+    with pytest.raises(StaleVersionError) as refused:
         await store.endpoints.change(FULL)
+    assert refused.value.facts == {"endpoint_id": FULL.id}
 
 
 async def test_an_endpoint_that_is_gone_is_not_changed(store: AnyStore) -> None:

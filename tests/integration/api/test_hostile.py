@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.tenants import TENANT_SCOPES, ApiKey, Scope, Tenant, digest_of, key_text
@@ -80,7 +80,7 @@ def test_any_json_on_any_route_is_answered() -> None:
         session, address = runner.run(api.awaiting("Slack"))
         step = address.rpartition("/")[2]
 
-        @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=200)
         @given(route=st.sampled_from(routes(api)), body=JSON, session_id=PATHS | st.just(session["id"]))
         def ask(route: tuple[str, str], body: Any, session_id: str) -> None:
             method, path = route
@@ -127,7 +127,7 @@ def test_a_refusal_is_the_same_by_either_way() -> None:
             problem = answer.json() if answer.is_error else None
             return problem and {name: value for name, value in problem.items() if name != "reference"}
 
-        @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=100)
         @given(route=st.sampled_from(writes), body=JSON, session_id=PATHS | st.just(session["id"]))
         def ask(route: tuple[str, str], body: Any, session_id: str) -> None:
             method, path = route

@@ -31,7 +31,7 @@ WITH_SERVERS_KEY: Final = {"Authorization": f"Bearer {KEY}"}
 
 async def eventually(is_so: Callable[[], Awaitable[object]]) -> None:
     """Wait until something is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await is_so():  # noqa: ASYNC110 - what it looks at tells nobody
             await asyncio.sleep(0.05)
 

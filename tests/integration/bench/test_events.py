@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.support.patience import RUNS_WITHIN_S
+
 SMALL = ("--rounds", "1", "--each", "1", "--rate", "20", "--seconds", "2", "--jobs", "10", "--sessions", "50", "--json")
 
 
@@ -15,7 +17,7 @@ SMALL = ("--rounds", "1", "--each", "1", "--rate", "20", "--seconds", "2", "--jo
 def test_every_figure_is_measured() -> None:
     """Real processes, a real store; ours costs less than a job for each message."""
     command = [sys.executable, "-m", "bench.events", *SMALL]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=110).stdout
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=RUNS_WITHIN_S).stdout
     figures = json.loads(said.splitlines()[-1])
 
     assert {"events_per_s", "event_p99_ms", "rq_per_s"} <= figures.keys()

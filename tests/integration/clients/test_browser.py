@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from tests.support.clients import NODE, ROOT
+from tests.support.patience import RUNS_WITHIN_S
 
 WEB: Final = ROOT / "api" / "web"
 PACKAGE: Final = ROOT / "clients" / "browser"
@@ -167,7 +168,9 @@ def test_a_server_may_import_it_and_render(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((WEB / name).read_bytes())
     (tmp_path / "server.mjs").write_text(ON_A_SERVER, encoding="utf-8")
     (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    done = subprocess.run([NODE, "server.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [NODE, "server.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=RUNS_WITHIN_S
+    )
 
     assert done.stdout == "starting 0 true true\n", done.stderr
 
@@ -177,7 +180,9 @@ def test_a_backend_that_gives_no_new_token_is_asked_a_few_times(tmp_path: Path) 
     (tmp_path / "connect.js").write_bytes((WEB / "connect.js").read_bytes())
     (tmp_path / "page.mjs").write_text(WITHOUT_A_BACKEND, encoding="utf-8")
     (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
-    done = subprocess.run([NODE, "page.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [NODE, "page.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=RUNS_WITHIN_S
+    )
 
     assert (done.stdout, done.stderr) == ("6\n", "")
 
@@ -216,7 +221,7 @@ def _waited(folder: Path, *arguments: str) -> int:
     (folder / "page.mjs").write_text(API_IN_TROUBLE, encoding="utf-8")
     (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     command = [NODE, "page.mjs", *arguments]
-    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True, timeout=RUNS_WITHIN_S)
     assert done.stderr == ""
     return int(done.stdout)
 
@@ -226,7 +231,9 @@ def test_the_package_is_the_served_file_with_types(tmp_path: Path) -> None:
     """What is packed is what the API serves, byte for byte, and TypeScript holds callers to its types."""
     environment = os.environ | {"PATH": f"{Path(NODE).parent}:{os.environ['PATH']}"}
     pack = ["npm", "pack", "--json", "--pack-destination", str(tmp_path)]
-    done = subprocess.run(pack, cwd=PACKAGE, env=environment, check=True, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        pack, cwd=PACKAGE, env=environment, check=True, capture_output=True, text=True, timeout=RUNS_WITHIN_S
+    )
     (packed,) = json.loads(done.stdout[done.stdout.index("[") :])
     installed = tmp_path / "node_modules" / "zapwright-connect"
     with tarfile.open(tmp_path / packed["filename"]) as archive:
@@ -237,7 +244,12 @@ def test_the_package_is_the_served_file_with_types(tmp_path: Path) -> None:
     (tmp_path / "react-stub.mts").write_text(REACT, encoding="utf-8")
     (tmp_path / "tsconfig.json").write_text(json.dumps(STRICT), encoding="utf-8")
     checked = subprocess.run(
-        [NODE, str(TSC), "--project", "."], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=100
+        [NODE, str(TSC), "--project", "."],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=RUNS_WITHIN_S,
     )
 
     assert checked.returncode == 0, checked.stdout

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from tests.support.clients import NODE, ROOT
+from tests.support.patience import RUNS_WITHIN_S
 
 CLIENT: Final = ROOT / "clients" / "node"
 TSC: Final = CLIENT / "node_modules" / "typescript" / "bin" / "tsc"
@@ -50,7 +51,9 @@ STRICT: Final = {
 
 def test_its_own_tests_pass() -> None:
     """By Node's own test runner."""
-    done = subprocess.run([NODE, "--test"], cwd=CLIENT, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [NODE, "--test"], cwd=CLIENT, check=False, capture_output=True, text=True, timeout=RUNS_WITHIN_S
+    )
 
     assert done.returncode == 0, done.stdout
     assert "# pass 7" in done.stdout
@@ -61,7 +64,9 @@ def test_the_package_holds_its_types_and_typescript_holds_callers_to_them(tmp_pa
     """What is packed is what a stranger installs; a misspelt argument is found before it runs."""
     environment = os.environ | {"PATH": f"{Path(NODE).parent}:{os.environ['PATH']}"}
     pack = ["npm", "pack", "--json", "--pack-destination", str(tmp_path)]
-    packed = subprocess.run(pack, cwd=CLIENT, check=True, capture_output=True, text=True, timeout=60, env=environment)
+    packed = subprocess.run(
+        pack, cwd=CLIENT, check=True, capture_output=True, text=True, timeout=RUNS_WITHIN_S, env=environment
+    )
     installed = tmp_path / "node_modules" / "zapwright-client"
     with tarfile.open(tmp_path / json.loads(packed.stdout[packed.stdout.index("[") :])[0]["filename"]) as archive:
         archive.extractall(tmp_path, filter="data")
@@ -70,7 +75,7 @@ def test_the_package_holds_its_types_and_typescript_holds_callers_to_them(tmp_pa
     (tmp_path / "caller.mts").write_text(CALLER, encoding="utf-8")
     (tmp_path / "tsconfig.json").write_text(json.dumps(STRICT), encoding="utf-8")
     checked = subprocess.run(
-        [NODE, str(TSC), "--project", str(tmp_path)], check=False, capture_output=True, text=True, timeout=60
+        [NODE, str(TSC), "--project", str(tmp_path)], check=False, capture_output=True, text=True, timeout=RUNS_WITHIN_S
     )
 
     assert checked.returncode == 0, checked.stdout

@@ -13,6 +13,7 @@ import pytest
 from zapwright_client import AsyncClient, Client
 
 from tests.support.clients import ROOT
+from tests.support.patience import RUNS_WITHIN_S
 
 CLIENT: Final = ROOT / "clients" / "python"
 CALLER: Final = """
@@ -34,7 +35,7 @@ async def both(client: Client, other: AsyncClient) -> StepState:
 def built(folder: Path) -> Path:
     """Build the wheel."""
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=CLIENT, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, cwd=CLIENT, check=True, capture_output=True, timeout=RUNS_WITHIN_S)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -50,7 +51,12 @@ def test_the_wheel_holds_the_package_and_needs_httpx(tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(wheel)!r}); import zapwright_client; print(zapwright_client.__file__)"
     )
     used = subprocess.run(
-        [sys.executable, "-c", program], check=False, capture_output=True, text=True, cwd=tmp_path, timeout=60
+        [sys.executable, "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=RUNS_WITHIN_S,
     )
 
     package = CLIENT / "zapwright_client"
@@ -82,7 +88,7 @@ def test_mypy_holds_callers_to_the_types(tmp_path: Path) -> None:
         text=True,
         cwd=tmp_path,
         env={"MYPYPATH": str(CLIENT), "PATH": ""},
-        timeout=110,
+        timeout=RUNS_WITHIN_S,
     )
 
     assert checked.returncode == 0, checked.stdout

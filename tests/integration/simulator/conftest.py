@@ -19,7 +19,7 @@ class Served:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def client(self, token: str | None = "sim-alice", *, timeout_s: float = 10) -> httpx.Client:
+    def client(self, token: str | None = "sim-alice", *, timeout_s: float = 60) -> httpx.Client:
         """Return a client with this token, which does not look for proxies."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, trust_env=False)
@@ -39,14 +39,14 @@ def serving(world: World) -> Iterator[Served]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not server.started and thread.is_alive() and time.monotonic() < deadline:
                 time.sleep(0.005)
             assert server.started
             yield Served(address_of(listening))
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
 
 

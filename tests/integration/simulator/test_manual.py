@@ -17,6 +17,7 @@ from simulator.oauth import TOKENS
 from simulator.routes import ROUTES
 from simulator.switches import Fault, Rule, Switches
 from tests.integration.simulator.conftest import Served
+from tests.support.patience import RUNS_WITHIN_S
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 MANUAL: Final = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
@@ -70,7 +71,7 @@ def test_the_example_in_python_runs() -> None:
     """As it stands, in an interpreter of its own."""
     (source,) = re.findall(r"```python\n(.*?)```", MANUAL, re.DOTALL)
     done = subprocess.run(
-        [sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=RUNS_WITHIN_S, check=True
     )
 
     assert "'HubSpot'" in done.stdout

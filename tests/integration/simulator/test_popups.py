@@ -53,7 +53,7 @@ class Browser:
 
     def __init__(self, served: Served) -> None:
         self.url = served.url
-        self._client = httpx.Client(base_url=served.url, timeout=10, follow_redirects=True, trust_env=False)
+        self._client = httpx.Client(base_url=served.url, timeout=60, follow_redirects=True, trust_env=False)
 
     def close(self) -> None:
         self._client.close()

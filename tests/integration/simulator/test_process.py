@@ -71,14 +71,14 @@ def test_a_simulator_that_is_told_to_stop_stops(tmp_path: Path, stop: signal.Sig
     options = ("--data-dir", str(tmp_path))
     with (
         simulator(*options, "--switches", '{"rules": {"r": {"fault": "hang"}}}') as (process, client),
-        socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=10) as hanging,
+        socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=60) as hanging,
     ):
         hanging.sendall(b"GET /v2/apps HTTP/1.1\r\nHost: x\r\n\r\n")
         while not client.get("/_control/faults").json()["met"]["r"]:
             pass
         process.send_signal(stop)
 
-        assert process.wait(10) in {0, -stop}
+        assert process.wait(60) in {0, -stop}
         assert hanging.recv(1) == b""
     with simulator(*options) as (_, client):
         assert client.get("/v2/apps").status_code == 200

@@ -19,7 +19,7 @@ def rule(fault: str, **members: object) -> object:
 def connected(served: Served) -> socket.socket:
     """Connect to the simulator."""
     host, _, port = served.url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def test_a_listing_is_paged_over_absolute_links(served: Served) -> None:
@@ -94,7 +94,7 @@ def test_a_request_meets_a_fault_once_all_of_it_has_come(served: Served) -> None
         is_read = connection.recv(12)
         amid = client.get("/_control/faults").json()["met"]
         connection.sendall(b"a=")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while client.get("/_control/faults").json()["met"] == amid:
             assert time.monotonic() < deadline
 

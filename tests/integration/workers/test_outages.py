@@ -40,7 +40,7 @@ async def test_workers_outlive_a_store_that_is_gone_for_ten_seconds(frail_site: 
         site.valkey.start()
         await site.hint(told, HintKind.FINISHED)
         for waiting in (told, gone):
-            step = await site.resolution(waiting, within_s=20)
+            step = await site.resolution(waiting, within_s=60)
             assert step.authentication is not None
             assert step.authentication.id == made[waiting]
 
@@ -56,7 +56,7 @@ async def test_a_worker_that_starts_before_the_store_waits_for_it(frail_site: Si
     with site.worker(is_awaited=False) as worker:
         await come_true(lambda: _said(worker, "store_away"), what=worker.output)
         site.valkey.start()
-        step = await site.resolution(waiting, within_s=20)
+        step = await site.resolution(waiting, within_s=60)
 
     assert step.authentication is not None
     assert step.authentication.id == made

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.core import errors
 from orchestrator.core.errors.base import ZapwrightError
 from orchestrator.core.errors.sessions import IllegalSignalError, SessionLockedError, SessionNotFoundError
+from orchestrator.core.errors.store import StaleVersionError
 from orchestrator.core.errors.upstream import UpstreamBusyError
 from orchestrator.core.machine import Trigger
 from orchestrator.core.session import SessionStatus, StepState
@@ -38,6 +39,14 @@ def test_an_error_says_what_happened_to_which_session() -> None:
 
     assert "zs00nothing" in str(error)
     assert error.facts == {"session_id": "zs00nothing"}
+
+
+def test_what_changed_meanwhile_is_called_what_it_is() -> None:
+    """An endpoint that others change all the time is no session, to people or to programs."""
+    errors = [StaleVersionError(session_id="zs0"), StaleVersionError(endpoint_id="wh0")]
+
+    assert [error.message.partition(" changed meanwhile;")[0] for error in errors] == ["session zs0", "endpoint wh0"]
+    assert [error.facts for error in errors] == [{"session_id": "zs0"}, {"endpoint_id": "wh0"}]
 
 
 def test_a_busy_upstream_says_when_to_come_back() -> None:

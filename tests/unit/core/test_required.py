@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.errors.credentials import SignInRequiredError
+from orchestrator.core.errors.links import ConnectLinkNotFoundError
 from orchestrator.core.errors.sessions import SessionLockedError, StepNotFoundError
 from orchestrator.core.ports.credentials import CredentialState, Standing
-from orchestrator.core.required import active, require_open, step_of
+from orchestrator.core.required import active, link_of, require_open, step_of
 from orchestrator.core.session import SessionStatus
 from orchestrator.core.signals import SessionCancelled
 from tests.support.stories import Story
@@ -33,6 +34,16 @@ def test_a_step_that_a_session_has_not_is_refused_by_both_their_ids() -> None:
         step_of(session, "st9")
 
     assert refused.value.facts == {"session_id": session.id, "step_id": "st9"}
+
+
+def test_a_connect_link_that_a_step_has_not_is_refused_by_all_their_ids() -> None:
+    """Whoever asked sees which of them was wrong."""
+    session = Story().choose("slack").session
+    (step,) = session.steps
+    with pytest.raises(ConnectLinkNotFoundError) as refused:
+        link_of(session, step, "cl9")
+
+    assert refused.value.facts == {"session_id": session.id, "step_id": step.id, "link_id": "cl9"}
 
 
 def test_an_open_session_is_let_through_and_an_ended_one_refused_by_its_status() -> None:

@@ -65,7 +65,7 @@ class Known:
     now: Instant = NOON
     held: int = 3
     cooldown_until: Instant = 0
-    workers: int | None = 2
+    workers: int = 2
     watch: Watch | None = None
     credential: Standing | None = ACTIVE
     undelivered: tuple[Undelivered, ...] = ()
@@ -389,7 +389,6 @@ DUE = NOON + MINUTE
         ({}, Known(now=DUE + SECOND, workers=0), "worker_missing", Verdict.WORKING),
         ({}, Known(now=DUE + STUCK_AFTER, workers=0), "worker_missing", Verdict.STUCK),
         ({}, Known(now=DUE + MINUTE, cooldown_until=DUE + 2 * MINUTE), "cooldown", Verdict.STUCK),
-        ({}, Known(now=DUE + SECOND, workers=None), "check_due", Verdict.WORKING),
         ({}, Known(now=DUE + SECOND, held=60), "budget_used_up", Verdict.WORKING),
         ({}, Known(now=DUE + MINUTE, held=60), "budget_used_up", Verdict.STUCK),
     ],

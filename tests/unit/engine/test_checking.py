@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Final
 
 import pytest
@@ -31,6 +31,7 @@ from orchestrator.core.session import (
 )
 from orchestrator.core.signals import PopupCancelled, SessionCancelled
 from orchestrator.store.limits import Limits
+from tests.support.failovers import lost
 from tests.support.interference import Call, Fuse, Killed, Script, lost_answer
 from tests.support.scenes import LEASE, TENANT, Scene
 from tests.support.upstreams import EGRESS, PARTNER
@@ -560,6 +561,33 @@ async def test_who_comes_to_wait_before_the_commit_is_checked_for_as_well(scene:
 
     assert (watch.lease_token, watch.next_check_at) == (None, came_at)
     assert (await scene.given(session), await scene.given(rival)) == ("new", "rivals")
+
+
+@pytest.mark.parametrize("reading", range(3))
+async def test_what_a_failover_loses_amid_a_check_makes_it_forget_nobody(scene: Scene, reading: int) -> None:
+    """Somebody comes to wait and leaves. The check reads that, and then it is lost: they wait, and are looked after."""
+    first = await finished(scene)
+    rivals: list[Session] = []
+    readings = count()
+
+    async def failing_over(name: str, call: Call) -> object:
+        if name == "upstream.authentications":
+            await scene.here.engine.apply(first.key, SessionCancelled())
+            rivals.append(await scene.waiting("ann", "at-2"))
+        if not rivals or not name.endswith((".load", ".load_with_sessions")) or next(readings) != reading:
+            return await call()
+        with lost(scene.store):
+            await scene.here.engine.apply(rivals[0].key, SessionCancelled())
+            answer = await call()
+        scene.clock.advance(SECOND)
+        return answer
+
+    await scene.process(failing_over).look()
+    first_due = rivals[0].steps[0].attempts[0].opened_at + MINUTE
+    watch = await scene.watch("ann")
+
+    assert watch.next_check_at is not None
+    assert watch.next_check_at <= first_due
 
 
 class _Before:

@@ -12,8 +12,10 @@ import pytest
 from orchestrator.core import schedule
 from orchestrator.core.effects import Due
 from orchestrator.core.errors.base import ZapwrightError
-from orchestrator.core.session import MINUTE, SECOND, HintKind, Session
+from orchestrator.core.errors.sessions import SessionNotFoundError
+from orchestrator.core.session import MINUTE, SECOND, HintKind, Session, Step
 from orchestrator.core.signals import PopupCancelled, SessionCancelled
+from tests.support.failovers import lost
 from tests.support.interference import Call
 from tests.support.scenes import Scene
 
@@ -89,10 +91,34 @@ class Meddlers:
         return f"{kind}-{next(self._names)}"
 
 
+class FailingOver:
+    """A process that reads what is then lost: somebody did something just before, and others do something after."""
+
+    def __init__(self, scene: Scene, meddlers: Meddlers, chance: Random) -> None:
+        self._scene = scene
+        self._meddlers = meddlers
+        self._chance = chance
+
+    async def __call__(self, name: str, call: Call) -> Any:
+        """Make the call, of which there may be nothing left afterwards."""
+        if not name.startswith("watches.load") or self._chance.random() < 1 / 3:
+            return await call()
+        with lost(self._scene.store):
+            await self._meddlers.act()
+            answer = await call()
+        self._scene.clock.advance(SECOND)
+        await self._meddlers.act()
+        return answer
+
+
 async def wanted(scene: Scene, sessions: list[Session]) -> Due | None:
-    """Return when those who wait want the next check, after those that were made."""
+    """Return when those who wait want the next check, after those that were made; who was lost waits no more."""
     checks = (await scene.watch("ann")).checks
-    steps = [step for session in sessions if (now := await scene.now(session)).is_open for step in now.steps]
+    steps: list[Step] = []
+    for session in sessions:
+        with suppress(SessionNotFoundError):
+            now = await scene.now(session)
+            steps += now.steps if now.is_open else ()
     found = [schedule.due(step, checked_at=checks[-1] if checks else None) for step in steps]
     dues = [due for due in found if due is not None]
     return reduce(Due.__or__, dues) if dues else None
@@ -120,3 +146,22 @@ async def test_whatever_happens_amid_a_check_nobody_is_forgotten_or_given_what_i
 
     assert len(held) == len(set(held))
     assert all(meddlers.told.get(one, session_id) == session_id for session_id, one in given.items() if one)
+
+
+@pytest.mark.parametrize("walk", range(WALKS))
+async def test_whatever_failovers_lose_amid_a_check_nobody_who_waits_is_forgotten(walk: int) -> None:
+    """What it read may not be so any more, nor ever have been for those who act next."""
+    scene, chance = Scene(), Random(walk)
+    await scene.sign_in("ann")
+    meddlers = Meddlers(scene, chance)
+    worker = scene.process(FailingOver(scene, meddlers, chance))
+    for _ in range(8):
+        for _ in range(chance.randrange(4)):
+            await meddlers.act()
+        await worker.look()
+        watch, due = await scene.watch("ann"), await wanted(scene, meddlers.sessions)
+        assert watch.lease_token is None
+        if due is not None and due.soonest is not None:
+            assert watch.next_check_at is not None
+            assert watch.next_check_at <= max(due.soonest, scene.clock.now())
+        scene.clock.advance(chance.choice([0, SECOND, 4 * SECOND, 30 * SECOND]))
