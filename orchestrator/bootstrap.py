@@ -279,7 +279,14 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             clock=clock,
             chance=chance,
         ),
-        filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
+        filler=Filler(
+            engine=engine,
+            commits=commits,
+            sessions=store.sessions,
+            credentials=credentials,
+            upstream=upstream,
+            ids=ids,
+        ),
         creator=creator,
         supplier=Supplier(
             engine=engine,

@@ -170,7 +170,14 @@ class Scene:
                 chance=lambda: 0.5,
             ),
             creator=creator,
-            filler=Filler(commits=commits, sessions=sessions, credentials=credentials, upstream=upstream, ids=ids),
+            filler=Filler(
+                engine=engine,
+                commits=commits,
+                sessions=sessions,
+                credentials=credentials,
+                upstream=upstream,
+                ids=ids,
+            ),
             supplier=Supplier(
                 engine=engine,
                 commits=commits,
