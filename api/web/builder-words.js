@@ -338,7 +338,7 @@ const PROBLEMS = {
   fields_unanswered: "Zapier’s answer to what was filled in before is still awaited.",
   authentication_not_usable: "Zapier does not show this account any more. Choose another, or connect one.",
   step_not_usable: "Something that this step had is gone. See above what it needs now.",
-  upstream_busy: "Zapier can take no more questions right now. Try again in a moment.",
+  upstream_busy: "Zapier cannot be asked right now. Try again in a moment.",
   upstream_unavailable: "Zapier does not answer right now. Try again in a moment.",
   session_not_found: "This Zap is no longer kept.",
   inputs_flawed: "Something is not filled in as it must be. Look at the steps above.",

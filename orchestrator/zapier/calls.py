@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 _SENDABLE_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _MOST_OTHER_TOKENS: Final = 2
 _RETRY_AFTER: Final = "Retry-After"
+_AWAY: Final = "Zapier is not available, and asks to be left alone for a while"
 _SUCCESS: Final = range(200, 300)
 _REFUSAL: Final = range(400, 500)
 _PASSING: Final = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -183,6 +184,8 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
             raise UpstreamUnavailableError(problem=f"not reached: {flaw}")
         case Unanswered(flaw=flaw):
             raise UpstreamUnavailableError(problem=f"no answer: {flaw}")
+        case Answer(status=HTTPStatus.SERVICE_UNAVAILABLE) if asks_to_wait(outcome):
+            raise UpstreamBusyError(retry_after=wait_of(outcome, now), why=_AWAY)
         case Answer() if asks_to_wait(outcome):
             raise UpstreamBusyError(retry_after=wait_of(outcome, now))
         case Answer(status=status) if status in _REFUSAL:
