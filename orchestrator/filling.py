@@ -32,8 +32,8 @@ Answer = TypeVar("Answer")
 WRITES = "WRITE"
 """The type of action that changes something elsewhere."""
 
-MOST_PAGES_SEARCHED = 20
-"""How many pages of choices are looked through for words: Zapier searches for nobody."""
+MOST_PAGES_SEARCHED = 5
+"""How many pages of choices one question looks through for words, each a call: Zapier searches for nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +49,11 @@ class Filling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Choices that match. `cursor` continues them; `is_whole`: all that there are were looked at."""
+    """Choices that match, out of so many that were `looked_through`. `cursor` looks on; None: these were the last."""
 
     choices: tuple[Choice, ...]
     cursor: str | None
-    is_whole: bool
+    looked_through: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,13 +153,15 @@ class Filler:
             raise FieldNotFoundError(step_id=step_id, field=field_id)
         use, words = place.use(others), (query or "").casefold().split()
         found: list[Choice] = []
+        looked_through = 0
         for _ in range(MOST_PAGES_SEARCHED if words else 1):
             page = await self._answer(place, self._upstream.choices(place.credential, use, field_id, cursor=cursor))
             found += [one for one in page.choices if _matches(one, words)]
+            looked_through += len(page.choices)
             cursor = page.cursor
             if cursor is None:
                 break
-        return Found(choices=tuple(found), cursor=cursor, is_whole=cursor is None)
+        return Found(choices=tuple(found), cursor=cursor, looked_through=looked_through)
 
     async def outputs(self, key: SessionKey, step_id: str, *, live: bool) -> tuple[Output, ...]:
         """Return what the step will give to later ones. Raises as `look`.

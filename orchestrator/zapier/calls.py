@@ -22,7 +22,7 @@ from orchestrator.core.ports.tokens import Access
 from orchestrator.core.retry_after import date_of
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
-from orchestrator.zapier.permits import Purse
+from orchestrator.zapier.permits import NO_ROOM, Purse
 from orchestrator.zapier.refusals import problem_of, retry_after
 
 log = structlog.get_logger(__name__)
@@ -184,10 +184,9 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
             raise UpstreamUnavailableError(problem=f"not reached: {flaw}")
         case Unanswered(flaw=flaw):
             raise UpstreamUnavailableError(problem=f"no answer: {flaw}")
-        case Answer(status=HTTPStatus.SERVICE_UNAVAILABLE) if asks_to_wait(outcome):
-            raise UpstreamBusyError(retry_after=wait_of(outcome, now), why=_AWAY)
-        case Answer() if asks_to_wait(outcome):
-            raise UpstreamBusyError(retry_after=wait_of(outcome, now))
+        case Answer(status=status) if asks_to_wait(outcome):
+            why = NO_ROOM if status == HTTPStatus.TOO_MANY_REQUESTS else _AWAY
+            raise UpstreamBusyError(retry_after=wait_of(outcome, now), why=why)
         case Answer(status=status) if status in _REFUSAL:
             raise UpstreamRefusedError(status=status, problem=problem_of(outcome.body, token=token))
         case Answer(status=status) if status not in _SUCCESS:

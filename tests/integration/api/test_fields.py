@@ -272,20 +272,31 @@ async def test_choices_depend_on_what_is_filled_in(api: Deployment) -> None:
 
 
 async def test_words_are_looked_for_in_ten_thousand_choices(api: Deployment) -> None:
-    """A bounded number of pages at a time; the cursor goes on with the search, and pages that were read are kept."""
+    """Five pages at a time; the answer says how many choices those had, and its cursor goes on with the search."""
     address = await usable(api, "Slack", "channel_message")
+    await form(api, address)
+    before = await api.asked()
 
-    near = await chosen(api, address, "channel", query="channel 1234")
+    near = await chosen(api, address, "channel", query="channel 321")
     asked = await api.asked()
-    again = await chosen(api, address, "channel", query="channel 1234")
+    again = await chosen(api, address, "channel", query="channel 321")
     asked_then = await api.asked()
-    far = near
-    while far["cursor"] and not far["choices"]:
-        far = await chosen(api, address, "channel", query="archived", cursor=far["cursor"])
+    far, looked = near, [near["looked_through"]]
+    while far["cursor"] and not any(one["label"] == "channel 1234" for one in far["choices"]):
+        far = await chosen(api, address, "channel", query="channel 1234", cursor=far["cursor"])
+        looked.append(far["looked_through"])
 
-    assert [one["label"] for one in near["choices"]] == ["channel 1234"]
+    assert ([one["label"] for one in near["choices"]], asked - before) == (["channel 321"], 5)
     assert (again, asked_then) == (near, asked)
-    assert near["cursor"]
+    assert (looked, [one["label"] for one in far["choices"]]) == ([500, 500, 500], ["channel 1234"])
+
+
+async def test_all_choices_that_were_looked_through_are_counted_without_words_too(api: Deployment) -> None:
+    """A page is all that it has, and its end is said."""
+    address = await usable(api, "Google Sheets", "create_row")
+    page = await chosen(api, address, "spreadsheet")
+
+    assert (page["looked_through"], len(page["choices"]), page["cursor"]) == (60, 60, None)
 
 
 async def test_a_field_without_choices_has_none_and_an_unknown_one_is_not_found(api: Deployment) -> None:
