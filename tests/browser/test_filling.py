@@ -95,7 +95,9 @@ async def test_an_app_of_others_has_no_such_form(builder: Builder) -> None:
     await expect(builder.step(1).get_by_role("form")).to_have_count(0)
 
 
-async def test_a_step_is_carried_out_once_somebody_confirmed(builder: Builder, installation: Installation) -> None:
+async def test_a_step_is_carried_out_once_somebody_confirmed(  # noqa: PLR0915 - one story
+    builder: Builder, installation: Installation
+) -> None:
     """With a value in place of what an earlier step gives; what came of it is shown, and what failed said."""
     await builder.connect_account("tess", "Slack")
     await builder.begin("tess", "Formatter", "Slack")
