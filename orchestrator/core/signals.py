@@ -270,17 +270,19 @@ class AuthenticationsListed:
 
 @value
 class ClaimContested:
-    """The authentication a step has by difference alone was confirmed as another's."""
+    """The authentication a step has, or had, by difference alone was confirmed as another's."""
 
     step_id: str
+    app_id: str
     authentication_id: str
 
 
 @value
 class ClaimDoubted:
-    """The authentication a step has by difference alone may have come from a popup that nobody had heard of."""
+    """The authentication a step has, or had, by difference alone may be of a popup that nobody had heard of."""
 
     step_id: str
+    app_id: str
     authentication_id: str
 
 

@@ -294,6 +294,7 @@ async def _work(api: KilledApi, simulator_url: str, *, chance: Random) -> Outcom
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_every_post_is_repeated_while_the_api_is_killed_ten_times(tmp_path: Path) -> None:
     """64 clients, each request with its own key: one session, step, attempt, signal and Zap for each of them.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
-from orchestrator.core.effects import ClaimAuthentication, Untouched
+from orchestrator.core.effects import ClaimAuthentication, OpenPopup, Untouched
 from orchestrator.core.errors.sessions import IllegalSignalError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.watches import Claim, Waiter
 from orchestrator.core.required import step_of
-from orchestrator.core.session import AttemptEnd, Session, SessionStatus, Step
+from orchestrator.core.session import Attempt, AttemptEnd, Session, SessionStatus, Step
 from orchestrator.core.signals import ClaimContested, ClaimDoubted
 from orchestrator.core.values import replace, value
 
@@ -100,6 +100,11 @@ class Draft:
         attempts = tuple(replace(attempt, ended=end) if attempt.ended is None else attempt for attempt in step.attempts)
         return self.put(replace(step, attempts=attempts))
 
+    def remember_popup(self, step: Step, attempt: Attempt) -> None:
+        """Let the attempt's popup be open: from now on it may explain what is new, as long as one that opens now."""
+        until = self.now + self.policy.popup_memory
+        self.ask(OpenPopup(app_id=attempt.app_id, step_id=step.id, attempt_id=attempt.id, until=until))
+
     def claim(self, step: Step, authentication_id: str, *, app_id: str, by_difference: bool) -> None:
         """Keep the authentication from being given to another step by difference.
 
@@ -107,7 +112,7 @@ class Draft:
         """
         holder = self.holder(step, self.claims.get(authentication_id))
         if holder is not None and not by_difference:
-            contested = ClaimContested(step_id=holder.step_id, authentication_id=authentication_id)
+            contested = ClaimContested(step_id=holder.step_id, app_id=app_id, authentication_id=authentication_id)
             self._displacements.append(Displacement(session_id=holder.session_id, signal=contested))
         self.claims[authentication_id] = Claim(at=self.now, holder=self.waiter(step) if by_difference else None)
         self.ask(
@@ -121,7 +126,7 @@ class Draft:
         for authentication_id, claim in watch.claims.items():
             holder = self.holder(step, claim)
             if holder is not None and claim.at >= since:
-                doubted = ClaimDoubted(step_id=holder.step_id, authentication_id=authentication_id)
+                doubted = ClaimDoubted(step_id=holder.step_id, app_id=app_id, authentication_id=authentication_id)
                 self._displacements.append(Displacement(session_id=holder.session_id, signal=doubted))
         self.rely_on(Untouched(app_id=app_id, version=watch.version))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from orchestrator.core import machine
 from orchestrator.core.attribution import Found, NothingNew, Offered, attribute, barred_since, news
 from orchestrator.core.decide.popups import MOST_MESSAGES_KEPT
-from orchestrator.core.effects import ClosePopup, NoOtherPopup, OpenPopup, ReleaseClaim, Unclaimed
+from orchestrator.core.effects import ClosePopup, NoOtherPopup, ReleaseClaim, Unclaimed
 from orchestrator.core.errors.attempts import AuthenticationNotUsableError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
@@ -106,12 +106,37 @@ def selected(draft: Draft, step: Step, signal: AuthenticationSelected) -> None:
 def taken_back(draft: Draft, step: Step, signal: ClaimContested | ClaimDoubted) -> None:
     """Take back what difference alone had given: it was confirmed as another step's, or may be."""
     held, evidence = step.authentication, step.evidence
-    if held is None or evidence is None or held.id != signal.authentication_id or not evidence.is_difference_alone:
+    if held is None or evidence is None or held.id != signal.authentication_id:
+        return _remember_popups(draft, step, signal)
+    if not evidence.is_difference_alone:
         return draft.nothing(Outcome.STALE)
     if isinstance(signal, ClaimContested):
         return _need_auth(draft, step, Trigger.CLAIMED_ELSEWHERE, candidates=(held,))
     step = _unsettled(draft, step, held, evidence)
     return _need_auth(draft, step, Trigger.DOUBTED, candidates=(held,))
+
+
+def _remember_popups(draft: Draft, step: Step, signal: ClaimContested | ClaimDoubted) -> None:
+    """Let popups be open still of which only a difference said that they were not, where the step has given that up.
+
+    It has something else by now, or nothing; the popup that seemed to have yielded what it had may yield yet. What it
+    has now by difference is not in doubt here: that has a claim of its own.
+    """
+    current = step.evidence.attempt_id if step.evidence is not None and step.evidence.is_difference_alone else None
+    silent = [
+        attempt
+        for attempt in step.attempts
+        if attempt.app_id == signal.app_id
+        and attempt.ended is AttemptEnd.SETTLED
+        and not attempt.settled
+        and attempt.id != current
+    ]
+    if not silent:
+        return draft.nothing(Outcome.STALE)
+    for attempt in silent:
+        draft.remember_popup(step, attempt)
+    released = signal.authentication_id
+    return draft.ask(ReleaseClaim(app_id=signal.app_id, step_id=step.id, authentication_id=released))
 
 
 def _unsettled(draft: Draft, step: Step, held: Authentication, evidence: Evidence) -> Step:
@@ -121,11 +146,8 @@ def _unsettled(draft: Draft, step: Step, held: Authentication, evidence: Evidenc
         is_the_one = attempt.id == evidence.attempt_id
         attempts.append(replace(attempt, ended=AttemptEnd.OFFERED) if is_the_one else attempt)
         if is_the_one:
-            app_id, until = attempt.app_id, draft.now + draft.policy.popup_memory
-            draft.ask(
-                ReleaseClaim(app_id=app_id, step_id=step.id, authentication_id=held.id),
-                OpenPopup(app_id=app_id, step_id=step.id, attempt_id=attempt.id, until=until),
-            )
+            draft.ask(ReleaseClaim(app_id=attempt.app_id, step_id=step.id, authentication_id=held.id))
+            draft.remember_popup(step, attempt)
     return draft.put(replace(step, attempts=tuple(attempts)))
 
 

@@ -575,5 +575,30 @@ TestPopups = Popups.TestCase
 TestPopups.settings = settings(max_examples=100, stateful_step_count=40)
 
 
+def test_a_difference_that_was_overtaken_ends_its_popup_only_until_it_is_in_doubt() -> None:
+    """A step was given what a popup unheard of had made, then its own by a message: its popup was open all the time.
+
+    What that makes at last is new to another step that waits, and not that step's.
+    """
+    life = Popups()
+    life.begin(first="gmail", others=["slack", "slack"])
+    life.logs_in(which=1, duration=1, repairs=False, is_heard=False)
+    rival = life.rivals().index((life.with_app()[1], life.with_app()[2]))
+    _, another_s = life.rivals()[rival]
+    life.logs_in_unheard_while_another_waits(which=1 - rival, duration=1, repairs=False, is_first=False)
+    for post in (0, 1):
+        life.hears_a_message_and_looks(which=post)
+    life.finishes_a_popup(which=0, repairs=False, elsewhere=False)
+    life.opens_a_popup(which=2, is_fresh=False, lag=0)
+    life.teardown()
+    waited = life.world.sessions[another_s[0].id].step(another_s[1].id)
+
+    assert waited is not None
+    assert (waited.state, [one.id for one in waited.candidates]) == (
+        StepState.NEEDS_AUTH,
+        [life.world.posts[-1].authentication_id],
+    )
+
+
 def _always(signal: Signal) -> Callable[[Session], Signal]:
     return lambda _: signal

@@ -92,7 +92,7 @@ def test_what_difference_gave_is_taken_back_when_it_was_anothers() -> None:
     story = waiting().later(MINUTE)
     story.feed(story.listed("old", "new"), state=RESOLVED)
 
-    contested = ClaimContested(step_id=story.step().id, authentication_id="new")
+    contested = ClaimContested(step_id=story.step().id, app_id="slack", authentication_id="new")
     story.feed(contested, state=NEEDS, reason=Reason.CLAIMED_ELSEWHERE)
     assert story.candidates == ["new"]
 
@@ -101,9 +101,9 @@ def test_what_difference_gave_is_taken_back_when_it_may_be_anothers() -> None:
     """It is offered, nobody has it, and the popup that seemed to have made it may still make another."""
     story = waiting().open("a2").later(MINUTE)
     story.feed(story.listed("old", "new"), state=RESOLVED)
-    story.feed(ClaimDoubted(step_id=story.step().id, authentication_id="other"), outcome=Outcome.STALE)
+    story.feed(ClaimDoubted(step_id=story.step().id, app_id="slack", authentication_id="other"), outcome=Outcome.STALE)
 
-    doubted = ClaimDoubted(step_id=story.step().id, authentication_id="new")
+    doubted = ClaimDoubted(step_id=story.step().id, app_id="slack", authentication_id="new")
     story.feed(doubted, tells=[EventName.AUTH_NEEDED], state=NEEDS, reason=Reason.AMBIGUOUS)
     assert (story.candidates, story.watches["slack"].claims) == (["new"], {})
     assert {attempt_id for _, attempt_id in story.watches["slack"].open_popups} == {"a1", "a2"}
@@ -122,7 +122,7 @@ def test_what_a_message_or_the_user_gave_is_beyond_doubt(by_message: bool) -> No
     else:
         story.feed(story.selected("new", "old", "new"), state=RESOLVED)
 
-    story.feed(ClaimDoubted(step_id=story.step().id, authentication_id="new"), outcome=Outcome.STALE)
+    story.feed(ClaimDoubted(step_id=story.step().id, app_id="slack", authentication_id="new"), outcome=Outcome.STALE)
 
 
 def test_a_listing_from_before_the_popup_or_the_baseline_says_nothing_of_them() -> None:
