@@ -200,7 +200,7 @@ async def _scope_of(desk: Desk, key: str) -> Scope:
 
 def _why(error: RefusedError) -> Node:
     if error.status == HTTPStatus.FORBIDDEN:
-        text = "It is a backend's key. The dashboard wants one made with `zapwright api-keys create --operator`."
+        text = "It is a backend's key. The dashboard wants one of `zapwright api-keys create --operator --name YOU`."
         return paper.sign_in_note("bad", "That key opens something else", text)
     return paper.sign_in_note("bad", "No operator has this key", "Perhaps it was revoked, or a part of it is missing.")
 

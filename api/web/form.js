@@ -394,7 +394,9 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
         else open();
       },
     };
-    const status = known.trouble ?? (known.looking ? "Searching" : options.length === 1 ? "1 choice" : `${options.length}${known.cursor ? " and more" : ""} choices`);
+    const isPart = Boolean(known.query && known.cursor && !known.looking && !known.trouble);
+    const count = options.length === 1 ? "1 choice" : `${options.length}${known.cursor ? " and more" : ""} choices`;
+    const status = known.trouble ?? (known.looking ? "Searching" : isPart ? `${count}, out of the first ${known.looked}` : count);
     return h(
       "div",
       { key: "picker", class: "picker", on: { focusout: (/** @type {FocusEvent} */ { relatedTarget, currentTarget }) => !(relatedTarget instanceof Node && document.getElementById(`${id}-found`)?.contains(relatedTarget)) && currentTarget && close() } },
@@ -445,7 +447,8 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
             ),
         ),
         known.looking ? h("p", { key: "looking", class: "soft small nothing" }, "One moment …") : known.found?.length === 0 && !known.cursor && h("p", { key: "none", class: "soft small nothing" }, "There is no such choice."),
-        known.cursor && !known.looking && plain("Show more", () => void find(one.id, true), `Show more choices of ${name}`),
+        isPart && h("p", { key: "part", class: "soft small nothing" }, `${known.found?.length === 0 ? "Not among" : "Out of"} the first ${known.looked} choices.`),
+        known.cursor && !known.looking && (known.query ? plain("Look further", () => void find(one.id, true), `Look further for ${name}`) : plain("Show more", () => void find(one.id, true), `Show more choices of ${name}`)),
       ),
       h("p", { key: "told", class: "unseen", role: "status" }, isOpen ? status : ""),
     );
