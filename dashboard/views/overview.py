@@ -137,7 +137,7 @@ def _idle(document: Json, now: int) -> list[Node]:
     way = h("a", "Look at the workers", href="/workers", cls="button")
     if not any(worker["alive"] for worker in workers):
         seen = max((worker["seen_at"] for worker in workers), default=None)
-        heard = f"The last was heard of {since(seen, now)} ago" if seen else "None was heard of lately"
+        heard = f"The last was heard of {since(seen, now)} ago" if seen else "No worker was heard of lately"
         text = f"{heard}. Nothing is checked and nothing delivered: what popups' messages do not say, nobody finds."
         return [_note("bad", "No worker runs", text, way, key="idle")]
     if silent := [plain(queue["name"]) for queue in listed(document, "queues") if queue.get("depth") is None]:
