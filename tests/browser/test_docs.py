@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Route, expect
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from orchestrator.settings import Settings
 from tests.acceptance.installation import Installation
 from tests.acceptance.starting import started
 from tests.browser.builder import sign_in
@@ -28,7 +29,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE: Final = (ROOT / "docs" / "browser.md").read_text(encoding="utf-8")
 SMALLEST: Final = (ROOT / "examples" / "page" / "index.html").read_text(encoding="utf-8")
-ITS_API: Final = "http://127.0.0.1:8000"
+ITS_API: Final = f"http://127.0.0.1:{Settings.model_fields['api_port'].default}"
+"""Where `zapwright up` has it."""
 EXAMPLES: Final = re.findall(r"```js\n(.*?)```", PAGE, re.DOTALL)
 SIGN_IN_PAGE: Final = (ROOT / "docs" / "sign-in.md").read_text(encoding="utf-8")
 (SIGN_IN_EXAMPLE,) = re.findall(r"```js\n(.*?)```", SIGN_IN_PAGE, re.DOTALL)
@@ -63,6 +65,7 @@ async def test_the_smallest_page_signs_in_chooses_an_app_and_connects_an_account
 ) -> None:
     """With the example's host as it stands, whose user nobody knew before."""
     (await product.backend.delete("/v1/users/ada")).raise_for_status()
+    assert ITS_API in SMALLEST
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "index.html").write_text(SMALLEST.replace(ITS_API, product.api_url))
     (tmp_path / "fastapi_host.py").write_bytes((ROOT / "examples" / "fastapi_host.py").read_bytes())
