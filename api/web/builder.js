@@ -680,13 +680,13 @@ function outcome({ status, zap }, steps, create) {
   if (status === "expired" || status === "cancelled") {
     return [h("p", { class: "soft" }, "This Zap is over."), h("div", { class: "row" }, button("Start another", leave, { kind: "primary" }))];
   }
-  const missing = steps.flatMap((step, index) => missingIn(step, index));
   const isReady = status === "ready";
+  const { isKnown, missing } = lacking(steps);
   return [
     zap.state === "failed" && h("div", { class: "note", "data-tone": "bad" }, h("strong", {}, "Zapier refused"), h("p", {}, zap.problem)),
-    isReady
-      ? h("p", { class: "soft" }, "Every step has its account and its action.")
-      : h("ul", { class: "missing soft", id: "missing" }, steps.length === 0 ? h("li", {}, "A first step") : missing.map((words) => h("li", { key: words }, words))),
+    isReady && h("p", { key: "said", class: "soft" }, saidOf(isKnown, missing.length > 0)),
+    (missing.length > 0 || !isReady) &&
+      h("ul", { key: "missing", class: "missing soft", id: "missing" }, steps.length === 0 ? h("li", {}, "A first step") : missing),
     h(
       "div",
       { class: "row" },
@@ -694,9 +694,9 @@ function outcome({ status, zap }, steps, create) {
         "button",
         {
           type: "button",
-          class: "button primary",
+          class: missing.length > 0 ? "button" : "button primary",
           "aria-disabled": isReady && page.busy === null ? null : "true",
-          "aria-describedby": isReady ? null : "missing",
+          "aria-describedby": isReady && missing.length === 0 ? null : "missing",
           on: { click: () => isReady && page.busy === null && create({}) },
         },
         (page.busy === "create" || status === "creating") && h("span", { class: "spinner", "aria-hidden": "true" }),
@@ -722,13 +722,54 @@ function created(zap) {
   );
 }
 
-/** @param {any} step @param {number} index @returns {string[]} */
-function missingIn(step, index) {
-  const name = `Step ${index + 1}`;
-  if (step.app === null) return [`${name}: choose an app`];
-  if (!SETTLED.has(step.state)) return [`${name}: connect ${step.app.title}`];
-  if (step.action !== null) return [];
-  return [index === 0 ? `${name}: choose what starts the Zap` : `${name}: choose what ${step.app.title} should do`];
+/** @param {boolean} isKnown what fields there are @param {boolean} isMissing */
+function saidOf(isKnown, isMissing) {
+  if (isMissing) return "Every step has its account and its action. Still to do:";
+  return isKnown ? "Every step has its account and its action, and what it must be filled with." : "Every step has its account and its action. Their fields are being looked at.";
+}
+
+/** What keeps the Zap from being created, as far as this page knows, by step; each leads to where it is done. @param {any[]} steps */
+function lacking(steps) {
+  let isKnown = true;
+  const missing = steps.map((step, index) => {
+    const name = `Step ${index + 1}`;
+    const wanted = wantedOf(step, index);
+    if (wanted) return h("li", { key: step.id }, `${name}: `, leading(wanted, `${name}: ${wanted}`, step.id));
+    const lacks = deskOf(step.id).form?.lacks() ?? null;
+    isKnown &&= lacks !== null;
+    const empty = (lacks ?? []).filter(({ isEmpty }) => isEmpty);
+    const wrong = (lacks ?? []).filter(({ isEmpty }) => !isEmpty);
+    return (
+      (empty.length > 0 || wrong.length > 0) &&
+      h("li", { key: step.id }, `${name}: `, fieldsTo("fill in", empty, name, step.id), empty.length > 0 && wrong.length > 0 && "; ", fieldsTo("correct", wrong, name, step.id))
+    );
+  });
+  return { isKnown, missing: missing.filter((one) => one !== false) };
+}
+
+/** @param {string} what @param {import("./form.js").Lack[]} lacks @param {string} name @param {string} stepId */
+function fieldsTo(what, lacks, name, stepId) {
+  return lacks.map(({ field, title }, index) => [index === 0 ? `${what} ` : ", ", leading(title, `${name}: ${what} ${title}`, stepId, field)]);
+}
+
+/** @param {string} text @param {string} label @param {string} stepId @param {string} [field] */
+function leading(text, label, stepId, field) {
+  return h("button", { key: `lead ${field ?? ""}`, type: "button", "aria-label": label, on: { click: () => lead(stepId, field) } }, text);
+}
+
+/** Puts the focus on a step's field, or on its heading. @param {string} stepId @param {string} [field] */
+function lead(stepId, field) {
+  const place = field === undefined ? null : main.querySelector(`.step[data-step="${CSS.escape(stepId)}"] [data-field="${CSS.escape(field)}"]`);
+  const control = /** @type {HTMLElement | null | undefined} */ (place?.querySelector("input, textarea, select, button"));
+  (control ?? document.getElementById(`${stepId}-name`))?.focus();
+}
+
+/** @param {any} step @param {number} index @returns {string | null} */
+function wantedOf(step, index) {
+  if (step.app === null) return "choose an app";
+  if (!SETTLED.has(step.state)) return `connect ${step.app.title}`;
+  if (step.action !== null) return null;
+  return index === 0 ? "choose what starts the Zap" : `choose what ${step.app.title} should do`;
 }
 
 window.addEventListener("popstate", () => void open());

@@ -51,7 +51,7 @@ export function createFilling({ connect, stepId, words, changed }) {
 
   /** @param {StepView} now */
   const look = (now) => {
-    const of = JSON.stringify([now.action, now.authentication?.id]);
+    const of = ofStep(now);
     const version = versionOf(now);
     if (of !== my.of) {
       Object.assign(my, { of, answer: null, told: [], isAsked: false, said: "" });
@@ -61,6 +61,9 @@ export function createFilling({ connect, stepId, words, changed }) {
     my.version = version;
     void read();
   };
+
+  /** @param {StepView | undefined} now */
+  const ofStep = (now) => JSON.stringify([now?.action, now?.authentication?.id]);
 
   /** @param {StepView} now */
   const versionOf = (now) => JSON.stringify([now.action, now.authentication?.id, now.inputs, earlier().map(({ id }) => id)]);
@@ -217,9 +220,17 @@ export function createFilling({ connect, stepId, words, changed }) {
     changed();
   };
 
+  const lacks = () => {
+    const { answer } = my;
+    if (answer === null || my.of !== ofStep(step())) return null;
+    const titles = new Map(inputsOf(answer.fields).map(({ id, title }) => [id, title || id]));
+    const found = new Map([...answer.problems, ...my.told].map(({ field, code }) => [field, code === "required"]));
+    return [...found].map(([field, isEmpty]) => ({ field, title: titles.get(field) ?? field, isEmpty }));
+  };
+
   const settled = () => (my.unsent.size > 0 || my.sending ? send() : Promise.resolve(true));
 
-  return { filled: my, step, earlier, look, read, send, fill, given, nameOf, readOutputs, pickerOf, find, flawed, settled };
+  return { filled: my, step, earlier, look, read, send, fill, given, nameOf, readOutputs, pickerOf, find, flawed, settled, lacks };
 }
 
 /** @param {readonly (FormPart | FormField)[]} parts @returns {FormField[]} */

@@ -25,7 +25,10 @@ import { createTest } from "./step-test.js";
  *   dom.js. Reads the fields when it is first asked, and again when the step's action, account or inputs were changed elsewhere.
  * @property {(problems: FieldFlaw[]) => void} flawed Shows what creating the Zap found wrong with this step's fields, each until
  *   its field is changed; from then on empty required fields are told of, too.
+ * @property {() => Lack[] | null} lacks What of what was sent is not yet as it must be; null while the fields are not known.
  * @property {() => Promise<boolean>} settled Resolves when everything filled in was sent; false: it could not be.
+ *
+ * @typedef {{field: string, title: string, isEmpty: boolean}} Lack A field that is empty and must not be, or holds what it may not.
  *
  * @typedef {object} Control One thing to fill: a field, or an item of one.
  * @property {string} id
@@ -473,6 +476,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     },
     flawed: filling.flawed,
     settled: filling.settled,
+    lacks: filling.lacks,
   };
 }
 

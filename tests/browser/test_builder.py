@@ -59,7 +59,7 @@ async def test_a_zap_of_three_steps_is_built_and_created_by_keyboard_alone(build
         await expect(builder.action(number)).to_contain_text("Choose what")
         await tab_to(page, builder.action(number), backwards=number == 1)
         await page.keyboard.press("ArrowDown")
-    await expect(page.get_by_text("Every step has its account and its action.")).to_be_visible()
+    await expect(page.get_by_text("its account and its action, and what it must be filled with.")).to_be_visible()
     await press(page, page.get_by_role("button", name="Create the Zap"))
     link = page.get_by_role("link", name="Open it at Zapier")
     await expect(page.get_by_role("heading", name="Create the Zap")).to_be_focused()
