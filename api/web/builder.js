@@ -6,7 +6,7 @@
  * The session's id is in the address, so that a reload and a second tab show the same.
  */
 
-import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
+import { faultMenu, faultNote, faultsProblem, newFaults, recognise } from "./builder-faults.js";
 import { button, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
 import { CHOOSING, problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
@@ -38,7 +38,9 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  * @property {string | null} problem
  * @property {string | null} flawed what the steps were filled with when `problem` was found with it
  * @property {{stepId: string, from: Element | null} | null} sought the step whose first flaw is to have the focus, which was elsewhere
- * @property {string | null} title as it is being typed
+ * @property {string | null} title as it is being typed, and until it is kept
+ * @property {boolean} isRenaming
+ * @property {string | null} untitled why the title is not kept
  */
 
 /** @type {Page} */
@@ -54,6 +56,8 @@ const page = {
   flawed: null,
   sought: null,
   title: null,
+  isRenaming: false,
+  untitled: null,
 };
 /** @type {Map<string, import("./builder-step.js").Desk>} */
 const desks = new Map();
@@ -117,8 +121,9 @@ async function open() {
   page.connect?.close();
   desks.clear();
   said.clear();
-  Object.assign(page, { phase: sessionInAddress() ? "opening" : "welcome", connect: null, problem: null, sought: null, title: null });
+  Object.assign(page, { phase: sessionInAddress() ? "opening" : "welcome", connect: null, problem: null, sought: null, title: null, untitled: null });
   redraw();
+  void readFaults();
   if (page.phase === "welcome") return;
   try {
     page.token = await getToken();
@@ -161,6 +166,8 @@ async function setFaults(method, document) {
   }
   redraw();
 }
+
+const endFaults = () => void setFaults("PUT", {});
 
 /** @param {string} app */
 function lookAtFaultsOf(app) {
@@ -404,6 +411,7 @@ function contents(connect, snapshot) {
       h("p", { class: "soft" }, "For ", h("b", {}, snapshot.session.user_id), snapshot.session.credential.account && `, at Zapier as ${snapshot.session.credential.account}`),
     ),
     banner(snapshot, connect),
+    faultNote(faults, appsOf(snapshot.steps), endFaults),
     h(
       "div",
       { class: "workbench", key: "workbench" },
@@ -415,7 +423,7 @@ function contents(connect, snapshot) {
           apps: appsOf(snapshot.steps),
           look: lookAtFaultsOf,
           set: (patch) => void setFaults("PATCH", patch),
-          clear: () => void setFaults("PUT", {}),
+          clear: endFaults,
         }),
         timeline(snapshot.events, { steps: snapshot.steps, ...known }),
       ),
@@ -440,6 +448,7 @@ function welcome() {
         "A Zap of your own, as your users would build it inside your product. Connect an account, close the window too early, ",
         "unplug the network, break Zapier: it finds what you connected, and never takes a wrong one.",
       ),
+      faultNote(faults, [], endFaults),
       page.problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, page.problem),
       h(
         "form",
@@ -540,32 +549,51 @@ function isNewcomer(session) {
 function titleField(session) {
   if (page.title === session.title) page.title = null;
   return h(
-    "label",
+    "div",
     { class: "field title", key: "title" },
-    h("span", {}, "Title"),
+    h("label", { for: "title" }, "Title"),
     h("input", {
+      id: "title",
       type: "text",
       maxlength: "255",
       autocomplete: "off",
       placeholder: "What is this Zap for?",
       disabled: isLocked(session),
       value: page.title ?? session.title ?? "",
+      "aria-invalid": page.untitled ? "true" : null,
+      "aria-describedby": page.untitled ? "title-flaw" : null,
       on: {
         input: (/** @type {{target: HTMLInputElement}} */ { target }) => (page.title = target.value),
-        change: () => void rename(session),
+        change: () => void rename(session.id),
       },
     }),
+    page.untitled && h("p", { id: "title-flaw", class: "flaw small", role: "alert" }, page.untitled),
   );
 }
 
-/** @param {any} session */
-async function rename(session) {
-  try {
-    await ask("PATCH", `/dev/session/${session.id}`, { title: page.title ?? "" });
-    page.problem = null;
-  } catch (error) {
-    page.problem = `The title was not kept: ${error instanceof TypeError ? UNREACHABLE : problemInWords(error)}`;
+/** Keeps the title as it was typed last, as soon as the API answers. @param {string} sessionId */
+async function rename(sessionId) {
+  if (page.isRenaming) return;
+  page.isRenaming = true;
+  let kept;
+  while (page.title !== null && page.title !== kept && sessionInAddress() === sessionId) {
+    /** @type {string} */
+    const title = page.title;
+    try {
+      await ask("PATCH", `/dev/session/${encodeURIComponent(sessionId)}`, { title });
+      kept = title;
+      page.untitled = null;
+    } catch (error) {
+      if (sessionInAddress() !== sessionId) break;
+      const isAway = error instanceof TypeError;
+      page.untitled = isAway ? `Not kept yet. ${UNREACHABLE} Once it does, the title is kept.` : `Not kept: ${problemInWords(error)}`;
+      redraw();
+      if (!isAway) break;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
   }
+  page.isRenaming = false;
+  if (page.title === null) page.untitled = null;
   redraw();
 }
 
@@ -774,4 +802,3 @@ function wantedOf(step, index) {
 
 window.addEventListener("popstate", () => void open());
 void open();
-void readFaults();

@@ -212,7 +212,7 @@ async def builder_nothing_new(stage: Stage) -> Shown:
 @scene
 async def builder_not_visible(stage: Stage) -> Shown:
     """The account is somebody else's."""
-    builder = await _begun(stage, "Stripe", "Slack", account="somebody-else")
+    builder = await _begun(stage, "Stripe", "Slack", account="somebody-else", account_wins=True)
     await walk_through(await builder.open_popup(1))
     await builder.shows(1, "not-visible", within_s=60)
     return _shown(builder)
