@@ -268,7 +268,7 @@ function provide(step, connect) {
   if (step.app === null) return;
   known.apps.set(step.app.id, step.app.title);
   if (step.authentication) known.accounts.set(step.authentication.id, step.authentication.title);
-  if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null, own: newOwnForm() });
+  if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, wanted: "", accounts: null, actions: null, problem: null, own: newOwnForm() });
   desk.form ??= createForm({ connect, stepId: step.id, tests: true, changed: redraw, words: problemInWords });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));

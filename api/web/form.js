@@ -5,7 +5,7 @@
  */
 
 import { draw, h } from "./dom.js";
-import { asText, createFilling, draftOf, inputsOf, inserted, isMapped, mapped, piecesOf, valueOf } from "./filling.js";
+import { asText, createFilling, draftOf, inputsOf, inserted, isMapped, mapped, outputInWords, piecesOf, valueOf } from "./filling.js";
 import { createTest } from "./step-test.js";
 
 /**
@@ -42,6 +42,7 @@ import { createTest } from "./step-test.js";
  */
 
 const PATIENCE_MS = 180;
+const PART = "Only a part of the list was looked at";
 const KEPT_ENTITIES = /** @type {Record<string, string>} */ ({ amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " });
 
 /**
@@ -63,7 +64,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     changed();
   };
   const filling = createFilling({ connect, stepId, words, changed: show });
-  const { filled, step, earlier, look, read, send, fill, given, nameOf, readOutputs, pickerOf, find } = filling;
+  const { filled, step, earlier, look, read, send, fill, given, nameOf, isGiven, readOutputs, pickerOf, find } = filling;
 
   const test = tests ? createTest({ connect, stepId, filling, words, changed: show }) : null;
 
@@ -294,8 +295,10 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
 
   /** @param {any} reference @param {() => void} remove @param {string} [key] */
   const referred = (reference, remove, key = "reference") => {
-    const name = reference.$text ? piecesOf(reference).map((piece) => (typeof piece === "string" ? piece : nameOf(piece))).join("") : nameOf(reference);
-    return h("span", { key, class: "chip" }, name, plain("×", remove, `Remove ${name}`));
+    const pieces = piecesOf(reference);
+    const name = pieces.map((piece) => (typeof piece === "string" ? piece : nameOf(piece))).join("");
+    const isLost = pieces.some((piece) => typeof piece !== "string" && !isGiven(piece));
+    return h("span", { key, class: "chip", "data-tone": isLost ? "bad" : null }, name, isLost && h("em", {}, "not given any more"), plain("×", remove, `Remove ${name}`));
   };
 
   /** How a control is given what an earlier step gives. @param {Pick<Control, "id" | "name" | "value" | "set">} control */
@@ -341,7 +344,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
                 "optgroup",
                 { key: title, label: title },
                 outputs === null && h("option", { key: "wait", value: "", disabled: true }, "One moment …"),
-                outputs?.map((output) => h("option", { key: output.id, value: String(number++) }, output.sample ? `${output.title || output.id} (${output.sample.slice(0, 40)})` : output.title || output.id)),
+                outputs?.map((output) => h("option", { key: output.id, value: String(number++) }, output.sample ? `${outputInWords(output)} (${output.sample.slice(0, 40)})` : outputInWords(output))),
               ),
             ),
           ),
@@ -357,9 +360,11 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     const labels = filled.labels.get(one.id);
     const text = asText(value);
     if (text !== "" && !labels?.has(text) && known.found === null && !known.looking && !known.trouble) queueMicrotask(() => known.looking || void find(one.id, false));
+    const typed = known.query?.trim() ?? "";
+    const left = known.left?.id === id ? known.left.text : null;
     const open = () => {
       if (isOpen) return;
-      known.open = id;
+      Object.assign(known, { open: id, left: null, query: left }, left !== null && { found: null });
       if (known.found === null && !known.looking) void find(one.id, false);
       else show();
     };
@@ -367,13 +372,30 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
       if (known.open !== id) return;
       clearTimeout(known.timer);
       const wasSearched = known.query !== null;
-      Object.assign(known, { open: null, query: null, active: -1, asked: known.asked + 1, looking: false }, wasSearched && { found: null, cursor: null });
+      Object.assign(known, { open: null, query: null, active: -1, asked: known.asked + 1, looking: false, left: null }, wasSearched && { found: null, cursor: null });
       show();
     };
-    const asIs = known.query?.trim() && !known.looking && !known.found?.some((choice) => choice.id === known.query) ? [{ id: known.query.trim(), label: `Use “${known.query.trim()}” as it is` }] : [];
+    /** What was typed and left is taken where it is the name of one choice alone; otherwise it stays, to be decided on. */
+    const leave = async () => {
+      if (known.open !== id || typed === "") return close();
+      const isUnasked = known.looking && known.timer !== undefined;
+      clearTimeout(known.timer);
+      Object.assign(known, { open: null, active: -1, left: { id, text: typed }, timer: undefined });
+      show();
+      if (known.looking) await (isUnasked ? find(one.id, false) : known.finding);
+      if (known.left?.text !== typed || pickerOf(one.id) !== known) return;
+      const found = (known.found ?? []).filter(isMeant);
+      Object.assign(known, { query: null, found: null, cursor: null, trouble: null });
+      if (found[0] && found.length === 1) choose(found[0]);
+      else show();
+    };
+    const isMeant = (/** @type {Choice} */ choice) => choice.id === typed || choice.label.trim().toLowerCase() === typed.toLowerCase();
+    const asIs = typed && !known.looking && !known.found?.some(isMeant) ? [{ id: typed, label: `Use “${typed}” as it is` }] : [];
     const options = [...(known.found ?? []), ...asIs];
-    const choose = (/** @type {Choice} */ choice) => {
+    const isPart = typed !== "" && known.cursor !== null; // of what is searched, only a part was looked at
+    const choose = (/** @type {Pick<Choice, "id">} */ choice) => {
       close();
+      known.left = null;
       set(choice.id, true);
     };
     const go = (/** @type {number} */ to) => {
@@ -390,17 +412,20 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     const keys = {
       ArrowDown: () => (isOpen ? go(known.active + 1) : open()),
       ArrowUp: () => (isOpen ? go(known.active < 0 ? -1 : known.active - 1) : open()),
-      Escape: close,
+      Escape: () => (left === null ? close() : ((known.left = null), show())),
       Enter: () => {
-        const choice = isOpen ? options[known.active] : undefined;
-        if (choice) choose(choice);
+        const choice = options[known.active] ?? (options.length === 1 && !isPart ? asIs[0] : undefined);
+        if (isOpen && choice && !known.looking) choose(choice);
+        else if (isOpen && isPart && !known.looking) void find(one.id, true);
         else open();
       },
     };
-    const status = known.trouble ?? (known.looking ? "Searching" : options.length === 1 ? "1 choice" : `${options.length}${known.cursor ? " and more" : ""} choices`);
+    const count = known.found?.length ?? 0;
+    const counted = `${count}${known.cursor && !isPart ? " and more" : ""} ${count === 1 ? "choice" : "choices"}`;
+    const status = known.trouble ?? (known.looking ? "Searching" : [counted, isPart && PART, asIs[0]?.label].filter(Boolean).join(". "));
     return h(
       "div",
-      { key: "picker", class: "picker", on: { focusout: (/** @type {FocusEvent} */ { relatedTarget, currentTarget }) => !(relatedTarget instanceof Node && document.getElementById(`${id}-found`)?.contains(relatedTarget)) && currentTarget && close() } },
+      { key: "picker", class: "picker", on: { focusout: (/** @type {FocusEvent} */ { relatedTarget, currentTarget }) => !(relatedTarget instanceof Node && document.getElementById(`${id}-found`)?.contains(relatedTarget)) && currentTarget && void leave() } },
       h("input", {
         key: "input",
         id,
@@ -415,16 +440,17 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
         "aria-controls": `${id}-list`,
         "aria-activedescendant": isOpen && known.active >= 0 ? `${id}-option-${known.active}` : null,
         ...aria,
+        ...(left !== null && { "aria-invalid": "true", "aria-describedby": [`${id}-left`, aria["aria-describedby"]].filter(Boolean).join(" ") }),
         "aria-label": labelled ? null : name,
-        value: isOpen && known.query !== null ? known.query : (labels?.get(text) ?? text),
+        value: left ?? (isOpen && known.query !== null ? known.query : (labels?.get(text) ?? text)),
         on: {
           focus: (/** @type {{target: HTMLInputElement}} */ { target }) => target.select(),
           click: open,
           input: (/** @type {{target: HTMLInputElement}} */ { target }) => {
             // Until the answer to this is there, Enter takes nothing: what is shown answers something else.
-            Object.assign(known, { query: target.value, open: id, active: -1, looking: true, asked: known.asked + 1 });
+            Object.assign(known, { query: target.value, open: id, active: -1, looking: true, asked: known.asked + 1, left: null });
             clearTimeout(known.timer);
-            known.timer = setTimeout(() => void find(one.id, false), PATIENCE_MS);
+            known.timer = setTimeout(() => ((known.timer = undefined), void find(one.id, false)), PATIENCE_MS);
             show();
           },
           keydown: (/** @type {KeyboardEvent} */ event) => {
@@ -434,7 +460,15 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
           },
         },
       }),
-      text !== "" && !isOpen && plain("×", () => (set("", true), focus(id)), `Empty ${name}`),
+      (text !== "" || left !== null) && !isOpen && plain("×", () => ((known.left = null), set("", true), focus(id)), `Empty ${name}`),
+      left !== null &&
+        !known.looking &&
+        h(
+          "div",
+          { key: "left", class: "row left" },
+          h("p", { id: `${id}-left`, class: "flaw small", role: "alert" }, `“${left}” was not taken: it is none of the choices that were looked at.`),
+          plain("Use it as it is", () => choose({ id: left }), `Use “${left}” as it is for ${name}`),
+        ),
       h(
         "div",
         { key: "found", id: `${id}-found`, class: "found", hidden: !isOpen, on: { mousedown: (/** @type {Event} */ event) => event.preventDefault() } },
@@ -447,6 +481,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
               h("li", { key: choice.id, id: `${id}-option-${index}`, role: "option", "aria-selected": String(index === known.active), on: { click: () => choose(choice) } }, choice.label || choice.id),
             ),
         ),
+        isPart && !known.looking && h("p", { key: "part", class: "soft small nothing" }, `${count === 0 ? "Nothing found yet. " : ""}${PART}.`),
         known.looking ? h("p", { key: "looking", class: "soft small nothing" }, "One moment …") : known.found?.length === 0 && !known.cursor && h("p", { key: "none", class: "soft small nothing" }, "There is no such choice."),
         known.cursor && !known.looking && plain("Show more", () => void find(one.id, true), `Show more choices of ${name}`),
       ),

@@ -104,6 +104,40 @@ async def test_steps_are_moved_and_removed_and_the_focus_stays_where_the_user_is
     await expect(builder.step(1).get_by_role("heading", level=2)).to_be_focused()
 
 
+async def test_a_finished_step_is_removed_or_given_another_app_only_after_a_question(builder: Builder) -> None:
+    """It asks in its place, by keyboard too; whoever keeps the step is where they were."""
+    await builder.begin("ask", "Schedule")
+    await builder.choose_action(1, "Every Hour")
+    await expect(builder.button(1, "Test this step")).to_be_visible()
+    await builder.button(1, "Remove step 1").focus()
+    await builder.page.keyboard.press("Enter")
+    await expect(builder.button(1, "Remove it")).to_be_focused()
+    await builder.page.keyboard.press("Escape")
+    await expect(builder.button(1, "Remove step 1")).to_be_focused()
+    await builder.button(1, "Change the app").click()
+    await builder.step(1).get_by_role("combobox", name="Instead of Schedule").fill("Formatter")
+    await builder.step(1).get_by_role("option", name="Formatter").first.click()
+    await expect(builder.button(1, "Change to Formatter")).to_be_focused()
+    await expect(builder.step(1).get_by_role("heading", level=2)).to_contain_text("Schedule")
+    await builder.page.keyboard.press("Enter")
+
+    await expect(builder.step(1).get_by_role("heading", level=2)).to_contain_text("Formatter")
+
+
+async def test_many_accounts_are_looked_for_by_words_and_another_is_connected_before_them(builder: Builder) -> None:
+    """Nobody scrolls through dozens of rows."""
+    for number in range(10, 20):
+        await builder.connect_account("many", "HubSpot", title=f"Team {number}")
+    await builder.begin("many", "HubSpot")
+    await expect(builder.step(1).locator(".choices li")).to_have_count(10)
+    await builder.step(1).get_by_label("Find one of 10").fill("team 17")
+    await expect(builder.step(1).locator(".choices li")).to_have_count(1)
+    await tab_to(builder.page, builder.button(1, "Connect another HubSpot account"), backwards=True)
+    await builder.button(1, "Use: Team 17").click()
+
+    await builder.shows(1, "resolved")
+
+
 async def test_triggers_are_for_the_first_step_and_actions_for_the_others(builder: Builder) -> None:
     """A step that is moved keeps what it does, and is told when that does not fit its new place."""
     await builder.begin("tri", "Schedule", "Formatter")
