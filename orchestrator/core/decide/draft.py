@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
-from orchestrator.core.effects import ClaimAuthentication, Untouched
+from orchestrator.core.effects import ClaimAuthentication, OpenPopup, Untouched
 from orchestrator.core.errors.sessions import IllegalSignalError
 from orchestrator.core.events import Event, EventName
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.watches import Claim, Waiter
 from orchestrator.core.required import step_of
-from orchestrator.core.session import AttemptEnd, Session, SessionStatus, Step
+from orchestrator.core.session import Attempt, AttemptEnd, Session, SessionStatus, Step
 from orchestrator.core.signals import ClaimContested, ClaimDoubted
 from orchestrator.core.values import replace, value
 
@@ -99,6 +99,11 @@ class Draft:
             return step
         attempts = tuple(replace(attempt, ended=end) if attempt.ended is None else attempt for attempt in step.attempts)
         return self.put(replace(step, attempts=attempts))
+
+    def remember_popup(self, step: Step, attempt: Attempt) -> None:
+        """Let the attempt's popup be open: from now on it may explain what is new, as long as one that opens now."""
+        until = self.now + self.policy.popup_memory
+        self.ask(OpenPopup(app_id=attempt.app_id, step_id=step.id, attempt_id=attempt.id, until=until))
 
     def claim(self, step: Step, authentication_id: str, *, app_id: str, by_difference: bool) -> None:
         """Keep the authentication from being given to another step by difference.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from orchestrator.core import machine
 from orchestrator.core.attribution import Found, NothingNew, Offered, attribute, barred_since, news
 from orchestrator.core.decide.popups import MOST_MESSAGES_KEPT
-from orchestrator.core.effects import ClosePopup, NoOtherPopup, OpenPopup, ReleaseClaim, Unclaimed
+from orchestrator.core.effects import ClosePopup, NoOtherPopup, ReleaseClaim, Unclaimed
 from orchestrator.core.errors.attempts import AuthenticationNotUsableError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
@@ -134,8 +134,7 @@ def _remember_popups(draft: Draft, step: Step, signal: ClaimContested | ClaimDou
     if not silent:
         return draft.nothing(Outcome.STALE)
     for attempt in silent:
-        until = attempt.opened_at + draft.policy.popup_memory
-        draft.ask(OpenPopup(app_id=signal.app_id, step_id=step.id, attempt_id=attempt.id, until=until))
+        draft.remember_popup(step, attempt)
     released = signal.authentication_id
     return draft.ask(ReleaseClaim(app_id=signal.app_id, step_id=step.id, authentication_id=released))
 
@@ -147,11 +146,8 @@ def _unsettled(draft: Draft, step: Step, held: Authentication, evidence: Evidenc
         is_the_one = attempt.id == evidence.attempt_id
         attempts.append(replace(attempt, ended=AttemptEnd.OFFERED) if is_the_one else attempt)
         if is_the_one:
-            app_id, until = attempt.app_id, draft.now + draft.policy.popup_memory
-            draft.ask(
-                ReleaseClaim(app_id=app_id, step_id=step.id, authentication_id=held.id),
-                OpenPopup(app_id=app_id, step_id=step.id, attempt_id=attempt.id, until=until),
-            )
+            draft.ask(ReleaseClaim(app_id=attempt.app_id, step_id=step.id, authentication_id=held.id))
+            draft.remember_popup(step, attempt)
     return draft.put(replace(step, attempts=tuple(attempts)))
 
 

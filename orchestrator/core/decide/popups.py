@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.core import machine
-from orchestrator.core.effects import OpenPopup
 from orchestrator.core.errors.attempts import AttemptStaleError, AttemptTakenError, TooManyChecksError
 from orchestrator.core.events import EventName
 from orchestrator.core.machine import Trigger
@@ -223,14 +222,7 @@ def begin(
     step = replace(step, attempts=kept, candidates=(), authentication=None, evidence=None)
     step = draft.move(step, trigger)
     draft.session = replace(draft.session, deadline=max(draft.session.deadline, attempt.deadline))
-    draft.ask(
-        OpenPopup(
-            app_id=app.id,
-            step_id=step.id,
-            attempt_id=attempt_id,
-            until=draft.now + draft.policy.popup_memory,
-        )
-    )
+    draft.remember_popup(step, attempt)
     return step, attempt
 
 
