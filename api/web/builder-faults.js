@@ -217,7 +217,7 @@ export function faultNote(faults, apps, clear) {
     told.length > 0 &&
     h(
       "div",
-      { key: "fault", class: "note banner", "data-tone": "wait" },
+      { key: "fault", class: "note faulty", "data-tone": "wait" },
       h("strong", {}, "Something is set to go wrong"),
       told.map((words) => h("p", { key: words }, words)),
       h("p", { class: "small" }, "It holds for every user and every Zap here, until it is ended."),

@@ -428,7 +428,7 @@ async def _ready(stage: Stage) -> Builder:
     for number in (1, 2, 3):
         await builder.shows(number, "no-auth-required")
         await builder.action(number).select_option(index=1)
-    await expect(builder.page.get_by_text("Every step has its account")).to_be_visible()
+    await expect(builder.page.get_by_text("and what it must be filled with.")).to_be_visible()
     return builder
 
 
