@@ -16,6 +16,10 @@ READ_S: Final = 60
 """How long who is sent something may read nothing of it, or not all of it once nothing more will come."""
 
 
+AWAY_S: Final = 1
+"""Whoever did not look for so long got no turn: what came meanwhile is still to be read."""
+
+
 class Connection(Protocol):
     """What is waited for."""
 
@@ -42,6 +46,7 @@ class Patience:
         self._now = now
         self._head_s = head_s
         self._another_s = another_s
+        self._looked_at = now()
         self._heads: Since = {}
         self._bodies: Since = {}
         self._others: Since = {}
@@ -84,8 +89,11 @@ class Patience:
             since.pop(connection, None)
 
     def look(self) -> None:
-        """Give up what is late."""
+        """Give up what is late; but nobody right after the process got no turn, who may have come in time."""
         now = self._now()
+        was_away, self._looked_at = now - self._looked_at >= AWAY_S, now
+        if was_away:
+            return
         for connection in _late(self._heads, now - self._head_s):
             connection.give_up_head()
         for connection in _late(self._bodies, now - BODY_S):

@@ -31,9 +31,6 @@ from orchestrator.settings import Settings
 GRACE_S: Final = 25
 """How long requests under way may take to finish when the process is asked to end."""
 
-KEPT_S: Final = 5
-"""How long a connection is kept for another request."""
-
 
 class PlainStart:
     """Says in a sentence why the application cannot start, where that is for an operator to mend (ASGI, lifespan)."""
@@ -119,7 +116,7 @@ def serve(
     logs.configure(settings, is_final=True)
     allow_connections()
     app = create_server_app(settings, redis_url=redis_url, transport=transport, upstream=upstream)
-    patience = Patience(time.monotonic, head_s=settings.max_head_s, another_s=KEPT_S)
+    patience = Patience(time.monotonic, head_s=settings.max_head_s, another_s=serving.KEPT_S)
     config = serving.configured(
         PlainStart(app),
         host=settings.api_host,

@@ -269,7 +269,11 @@ def filling(filled: Filling, session: answers.Session) -> answers.Filling:
 
 def choices(found: Found) -> answers.ChoicePage:
     """Show what a field may be."""
-    return answers.ChoicePage(choices=tuple(answers.Choice.of(one) for one in found.choices), cursor=found.cursor)
+    return answers.ChoicePage(
+        choices=tuple(answers.Choice.of(one) for one in found.choices),
+        looked_through=found.looked_through,
+        cursor=found.cursor,
+    )
 
 
 def outputs(step_id: str, found: tuple[Output, ...]) -> answers.OutputList:

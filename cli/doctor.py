@@ -378,7 +378,7 @@ def _workers(settings: Settings) -> Finding:
     alive = [one for one in found if one.silent_s < SEEN_WITHIN_S]
     if not alive:
         advice = _of_ours(settings, "worker-*", "run `zapwright worker`")
-        return _warn("workers", "none: lost messages are found by nobody", advice)
+        return _fail("workers", "none: lost messages are found by nobody", advice)
     return _ok("workers", ", ".join(sorted(f"{one.host}:{one.pid}" for one in alive)))
 
 
@@ -423,7 +423,7 @@ def _of_ours(settings: Settings, names: str, advice: str) -> str:
     if STORE not in written.get(STARTED, "").split() or written.get(REDIS_URL) != os.environ.get(REDIS_URL):
         return advice
     if not devenv.is_up(settings.data_dir):
-        return "run `zapwright up`: what it had started has ended"
+        return f"run `zapwright up`: what it had started has ended{devenv.hint(settings.data_dir)}"
     folder = settings.data_dir / ("store" if names == "valkey" else "run")
     found = living(folder, names)
     if not found:

@@ -159,13 +159,16 @@ def dashboard(host: OwnHost = None, port: OwnPort = None) -> None:
 def simulator(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for a free one.")] = 8089,
+    origin: Annotated[
+        str | None, typer.Option(help="The address that links name.", show_default="the one the caller used")
+    ] = None,
     data_dir: WorldDir = None,
     switches: Annotated[str | None, typer.Option(help="A JSON document as PATCH /_control/faults takes it.")] = None,
 ) -> None:
     """Run one simulator of the Partner API. Never let anybody else reach it: its control routes ask for no key."""
     from cli.processes import run_simulator
 
-    raise typer.Exit(run_simulator(host=host, port=port, data_dir=data_dir, switches=switches))
+    raise typer.Exit(run_simulator(host=host, port=port, origin=origin, data_dir=data_dir, switches=switches))
 
 
 @sessions.command("list")
@@ -279,7 +282,7 @@ def cancel_session(session_id: SessionId, reason: Why, data_dir: DataDir = None,
 
 @sessions.command("replay")
 def replay_event(
-    session_id: SessionId, seq: Seq, endpoint: Endpoint, reason: Why, data_dir: DataDir = None, as_json: AsJson = False
+    endpoint: Endpoint, session_id: SessionId, seq: Seq, reason: Why, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
     """Send an event of a session to a webhook endpoint once more."""
     from cli.operators import send_again

@@ -70,7 +70,7 @@ class Wishes:
 class Plan:
     """Everything that is going to run.
 
-    `moved` says what could not have its former address, `new_keys` names the keys that were made just now. The
+    `moved` says what could not have its former or usual address, `new_keys` names the keys that were made just now. The
     `operator_key` is there where the store is `up`'s own: whoever starts it puts it in.
     """
 
@@ -198,7 +198,7 @@ def plan(wishes: Wishes, *, settings: Settings, data_dir: Path) -> Plan:
         operator_key=operator_key,
         new_keys=tuple(name for name in _keys(settings) if name not in former and not os.environ.get(name)),
         moved=_moved(
-            former,
+            _usual(settings) | former,
             {
                 API_URL: None if wishes.api_port else api_url,
                 DASHBOARD_URL: None if wishes.dashboard_port else dashboard_url,
@@ -270,6 +270,16 @@ def _port(wished: int | None, former: str | None, usual: int, *, host: str, but:
         return wished
     wanted = [port for port in (former and urlsplit(former).port, usual) if port and port not in but]
     return ports.held_port(wanted, host=host)
+
+
+def _usual(settings: Settings) -> dict[str, str]:
+    """Return where everything is as long as nothing else is there."""
+    usual = {
+        API_URL: (settings.api_host, settings.api_port),
+        DASHBOARD_URL: (settings.dashboard_host, settings.dashboard_port),
+        SIMULATOR_URL: ("127.0.0.1", SIMULATOR_PORT),
+    }
+    return {name: ports.origin(host, port) for name, (host, port) in usual.items() if port}
 
 
 def _moved(former: Mapping[str, str], now: Mapping[str, str | None]) -> tuple[str, ...]:

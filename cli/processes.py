@@ -54,7 +54,7 @@ def run_dashboard(*, host: str | None, port: int | None) -> int:
     return 0
 
 
-def run_simulator(*, host: str, port: int, data_dir: Path | None, switches: str | None) -> int:
+def run_simulator(*, host: str, port: int, origin: str | None, data_dir: Path | None, switches: str | None) -> int:
     """Simulate the Partner API until told to stop. Raises CommandError."""
     from simulator.journal import JournalError
     from simulator.main import serve
@@ -63,7 +63,8 @@ def run_simulator(*, host: str, port: int, data_dir: Path | None, switches: str 
     lifeline.hold()
     folder = data_dir or read_settings().data_dir / "simulator"
     try:
-        serve(host, port, folder, switches=json.loads(switches) if switches else None, announce=_announce)
+        said = json.loads(switches) if switches else None
+        serve(host, port, folder, switches=said, origin=origin, announce=_announce)
     except (OSError, JournalError, SwitchError, json.JSONDecodeError) as error:
         raise CommandError(f"simulator: {error}") from error
     return 0

@@ -16,17 +16,21 @@ _LIMIT_S: Final = 45.0
 
 
 class Remote:
-    """One side that answers JSON. Used as a context manager. `key_from` is the variable that holds the key.
+    """One side that answers JSON. Used as a context manager.
 
-    Raises CommandError for what can be no key.
+    `key_from` is the variable that holds the key, `key_options` what another such key is made with. Raises CommandError
+    for what can be no key.
     """
 
-    def __init__(self, url: str, *, api_key: str | None = None, key_from: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, api_key: str | None = None, key_from: str | None = None, key_options: str = "--name NAME"
+    ) -> None:
         if api_key and not re.fullmatch("[!-~]+", api_key):
             raise CommandError(f"what {key_from} holds is no key: it has spaces, line breaks or letters that none has")
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._url = url
         self._key_from = key_from
+        self._key_options = key_options
         self._client = httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=_LIMIT_S)
 
     def __enter__(self) -> Self:
@@ -66,14 +70,16 @@ class Remote:
         """Say what happened and what to do, and last by which reference the API's log has it."""
         detail = problem.get("detail") or problem.get("title") or problem.get("error") or answer.reason_phrase
         if self._key_from is not None:
-            detail = _OF_THE_KEY.get(problem.get("code", ""), "{detail}").format(detail=detail, key=self._key_from)
+            detail = _OF_THE_KEY.get(problem.get("code", ""), "{detail}").format(
+                detail=detail, key=self._key_from, options=self._key_options
+            )
         reference = problem.get("reference")
         return f"{detail} (reference {reference})" if reference else str(detail)
 
 
 _OF_THE_KEY: Final = {
     "unauthorized": "the API does not know the key in {key}, or no longer: `zapwright api-keys` lists and makes keys",
-    "scope_missing": "{detail}, and the one in {key} has not: `zapwright api-keys create` makes another",
+    "scope_missing": "{detail}, and the one in {key} has not: `zapwright api-keys create {options}` makes another",
     "endpoint_not_found": "{detail} with `zapwright webhooks list`; the key in {key} may be of another tenant",
 }
 

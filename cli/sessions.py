@@ -105,7 +105,7 @@ def _api(data_dir: Path | None, key_from: str, options: str) -> Remote:
             else f"no key is known: set {key_from}"
         )
         raise CommandError(f"{needed}; who runs the store makes one by `zapwright api-keys create {options}`")
-    return Remote(url, api_key=key, key_from=key_from)
+    return Remote(url, api_key=key, key_from=key_from, key_options=options)
 
 
 _MOST_EVENTS: Final = 500

@@ -52,7 +52,7 @@ def own_name() -> str:
 
 def _way_in(deployment: Deployment) -> str:
     if deployment.plan.operator_key is None:
-        return f"sign in with a key of: {own_name()} api-keys create --operator"
+        return f"sign in with a key of: {own_name()} api-keys create --operator --name YOU"
     return f"sign in with {OPERATOR_KEY} of {devenv.path_in(deployment.plan.data_dir)}"
 
 

@@ -79,7 +79,7 @@ def sign_in(*, following: str, note: Node | None = None) -> str:
         "details",
         h("summary", "I have no key"),
         h("p", "Somebody with a shell on the deployment makes one:"),
-        h("pre", "zapwright api-keys create --operator", cls="mono", tabindex=0),
+        h("pre", "zapwright api-keys create --operator --name YOU", cls="mono", tabindex=0),
     )
     name = h("p", "Zapwright", cls="brand")
     card = h("section", name, h("h1", "Operations"), note, form, hint, cls="card stack entrance")

@@ -89,7 +89,7 @@ class Remote:
                 headers={"Authorization": f"Bearer {key}", **(headers or {})},
             )
         except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise UnreachableError(problem=str(error) or type(error).__name__) from error
+            raise UnreachableError(problem=_problem(error)) from error
         except UnicodeEncodeError as error:  # a key that no header can carry is nobody's
             raise RefusedError(status=401, code="unauthorized", detail="", reference="") from error
         return _read(answer)
@@ -111,6 +111,13 @@ def _read(answer: httpx.Response) -> Answer:
             reference=str(document.get("reference", "")),
         )
     return Answer(data=document, at=_moment(answer.headers.get("date", "")))
+
+
+def _problem(error: httpx.TransportError | httpx.InvalidURL) -> str:
+    """Say why there was no answer; a time-out has no words of its own."""
+    if isinstance(error, httpx.TimeoutException):
+        return f"no answer within {LIMIT_S:.0f} s"
+    return str(error) or "the connection was cut off"
 
 
 def _detail(document: object) -> str:

@@ -147,10 +147,10 @@ async def act(path: str, request: Request) -> Response:
     try:
         done = await desk.remote.act(f"/{path}", key=visit.key, body=body, idempotency_key=wish)
     except RefusedError as error:
-        visit.told = Told(tone="wait", title="Nothing was done", text=error.trouble.says)
+        visit.told = Told(tone="wait", title="Nothing was done", text=error.trouble.says, path=f"/{path}", form=form)
     except UnreachableError as error:
         text = f"Whether it was done is not known: {error.trouble.hint}. The audit tells."
-        visit.told = Told(tone="bad", title="The API did not answer", text=text)
+        visit.told = Told(tone="bad", title="The API did not answer", text=text, path=f"/{path}", form=form)
     else:
         says = str(done.data.get("says") or "It is done.")
         visit.told = Told(tone="good", title=says, text="It is in the audit, with your reason.")
@@ -200,7 +200,7 @@ async def _scope_of(desk: Desk, key: str) -> Scope:
 
 def _why(error: RefusedError) -> Node:
     if error.status == HTTPStatus.FORBIDDEN:
-        text = "It is a backend's key. The dashboard wants one made with `zapwright api-keys create --operator`."
+        text = "It is a backend's key. The dashboard wants one of `zapwright api-keys create --operator --name YOU`."
         return paper.sign_in_note("bad", "That key opens something else", text)
     return paper.sign_in_note("bad", "No operator has this key", "Perhaps it was revoked, or a part of it is missing.")
 

@@ -53,10 +53,19 @@ class Sight:
         """Return what is known of a thing."""
         return self.seen[name].data
 
+    def given(self, path: str, name: str) -> str:
+        """Return what a field of the form that goes there was filled with, when that was not done."""
+        return self.told.form.get(name, "") if self.told is not None and self.told.path == path else ""
+
     @property
     def now(self) -> int:
         """The API's time at its last answer."""
         return max((one.at for one in self.seen.values()), default=0)
+
+    @property
+    def stands_at(self) -> int:
+        """The API's time from which on something of the page could not be read anew; without trouble, `now`."""
+        return min((one.at for one in self.seen.values() if one.trouble is not None), default=self.now)
 
     @property
     def trouble(self) -> Trouble | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,11 +29,16 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What became of something that was done a moment ago; the next page says it, once."""
+    """What became of something that was done a moment ago; the next page says it, once.
+
+    What was not done has the `path` that it was asked of, and its `form`, so that nothing has to be typed again.
+    """
 
     tone: str
     title: str
     text: str = ""
+    path: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

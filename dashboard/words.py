@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Final
@@ -12,6 +13,14 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
 LONGEST: Final = 120
+_PART: Final = re.compile(r"(\d{1,9})\s*([a-z]*)\s*")
+_UNITS: Final = {
+    SECOND: ("s", "sec", "secs", "second", "seconds", ""),
+    MINUTE: ("m", "min", "mins", "minute", "minutes"),
+    HOUR: ("h", "hr", "hrs", "hour", "hours"),
+    DAY: ("d", "day", "days"),
+}
+_MILLIS: Final = {unit: millis for millis, units in _UNITS.items() for unit in units}
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """What has no shape, or reverses or hides what stands beside it."""
 
@@ -19,10 +28,10 @@ STATES: Final = {
     "choose-app": ("plain", "Choosing an app"),
     "needs-auth": ("wait", "Needs an account"),
     "awaiting-popup": ("busy", "Popup open"),
-    "resolved": ("good", "Connected"),
-    "no-auth-required": ("good", "Needs no account"),
+    "resolved": ("good", "Steps settled"),
+    "no-auth-required": ("good", "Steps settled"),
 }
-"""A step's states: the tone they are shown in, and what they mean."""
+"""States: the tone they are shown in, and what a session's means: its first unsettled step has it, else its last."""
 
 STATUSES: Final = {
     "building": "plain",
@@ -75,6 +84,18 @@ def span(millis: float) -> str:
     if whole < DAY:
         return _pair(whole // HOUR, "h", whole % HOUR // MINUTE, "min")
     return _pair(whole // DAY, "d", whole % DAY // HOUR, "h")
+
+
+def length(text: str) -> int | None:
+    """Read how long something is as people write it, in milliseconds: 90s, 5 min, 2 h 30 min; None for anything else.
+
+    A number alone counts seconds. What `span` says is read back.
+    """
+    given = text.strip().lower()
+    parts = _PART.findall(given)
+    if not parts or _PART.sub("", given) or not all(unit in _MILLIS for _, unit in parts):
+        return None
+    return sum(int(count) * _MILLIS[unit] for count, unit in parts)
 
 
 def since(text: str | None, now: int) -> str:

@@ -7,6 +7,7 @@ import { Zapwright } from "zapwright-client";
 const LOGINS = new Map([["login-of-ada", "ada"], ["login-of-bob", "bob"]]); // stands for your own sign-in
 
 const app = express();
+app.use("/page", express.static("page"));
 const zapwright = new Zapwright({ url: process.env.ZAPWRIGHT_API_URL, key: process.env.ZAPWRIGHT_API_KEY });
 
 app.post("/integrations/:name/zapwright", async (request, response) => {

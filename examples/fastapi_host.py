@@ -4,12 +4,14 @@ import os
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, HTTPException
+from fastapi.staticfiles import StaticFiles
 from zapwright_client import AsyncClient
 from zapwright_client.shapes import ClientToken
 
 LOGINS = {"login-of-ada": "ada", "login-of-bob": "bob"}  # stands for your own sign-in
 
 app = FastAPI()
+app.mount("/page", StaticFiles(directory="page", html=True))
 zapwright = AsyncClient(os.environ["ZAPWRIGHT_API_URL"], os.environ["ZAPWRIGHT_API_KEY"])
 
 

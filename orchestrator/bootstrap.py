@@ -182,15 +182,6 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         meter=metrics,
     )
     queries = Queries(sessions=store.sessions, watches=store.watches, credentials=credentials, clock=clock)
-    creator = Creator(
-        commits=commits,
-        sessions=store.sessions,
-        credentials=credentials,
-        upstream=upstream,
-        clock=clock,
-        ids=ids,
-        policy=policy,
-    )
     engine = Engine(
         commits=commits,
         sessions=store.sessions,
@@ -204,6 +195,16 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
         ids=ids,
         policy=policy,
         shards=settings.shards,
+    )
+    creator = Creator(
+        engine=engine,
+        commits=commits,
+        sessions=store.sessions,
+        credentials=credentials,
+        upstream=upstream,
+        clock=clock,
+        ids=ids,
+        policy=policy,
     )
     webhooks = Webhooks(
         endpoints=store.endpoints,
@@ -279,7 +280,14 @@ def compose(  # noqa: PLR0913 - all that can stand in the world's place
             clock=clock,
             chance=chance,
         ),
-        filler=Filler(commits=commits, sessions=store.sessions, credentials=credentials, upstream=upstream, ids=ids),
+        filler=Filler(
+            engine=engine,
+            commits=commits,
+            sessions=store.sessions,
+            credentials=credentials,
+            upstream=upstream,
+            ids=ids,
+        ),
         creator=creator,
         supplier=Supplier(
             engine=engine,

@@ -22,6 +22,7 @@ from orchestrator.core.session import SECOND, Millis, Session, SessionKey, Sessi
 from orchestrator.core.signals import Signal, ZapAnswered, ZapIdentified, ZapRequested, ZapsListed, ZapsNotListed
 from orchestrator.core.terms import ANY_TERMS, Terms
 from orchestrator.core.values import replace
+from orchestrator.engine import Engine
 from orchestrator.insisting import insist
 from orchestrator.preflight import Preflight
 
@@ -44,6 +45,7 @@ class Creator:
     def __init__(  # noqa: PLR0913 - the ports
         self,
         *,
+        engine: Engine,
         commits: Commits,
         sessions: SessionStore,
         credentials: CredentialStore,
@@ -61,7 +63,7 @@ class Creator:
         self._ids = ids
         self._policy = policy
         self._look_limit = look_limit
-        self._preflight = Preflight(upstream, clock=clock, policy=policy)
+        self._preflight = Preflight(upstream, engine=engine, clock=clock, policy=policy)
 
     async def create(self, key: SessionKey, *, again: bool = False, terms: Terms = ANY_TERMS) -> Applied:
         """Create the session's Zap with one call.

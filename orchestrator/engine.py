@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import field
 from functools import partial
 from typing import Final
+from weakref import WeakValueDictionary
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core import decide as decisions
@@ -34,6 +35,7 @@ from orchestrator.core.required import active, require_open, step_of
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,
+    SECOND,
     Action,
     App,
     Attempt,
@@ -69,6 +71,9 @@ from orchestrator.core.values import replace, value
 
 PICKED_WITHIN: Final[Millis] = MINUTE
 """How long a picker's listing confirms what is picked from it."""
+
+SEEN_WITHIN: Final[Millis] = 10 * SECOND
+"""How long a listing answers whether an authentication that Zapier refuses is still there."""
 
 
 @value
@@ -144,6 +149,7 @@ class Engine:
         self._ids = ids
         self._policy = policy
         self._shards = shards
+        self._turns: WeakValueDictionary[tuple[SessionKey, str], asyncio.Lock] = WeakValueDictionary()
 
     # --- sessions and steps ---
 
@@ -243,7 +249,7 @@ class Engine:
         if refresh or not await self._is_fresh(session, step):
             listing = await self._list(session, step)
             if session.is_open and step.live_attempt is None:
-                session = await self._refresh(session, step, listing)
+                session = await self.refresh(session, step, listing)
             return Picker(
                 session=session,
                 step=session.step(step_id) or step,
@@ -298,6 +304,19 @@ class Engine:
             )
 
         return await self._commits.apply(key, selected, terms=terms, act=act)
+
+    async def look_again(self, key: SessionKey, step_id: str) -> tuple[Session, Step]:
+        """Look whether a settled step's authentication, with which Zapier refused something, is still there.
+
+        Whether it has expired or is gone is on the step then. A listing of the last ten seconds serves, and one reads
+        for all who ask at the same time, so that trying without end costs little. Raises as `pick`.
+        """
+        async with self._turns.setdefault((key, step_id), asyncio.Lock()):
+            session, step = await self._step(key, step_id)
+            is_settled = step.state is StepState.RESOLVED and step.live_attempt is None
+            if session.is_open and is_settled and not await self._is_fresh(session, step, age=SEEN_WITHIN):
+                session = await self.refresh(session, step, await self._list(session, step))
+        return session, step_of(session, step_id)
 
     async def open_popup(
         self,
@@ -469,16 +488,17 @@ class Engine:
         if not anew and not was_tried and await self._is_fresh(session, step) and self._is_link_fresh(step):
             return session
         shown = {found.id for found in step.candidates}
-        session = await self._refresh(session, step, await self._list(session, step), seqs=terms.seqs)
+        session = await self.refresh(session, step, await self._list(session, step), seqs=terms.seqs)
         refreshed = step_of(session, step.id)
         is_found = refreshed.authentication is not None and refreshed.authentication != step.authentication
         if is_found or {found.id for found in refreshed.candidates} - shown:
             raise CandidatesFoundError(session_id=session.id, step_id=step.id)
         return session
 
-    async def _refresh(
+    async def refresh(
         self, session: Session, step: Step, listing: Listing, *, seqs: frozenset[int] | None = None
     ) -> Session:
+        """Take what was listed for a step just now, and return the session after it. Raises as `Commits.apply`."""
         connect = await self._link(session, listing.app_id)
 
         async def refreshed(current: Session) -> Signal:

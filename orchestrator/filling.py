@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
+from typing import Final, TypeVar
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.errors.actions import (
@@ -12,6 +14,7 @@ from orchestrator.core.errors.actions import (
     StepTestRepeatedError,
 )
 from orchestrator.core.errors.store import StaleVersionError
+from orchestrator.core.errors.upstream import StepTestFailedError, UpstreamRefusedError
 from orchestrator.core.fields import Form, filled, flaws, invalidates, picked, vanished, with_defaults
 from orchestrator.core.mapping import Compiler, FieldFlaw, has_references
 from orchestrator.core.ports.around import Ids
@@ -19,15 +22,18 @@ from orchestrator.core.ports.credentials import Credential, CredentialStore
 from orchestrator.core.ports.sessions import SessionStore
 from orchestrator.core.ports.upstream import ActionUse, Choice, Output, StepTestRun, Upstream
 from orchestrator.core.required import active, require_open, step_of
-from orchestrator.core.session import Action, App, JsonObject, Session, SessionKey, Step
+from orchestrator.core.session import Action, App, JsonObject, Reason, Session, SessionKey, Step
 from orchestrator.core.signals import InputsGiven, Signal, StepTestRequested
 from orchestrator.core.terms import ANY_TERMS, Terms
+from orchestrator.engine import Engine
+
+Answer = TypeVar("Answer")
 
 WRITES = "WRITE"
 """The type of action that changes something elsewhere."""
 
-MOST_PAGES_SEARCHED = 20
-"""How many pages of choices are looked through for words: Zapier searches for nobody."""
+MOST_PAGES_SEARCHED = 5
+"""How many pages of choices one question looks through for words, each a call: Zapier searches for nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +49,11 @@ class Filling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Choices that match. `cursor` continues them; `is_whole`: all that there are were looked at."""
+    """Choices that match, out of so many that were `looked_through`. `cursor` looks on; None: these were the last."""
 
     choices: tuple[Choice, ...]
     cursor: str | None
-    is_whole: bool
+    looked_through: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +86,14 @@ class Filler:
     def __init__(
         self,
         *,
+        engine: Engine,
         commits: Commits,
         sessions: SessionStore,
         credentials: CredentialStore,
         upstream: Upstream,
         ids: Ids,
     ) -> None:
+        self._engine = engine
         self._commits = commits
         self._sessions = sessions
         self._credentials = credentials
@@ -98,7 +106,7 @@ class Filler:
         Raises StepNotUsableError, ActionNotFoundError, SignInRequiredError, UpstreamError.
         """
         place = await self._place(key, step_id)
-        form = await self._upstream.fields(place.credential, place.use(place.step.inputs))
+        form = await self._form(place, place.step.inputs)
         return place.session, place.step, form, problems_of(place.session, place.step, form)
 
     async def fill(self, key: SessionKey, step_id: str, changes: JsonObject, *, terms: Terms = ANY_TERMS) -> Filling:
@@ -110,11 +118,11 @@ class Filler:
         place = await self._place(key, step_id, is_write=True)
         terms.check(place.session)
         before = place.step.inputs
-        form = await self._upstream.fields(place.credential, place.use(before))
+        form = await self._form(place, before)
         after, cleared = filled(form, before, changes)
         known, earlier = before, form
         while invalidates(earlier, known, after):  # what goes with a change may have kept other fields there
-            known, earlier, form = after, form, await self._upstream.fields(place.credential, place.use(after))
+            known, earlier, form = after, form, await self._form(place, after)
             gone = set(vanished(earlier, form, after)) - changes.keys()
             after = {name: value for name, value in after.items() if name not in gone}
             cleared = tuple(sorted({*cleared, *gone}))
@@ -140,18 +148,20 @@ class Filler:
         """
         place = await self._place(key, step_id)
         others = {name: value for name, value in place.step.inputs.items() if name != field_id}
-        form = await self._upstream.fields(place.credential, place.use(place.step.inputs))
+        form = await self._form(place, place.step.inputs)
         if field_id not in form.inputs:
             raise FieldNotFoundError(step_id=step_id, field=field_id)
         use, words = place.use(others), (query or "").casefold().split()
         found: list[Choice] = []
+        looked_through = 0
         for _ in range(MOST_PAGES_SEARCHED if words else 1):
-            page = await self._upstream.choices(place.credential, use, field_id, cursor=cursor)
+            page = await self._answer(place, self._upstream.choices(place.credential, use, field_id, cursor=cursor))
             found += [one for one in page.choices if _matches(one, words)]
+            looked_through += len(page.choices)
             cursor = page.cursor
             if cursor is None:
                 break
-        return Found(choices=tuple(found), cursor=cursor, is_whole=cursor is None)
+        return Found(choices=tuple(found), cursor=cursor, looked_through=looked_through)
 
     async def outputs(self, key: SessionKey, step_id: str, *, live: bool) -> tuple[Output, ...]:
         """Return what the step will give to later ones. Raises as `look`.
@@ -160,7 +170,8 @@ class Filler:
         """
         place = await self._place(key, step_id)
         is_live = live and place.action.action_type != WRITES
-        return await self._upstream.outputs(place.credential, place.use(place.step.inputs), live=is_live)
+        asking = self._upstream.outputs(place.credential, place.use(place.step.inputs), live=is_live)
+        return await self._answer(place, asking)
 
     async def test(
         self, key: SessionKey, step_id: str, *, inputs: JsonObject | None, terms: Terms = ANY_TERMS
@@ -177,7 +188,7 @@ class Filler:
             raise StepTestRepeatedError(session_id=key.session_id, step_id=step_id)
         terms.check(place.session)
         tried = replace(place.step, inputs=place.step.inputs | (inputs or {}))
-        form = await self._upstream.fields(place.credential, place.use(tried.inputs))
+        form = await self._form(place, tried.inputs)
         problems = [*problems_of(place.session, tried, form), *_without_values(tried.inputs)]
         if problems:
             raise InputsFlawedError(session_id=key.session_id, problems=[shown(step_id, one) for one in problems])
@@ -185,21 +196,49 @@ class Filler:
         applied = await self._commits.apply(key, requested, terms=terms)
         if applied.is_replay:
             raise StepTestRepeatedError(session_id=key.session_id, step_id=step_id)
-        return await self._upstream.test(place.credential, place.use(with_defaults(form, tried.inputs)))
+        asking = self._upstream.test(place.credential, place.use(with_defaults(form, tried.inputs)))
+        return await self._answer(place, asking)
+
+    async def _form(self, place: _Place, inputs: JsonObject) -> Form:
+        return await self._answer(place, self._upstream.fields(place.credential, place.use(inputs)))
+
+    async def _answer(self, place: _Place, asking: Awaitable[Answer]) -> Answer:
+        """Return what Zapier answers. Where it refuses because the step's authentication is lost, the step says so.
+
+        Why it refuses it does not say in any documented way, so its listing is asked (`Engine.look_again`).
+        """
+        try:
+            return await asking
+        except (UpstreamRefusedError, StepTestFailedError):
+            if place.step.authentication is not None:
+                _require_usable(*await self._engine.look_again(place.session.key, place.step.id))
+            raise
 
     async def _place(self, key: SessionKey, step_id: str, *, is_write: bool = False) -> _Place:
         session = await self._sessions.load(key)
         step = step_of(session, step_id)
         if is_write:
             require_open(session)
-        if step.app is None or not step.is_settled or step.action is None:
-            lacks = (
-                "has no app" if step.app is None else f"is in {step.state}" if not step.is_settled else "has no action"
-            )
-            raise StepNotUsableError(session_id=session.id, step_id=step_id, lacks=lacks)
+        app, action = _require_usable(session, step)
         found = await self._credentials.get(session.tenant_id, session.user_id)
         credential = active(found, user_id=session.user_id)
-        return _Place(session=session, step=step, app=step.app, action=step.action, credential=credential)
+        return _Place(session=session, step=step, app=app, action=action, credential=credential)
+
+
+def _require_usable(session: Session, step: Step) -> tuple[App, Action]:
+    """Return the step's app and action. Raises StepNotUsableError when it lacks one, or its authentication."""
+    if step.app is not None and step.is_settled and step.action is not None:
+        return step.app, step.action
+    lacks = "has no app" if step.app is None else "has no action" if step.is_settled else f"is in {step.state}"
+    if step.reason is not None and step.reason in _LOST:
+        lacks = f"{lacks}: {_LOST[step.reason]}"
+    raise StepNotUsableError(session_id=session.id, step_id=step.id, lacks=lacks)
+
+
+_LOST: Final = {
+    Reason.EXPIRED: "its authentication has expired at Zapier: have it connected again, or another one chosen",
+    Reason.REVOKED: "its authentication is not there any more at Zapier: have another one chosen or connected",
+}
 
 
 def problems_of(session: Session, step: Step, form: Form) -> tuple[FieldFlaw, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -16,7 +16,7 @@ from orchestrator.core.ports.around import Clock
 from orchestrator.core.ports.budget import Budget, Usage
 from orchestrator.core.ports.calls import CallEnd, CallKind
 from orchestrator.core.ports.census import AppSessions, CensusStore, Counts, Situation, WaitingSession
-from orchestrator.core.ports.sessions import SessionQuery, SessionStore
+from orchestrator.core.ports.sessions import SessionPage, SessionQuery, SessionStore
 from orchestrator.core.ports.watches import Watch, WatchQuery, WatchStore
 from orchestrator.core.ports.webhooks import DeliveryPage, DeliveryQuery, DeliveryStore, EndpointStore, Reception
 from orchestrator.core.ports.workers import Queues, WorkerReport, WorkerRoll
@@ -143,14 +143,15 @@ class Oversight:
         """Return one page of sessions, and the cursor after it. Raises ValueError for a cursor that is not ours.
 
         What is quoted may also be a session's id, or the reference of an error that was about it. A browser's code is
-        found however it is written.
+        found however it is written. What is none of these may be a user's id.
         """
         named = await self._named(query.quoted)
         if named is None:
-            page = await self._sessions.find(query)
-            code = None if query.quoted is None else code_meant(query.quoted)
-            if code not in {None, query.quoted} and not page.sessions and page.cursor is None:
-                page = await self._sessions.find(replace(query, quoted=code))
+            page = SessionPage(sessions=())
+            for meant in _meant(query):
+                page = await self._sessions.find(meant)
+                if page.sessions or page.cursor is not None:
+                    break
             return await self._seen(page.sessions), page.cursor
         page = await self._sessions.find(replace(query, quoted=None, session_id=named))
         now, seen = self._clock.now(), await self._seen(page.sessions)
@@ -315,6 +316,17 @@ class Oversight:
 def oldest(waits: Iterable[WaitingSession]) -> WaitingSession | None:
     """Return who has waited longest."""
     return min(waits, key=lambda one: (one.waiting.since, one.session_id), default=None)
+
+
+def _meant(query: SessionQuery) -> Iterator[SessionQuery]:
+    """Give what a query may mean, one after the other until something is found."""
+    yield query
+    if query.quoted is None:
+        return
+    if (code := code_meant(query.quoted)) not in {None, query.quoted}:
+        yield replace(query, quoted=code)
+    if query.user_id is None:
+        yield replace(query, quoted=None, user_id=query.quoted)
 
 
 def _stages(counts: Counts, tenants: Iterable[str]) -> Mapping[Stage, int]:

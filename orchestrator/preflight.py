@@ -21,10 +21,12 @@ from orchestrator.core.session import (
     Authentication,
     JsonObject,
     Listing,
+    Reason,
     Session,
     Step,
     ZapState,
 )
+from orchestrator.engine import Engine
 from orchestrator.filling import problems_of, shown
 
 
@@ -53,10 +55,11 @@ class _Found:
 
 
 class Preflight:
-    """Turns sessions into drafts of Zaps. Nothing is written."""
+    """Turns sessions into drafts of Zaps. Nothing is written but that a step's authentication is lost."""
 
-    def __init__(self, upstream: Upstream, *, clock: Clock, policy: Policy) -> None:
+    def __init__(self, upstream: Upstream, *, engine: Engine, clock: Clock, policy: Policy) -> None:
         self._upstream = upstream
+        self._engine = engine
         self._clock = clock
         self._policy = policy
 
@@ -89,6 +92,7 @@ class Preflight:
         if wrong is not None:
             is_usable = False
             found.complain(step, *wrong)
+            await self._engine.refresh(session, step, found.listings[app.id])
         if is_usable:
             await self._judge(session, step, credential, found)
 
@@ -103,10 +107,8 @@ class Preflight:
         listing = found.listings[app.id]
         listed = listing.get(authentication.id)
         if listed is None:
-            gone = "authentication_gone", f"{app.title} is no longer connected by {authentication.title}"
-            return gone if listing.complete else None
-        expired = "authentication_expired", f"{authentication.title} must be connected again"
-        return expired if listed.is_expired else None
+            return _gone(app, authentication) if listing.complete else None
+        return _expired(authentication) if listed.is_expired else None
 
     def _is_known(self, step: Step, credential: Credential) -> bool:
         """Whether it was seen a short while ago, in the Zapier account that the Zap will be in."""
@@ -128,10 +130,20 @@ class Preflight:
             found.complain_of_action(step)
             return
         except UpstreamRefusedError as refused:
-            found.complain(step, "fields_unreadable", str(refused.facts["problem"]))
+            found.complain(step, *await self._why(session, step, refused))
             return
         found.forms[step.id] = form
         found.problems += [shown(step.id, flaw) for flaw in problems_of(session, step, form)]
+
+    async def _why(self, session: Session, step: Step, refused: UpstreamRefusedError) -> tuple[str, str]:
+        """Say why Zapier does not tell what a step asks for: its authentication may be lost."""
+        if step.authentication is not None:
+            _, seen = await self._engine.look_again(session.key, step.id)
+            if seen.reason is Reason.REVOKED:
+                return _gone(_chosen(step)[0], step.authentication)
+            if seen.reason is Reason.EXPIRED:
+                return _expired(step.authentication)
+        return "fields_unreadable", str(refused.facts["problem"])
 
 
 def _draft(session: Session, found: _Found) -> ZapDraft:
@@ -153,6 +165,14 @@ def _draft(session: Session, found: _Found) -> ZapDraft:
             for step in session.steps
         ),
     )
+
+
+def _gone(app: App, authentication: Authentication) -> tuple[str, str]:
+    return "authentication_gone", f"{app.title} is no longer connected by {authentication.title}"
+
+
+def _expired(authentication: Authentication) -> tuple[str, str]:
+    return "authentication_expired", f"{authentication.title} must be connected again"
 
 
 def _was_refused(session: Session) -> bool:

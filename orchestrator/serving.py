@@ -14,6 +14,13 @@ from starlette.types import ASGIApp
 
 START_FAILED: Final = 3
 
+KEPT_S: Final = 75
+"""How long a connection is kept for another request.
+
+Longer than clients and load balancers keep one that is idle (a minute at most, by default): who closes first must be
+the one who knows that no request is on its way.
+"""
+
 
 def configured(app: ASGIApp, *, host: str, port: int, grace_s: int, **more: Any) -> uvicorn.Config:  # noqa: ANN401 - uvicorn's own
     """Return how a process of ours serves: it logs by itself, and believes no header about who asks.
@@ -29,6 +36,7 @@ def configured(app: ASGIApp, *, host: str, port: int, grace_s: int, **more: Any)
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=grace_s,
+        timeout_keep_alive=KEPT_S,
         loop="uvloop",
         **more,
     )

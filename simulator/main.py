@@ -28,6 +28,7 @@ DEFAULT_PORT: Final = 8089
 
 _BACKLOG: Final = 1_024
 _LAST_REQUESTS_S: Final = 1
+_KEPT_S: Final = 75  # longer than clients keep an idle connection, so that none is closed as it is used
 
 
 class ClosableProtocol(HttpToolsProtocol):
@@ -78,6 +79,7 @@ def server_of(app: Starlette) -> uvicorn.Server:
         lifespan="off",
         log_level="warning",
         access_log=False,
+        timeout_keep_alive=_KEPT_S,
         proxy_headers=False,  # whom a request comes from is for the application to decide
         timeout_graceful_shutdown=_LAST_REQUESTS_S,  # slow answers must not keep the process
     )

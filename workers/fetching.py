@@ -12,7 +12,7 @@ from redis.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from rq import Queue
+from rq import Queue, worker_registration
 from rq.exceptions import DequeueTimeout, StopRequested
 from rq.executions import Execution
 from rq.job import Job
@@ -109,11 +109,22 @@ class BatchWorker(SimpleWorker):
         return found
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say that the worker lives, unless it was said just now; as a part of what is said anyway it costs nothing."""
+        """Say that the worker lives, and who it is, unless it was said just now; beside what is said anyway, always.
+
+        RQ's own way says only once who it is, and the server forgets it while its machine sleeps.
+        """
         said = self.last_heartbeat
-        is_said = said is not None and abs(now() - said) < _HEARTBEAT_SPACING  # a clock may be set back
-        if pipeline is not None or not is_said:
-            super().heartbeat(timeout, pipeline)
+        if pipeline is not None:
+            self._introduce(timeout, pipeline)
+        elif said is None or abs(now() - said) >= _HEARTBEAT_SPACING:  # a clock may be set back
+            with self.connection.pipeline() as own:
+                self._introduce(timeout, own)
+                own.execute()
+
+    def _introduce(self, timeout: int | None, pipeline: Pipeline) -> None:
+        super().heartbeat(timeout, pipeline)
+        pipeline.hset(self.key, mapping=self.serialize())
+        worker_registration.register(self, pipeline)
 
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
         """Note when, in this process: the batch is about to be forgotten."""

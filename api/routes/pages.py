@@ -44,12 +44,19 @@ async def show_root(request: Request) -> Response:
     """Say what this is to whoever opens its address."""
     here: Zapwright = request.app.state.zapwright
     has_demo = here.settings.simulator_url is not None
-    links = {"openapi.json": "What it can be asked"} | ({"demo": "The demo"} if has_demo else {})
+    links = {"openapi.json": "What it can be asked, for programs (OpenAPI)"} | (
+        {"demo": "The demo"} if has_demo else {}
+    )
     card = element(
         "section",
         element("h1", "Zapwright’s API"),
         element("p", "It answers backends and their pages, in which users build Zaps."),
         *(element("p", element("a", words, href=path)) for path, words in links.items()),
+        element(
+            "p",
+            "For people it is written down in docs/reference/api.md, which comes with Zapwright.",
+            **{"class": "soft"},
+        ),
         **{"class": "card stack"},
     )
     body = element("body", element("main", card, **{"class": "page narrow"}))

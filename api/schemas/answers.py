@@ -588,9 +588,10 @@ class Choice(Shape):
 
 
 class ChoicePage(Shape):
-    """Choices in the app's order. `cursor` leads on, null at the end."""
+    """Choices in the app's order, out of so many that were `looked_through`. `cursor` leads on, null at the end."""
 
     choices: tuple[Choice, ...]
+    looked_through: int
     cursor: str | None
 
 

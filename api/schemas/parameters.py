@@ -74,7 +74,8 @@ class _OperatorsSearch(_SessionSearch):
     stuck: bool = Field(default=False, description="Only those in which somebody is stuck.")
     q: Omittable[Quoted] = Field(
         default=None,
-        description="What somebody quotes: a session's id or `reference`, an error's, a browser's code, a Zap's id.",
+        description="What somebody quotes: a session's id or `reference`, an error's, a browser's code, a Zap's id; "
+        "else a user's id.",
     )
 
     def wanted(self, *, sees: frozenset[str] | None, now: Instant) -> SessionQuery:

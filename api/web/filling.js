@@ -14,6 +14,7 @@
  * @property {number} active
  * @property {Choice[] | null} found
  * @property {string | null} cursor
+ * @property {number} looked how many choices were looked through for those found
  * @property {string | null} trouble
  * @property {boolean} looking
  * @property {number} asked counts questions, so that a late answer to an earlier one is passed over
@@ -193,7 +194,7 @@ export function createFilling({ connect, stepId, words, changed }) {
 
   /** @param {string} id of a field */
   const pickerOf = (id) => {
-    const known = my.pickers.get(id) ?? { query: null, open: null, active: -1, found: null, cursor: null, trouble: null, looking: false, asked: 0, timer: undefined, left: null };
+    const known = my.pickers.get(id) ?? { query: null, open: null, active: -1, found: null, cursor: null, looked: 0, trouble: null, looking: false, asked: 0, timer: undefined, left: null };
     my.pickers.set(id, known);
     return known;
   };
@@ -219,6 +220,7 @@ export function createFilling({ connect, stepId, words, changed }) {
       if (asked !== found.asked) return;
       const before = isNext ? (found.found ?? []) : [];
       found.found = [...before, ...page.choices];
+      found.looked = (isNext ? found.looked : 0) + page.looked_through;
       found.cursor = page.cursor;
       if (!isNext) found.active = -1;
       if (found.active < 0 && found.query && page.choices.length > 0) found.active = before.length;

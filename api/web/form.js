@@ -42,7 +42,6 @@ import { createTest } from "./step-test.js";
  */
 
 const PATIENCE_MS = 180;
-const PART = "Only a part of the list was looked at";
 const KEPT_ENTITIES = /** @type {Record<string, string>} */ ({ amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " });
 
 /**
@@ -421,8 +420,8 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
       },
     };
     const count = known.found?.length ?? 0;
-    const counted = `${count}${known.cursor && !isPart ? " and more" : ""} ${count === 1 ? "choice" : "choices"}`;
-    const status = known.trouble ?? (known.looking ? "Searching" : [counted, isPart && PART, asIs[0]?.label].filter(Boolean).join(". "));
+    const counted = `${count}${known.cursor && !isPart ? " and more" : ""} ${count === 1 ? "choice" : "choices"}${isPart ? `, out of the first ${known.looked}` : ""}`;
+    const status = known.trouble ?? (known.looking ? "Searching" : [counted, asIs[0]?.label].filter(Boolean).join(". "));
     return h(
       "div",
       { key: "picker", class: "picker", on: { focusout: (/** @type {FocusEvent} */ { relatedTarget, currentTarget }) => !(relatedTarget instanceof Node && document.getElementById(`${id}-found`)?.contains(relatedTarget)) && currentTarget && void leave() } },
@@ -481,9 +480,9 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
               h("li", { key: choice.id, id: `${id}-option-${index}`, role: "option", "aria-selected": String(index === known.active), on: { click: () => choose(choice) } }, choice.label || choice.id),
             ),
         ),
-        isPart && !known.looking && h("p", { key: "part", class: "soft small nothing" }, `${count === 0 ? "Nothing found yet. " : ""}${PART}.`),
         known.looking ? h("p", { key: "looking", class: "soft small nothing" }, "One moment …") : known.found?.length === 0 && !known.cursor && h("p", { key: "none", class: "soft small nothing" }, "There is no such choice."),
-        known.cursor && !known.looking && plain("Show more", () => void find(one.id, true), `Show more choices of ${name}`),
+        isPart && !known.looking && !known.trouble && h("p", { key: "part", class: "soft small nothing" }, `${count === 0 ? "Not among" : "Out of"} the first ${known.looked} choices.`),
+        known.cursor && !known.looking && (known.query ? plain("Look further", () => void find(one.id, true), `Look further for ${name}`) : plain("Show more", () => void find(one.id, true), `Show more choices of ${name}`)),
       ),
       h("p", { key: "told", class: "unseen", role: "status" }, isOpen ? status : ""),
     );

@@ -10,6 +10,7 @@ import { asText, hasReferences, inputsOf } from "./filling.js";
  */
 
 const LONGEST_RESULT = 4_000;
+const READING = /^(READ|READ_BULK|SEARCH|FILTER)$/;
 
 /**
  * Makes the part of a form by which its step is tried out.
@@ -49,8 +50,8 @@ export function createTest({ connect, stepId, filling, words, changed }) {
       const run = await connect.ask(stepId, "POST", "/test", { confirm: true, ...(Object.keys(inputs).length > 0 && { inputs }) });
       if (of === my.of) Object.assign(my, { run, isOpen: false });
     } catch (error) {
-      if (of === my.of) my.problem = words(error);
       const flaws = error.code === "inputs_flawed" ? error.facts.problems : [];
+      if (of === my.of) my.problem = flaws.length > 0 ? "Something in this step is not filled in as it must be: its fields say what." : words(error);
       if (flaws.length > 0) filling.flawed(flaws.filter((/** @type {FieldFlaw} */ { field }) => field !== null));
     }
     my.isBusy = false;
@@ -86,10 +87,13 @@ export function createTest({ connect, stepId, filling, words, changed }) {
   };
 
   function asking() {
+    const isReading = READING.test(filling.step()?.action?.action_type ?? "");
     return h(
       "div",
-      { key: "ask", class: "note stack", "data-tone": "wait" },
-      h("p", {}, h("strong", {}, "This is no rehearsal. "), "The step is really carried out, once: what it writes is written."),
+      { key: "ask", class: "note stack", "data-tone": isReading ? "plain" : "wait" },
+      isReading
+        ? h("p", {}, "The step is carried out once. It only reads: nothing is changed.")
+        : h("p", {}, h("strong", {}, "This is no rehearsal. "), "The step is really carried out, once: what it writes is written."),
       referring().map(({ id, title }, index) =>
         h(
           "label",

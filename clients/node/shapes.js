@@ -105,12 +105,6 @@
  */
 
 /**
- * @typedef {object} ChoicePage Choices in the app's order. `cursor` leads on, null at the end.
- * @property {Array<Choice>} choices
- * @property {string | null} cursor
- */
-
-/**
  * @typedef {object} StepTestRun What came of carrying an action out: results of the app's own shape, and how many there are in all.
  * @property {Array<Record<string, unknown>>} results
  * @property {number} count
@@ -260,6 +254,13 @@
  * @property {Array<FormPart>} fields
  * @property {Record<string, unknown>} inputs
  * @property {Array<FieldFlaw>} problems
+ */
+
+/**
+ * @typedef {object} ChoicePage Choices in the app's order, out of so many that were `looked_through`. `cursor` leads on, null at the end.
+ * @property {Array<Choice>} choices
+ * @property {number} looked_through
+ * @property {string | null} cursor
  */
 
 /**

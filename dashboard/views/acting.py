@@ -29,7 +29,15 @@ def action(
         h(
             "label",
             h("span", "Why?"),
-            h("input", type="text", name="reason", required=True, maxlength=LONGEST_REASON, autocomplete="off"),
+            h(
+                "input",
+                type="text",
+                name="reason",
+                value=sight.given(path, "reason") or None,
+                required=True,
+                maxlength=LONGEST_REASON,
+                autocomplete="off",
+            ),
             h("span", "It is kept in the audit, with your key's name.", cls="soft small"),
             cls="field",
         ),

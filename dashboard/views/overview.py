@@ -15,6 +15,7 @@ from dashboard.views.parts import (
     badge,
     bars,
     card,
+    clock_of,
     head,
     listed,
     meter,
@@ -44,6 +45,7 @@ THINGS: Final = {
     "overview": "/overview",
     "stuck": "/sessions?stuck=true&limit=6",
     "apps": "/apps",
+    "workers": "/workers",
     "failing": address("/deliveries", {"trouble": "failing", "limit": COUNTED}),
     "dead": address("/deliveries", {"trouble": "dead", "limit": COUNTED}),
 }
@@ -70,7 +72,7 @@ def view(sight: Sight) -> Sequence[Node]:
     overview = _agreeing(sight.data("overview") or {}, stuck)
     return (
         head("Overview", sight),
-        _verdict(overview, sight.data("failing") or {}, sight.data("dead") or {}, sight.now),
+        _verdict(sight, overview),
         h("div", *_tiles(overview), cls="tiles", key="tiles"),
         h(
             "div",
@@ -104,9 +106,10 @@ def _agreeing(overview: Json, stuck: Json) -> Json:
     return {**overview, "stuck": count}
 
 
-def _verdict(overview: Json, failing: Json, dead: Json, now: int) -> Node:
-    """Say in a sentence how things are, the worst first."""
-    notes = [_jumped(jump, now) for jump in listed(overview, "jumps")]
+def _verdict(sight: Sight, overview: Json) -> Node:
+    """Say in a sentence how things are, the worst first; what is well, only as long as the API says so."""
+    workers, now = sight.data("workers") or {}, sight.now
+    notes = [*_idle(workers, now), *(_jumped(jump, now) for jump in listed(overview, "jumps"))]
     if overview.get("stuck") and not notes:
         said = f"{count_of(overview['stuck'], 'session')} stuck"
         text = "Somebody waits for what should have come by now. They are listed below."
@@ -114,12 +117,33 @@ def _verdict(overview: Json, failing: Json, dead: Json, now: int) -> Node:
     if any(side.get("cooldown_until") for side in listed(overview, "budget")) and not notes:
         text = "Nothing is lost: checks go on when that is over."
         notes.append(_note("wait", "Zapier refuses calls for a moment", text, key="refused"))
-    if undelivered := _undelivered(failing, dead):
+    if undelivered := _undelivered(sight.data("failing") or {}, sight.data("dead") or {}):
         notes.append(undelivered)
-    if not notes:
-        text = "Nobody is stuck, webhooks arrive, and no app loses more of its popups' messages than usual."
-        notes.append(_note("good", "All is well", text, key="well"))
-    return h("div", *notes, cls="stack", key="verdict")
+    return h("div", *(notes or [_well(sight)]), cls="stack", key="verdict")
+
+
+def _well(sight: Sight) -> Node:
+    """Say that nothing is wrong, or was when that was last heard."""
+    if sight.trouble is not None:
+        text = f"Nothing was wrong at {clock_of(sight.stands_at)} UTC. What became of it since, nobody can say here."
+        return _note("wait", "How things are is not known", text, key="unheard")
+    text = "Workers run, nobody is stuck, webhooks arrive, and no app loses more of its popups' messages than usual."
+    return _note("good", "All is well", text, key="well")
+
+
+def _idle(document: Json, now: int) -> list[Node]:
+    """Say that nobody works, or that what workers are told by does not answer."""
+    workers = listed(document, "workers")
+    way = h("a", "Look at the workers", href="/workers", cls="button")
+    if not any(worker["alive"] for worker in workers):
+        seen = max((worker["seen_at"] for worker in workers), default=None)
+        heard = f"The last was heard of {since(seen, now)} ago" if seen else "None was heard of lately"
+        text = f"{heard}. Nothing is checked and nothing delivered: what popups' messages do not say, nobody finds."
+        return [_note("bad", "No worker runs", text, way, key="idle")]
+    if silent := [plain(queue["name"]) for queue in listed(document, "queues") if queue.get("depth") is None]:
+        text = "What is to be checked or delivered waits until it does."
+        return [_note("bad", f"The queue does not answer: {', '.join(silent)}", text, way, key="idle")]
+    return []
 
 
 def _undelivered(failing: Json, dead: Json) -> Node | None:

@@ -145,10 +145,19 @@ def select(name: str, title: str, choices: Iterable[tuple[str, str]], chosen: st
     return h("label", h("span", title), h("select", *options, name=name), cls="field", key=name)
 
 
-def field(name: str, title: str, value: str, *, placeholder: str = "", kind: str = "text") -> Node:
-    """Let something be written."""
-    given = h("input", type=kind, name=name, value=value or None, placeholder=placeholder or None, autocomplete="off")
-    return h("label", h("span", title), given, cls="field", key=name)
+def field(name: str, title: str, value: str, *, placeholder: str = "", kind: str = "text", flaw: str = "") -> Node:
+    """Let something be written. `flaw` says what is wrong with what was."""
+    given = h(
+        "input",
+        type=kind,
+        name=name,
+        value=value or None,
+        placeholder=placeholder or None,
+        autocomplete="off",
+        aria_invalid="true" if flaw else None,
+    )
+    said = h("span", flaw, cls="flaw small", role="alert") if flaw else None
+    return h("label", h("span", title), given, said, cls="field", key=name)
 
 
 def bars(series: Sequence[tuple[str, Sequence[float]]], *, label: str) -> Node:
@@ -206,8 +215,7 @@ def _cell(column: Column, content: Content) -> Node:
 
 def _as_of(sight: Sight) -> Node:
     is_live = sight.trouble is None
-    newest = max(sight.seen.values(), key=lambda one: one.at, default=None)
-    at = "–" if newest is None or not newest.at else clock_of(newest.at)
+    at = clock_of(sight.stands_at) if sight.stands_at else NOBODY
     return h(
         "p",
         h("span", cls="dot"),

@@ -24,6 +24,7 @@ from dashboard.views.parts import (
     listed,
     nothing,
     prose,
+    select,
     state_badge,
     status_badge,
 )
@@ -52,7 +53,7 @@ def view(sight: Sight) -> Sequence[Node]:
     story = sight.data("story") or {}
     session = story["session"]
     steps = listed(session, "steps")
-    names = {step["id"]: _name(place, step) for place, step in enumerate(steps, 1)}
+    names = telling.names_of(session)
     happened = telling.happenings(story, names)
     return (
         head(plain(session.get("title") or "Session"), sight, lead=_lead(session)),
@@ -103,11 +104,6 @@ def _why(why: Json) -> Node:
         key="why",
         aria_label="Why",
     )
-
-
-def _name(place: int, step: Json) -> str:
-    app = step.get("app")
-    return f"Step {place}" if not app else f"Step {place} ({plain(app['title'], longest=40)})"
 
 
 def _step(sight: Sight, session: Json, step: Json, name: str) -> Node:
@@ -236,6 +232,8 @@ def _seen_of(session: Json, step: Json) -> list[Json]:
 
 
 def _bind(sight: Sight, path: str, step: Json, seen: list[Json]) -> Node | None:
+    path, ids = f"{path}/bind", {one["id"] for one in seen}
+    chosen = sight.given(path, "authentication_id")
     about = "The step gets an account that Zapier lists as the user's for this app. Ask the user which one is meant."
     hint = f"Letters and digits, as Zapier's Partner API has them: {ID_LIKE}."
     if _can_be_checked(step):
@@ -250,31 +248,29 @@ def _bind(sight: Sight, path: str, step: Json, seen: list[Json]) -> Node | None:
             type="text",
             name="authentication_id",
             required=not seen,
+            value=None if chosen in ids else chosen or None,
             autocomplete="off",
             placeholder=ID_LIKE.partition(",")[0],
         ),
         h("span", hint, cls="soft small"),
         cls="field",
     )
-    another = h("label", _radio(""), h("span", "Another, whose id is written below"), key="another")
-    known = h("fieldset", h("legend", "Which account?"), *map(_choice, seen), another, cls="known") if seen else None
-    return action(sight, f"{path}/bind", "Give it an account", about, known, written, name=f"bind-{step['id']}")
+    choices = [h("label", _radio(one["id"], chosen), _account(one), key=one["id"]) for one in seen]
+    other = _radio("", "" if chosen and chosen not in ids else None)
+    another = h("label", other, h("span", "Another, whose id is written below"), key="another")
+    known = h("fieldset", h("legend", "Which account?"), *choices, another, cls="known") if seen else None
+    return action(sight, path, "Give it an account", about, known, written, name=f"bind-{step['id']}")
 
 
-def _choice(account: Json) -> Node:
-    return h("label", _radio(account["id"]), _account(account), key=account["id"])
-
-
-def _radio(id_: str) -> Node:
-    return h("input", type="radio", name="authentication_id", value=id_, required=True)
+def _radio(id_: str, chosen: str | None) -> Node:
+    return h("input", type="radio", name="authentication_id", value=id_, checked=id_ == chosen, required=True)
 
 
 def _doing(sight: Sight, session: Json) -> Node | None:
     if session["status"] not in OPEN or not sight.visit.may_act:
         return None
-    options = [h("option", said, value=value) for value, said in EXTENSIONS]
-    longer = h("label", h("span", "By"), h("select", *options, name="by_s"), cls="field")
     path = f"/sessions/{session['id']}"
+    longer = select("by_s", "By", EXTENSIONS, sight.given(f"{path}/extend", "by_s"))
     return card(
         "The whole session",
         h(

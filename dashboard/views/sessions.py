@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -26,8 +25,8 @@ from dashboard.views.parts import (
     status_badge,
     table,
 )
-from dashboard.words import STATES, STATUSES, plain, since
-from orchestrator.core.session import Reason
+from dashboard.words import DAY, SECOND, STATES, STATUSES, length, plain, since
+from orchestrator.core.session import SETTLED, Reason
 
 SELDOM: Final = ("reason", "app_id", "user_id", "tenant_id", "older_than", "younger_than")
 """Filters that stand behind a button until one of them is set."""
@@ -37,8 +36,8 @@ FILTERS: Final = ("q", "state", "status", "stuck", *SELDOM, "cursor")
 
 AGES: Final = ("older_than", "younger_than")
 ANY: Final = ("", "any")
-_DURATION: Final = re.compile(r"(\d{1,7})\s*([smhd]?)")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+OLDEST: Final = 3_650 * DAY
+"""No age is asked for that is greater: the API takes none."""
 COLUMNS: Final = (
     Column("session"),
     Column("user"),
@@ -51,18 +50,18 @@ COLUMNS: Final = (
 
 
 def things(query: Mapping[str, str]) -> dict[str, str]:
-    """Return what is asked for with these filters."""
+    """Return what is asked for with these filters; an age that is none is left out, and its field says so."""
     asked = filters(query)
     for name in AGES:
-        if name in asked:
-            asked[f"{name}_s"] = seconds_of(asked.pop(name))
+        if name in asked and (age := age_of(asked.pop(name))) is not None:
+            asked[f"{name}_s"] = str(age // SECOND)
     return {"sessions": address("/sessions", {"limit": 25, **asked})}
 
 
-def seconds_of(text: str) -> str:
-    """Read a duration as people write it: 90s, 15m, 2h, 3d. What is none goes on as it is, for the API to refuse."""
-    found = _DURATION.fullmatch(text)
-    return str(int(found[1]) * _SECONDS[found[2] or "s"]) if found else text
+def age_of(text: str) -> int | None:
+    """Read an age (milliseconds); None for what is none."""
+    age = length(text)
+    return age if age is not None and age <= OLDEST else None
 
 
 def filters(query: Mapping[str, str]) -> dict[str, str]:
@@ -92,8 +91,8 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
 
     often = h(
         "div",
-        field("q", "Quoted text", given("q"), placeholder="session, reference, code or Zap", kind="search"),
-        select("state", "State", (ANY, *((state, state) for state in STATES)), given("state")),
+        field("q", "Quoted text", given("q"), placeholder="session, user, reference, code or Zap", kind="search"),
+        select("state", "State", (ANY, *((state, _stated(state)) for state in STATES)), given("state")),
         select(
             "status", "Status", (ANY, *((status, status.replace("_", " ")) for status in STATUSES)), given("status")
         ),
@@ -115,8 +114,8 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
             field("app_id", "App", given("app_id"), placeholder="its id"),
             field("user_id", "User", given("user_id"), placeholder="their id"),
             field("tenant_id", "Tenant", given("tenant_id"), placeholder="its id"),
-            field("older_than", "Older than", given("older_than"), placeholder="90s, 15m, 2h"),
-            field("younger_than", "Younger than", given("younger_than"), placeholder="90s, 15m, 2h"),
+            _age("older_than", "Older than", given("older_than")),
+            _age("younger_than", "Younger than", given("younger_than")),
             cls="filters",
         ),
         open=any(name in narrowed for name in SELDOM),
@@ -124,6 +123,17 @@ def _form(query: Mapping[str, str], narrowed: Mapping[str, str]) -> Node:
     return h(
         "form", often, seldom, _narrowed(narrowed), method="get", action="/sessions", cls="card narrowing", key="form"
     )
+
+
+def _stated(state: str) -> str:
+    """Name a session's state for who looks for it: of one whose steps are settled, it is the last step's."""
+    return f"{state}, the last step" if state in SETTLED else state
+
+
+def _age(name: str, title: str, value: str) -> Node:
+    is_none = bool(value.strip()) and age_of(value) is None
+    flaw = "This is no length of time, and was left out. Write 90s, 15 min, 2 h or 3 d." if is_none else ""
+    return field(name, title, value, placeholder="90s, 15 min, 2 h", flaw=flaw)
 
 
 def _narrowed(narrowed: Mapping[str, str]) -> Node | None:
@@ -151,7 +161,10 @@ def _narrowed(narrowed: Mapping[str, str]) -> Node | None:
 def _none(narrowed: Mapping[str, str]) -> Node:
     if not narrowed:
         return nothing("There are no sessions", "They appear here as soon as a backend begins one.")
-    text = "Sessions that ended are kept for a week. Take a filter away, or look for less of what was quoted."
+    text = (
+        "Quoted text finds a whole session id, user id, reference, code or Zap id; every other filter narrows it down. "
+        "Sessions that ended are kept for a week. Take a filter away."
+    )
     return nothing("No session is like that", text, h("a", "Without filters", href="/sessions", cls="button"))
 
 
@@ -159,7 +172,7 @@ def _row(session: Json, now: int) -> Row:
     waiting = session.get("waiting") or {}
     title = plain(session.get("title") or session["id"], longest=60)
     name = h("div", session_link(session["id"], title), *_under(session), cls="named")
-    state = h("div", state_badge(session["state"]), _reason(session), cls="named")
+    state = h("div", state_badge(session["state"]), _of_step(session), _reason(session), cls="named")
     return Row(
         key=session["id"],
         cells=(
@@ -182,6 +195,16 @@ def _under(session: Json) -> list[Node]:
         *([h("span", id_, cls="mono soft")] if id_ else []),
         *([h("span", f"reference {plain(reference, longest=48)}", cls="soft small")] if reference else []),
     ]
+
+
+def _of_step(session: Json) -> Node | None:
+    """Say of which step the state is, where there are several: the first that is unsettled, else the last."""
+    states = [step["state"] for step in listed(session, "steps")]
+    if len(states) < 2:  # noqa: PLR2004 - of one step it is that
+        return None
+    place = next((place for place, state in enumerate(states, 1) if state not in SETTLED), None)
+    said = f"step {place} of {len(states)}" if place else f"last of {len(states)} steps, all settled"
+    return h("span", said, cls="soft small")
 
 
 def _reason(session: Json) -> Node | None:

@@ -7,6 +7,8 @@ from typing import Final
 
 from dashboard.nodes import Node, h
 from dashboard.sight import NOT_FOUND, Sight, Trouble
+from dashboard.views.parts import clock_of
+from dashboard.views.telling import by_names
 
 View = Callable[[Sight], Sequence[Node]]
 
@@ -49,7 +51,9 @@ def _told(sight: Sight) -> Node | None:
     told = sight.told
     if told is None:
         return None
-    text = h("p", told.text) if told.text else None
+    story = sight.seen.get("story")
+    session = story.data["session"] if story is not None and story.data is not None else None
+    text = h("p", by_names(told.text, session) if session else told.text) if told.text else None
     return h(
         "div", h("strong", told.title), text, cls="note", data_tone=told.tone, role="status", id="told", key="told"
     )
@@ -59,11 +63,12 @@ def _banner(sight: Sight) -> Node | None:
     trouble = sight.trouble
     if trouble is None:
         return None
-    seconds = "It is asked again every few seconds; what you see is as it was before."
+    since = f"Nothing was heard of it since {clock_of(sight.stands_at)} UTC: what you see is of then."
+    hint = f" ({trouble.hint})" if trouble.hint else ""
     return h(
         "div",
         h("strong", trouble.says),
-        h("p", f"{seconds} {trouble.hint}".strip()),
+        h("p", f"{since} It is asked again every few seconds{hint}."),
         cls="note",
         data_tone="bad",
         role="alert",

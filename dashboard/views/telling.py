@@ -150,6 +150,22 @@ TONES: Final = {
 }
 
 
+def names_of(session: Json) -> dict[str, str]:
+    """Return what a session's steps are called, by their ids: Step 2 (HubSpot)."""
+    return {
+        step["id"]: f"Step {place}" + (f" ({plain(step['app']['title'], longest=40)})" if step.get("app") else "")
+        for place, step in enumerate(listed(session, "steps"), 1)
+    }
+
+
+def by_names(text: str, session: Json) -> str:
+    """Return a sentence of the API as a page of this session says it: its steps by name, itself not at all."""
+    said = text.replace(f" of session {session['id']}", "").replace(f"session {session['id']}", "the session")
+    for id_, name in names_of(session).items():
+        said = said.replace(f"step {id_}", name[0].lower() + name[1:])
+    return said[:1].upper() + said[1:]
+
+
 def happenings(story: Json, names: Mapping[str, str]) -> list[Happening]:
     """Return everything that happened, the newest first; `names` are of steps, by their ids.
 

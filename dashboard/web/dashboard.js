@@ -60,12 +60,7 @@ addEventListener("click", (event) => {
   const opener = event.target.closest("[data-opens]");
   if (opener instanceof HTMLElement) {
     const dialog = document.getElementById(opener.dataset.opens ?? "");
-    if (dialog instanceof HTMLDialogElement) {
-      dialog.showModal();
-      dialog.querySelector("input[name=reason]")?.setAttribute("autofocus", "");
-      const reason = dialog.querySelector("input[name=reason]");
-      if (reason instanceof HTMLElement) reason.focus();
-    }
+    if (dialog instanceof HTMLDialogElement) dialog.showModal();
   }
   event.target.closest("[data-closes]")?.closest("dialog")?.close();
 });
@@ -91,16 +86,16 @@ addEventListener("change", (event) => {
   if (isPointing && event.target instanceof HTMLSelectElement && event.target.form?.method === "get") event.target.form.requestSubmit();
 });
 
-/** Which state each drawing was scrolled to, so that whoever scrolls on is left alone. @type {WeakMap<Element, string>} */
+/** To which state, and how wide, each drawing was scrolled: whoever scrolls on is left alone. @type {WeakMap<Element, string>} */
 const scrolledTo = new WeakMap();
 
 /** Where the machine is wider than the screen, bring the state that is lit into view. */
 function showLit() {
   for (const drawing of document.querySelectorAll(".drawing")) {
     const lit = drawing.querySelector(".state.lit");
-    const state = lit?.textContent ?? "";
-    if (lit === null || drawing.clientWidth === 0 || scrolledTo.get(drawing) === state) continue;
-    scrolledTo.set(drawing, state);
+    const place = `${lit?.textContent} ${drawing.clientWidth}`;
+    if (lit === null || drawing.clientWidth === 0 || scrolledTo.get(drawing) === place) continue;
+    scrolledTo.set(drawing, place);
     const [box, frame] = [lit.getBoundingClientRect(), drawing.getBoundingClientRect()];
     drawing.scrollLeft += box.left + box.width / 2 - (frame.left + frame.width / 2);
   }
@@ -109,6 +104,7 @@ function showLit() {
 new MutationObserver(showLit).observe(document, { subtree: true, childList: true, attributeFilter: ["class"] });
 addEventListener("toggle", showLit, true);
 addEventListener("load", showLit);
+addEventListener("resize", showLit);
 
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();

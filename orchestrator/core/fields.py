@@ -190,7 +190,7 @@ def _wrong(one: InputField, value: object) -> tuple[str, str] | None:
     match one.value_type:
         case ValueType.ARRAY:
             is_right = isinstance(value, list) and all(_fits(one.items, item) for item in value)
-            return None if is_right else ("wrong_type", f"expected a list of {_NAMES[one.items]}")
+            return None if is_right else ("wrong_type", f"expected a list of {_PLURALS[one.items]}")
         case ValueType.OBJECT:
             return None if _is_flat(value) else ("wrong_type", "expected an object of texts")
         case simple if not _fits(simple, value):
@@ -210,6 +210,14 @@ _NAMES: Final[Mapping[ValueType, str]] = {
     ValueType.BOOLEAN: "true or false",
     ValueType.ARRAY: "a list",
     ValueType.OBJECT: "an object of texts",
+}
+_PLURALS: Final[Mapping[ValueType, str]] = {
+    ValueType.STRING: "texts",
+    ValueType.NUMBER: "numbers",
+    ValueType.INTEGER: "whole numbers",
+    ValueType.BOOLEAN: "values that are true or false",
+    ValueType.ARRAY: "lists",
+    ValueType.OBJECT: "objects of texts",
 }
 _NUMBER: Final = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,300}")

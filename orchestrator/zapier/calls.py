@@ -22,7 +22,7 @@ from orchestrator.core.ports.tokens import Access
 from orchestrator.core.retry_after import date_of
 from orchestrator.core.session import Instant, Millis
 from orchestrator.zapier.exchange import Answer, Exchange, Flaw, NotSent, Outcome, Request, Unanswered
-from orchestrator.zapier.permits import Purse
+from orchestrator.zapier.permits import NO_ROOM, Purse
 from orchestrator.zapier.refusals import problem_of, retry_after
 
 log = structlog.get_logger(__name__)
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 _SENDABLE_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _MOST_OTHER_TOKENS: Final = 2
 _RETRY_AFTER: Final = "Retry-After"
+_AWAY: Final = "Zapier is not available, and asks to be left alone for a while"
 _SUCCESS: Final = range(200, 300)
 _REFUSAL: Final = range(400, 500)
 _PASSING: Final = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -183,8 +184,9 @@ def body_of(outcome: Outcome, *, token: str, now: Instant) -> bytes:
             raise UpstreamUnavailableError(problem=f"not reached: {flaw}")
         case Unanswered(flaw=flaw):
             raise UpstreamUnavailableError(problem=f"no answer: {flaw}")
-        case Answer() if asks_to_wait(outcome):
-            raise UpstreamBusyError(retry_after=wait_of(outcome, now))
+        case Answer(status=status) if asks_to_wait(outcome):
+            why = NO_ROOM if status == HTTPStatus.TOO_MANY_REQUESTS else _AWAY
+            raise UpstreamBusyError(retry_after=wait_of(outcome, now), why=why)
         case Answer(status=status) if status in _REFUSAL:
             raise UpstreamRefusedError(status=status, problem=problem_of(outcome.body, token=token))
         case Answer(status=status) if status not in _SUCCESS:

@@ -35,6 +35,7 @@ def hosted(
     """Somebody who calls each host."""
     folder = tmp_path_factory.mktemp("host")
     (folder / request.param).write_bytes((EXAMPLES / request.param).read_bytes())
+    (folder / "page").symlink_to(EXAMPLES / "page")
     command = [sys.executable, "-m", "uvicorn", "fastapi_host:app", "--port", "0"]
     if request.param.endswith(".mjs"):
         (folder / "node_modules").mkdir()
@@ -57,6 +58,13 @@ def session_with(token: dict[str, str], session_id: str) -> httpx.Response:
     """Read a session as a page does, with its token."""
     url = f"{token['api_url']}/v1/sessions/{session_id}"
     return httpx.get(url, headers={"Authorization": f"Bearer {token['token']}"}, **PATIENT)
+
+
+def test_a_host_serves_the_page_that_asks_it(host: httpx.Client) -> None:
+    """As it stands in the examples."""
+    answer = host.get("/page/")
+
+    assert answer.text == (EXAMPLES / "page" / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("login", ["", "login-of-nobody"])

@@ -15,12 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import yaml
 
 from tests.support.image import build, context, stages
-from tests.support.patience import RUNS_WITHIN_S
+from tests.support.patience import PATIENT, RUNS_WITHIN_S
 from tests.support.ports import free_port
 from tests.support.processes import ROOT, SEALING_KEY, eventually
 from tests.support.valkey import running_valkey
@@ -128,6 +130,20 @@ def test_each_service_becomes_healthy_and_ends_when_told_to(image: Image) -> Non
                 eventually(lambda check=check: image.run(*check).returncode == 0, what=name)  # type: ignore[misc]
                 process.terminate()
                 assert process.wait(timeout=_grace_s(name)) in ENDED
+
+
+def test_popups_of_the_simulator_lead_where_a_browser_reaches_it(image: Image) -> None:
+    """Though the API asks for them under a name that only services know."""
+    port = str(free_port())
+    command = _replaced(["zapwright", *SERVICES["simulator"]["command"]], {"8100": port})
+    asked = {"Authorization": "Bearer sim-ada", "Host": f"simulator:{port}"}
+    with image.running(*command, ZAPWRIGHT_DATA_DIR=str(image.folder / "world")):
+        check = _replaced(_health_check("simulator"), {"8100": port})
+        eventually(lambda: image.run(*check).returncode == 0, what="the simulator")
+        apps = httpx.get(f"http://127.0.0.1:{port}/v2/apps", params={"query": "slack"}, headers=asked, **PATIENT).json()
+    links = [app["links"]["connect_new_authentication"] for app in apps["data"]]
+
+    assert {urlsplit(link).netloc for link in links} == {f"127.0.0.1:{port}"}
 
 
 def test_a_worker_is_alive_without_a_store_and_not_alive_once_it_stands_still(image: Image) -> None:

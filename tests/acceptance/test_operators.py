@@ -124,6 +124,7 @@ def test_who_has_no_key_is_told_how_to_get_one(up: Installation) -> None:
 
     assert "zapwright api-keys create --operator" in nobody.stderr
     assert "scope viewer" in tenants.stderr
+    assert "zapwright api-keys create --operator --name" in " ".join(tenants.stderr.split())
     assert "name one session, or one app" in both.stderr
     assert "--reason" in nothing.stderr
     assert [one.returncode != 0 for one in (nobody, tenants, both, nothing)] == [True] * 4

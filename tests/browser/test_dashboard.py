@@ -249,6 +249,26 @@ async def test_what_somebody_types_stays_while_the_page_renews_itself(incident: 
     await expect(reason).to_be_focused()
 
 
+async def test_a_dialog_begins_with_its_first_question_and_forgets_nothing(
+    incident: Incident, dashboard: Dashboard
+) -> None:
+    """What was refused is told by names, and stands in the dialog when it is opened again."""
+    page, given = dashboard.page, "Give it an account"
+    await dashboard.open(f"/sessions/{incident.stuck.id}")
+    await page.get_by_role("button", name=given).first.click()
+    await expect(page.locator("dialog[open]").get_by_label("Its id")).to_be_focused()
+    await page.keyboard.type("nobodys-account")
+    await page.locator("dialog[open]").get_by_label("Why?").fill("the user called")
+    await page.keyboard.press("Enter")
+    told = page.locator("#told")
+    await expect(told).to_contain_text(f"cannot be used for step 1 ({incident.stuck.title}): ", timeout=SOON_MS)
+    await page.get_by_role("button", name=given).first.click()
+
+    await expect(page.locator("dialog[open]").get_by_label("Its id")).to_have_value("nobodys-account")
+    await expect(page.locator("dialog[open]").get_by_label("Why?")).to_have_value("the user called")
+    await expect(told).not_to_contain_text(incident.stuck.id)
+
+
 async def test_on_a_phone_the_lit_state_is_in_view(incident: Incident, dashboard: Dashboard) -> None:
     """However far to the right of the machine it stands."""
     page = dashboard.page

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Browser, BrowserContext, Route, expect
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from tests.acceptance.installation import Installation
+from tests.acceptance.starting import started
 from tests.browser.builder import sign_in
 from tests.browser.product import Product
-from tests.browser.scenes import SOON_MS, scene, walk_to_login
+from tests.browser.scenes import SOON_MS, walk_to_login
 from tests.support.clients import NODE, ROOT
 from tests.support.patience import RUNS_WITHIN_S
 
@@ -25,6 +27,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGE: Final = (ROOT / "docs" / "browser.md").read_text(encoding="utf-8")
+SMALLEST: Final = (ROOT / "examples" / "page" / "index.html").read_text(encoding="utf-8")
+ITS_API: Final = "http://127.0.0.1:8000"
 EXAMPLES: Final = re.findall(r"```js\n(.*?)```", PAGE, re.DOTALL)
 SIGN_IN_PAGE: Final = (ROOT / "docs" / "sign-in.md").read_text(encoding="utf-8")
 (SIGN_IN_EXAMPLE,) = re.findall(r"```js\n(.*?)```", SIGN_IN_PAGE, re.DOTALL)
@@ -54,28 +58,38 @@ console.log(JSON.stringify(Steps({ getToken: async () => { throw new Error("not 
 """
 
 
-async def test_the_smallest_page_connects_an_account(chromium: Browser, product: Product) -> None:
-    """Pasted into a page whose backend gives tokens, it does what the guide says."""
-    async with scene(product, chromium, "Slack") as meant:
-        page = await meant.context.new_page()
-        product.files["guide"] = '<ol id="steps"></ol><script type="module" src="/example.js"></script>'
-        product.files["example.js"] = EXAMPLES[0].replace(ELSEWHERE, product.api_url)
+async def test_the_smallest_page_signs_in_chooses_an_app_and_connects_an_account(
+    context: BrowserContext, product: Product, installation: Installation, tmp_path: Path
+) -> None:
+    """With the example's host as it stands, whose user nobody knew before."""
+    (await product.backend.delete("/v1/users/ada")).raise_for_status()
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text(SMALLEST.replace(ITS_API, product.api_url))
+    (tmp_path / "fastapi_host.py").write_bytes((ROOT / "examples" / "fastapi_host.py").read_bytes())
+    page = await context.new_page()
+    command = [sys.executable, "-m", "uvicorn", "fastapi_host:app", "--port", "0"]
+    with started(command, tmp_path, installation.variables) as host:
 
-        async def token(route: Route) -> None:
-            query = product.page(meant.session).partition("?")[2]
-            await route.continue_(url=f"{product.origin}/token?{query}")
+        async def to_the_host(route: Route) -> None:
+            await route.continue_(url=route.request.url.replace(product.origin, host))
 
-        await page.route("**/zapwright-token", token)
-        await page.goto(f"{product.origin}/guide")
+        await page.route(f"{product.origin}/**", to_the_host)
+        await page.goto(f"{product.origin}/page/")
         button = page.get_by_role("button")
-        await expect(button).to_have_text("Slack: ready", timeout=SOON_MS)
+        await expect(button).to_have_text("No app yet: sign-in-needed", timeout=SOON_MS)
+        async with page.expect_popup() as opening:
+            await button.click()
+        await sign_in(await opening.value, "ada")
+        await expect(button).to_have_text("No app yet: choose-app", timeout=SOON_MS)
+        await button.click()
+        await expect(button).to_have_text("HubSpot: ready", timeout=SOON_MS)
         async with page.expect_popup() as opening:
             await button.click()
         popup = await opening.value
         await walk_to_login(popup)
         await popup.locator("#allow").click()
 
-        await expect(button).to_have_text("Slack: resolved", timeout=SOON_MS)
+        await expect(button).to_have_text("HubSpot: resolved", timeout=SOON_MS)
 
 
 async def test_the_form_shows_at_the_field_what_keeps_the_zap_from_being_created(
@@ -97,7 +111,7 @@ async def test_the_form_shows_at_the_field_what_keeps_the_zap_from_being_created
         .replace("TOKEN", f"/token?session={session['id']}&user=form-guide")
         .replace("STEP", steps[1])
     )
-    product.files["example.js"] = EXAMPLES[1].replace(ELSEWHERE, product.api_url)
+    product.files["example.js"] = EXAMPLES[0].replace(ELSEWHERE, product.api_url)
     page = await chromium.new_page()
     await page.goto(f"{product.origin}/form")
     code = page.get_by_role("textbox", name="Code")
@@ -178,7 +192,7 @@ def test_the_react_example_renders_without_a_token(tmp_path: Path) -> None:
         (folder / "package.json").write_text(manifest)
         for name, text in files.items():
             (folder / name).write_text(text)
-    (tmp_path / "example.mjs").write_text(f"{EXAMPLES[2]}\nexport {{ Steps }};\n")
+    (tmp_path / "example.mjs").write_text(f"{EXAMPLES[1]}\nexport {{ Steps }};\n")
     (tmp_path / "rendered.mjs").write_text(RENDERED)
     done = subprocess.run(
         [NODE, "rendered.mjs"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=RUNS_WITHIN_S
@@ -188,6 +202,9 @@ def test_the_react_example_renders_without_a_token(tmp_path: Path) -> None:
 
 
 def test_every_example_is_run() -> None:
-    """None is added beside those above, and the README's is the first of them."""
-    assert len(EXAMPLES) == 3
-    assert re.findall(r"```js\n(.*?)```", README, re.DOTALL) == EXAMPLES[:1]
+    """None is added beside those above, and the smallest page is the example's wherever it is shown."""
+    shown = [re.findall(r"```html\n(.*?)```", text, re.DOTALL) for text in (README, PAGE)]
+
+    assert shown == [[SMALLEST], [SMALLEST]]
+    assert len(EXAMPLES) == 2
+    assert "```js" not in README

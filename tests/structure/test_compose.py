@@ -1,6 +1,7 @@
 """The container files start commands that exist, with settings that exist, as nobody special."""
 
 import json
+import re
 from typing import Any, Final
 
 import pytest
@@ -8,16 +9,25 @@ import yaml
 
 from api.server import GRACE_S
 from orchestrator.core.session import SECOND
+from orchestrator.settings import Settings
 from orchestrator.store.limits import Limits
+from simulator.accounts import secret_of
 from tests.structure.commands import help_of, unknown_options
 from tests.structure.settings import variables
 from tests.structure.tree import ROOT
 from tests.support.image import stages
 from workers.timing import check_limit
 
-COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+TEXT: Final = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+COMPOSE: Final[dict[str, Any]] = yaml.safe_load(TEXT)
+DEPLOYMENT: Final = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 OURS: Final = sorted(name for name, service in SERVICES.items() if "build" in service)
+
+
+def passed_through(name: str) -> set[str]:
+    """Return the settings that a service is given out of the environment."""
+    return {setting for setting, value in SERVICES[name]["environment"].items() if value is None}
 
 
 def test_the_parts_of_a_deployment_are_there() -> None:
@@ -45,6 +55,46 @@ def test_a_service_starts_a_command_that_exists(name: str) -> None:
 def test_a_service_is_given_settings_that_exist(name: str) -> None:
     """A misspelt variable would be ignored in silence."""
     assert SERVICES[name]["environment"].keys() - variables() == set()
+
+
+def test_a_secret_that_is_exported_reaches_whoever_needs_it() -> None:
+    """By name, which a file beside it is not: what the guide lists is passed to the services it lists it for."""
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([\w, ]+) \|",
+        DEPLOYMENT.partition("\n## On one host\n")[2].partition("\n## ")[0],
+        re.MULTILINE,
+    )
+    told = {
+        name: {setting for setting, readers in rows if name in readers.casefold().split(", ")}
+        for name in ("api", "worker")
+    }
+
+    assert told["api"] >= {"ZAPWRIGHT_API_KEY", "ZAPWRIGHT_TOKEN_KEYS", "ZAPWRIGHT_CREDENTIAL_KEYS"}
+    assert {name: settings - passed_through(name) for name, settings in told.items()} == {"api": set(), "worker": set()}
+
+
+def test_the_simulator_sends_browsers_where_they_reach_it() -> None:
+    """Its links, where users sign in, and the origin whose messages pages believe are its published port's."""
+    named = dict(re.findall(r"^# +(ZAPWRIGHT_\w+)=(\S+)$", TEXT, re.MULTILINE))
+    command = SERVICES["simulator"]["command"]
+    origin = command[command.index("--origin") + 1]
+    (published,) = SERVICES["simulator"]["ports"]
+
+    assert origin == f"http://{published.rpartition(':')[0]}"
+    assert named == {
+        "ZAPWRIGHT_ZAPIER_API_URL": f"http://simulator:{published.rpartition(':')[2]}",
+        "ZAPWRIGHT_ZAPIER_AUTHORIZE_URL": f"{origin}/v2/authorize",
+        "ZAPWRIGHT_ZAPIER_MESSAGE_ORIGIN": origin,
+        "ZAPWRIGHT_ZAPIER_CLIENT_SECRET": secret_of(Settings.model_fields["zapier_client_id"].default),
+    }
+    assert named.keys() - variables() == set()
+    assert named.keys() <= passed_through("api")
+
+
+def test_the_simulator_is_given_no_secret() -> None:
+    """It asks for no key, and needs none."""
+    assert SERVICES["simulator"]["environment"] == {}
+    assert SERVICES["simulator"]["env_file"] == []
 
 
 def test_only_this_machine_reaches_what_is_published() -> None:

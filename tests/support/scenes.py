@@ -127,16 +127,6 @@ class Scene:
         client: Upstream = MemoryUpstream(self.zapier, clock=clock, credentials=credentials, budget=budget)
         upstream = wrapped(client, "upstream", around)
         queries = Queries(sessions=sessions, watches=watches, credentials=credentials, clock=clock)
-        creator = Creator(
-            commits=commits,
-            sessions=sessions,
-            credentials=credentials,
-            upstream=upstream,
-            clock=clock,
-            ids=ids,
-            policy=policy,
-            look_limit=look_limit,
-        )
         engine = Engine(
             commits=commits,
             sessions=sessions,
@@ -150,6 +140,17 @@ class Scene:
             ids=ids,
             policy=policy,
             shards=SHARDS,
+        )
+        creator = Creator(
+            engine=engine,
+            commits=commits,
+            sessions=sessions,
+            credentials=credentials,
+            upstream=upstream,
+            clock=clock,
+            ids=ids,
+            policy=policy,
+            look_limit=look_limit,
         )
         return Process(
             sessions=sessions,
@@ -170,7 +171,14 @@ class Scene:
                 chance=lambda: 0.5,
             ),
             creator=creator,
-            filler=Filler(commits=commits, sessions=sessions, credentials=credentials, upstream=upstream, ids=ids),
+            filler=Filler(
+                engine=engine,
+                commits=commits,
+                sessions=sessions,
+                credentials=credentials,
+                upstream=upstream,
+                ids=ids,
+            ),
             supplier=Supplier(
                 engine=engine,
                 commits=commits,

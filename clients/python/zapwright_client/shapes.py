@@ -253,14 +253,6 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChoicePage:
-    """Choices in the app's order. `cursor` leads on, null at the end."""
-
-    choices: tuple[Choice, ...]
-    cursor: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StepTestRun:
     """What came of carrying an action out: results of the app's own shape, and how many there are in all."""
 
@@ -461,6 +453,15 @@ class Form:
     fields: tuple[FormPart, ...]
     inputs: dict[str, Any]
     problems: tuple[FieldFlaw, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoicePage:
+    """Choices in the app's order, out of so many that were `looked_through`. `cursor` leads on, null at the end."""
+
+    choices: tuple[Choice, ...]
+    looked_through: int
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ class UpstreamError(ZapwrightError):
 
 
 class UpstreamBusyError(UpstreamError):
-    """No call to Zapier may be made now: there is no room under its limits, or no good token yet.
+    """No call to Zapier can be made now: there is no room under its limits, it is away, or there is no good token yet.
 
     `pages`: how many the list has, as far as is known, when it was broken off after its first one.
     """

@@ -64,6 +64,7 @@ def _health(facts: AppFacts, name: str) -> Iterator[Finding]:
             says=f"{name}: {many(unfinished, 'popup')} of the last day stayed {UNFINISHED}.",
             do="Connect the app yourself, to see whether its login works.",
             verdict=Verdict.USER,
+            can_wait=True,
         )
     if (blocked := popups.get(Fate.BLOCKED, 0)) > rate.resolved:
         yield Finding(
@@ -71,6 +72,7 @@ def _health(facts: AppFacts, name: str) -> Iterator[Finding]:
             says=f"{name}: {many(blocked, 'popup')} of the last day were blocked by the browser.",
             do="See that your page opens the popup inside the click (connect.js does).",
             verdict=Verdict.USER,
+            can_wait=True,
         )
 
 

@@ -19,14 +19,14 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-_GRAVEST: Final = (Verdict.UNKNOWN, Verdict.STUCK, Verdict.WORKING, Verdict.USER, Verdict.FINE, Verdict.OVER)
+_GRAVEST: Final = (Verdict.UNKNOWN, Verdict.STUCK, Verdict.USER, Verdict.WORKING, Verdict.FINE, Verdict.OVER)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """One thing there is to say: `code` stays the same, `says` and `do` are for people; `do` None: nothing to be done.
 
-    `verdict` is what it alone makes of the whole.
+    `verdict` is what it alone makes of the whole. `can_wait`: what is under way is graver.
     """
 
     code: str
@@ -34,6 +34,7 @@ class Finding:
     verdict: Verdict
     do: str | None = None
     step_id: str | None = None
+    can_wait: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,5 +48,10 @@ class Diagnosis:
     @classmethod
     def of(cls, findings: Iterator[Finding], *, title: str | None) -> Diagnosis:
         """Put what was found in order; what is equally grave stays in its order."""
-        ordered = tuple(sorted(findings, key=lambda one: _GRAVEST.index(one.verdict)))
+        ordered = tuple(sorted(findings, key=_gravity))
         return cls(verdict=ordered[0].verdict, findings=ordered, title=title)
+
+
+def _gravity(finding: Finding) -> tuple[int, bool]:
+    """Return by what findings are ordered: what can wait comes after what goes on by itself."""
+    return _GRAVEST.index(Verdict.WORKING if finding.can_wait else finding.verdict), finding.can_wait

@@ -116,7 +116,9 @@ def _open(facts: SessionFacts) -> Iterator[Finding]:
             verdict=Verdict.USER,
         )
     if not session.steps:
-        yield Finding(code="no_steps", says="The session has no steps yet.", do=BUILD, verdict=Verdict.USER)
+        yield Finding(
+            code="no_steps", says="The session has no steps yet.", do=BUILD, verdict=Verdict.USER, can_wait=True
+        )
     for place, step in enumerate(session.steps, start=1):
         yield from of_step(facts, step, f"Step {place}")
     yield from unanswered(facts)
@@ -126,6 +128,7 @@ def _open(facts: SessionFacts) -> Iterator[Finding]:
             says="Every step is connected, where it has to be, and has its action.",
             do="Have the user, or your product, create the Zap; fields that lack something are named then.",
             verdict=Verdict.USER,
+            can_wait=True,
         )
     yield from _deadline(facts)
 
@@ -146,6 +149,7 @@ def _deadline(facts: SessionFacts) -> Iterator[Finding]:
             says=f"The session ends at {clock(session.deadline, now)} unless the Zap is created before.",
             do="Extend it if the user needs more time.",
             verdict=Verdict.USER,
+            can_wait=True,
         )
 
 

@@ -167,4 +167,4 @@ _HINTS: Final[Mapping[HintKind, str]] = {
 
 
 def _user(step: Step, code: str, says: str, do: str) -> Finding:
-    return Finding(code=code, step_id=step.id, says=says, do=do, verdict=Verdict.USER)
+    return Finding(code=code, step_id=step.id, says=says, do=do, verdict=Verdict.USER, can_wait=True)

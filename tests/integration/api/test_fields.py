@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from orchestrator.core.session import MINUTE
 from tests.support.deployment import Deployment, problem_of
 
 FIELDS = {"endpoint": "POST /v2/actions/{action_id}/inputs"}
@@ -151,6 +153,72 @@ async def test_a_step_is_asked_once_it_can_be_used(api: Deployment, what: str) -
     assert (*problem_of(early), early.json()["facts"]["lacks"]) == (409, "step_not_usable", "is in needs-auth")
 
 
+async def lose(api: Deployment, address: str, change: str) -> None:
+    """Let the step's authentication expire, or be deleted, at Zapier."""
+    used = (await api.ok("GET", f"{address}/authentications")).json()["authentications"][0]["id"]
+    await api.sim.control(change, f"/authentications/{used}", {"is_expired": True} if change == "PATCH" else None)
+
+
+@pytest.mark.parametrize(("change", "reason"), [("PATCH", "expired"), ("DELETE", "revoked")])
+@pytest.mark.parametrize("what", ["fields", "choices?field=channel", "outputs"])
+async def test_a_step_whose_authentication_is_lost_says_so_once_zapier_refuses_it(
+    api: Deployment, what: str, change: str, reason: str
+) -> None:
+    """The listing tells why Zapier refuses; from then on the step needs an authentication, and Zapier is not asked."""
+    address = await usable(api, "Slack", "channel_message")
+    await lose(api, address, change)
+    api.sim.clock.advance(3 * MINUTE)
+
+    refused = await api.client.get(f"{address}/{what}")
+    asked = await api.asked()
+    again = await api.client.get(f"{address}/{what}")
+    session = (await api.ok("GET", f"/v1/sessions/{address.split('/')[3]}")).json()
+
+    assert (problem_of(refused), problem_of(again)) == ((409, "step_not_usable"),) * 2
+    assert "its authentication" in refused.json()["facts"]["lacks"]
+    assert (session["steps"][0]["state"], session["steps"][0]["reason"]) == ("needs-auth", reason)
+    assert (session["status"], await api.asked()) == ("building", asked)
+
+
+async def test_a_test_finds_out_that_the_authentication_is_lost(api: Deployment) -> None:
+    """Though what is known of its form needs no asking yet."""
+    address = await usable(api, "Slack", "channel_message")
+    await fill(api, address, channel="C00001", text="Hello")
+    await lose(api, address, "PATCH")
+    api.sim.clock.advance(11_000)
+
+    form_of = await api.client.get(f"{address}/fields")
+    refused = await api.client.post(f"{address}/test", json={"confirm": True})
+
+    assert (form_of.status_code, problem_of(refused)) == (200, (409, "step_not_usable"))
+
+
+async def test_a_refusal_for_another_reason_is_passed_on_and_the_listing_read_once_in_ten_seconds(
+    api: Deployment,
+) -> None:
+    """However often it is tried, and by however many at once."""
+    address = await usable(api, "Slack", "channel_message")
+    api.sim.clock.advance(MINUTE)
+    await api.sim.switch({"rules": {"no": {"fault": "status", "status": 400, **FIELDS}}})
+    before = await listings(api)
+
+    together = await asyncio.gather(*(api.client.get(f"{address}/fields") for _ in range(3)))
+    at_once = await api.client.get(f"{address}/fields")
+    between = await listings(api)
+    api.sim.clock.advance(11_000)
+    later = await api.client.get(f"{address}/fields")
+
+    assert {problem_of(answer) for answer in (*together, at_once, later)} == {(502, "upstream_refused")}
+    assert (between - before, await listings(api) - between) == (1, 1)
+    assert (await api.ok("GET", f"/v1/sessions/{address.split('/')[3]}")).json()["steps"][0]["state"] == "resolved"
+
+
+async def listings(api: Deployment) -> int:
+    """Count the listings that Zapier was asked for."""
+    counted = (await api.sim.control("GET", "/stats")).json()["requests"]["by_endpoint"]
+    return sum(counted["GET /v2/authentications"].values())
+
+
 async def test_the_changing_ids_of_actions_are_looked_up(api: Deployment) -> None:
     """One that went stale sooner than promised is looked up once more, and nobody notices."""
     address = await usable(api, "Slack", "channel_message")
@@ -204,20 +272,31 @@ async def test_choices_depend_on_what_is_filled_in(api: Deployment) -> None:
 
 
 async def test_words_are_looked_for_in_ten_thousand_choices(api: Deployment) -> None:
-    """A bounded number of pages at a time; the cursor goes on with the search, and pages that were read are kept."""
+    """Five pages at a time; the answer says how many choices those had, and its cursor goes on with the search."""
     address = await usable(api, "Slack", "channel_message")
+    await form(api, address)
+    before = await api.asked()
 
-    near = await chosen(api, address, "channel", query="channel 1234")
+    near = await chosen(api, address, "channel", query="channel 321")
     asked = await api.asked()
-    again = await chosen(api, address, "channel", query="channel 1234")
+    again = await chosen(api, address, "channel", query="channel 321")
     asked_then = await api.asked()
-    far = near
-    while far["cursor"] and not far["choices"]:
-        far = await chosen(api, address, "channel", query="archived", cursor=far["cursor"])
+    far, looked = near, [near["looked_through"]]
+    while far["cursor"] and not any(one["label"] == "channel 1234" for one in far["choices"]):
+        far = await chosen(api, address, "channel", query="channel 1234", cursor=far["cursor"])
+        looked.append(far["looked_through"])
 
-    assert [one["label"] for one in near["choices"]] == ["channel 1234"]
+    assert ([one["label"] for one in near["choices"]], asked - before) == (["channel 321"], 5)
     assert (again, asked_then) == (near, asked)
-    assert near["cursor"]
+    assert (looked, [one["label"] for one in far["choices"]]) == ([500, 500, 500], ["channel 1234"])
+
+
+async def test_all_choices_that_were_looked_through_are_counted_without_words_too(api: Deployment) -> None:
+    """A page is all that it has, and its end is said."""
+    address = await usable(api, "Google Sheets", "create_row")
+    page = await chosen(api, address, "spreadsheet")
+
+    assert (page["looked_through"], len(page["choices"]), page["cursor"]) == (60, 60, None)
 
 
 async def test_a_field_without_choices_has_none_and_an_unknown_one_is_not_found(api: Deployment) -> None:

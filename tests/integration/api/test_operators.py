@@ -150,6 +150,22 @@ async def test_the_reference_of_an_error_finds_its_session(company: Company) -> 
     assert [one["id"] for one in await company.found(f"?q={other['id']}")] == [other["id"]]
 
 
+async def test_a_users_id_finds_their_sessions_unless_it_is_quoted_of_another(company: Company) -> None:
+    """It is what operators type first; page by page, and narrowed as by any other text."""
+    await company.api.sign_in()
+    mine = [await company.api.session("Slack", reference=f"order-{number}") for number in range(3)]
+    pages, cursor = [], ""
+    for _ in mine:
+        answer = await company.operator.get(f"/v1/operator/sessions?q=alice&limit=1{cursor}")
+        pages += [one["id"] for one in answer.json()["sessions"]]
+        cursor = f"&cursor={answer.json()['cursor']}"
+
+    assert sorted(pages) == sorted(one["id"] for one in mine)
+    assert await company.found("?q=alice&user_id=bob") == await company.found("?q=alice&status=created") == []
+    other = (await company.acme.post("/v1/sessions", json={"user_id": "bob", "reference": "alice"})).json()
+    assert [one["id"] for one in await company.found("?q=alice")] == [other["id"]]
+
+
 async def test_a_page_of_one_session_writes_no_references_of_another(company: Company) -> None:
     """Or it could push those out by which that one's own user is found."""
     mine, other = await company.api.session(), await company.api.session()

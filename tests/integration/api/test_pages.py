@@ -116,6 +116,7 @@ async def test_the_address_alone_says_what_it_is_and_leads_to_the_demo(browser: 
     linked = re.findall(r'(?:href|src)="([^"]+)"', answer.text)
 
     assert "Zapwright’s API" in answer.text
+    assert "docs/reference/api.md" in answer.text
     assert {"openapi.json", "demo"} < set(linked)
     assert [(await browser.get(f"/{link}")).status_code for link in linked] == [200] * len(linked)
 

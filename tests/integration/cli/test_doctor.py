@@ -260,10 +260,15 @@ async def test_what_hangs_is_not_said_to_have_ended(
     run.mkdir()
 
     async def advice() -> tuple[str, str]:
-        found = {one.thing: one async for one in examine(settings) if one.thing in {"workers", "API"}}
+        found = {one.thing: one async for one in examine(settings) if one.verdict is Verdict.FAIL}
         return found["workers"].advice or "", found["API"].advice or ""
 
     ended = await advice()
+    demo = tmp_path / devenv.DEMO
+    demo.mkdir()
+    devenv.write(demo, {})
+    (demo / devenv.LOCK).write_text(f"{os.getpid()}\n", encoding="ascii")
+    beside_a_demo = await advice()
     (tmp_path / devenv.LOCK).write_text(f"{os.getpid()}\n", encoding="ascii")
     with sleeping() as hung, sleeping() as other:
         for name, pid in (("worker-1", hung), ("worker-2", other)):
@@ -275,6 +280,7 @@ async def test_what_hangs_is_not_said_to_have_ended(
     elsewhere = await advice()
 
     assert set(ended) == {"run `zapwright up`: what it had started has ended"}
+    assert set(beside_a_demo) == {f"{ended[0]}; a demo runs: add `--data-dir {demo}`"}
     assert workers.startswith("hanging or failing, not ended: worker-1, worker-2; see ")
     assert f"`kill -9 {hung} {other}`" in workers
     assert api == gone.replace("worker-*", "api")

@@ -14,6 +14,7 @@ from orchestrator.core.schedule import FIRST_QUIET_WAIT_PAGE_GONE
 from orchestrator.core.session import MINUTE, SECOND, StepState
 from orchestrator.settings import Settings
 from tests.integration.workers.site import Site
+from tests.support.processes import eventually
 from tests.support.valkey import ValkeyServer
 from workers.fetching import BatchWorker, fetchers
 from workers.queues import connect
@@ -66,9 +67,38 @@ def test_workers_stand_back_behind_what_answers_users(site: Site) -> None:
     assert nice == {os.getpriority(os.PRIO_PROCESS, 0) + Settings().worker_nice}
 
 
+@pytest.mark.slow
+async def test_a_worker_that_was_forgotten_while_its_machine_slept_is_known_again(site: Site) -> None:
+    """And it fetches as before."""
+    redis = connect(site.valkey.url)
+    with site.worker() as worker:
+        redis.delete(*redis.keys("rq:worker*"))
+        eventually(lambda: worker.pid in {one.pid for one in fetchers(site.valkey.url)}, what="the worker")
+        waiting, made = await site.lose_message("slept")
+        step = await site.resolution(waiting, within_s=60)
+    redis.close()
+
+    assert step.authentication is not None
+    assert step.authentication.id == made
+
+
+def test_a_worker_that_is_never_idle_says_who_it_is_with_what_it_says_anyway(valkey: ValkeyServer) -> None:
+    """It was forgotten, and has no moment for a word of its own."""
+    worker = BatchWorker(connect(valkey.url))
+    worker.register_birth()  # type: ignore[no-untyped-call]
+    worker.connection.delete(*worker.connection.keys("rq:worker*"))
+    with worker.connection.pipeline() as pipeline:
+        worker.heartbeat(pipeline=pipeline)
+        pipeline.execute()
+
+    assert [one.pid for one in fetchers(valkey.url)] == [os.getpid()]
+
+
 def test_a_worker_whose_clock_was_set_back_goes_on_saying_that_it_lives(valkey: ValkeyServer) -> None:
     """RQ's server would forget it after a minute and a half."""
     worker = BatchWorker(connect(valkey.url))
+    worker.register_birth()  # type: ignore[no-untyped-call]
+    worker.connection.delete(worker.key)
     worker.last_heartbeat = now() + timedelta(hours=1)
     worker.heartbeat()
 

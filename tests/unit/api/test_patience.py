@@ -46,6 +46,7 @@ def told_after(seconds: float, clock: Clock, waiting: Patience, peer: Peer) -> l
     """Let time go by; return what was given up."""
     clock.now += seconds
     waiting.look()
+    waiting.look()
     told, peer.told = peer.told, []
     return told
 
@@ -100,9 +101,21 @@ def test_only_those_who_are_late_are_given_up() -> None:
     for peer in peers:
         waiting.for_another(peer)
         clock.now += 1
-    waiting.look()
+    told_after(0, clock, waiting, Peer())
 
     assert [bool(peer.told) for peer in peers] == [True] * 6 + [False] * 4
+
+
+def test_what_came_while_the_process_got_no_turn_is_read_before_anybody_is_given_up() -> None:
+    """Who sent all of it in time does not pay for a machine that was busy or asleep."""
+    waiting, clock = patience()
+    waiting.for_head(sends := Peer())
+    waiting.for_head(is_silent := Peer())
+    clock.now += 1000
+    waiting.look()
+    waiting.has_head(sends)
+
+    assert (told_after(0, clock, waiting, sends), told_after(0, clock, waiting, is_silent)) == ([], ["head"])
 
 
 def test_who_may_go_on_waits_anew() -> None:

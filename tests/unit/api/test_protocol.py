@@ -153,6 +153,7 @@ class Peer:
         """Let time go by; return what the server says then."""
         self.now += seconds
         self.patience.look()
+        self.patience.look()
         return await self.send()
 
     def counted(self, status: int) -> bool:

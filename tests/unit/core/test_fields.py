@@ -148,6 +148,22 @@ def test_values_are_judged_by_type_and_format(field: Any, right: list[object], w
     assert [value for value in wrong if not codes(asked, {"a": value})] == []
 
 
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        (ValueType.STRING, "texts"),
+        (ValueType.NUMBER, "numbers"),
+        (ValueType.INTEGER, "whole numbers"),
+        (ValueType.BOOLEAN, "values that are true or false"),
+    ],
+)
+def test_what_a_list_should_hold_is_said_in_the_plural(items: ValueType, said: str) -> None:
+    """Of every type that items may have."""
+    (flaw,) = flaws(form(value_type=ValueType.ARRAY, items=items), {"a": "no list"})
+
+    assert flaw.detail == f"expected a list of {said}"
+
+
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     """By field, with words for people."""
     asked = Form(

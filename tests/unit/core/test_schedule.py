@@ -15,7 +15,7 @@ def waiting() -> Story:
     return Story().choose("slack", "old").open()
 
 
-def planned(story: Story, *, until: int) -> list[Instant]:
+def planned(story: Story, *, until: int, listed: tuple[str, ...] = ("old",)) -> list[Instant]:
     """Check whenever a check is due, finding nothing; give the seconds at which that was."""
     looked: list[Instant] = []
     while (due := story.due()) is not None and due.soonest is not None:
@@ -23,7 +23,7 @@ def planned(story: Story, *, until: int) -> list[Instant]:
         if story.now > NOON + until * SECOND:
             break
         looked.append((story.now - NOON) // SECOND)
-        story.feed(story.listed("old"))
+        story.feed(story.listed(*listed))
     return looked
 
 
@@ -68,6 +68,17 @@ def test_finished_is_looked_at_at_once_then_ever_more_slowly() -> None:
         story.feed(story.listed())
 
     assert looked == [0, 1, 3, 7, 15, 30, 45]
+
+
+def test_what_was_said_to_be_there_and_never_is_costs_what_the_readme_says() -> None:
+    """While it may come every moment, and until the popup is given up."""
+    named, told = waiting().later(10 * SECOND), Story().choose("slack").open().later(10 * SECOND)
+    named.feed(named.message("unknown"))
+    told.feed(told.hint(HintKind.FINISHED))
+    looked = [planned(named, until=900), planned(told, listed=(), until=900)]
+
+    assert [sum(at <= 10 + 135 for at in times) for times in looked] == [15, 15]
+    assert max(map(len, looked)) == 19
 
 
 def test_focus_is_looked_at_three_times() -> None:

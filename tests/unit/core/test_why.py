@@ -19,6 +19,7 @@ from orchestrator.core.schedule import Policy
 from orchestrator.core.session import (
     MINUTE,
     SECOND,
+    AttemptEnd,
     BrowserFamily,
     Hint,
     HintKind,
@@ -187,9 +188,9 @@ def test_who_is_signed_out_is_told_so_instead_of_checks() -> None:
     )
     nobody = Known(credential=None, watch=watch(story))
 
-    assert codes(story.session, refused) == ["awaiting_popup", "sign_in_needed"]
-    assert "Zapier refuses the user's token" in told(story.session, refused)[1][1]
-    assert "has no Zapier credential" in told(story.session, nobody)[1][1]
+    assert codes(story.session, refused) == ["sign_in_needed", "awaiting_popup"]
+    assert "Zapier refuses the user's token" in told(story.session, refused)[0][1]
+    assert "has no Zapier credential" in told(story.session, nobody)[0][1]
 
 
 def test_who_never_signed_in_is_not_told_to_do_it_again() -> None:
@@ -217,7 +218,7 @@ def test_why_a_user_has_to_sign_in_is_said(reason: SignInReason, word: str) -> N
     """It tells an operator whether somebody else uses the token."""
     signed_out = replace(ACTIVE, state=CredentialState.NEEDS_SIGN_IN, reason=reason)
 
-    assert word in told(waiting().session, Known(credential=signed_out))[1][1]
+    assert word in told(waiting().session, Known(credential=signed_out))[0][1]
 
 
 def test_a_deadline_that_is_near_or_past_is_said() -> None:
@@ -249,6 +250,36 @@ def test_every_reason_has_its_words(reason: Reason) -> None:
     assert said[0].do
     assert said[0].verdict is Verdict.USER
     assert "1 candidate can be chosen" in told(replace(story.session, steps=(offered,)))[0][1]
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.UNANSWERED}))
+def test_where_the_user_has_to_try_again_it_does_not_go_on_by_itself(reason: Reason) -> None:
+    """Though what a popup may have made is still looked for, and another step's popup is open."""
+    story = waiting()
+    ended = replace(story.step().attempts[0], ended=AttemptEnd.OFFERED)
+    tried = replace(story.step(), id="s0", state=StepState.NEEDS_AUTH, reason=reason, attempts=(ended,))
+    both = replace(story.session, steps=(tried, story.step()))
+    waits = tuple(Waiter(session_id=story.session.id, step_id=step_id) for step_id in ("s0", "s1"))
+    diagnosis = check_diagnosis(Known(watch=watch(story, waiters=waits)).of(both))
+
+    assert diagnosis.verdict is Verdict.USER
+    assert [one.code for one in diagnosis.findings] == [
+        reason.value,
+        "check_planned",
+        "awaiting_popup",
+        "check_planned",
+    ]
+
+
+def test_what_is_under_way_comes_before_what_the_user_has_yet_to_build() -> None:
+    """A step without an app is no news beside a popup that is waited for, or a worker that is missing."""
+    story = waiting()
+    empty = replace(Story().step(), id="s0")
+    both = replace(story.session, steps=(empty, story.step()))
+    diagnosis = check_diagnosis(Known(watch=watch(story), workers=0).of(both))
+
+    assert diagnosis.verdict is Verdict.WORKING
+    assert [one.code for one in diagnosis.findings] == ["awaiting_popup", "worker_missing", "choose_app"]
 
 
 def test_time_outs_are_not_explained_by_what_nobody_can_see() -> None:

@@ -269,6 +269,21 @@ async def test_a_refused_action_says_why(house: House, status: int, says: str) -
     assert f"Nothing was done{says}" in (await house.browser.get("/")).text
 
 
+async def test_what_was_typed_for_a_refused_action_is_kept_for_the_next_try(house: House) -> None:
+    """The reason, and whatever else; of what was done nothing is."""
+    await house.sign_in()
+    visit = house.visits.find(next(iter(house.browser.cookies.values())))
+    kept = []
+    for status in (409, 200):
+        house.api.says(CANCEL, {"code": "x", "detail": "no", "says": "Done.", "status": status}, status=status)
+        await house.post(ACT, {"reason": "the user called", "wish": "w", "back": "/", "by_s": "3600"})
+        assert visit is not None
+        assert visit.told is not None
+        kept.append((visit.told.path, dict(visit.told.form)))
+
+    assert kept == [(CANCEL, {"reason": "the user called", "by_s": "3600"}), ("", {})]
+
+
 async def test_an_action_without_an_answer_is_not_called_undone(house: House) -> None:
     """Nobody knows; the audit does."""
     await house.sign_in()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from dashboard.feeds import LONGEST_PAUSE_S, Feeds
@@ -199,6 +200,31 @@ async def test_an_answer_that_is_none_is_trouble(status: int) -> None:
     assert seen.data is None
     assert seen.trouble is not None
     assert seen.trouble.status is None
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (httpx.ReadTimeout(""), "no answer within 5 s"),
+        (httpx.ConnectTimeout(""), "no answer within 5 s"),
+        (httpx.ReadError(""), "the connection was cut off"),
+        (httpx.ConnectError("refused"), "refused"),
+    ],
+)
+async def test_why_there_was_no_answer_is_said_in_words(error: httpx.TransportError, hint: str) -> None:
+    """Never by the name of an error of ours, which an operator at night cannot know."""
+    desk, ear = Desk(), Ear()
+
+    def hang(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    desk.api.answers["/overview"] = hang
+    desk.feeds.follow(desk.visit(), "/overview", ear)
+    seen = await ear.until(lambda seen: seen.trouble is not None)
+    await desk.feeds.aclose()
+
+    assert seen.trouble is not None
+    assert seen.trouble.hint == hint
 
 
 def test_a_page_is_never_older_than_the_longest_pause() -> None:

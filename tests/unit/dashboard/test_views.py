@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from dashboard.nodes import Node, html, text_of
 from dashboard.sight import Seen, Trouble
 from dashboard.views import apps, audit, deliveries, overview, session, sessions, states, telling, workers
 from dashboard.views.pages import PAGES
+from dashboard.visits import Told
 from orchestrator.core.events import CATALOGUE
 from orchestrator.core.session import Reason, SessionStatus, StepState
 from tests.support import operators
@@ -31,7 +33,17 @@ def _page(title: str, view: states.View, **seen: Any) -> Node:
     return states.around(sight(**seen), title, view)
 
 
-def _overview(*, failing: int = 0, dead: int = 0, **changes: Any) -> str:
+def _staff(*alive: bool) -> dict[str, Any]:
+    """Return what is known of a worker each."""
+    worker = {"host": "a", "pid": 1, "started_at": operators.ago(999), "checks": 0, "deliveries": 0}
+    workers = [
+        worker | {"id": f"w{place}", "alive": lives, "seen_at": operators.ago(1 if lives else 120 + place)}
+        for place, lives in enumerate(alive)
+    ]
+    return {"queues": [{"name": "checks", "depth": 0}], "workers": workers, "outbox": 0}
+
+
+def _overview(*, failing: int = 0, dead: int = 0, staff: Any = None, **changes: Any) -> str:
     page = _page(
         "Overview",
         overview.view,
@@ -40,6 +52,7 @@ def _overview(*, failing: int = 0, dead: int = 0, **changes: Any) -> str:
         apps={"apps": [operators.app(jump=JUMP if changes.get("jumps") else None)]},
         failing={"deliveries": [_delivery()] * failing, "cursor": None},
         dead={"deliveries": [_delivery(state="dead")] * dead, "cursor": "more" if dead else None},
+        workers=staff or _staff(True),
     )
     return text_of(page)
 
@@ -71,6 +84,38 @@ def test_when_all_is_well_it_says_so() -> None:
     assert "All is well" in _overview()
     assert "1 session stuck" in _overview(stuck=1)
     assert "All is well" not in _overview(stuck=1)
+
+
+@pytest.mark.parametrize("alive", [(), (False, False)], ids=["none heard of", "silent"])
+def test_where_no_worker_lives_it_is_the_first_thing_said(alive: tuple[bool, ...]) -> None:
+    """Before an app that jumped: lost messages are found by nobody, however few are stuck yet."""
+    said = _overview(staff=_staff(*alive), jumps=[{"app_id": operators.APP, "title": "HubSpot", "jump": JUMP}])
+
+    assert said.index("No worker runs") < said.index("HubSpot loses messages")
+    assert ("The last was heard of 2 min ago." in said) is bool(alive)
+    assert "All is well" not in _overview(staff=_staff(*alive))
+    assert "All is well" in _overview(staff=_staff(False, True))
+
+
+def test_a_queue_that_does_not_answer_is_said_on_the_overview() -> None:
+    """Workers that live have nothing to do then."""
+    said = _overview(staff=_staff(True) | {"queues": [{"name": "checks", "depth": None}]})
+
+    assert "The queue does not answer: checks" in said
+    assert "All is well" not in said
+
+
+def test_what_was_well_is_not_said_to_be_so_while_nothing_is_heard() -> None:
+    """Since when, and at which moment it was."""
+    seen: Any = {name: EMPTY[name] for name in overview.THINGS} | {"workers": _staff(True)}
+    late = Seen(data=seen["overview"], at=NOW_MS - 20_000, trouble=UNREACHABLE)
+    said = text_of(_page("Overview", overview.view, **{**seen, "overview": late}))
+
+    assert "All is well" in text_of(_page("Overview", overview.view, **seen))
+    assert "All is well" not in said
+    assert "Nothing was wrong at 02:13:40 UTC." in said
+    assert "Nothing was heard of it since 02:13:40 UTC: what you see is of then." in said
+    assert "stands still at 02:13:40 UTC" in said
 
 
 def test_messages_that_do_not_arrive_are_said_on_the_overview() -> None:
@@ -201,10 +246,26 @@ def test_filters_that_match_nothing_say_which_and_how_to_be_rid_of_them() -> Non
 
 
 def test_filters_stand_in_the_address_and_only_known_ones_are_asked() -> None:
-    """Ages are asked for in seconds; what is no age goes on as it is, for the API to refuse."""
-    asked = sessions.things({"q": " order-1 ", "older_than": "15m", "younger_than": "soon", "evil": "x", "state": ""})
+    """Ages are asked for in seconds."""
+    asked = sessions.things({"q": " order-1 ", "older_than": "15 min", "younger_than": "2h", "evil": "x", "state": ""})
 
-    assert asked == {"sessions": "/sessions?limit=25&q=order-1&older_than_s=900&younger_than_s=soon"}
+    assert asked == {"sessions": "/sessions?limit=25&q=order-1&older_than_s=900&younger_than_s=7200"}
+
+
+@pytest.mark.parametrize("age", ["soon", "5 moons", "-1", "3651d", "9" * 40, "²", "1.5 h"])
+def test_an_age_that_is_none_is_refused_at_its_field_and_the_other_filters_stay(age: str) -> None:
+    """In our words, and nothing is asked that the API refuses."""
+    query = {"state": "resolved", "older_than": age, "younger_than": "1d"}
+    seen = sight("/sessions", query=query, sessions={"sessions": [operators.session()], "cursor": None})
+    page = states.around(seen, "Sessions", sessions.view)
+    (wrong,) = (node for node in _all(page) if node.attributes.get("aria-invalid") == "true")
+    (details,) = (node for node in _all(page) if node.tag == "details")
+
+    assert sessions.things(query) == {"sessions": "/sessions?limit=25&state=resolved&younger_than_s=86400"}
+    assert (wrong.attributes["name"], wrong.attributes["value"]) == ("older_than", age)
+    assert "This is no length of time, and was left out." in text_of(page)
+    assert "Leads to deals" in text_of(page)
+    assert "open" in details.attributes
 
 
 def test_a_long_list_leads_on_and_keeps_its_filters() -> None:
@@ -357,6 +418,38 @@ def test_the_accounts_that_are_known_can_be_given_without_knowing_an_id() -> Non
     assert "Check now" in text_of(form)
 
 
+@pytest.mark.parametrize(("chosen", "checked"), [("1", "1"), ("kdGhl64", "")], ids=["offered", "written"])
+def test_a_refusal_is_told_by_names_and_nothing_has_to_be_typed_again(chosen: str, checked: str) -> None:
+    """In the form that was refused, and in no other."""
+    account = {"id": "1", "title": "Sales", "is_expired": False}
+    told = operators.story()
+    step = operators.step("needs-auth", reason="ambiguous", candidates=[account])
+    told["session"]["steps"] = [operators.step("choose-app", id="st0", app=None), step]
+    bind = f"/sessions/{SESSION}/steps/{step['id']}/bind"
+    refusal = Told(
+        tone="wait",
+        title="Nothing was done",
+        text=f"authentication {chosen!r} cannot be used for step {step['id']} of session {SESSION}: not listed",
+        path=bind,
+        form={"reason": "the user called", "authentication_id": chosen},
+    )
+    page = states.around(replace(sight(story=told), told=refusal), "Session", session.view)
+    forms = {node.attributes["action"]: node for node in _all(page) if node.tag == "form"}
+    filled = [
+        (path, one.attributes["value"])
+        for path, form in forms.items()
+        for one in _all(form)
+        if one.attributes.get("type") == "text" and "value" in one.attributes
+    ]
+    (picked,) = (one.attributes["value"] for one in _all(page) if "checked" in one.attributes)
+    (said,) = (text_of(node) for node in _all(page) if node.key == "told")
+
+    assert said == f"Nothing was done Authentication {chosen!r} cannot be used for step 2 (HubSpot): not listed"
+    assert picked == checked
+    written = [] if checked else [(f"/act{bind}", chosen)]
+    assert filled == [*written, (f"/act{bind}", "the user called")]
+
+
 def test_without_a_known_account_an_id_is_asked_for() -> None:
     """With what it looks like."""
     page = _page("Session", session.view, story=operators.story())
@@ -422,6 +515,30 @@ def test_a_session_is_listed_with_its_id_and_with_what_its_reference_is(title: s
     assert "reference order-1001" in said
 
 
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (("resolved", "resolved", "resolved", "no-auth-required"), "last of 4 steps, all settled"),
+        (("resolved", "awaiting-popup", "choose-app"), "step 2 of 3"),
+    ],
+)
+def test_of_which_step_a_sessions_state_is_stands_beside_it(states: tuple[str, ...], said: str) -> None:
+    """A Zap whose last step needs no account is not one that needs none."""
+    steps = [operators.step(state, id=f"st{place}") for place, state in enumerate(states)]
+    found = operators.session(steps=steps, waiting=None, state=states[-1])
+    one = operators.session(steps=steps[-1:], waiting=None, state=states[-1])
+    several, alone = (
+        text_of(_page("Sessions", sessions.view, sessions={"sessions": [listed], "cursor": None}))
+        for listed in (found, one)
+    )
+
+    assert said in several
+    assert "last of" not in alone
+    assert "step 1 of" not in alone
+    assert "no-auth-required, the last step" in several
+    assert "Needs no account" not in _overview(states=[{"state": "no-auth-required", "sessions": 1}])
+
+
 def test_next_checks_name_their_app() -> None:
     """By its title where one is known, else by its id."""
     watch: dict[str, Any] = {"tenant_id": "t", "user_id": "u", "urgency": "strong", "next_check_at": operators.ago(-5)}
@@ -463,6 +580,7 @@ def test_as_many_are_said_to_be_stuck_as_are_listed(counted: int, rows: int, cur
         apps={"apps": []},
         failing={"deliveries": [], "cursor": None},
         dead={"deliveries": [], "cursor": None},
+        workers=_staff(True),
     )
     (tile,) = (node for node in _all(page) if node.key == "stuck" and node.tag == "a")
 

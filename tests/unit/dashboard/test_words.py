@@ -24,6 +24,39 @@ def test_a_span_has_two_units_at_most(millis: int, said: str) -> None:
     assert words.span(millis) == said
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("90 s", 90),
+        ("5m", 300),
+        ("5 min", 300),
+        (" 5 Minutes ", 300),
+        ("2 h", 7_200),
+        ("2h30m", 9_000),
+        ("2 hours 5 min", 7_500),
+        ("1d", 86_400),
+        ("0s", 0),
+    ],
+)
+def test_a_length_of_time_is_read_as_people_write_it(text: str, seconds: int) -> None:
+    """With a space or without, short or spelt out."""
+    assert words.length(text) == seconds * words.SECOND
+
+
+@pytest.mark.parametrize("text", ["", "soon", "min", "5 moons", "5 min ago", "-5 min", "1.5 h", "1e3", "9" * 40 + "x"])
+def test_what_is_no_length_of_time_is_not_guessed(text: str) -> None:
+    """It is none."""
+    assert words.length(text) is None
+
+
+@pytest.mark.parametrize("millis", [0, 59_000, 200_000, 7_500_000, 3 * 86_400_000 + 4 * 3_600_000])
+def test_a_span_is_read_back(millis: int) -> None:
+    """What a page says can be typed into another."""
+    assert words.length(words.span(millis)) == millis
+
+
 def test_what_is_past_is_overdue() -> None:
     """And what is not planned is said by a dash."""
     at = "2025-11-25T12:00:00.000Z"

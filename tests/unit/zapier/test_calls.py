@@ -233,6 +233,7 @@ async def test_a_503_that_says_when_to_come_back_is_waited_out(stage: Stage, hea
 
     assert isinstance(error, UpstreamBusyError)
     assert (error.retry_after, stage.budget.cooled) == (wait, [])
+    assert ("not available" in error.why, "limit" in error.why) == (True, False)
 
 
 @pytest.mark.parametrize("status", [429, 503])
