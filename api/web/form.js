@@ -118,7 +118,8 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
 
   /** What is said of a field is said of a value: of one that was not judged yet, nothing is. @param {FormField} one */
   const flawsOf = (one) => {
-    const { answer, drafts } = filled;
+    const { answer, drafts, pickers } = filled;
+    if (pickers.get(one.id)?.left) return []; // the control says so itself
     if (drafts.has(one.id) && JSON.stringify(valueOf(one, drafts.get(one.id))) !== JSON.stringify(answer?.inputs[one.id] ?? null)) return [];
     const said = [...(answer?.problems ?? []), ...filled.told].filter(({ field: id, code }) => id === one.id && (code !== "required" || filled.isAsked || filled.touched.has(id)));
     return [...new Set(said.map(({ detail }) => sentence(detail)))];
