@@ -34,6 +34,8 @@ STRANGER: Final = "stranger"
 
 #: Beginnings of the pages that send a browser to sign in.
 _LEAD_BACK: Final = ("/engine/auth/start/", "/oauth/authorize/?")
+#: Says, in a connect link's query, that the user said on the way who they are.
+_SAID: Final = "said"
 _SEE_OTHER: Final = 303
 _MOST_FORM_BYTES: Final = 4_096
 _MOST_OFFERED: Final = 50
@@ -71,8 +73,12 @@ class PopupPages:
         if request.query_params.get("redirect", origin + REDIRECT) != origin + REDIRECT:
             return page("Not a connect link", "<p>It leads back to another place than Zapier's own.</p>", status=400)
         popups, title = self._popups(app), self._upstream.switches.title_of(app)
-        account = signed_in(request) or popups.account or self._upstream.visits.expected(app.id)
+        is_overruled = popups.account is not None and popups.account_wins and _SAID not in request.query_params
+        account = (
+            (None if is_overruled else signed_in(request)) or popups.account or self._upstream.visits.expected(app.id)
+        )
         here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        said = f"{here}{'&' if request.url.query else '?'}{_SAID}=1"
         if account is None:
             return RedirectResponse(f"/engine/account?{urlencode({'next': here})}", _SEE_OTHER)
         login_origin = self._login_origin or other_origin(origin)
@@ -82,7 +88,7 @@ class PopupPages:
             f"<p>You will sign in at {escape(title)}, and come back.</p>"
             f'<p><a class="button" id="continue" href="{login_origin}/login/{visit.id}">Continue</a></p>'
             f'<p class="aside">Signed in to Zapier as <b>{escape(account)}</b>. '
-            f'<a id="switch" href="/engine/account?{escape(urlencode({"next": here}))}">Not you?</a></p>'
+            f'<a id="switch" href="/engine/account?{escape(urlencode({"next": said}))}">Not you?</a></p>'
         )
         walk = None if popups.visitor == "person" else {"click": "continue", "after_ms": popups.visitor_ms}
         return _popup_page(f"Connect {title}", body, visit, {"walk": walk}, coop=popups.coop.first)

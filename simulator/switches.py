@@ -149,6 +149,7 @@ class Popups(Section, frozen=True):
     visitor: Literal["person", "allows", "denies", "closes", "stays"] = "person"  #: who walks through the pages
     visitor_ms: Millis = 600  #: how long one who is no person looks at each page
     account: AccountName | None = None  #: whom the browser is signed in to Zapier as, if not as whoever asked last
+    account_wins: bool = False  #: whether it is so whatever the cookie says, until the user says otherwise on the way
     login: Literal["due", "new", "again"] = "due"  #: which of the account's authentications is repaired, or none
     redirects: Annotated[int, Meta(ge=0, le=10)] = 0  #: how many further ones come before the last page
     redirect_ms: Millis = 0  #: how long each of them takes

@@ -46,8 +46,8 @@ const POPUP_FAULTS = [
   {
     name: "stranger",
     title: "Somebody else’s Zapier account",
-    about: "The account is connected, but belongs to another Zapier user.",
-    popups: { account: "somebody-else" },
+    about: "The window is signed in to Zapier as another user, whoever signed in before: what is connected is theirs.",
+    popups: { account: "somebody-else", account_wins: true },
   },
 ];
 
@@ -197,6 +197,32 @@ export function faultMenu(faults, { apps, look, set, clear }) {
     ),
     faults.problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, faults.problem),
     isAnything && button("Nothing should go wrong", clear, { kind: "quiet" }),
+  );
+}
+
+/**
+ * Describes, for who did not set it, what is set to go wrong here; nothing where nothing is.
+ *
+ * @param {Faults} faults
+ * @param {{id: string, title: string}[]} apps of the Zap's steps
+ * @param {() => void} clear sets all switches as they were when the simulator started
+ */
+export function faultNote(faults, apps, clear) {
+  const windows = [{ id: EVERY_APP, title: "every app" }, ...apps].flatMap(({ id, title }) => {
+    const name = faults.popups.get(id) ?? "none";
+    return name === "none" ? [] : [`In the windows of ${title}: ${named(name).title}.`];
+  });
+  const told = [...windows, ...GENERAL_FAULTS.filter(({ name }) => faults.general.has(name)).map(({ title }) => `${title}.`)];
+  return (
+    told.length > 0 &&
+    h(
+      "div",
+      { key: "fault", class: "note faulty", "data-tone": "wait" },
+      h("strong", {}, "Something is set to go wrong"),
+      told.map((words) => h("p", { key: words }, words)),
+      h("p", { class: "small" }, "It holds for every user and every Zap here, until it is ended."),
+      h("div", { class: "row" }, button("Put it right", clear)),
+    )
   );
 }
 

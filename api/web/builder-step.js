@@ -14,6 +14,8 @@ import { newOwnForm, ownForm } from "./own-form.js";
  * @typedef {object} Desk What the page itself knows of a step, beside what everybody is told.
  * @property {import("./app-search.js").Search} search
  * @property {boolean} changing the app is being looked for although there is one
+ * @property {"remove" | import("./app-search.js").App | null} asked what the user is asked about first: removing the step, or that app
+ * @property {string} wanted by which words accounts are looked for
  * @property {boolean} picking another account is being looked for although there is one
  * @property {Account[] | null} accounts
  * @property {import("./own-form.js").OwnForm} own by which an app of one's own can be connected without a popup
@@ -47,6 +49,8 @@ export function newDesk() {
   return {
     search: newSearch(),
     changing: false,
+    asked: null,
+    wanted: "",
     picking: false,
     accounts: null,
     own: newOwnForm(),
@@ -59,6 +63,9 @@ export function newDesk() {
     form: null,
   };
 }
+
+/** How many accounts are seen at a glance; where there are more they are looked for. */
+const AT_A_GLANCE = 8;
 
 /** Where nothing of the step's own can be shown until something else has passed. */
 const HALTED = new Set(["offline", "token-expired", "sign-in-needed"]);
@@ -122,8 +129,46 @@ export function stepCard(step, { index, count, locked, desk, wishes }) {
         h("p", {}, desk.problem),
         desk.loading.size > 0 && h("div", { class: "row" }, button("Try again", wishes.again)),
       ),
+    desk.asked && !locked && step.action && question(step, name, desk, wishes),
     h("div", { key: "body", class: "body stack" }, body(step, { words, index, locked, desk, wishes })),
   );
+}
+
+/** Asks first, where something would be lost. @param {any} step @param {string} name @param {Desk} desk @param {Wishes} wishes */
+function question(step, name, desk, wishes) {
+  const { asked } = desk;
+  if (asked === null) return null;
+  const isRemoval = asked === "remove";
+  const answer = (/** @type {boolean} */ isYes) => {
+    desk.asked = null;
+    if (!isYes) return turn(desk, "changing", false, wishes, `${step.id}-${isRemoval ? "remove" : "name"}`);
+    return isRemoval ? wishes.remove() : wishes.chooseApp(asked);
+  };
+  return h(
+    "div",
+    {
+      key: "question",
+      class: "note",
+      "data-tone": "wait",
+      role: "group",
+      "aria-labelledby": `${step.id}-asked`,
+      on: { keydown: (/** @type {KeyboardEvent} */ { key }) => key === "Escape" && answer(false) },
+    },
+    h("p", { id: `${step.id}-asked` }, h("strong", {}, isRemoval ? `Remove ${name.toLowerCase()}? ` : `${asked.title} instead of ${step.app.title}? `), "Its action and what its fields hold are lost."),
+    h(
+      "div",
+      { class: "row" },
+      button(isRemoval ? "Remove it" : `Change to ${asked.title}`, () => answer(true), { kind: "danger", id: `${step.id}-yes`, key: "yes" }),
+      button(`Keep ${step.app.title}`, () => answer(false), { kind: "quiet", key: "no" }),
+    ),
+  );
+}
+
+/** Asks about a finished step; of any other nothing is lost. @param {any} step @param {"remove" | import("./app-search.js").App} what @param {Desk} desk @param {Wishes} wishes */
+function askAbout(step, what, desk, wishes) {
+  if (step.action === null || (what !== "remove" && what.id === step.app.id)) return what === "remove" ? wishes.remove() : wishes.chooseApp(what);
+  desk.asked = what;
+  turn(desk, "changing", desk.changing, wishes, `${step.id}-yes`);
 }
 
 /** @param {string} name @param {number} index @param {number} count @param {Desk} desk @param {Wishes} wishes @param {any} step */
@@ -133,16 +178,17 @@ function tools(name, index, count, desk, wishes, step) {
     { class: "tools", role: "group", "aria-label": `${name}: order` },
     tool("up", `Move ${name.toLowerCase()} up`, () => wishes.move(-1), index > 0),
     tool("down", `Move ${name.toLowerCase()} down`, () => wishes.move(1), index < count - 1),
-    tool("remove", `Remove ${name.toLowerCase()}${step.app ? `, ${step.app.title}` : ""}`, wishes.remove, true),
+    tool("remove", `Remove ${name.toLowerCase()}${step.app ? `, ${step.app.title}` : ""}`, () => askAbout(step, "remove", desk, wishes), true, `${step.id}-remove`),
   );
 }
 
-/** @param {string} kind @param {string} label @param {() => void} click @param {boolean} possible */
-function tool(kind, label, click, possible) {
+/** @param {string} kind @param {string} label @param {() => void} click @param {boolean} possible @param {string} [id] */
+function tool(kind, label, click, possible, id) {
   return h(
     "button",
     {
       key: kind,
+      id,
       type: "button",
       class: "button icon",
       "aria-label": label,
@@ -175,11 +221,11 @@ function appChoice(step, desk, wishes) {
       id: `${step.id}-app`,
       label: step.app ? `Instead of ${step.app.title}` : "App",
       find: wishes.findApps,
-      choose: wishes.chooseApp,
+      choose: (app) => askAbout(step, app, desk, wishes),
       redraw: wishes.redraw,
     }),
     desk.busy === "app" && h("p", { class: "row soft" }, h("span", { class: "spinner", "aria-hidden": "true" }), "Asking Zapier about this app"),
-    step.app && h("div", { class: "row" }, button("Keep it", () => turn(desk, "changing", false, wishes), { kind: "quiet" })),
+    step.app && h("div", { class: "row" }, button("Keep it", () => ((desk.asked = null), turn(desk, "changing", false, wishes)), { kind: "quiet" })),
   ];
 }
 
@@ -268,28 +314,51 @@ function accounts(step, desk, wishes) {
   const candidates = new Set(step.candidates.map((/** @type {Account} */ found) => found.id));
   const others = (desk.accounts ?? []).filter(({ id }) => !candidates.has(id) && id !== step.authentication?.id);
   const app = step.app.title;
+  const another = h(
+    "div",
+    { class: "row", key: "connect" },
+    step.show !== "blocked" &&
+      button(others.length + candidates.size > 0 ? `Connect another ${app} account` : `Connect ${app}`, wishes.connect, {
+        kind: candidates.size > 0 || desk.own.isRefused ? "" : "primary",
+        key: "connect",
+      }),
+  );
+  const isMany = others.length > AT_A_GLANCE;
+  const wanted = desk.wanted.trim().toLowerCase();
+  const fitting = isMany ? others.filter(({ title }) => title.toLowerCase().includes(wanted)) : others;
+  const label = candidates.size > 0 ? `Your other ${app} accounts` : `Your ${app} accounts`;
   return h(
     "div",
     { class: "stack", key: "accounts" },
     step.candidates.length > 0 && choices(`${step.id}-candidates`, step.candidates.length > 1 ? "One of these may be it" : "This may be it", step.candidates, "This one", desk, wishes),
     desk.accounts === null && !desk.problem && h("div", { class: "skeleton", key: "loading" }),
     desk.accounts?.length === 0 && step.show === "ready" && h("p", { class: "soft", key: "none" }, `You have no ${app} account at Zapier yet.`),
-    others.length > 0 &&
-      choices(`${step.id}-accounts`, candidates.size > 0 ? `Your other ${app} accounts` : `Your ${app} accounts`, others, "Use", desk, wishes),
-    h(
-      "div",
-      { class: "row", key: "connect" },
-      step.show !== "blocked" &&
-        button(others.length + candidates.size > 0 ? `Connect another ${app} account` : `Connect ${app}`, wishes.connect, {
-          kind: candidates.size > 0 || desk.own.isRefused ? "" : "primary",
-          key: "connect",
-        }),
-    ),
+    isMany && [another, finder(`${step.id}-wanted`, `Find one of ${others.length}`, fitting.length, desk, wishes)],
+    others.length > 0 && choices(`${step.id}-accounts`, label, fitting, "Use", desk, wishes),
+    !isMany && another,
     desk.own.asks.length > 0 &&
       !SETTLED.has(step.show) && [
       ownForm(desk.own, { id: step.id, app, heading: "h3", show: step.show, send: wishes.supply, redraw: wishes.redraw }),
       desk.own.support && quote(desk.own.support),
     ],
+  );
+}
+
+/** @param {string} id @param {string} label @param {number} count of those that fit @param {Desk} desk @param {Wishes} wishes */
+function finder(id, label, count, desk, wishes) {
+  return h(
+    "div",
+    { key: "finder", class: "field" },
+    h("label", { for: id }, label),
+    h("input", {
+      id,
+      type: "search",
+      autocomplete: "off",
+      spellcheck: "false",
+      value: desk.wanted,
+      on: { input: (/** @type {{target: HTMLInputElement}} */ { target }) => ((desk.wanted = target.value), wishes.redraw()) },
+    }),
+    h("p", { class: "soft small", role: "status" }, desk.wanted.trim() && (count === 0 ? "None is called so." : count === 1 ? "1 account" : `${count} accounts`)),
   );
 }
 
@@ -394,13 +463,14 @@ function turn(desk, what, to, wishes, focus) {
  *
  * @param {string} text
  * @param {() => void} click not called while busy
- * @param {{kind?: string, busy?: boolean, label?: string, key?: string, expanded?: boolean}} [options]
+ * @param {{kind?: string, busy?: boolean, label?: string, key?: string, id?: string, expanded?: boolean}} [options]
  */
-export function button(text, click, { kind = "", busy = false, label, key = text, expanded } = {}) {
+export function button(text, click, { kind = "", busy = false, label, key = text, id, expanded } = {}) {
   return h(
     "button",
     {
       key,
+      id,
       type: "button",
       class: `button ${kind}`,
       "aria-label": label,

@@ -16,7 +16,7 @@ const MOST_SHOWN = 60;
  * @param {Map<string, string>} options.accounts titles by id, as far as they are known
  */
 export function timeline(events, { steps, apps, accounts }) {
-  const told = inWords(events, steps, apps, accounts).reverse();
+  const told = folded(inWords(events, steps, apps, accounts).reverse());
   return h(
     "section",
     { class: "card stack timeline", "aria-labelledby": "timeline" },
@@ -25,17 +25,17 @@ export function timeline(events, { steps, apps, accounts }) {
     h(
       "ol",
       { tabindex: "0", "aria-labelledby": "timeline" },
-      told.slice(0, MOST_SHOWN).map(({ seq, at, where, tone, words }) =>
+      told.slice(0, MOST_SHOWN).map(({ seq, at, where, tone, words, times }) =>
         h(
           "li",
           { key: seq, "data-tone": tone },
           h("span", { class: "dot", "aria-hidden": "true" }),
           h("time", { class: "soft small", datetime: at }, timeOfDay(at)),
-          h("p", {}, where && h("b", {}, where, ": "), words),
+          h("p", {}, where && h("b", {}, where, ": "), words, times > 1 && h("span", { class: "soft" }, ` ${times} times`)),
         ),
       ),
     ),
-    told.length > MOST_SHOWN && h("p", { class: "soft small" }, `And ${told.length - MOST_SHOWN} before.`),
+    told.length > MOST_SHOWN && h("p", { class: "soft small" }, `And ${told.slice(MOST_SHOWN).reduce((sum, { times }) => sum + times, 0)} before.`),
   );
 }
 
@@ -51,6 +51,24 @@ function inWords(events, steps, apps, accounts) {
     const where = event.step_id && (places.has(event.step_id) ? `Step ${places.get(event.step_id)}` : "A step since removed");
     return { seq: event.seq, at: event.at, where, tone, words };
   });
+}
+
+/**
+ * The same, several times in a row, is told once, as it was last. It keeps the key that it began with.
+ *
+ * @template {{seq: number, where: any, words: string}} Told
+ * @param {Told[]} told the newest first
+ * @returns {(Told & {times: number})[]}
+ */
+function folded(told) {
+  /** @type {(Told & {times: number})[]} */
+  const runs = [];
+  for (const one of told) {
+    const run = runs.at(-1);
+    if (run && run.where === one.where && run.words === one.words) Object.assign(run, { seq: one.seq, times: run.times + 1 });
+    else runs.push({ ...one, times: 1 });
+  }
+  return runs;
 }
 
 /** @param {string} at */

@@ -195,7 +195,7 @@ export function statusInWords(status, isNew = false) {
 /** @type {Record<string, string>} */
 const ZAPS = {
   building: "Something is missing again",
-  ready: "Every step is ready: the Zap can be created",
+  ready: "Every step has its account and its action",
   creating: "Creating the Zap",
   created: "Your Zap exists",
   failed: "Zapier refused the Zap",
@@ -296,7 +296,7 @@ const EVENTS = {
   inputs_given: () => ["plain", "Fields filled in"],
   inputs_cleared: () => ["wait", "Fields emptied: another account offers other choices"],
   step_tested: () => ["plain", "Tried out"],
-  session_ready: () => ["good", "Everything is ready"],
+  session_ready: () => ["good", "Every step has its account and its action"],
   session_expired: () => ["bad", "Time is up for this Zap"],
   session_deadline_moved: () => ["plain", "Given more time"],
   session_cancelled: () => ["plain", "Zap given up"],

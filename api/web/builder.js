@@ -6,7 +6,7 @@
  * The session's id is in the address, so that a reload and a second tab show the same.
  */
 
-import { faultMenu, faultsProblem, newFaults, recognise } from "./builder-faults.js";
+import { faultMenu, faultNote, faultsProblem, newFaults, recognise } from "./builder-faults.js";
 import { button, newDesk, quote, SETTLED, stepCard } from "./builder-step.js";
 import { timeline } from "./builder-timeline.js";
 import { CHOOSING, problemInWords, statusInWords, wordsOf, zapInWords } from "./builder-words.js";
@@ -38,7 +38,9 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  * @property {string | null} problem
  * @property {string | null} flawed what the steps were filled with when `problem` was found with it
  * @property {{stepId: string, from: Element | null} | null} sought the step whose first flaw is to have the focus, which was elsewhere
- * @property {string | null} title as it is being typed
+ * @property {string | null} title as it is being typed, and until it is kept
+ * @property {boolean} isRenaming
+ * @property {string | null} untitled why the title is not kept
  */
 
 /** @type {Page} */
@@ -54,6 +56,8 @@ const page = {
   flawed: null,
   sought: null,
   title: null,
+  isRenaming: false,
+  untitled: null,
 };
 /** @type {Map<string, import("./builder-step.js").Desk>} */
 const desks = new Map();
@@ -117,8 +121,9 @@ async function open() {
   page.connect?.close();
   desks.clear();
   said.clear();
-  Object.assign(page, { phase: sessionInAddress() ? "opening" : "welcome", connect: null, problem: null, sought: null, title: null });
+  Object.assign(page, { phase: sessionInAddress() ? "opening" : "welcome", connect: null, problem: null, sought: null, title: null, untitled: null });
   redraw();
+  void readFaults();
   if (page.phase === "welcome") return;
   try {
     page.token = await getToken();
@@ -161,6 +166,8 @@ async function setFaults(method, document) {
   }
   redraw();
 }
+
+const endFaults = () => void setFaults("PUT", {});
 
 /** @param {string} app */
 function lookAtFaultsOf(app) {
@@ -261,7 +268,7 @@ function provide(step, connect) {
   if (step.app === null) return;
   known.apps.set(step.app.id, step.app.title);
   if (step.authentication) known.accounts.set(step.authentication.id, step.authentication.title);
-  if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, accounts: null, actions: null, problem: null, own: newOwnForm() });
+  if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, wanted: "", accounts: null, actions: null, problem: null, own: newOwnForm() });
   desk.form ??= createForm({ connect, stepId: step.id, tests: true, changed: redraw, words: problemInWords });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
@@ -404,6 +411,7 @@ function contents(connect, snapshot) {
       h("p", { class: "soft" }, "For ", h("b", {}, snapshot.session.user_id), snapshot.session.credential.account && `, at Zapier as ${snapshot.session.credential.account}`),
     ),
     banner(snapshot, connect),
+    faultNote(faults, appsOf(snapshot.steps), endFaults),
     h(
       "div",
       { class: "workbench", key: "workbench" },
@@ -415,7 +423,7 @@ function contents(connect, snapshot) {
           apps: appsOf(snapshot.steps),
           look: lookAtFaultsOf,
           set: (patch) => void setFaults("PATCH", patch),
-          clear: () => void setFaults("PUT", {}),
+          clear: endFaults,
         }),
         timeline(snapshot.events, { steps: snapshot.steps, ...known }),
       ),
@@ -440,6 +448,7 @@ function welcome() {
         "A Zap of your own, as your users would build it inside your product. Connect an account, close the window too early, ",
         "unplug the network, break Zapier: it finds what you connected, and never takes a wrong one.",
       ),
+      faultNote(faults, [], endFaults),
       page.problem && h("p", { class: "note", "data-tone": "bad", role: "alert" }, page.problem),
       h(
         "form",
@@ -540,32 +549,51 @@ function isNewcomer(session) {
 function titleField(session) {
   if (page.title === session.title) page.title = null;
   return h(
-    "label",
+    "div",
     { class: "field title", key: "title" },
-    h("span", {}, "Title"),
+    h("label", { for: "title" }, "Title"),
     h("input", {
+      id: "title",
       type: "text",
       maxlength: "255",
       autocomplete: "off",
       placeholder: "What is this Zap for?",
       disabled: isLocked(session),
       value: page.title ?? session.title ?? "",
+      "aria-invalid": page.untitled ? "true" : null,
+      "aria-describedby": page.untitled ? "title-flaw" : null,
       on: {
         input: (/** @type {{target: HTMLInputElement}} */ { target }) => (page.title = target.value),
-        change: () => void rename(session),
+        change: () => void rename(session.id),
       },
     }),
+    page.untitled && h("p", { id: "title-flaw", class: "flaw small", role: "alert" }, page.untitled),
   );
 }
 
-/** @param {any} session */
-async function rename(session) {
-  try {
-    await ask("PATCH", `/dev/session/${session.id}`, { title: page.title ?? "" });
-    page.problem = null;
-  } catch (error) {
-    page.problem = `The title was not kept: ${error instanceof TypeError ? UNREACHABLE : problemInWords(error)}`;
+/** Keeps the title as it was typed last, as soon as the API answers. @param {string} sessionId */
+async function rename(sessionId) {
+  if (page.isRenaming) return;
+  page.isRenaming = true;
+  let kept;
+  while (page.title !== null && page.title !== kept && sessionInAddress() === sessionId) {
+    /** @type {string} */
+    const title = page.title;
+    try {
+      await ask("PATCH", `/dev/session/${encodeURIComponent(sessionId)}`, { title });
+      kept = title;
+      page.untitled = null;
+    } catch (error) {
+      if (sessionInAddress() !== sessionId) break;
+      const isAway = error instanceof TypeError;
+      page.untitled = isAway ? `Not kept yet. ${UNREACHABLE} Once it does, the title is kept.` : `Not kept: ${problemInWords(error)}`;
+      redraw();
+      if (!isAway) break;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
   }
+  page.isRenaming = false;
+  if (page.title === null) page.untitled = null;
   redraw();
 }
 
@@ -680,13 +708,13 @@ function outcome({ status, zap }, steps, create) {
   if (status === "expired" || status === "cancelled") {
     return [h("p", { class: "soft" }, "This Zap is over."), h("div", { class: "row" }, button("Start another", leave, { kind: "primary" }))];
   }
-  const missing = steps.flatMap((step, index) => missingIn(step, index));
   const isReady = status === "ready";
+  const { isKnown, missing } = lacking(steps);
   return [
     zap.state === "failed" && h("div", { class: "note", "data-tone": "bad" }, h("strong", {}, "Zapier refused"), h("p", {}, zap.problem)),
-    isReady
-      ? h("p", { class: "soft" }, "Every step has its account and its action.")
-      : h("ul", { class: "missing soft", id: "missing" }, steps.length === 0 ? h("li", {}, "A first step") : missing.map((words) => h("li", { key: words }, words))),
+    isReady && h("p", { key: "said", class: "soft" }, saidOf(isKnown, missing.length > 0)),
+    (missing.length > 0 || !isReady) &&
+      h("ul", { key: "missing", class: "missing soft", id: "missing" }, steps.length === 0 ? h("li", {}, "A first step") : missing),
     h(
       "div",
       { class: "row" },
@@ -694,9 +722,9 @@ function outcome({ status, zap }, steps, create) {
         "button",
         {
           type: "button",
-          class: "button primary",
+          class: missing.length > 0 ? "button" : "button primary",
           "aria-disabled": isReady && page.busy === null ? null : "true",
-          "aria-describedby": isReady ? null : "missing",
+          "aria-describedby": isReady && missing.length === 0 ? null : "missing",
           on: { click: () => isReady && page.busy === null && create({}) },
         },
         (page.busy === "create" || status === "creating") && h("span", { class: "spinner", "aria-hidden": "true" }),
@@ -722,15 +750,55 @@ function created(zap) {
   );
 }
 
-/** @param {any} step @param {number} index @returns {string[]} */
-function missingIn(step, index) {
-  const name = `Step ${index + 1}`;
-  if (step.app === null) return [`${name}: choose an app`];
-  if (!SETTLED.has(step.state)) return [`${name}: connect ${step.app.title}`];
-  if (step.action !== null) return [];
-  return [index === 0 ? `${name}: choose what starts the Zap` : `${name}: choose what ${step.app.title} should do`];
+/** @param {boolean} isKnown what fields there are @param {boolean} isMissing */
+function saidOf(isKnown, isMissing) {
+  if (isMissing) return "Every step has its account and its action. Still to do:";
+  return isKnown ? "Every step has its account and its action, and what it must be filled with." : "Every step has its account and its action. Their fields are being looked at.";
+}
+
+/** What keeps the Zap from being created, as far as this page knows, by step; each leads to where it is done. @param {any[]} steps */
+function lacking(steps) {
+  let isKnown = true;
+  const missing = steps.map((step, index) => {
+    const name = `Step ${index + 1}`;
+    const wanted = wantedOf(step, index);
+    if (wanted) return h("li", { key: step.id }, `${name}: `, leading(wanted, `${name}: ${wanted}`, step.id));
+    const lacks = deskOf(step.id).form?.lacks() ?? null;
+    isKnown &&= lacks !== null;
+    const empty = (lacks ?? []).filter(({ isEmpty }) => isEmpty);
+    const wrong = (lacks ?? []).filter(({ isEmpty }) => !isEmpty);
+    return (
+      (empty.length > 0 || wrong.length > 0) &&
+      h("li", { key: step.id }, `${name}: `, fieldsTo("fill in", empty, name, step.id), empty.length > 0 && wrong.length > 0 && "; ", fieldsTo("correct", wrong, name, step.id))
+    );
+  });
+  return { isKnown, missing: missing.filter((one) => one !== false) };
+}
+
+/** @param {string} what @param {import("./form.js").Lack[]} lacks @param {string} name @param {string} stepId */
+function fieldsTo(what, lacks, name, stepId) {
+  return lacks.map(({ field, title }, index) => [index === 0 ? `${what} ` : ", ", leading(title, `${name}: ${what} ${title}`, stepId, field)]);
+}
+
+/** @param {string} text @param {string} label @param {string} stepId @param {string} [field] */
+function leading(text, label, stepId, field) {
+  return h("button", { key: `lead ${field ?? ""}`, type: "button", "aria-label": label, on: { click: () => lead(stepId, field) } }, text);
+}
+
+/** Puts the focus on a step's field, or on its heading. @param {string} stepId @param {string} [field] */
+function lead(stepId, field) {
+  const place = field === undefined ? null : main.querySelector(`.step[data-step="${CSS.escape(stepId)}"] [data-field="${CSS.escape(field)}"]`);
+  const control = /** @type {HTMLElement | null | undefined} */ (place?.querySelector("input, textarea, select, button"));
+  (control ?? document.getElementById(`${stepId}-name`))?.focus();
+}
+
+/** @param {any} step @param {number} index @returns {string | null} */
+function wantedOf(step, index) {
+  if (step.app === null) return "choose an app";
+  if (!SETTLED.has(step.state)) return `connect ${step.app.title}`;
+  if (step.action !== null) return null;
+  return index === 0 ? "choose what starts the Zap" : `choose what ${step.app.title} should do`;
 }
 
 window.addEventListener("popstate", () => void open());
 void open();
-void readFaults();

@@ -18,7 +18,9 @@
  * @property {string | null} trouble
  * @property {boolean} looking
  * @property {number} asked counts questions, so that a late answer to an earlier one is passed over
- * @property {ReturnType<typeof setTimeout> | undefined} timer
+ * @property {Promise<void>} [finding] the last question, until it is answered
+ * @property {ReturnType<typeof setTimeout> | undefined} timer there until what was typed is searched for
+ * @property {{id: string, text: string} | null} left what was typed into a control and is none of the choices, as far as is known
  */
 
 /**
@@ -52,7 +54,7 @@ export function createFilling({ connect, stepId, words, changed }) {
 
   /** @param {StepView} now */
   const look = (now) => {
-    const of = JSON.stringify([now.action, now.authentication?.id]);
+    const of = ofStep(now);
     const version = versionOf(now);
     if (of !== my.of) {
       Object.assign(my, { of, answer: null, told: [], isAsked: false, said: "" });
@@ -62,6 +64,9 @@ export function createFilling({ connect, stepId, words, changed }) {
     my.version = version;
     void read();
   };
+
+  /** @param {StepView | undefined} now */
+  const ofStep = (now) => JSON.stringify([now?.action, now?.authentication?.id]);
 
   /** @param {StepView} now */
   const versionOf = (now) => JSON.stringify([now.action, now.authentication?.id, now.inputs, earlier().map(({ id }) => id)]);
@@ -174,19 +179,31 @@ export function createFilling({ connect, stepId, words, changed }) {
     const wanted = reference?.$ref ?? {};
     const from = steps().find(({ id }) => id === wanted.step);
     const outputs = from && my.outputs.get(`${from.id} ${JSON.stringify(from.action)}`);
-    const output = outputs?.find(({ id }) => id === wanted.field);
-    return `${from ? `${from.position + 1}. ${from.app?.title ?? ""}` : "A step that is gone"}: ${output?.title || wanted.field}`;
+    const output = outputs?.find(({ id }) => id === wanted.field) ?? { id: wanted.field, title: "" };
+    return `${from ? `${from.position + 1}. ${from.app?.title ?? ""}` : "A step that is gone"}: ${outputInWords(output)}`;
+  };
+
+  /** Whether an earlier step gives it, as far as is known. @param {any} reference */
+  const isGiven = (reference) => {
+    const { step: id, field } = reference?.$ref ?? {};
+    const from = earlier().find((one) => one.id === id);
+    if (!from) return false;
+    const outputs = my.outputs.get(`${from.id} ${JSON.stringify(from.action)}`);
+    return !outputs || outputs.some((output) => output.id === field);
   };
 
   /** @param {string} id of a field */
   const pickerOf = (id) => {
-    const known = my.pickers.get(id) ?? { query: null, open: null, active: -1, found: null, cursor: null, looked: 0, trouble: null, looking: false, asked: 0, timer: undefined };
+    const known = my.pickers.get(id) ?? { query: null, open: null, active: -1, found: null, cursor: null, looked: 0, trouble: null, looking: false, asked: 0, timer: undefined, left: null };
     my.pickers.set(id, known);
     return known;
   };
 
   /** Reads choices from the first page or the next, as they are once everything filled in is known. @param {string} id @param {boolean} isNext */
-  const find = async (id, isNext) => {
+  const find = (id, isNext) => (pickerOf(id).finding = findNow(id, isNext));
+
+  /** @param {string} id @param {boolean} isNext */
+  const findNow = async (id, isNext) => {
     const found = pickerOf(id);
     const asked = ++found.asked;
     const cursor = isNext ? found.cursor : null;
@@ -201,10 +218,12 @@ export function createFilling({ connect, stepId, words, changed }) {
       my.labels.set(id, labels);
       for (const choice of page.choices) labels.set(choice.id, choice.label);
       if (asked !== found.asked) return;
-      found.found = isNext ? [...(found.found ?? []), ...page.choices] : page.choices;
+      const before = isNext ? (found.found ?? []) : [];
+      found.found = [...before, ...page.choices];
       found.looked = (isNext ? found.looked : 0) + page.looked_through;
       found.cursor = page.cursor;
-      if (!isNext) found.active = found.query && page.choices.length > 0 ? 0 : -1;
+      if (!isNext) found.active = -1;
+      if (found.active < 0 && found.query && page.choices.length > 0) found.active = before.length;
     } catch (error) {
       if (asked !== found.asked) return;
       found.trouble = words(error);
@@ -219,14 +238,32 @@ export function createFilling({ connect, stepId, words, changed }) {
     changed();
   };
 
-  const settled = () => (my.unsent.size > 0 || my.sending ? send() : Promise.resolve(true));
+  /** The fields into which something was typed that was neither taken nor given up. */
+  const leftAt = () => [...my.pickers].filter(([, { left }]) => left !== null).map(([id]) => id);
 
-  return { filled: my, step, earlier, look, read, send, fill, given, nameOf, readOutputs, pickerOf, find, flawed, settled };
+  const lacks = () => {
+    const { answer } = my;
+    if (answer === null || my.of !== ofStep(step())) return null;
+    const titles = new Map(inputsOf(answer.fields).map(({ id, title }) => [id, title || id]));
+    const left = leftAt().map((field) => ({ field, code: "left" }));
+    const found = new Map([...answer.problems, ...my.told, ...left].map(({ field, code }) => [field, code === "required"]));
+    return [...found].map(([field, isEmpty]) => ({ field, title: titles.get(field) ?? field, isEmpty }));
+  };
+
+  const settled = async () => (leftAt().length === 0) && (my.unsent.size > 0 || my.sending ? send() : true);
+
+  return { filled: my, step, earlier, look, read, send, fill, given, nameOf, isGiven, readOutputs, pickerOf, find, flawed, settled, lacks };
 }
 
 /** @param {readonly (FormPart | FormField)[]} parts @returns {FormField[]} */
 export function inputsOf(parts) {
   return parts.flatMap((one) => (one.kind === "fieldset" ? inputsOf(/** @type {FormPart} */ (one).fields) : one.kind === "input" ? [one] : []));
+}
+
+/** What an output is called: `Parents[]Sha` and `commit__message` say where it lies. @param {{id: string, title: string}} output */
+export function outputInWords({ id, title }) {
+  const words = (title || id).replace(/\[\]|__/g, " ").replace(/\s+/g, " ").trim();
+  return words || id;
 }
 
 /** @param {any} value */

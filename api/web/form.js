@@ -5,7 +5,7 @@
  */
 
 import { draw, h } from "./dom.js";
-import { asText, createFilling, draftOf, inputsOf, inserted, isMapped, mapped, piecesOf, valueOf } from "./filling.js";
+import { asText, createFilling, draftOf, inputsOf, inserted, isMapped, mapped, outputInWords, piecesOf, valueOf } from "./filling.js";
 import { createTest } from "./step-test.js";
 
 /**
@@ -25,7 +25,10 @@ import { createTest } from "./step-test.js";
  *   dom.js. Reads the fields when it is first asked, and again when the step's action, account or inputs were changed elsewhere.
  * @property {(problems: FieldFlaw[]) => void} flawed Shows what creating the Zap found wrong with this step's fields, each until
  *   its field is changed; from then on empty required fields are told of, too.
+ * @property {() => Lack[] | null} lacks What of what was sent is not yet as it must be; null while the fields are not known.
  * @property {() => Promise<boolean>} settled Resolves when everything filled in was sent; false: it could not be.
+ *
+ * @typedef {{field: string, title: string, isEmpty: boolean}} Lack A field that is empty and must not be, or holds what it may not.
  *
  * @typedef {object} Control One thing to fill: a field, or an item of one.
  * @property {string} id
@@ -60,7 +63,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     changed();
   };
   const filling = createFilling({ connect, stepId, words, changed: show });
-  const { filled, step, earlier, look, read, send, fill, given, nameOf, readOutputs, pickerOf, find } = filling;
+  const { filled, step, earlier, look, read, send, fill, given, nameOf, isGiven, readOutputs, pickerOf, find } = filling;
 
   const test = tests ? createTest({ connect, stepId, filling, words, changed: show }) : null;
 
@@ -115,7 +118,8 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
 
   /** What is said of a field is said of a value: of one that was not judged yet, nothing is. @param {FormField} one */
   const flawsOf = (one) => {
-    const { answer, drafts } = filled;
+    const { answer, drafts, pickers } = filled;
+    if (pickers.get(one.id)?.left) return []; // the control says so itself
     if (drafts.has(one.id) && JSON.stringify(valueOf(one, drafts.get(one.id))) !== JSON.stringify(answer?.inputs[one.id] ?? null)) return [];
     const said = [...(answer?.problems ?? []), ...filled.told].filter(({ field: id, code }) => id === one.id && (code !== "required" || filled.isAsked || filled.touched.has(id)));
     return [...new Set(said.map(({ detail }) => sentence(detail)))];
@@ -291,8 +295,10 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
 
   /** @param {any} reference @param {() => void} remove @param {string} [key] */
   const referred = (reference, remove, key = "reference") => {
-    const name = reference.$text ? piecesOf(reference).map((piece) => (typeof piece === "string" ? piece : nameOf(piece))).join("") : nameOf(reference);
-    return h("span", { key, class: "chip" }, name, plain("×", remove, `Remove ${name}`));
+    const pieces = piecesOf(reference);
+    const name = pieces.map((piece) => (typeof piece === "string" ? piece : nameOf(piece))).join("");
+    const isLost = pieces.some((piece) => typeof piece !== "string" && !isGiven(piece));
+    return h("span", { key, class: "chip", "data-tone": isLost ? "bad" : null }, name, isLost && h("em", {}, "not given any more"), plain("×", remove, `Remove ${name}`));
   };
 
   /** How a control is given what an earlier step gives. @param {Pick<Control, "id" | "name" | "value" | "set">} control */
@@ -338,7 +344,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
                 "optgroup",
                 { key: title, label: title },
                 outputs === null && h("option", { key: "wait", value: "", disabled: true }, "One moment …"),
-                outputs?.map((output) => h("option", { key: output.id, value: String(number++) }, output.sample ? `${output.title || output.id} (${output.sample.slice(0, 40)})` : output.title || output.id)),
+                outputs?.map((output) => h("option", { key: output.id, value: String(number++) }, output.sample ? `${outputInWords(output)} (${output.sample.slice(0, 40)})` : outputInWords(output))),
               ),
             ),
           ),
@@ -354,9 +360,11 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     const labels = filled.labels.get(one.id);
     const text = asText(value);
     if (text !== "" && !labels?.has(text) && known.found === null && !known.looking && !known.trouble) queueMicrotask(() => known.looking || void find(one.id, false));
+    const typed = known.query?.trim() ?? "";
+    const left = known.left?.id === id ? known.left.text : null;
     const open = () => {
       if (isOpen) return;
-      known.open = id;
+      Object.assign(known, { open: id, left: null, query: left }, left !== null && { found: null });
       if (known.found === null && !known.looking) void find(one.id, false);
       else show();
     };
@@ -364,13 +372,30 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
       if (known.open !== id) return;
       clearTimeout(known.timer);
       const wasSearched = known.query !== null;
-      Object.assign(known, { open: null, query: null, active: -1, asked: known.asked + 1, looking: false }, wasSearched && { found: null, cursor: null });
+      Object.assign(known, { open: null, query: null, active: -1, asked: known.asked + 1, looking: false, left: null }, wasSearched && { found: null, cursor: null });
       show();
     };
-    const asIs = known.query?.trim() && !known.looking && !known.found?.some((choice) => choice.id === known.query) ? [{ id: known.query.trim(), label: `Use “${known.query.trim()}” as it is` }] : [];
+    /** What was typed and left is taken where it is the name of one choice alone; otherwise it stays, to be decided on. */
+    const leave = async () => {
+      if (known.open !== id || typed === "") return close();
+      const isUnasked = known.looking && known.timer !== undefined;
+      clearTimeout(known.timer);
+      Object.assign(known, { open: null, active: -1, left: { id, text: typed }, timer: undefined });
+      show();
+      if (known.looking) await (isUnasked ? find(one.id, false) : known.finding);
+      if (known.left?.text !== typed || pickerOf(one.id) !== known) return;
+      const found = (known.found ?? []).filter(isMeant);
+      Object.assign(known, { query: null, found: null, cursor: null, trouble: null });
+      if (found[0] && found.length === 1) choose(found[0]);
+      else show();
+    };
+    const isMeant = (/** @type {Choice} */ choice) => choice.id === typed || choice.label.trim().toLowerCase() === typed.toLowerCase();
+    const asIs = typed && !known.looking && !known.found?.some(isMeant) ? [{ id: typed, label: `Use “${typed}” as it is` }] : [];
     const options = [...(known.found ?? []), ...asIs];
-    const choose = (/** @type {Choice} */ choice) => {
+    const isPart = typed !== "" && known.cursor !== null; // of what is searched, only a part was looked at
+    const choose = (/** @type {Pick<Choice, "id">} */ choice) => {
       close();
+      known.left = null;
       set(choice.id, true);
     };
     const go = (/** @type {number} */ to) => {
@@ -387,19 +412,20 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     const keys = {
       ArrowDown: () => (isOpen ? go(known.active + 1) : open()),
       ArrowUp: () => (isOpen ? go(known.active < 0 ? -1 : known.active - 1) : open()),
-      Escape: close,
+      Escape: () => (left === null ? close() : ((known.left = null), show())),
       Enter: () => {
-        const choice = isOpen ? options[known.active] : undefined;
-        if (choice) choose(choice);
+        const choice = options[known.active] ?? (options.length === 1 && !isPart ? asIs[0] : undefined);
+        if (isOpen && choice && !known.looking) choose(choice);
+        else if (isOpen && isPart && !known.looking) void find(one.id, true);
         else open();
       },
     };
-    const isPart = Boolean(known.query && known.cursor && !known.looking && !known.trouble);
-    const count = options.length === 1 ? "1 choice" : `${options.length}${known.cursor ? " and more" : ""} choices`;
-    const status = known.trouble ?? (known.looking ? "Searching" : isPart ? `${count}, out of the first ${known.looked}` : count);
+    const count = known.found?.length ?? 0;
+    const counted = `${count}${known.cursor && !isPart ? " and more" : ""} ${count === 1 ? "choice" : "choices"}${isPart ? `, out of the first ${known.looked}` : ""}`;
+    const status = known.trouble ?? (known.looking ? "Searching" : [counted, asIs[0]?.label].filter(Boolean).join(". "));
     return h(
       "div",
-      { key: "picker", class: "picker", on: { focusout: (/** @type {FocusEvent} */ { relatedTarget, currentTarget }) => !(relatedTarget instanceof Node && document.getElementById(`${id}-found`)?.contains(relatedTarget)) && currentTarget && close() } },
+      { key: "picker", class: "picker", on: { focusout: (/** @type {FocusEvent} */ { relatedTarget, currentTarget }) => !(relatedTarget instanceof Node && document.getElementById(`${id}-found`)?.contains(relatedTarget)) && currentTarget && void leave() } },
       h("input", {
         key: "input",
         id,
@@ -414,16 +440,17 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
         "aria-controls": `${id}-list`,
         "aria-activedescendant": isOpen && known.active >= 0 ? `${id}-option-${known.active}` : null,
         ...aria,
+        ...(left !== null && { "aria-invalid": "true", "aria-describedby": [`${id}-left`, aria["aria-describedby"]].filter(Boolean).join(" ") }),
         "aria-label": labelled ? null : name,
-        value: isOpen && known.query !== null ? known.query : (labels?.get(text) ?? text),
+        value: left ?? (isOpen && known.query !== null ? known.query : (labels?.get(text) ?? text)),
         on: {
           focus: (/** @type {{target: HTMLInputElement}} */ { target }) => target.select(),
           click: open,
           input: (/** @type {{target: HTMLInputElement}} */ { target }) => {
             // Until the answer to this is there, Enter takes nothing: what is shown answers something else.
-            Object.assign(known, { query: target.value, open: id, active: -1, looking: true, asked: known.asked + 1 });
+            Object.assign(known, { query: target.value, open: id, active: -1, looking: true, asked: known.asked + 1, left: null });
             clearTimeout(known.timer);
-            known.timer = setTimeout(() => void find(one.id, false), PATIENCE_MS);
+            known.timer = setTimeout(() => ((known.timer = undefined), void find(one.id, false)), PATIENCE_MS);
             show();
           },
           keydown: (/** @type {KeyboardEvent} */ event) => {
@@ -433,7 +460,15 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
           },
         },
       }),
-      text !== "" && !isOpen && plain("×", () => (set("", true), focus(id)), `Empty ${name}`),
+      (text !== "" || left !== null) && !isOpen && plain("×", () => ((known.left = null), set("", true), focus(id)), `Empty ${name}`),
+      left !== null &&
+        !known.looking &&
+        h(
+          "div",
+          { key: "left", class: "row left" },
+          h("p", { id: `${id}-left`, class: "flaw small", role: "alert" }, `“${left}” was not taken: it is none of the choices that were looked at.`),
+          plain("Use it as it is", () => choose({ id: left }), `Use “${left}” as it is for ${name}`),
+        ),
       h(
         "div",
         { key: "found", id: `${id}-found`, class: "found", hidden: !isOpen, on: { mousedown: (/** @type {Event} */ event) => event.preventDefault() } },
@@ -447,7 +482,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
             ),
         ),
         known.looking ? h("p", { key: "looking", class: "soft small nothing" }, "One moment …") : known.found?.length === 0 && !known.cursor && h("p", { key: "none", class: "soft small nothing" }, "There is no such choice."),
-        isPart && h("p", { key: "part", class: "soft small nothing" }, `${known.found?.length === 0 ? "Not among" : "Out of"} the first ${known.looked} choices.`),
+        isPart && !known.looking && !known.trouble && h("p", { key: "part", class: "soft small nothing" }, `${count === 0 ? "Not among" : "Out of"} the first ${known.looked} choices.`),
         known.cursor && !known.looking && (known.query ? plain("Look further", () => void find(one.id, true), `Look further for ${name}`) : plain("Show more", () => void find(one.id, true), `Show more choices of ${name}`)),
       ),
       h("p", { key: "told", class: "unseen", role: "status" }, isOpen ? status : ""),
@@ -476,6 +511,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     },
     flawed: filling.flawed,
     settled: filling.settled,
+    lacks: filling.lacks,
   };
 }
 

@@ -74,13 +74,17 @@ class Builder:
         """Wait until a step shows this."""
         await expect(self.step(number)).to_have_attribute("data-show", show, timeout=within_s * 1_000)
 
-    async def choose_app(self, number: int, title: str, *, instead_of: str | None = None) -> None:
-        """Search for an app and take it."""
+    async def choose_app(
+        self, number: int, title: str, *, instead_of: str | None = None, is_finished: bool = False
+    ) -> None:
+        """Search for an app and take it; who has finished the step is asked first."""
         if instead_of:
             await self.button(number, "Change the app").click()
         field = self.step(number).get_by_role("combobox", name=f"Instead of {instead_of}" if instead_of else "App")
         await field.fill(title)
         await self.step(number).get_by_role("option", name=title).first.click()
+        if is_finished:
+            await self.button(number, f"Change to {title}").click()
         await expect(self.step(number).get_by_role("heading", level=2)).to_contain_text(title)
 
     async def choose_action(self, number: int, title: str) -> None:

@@ -212,7 +212,7 @@ async def builder_nothing_new(stage: Stage) -> Shown:
 @scene
 async def builder_not_visible(stage: Stage) -> Shown:
     """The account is somebody else's."""
-    builder = await _begun(stage, "Stripe", "Slack", account="somebody-else")
+    builder = await _begun(stage, "Stripe", "Slack", account="somebody-else", account_wins=True)
     await walk_through(await builder.open_popup(1))
     await builder.shows(1, "not-visible", within_s=60)
     return _shown(builder)
@@ -428,7 +428,7 @@ async def _ready(stage: Stage) -> Builder:
     for number in (1, 2, 3):
         await builder.shows(number, "no-auth-required")
         await builder.action(number).select_option(index=1)
-    await expect(builder.page.get_by_text("Every step has its account")).to_be_visible()
+    await expect(builder.page.get_by_text("and what it must be filled with.")).to_be_visible()
     return builder
 
 

@@ -59,7 +59,7 @@ async def test_a_zap_of_three_steps_is_built_and_created_by_keyboard_alone(build
         await expect(builder.action(number)).to_contain_text("Choose what")
         await tab_to(page, builder.action(number), backwards=number == 1)
         await page.keyboard.press("ArrowDown")
-    await expect(page.get_by_text("Every step has its account and its action.")).to_be_visible()
+    await expect(page.get_by_text("its account and its action, and what it must be filled with.")).to_be_visible()
     await press(page, page.get_by_role("button", name="Create the Zap"))
     link = page.get_by_role("link", name="Open it at Zapier")
     await expect(page.get_by_role("heading", name="Create the Zap")).to_be_focused()
@@ -102,6 +102,40 @@ async def test_steps_are_moved_and_removed_and_the_focus_stays_where_the_user_is
     await expect(builder.step(2)).to_have_count(0)
 
     await expect(builder.step(1).get_by_role("heading", level=2)).to_be_focused()
+
+
+async def test_a_finished_step_is_removed_or_given_another_app_only_after_a_question(builder: Builder) -> None:
+    """It asks in its place, by keyboard too; whoever keeps the step is where they were."""
+    await builder.begin("ask", "Schedule")
+    await builder.choose_action(1, "Every Hour")
+    await expect(builder.button(1, "Test this step")).to_be_visible()
+    await builder.button(1, "Remove step 1").focus()
+    await builder.page.keyboard.press("Enter")
+    await expect(builder.button(1, "Remove it")).to_be_focused()
+    await builder.page.keyboard.press("Escape")
+    await expect(builder.button(1, "Remove step 1")).to_be_focused()
+    await builder.button(1, "Change the app").click()
+    await builder.step(1).get_by_role("combobox", name="Instead of Schedule").fill("Formatter")
+    await builder.step(1).get_by_role("option", name="Formatter").first.click()
+    await expect(builder.button(1, "Change to Formatter")).to_be_focused()
+    await expect(builder.step(1).get_by_role("heading", level=2)).to_contain_text("Schedule")
+    await builder.page.keyboard.press("Enter")
+
+    await expect(builder.step(1).get_by_role("heading", level=2)).to_contain_text("Formatter")
+
+
+async def test_many_accounts_are_looked_for_by_words_and_another_is_connected_before_them(builder: Builder) -> None:
+    """Nobody scrolls through dozens of rows."""
+    for number in range(10, 20):
+        await builder.connect_account("many", "HubSpot", title=f"Team {number}")
+    await builder.begin("many", "HubSpot")
+    await expect(builder.step(1).locator(".choices li")).to_have_count(10)
+    await builder.step(1).get_by_label("Find one of 10").fill("team 17")
+    await expect(builder.step(1).locator(".choices li")).to_have_count(1)
+    await tab_to(builder.page, builder.button(1, "Connect another HubSpot account"), backwards=True)
+    await builder.button(1, "Use: Team 17").click()
+
+    await builder.shows(1, "resolved")
 
 
 async def test_triggers_are_for_the_first_step_and_actions_for_the_others(builder: Builder) -> None:
@@ -215,6 +249,23 @@ async def test_an_api_that_is_away_is_said_and_waited_for(builder: Builder) -> N
     assert builder.session_id == session
 
 
+async def test_a_title_typed_while_the_api_is_away_is_kept_once_it_is_back(builder: Builder) -> None:
+    """Until then it is said at the field that it is not."""
+    await builder.begin("tia")
+    title = builder.page.get_by_role("textbox", name="Title")
+    await builder.page.route("**/dev/session/**", lambda route: route.abort())
+    await title.fill("Leads")
+    await title.blur()
+    await expect(title).to_have_accessible_description(re.compile("Not kept yet"))
+    await builder.page.unroute("**/dev/session/**")
+    await expect(builder.page.get_by_role("region", name="What happened")).to_contain_text("Title changed")
+    await expect(title).to_have_accessible_description("")
+    await builder.page.reload()
+    builder.complaints[:] = [said for said in builder.complaints if "ERR_FAILED" not in said]
+
+    await expect(title).to_have_value("Leads")
+
+
 async def test_a_user_whom_zapier_forgot_signs_in_and_goes_on(builder: Builder) -> None:
     """What was waited for is still waited for, and found."""
     await builder.begin("iris", "Zoom")
@@ -253,6 +304,7 @@ async def test_the_fault_menu_breaks_the_popups_of_one_app(
     await page.get_by_label("In the windows of").select_option(label="Trello")
     await page.get_by_label("This goes wrong").select_option(label="A page on the way cuts it off")
     await expect(page.get_by_role("button", name="Nothing should go wrong")).to_be_visible()
+    await expect(page.get_by_text("In the windows of Trello: A page on the way cuts it off.")).to_be_visible()
     other = await Builder.opened(context, installation.variables, fragment=f"#{builder.session_id}")
     await other.page.get_by_label("In the windows of").select_option(label="Trello")
     await expect(other.page.get_by_label("This goes wrong")).to_have_value("cut")
@@ -264,7 +316,7 @@ async def test_the_fault_menu_breaks_the_popups_of_one_app(
     await builder.button(1, "I’ve finished").click()
     await builder.shows(1, "resolved")
     await expect(builder.step(1)).to_contain_text("Known by being new")
-    await page.get_by_role("button", name="Nothing should go wrong").click()
+    await page.get_by_role("button", name="Put it right").click()
 
     await expect(page.get_by_role("button", name="Nothing should go wrong")).to_have_count(0)
 

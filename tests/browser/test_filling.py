@@ -211,12 +211,17 @@ async def test_a_field_that_is_only_shown_says_so(builder: Builder) -> None:
 
 
 async def test_what_was_found_wrong_is_no_longer_said_once_it_was_changed(builder: Builder) -> None:
-    """The banner goes with what it spoke of; and a step is put in between two."""
+    """The banner goes with what it spoke of; and a step is put in between two.
+
+    What must still be filled in is said before the Zap is to be created, and leads to its field.
+    """
     await builder.connect_account("ban", "Slack")
     await builder.begin("ban", "Schedule", "Slack")
     await builder.button(2, "Use: ").click()
     await builder.choose_action(1, "Every Hour")
     await builder.choose_action(2, "Send Channel Message")
+    await builder.page.get_by_role("button", name="Step 2: fill in Message Text").click()
+    await expect(builder.step(2).get_by_role("textbox", name="Message Text", exact=True)).to_be_focused()
     await builder.page.get_by_role("button", name="Create the Zap").click()
     banner = builder.page.get_by_role("alert").filter(has_text="Something is not filled in")
     await expect(banner).to_be_visible()
@@ -225,6 +230,7 @@ async def test_what_was_found_wrong_is_no_longer_said_once_it_was_changed(builde
     await text.fill("Hello")
     await text.blur()
     await expect(banner).to_have_count(0)
+    await expect(builder.page.locator("#missing")).to_have_text("Step 2: fill in Channel")
     await builder.button(2, "Insert a step before step 2").click()
     await expect(builder.page.locator(".step")).to_have_count(3)
     await expect(builder.step(2).get_by_role("heading", level=2)).to_be_focused()

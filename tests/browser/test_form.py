@@ -152,6 +152,67 @@ async def test_choices_are_read_page_by_page_and_searched_and_known_by_their_lab
     assert len(asked) <= 7
 
 
+async def test_what_was_typed_and_left_is_taken_when_it_names_a_choice_and_otherwise_stays_to_be_decided_on(
+    builder: Builder,
+) -> None:
+    """Nothing typed is lost, and no title is taken for an id unless the user says so.
+
+    A part of a list is said to be one, also to those who only hear it, and Enter looks on.
+    """
+    await _begin(builder, "lea", "Slack")
+    await builder.choose_action(2, "Send Channel Message")
+    channel = builder.step(2).get_by_role("combobox", name="Channel", exact=True)
+    missing = builder.page.locator("#missing")
+    await channel.fill("nowhere")
+    await channel.press("Tab")
+    await expect(channel).to_have_accessible_description(re.compile("“nowhere” was not taken"))
+    await expect(channel).to_have_value("nowhere")
+    await expect(missing).to_have_text("Step 2: fill in Message Text; correct Channel")
+    await channel.fill("Channel 7")
+    await channel.press("Tab")
+    await expect(missing).to_have_text("Step 2: fill in Message Text")
+    await expect(channel).to_have_value("channel 7")
+    await builder.page.route("**/choices?*query=Sales*", _in_parts)
+    await channel.fill("Sales")
+    told = builder.step(2).locator(".picker [role=status]").first
+    await expect(told).to_have_text("0 choices, out of the first 500. Use “Sales” as it is")
+    await channel.press("Enter")
+    await expect(told).to_have_text("1 choice")
+    await channel.press("Enter")
+    await expect(channel).to_have_value("Sales")
+    await channel.fill("C-elsewhere")
+    await expect(builder.step(2).get_by_role("option", name="Use “C-elsewhere” as it is")).to_be_visible()
+    await channel.press("Enter")
+
+    await expect(channel).to_have_value("C-elsewhere")
+
+
+async def _in_parts(route: Route) -> None:
+    is_second = "cursor=further" in route.request.url
+    page = {
+        "choices": [{"id": "c1", "label": "Sales"}] if is_second else [],
+        "cursor": None if is_second else "further",
+        "looked_through": 500,
+    }
+    await route.fulfill(json=page, headers={"Access-Control-Allow-Origin": "*"})
+
+
+async def test_what_a_step_gives_no_more_is_marked_where_it_is_used(builder: Builder) -> None:
+    """Another app's output of the same place is not what was meant."""
+    await _begin(builder, "mar", "Slack")
+    await builder.choose_action(2, "Send Channel Message")
+    step = builder.step(2)
+    await step.get_by_role("button", name="Use an earlier step for Message Text").click()
+    await step.get_by_label("What Message Text takes from an earlier step").select_option(label="Owner Name (Ada)")
+    await step.get_by_role("button", name="Insert into Message Text").click()
+    chip = step.locator(".chip")
+    await expect(chip).to_have_text(re.compile("^1. Formatter: Owner Name×$"))
+    await builder.choose_app(1, "Schedule", instead_of="Formatter", is_finished=True)
+    await builder.choose_action(1, "Every Hour")
+
+    await expect(chip).to_have_text(re.compile("^1. Schedule: owner name *not given any more×$"))
+
+
 async def test_lists_objects_and_truths_are_kept_as_what_they_are(builder: Builder, installation: Installation) -> None:
     """And what is not of a field's type is kept, too, with what is wrong with it beside it."""
     await _begin(builder, "lio", "HubSpot")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -292,6 +292,19 @@ def test_a_switch_signs_browsers_in_as_another_account_unless_they_say_otherwise
 
     assert "as <b>eve</b>" in by_switch.text
     assert "as <b>alice</b>" in browser.get(link).text
+
+
+def test_a_switch_signs_browsers_in_as_another_account_whatever_they_said_before(browser: Browser) -> None:
+    """Who sees it may still switch back, on the way."""
+    browser.post("/engine/account", account="alice")
+    popups(browser, account="eve", account_wins=True)
+    by_switch = browser.get(browser.connect_link("alice", "Slack"))
+    way = re.search(r'id="switch" href="/engine/account\?next=([^"]+)"', by_switch.text)
+    assert way is not None
+    switched = browser.post("/engine/account", account="alice", next=unquote(way[1]))
+
+    assert "as <b>eve</b>" in by_switch.text
+    assert "as <b>alice</b>" in switched.text
 
 
 def test_who_signs_in_on_the_way_to_an_app_is_offered_the_name_that_asked_for_it(browser: Browser) -> None:
