@@ -69,7 +69,7 @@ export function createFilling({ connect, stepId, words, changed }) {
   const ofStep = (now) => JSON.stringify([now?.action, now?.authentication?.id]);
 
   /** @param {StepView} now */
-  const versionOf = (now) => JSON.stringify([now.action, now.authentication?.id, now.inputs, earlier().map(({ id }) => id)]);
+  const versionOf = (now) => JSON.stringify([now.action, now.authentication?.id, now.inputs, earlier().map(({ id, action }) => [id, action])]);
 
   const read = async () => {
     const turn = ++my.turn;

@@ -198,7 +198,7 @@ async def _in_parts(route: Route) -> None:
 
 
 async def test_what_a_step_gives_no_more_is_marked_where_it_is_used(builder: Builder) -> None:
-    """Another app's output of the same place is not what was meant."""
+    """A step without an action gives nothing, and another action what it gives."""
     await _begin(builder, "mar", "Slack")
     await builder.choose_action(2, "Send Channel Message")
     step = builder.step(2)
@@ -208,9 +208,20 @@ async def test_what_a_step_gives_no_more_is_marked_where_it_is_used(builder: Bui
     chip = step.locator(".chip")
     await expect(chip).to_have_text(re.compile("^1. Formatter: Owner Name×$"))
     await builder.choose_app(1, "Schedule", instead_of="Formatter", is_finished=True)
-    await builder.choose_action(1, "Every Hour")
+    await expect(chip).to_have_text(re.compile("^1. Schedule: owner name *not given any more×$"))
+    async with builder.page.expect_response("**/outputs"):
+        await builder.choose_action(1, "Every Hour")
+    await expect(chip).to_have_text("1. Schedule: Owner Name×")
+    await builder.page.route("**/outputs", _other_outputs)
+    async with builder.page.expect_response("**/outputs"):
+        await builder.choose_action(1, "Every Day")
 
     await expect(chip).to_have_text(re.compile("^1. Schedule: owner name *not given any more×$"))
+
+
+async def _other_outputs(route: Route) -> None:
+    outputs = [{"id": "time", "title": "Time", "sample": "09:00"}]
+    await route.fulfill(json={"outputs": outputs}, headers={"Access-Control-Allow-Origin": "*"})
 
 
 async def test_lists_objects_and_truths_are_kept_as_what_they_are(builder: Builder, installation: Installation) -> None:

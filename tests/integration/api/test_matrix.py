@@ -279,7 +279,9 @@ def expected(operation: Operation, caller: str) -> Told | None:
         return NOT_ENOUGH
     if caller not in OTHERS:
         return None
-    if "{webhook_id}" in operation.path and operation.scope not in ROLES:
+    if operation.is_of_a_session and operation.scope in ROLES:
+        return NOT_THERE
+    if "{webhook_id}" in operation.path:
         return NO_ENDPOINT
     return NOT_THERE if operation.is_of_a_session else None
 
