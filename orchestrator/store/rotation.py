@@ -56,12 +56,12 @@ async def reseal(scripts: Scripts, *, servers: Sequence[Scripts], seal: Seal) ->
     return total
 
 
-async def _names(server: Scripts, pattern: str) -> AsyncIterator[set[str]]:
-    """Give the names of keys, some at a time: each that was there all the while, at least once."""
+async def _names(server: Scripts, pattern: str) -> AsyncIterator[list[str]]:
+    """Give the names of keys as the server has them, some at a time: each that was there all the while, once."""
     cursor, seen = 0, set[bytes]()
     while True:
         ((cursor, found),) = await server.run(("SCAN", cursor, "MATCH", pattern, "COUNT", AT_ONCE))
-        yield {name.decode() for name in found} - {name.decode() for name in seen}
+        yield [name.decode() for name in dict.fromkeys(found) if name not in seen]
         seen.update(found)
         if not int(cursor):
             return

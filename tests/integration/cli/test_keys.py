@@ -47,7 +47,7 @@ def tokens(shell: Shell, *users: str, keys: tuple[str, ...]) -> list[str]:
 @pytest.fixture(name="users")
 def _users(shell: Shell) -> list[str]:
     """Users and a tenant whose secrets are sealed with the old key; the environment has a newer one."""
-    users = [f"user-{number}" for number in range(USERS)]
+    users = [f"user-{number:02}" for number in range(USERS)]
     put(shell, OLD, *users)
 
     async def make(store: Store) -> None:
