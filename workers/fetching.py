@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -33,7 +33,7 @@ _WORKER_TTL_S: Final = 30
 _KNOWN_S: Final = _WORKER_TTL_S + 60
 """For so long RQ's server knows a worker that was heard of; by the worker's own word its clock would count."""
 
-_HEARTBEAT_SPACING: Final = timedelta(seconds=1)
+_INTRODUCTION_SPACING: Final = timedelta(seconds=1)
 
 
 class NoDeathPenalty(BaseDeathPenalty):
@@ -63,6 +63,7 @@ class BatchWorker(SimpleWorker):
             worker_ttl=_WORKER_TTL_S,
             log_job_description=False,
         )
+        self._introduced_at: datetime | None = None
 
     def stop(self) -> None:
         """Fetch no more batches; one that was fetched is admitted. For signal handlers of the main thread."""
@@ -109,22 +110,26 @@ class BatchWorker(SimpleWorker):
         return found
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say that the worker lives, and who it is, unless it was said just now; beside what is said anyway, always.
+        """Say that the worker lives, and once a second also who it is; beside what is said anyway where there is any.
 
         RQ's own way says only once who it is, and the server forgets it while its machine sleeps.
         """
-        said = self.last_heartbeat
+        said = self._introduced_at
+        is_known = said is not None and abs(now() - said) < _INTRODUCTION_SPACING  # a clock may be set back
         if pipeline is not None:
-            self._introduce(timeout, pipeline)
-        elif said is None or abs(now() - said) >= _HEARTBEAT_SPACING:  # a clock may be set back
+            super().heartbeat(timeout, pipeline)
+            if not is_known:
+                self._introduce(pipeline)
+        elif not is_known:
             with self.connection.pipeline() as own:
-                self._introduce(timeout, own)
+                super().heartbeat(timeout, own)
+                self._introduce(own)
                 own.execute()
 
-    def _introduce(self, timeout: int | None, pipeline: Pipeline) -> None:
-        super().heartbeat(timeout, pipeline)
+    def _introduce(self, pipeline: Pipeline) -> None:
         pipeline.hset(self.key, mapping=self.serialize())
         worker_registration.register(self, pipeline)
+        self._introduced_at = now()
 
     def handle_execution_ended(self, job: Job, queue: Queue, heartbeat_ttl: int) -> None:
         """Note when, in this process: the batch is about to be forgotten."""

@@ -136,7 +136,7 @@ def _awaiting(facts: SessionFacts, step: Step, name: str) -> Finding:
 
 def _by_a_check(facts: SessionFacts, do: str) -> str:
     """Return what to do where a check helps, which takes a worker."""
-    return do if facts.conditions.workers != 0 else f"Once a worker runs: {do[0].lower()}{do[1:]}"
+    return do if facts.conditions.workers else f"Once a worker runs: {do[0].lower()}{do[1:]}"
 
 
 _YOUNG: Final[Millis] = 60 * SECOND
