@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from orchestrator.serving import KEPT_S
 from tests.support.patience import PATIENT
 from tests.support.processes import eventually
 
@@ -171,7 +172,7 @@ def listening() -> socket.socket:
 @contextmanager
 def serving(product: Product, at: socket.socket) -> Iterator[None]:
     """Serve a product's page and backend."""
-    server = uvicorn.Server(uvicorn.Config(product.app(), log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(product.app(), log_config=None, lifespan="off", timeout_keep_alive=KEPT_S))
     thread = threading.Thread(target=server.run, args=([at],), daemon=True)
     thread.start()
     eventually(lambda: server.started, what="the product serves")

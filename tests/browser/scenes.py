@@ -89,9 +89,15 @@ class Scene:
         """Open the product's page."""
         page = await self.context.new_page()
         self.pages.append(page)
-        tab = Tab(page, self.step)
+        tab, met = Tab(page, self.step), list[str]()
+        page.on("requestfailed", lambda request: met.append(f"{request.method} {request.url}: {request.failure}"))
+        page.on("pageerror", lambda error: met.append(str(error)))
         await page.goto(self._product.page(self.session))
-        await expect(tab.row).to_be_attached(timeout=SOON_MS)
+        try:
+            await expect(tab.row).to_be_attached(timeout=SOON_MS)
+        except AssertionError as error:
+            error.add_note(f"On its way the page met: {met or 'nothing that failed'}")
+            raise
         return tab
 
     async def accounts(self) -> list[str]:
