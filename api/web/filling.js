@@ -34,7 +34,7 @@ export function createFilling({ connect, stepId, words, changed }) {
     version: "", // what they were read for
     answer: /** @type {Answer | null} */ (null),
     drafts: /** @type {Map<string, any>} */ (new Map()),
-    unsent: /** @type {Map<string, any>} */ (new Map()),
+    unsent: /** @type {Map<string, {value: any, draft: any}>} */ (new Map()), // with the draft that the value is of
     sending: /** @type {Promise<boolean> | null} */ (null),
     told: /** @type {FieldFlaw[]} */ ([]),
     touched: /** @type {Set<string>} */ (new Set()),
@@ -111,15 +111,14 @@ export function createFilling({ connect, stepId, words, changed }) {
     while (my.unsent.size > 0) {
       const { of } = my;
       const sent = new Map(my.unsent);
-      const drafts = new Map([...sent.keys()].map((id) => [id, JSON.stringify(my.drafts.get(id))]));
       my.unsent.clear();
       my.trouble = null;
       changed();
       try {
-        const answer = await connect.ask(stepId, "PATCH", "/inputs", { inputs: Object.fromEntries(sent) });
+        const answer = await connect.ask(stepId, "PATCH", "/inputs", { inputs: Object.fromEntries([...sent].map(([id, { value }]) => [id, value])) });
         if (of !== my.of) continue;
         my.turn += 1;
-        for (const [id, draft] of drafts) if (JSON.stringify(my.drafts.get(id)) === draft) my.drafts.delete(id);
+        for (const [id, { draft }] of sent) if (JSON.stringify(my.drafts.get(id)) === JSON.stringify(draft)) my.drafts.delete(id);
         for (const id of answer.cleared) if (!my.unsent.has(id)) my.drafts.delete(id);
         const titles = inputsOf([...answer.fields, ...(my.answer?.fields ?? [])]);
         const cleared = answer.cleared.map((/** @type {string} */ id) => titles.find((one) => one.id === id)?.title ?? id);
@@ -145,7 +144,7 @@ export function createFilling({ connect, stepId, words, changed }) {
     my.told = my.told.filter(({ field: id }) => id !== field.id);
     const before = my.answer?.inputs[field.id] ?? null;
     if (JSON.stringify(value) !== JSON.stringify(before) || my.sending) {
-      my.unsent.set(field.id, value);
+      my.unsent.set(field.id, { value, draft });
       void send();
     }
     changed();

@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Locator, Route, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Response, Route, expect
 
 from orchestrator.core.fields import Format, ValueType
 from tests.acceptance.installation import Installation
@@ -253,6 +253,35 @@ async def test_lists_objects_and_truths_are_kept_as_what_they_are(builder: Build
         "visits": ["8"],
         "properties": {"first[]name$__": "Ada"},
     }
+
+
+async def test_a_row_added_while_something_else_is_sent_stays(builder: Builder) -> None:
+    """It is not part of what was sent: the answer to that is no reason to take it away."""
+    await _begin(builder, "row", "HubSpot")
+    await builder.choose_action(2, "Create Contact")
+    step, sent = builder.step(2), asyncio.Event()
+    answered: list[Response] = []
+    builder.page.on("response", lambda got: answered.append(got) if got.url.endswith("/inputs") else None)
+
+    async def held(route: Route) -> None:
+        await sent.wait()
+        await route.continue_()
+
+    await builder.page.route("**/inputs", held)
+    await step.get_by_role("textbox", name="Email").fill("ada@example.test")
+    await step.get_by_role("button", name="Add to Visits").click()
+    await step.get_by_role("textbox", name="Visits, 1").fill("7")
+    await step.get_by_role("button", name="Add to Visits").click()
+    await expect(step.get_by_role("textbox", name="Visits, 2")).to_be_focused()
+    sent.set()
+    await expect(step.locator(".form")).not_to_have_attribute("aria-busy", "true")
+
+    await expect(step.get_by_role("textbox", name="Visits, 2")).to_be_focused()
+    await expect(step.get_by_role("textbox", name="Visits, 1")).to_have_value("7")
+    assert [json.loads(got.request.post_data or "")["inputs"] for got in answered] == [
+        {"email": "ada@example.test"},
+        {"visits": ["7"]},
+    ]
 
 
 async def test_whatever_an_action_asks_for_is_shown_and_what_it_says_of_itself_is_text(
