@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE := clients/node
 TSC := $(NODE)/node_modules/typescript/bin/tsc
-PROGRAMS := chromium:chromium Xvfb:xvfb openbox:openbox xdotool:xdotool fc-list:fonts-dejavu-core prometheus:prometheus
+PROGRAMS := chromium:chromium chromium-headless-shell:chromium-headless-shell Xvfb:xvfb openbox:openbox xdotool:xdotool fc-list:fonts-dejavu-core prometheus:prometheus
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 

@@ -12,11 +12,11 @@ from playwright.async_api import Browser, BrowserContext, expect
 
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.browser import product as products
-from tests.browser.chromium import launched
+from tests.browser.chromium import PROGRAM, SHELL, launched
 from tests.browser.product import Product
 from tests.browser.scenes import SOON_MS
+from tests.support.suite_rules import BROWSER_PROGRAMS
 
-PROGRAMS: Final = ("chromium", "Xvfb", "openbox", "xdotool")
 SHORT: Final = {"ZAPWRIGHT_ATTEMPT_S": "60", "ZAPWRIGHT_ATTEMPT_VISIBLE_S": "60"}
 """Popups are waited for as long as a message that names nothing listed is, and twice that."""
 
@@ -28,7 +28,7 @@ expect.set_options(timeout=SOON_MS)
 @pytest.fixture(scope="session", autouse=True)
 def programs() -> None:
     """Fail where there is no Chromium, or nothing that moves its windows: `make test` installs them where it can."""
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    missing = [program for program in BROWSER_PROGRAMS if shutil.which(program) is None]
     if missing:
         pytest.fail(
             f"the browser's tests need {', '.join(missing)}: run `make test` as root on Debian, install them yourself, "
@@ -77,8 +77,8 @@ async def product(
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """Debian's Chromium, without a window."""
-    async with launched() as browser:
+    """What of Debian's Chromium draws pages, or else all of it; `windows` has all of it in any case."""
+    async with launched(program=SHELL if shutil.which(SHELL) else PROGRAM) as browser:
         yield browser
 
 

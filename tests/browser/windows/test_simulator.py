@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, Page, expect
 
 from tests.support.patience import PATIENT
 from tests.support.processes import a_simulator, come_true
@@ -64,12 +64,13 @@ class Visit:
         await self._page.wait_for_function("count => heard.length >= count", arg=count)
 
     async def is_gone(self) -> None:
-        """Wait until the popup is closed, whatever its page says."""
+        """Wait until the popup is closed, whatever its page says, and whoever opened it can know."""
 
         async def is_closed() -> bool:
             return self.popup.is_closed()
 
         await come_true(is_closed, what="the popup closes")
+        await self._page.wait_for_function("popup.closed")
 
 
 @pytest.fixture(name="address", scope="module")
@@ -126,7 +127,7 @@ async def test_any_page_with_a_policy_cuts_the_popup_off(
     visit = await opened(context, simulator, user=f"cut-{hop}-{policy}", coop={hop: policy})
     await visit.is_over()
 
-    assert await visit.popup.is_visible("text=cannot be told")
+    await expect(visit.popup.get_by_text("cannot be told")).to_be_visible()
     assert (await visit.heard(), await visit.reads_closed()) == ([], True)
     assert len(await visit.ids()) == 1
 
@@ -171,6 +172,7 @@ async def test_the_last_page_can_close_itself(
     """Also where the page behind it cannot be told any more."""
     visit = await opened(context, simulator, user=f"closing-{len(coop)}", closes_after_ms=0, coop=coop)
     await visit.is_gone()
+    await visit.has_heard(0 if coop else 1)
 
     assert len(await visit.heard()) == (0 if coop else 1)
     assert len(await visit.ids()) == 1
