@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import httpx
@@ -74,7 +76,17 @@ def commands(up: Installation, script: str, **variables: str) -> subprocess.Comp
     )
 
 
-def test_an_operator_finds_out_why_helps_and_is_on_record(up: Installation) -> None:
+@contextmanager
+def standing_still(process: int) -> Iterator[None]:
+    """Have a process do nothing during the block."""
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
+def test_an_operator_finds_out_why_helps_and_is_on_record(up: Installation) -> None:  # noqa: PLR0915 - one story
     """The commands of the page, in their order; the account whose message was lost is found by the check."""
     backend = Backend(up)
     backend("PUT", f"users/{USER}/credential", {"access_token": f"sim-{USER}"})
@@ -84,11 +96,12 @@ def test_an_operator_finds_out_why_helps_and_is_on_record(up: Installation) -> N
     (app, *_) = backend("GET", f"{here}/apps?query=hubspot")["apps"]
     backend("PUT", f"{step}/app", {"app_id": app["id"]})
     backend("POST", f"{step}/popup", {"attempt_id": "attempt-of-ada"})
-    backend.connect(app["id"])
     why, check, audit = TOUR.findall(PAGE)
 
     said = commands(up, why, SESSION=session["id"], APP=app["id"])
-    checked = commands(up, check, SESSION=session["id"])
+    with standing_still(up.pids["worker-1"]):  # or it looks by itself before the operator has it look
+        backend.connect(app["id"])
+        checked = commands(up, check, SESSION=session["id"])
     eventually(lambda: backend("GET", here)["state"] == "resolved", what="the check")
     evidence = backend("GET", here)["steps"][0]["evidence"]["channels"]
     audited = commands(up, audit, SESSION=session["id"])

@@ -17,7 +17,7 @@ from orchestrator.metrics import CATALOGUE, Process
 from tests.acceptance.installation import WITHOUT_LIMITS, Installation, everything_up
 from tests.support.patience import PATIENT
 from tests.support.ports import free_port
-from tests.support.processes import come_true, eventually
+from tests.support.processes import READY_WITHIN_S, come_true, eventually
 from tests.support.receivers import a_receiver
 
 ROOT: Final = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ def a_prometheus(folder: Path, *, api: str, worker: str) -> Iterator[Prometheus]
             yield prometheus
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=READY_WITHIN_S)
 
 
 async def walk(installation: Installation, hook: str) -> None:

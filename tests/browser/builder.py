@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.scenes import SOON_MS
+from tests.browser.scenes import SOON_MS, press_if_there
 from tests.support.patience import PATIENT
 
 _LISTEN: Final = """
@@ -94,6 +94,10 @@ class Builder:
     def action(self, number: int) -> Locator:
         """Return where a settled step says what it does; the first, what starts the Zap."""
         return self.step(number).get_by_label("Trigger" if number == 1 else "Action")
+
+    async def says_it_has_finished(self, number: int) -> None:
+        """Press the button for it, if it is still there: the page may have found the account by itself."""
+        await press_if_there(self.button(number, "I’ve finished"))
 
     async def open_popup(self, number: int) -> Page:
         """Open a step's popup by its button."""

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import httpx
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
+from tests.browser.scenes import press_if_there
 from tests.support.patience import PATIENT
 
 Side = Literal["left", "right"]
@@ -72,8 +73,8 @@ class Comparison:
         return popup
 
     async def says_it_has_finished(self) -> None:
-        """Press the right side's button, and wait until it is connected."""
-        await self.side("right").get_by_role("button", name="I’ve finished").click()
+        """Press the right side's button, if it is still there, and wait until it is connected."""
+        await press_if_there(self.side("right").get_by_role("button", name="I’ve finished"))
         await self.shows("right", "resolved", within_ms=A_CHECK_MS)
 
     async def account(self, side: Side) -> str:

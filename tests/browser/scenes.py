@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Final, TypeVar
 
 import httpx
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.acceptance.installation import Installation
 from tests.browser.product import Product
@@ -160,6 +160,11 @@ async def walk_to_login(popup: Page) -> None:
     """Go from Zapier's page to the app's."""
     await popup.locator("#continue").click()
     await popup.locator("#allow").wait_for(timeout=SOON_MS)
+
+
+async def press_if_there(button: Locator) -> None:
+    """Press a button that goes as soon as the page has found by itself what the press is a reason to look for."""
+    await button.evaluate_all("(buttons) => buttons.forEach((button) => button.click())")
 
 
 async def until(look: Callable[[], Awaitable[Found | None]], *, within_s: float = SOON_MS / 1_000) -> Found:

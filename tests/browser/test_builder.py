@@ -313,7 +313,7 @@ async def test_the_fault_menu_breaks_the_popups_of_one_app(
     await builder.shows(1, "checking")
     await popup.locator("#allow").click()
     await expect(popup.locator("#done")).to_be_visible()
-    await builder.button(1, "I’ve finished").click()
+    await builder.says_it_has_finished(1)
     await builder.shows(1, "resolved")
     await expect(builder.step(1)).to_contain_text("Known by being new")
     await page.get_by_role("button", name="Put it right").click()

@@ -22,7 +22,7 @@ from tests.browser.connect_page import (
     opened,
 )
 from tests.browser.product import Product
-from tests.browser.scenes import found_by_operators
+from tests.browser.scenes import found_by_operators, press_if_there
 
 pytestmark = pytest.mark.browser
 
@@ -119,11 +119,14 @@ async def test_a_lost_message_is_found_by_the_page(context: BrowserContext, prod
         await page.get_by_role("button", name="Connect Google Sheets").click()
     popup = await opening.value
     await popup.click("#continue")
-    (away,) = [one for one in context.pages if one is not page]
-    await away.click("#allow")
-    await page.get_by_role("button", name="I’ve finished").click()
+    finished = page.get_by_role("button", name="I’ve finished")
+    await expect(finished).to_be_visible(timeout=FOUND_MS)
+    await popup.click("#allow")
+    await popup.wait_for_selector("#done")
+    await press_if_there(finished)
 
     await expect(page.locator("h1")).to_have_text("Google Sheets is connected", timeout=FOUND_MS)
+    await product.popups(**{"Google Sheets": {}})
 
 
 async def test_a_link_that_is_taken_back_says_so_while_the_page_is_open(
@@ -268,6 +271,7 @@ async def test_axe_finds_nothing_and_the_policy_is_kept(chromium: Browser, produ
     await waiting.reload()
     found["elsewhere"] = await axe(waiting)
     await waiting.click("#continue")
+    await expect(waiting.locator("#code")).to_be_visible()
     found["waiting"] = await axe(waiting)
     await expect(page.get_by_role("button", name="Connect Slack")).to_be_visible(timeout=FOUND_MS)
     found["ready"] = await axe(page)

@@ -12,21 +12,27 @@ const connect = createConnect({
 /** Every distinct thing that was shown for each step, and when. */
 const seen = {};
 
+/** A step's row; its buttons stay where they are whatever is drawn, or who presses one meanwhile has clicked nothing. */
 function row({ id, show, app, link, authentication, next_check_in_s }) {
-  const item = document.createElement("li");
-  item.id = id;
+  const item = document.getElementById(id) ?? newRow(id);
   item.dataset.show = show;
   item.dataset.authentication = authentication?.id ?? "";
-  item.append(`${app?.title}: ${show} ${next_check_in_s ?? ""} ${authentication?.title ?? ""} `);
-  item.append(button("connect", () => connect.connect(id)));
-  item.append(button("finished", () => connect.finished(id)));
-  item.append(button("cancel", () => connect.cancel(id)));
-  if (show === "blocked") {
-    const anchor = document.createElement("a");
-    Object.assign(anchor, { href: link, target: "_blank", rel: "opener", textContent: "open it here" });
-    anchor.onclick = () => connect.followed(id);
-    item.append(anchor);
-  }
+  Object.assign(item.querySelector("a"), { href: link ?? "", hidden: show !== "blocked" });
+  item.lastChild.textContent = ` ${app?.title}: ${show} ${next_check_in_s ?? ""} ${authentication?.title ?? ""}`;
+  return item;
+}
+
+function newRow(id) {
+  const item = Object.assign(document.createElement("li"), { id });
+  const anchor = Object.assign(document.createElement("a"), { target: "_blank", rel: "opener", textContent: "open it here" });
+  anchor.onclick = () => connect.followed(id);
+  item.append(
+    button("connect", () => connect.connect(id)),
+    button("finished", () => connect.finished(id)),
+    button("cancel", () => connect.cancel(id)),
+    anchor,
+    "",
+  );
   return item;
 }
 
@@ -41,12 +47,9 @@ function draw() {
     const all = (seen[id] ??= []);
     if (all.at(-1)?.show !== show) all.push({ show, at: performance.timeOrigin + performance.now(), authentication });
   }
-  const ids = steps.map(({ id, show, link, authentication }) => [id, show, link, authentication?.id].join());
   const list = document.querySelector("#steps");
-  if (list.dataset.drawn !== ids.join()) {
-    list.dataset.drawn = ids.join();
-    list.replaceChildren(...steps.map(row));
-  }
+  const rows = steps.map(row);
+  if (rows.map(({ id }) => id).join() !== [...list.children].map(({ id }) => id).join()) list.replaceChildren(...rows);
 }
 
 /** When this page heard what may have ended a popup. */

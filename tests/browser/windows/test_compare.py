@@ -70,7 +70,8 @@ async def test_it_resolves_with_the_tab_closed_and_the_worker_killed(
     await comparison.page.get_by_role("button", name="Skip this one").click()
     popup = await comparison.is_cut_off("right")
     await comparison.shows("right", "checking")
-    await comparison.page.close(run_before_unload=True)
+    async with comparison.page.expect_event("close"):
+        await comparison.page.close(run_before_unload=True)
     os.kill(installation.pids["worker-1"], signal.SIGKILL)
     await signs_in(popup)
     again = await Comparison.opened(context, installation.variables)

@@ -262,7 +262,7 @@ async def test_seven_tabs_of_one_session_stay_live_and_share_a_connection(chromi
         await until(lambda: _is(lambda: sum(streams.values()) == 1))
         popup = await tabs[0].connect()
         await asyncio.gather(*(tab.shows("waiting", "checking") for tab in tabs))
-        following = next(tab for tab in tabs if streams[tab.page])
+        following = await until(lambda: _first(tabs, lambda tab: streams[tab.page]))
         tabs.remove(following)
         await following.page.close()
         await until(lambda: _is(lambda: sum(streams[tab.page] for tab in tabs) == 1))
@@ -301,6 +301,10 @@ async def test_a_hostile_title_is_text(chromium: Browser, product: Product) -> N
         await product.simulator.delete("/_control/faults")
 
     assert images == 0
+
+
+async def _first(tabs: list[Tab], condition: Callable[[Tab], object]) -> Tab | None:
+    return next((tab for tab in tabs if condition(tab)), None)
 
 
 async def _is(condition: Callable[[], bool]) -> bool:

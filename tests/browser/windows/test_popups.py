@@ -26,10 +26,10 @@ async def test_a_popup_whose_message_is_lost_is_found_when_the_user_says_so(
     popup = await opening.value
     await expect(row).to_have_attribute("data-show", "waiting")
     await _connect_account(product, "ada", "Slack")
-    await row.locator(".finished").click()
+    async with popup.expect_event("close"):
+        await row.locator(".finished").click()
 
-    await expect(row).to_have_attribute("data-show", "resolved")
-    await popup.wait_for_event("close")
+        await expect(row).to_have_attribute("data-show", "resolved")
 
 
 async def _connect_account(product: Product, user: str, app: str) -> None:
