@@ -23,6 +23,9 @@ from tests.support.processes import SEALING_KEY, a_simulator
 from tests.support.servers import KEY, TOKEN_KEY, process, said
 from tests.support.valkey import ValkeyServer, running_valkey
 
+CLOCKS_AGREE_S: Final = 120
+"""Less than a wrong clock is wrong, and more than a busy machine takes from one request to the next."""
+
 LONG: Final = b"a" * 10_240
 NEW_KEY: Final = "n" * 32
 WITH_KEY: Final = f"Authorization: Bearer {KEY}".encode()
@@ -306,10 +309,10 @@ def test_a_process_whose_clock_is_wrong_makes_good_sessions_and_tokens(
         return abs((datetime.fromisoformat(one) - datetime.fromisoformat(other)).total_seconds())
 
     assert httpx.get(f"{address}/v1/sessions/{begun['id']}", headers=token, **PATIENT).status_code == 200
-    assert apart(begun["deadline"], right["deadline"]) < 30
-    assert apart(begun["client_token"]["expires_at"], right["client_token"]["expires_at"]) < 30
+    assert apart(begun["deadline"], right["deadline"]) < CLOCKS_AGREE_S
+    assert apart(begun["client_token"]["expires_at"], right["client_token"]["expires_at"]) < CLOCKS_AGREE_S
     assert (opened.status_code, opened.headers["Location"].partition("?")[0]) == (303, "https://zapier.test/authorize")
-    assert abs(told_at - time.time()) < 30
+    assert abs(told_at - time.time()) < CLOCKS_AGREE_S
 
 
 def test_a_token_lives_as_long_as_its_key(valkey: ValkeyServer, address: str) -> None:

@@ -52,7 +52,7 @@ def test_a_killed_simulator_has_lost_nothing_it_answered_for(tmp_path: Path) -> 
         app = client.get("/v2/apps", params={"query": "Webhooks"}).json()["data"][0]["id"]
         action = client.get("/v2/actions", params={"app": app}).json()["data"][0]["id"]
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
     with simulator(*options) as (_, client):
         found = client.get("/_control/authentications", params={"user": "ann"}).json()["authentications"]

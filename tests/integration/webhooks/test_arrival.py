@@ -134,9 +134,10 @@ async def test_what_is_on_its_way_to_a_deleted_endpoint_is_dropped(station: Stat
             await station.session("ada")
             await receiver.hear(1)
             await station.zapwright.webhooks.delete(DEFAULT_TENANT, endpoint.id)
+            heard_until_then = len(receiver.heard)
             await come_true(station.is_idle)
 
-    assert len(receiver.heard) == 1
+    assert len(receiver.heard) == heard_until_then
 
 
 async def test_both_live_secrets_sign(station: Station) -> None:

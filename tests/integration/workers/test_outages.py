@@ -66,7 +66,7 @@ async def test_a_worker_that_starts_before_the_store_waits_for_it(frail_site: Si
 async def test_a_worker_asked_to_end_finishes_its_checks(site: Site) -> None:
     """SIGTERM during a call: the answer still counts, then the process ends with status 0."""
     waiting, made = await site.lose_message("slow")
-    await site.set_rule("slow", {"fault": "slow", "ms": 1_500, "endpoint": LISTINGS, "user": "slow"})
+    await site.set_rule("slow", {"fault": "slow", "ms": 500, "endpoint": LISTINGS, "user": "slow"})
     with site.worker() as worker:
         await come_true(lambda: site.met("slow"), what=worker.output)
         worker.send(signal.SIGTERM)
