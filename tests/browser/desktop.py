@@ -19,6 +19,7 @@ from tests.browser.chromium import ALWAYS, PROGRAM
 
 SCREEN: Final = "1600x1200x24"
 ENDS_WITHIN_S: Final = 5.0
+SOON_S: Final = 60.0
 LONGEST_MESSAGE: Final = 2**24
 WITH_PIPES: Final = 'exec "$@" 3<&"$IN" 4>&"$OUT"'
 """Chromium takes commands from descriptor 3, and answers at 4."""
@@ -38,12 +39,15 @@ class Desktop:
         status, _ = await self._xdotool(*arguments)
         assert status == 0, arguments
 
-    async def active_window(self, *, but: str | None = None) -> str:
-        """Return the window that has the focus, as soon as one has it that is not this one; in between none may."""
-        async with asyncio.timeout(ENDS_WITHIN_S * 4):
+    async def active_window(self, *, but: str | None = None, titled: str = "") -> str:
+        """Return the window that has the focus, as soon as one has it that is not this one, and has this in its title.
+
+        In between none may have it. A page may know that it has it before the window manager says so.
+        """
+        async with asyncio.timeout(SOON_S):
             while True:
                 status, window = await self._xdotool("getactivewindow")
-                if status == 0 and window != but:
+                if status == 0 and window != but and titled in (await self._xdotool("getwindowname", window))[1]:
                     return window
                 await asyncio.sleep(0.05)
 
@@ -97,13 +101,14 @@ class Window:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    async def until(self, expression: str, *, within_s: float = 30.0) -> None:
-        """Wait until an expression is true in the page."""
-        async with asyncio.timeout(within_s):
-            while True:
-                if await self.evaluate(expression):
-                    return
-                await asyncio.sleep(0.05)
+    async def until(self, expression: str, *, or_say: str = "({})", within_s: float = SOON_S) -> None:
+        """Wait until an expression is true in the page; what another one is then is said when it does not come true."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not await self.evaluate(expression):
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise AssertionError(f"{expression} is not true: {await self.evaluate(or_say)}") from error
 
     async def click(self, selector: str) -> None:
         """Move the mouse there and press."""

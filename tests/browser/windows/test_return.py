@@ -51,7 +51,8 @@ async def test_who_returns_without_a_message_is_shown_the_result(
         session = await product.session(user, app)
         step = session["steps"][0]["id"]
         window = await screen.open(product.page(session))
-        page = await screen.active_window()
+        await window.evaluate(f"document.title = '{user}'")
+        page = await screen.active_window(titled=user)
         await window.until(f"document.getElementById('{step}')?.dataset.show === 'ready'")
         await window.click(f"#{step} .connect")
         await screen.active_window(but=page)
@@ -61,7 +62,10 @@ async def test_who_returns_without_a_message_is_shown_the_result(
             await screen.xdotool("key", "ctrl+w")
         else:
             await screen.xdotool("windowactivate", "--sync", page)
-        await window.until(f"document.getElementById('{step}').dataset.show === 'resolved' && heard.focus > 0")
+        await window.until(
+            f"document.getElementById('{step}').dataset.show === 'resolved' && heard.focus > 0",
+            or_say=f"({{ case: '{number}', heard, seen: seen['{step}'], hidden: document.hidden }})",
+        )
         shown = await window.evaluate(f"document.getElementById('{step}').dataset.authentication")
         took.append(await window.evaluate(f"Math.max(0, seen['{step}'].at(-1).at - heard.focus) / 1000"))
         rows.append(f"{name:20} | {way:25} | {'right' if shown == right else 'WRONG':5} | {took[-1]:5.2f} s")
