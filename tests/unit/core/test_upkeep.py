@@ -267,7 +267,9 @@ def happen(deployment: Deployment, event: tuple[object, ...]) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(EVENTS, max_size=40))
-@example([("want",), ("wait", LEASE), ("ask", 0, "refused"), ("want",), ("wait", LEASE), ("ask", 1, "refused"), ("want",)])
+@example(
+    [("want",), ("wait", LEASE), ("ask", 0, "refused"), ("want",), ("wait", LEASE), ("ask", 1, "refused"), ("want",)]
+)
 def test_no_refresh_token_is_burnt_without_that_being_said(events: list[tuple[object, ...]]) -> None:
     """Whoever dies, stops or comes late.
 
