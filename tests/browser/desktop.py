@@ -105,7 +105,7 @@ class Window:
         """Wait until an expression is true in the page; what another one is then is said when it does not come true."""
         try:
             async with asyncio.timeout(within_s):
-                while not await self.evaluate(expression):
+                while not await self.evaluate(expression):  # noqa: ASYNC110 - a page tells nobody
                     await asyncio.sleep(0.05)
         except TimeoutError as error:
             raise AssertionError(f"{expression} is not true: {await self.evaluate(or_say)}") from error
