@@ -201,7 +201,21 @@ function tool(kind, label, click, possible, id) {
 }
 
 /** @param {any} step @param {{words: import("./builder-words.js").Words, index: number, locked: boolean, desk: Desk, wishes: Wishes}} view */
-function body(step, { words, index, locked, desk, wishes }) {
+function body(step, view) {
+  return [content(step, view), step.app && !SETTLED.has(step.show) && view.desk.own.asks.length > 0 && fields(step, view)];
+}
+
+/** @param {any} step @param {{desk: Desk, wishes: Wishes}} view */
+function fields(step, { desk, wishes }) {
+  const isHidden = desk.changing || !(CHOOSING.has(step.show) || step.show === "preparing");
+  return [
+    ownForm(desk.own, { id: step.id, app: step.app.title, heading: "h3", show: step.show, isHidden, send: wishes.supply, redraw: wishes.redraw }),
+    !isHidden && desk.own.support && quote(desk.own.support),
+  ];
+}
+
+/** @param {any} step @param {{words: import("./builder-words.js").Words, index: number, locked: boolean, desk: Desk, wishes: Wishes}} view */
+function content(step, { words, index, locked, desk, wishes }) {
   if (step.show === "sign-in-needed") return h("p", { class: "soft", key: "later" }, "You go on here after signing in.");
   if (step.app === null || desk.changing) return !locked && appChoice(step, desk, wishes);
   const settled = SETTLED.has(step.show);
@@ -336,11 +350,6 @@ function accounts(step, desk, wishes) {
     isMany && [another, finder(`${step.id}-wanted`, `Find one of ${others.length}`, fitting.length, desk, wishes)],
     others.length > 0 && choices(`${step.id}-accounts`, label, fitting, "Use", desk, wishes),
     !isMany && another,
-    desk.own.asks.length > 0 &&
-      !SETTLED.has(step.show) && [
-      ownForm(desk.own, { id: step.id, app, heading: "h3", show: step.show, send: wishes.supply, redraw: wishes.redraw }),
-      desk.own.support && quote(desk.own.support),
-    ],
   );
 }
 
