@@ -289,6 +289,37 @@ async def test_a_row_added_while_something_else_is_sent_stays(builder: Builder) 
     ]
 
 
+async def test_no_step_is_carried_out_by_an_answer_about_what_it_did_before(
+    builder: Builder, installation: Installation
+) -> None:
+    """What was confirmed waits until everything is sent; another tab gives the step another action meanwhile."""
+    await _begin(builder, "asked", "HubSpot")
+    await builder.choose_action(2, "Create Contact")
+    step, answered, asked = builder.step(2), asyncio.Event(), list[str]()
+    builder.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/test") else None)
+
+    async def held(route: Route) -> None:
+        answer = await route.fetch()
+        await answered.wait()
+        await route.fulfill(response=answer)
+
+    await builder.page.route("**/inputs", held)
+    await step.get_by_role("textbox", name="Email").fill("ada@example.test")
+    await builder.button(2, "Test this step").click()
+    await expect(step.locator(".form")).to_have_attribute("aria-busy", "true")
+    await builder.button(2, "Carry it out once").click()
+    await _elsewhere(installation, builder, "PUT", "action", {"key": "create_deal", "action_type": "WRITE"})
+    await expect(builder.action(2)).to_have_value("WRITE create_deal")
+    answered.set()
+    await expect(step.locator(".form")).not_to_have_attribute("aria-busy", "true")
+    await expect(step.get_by_role("textbox", name="Email")).to_have_count(0)
+    await expect(step.locator("[data-field]").first).to_be_visible()
+    await builder.button(2, "Test this step").click()
+    await expect(builder.button(2, "Carry it out once")).not_to_have_attribute("aria-disabled", "true")
+
+    assert asked == []
+
+
 async def test_what_was_typed_stays_until_it_is_kept_whatever_is_answered_or_changed_meanwhile(  # noqa: PLR0915 - one story
     builder: Builder, installation: Installation
 ) -> None:
