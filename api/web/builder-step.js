@@ -20,6 +20,7 @@ import { newOwnForm, ownForm } from "./own-form.js";
  * @property {Account[] | null} accounts
  * @property {import("./own-form.js").OwnForm} own by which an app of one's own can be connected without a popup
  * @property {Action[] | null} actions
+ * @property {{key: string, action_type: string} | null} wished the action that was chosen last, until it is the step's
  * @property {string | null} of the app whose accounts and actions these are
  * @property {boolean} isStale Zapier may list other accounts by now
  * @property {Set<string>} loading what is being loaded, or could not be
@@ -55,6 +56,7 @@ export function newDesk() {
     accounts: null,
     own: newOwnForm(),
     actions: null,
+    wished: null,
     of: null,
     isStale: false,
     loading: new Set(),
@@ -398,6 +400,7 @@ function choices(id, label, found, verb, desk, wishes) {
 function action(step, isFirst, locked, desk, wishes) {
   const known = desk.actions ?? (step.action ? [{ ...step.action, title: step.action.key, description: "" }] : []);
   const chosen = step.action ? nameOf(step.action) : "";
+  const shown = desk.wished ? nameOf(desk.wished) : chosen;
   const fitting = known.filter((one) => isTrigger(one) === isFirst);
   const isMisplaced = step.action !== null && isTrigger(step.action) !== isFirst;
   const offered = known.filter((one) => fitting.includes(one) || nameOf(one) === chosen);
@@ -411,7 +414,7 @@ function action(step, isFirst, locked, desk, wishes) {
     h(
       "select",
       {
-        value: chosen,
+        value: shown,
         disabled: locked,
         "aria-describedby": description ? `${step.id}-about` : null,
         on: {

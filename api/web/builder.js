@@ -244,7 +244,11 @@ function wishesOf(step, index, connect) {
       act(desk, "insert", async () => {
         focusOn(`${await connect.addStep({ position: index })}-name`);
       }),
-    chooseAction: (action) => act(desk, "action", () => connect.chooseAction(step.id, action)),
+    chooseAction: (action) => {
+      const isChoosing = desk.wished !== null;
+      desk.wished = action;
+      if (!isChoosing) void act(desk, "action", () => chooseAction(desk, step.id, connect));
+    },
     move: (by) => act(desk, "move", () => connect.moveStep(step.id, index + by)),
     remove: () =>
       act(desk, "remove", async () => {
@@ -257,6 +261,18 @@ function wishesOf(step, index, connect) {
       redraw();
     },
   };
+}
+
+/** Chooses one action after the other, up to the last. @param {import("./builder-step.js").Desk} desk @param {string} stepId @param {import("../../clients/browser/types.js").Connect} connect */
+async function chooseAction(desk, stepId, connect) {
+  try {
+    for (let chosen = null; desk.wished && chosen !== desk.wished; ) {
+      chosen = desk.wished;
+      await connect.chooseAction(stepId, chosen);
+    }
+  } finally {
+    desk.wished = null;
+  }
 }
 
 /**

@@ -270,7 +270,16 @@ export function createFilling({ connect, stepId, words, changed }) {
   };
 
   /** The fields into which something was typed that was neither taken nor given up. */
-  const leftAt = () => [...my.pickers].filter(([, { left }]) => left !== null).map(([id]) => id);
+  const leftAt = () => {
+    const unnamed = inputsOf(my.answer?.fields ?? []).filter(isUnnamed);
+    return [...[...my.pickers].filter(([, { left }]) => left !== null).map(([id]) => id), ...unnamed.map(({ id }) => id)];
+  };
+
+  /** Whether something was typed for which there is no place: a value that has no name. @param {FormField} field */
+  const isUnnamed = ({ id, value_type }) => {
+    const draft = my.drafts.get(id);
+    return value_type === "OBJECT" && Array.isArray(draft) && draft.some(([key, value]) => key === "" && value !== "");
+  };
 
   const lacks = () => {
     const { answer } = my;
@@ -286,7 +295,7 @@ export function createFilling({ connect, stepId, words, changed }) {
     return leftAt().length === 0 && (my.unsent.size > 0 || my.sending ? send() : true);
   };
 
-  return { filled: my, step, earlier, look, read, ofNow, send, fill, done, given, nameOf, isGiven, readOutputs, pickerOf, find, flawed, settled, lacks };
+  return { filled: my, step, earlier, look, read, ofNow, send, fill, done, given, nameOf, isGiven, readOutputs, pickerOf, find, isUnnamed, flawed, settled, lacks };
 }
 
 /** @param {readonly (FormPart | FormField)[]} parts @returns {FormField[]} */

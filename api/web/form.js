@@ -63,7 +63,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     changed();
   };
   const filling = createFilling({ connect, stepId, words, changed: show });
-  const { filled, step, earlier, look, read, send, fill, done, given, nameOf, isGiven, readOutputs, pickerOf, find } = filling;
+  const { filled, step, earlier, look, read, send, fill, done, given, nameOf, isGiven, readOutputs, pickerOf, find, isUnnamed } = filling;
 
   const test = tests ? createTest({ connect, stepId, filling, words, changed: show }) : null;
 
@@ -120,6 +120,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
   const flawsOf = (one) => {
     const { answer, drafts, pickers } = filled;
     if (pickers.get(one.id)?.left) return []; // the control says so itself
+    if (isUnnamed(one)) return ["A value that has no name is not kept. Name it, or remove it."];
     if (drafts.has(one.id) && JSON.stringify(valueOf(one, drafts.get(one.id))) !== JSON.stringify(answer?.inputs[one.id] ?? null)) return [];
     const said = [...(answer?.problems ?? []), ...filled.told].filter(({ field: id, code }) => id === one.id && (code !== "required" || filled.isAsked || filled.touched.has(id)));
     return [...new Set(said.map(({ detail }) => sentence(detail)))];

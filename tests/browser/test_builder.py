@@ -154,6 +154,29 @@ async def test_triggers_are_for_the_first_step_and_actions_for_the_others(builde
     assert "When this happens" not in kinds[1]
 
 
+async def test_what_is_chosen_last_is_what_a_step_does(builder: Builder) -> None:
+    """It is shown at once, and asked for once what was chosen before it is answered."""
+    await builder.begin("cho", "Schedule")
+    answered, asked = asyncio.Event(), list[str]()
+
+    async def held(route: Route) -> None:
+        asked.append(route.request.post_data_json["key"])
+        await answered.wait()
+        await route.continue_()
+
+    await builder.page.route("**/action", held)
+    await builder.choose_action(1, "Every Hour")
+    await expect(builder.action(1)).to_have_value("READ every_hour")
+    await builder.choose_action(1, "Every Day")
+    await expect(builder.action(1)).to_have_value("READ every_day")
+    before = list(asked)
+    async with builder.page.expect_response(lambda got: "every_day" in (got.request.post_data or "")):
+        answered.set()
+    await expect(builder.action(1)).to_have_value("READ every_day")
+
+    assert (before, asked) == (["every_hour"], ["every_hour", "every_day"])
+
+
 async def test_a_reload_in_the_middle_of_a_popup_loses_nothing(builder: Builder) -> None:
     """The address names the session, and the popup goes on."""
     await builder.begin("rea", "HubSpot")
