@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from orchestrator.commits import Applied, Commits
 from orchestrator.core.decide import decide
@@ -15,7 +16,7 @@ from orchestrator.core.ports.around import Clock, Ids
 from orchestrator.core.ports.credentials import Credential, CredentialStore
 from orchestrator.core.ports.sessions import Outcome, SessionQuery, SessionStore
 from orchestrator.core.ports.upstream import Upstream
-from orchestrator.core.recognition import GIVE_UP_AFTER, ZapListing, matches
+from orchestrator.core.recognition import GIVE_UP_AFTER, ZapListing, is_contested, matches
 from orchestrator.core.required import active
 from orchestrator.core.schedule import Policy
 from orchestrator.core.session import SECOND, Millis, Session, SessionKey, SessionStatus, ZapState
@@ -30,7 +31,14 @@ ANSWER_PATIENCE: tuple[Millis, ...] = (2 * SECOND,) * 25
 """Waits for a store that is away when there is an answer to note, which cannot be asked for again."""
 
 MOST_KNOWN = 100
-"""How many of a user's newest sessions are asked for the Zaps that they have made."""
+"""How many of a user's newest sessions, of each status, are asked for the Zaps that they have made."""
+
+_HAVE_CALLED: Final = (
+    SessionStatus.CREATED,
+    SessionStatus.CREATING,
+    SessionStatus.CREATE_UNKNOWN,
+    SessionStatus.CANCELLED,
+)
 
 LOOK_LIMIT: Millis = 10 * SECOND
 """How long one look may take: whoever sweeps has others' deadlines to keep."""
@@ -123,23 +131,25 @@ class Creator:
                 await self._commits.apply(session.key, ZapsNotListed(intent_id=intent_id))
                 return
             listing = ZapListing(zaps=(), complete=False)
-        known = await self._known(session)
-        found = ZapsListed(
-            intent_id=intent_id, matches=matches(session, listing, known=known), complete=listing.complete
+        others = await self._others(session)
+        found = matches(session, listing, others=others)
+        listed = ZapsListed(
+            intent_id=intent_id,
+            matches=found,
+            complete=listing.complete,
+            contested=is_contested(found, listing, others=others),
         )
-        await self._commits.apply(session.key, found)
+        await self._commits.apply(session.key, listed)
 
     async def _credential(self, session: Session) -> Credential:
         found = await self._credentials.get(session.tenant_id, session.user_id)
         return active(found, user_id=session.user_id)
 
-    async def _known(self, session: Session) -> set[str]:
-        """Return the Zaps that are known to be of the user's other sessions."""
-        query = SessionQuery(
-            tenant_id=session.tenant_id, user_id=session.user_id, status=SessionStatus.CREATED, limit=MOST_KNOWN
-        )
-        found = await self._sessions.find(query)
-        return {other.zap.id for other in found.sessions if other.zap.id is not None and other.id != session.id}
+    async def _others(self, session: Session) -> list[Session]:
+        """Return the user's other sessions that have made a Zap, or may have; also those that were given up since."""
+        query = SessionQuery(tenant_id=session.tenant_id, user_id=session.user_id, limit=MOST_KNOWN)
+        pages = await asyncio.gather(*(self._sessions.find(replace(query, status=status)) for status in _HAVE_CALLED))
+        return [other for page in pages for other in page.sessions if other.id != session.id]
 
     async def _note(self, key: SessionKey, answered: ZapAnswered) -> Applied:
         return await insist(lambda: self._commits.apply(key, answered), waits=ANSWER_PATIENCE, clock=self._clock)

@@ -331,12 +331,13 @@ class ZapAnswered:
 class ZapsListed:
     """The user's Zaps were looked through for the one of an intent; `matches` may be it.
 
-    `complete`: Zapier was asked, and showed them all.
+    `complete`: Zapier was asked, and showed them all. `contested`: one of them may as well be another session's.
     """
 
     intent_id: str
     matches: tuple[ZapMatch, ...]
     complete: bool
+    contested: bool = False
 
 
 @value

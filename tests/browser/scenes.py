@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Final, TypeVar
 
 import httpx
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 
 from tests.acceptance.installation import Installation
 from tests.browser.product import Product
@@ -89,7 +89,10 @@ class Scene:
         """Open the product's page."""
         page = await self.context.new_page()
         self.pages.append(page)
-        tab, met = Tab(page, self.step), list[str]()
+        tab, met, under_way = Tab(page, self.step), list[str](), set[Request]()
+        page.on("request", lambda request: under_way.add(request))  # noqa: PLW0108 - it takes no built-in
+        for end in ("requestfinished", "requestfailed"):
+            page.on(end, lambda request: under_way.discard(request))  # noqa: PLW0108
         page.on("requestfailed", lambda request: met.append(f"{request.method} {request.url}: {request.failure}"))
         page.on("pageerror", lambda error: met.append(str(error)))
         await page.goto(self._product.page(self.session))
@@ -97,6 +100,7 @@ class Scene:
             await expect(tab.row).to_be_attached(timeout=SOON_MS)
         except AssertionError as error:
             error.add_note(f"On its way the page met: {met or 'nothing that failed'}")
+            error.add_note(f"Without an end are: {[f'{one.method} {one.url}' for one in under_way]}")
             raise
         return tab
 

@@ -37,8 +37,8 @@ PACKAGES_MARKER = "npm_packages"
 PACKAGES_STAMP = Path("clients", "node", "node_modules", ".installed")
 """There once npm has brought all of them, and not only some."""
 
-BEFORE_THE_ALARM = 0.8
-"""Of the time that a test may take with its fixtures, what it may take by itself."""
+OWN_SHARE = "own_share"
+"""The option that says what a test may take by itself, of the time that it may take with its fixtures."""
 
 BROWSER_MARKER = "browser"
 BROWSER_FOLDER = Path("tests", "browser")
@@ -70,11 +70,16 @@ def is_whole_suite(config: pytest.Config) -> bool:
     return not narrowed and not whole.isdisjoint(asked)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run say how long before the alarm an async test ends."""
+    parser.addini(OWN_SHARE, "of its time, what an async test may take without its fixtures", default="0.8")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Bound an async test where it runs."""
     if inspect.iscoroutinefunction(pyfuncitem.obj) and (limit_s := _limit_s(pyfuncitem)):
-        pyfuncitem.obj = _bounded(pyfuncitem.obj, limit_s * BEFORE_THE_ALARM)
+        pyfuncitem.obj = _bounded(pyfuncitem.obj, limit_s * float(pyfuncitem.config.getini(OWN_SHARE)))
     return (yield)
 
 

@@ -66,14 +66,15 @@ def unknown(draft: Draft, *, problem: str) -> None:
 def listed(draft: Draft, signal: ZapsListed) -> None:
     """Take note of a look at the user's Zaps: the only one that fits in either look is the session's.
 
-    With none, or several, or with a list that was not whole, only a person can tell.
+    With none, or several, or one that may be another session's, or with a list that was not whole, only a person can
+    tell.
     """
     zap = draft.session.zap
     if not _is_looked_for(zap, signal.intent_id):
         return draft.nothing(Outcome.STALE)
     seen = {found.id: found for found in (*zap.matches, *signal.matches)}
-    is_first = zap.looks == 0
-    if len(seen) == 1 == len(signal.matches) and signal.complete and not is_first:
+    is_first, is_sure = zap.looks == 0, signal.complete and not signal.contested
+    if len(seen) == 1 == len(signal.matches) and is_sure and not is_first:
         return _created(draft, signal.matches[0])
     zap = replace(
         zap,

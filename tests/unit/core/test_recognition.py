@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.core.recognition import ListedZap, ZapListing, matches, title_of
-from orchestrator.core.session import SECOND, Action, App, Authentication, Session, Step, Zap, ZapMatch
+from orchestrator.core.recognition import ListedZap, ZapListing, is_contested, matches, title_of
+from orchestrator.core.session import SECOND, Action, App, Authentication, Session, Step, Zap, ZapMatch, ZapState
 from orchestrator.core.values import replace
 from tests.support.stories import NOON, new_session
 
@@ -30,9 +30,9 @@ IT = ListedZap(
 )
 
 
-def found(zap: ListedZap, *, known: frozenset[str] = frozenset()) -> tuple[ZapMatch, ...]:
+def found(zap: ListedZap, *others: Session) -> tuple[ZapMatch, ...]:
     """Look for the wanted one in a list of one."""
-    return matches(WANTED, ZapListing(zaps=(zap,)), known=known)
+    return matches(WANTED, ZapListing(zaps=(zap,)), others=others)
 
 
 def test_a_zap_that_fits_in_everything_is_a_match() -> None:
@@ -61,7 +61,31 @@ def test_a_zap_that_differs_in_anything_is_none(other: ListedZap) -> None:
 
 def test_a_zap_that_another_session_made_is_none() -> None:
     """It fits, and is somebody's."""
-    assert found(IT, known=frozenset({"z1"})) == ()
+    assert found(IT, replace(WANTED, zap=replace(WANTED.zap, id="z1", state=ZapState.CREATED))) == ()
+
+
+CALLED = replace(WANTED.zap, state=ZapState.CREATING)
+LOOKED_FOR = replace(WANTED.zap, state=ZapState.UNKNOWN, look_at=NOON)
+LEFT = replace(WANTED.zap, state=ZapState.UNKNOWN, looks=2)
+
+
+@pytest.mark.parametrize(
+    ("zap", "title", "expected"),
+    [
+        (CALLED, "Greet", True),
+        (LOOKED_FOR, "Greet", True),
+        (LOOKED_FOR, "Another", False),
+        (replace(LEFT, matches=(ZapMatch(id="z1", title="Greet"),)), "Greet", True),
+        (LEFT, "Greet", False),
+        (replace(CALLED, state=ZapState.FAILED), "Greet", False),
+        (replace(CALLED, state=ZapState.CREATED, id="z2"), "Greet", False),
+    ],
+)
+def test_a_zap_is_contested_where_another_session_may_have_made_it(zap: Zap, title: str, expected: bool) -> None:
+    """One that called for a Zap like it and does not know what came of that; looked for to the end, it was seen."""
+    other = replace(WANTED, title=title, zap=zap)
+
+    assert is_contested(found(IT, other), ZapListing(zaps=(IT,)), others=[other]) is expected
 
 
 def test_a_zap_without_title_is_called_after_its_apps() -> None:

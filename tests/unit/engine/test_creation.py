@@ -20,8 +20,16 @@ from orchestrator.core.ports.credentials import CredentialState
 from orchestrator.core.ports.sessions import Outcome
 from orchestrator.core.ports.upstream import ZapDraft, ZapMade, ZapNotMade, ZapStep, ZapUnknown
 from orchestrator.core.recognition import ListedZap, ZapListing
-from orchestrator.core.session import MINUTE, SECOND, Session, SessionKey, SessionStatus
-from orchestrator.core.signals import ActionChosen, InputsGiven, SessionChanged, StepAdded
+from orchestrator.core.session import MINUTE, SECOND, Session, SessionKey, SessionStatus, ZapState
+from orchestrator.core.signals import (
+    ActionChosen,
+    InputsGiven,
+    SessionCancelled,
+    SessionChanged,
+    StepAdded,
+    ZapAnswered,
+    ZapRequested,
+)
 from orchestrator.store.limits import Limits
 from tests.support.interference import Call, Fuse, Killed, Script, Turns, lost_answer
 from tests.support.scenes import SEND, TENANT, Scene
@@ -518,6 +526,53 @@ def as_listed(draft: ZapDraft, zap_id: str, *, at: int) -> ListedZap:
         authentications=tuple(step.authentication_id for step in draft.steps),
         actions=(None,) * len(draft.steps),
     )
+
+
+async def alike(scene: Scene) -> tuple[Session, Session]:
+    """Give two sessions whose Zaps are alike: the outcome of the second one's call is unknown, and it made none.
+
+    Zapier lists a Zap: the one that the first session's call makes.
+    """
+    first, second = await scene.ready("ann"), await scene.ready("ann")
+    scene.zapier.zap_answer = ZapUnknown(problem="no answer")
+    await scene.here.creator.create(second.key)
+    scene.zapier.listed_zaps = ZapListing(zaps=(as_listed(scene.zapier.zaps[0], "first's", at=scene.clock.now()),))
+    return first, second
+
+
+async def look_twice(scene: Scene) -> None:
+    """Let the sweeper look for every Zap of unknown outcome as often as it does."""
+    for _ in range(3):
+        await scene.here.sweep()
+        scene.clock.advance(10 * SECOND)
+
+
+@pytest.mark.parametrize("is_given_up", [False, True])
+async def test_a_zap_that_two_calls_of_unknown_outcome_may_have_made_is_left_to_a_person(
+    scene: Scene, is_given_up: bool
+) -> None:
+    """Neither session takes what may be the other's, nor what may be that of one its user has given up since."""
+    first, second = await alike(scene)
+    await scene.here.creator.create(first.key)
+    if is_given_up:
+        await scene.here.engine.apply(first.key, SessionCancelled())
+    await look_twice(scene)
+    found = (await scene.now(second)).zap
+
+    assert (found.state, [match.id for match in found.matches], found.look_at) == (ZapState.UNKNOWN, ["first's"], None)
+    assert await status(scene, first) is (SessionStatus.CANCELLED if is_given_up else SessionStatus.CREATE_UNKNOWN)
+
+
+async def test_a_zap_that_a_call_still_under_way_may_have_made_is_not_taken(scene: Scene) -> None:
+    """Its answer comes after the looks, and says whose it is."""
+    first, second = await alike(scene)
+    await scene.here.engine.apply(first.key, ZapRequested(intent_id="in-1"))
+    await look_twice(scene)
+    answer = ZapMade(zap_id="first's", editor_url=None)
+    await scene.here.engine.apply(first.key, ZapAnswered(intent_id="in-1", answer=answer))
+
+    assert (await scene.now(first)).zap.id == "first's"
+    assert (await scene.now(second)).zap.id is None
 
 
 async def test_while_zapier_cannot_be_asked_looking_waits_and_then_gives_up(scene: Scene) -> None:

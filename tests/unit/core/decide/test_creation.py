@@ -110,9 +110,9 @@ def in_doubt() -> Story:
     return story
 
 
-def look(story: Story, *found: ZapMatch, complete: bool = True) -> SessionStatus:
+def look(story: Story, *found: ZapMatch, complete: bool = True, contested: bool = False) -> SessionStatus:
     """Look once, ten seconds later than before."""
-    story.feed(ZapsListed(intent_id="in1", matches=found, complete=complete))
+    story.feed(ZapsListed(intent_id="in1", matches=found, complete=complete, contested=contested))
     story.later(10 * SECOND)
     return story.session.status
 
@@ -132,23 +132,24 @@ def test_the_one_zap_that_two_looks_see_is_the_sessions(first: tuple[ZapMatch, .
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "complete"),
+    ("first", "second", "complete", "contested"),
     [
-        ((), (), True),
-        ((ONE,), (ONE, OTHER), True),
-        ((OTHER,), (ONE,), True),
-        ((ONE,), (), True),
-        ((ONE,), (ONE,), False),
+        ((), (), True, False),
+        ((ONE,), (ONE, OTHER), True, False),
+        ((OTHER,), (ONE,), True, False),
+        ((ONE,), (), True, False),
+        ((ONE,), (ONE,), False, False),
+        ((ONE,), (ONE,), True, True),
     ],
 )
 def test_anything_else_is_shown_to_a_person(
-    first: tuple[ZapMatch, ...], second: tuple[ZapMatch, ...], complete: bool
+    first: tuple[ZapMatch, ...], second: tuple[ZapMatch, ...], complete: bool, contested: bool
 ) -> None:
     """With everything that was seen; nobody looks any more."""
     story = in_doubt()
     look(story, *first)
 
-    assert look(story, *second, complete=complete) is SessionStatus.CREATE_UNKNOWN
+    assert look(story, *second, complete=complete, contested=contested) is SessionStatus.CREATE_UNKNOWN
     assert {found.id for found in story.session.zap.matches} == {found.id for found in (*first, *second)}
     assert story.session.zap.look_at is None
     story.feed(ZapsListed(intent_id="in1", matches=(), complete=True), outcome=Outcome.STALE)
