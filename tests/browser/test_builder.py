@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -160,7 +161,7 @@ async def test_what_is_chosen_last_is_what_a_step_does(builder: Builder) -> None
     answered, asked = asyncio.Event(), list[str]()
 
     async def held(route: Route) -> None:
-        asked.append(route.request.post_data_json["key"])
+        asked.append(json.loads(route.request.post_data or "")["key"])
         await answered.wait()
         await route.continue_()
 
