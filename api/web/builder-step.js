@@ -20,6 +20,7 @@ import { newOwnForm, ownForm } from "./own-form.js";
  * @property {Account[] | null} accounts
  * @property {import("./own-form.js").OwnForm} own by which an app of one's own can be connected without a popup
  * @property {Action[] | null} actions
+ * @property {{key: string, action_type: string} | null} wished the action that was chosen last, until it is the step's
  * @property {string | null} of the app whose accounts and actions these are
  * @property {boolean} isStale Zapier may list other accounts by now
  * @property {Set<string>} loading what is being loaded, or could not be
@@ -55,6 +56,7 @@ export function newDesk() {
     accounts: null,
     own: newOwnForm(),
     actions: null,
+    wished: null,
     of: null,
     isStale: false,
     loading: new Set(),
@@ -201,7 +203,21 @@ function tool(kind, label, click, possible, id) {
 }
 
 /** @param {any} step @param {{words: import("./builder-words.js").Words, index: number, locked: boolean, desk: Desk, wishes: Wishes}} view */
-function body(step, { words, index, locked, desk, wishes }) {
+function body(step, view) {
+  return [content(step, view), step.app && !SETTLED.has(step.show) && view.desk.own.asks.length > 0 && fields(step, view)];
+}
+
+/** @param {any} step @param {{desk: Desk, wishes: Wishes}} view */
+function fields(step, { desk, wishes }) {
+  const isHidden = desk.changing || !(CHOOSING.has(step.show) || step.show === "preparing");
+  return [
+    ownForm(desk.own, { id: step.id, app: step.app.title, heading: "h3", show: step.show, isHidden, send: wishes.supply, redraw: wishes.redraw }),
+    !isHidden && desk.own.support && quote(desk.own.support),
+  ];
+}
+
+/** @param {any} step @param {{words: import("./builder-words.js").Words, index: number, locked: boolean, desk: Desk, wishes: Wishes}} view */
+function content(step, { words, index, locked, desk, wishes }) {
   if (step.show === "sign-in-needed") return h("p", { class: "soft", key: "later" }, "You go on here after signing in.");
   if (step.app === null || desk.changing) return !locked && appChoice(step, desk, wishes);
   const settled = SETTLED.has(step.show);
@@ -336,11 +352,6 @@ function accounts(step, desk, wishes) {
     isMany && [another, finder(`${step.id}-wanted`, `Find one of ${others.length}`, fitting.length, desk, wishes)],
     others.length > 0 && choices(`${step.id}-accounts`, label, fitting, "Use", desk, wishes),
     !isMany && another,
-    desk.own.asks.length > 0 &&
-      !SETTLED.has(step.show) && [
-      ownForm(desk.own, { id: step.id, app, heading: "h3", show: step.show, send: wishes.supply, redraw: wishes.redraw }),
-      desk.own.support && quote(desk.own.support),
-    ],
   );
 }
 
@@ -389,6 +400,7 @@ function choices(id, label, found, verb, desk, wishes) {
 function action(step, isFirst, locked, desk, wishes) {
   const known = desk.actions ?? (step.action ? [{ ...step.action, title: step.action.key, description: "" }] : []);
   const chosen = step.action ? nameOf(step.action) : "";
+  const shown = desk.wished ? nameOf(desk.wished) : chosen;
   const fitting = known.filter((one) => isTrigger(one) === isFirst);
   const isMisplaced = step.action !== null && isTrigger(step.action) !== isFirst;
   const offered = known.filter((one) => fitting.includes(one) || nameOf(one) === chosen);
@@ -402,7 +414,7 @@ function action(step, isFirst, locked, desk, wishes) {
     h(
       "select",
       {
-        value: chosen,
+        value: shown,
         disabled: locked,
         "aria-describedby": description ? `${step.id}-about` : null,
         on: {

@@ -39,7 +39,8 @@ const corner = /** @type {HTMLElement} */ (document.getElementById("link"));
  * @property {string | null} flawed what the steps were filled with when `problem` was found with it
  * @property {{stepId: string, from: Element | null} | null} sought the step whose first flaw is to have the focus, which was elsewhere
  * @property {string | null} title as it is being typed, and until it is kept
- * @property {boolean} isRenaming
+ * @property {{title: string, over: string | null} | null} kept the title that was kept last, and what was shown of it then
+ * @property {Promise<void> | null} renaming
  * @property {string | null} untitled why the title is not kept
  */
 
@@ -56,7 +57,8 @@ const page = {
   flawed: null,
   sought: null,
   title: null,
-  isRenaming: false,
+  kept: null,
+  renaming: null,
   untitled: null,
 };
 /** @type {Map<string, import("./builder-step.js").Desk>} */
@@ -121,7 +123,7 @@ async function open() {
   page.connect?.close();
   desks.clear();
   said.clear();
-  Object.assign(page, { phase: sessionInAddress() ? "opening" : "welcome", connect: null, problem: null, sought: null, title: null, untitled: null });
+  Object.assign(page, { phase: sessionInAddress() ? "opening" : "welcome", connect: null, problem: null, sought: null, title: null, kept: null, renaming: null, untitled: null });
   redraw();
   void readFaults();
   if (page.phase === "welcome") return;
@@ -242,7 +244,11 @@ function wishesOf(step, index, connect) {
       act(desk, "insert", async () => {
         focusOn(`${await connect.addStep({ position: index })}-name`);
       }),
-    chooseAction: (action) => act(desk, "action", () => connect.chooseAction(step.id, action)),
+    chooseAction: (action) => {
+      const isChoosing = desk.wished !== null;
+      desk.wished = action;
+      if (!isChoosing) void act(desk, "action", () => chooseAction(desk, step.id, connect));
+    },
     move: (by) => act(desk, "move", () => connect.moveStep(step.id, index + by)),
     remove: () =>
       act(desk, "remove", async () => {
@@ -257,6 +263,18 @@ function wishesOf(step, index, connect) {
   };
 }
 
+/** Chooses one action after the other, up to the last. @param {import("./builder-step.js").Desk} desk @param {string} stepId @param {import("../../clients/browser/types.js").Connect} connect */
+async function chooseAction(desk, stepId, connect) {
+  try {
+    for (let chosen = null; desk.wished && chosen !== desk.wished; ) {
+      chosen = desk.wished;
+      await connect.chooseAction(stepId, chosen);
+    }
+  } finally {
+    desk.wished = null;
+  }
+}
+
 /**
  * Loads what a card offers, once for each app, and the accounts anew whenever they may have changed.
  *
@@ -268,7 +286,7 @@ function provide(step, connect) {
   if (step.app === null) return;
   known.apps.set(step.app.id, step.app.title);
   if (step.authentication) known.accounts.set(step.authentication.id, step.authentication.title);
-  if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, wanted: "", accounts: null, actions: null, problem: null, own: newOwnForm() });
+  if (desk.of !== step.app.id) Object.assign(desk, { of: step.app.id, asked: null, wanted: "", accounts: null, actions: null, problem: null, own: newOwnForm() });
   desk.form ??= createForm({ connect, stepId: step.id, tests: true, changed: redraw, words: problemInWords });
   const isSettled = SETTLED.has(step.show);
   if (isSettled && desk.actions === null) load(desk, "actions", async () => (desk.actions = await connect.actions(step.id)));
@@ -547,7 +565,8 @@ function isNewcomer(session) {
 
 /** @param {any} session */
 function titleField(session) {
-  if (page.title === session.title) page.title = null;
+  const isShown = page.title === session.title || (page.title === page.kept?.title && session.title !== page.kept?.over);
+  if (isShown && page.renaming === null) Object.assign(page, { title: null, kept: null });
   return h(
     "div",
     { class: "field title", key: "title" },
@@ -572,29 +591,33 @@ function titleField(session) {
 }
 
 /** Keeps the title as it was typed last, as soon as the API answers. @param {string} sessionId */
-async function rename(sessionId) {
-  if (page.isRenaming) return;
-  page.isRenaming = true;
-  let kept;
-  while (page.title !== null && page.title !== kept && sessionInAddress() === sessionId) {
-    /** @type {string} */
-    const title = page.title;
+function rename(sessionId) {
+  page.renaming ??= keepTitle(sessionId).finally(() => {
+    if (sessionInAddress() !== sessionId) return;
+    page.renaming = null;
+    if (page.title === null) page.untitled = null;
+    redraw();
+  });
+  return page.renaming;
+}
+
+/** @param {string} sessionId */
+async function keepTitle(sessionId) {
+  while (page.title !== null && page.title !== page.kept?.title && sessionInAddress() === sessionId) {
+    const { title } = page;
+    const over = page.connect?.getSnapshot().session?.title ?? null;
     try {
       await ask("PATCH", `/dev/session/${encodeURIComponent(sessionId)}`, { title });
-      kept = title;
-      page.untitled = null;
+      if (sessionInAddress() === sessionId) Object.assign(page, { kept: { title, over }, untitled: null });
     } catch (error) {
-      if (sessionInAddress() !== sessionId) break;
+      if (sessionInAddress() !== sessionId) return;
       const isAway = error instanceof TypeError;
       page.untitled = isAway ? `Not kept yet. ${UNREACHABLE} Once it does, the title is kept.` : `Not kept: ${problemInWords(error)}`;
       redraw();
-      if (!isAway) break;
+      if (!isAway) return;
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
-  page.isRenaming = false;
-  if (page.title === null) page.untitled = null;
-  redraw();
 }
 
 /** @param {any} session */
@@ -642,8 +665,7 @@ function finish({ session, steps }, connect) {
     Object.assign(page, { busy: "create", problem: null, flawed: null });
     redraw();
     try {
-      const sent = await Promise.all(steps.map((/** @type {any} */ step) => deskOf(step.id).form?.settled()));
-      if (sent.includes(false)) throw new Error("Not everything that was filled in could be kept. Look at the steps above.");
+      if (!isLocked(session)) await settled(session, steps);
       await connect.createZap(wish);
     } catch (error) {
       if (error.code === "inputs_flawed") {
@@ -656,6 +678,13 @@ function finish({ session, steps }, connect) {
     redraw();
   };
   return h("section", { class: "card finish stack", key: "finish", "aria-labelledby": "finish" }, h("h2", { id: "finish", tabindex: "-1" }, "Create the Zap"), outcome(session, steps, create));
+}
+
+/** Resolves when all that was typed is kept; throws an error where it cannot be. @param {any} session @param {any[]} steps */
+async function settled(session, steps) {
+  const [, ...sent] = await Promise.all([rename(session.id), ...steps.map(({ id }) => deskOf(id).form?.settled())]);
+  if (page.untitled) throw new Error("The title could not be kept. Look at it above.");
+  if (sent.includes(false)) throw new Error("Not everything that was filled in could be kept. Look at the steps above.");
 }
 
 /** What creating the Zap found wrong is no longer true of anything else. @param {readonly any[]} steps */

@@ -158,7 +158,7 @@ function follow() {
         key: "connect",
       }),
       choosing && choices("Or use one that is there already", others(step), "Use"),
-      choosing && own.asks.length > 0 && ownForm(own, { id: stepId, app, heading: "h2", show: step.show, send, redraw }),
+      own.asks.length > 0 && step.show !== "resolved" && ownForm(own, { id: stepId, app, heading: "h2", show: step.show, isHidden: !choosing, send, redraw }),
       (problem || !UNTROUBLED.has(step.show)) && quote((problem ? support : own.support) ?? step.support),
     );
   }

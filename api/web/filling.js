@@ -31,15 +31,17 @@
 export function createFilling({ connect, stepId, words, changed }) {
   const my = {
     of: "", // which action and account the fields are of
+    action: "",
     version: "", // what they were read for
     answer: /** @type {Answer | null} */ (null),
     drafts: /** @type {Map<string, any>} */ (new Map()),
-    unsent: /** @type {Map<string, {value: any, draft: any}>} */ (new Map()), // with the draft that the value is of
+    typing: /** @type {Map<string, FormField>} */ (new Map()), // whose drafts are not done
+    unsent: /** @type {Map<string, {field: FormField, value: any, draft: any}>} */ (new Map()), // with the draft that the value is of
+    sent: /** @type {Map<string, {field: FormField, value: any, draft: any}>} */ (new Map()), // and not answered
     sending: /** @type {Promise<boolean> | null} */ (null),
     told: /** @type {FieldFlaw[]} */ ([]),
     touched: /** @type {Set<string>} */ (new Set()),
     isAsked: false, // whether somebody tried to create the Zap
-    at: /** @type {string | null} */ (null), // the field with the focus
     pickers: /** @type {Map<string, Picker>} */ (new Map()),
     labels: /** @type {Map<string, Map<string, string>>} */ (new Map()),
     outputs: /** @type {Map<string, Output[] | null>} */ (new Map()),
@@ -54,19 +56,32 @@ export function createFilling({ connect, stepId, words, changed }) {
 
   /** @param {StepView} now */
   const look = (now) => {
-    const of = ofStep(now);
+    const of = ofNow();
     const version = versionOf(now);
     if (of !== my.of) {
-      Object.assign(my, { of, answer: null, told: [], isAsked: false, said: "" });
-      for (const kept of [my.drafts, my.unsent, my.touched, my.pickers, my.labels]) kept.clear();
+      forget(JSON.stringify(now.action));
+      Object.assign(my, { of, version: "", answer: null, told: [], isAsked: false, said: "", turn: my.turn + 1 });
+      if (my.unsent.size > 0) void send();
     }
     if (version === my.version || my.sending || my.unsent.size > 0) return;
     my.version = version;
     void read();
   };
 
-  /** @param {StepView | undefined} now */
-  const ofStep = (now) => JSON.stringify([now?.action, now?.authentication?.id]);
+  /** What was typed is the action's, whichever account it has; what one account offered is not another's. @param {string} action */
+  const forget = (action) => {
+    const filledIn = [my.drafts, my.typing, my.unsent, my.sent];
+    if (action !== my.action) for (const kept of filledIn) kept.clear();
+    const offered = inputsOf(my.answer?.fields ?? []).filter(({ format, depends_on }) => format === "SELECT" || depends_on.length > 0);
+    for (const { id } of offered) for (const kept of filledIn) kept.delete(id);
+    for (const kept of [my.touched, my.pickers, my.labels]) kept.clear();
+    my.action = action;
+  };
+
+  const ofNow = () => {
+    const now = step();
+    return JSON.stringify([now?.action, now?.authentication?.id]);
+  };
 
   /** @param {StepView} now */
   const versionOf = (now) => JSON.stringify([now.action, now.authentication?.id, now.inputs, earlier().map(({ id, action }) => [id, action])]);
@@ -77,7 +92,6 @@ export function createFilling({ connect, stepId, words, changed }) {
     try {
       const answer = await connect.ask(stepId, "GET", "/fields");
       if (turn !== my.turn) return;
-      for (const id of my.drafts.keys()) if (id !== my.at && !my.unsent.has(id)) my.drafts.delete(id);
       take(answer);
     } catch (error) {
       if (turn !== my.turn) return;
@@ -86,14 +100,25 @@ export function createFilling({ connect, stepId, words, changed }) {
     changed();
   };
 
-  /** @param {Answer} answer */
+  /** @param {string} id */
+  const drop = (id) => {
+    my.drafts.delete(id);
+    my.typing.delete(id);
+  };
+
+  /** A draft stays until it holds nothing else than what is no longer so. @param {Answer} answer */
   const take = (answer) => {
     const before = my.answer?.inputs ?? {};
+    for (const field of inputsOf(my.answer?.fields ?? [])) {
+      const { id } = field;
+      const isOther = my.unsent.has(id) || !isSame(valueOf(field, my.drafts.get(id)), before[id]);
+      if (!isOther && !isSame(before[id], answer.inputs[id])) drop(id);
+    }
     my.answer = answer;
     if (JSON.stringify(answer.inputs).includes('"$ref"')) void readOutputs();
     for (const { id, depends_on } of inputsOf(answer.fields)) {
       const known = my.pickers.get(id);
-      if (!known || depends_on.every((one) => JSON.stringify(before[one]) === JSON.stringify(answer.inputs[one]))) continue;
+      if (!known || depends_on.every((one) => isSame(before[one], answer.inputs[one]))) continue;
       Object.assign(known, { found: null, cursor: null, trouble: null });
       if (known.open) void find(id, false);
     }
@@ -110,16 +135,14 @@ export function createFilling({ connect, stepId, words, changed }) {
   const sendAll = async () => {
     while (my.unsent.size > 0) {
       const { of } = my;
-      const sent = new Map(my.unsent);
-      my.unsent.clear();
-      my.trouble = null;
+      const sent = my.unsent;
+      Object.assign(my, { sent, unsent: new Map(), trouble: null });
       changed();
       try {
         const answer = await connect.ask(stepId, "PATCH", "/inputs", { inputs: Object.fromEntries([...sent].map(([id, { value }]) => [id, value])) });
+        for (const [id, { field, value, draft }] of sent) if (isSame(my.drafts.get(id), draft) && isSame(draft, draftOf(field, value))) drop(id);
         if (of !== my.of) continue;
         my.turn += 1;
-        for (const [id, { draft }] of sent) if (JSON.stringify(my.drafts.get(id)) === JSON.stringify(draft)) my.drafts.delete(id);
-        for (const id of answer.cleared) if (!my.unsent.has(id)) my.drafts.delete(id);
         const titles = inputsOf([...answer.fields, ...(my.answer?.fields ?? [])]);
         const cleared = answer.cleared.map((/** @type {string} */ id) => titles.find((one) => one.id === id)?.title ?? id);
         my.said = cleared.length > 0 ? `Emptied, because it depends on what was changed: ${cleared.join(", ")}` : "";
@@ -127,10 +150,12 @@ export function createFilling({ connect, stepId, words, changed }) {
         const now = step();
         if (now) my.version = versionOf(now);
       } catch (error) {
-        if (of !== my.of) continue;
         my.unsent = new Map([...sent, ...my.unsent]);
+        if (of !== my.of) continue;
         my.trouble = words(error);
         return false;
+      } finally {
+        my.sent = new Map();
       }
     }
     return true;
@@ -139,15 +164,21 @@ export function createFilling({ connect, stepId, words, changed }) {
   /** @param {FormField} field @param {any} draft @param {boolean} isDone */
   const fill = (field, draft, isDone) => {
     my.drafts.set(field.id, draft);
-    if (!isDone) return;
+    if (!isDone) return void my.typing.set(field.id, field);
+    my.typing.delete(field.id);
     const value = valueOf(field, draft);
     my.told = my.told.filter(({ field: id }) => id !== field.id);
-    const before = my.answer?.inputs[field.id] ?? null;
-    if (JSON.stringify(value) !== JSON.stringify(before) || my.sending) {
-      my.unsent.set(field.id, { value, draft });
+    if (!isSame(value, my.answer?.inputs[field.id]) || my.sending || my.unsent.has(field.id)) {
+      my.unsent.set(field.id, { field, value, draft });
       void send();
     }
     changed();
+  };
+
+  /** Whatever was typed into a field is done. @param {string} id */
+  const done = (id) => {
+    const field = my.typing.get(id);
+    if (field) fill(field, my.drafts.get(id), true);
   };
 
   const readOutputs = () =>
@@ -213,6 +244,7 @@ export function createFilling({ connect, stepId, words, changed }) {
     try {
       const query = new URLSearchParams({ field: id, ...(found.query && { query: found.query }), ...(cursor && { cursor }) });
       const page = await connect.ask(stepId, "GET", `/choices?${query}`);
+      if (my.pickers.get(id) !== found) return;
       const labels = my.labels.get(id) ?? new Map();
       my.labels.set(id, labels);
       for (const choice of page.choices) labels.set(choice.id, choice.label);
@@ -238,25 +270,42 @@ export function createFilling({ connect, stepId, words, changed }) {
   };
 
   /** The fields into which something was typed that was neither taken nor given up. */
-  const leftAt = () => [...my.pickers].filter(([, { left }]) => left !== null).map(([id]) => id);
+  const leftAt = () => {
+    const unnamed = inputsOf(my.answer?.fields ?? []).filter(isUnnamed);
+    return [...[...my.pickers].filter(([, { left }]) => left !== null).map(([id]) => id), ...unnamed.map(({ id }) => id)];
+  };
+
+  /** Whether something was typed for which there is no place: a value that has no name. @param {FormField} field */
+  const isUnnamed = ({ id, value_type }) => {
+    const draft = my.drafts.get(id);
+    return value_type === "OBJECT" && Array.isArray(draft) && draft.some(([key, value]) => key === "" && value !== "");
+  };
 
   const lacks = () => {
     const { answer } = my;
-    if (answer === null || my.of !== ofStep(step())) return null;
+    if (answer === null || my.of !== ofNow()) return null;
     const titles = new Map(inputsOf(answer.fields).map(({ id, title }) => [id, title || id]));
     const left = leftAt().map((field) => ({ field, code: "left" }));
     const found = new Map([...answer.problems, ...my.told, ...left].map(({ field, code }) => [field, code === "required"]));
     return [...found].map(([field, isEmpty]) => ({ field, title: titles.get(field) ?? field, isEmpty }));
   };
 
-  const settled = async () => (leftAt().length === 0) && (my.unsent.size > 0 || my.sending ? send() : true);
+  const settled = async () => {
+    for (const id of [...my.typing.keys()]) done(id);
+    return leftAt().length === 0 && (my.unsent.size > 0 || my.sending ? send() : true);
+  };
 
-  return { filled: my, step, earlier, look, read, send, fill, given, nameOf, isGiven, readOutputs, pickerOf, find, flawed, settled, lacks };
+  return { filled: my, step, earlier, look, read, ofNow, send, fill, done, given, nameOf, isGiven, readOutputs, pickerOf, find, isUnnamed, flawed, settled, lacks };
 }
 
 /** @param {readonly (FormPart | FormField)[]} parts @returns {FormField[]} */
 export function inputsOf(parts) {
   return parts.flatMap((one) => (one.kind === "fieldset" ? inputsOf(/** @type {FormPart} */ (one).fields) : one.kind === "input" ? [one] : []));
+}
+
+/** Whether it is the same value; none is as good as null. @param {any} one @param {any} other */
+function isSame(one, other) {
+  return JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
 }
 
 /** What an output is called: `Parents[]Sha` and `commit__message` say where it lies. @param {{id: string, title: string}} output */

@@ -9,7 +9,7 @@ import { asText, createFilling, draftOf, inputsOf, inserted, isMapped, mapped, o
 import { createTest } from "./step-test.js";
 
 /**
- * @import { Choice, FieldFlaw, FormField, FormPart } from "../../clients/node/shapes.js"
+ * @import { Choice, FieldFlaw, FormField, FormPart, Output } from "../../clients/node/shapes.js"
  * @import { Connect } from "../../clients/browser/types.js"
  *
  * @typedef {object} Settings
@@ -63,7 +63,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     changed();
   };
   const filling = createFilling({ connect, stepId, words, changed: show });
-  const { filled, step, earlier, look, read, send, fill, given, nameOf, isGiven, readOutputs, pickerOf, find } = filling;
+  const { filled, step, earlier, look, read, send, fill, done, given, nameOf, isGiven, readOutputs, pickerOf, find, isUnnamed } = filling;
 
   const test = tests ? createTest({ connect, stepId, filling, words, changed: show }) : null;
 
@@ -120,6 +120,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
   const flawsOf = (one) => {
     const { answer, drafts, pickers } = filled;
     if (pickers.get(one.id)?.left) return []; // the control says so itself
+    if (isUnnamed(one)) return ["A value that has no name is not kept. Name it, or remove it."];
     if (drafts.has(one.id) && JSON.stringify(valueOf(one, drafts.get(one.id))) !== JSON.stringify(answer?.inputs[one.id] ?? null)) return [];
     const said = [...(answer?.problems ?? []), ...filled.told].filter(({ field: id, code }) => id === one.id && (code !== "required" || filled.isAsked || filled.touched.has(id)));
     return [...new Set(said.map(({ detail }) => sentence(detail)))];
@@ -156,9 +157,8 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
       flaws.length > 0 && h("div", { key: "flaw", id: `${id}-flaw`, class: "flaw small" }, flaws.map((flaw) => h("p", { key: flaw }, flaw))),
     ];
     const on = {
-      focusin: () => (filled.at = one.id),
-      focusout: () => {
-        filled.at = null;
+      focusout: (/** @type {{currentTarget: Element, relatedTarget: Node | null}} */ { currentTarget, relatedTarget }) => {
+        if (!currentTarget.contains(relatedTarget)) done(one.id);
         if (!filled.touched.has(one.id)) {
           filled.touched.add(one.id);
           show();
@@ -313,7 +313,8 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
     };
     const sources = given();
     const all = sources.flatMap(({ outputs }) => outputs ?? []);
-    const chosen = all[Number(my.taking.choice || 0)];
+    const keyOf = (/** @type {Output} */ { reference }) => JSON.stringify(reference);
+    const chosen = all.find((output) => keyOf(output) === my.taking.choice) ?? (my.taking.choice ? undefined : all[0]);
     const insert = () => {
       if (!chosen) return;
       my.taking.id = "";
@@ -322,7 +323,6 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
       show();
       focus(partOf(id, index + 1));
     };
-    let number = 0;
     return h(
       "div",
       { key: `taking ${id}`, class: "taking" },
@@ -336,7 +336,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
             {
               id: `${id}-output`,
               "aria-label": `What ${name} takes from an earlier step`,
-              value: my.taking.choice || "0",
+              value: chosen ? keyOf(chosen) : "",
               on: { change: (/** @type {{target: HTMLSelectElement}} */ { target }) => ((my.taking.choice = target.value), show()) },
             },
             sources.map(({ title, outputs }) =>
@@ -344,7 +344,7 @@ export function createForm({ connect, stepId, tests = false, changed = () => {},
                 "optgroup",
                 { key: title, label: title },
                 outputs === null && h("option", { key: "wait", value: "", disabled: true }, "One moment …"),
-                outputs?.map((output) => h("option", { key: output.id, value: String(number++) }, output.sample ? `${outputInWords(output)} (${output.sample.slice(0, 40)})` : outputInWords(output))),
+                outputs?.map((output) => h("option", { key: output.id, value: keyOf(output) }, output.sample ? `${outputInWords(output)} (${output.sample.slice(0, 40)})` : outputInWords(output))),
               ),
             ),
           ),

@@ -54,10 +54,11 @@ export async function supply(own, connect, stepId, given) {
  * @param {string} page.app
  * @param {"h2" | "h3"} page.heading
  * @param {string} page.show what the step shows
+ * @param {boolean} page.isHidden what is typed stays meanwhile
  * @param {(given: Given) => Promise<boolean>} page.send as `supply` does it
  * @param {() => void} page.redraw
  */
-export function ownForm(own, { id, app, heading, show, send, redraw }) {
+export function ownForm(own, { id, app, heading, show, isHidden, send, redraw }) {
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     if (own.isSending) return;
@@ -72,7 +73,7 @@ export function ownForm(own, { id, app, heading, show, send, redraw }) {
     if (isSent) empty(form, own.asks);
     else setTimeout(() => form.contains(document.activeElement) && toCorrect(form)?.focus());
   };
-  const hidden = show === "unanswered" && !own.isSending && !own.isRefused;
+  const hidden = isHidden || (show === "unanswered" && !own.isSending && !own.isRefused);
   const others = [...own.flaws].filter(([name]) => !own.asks.includes(name));
   return h(
     "form",

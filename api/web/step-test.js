@@ -46,6 +46,7 @@ export function createTest({ connect, stepId, filling, words, changed }) {
     changed();
     try {
       if (!(await filling.settled())) throw new Error("not everything that was filled in could be kept");
+      if (of !== filling.ofNow()) throw new Error("the step does something else now");
       const inputs = Object.fromEntries(referring().map(({ id }) => [id, my.values.get(id) ?? ""]).filter(([, value]) => value !== ""));
       const run = await connect.ask(stepId, "POST", "/test", { confirm: true, ...(Object.keys(inputs).length > 0 && { inputs }) });
       if (of === my.of) Object.assign(my, { run, isOpen: false });
@@ -65,8 +66,7 @@ export function createTest({ connect, stepId, filling, words, changed }) {
   };
 
   return () => {
-    const now = filling.step();
-    const of = JSON.stringify([now?.action, now?.authentication?.id]);
+    const of = filling.ofNow();
     if (of !== my.of) Object.assign(my, { of, isOpen: false, run: null, problem: null });
     return h(
       "div",

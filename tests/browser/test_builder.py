@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Final
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, expect
 
 from orchestrator.core.events import EventName
 from orchestrator.core.session import Reason
@@ -153,6 +155,29 @@ async def test_triggers_are_for_the_first_step_and_actions_for_the_others(builde
     assert "When this happens" not in kinds[1]
 
 
+async def test_what_is_chosen_last_is_what_a_step_does(builder: Builder) -> None:
+    """It is shown at once, and asked for once what was chosen before it is answered."""
+    await builder.begin("cho", "Schedule")
+    answered, asked = asyncio.Event(), list[str]()
+
+    async def held(route: Route) -> None:
+        asked.append(json.loads(route.request.post_data or "")["key"])
+        await answered.wait()
+        await route.continue_()
+
+    await builder.page.route("**/action", held)
+    await builder.choose_action(1, "Every Hour")
+    await expect(builder.action(1)).to_have_value("READ every_hour")
+    await builder.choose_action(1, "Every Day")
+    await expect(builder.action(1)).to_have_value("READ every_day")
+    before = list(asked)
+    async with builder.page.expect_response(lambda got: "every_day" in (got.request.post_data or "")):
+        answered.set()
+    await expect(builder.action(1)).to_have_value("READ every_day")
+
+    assert (before, asked) == (["every_hour"], ["every_hour", "every_day"])
+
+
 async def test_a_reload_in_the_middle_of_a_popup_loses_nothing(builder: Builder) -> None:
     """The address names the session, and the popup goes on."""
     await builder.begin("rea", "HubSpot")
@@ -264,6 +289,34 @@ async def test_a_title_typed_while_the_api_is_away_is_kept_once_it_is_back(build
     builder.complaints[:] = [said for said in builder.complaints if "ERR_FAILED" not in said]
 
     await expect(title).to_have_value("Leads")
+
+
+async def test_a_zap_is_created_by_the_title_that_was_typed_last(builder: Builder) -> None:
+    """Also where an earlier one is still being kept, and the last is the one that there was before."""
+    await builder.begin("tit", "Schedule", "Formatter")
+    await builder.choose_action(1, "Every Hour")
+    await builder.choose_action(2, "Text")
+    page, answered, asked = builder.page, asyncio.Event(), list[str]()
+
+    async def held(route: Route) -> None:
+        asked.append(route.request.post_data or "")
+        await answered.wait()
+        await route.continue_()
+
+    await page.route("**/dev/session/*", held)
+    await page.route("**/zap", held)
+    title = page.get_by_role("textbox", name="Title")
+    await title.fill("Leads")
+    await title.blur()
+    await title.fill("New Zap")
+    await builder.choose_action(2, "Date / Time")
+    await page.get_by_role("button", name="Create the Zap").click()
+    await expect(page.get_by_role("region", name="Create the Zap").locator(".spinner")).to_be_visible()
+    answered.set()
+    await expect(page.locator("strong", has_text="Your Zap exists")).to_be_visible()
+    await expect(title).to_have_value("New Zap")
+
+    assert asked == ['{"title":"Leads"}', '{"title":"New Zap"}', "{}"]
 
 
 async def test_a_user_whom_zapier_forgot_signs_in_and_goes_on(builder: Builder) -> None:

@@ -165,7 +165,10 @@ async def test_links_for_two_steps_in_one_browser_do_not_mix(context: BrowserCon
 async def test_an_own_app_is_connected_by_its_fields(  # noqa: PLR0915 - one story
     chromium: Browser, product: Product, installation: Installation
 ) -> None:
-    """By keyboard, on a dark phone. What is wrong stands at its field; what is secret stays nowhere once it is sent."""
+    """By keyboard, on a dark phone, whose connection is lost for a while: what was typed stays.
+
+    What is wrong stands at its field; what is secret stays nowhere once it is sent.
+    """
     context = await chromium.new_context(color_scheme="dark", reduced_motion="reduce", viewport=PHONE)
     link = await linked(product, "page-own", OWN)
     page = await opened(context, link)
@@ -173,6 +176,10 @@ async def test_an_own_app_is_connected_by_its_fields(  # noqa: PLR0915 - one sto
     page.on("request", lambda sent: bodies.append(sent.post_data or "") if sent.method == "POST" else None)
     refused = refusals(page)
     form = await filled_in(page, password="wrong-horse")
+    await context.set_offline(True)
+    await expect(page.locator(".card")).to_have_attribute("data-show", "offline", timeout=FOUND_MS)
+    await context.set_offline(False)
+    await expect(form).to_be_visible(timeout=FOUND_MS)
     found = [await axe(page)]
     password = form.get_by_label("Password", exact=True)
     await expect(password).to_have_attribute("type", "password")

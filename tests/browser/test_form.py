@@ -198,7 +198,7 @@ async def _in_parts(route: Route) -> None:
 
 
 async def test_what_a_step_gives_no_more_is_marked_where_it_is_used(builder: Builder) -> None:
-    """A step without an action gives nothing, and another action what it gives."""
+    """A step without an action gives nothing, and another action what it gives; what was picked is never another."""
     await _begin(builder, "mar", "Slack")
     await builder.choose_action(2, "Send Channel Message")
     step = builder.step(2)
@@ -212,11 +212,16 @@ async def test_what_a_step_gives_no_more_is_marked_where_it_is_used(builder: Bui
     async with builder.page.expect_response("**/outputs"):
         await builder.choose_action(1, "Every Hour")
     await expect(chip).to_have_text("1. Schedule: Owner Name×")
+    await step.get_by_role("button", name="Use an earlier step for Message Text").click()
+    picked = step.get_by_label("What Message Text takes from an earlier step")
+    await picked.select_option(index=0)
     await builder.page.route("**/outputs", _other_outputs)
     async with builder.page.expect_response("**/outputs"):
         await builder.choose_action(1, "Every Day")
 
     await expect(chip).to_have_text(re.compile("^1. Schedule: owner name *not given any more×$"))
+    await expect(picked.get_by_role("option", name="Time (09:00)")).to_be_attached()
+    await expect(picked).to_have_value("")
 
 
 async def _other_outputs(route: Route) -> None:
@@ -282,6 +287,117 @@ async def test_a_row_added_while_something_else_is_sent_stays(builder: Builder) 
         {"email": "ada@example.test"},
         {"visits": ["7"]},
     ]
+
+
+async def test_no_step_is_carried_out_by_an_answer_about_what_it_did_before(
+    builder: Builder, installation: Installation
+) -> None:
+    """What was confirmed waits until everything is sent; another tab gives the step another action meanwhile."""
+    await _begin(builder, "asked", "HubSpot")
+    await builder.choose_action(2, "Create Contact")
+    step, answered, asked = builder.step(2), asyncio.Event(), list[str]()
+    builder.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/test") else None)
+
+    async def held(route: Route) -> None:
+        answer = await route.fetch()
+        await answered.wait()
+        await route.fulfill(response=answer)
+
+    await builder.page.route("**/inputs", held)
+    await step.get_by_role("textbox", name="Email").fill("ada@example.test")
+    await builder.button(2, "Test this step").click()
+    await expect(step.locator(".form")).to_have_attribute("aria-busy", "true")
+    await builder.button(2, "Carry it out once").click()
+    await _elsewhere(installation, builder, "PUT", "action", {"key": "create_deal", "action_type": "WRITE"})
+    await expect(builder.action(2)).to_have_value("WRITE create_deal")
+    answered.set()
+    await expect(step.locator(".form")).not_to_have_attribute("aria-busy", "true")
+    await expect(step.get_by_role("textbox", name="Email")).to_have_count(0)
+    await expect(step.locator("[data-field]").first).to_be_visible()
+    await builder.button(2, "Test this step").click()
+    await expect(builder.button(2, "Carry it out once")).not_to_have_attribute("aria-disabled", "true")
+
+    assert asked == []
+
+
+async def test_what_was_typed_stays_until_it_is_kept_whatever_is_answered_or_changed_meanwhile(  # noqa: PLR0915 - one story
+    builder: Builder, installation: Installation
+) -> None:
+    """A row that says nothing yet, a value without a name, what a window was left amid: nothing takes it away.
+
+    What was put back is sent, too, when its change could not be; and another account gets what was typed for the last.
+    """
+    await _begin(builder, "stays", "HubSpot")
+    await builder.choose_action(2, "Create Contact")
+    step, page = builder.step(2), builder.page
+    email, age = (step.get_by_role("textbox", name=name) for name in ("Email", "Age"))
+    value = step.get_by_role("textbox", name="More properties, 1, value")
+    form = step.locator(".form")
+    await step.get_by_role("button", name="Add to Visits").click()
+    await step.get_by_role("button", name="Add to More properties").click()
+    await value.fill("Ada")
+    await age.fill("4")
+    await age.evaluate(WINDOW_LEFT)
+    await expect(form).not_to_have_attribute("aria-busy", "true")
+    await _elsewhere(installation, builder, "PATCH", "inputs", {"inputs": {"email": "bob@example.test"}})
+    await expect(email).to_have_value("bob@example.test")
+    await expect(age).to_have_value("4")
+    await expect(value).to_have_value("Ada")
+    await expect(step.get_by_role("textbox", name="Visits, 1")).to_have_value("")
+    await step.get_by_role("textbox", name="More properties, 1, name").fill("first")
+    await step.get_by_role("button", name="Add to More properties").click()
+    await step.get_by_role("textbox", name="More properties, 2, value").fill("Lovelace")
+    async with page.expect_response("**/inputs"):
+        await value.fill("Grace")
+        await value.blur()
+    await expect(form).not_to_have_attribute("aria-busy", "true")
+    await expect(step.get_by_role("textbox", name="More properties, 2, value")).to_have_value("Lovelace")
+    await expect(page.locator("#missing")).to_contain_text("correct More properties")
+    await step.get_by_role("button", name="Remove More properties, 2").click()
+    await expect(page.locator("#missing")).to_have_count(0)
+    trouble = form.get_by_role("alert")
+    await page.route("**/inputs", lambda route: route.abort())
+    await email.fill("eve@example.test")
+    await email.blur()
+    await expect(trouble).to_be_visible()
+    await page.unroute("**/inputs")
+    await email.fill("bob@example.test")
+    await email.blur()
+    await expect(trouble).to_have_count(0)
+    await expect(form).not_to_have_attribute("aria-busy", "true")
+    put_back = await _session(installation, builder.session_id)
+    await page.route("**/inputs", lambda route: route.abort())
+    await email.fill("zoe@example.test")
+    await email.blur()
+    await expect(trouble).to_be_visible()
+    await page.unroute("**/inputs")
+    other = await builder.connect_account("stays", "HubSpot")
+    await _elsewhere(installation, builder, "PUT", "authentication", {"authentication_id": other["id"]})
+    await expect(email).to_have_value("zoe@example.test")
+    await expect(form).not_to_have_attribute("aria-busy", "true")
+    session = await _session(installation, builder.session_id)
+    builder.complaints[:] = [said for said in builder.complaints if "ERR_FAILED" not in said]
+
+    assert put_back["steps"][1]["inputs"]["email"] == "bob@example.test"
+    assert session["steps"][1]["authentication"]["id"] == other["id"]
+    assert session["steps"][1]["inputs"] == {
+        "email": "zoe@example.test",
+        "age": "4",
+        "properties": {"first": "Grace"},
+    }
+
+
+WINDOW_LEFT: Final = "(element) => element.dispatchEvent(new FocusEvent('focusout', {bubbles: true}))"
+
+
+async def _elsewhere(installation: Installation, builder: Builder, method: str, what: str, body: object) -> None:
+    """Change the second step as another tab does."""
+    variables = installation.variables
+    headers = {"Authorization": f"Bearer {variables['ZAPWRIGHT_API_KEY']}"}
+    async with httpx.AsyncClient(base_url=variables["ZAPWRIGHT_API_URL"], headers=headers, **PATIENT) as api:
+        session = await _session(installation, builder.session_id)
+        path = f"/v1/sessions/{builder.session_id}/steps/{session['steps'][1]['id']}/{what}"
+        (await api.request(method, path, json=body)).raise_for_status()
 
 
 async def test_whatever_an_action_asks_for_is_shown_and_what_it_says_of_itself_is_text(
