@@ -39,6 +39,12 @@ class Desktop:
         status, _ = await self._xdotool(*arguments)
         assert status == 0, arguments
 
+    async def is_managed(self) -> None:
+        """Wait until the window manager is there: who opens a window before may never be given the focus."""
+        async with asyncio.timeout(SOON_S):
+            while (await self._xdotool("get_num_desktops"))[0] != 0:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.05)
+
     async def active_window(self, *, but: str | None = None, titled: str = "") -> str:
         """Return the window that has the focus, as soon as one has it that is not this one, and has this in its title.
 
@@ -117,7 +123,7 @@ class Window:
             " screenY + outerHeight - innerHeight - (outerWidth - innerWidth) / 2 + y + height / 2])"
             f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
         )
-        await self._desktop.xdotool("mousemove", "--sync", str(round(x)), str(round(y)), "click", "1")
+        await self._desktop.xdotool("mousemove", str(round(x)), str(round(y)), "click", "1")
 
 
 @asynccontextmanager
@@ -141,8 +147,10 @@ async def desktop(folder: Path) -> AsyncIterator[Desktop]:
             os.close(their_in)
             os.close(their_out)
             commands, answers = await _pipes(our_out, our_in)
+            screen = Desktop(display, commands, answers)
             try:
-                yield Desktop(display, commands, answers)
+                await screen.is_managed()
+                yield screen
             finally:
                 commands.close()
 
