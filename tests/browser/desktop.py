@@ -70,7 +70,9 @@ class Desktop:
         made = await self.send("Target.createTarget", url=address, newWindow=True)
         attached = await self.send("Target.attachToTarget", targetId=made["targetId"], flatten=True)
         window = Window(self, attached["sessionId"], made["targetId"])
-        await window.until("document.readyState === 'complete' && document.hasFocus()")
+        await window.until(
+            "location.href !== 'about:blank' && document.readyState === 'complete' && document.hasFocus()"
+        )
         return window
 
     async def send(self, method: str, *, session: str | None = None, **parameters: Any) -> dict[str, Any]:
@@ -157,8 +159,9 @@ async def desktop(folder: Path) -> AsyncIterator[Desktop]:
 
 @asynccontextmanager
 async def _screen() -> AsyncIterator[str]:
+    """Have a screen that stays when nobody looks at it: else it sends away a window manager that comes just then."""
     told, tells = os.pipe()
-    async with _running("Xvfb", "-displayfd", str(tells), "-screen", "0", SCREEN, pass_fds=(tells,)):
+    async with _running("Xvfb", "-noreset", "-displayfd", str(tells), "-screen", "0", SCREEN, pass_fds=(tells,)):
         os.close(tells)
         with os.fdopen(told) as number:
             yield f":{(await asyncio.to_thread(number.readline)).strip()}"
