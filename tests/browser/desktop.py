@@ -50,12 +50,17 @@ class Desktop:
 
         In between none may have it. A page may know that it has it before the window manager says so.
         """
-        async with asyncio.timeout(SOON_S):
-            while True:
-                status, window = await self._xdotool("getactivewindow")
-                if status == 0 and window != but and titled in (await self._xdotool("getwindowname", window))[1]:
-                    return window
-                await asyncio.sleep(0.05)
+        window = name = ""
+        try:
+            async with asyncio.timeout(SOON_S):
+                while True:
+                    status, window = await self._xdotool("getactivewindow")
+                    _, name = await self._xdotool("getwindowname", window) if status == 0 else (status, "")
+                    if status == 0 and window != but and titled in name:
+                        return window
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise AssertionError(f"no such window has the focus, but {window or 'none'}, {name!r}") from error
 
     async def _xdotool(self, *arguments: str) -> tuple[int | None, str]:
         pipe = asyncio.subprocess.PIPE
